@@ -1,0 +1,1 @@
+//! A private registry on loopback.
