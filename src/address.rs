@@ -1,0 +1,218 @@
+//! What an address is: private, public, reserved or unexpected.
+//!
+//! The table is our own, because a language's `is_private` takes loopback and link-local for good. It follows the
+//! IANA special-purpose registries (RFC 6890) as far as they matter to a private endpoint. Nothing here knows about
+//! names, chains or causes.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
+
+/// Azure's platform address: DNS, DHCP and health probes of every VNet. No registry can live there.
+pub const AZURE_PLATFORM: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
+
+/// Ranges that count as private: RFC 1918, shared address space (RFC 6598) and unique local (RFC 4193).
+pub const PRIVATE_RANGES: [&str; 5] =
+    ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"];
+
+/// Ranges where no endpoint can live: "this network", loopback, link-local, multicast and beyond, with the platform's
+/// own address.
+pub const RESERVED_RANGES: [&str; 9] = [
+    "0.0.0.0/8",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "224.0.0.0/3",
+    "168.63.129.16/32",
+    "::/128",
+    "::1/128",
+    "fe80::/10",
+    "ff00::/8",
+];
+
+/// What an address is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// Inside the private ranges, and inside an expected range where there are any.
+    Private,
+    /// On the Internet.
+    Public,
+    /// Loopback, link-local, multicast, unspecified, or Azure's platform address.
+    Reserved,
+    /// Private, but outside every expected range.
+    Unexpected,
+}
+
+impl Scope {
+    /// Every scope.
+    pub const ALL: [Self; 4] = [Self::Private, Self::Public, Self::Reserved, Self::Unexpected];
+
+    /// The contract's word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Private => "private",
+            Self::Public => "public",
+            Self::Reserved => "reserved",
+            Self::Unexpected => "unexpected",
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.as_str())
+    }
+}
+
+/// Which addresses are good.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AddressPolicy {
+    /// The operator's ranges of the private endpoint; without any, every private address will do. They count as private
+    /// whatever they are (VNets may use public space), but never make a reserved address good.
+    pub expected: Vec<IpNet>,
+    /// Judge loopback as private: for a registry on this very machine, as the lab is. Never for a node.
+    pub allow_loopback: bool,
+}
+
+impl AddressPolicy {
+    /// What an address is under this policy. An IPv4-mapped IPv6 address is judged as its IPv4.
+    #[must_use]
+    pub fn classify(&self, address: IpAddr) -> Scope {
+        let address = address.to_canonical();
+        if self.allow_loopback && address.is_loopback() {
+            return self.private_or_unexpected(address);
+        }
+        if is_reserved(address) {
+            return Scope::Reserved;
+        }
+        if self.is_expected(address) {
+            return Scope::Private;
+        }
+        if is_private(address) { self.private_or_unexpected(address) } else { Scope::Public }
+    }
+
+    fn private_or_unexpected(&self, address: IpAddr) -> Scope {
+        if self.expected.is_empty() || self.is_expected(address) { Scope::Private } else { Scope::Unexpected }
+    }
+
+    fn is_expected(&self, address: IpAddr) -> bool {
+        self.expected.iter().any(|range| range.contains(&address))
+    }
+}
+
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_private() || (v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64),
+        IpAddr::V6(v6) => v6.is_unique_local(),
+    }
+}
+
+fn is_reserved(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let first = v4.octets()[0];
+            v4 == AZURE_PLATFORM || v4.is_loopback() || v4.is_link_local() || first == 0 || first >= 224
+        }
+        IpAddr::V6(v6) => {
+            v6 == Ipv6Addr::UNSPECIFIED || v6.is_loopback() || v6.is_unicast_link_local() || v6.is_multicast()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AddressPolicy, PRIVATE_RANGES, RESERVED_RANGES, Scope};
+    use ipnet::IpNet;
+    use proptest::prelude::*;
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+    fn in_any(ranges: &[&str], address: IpAddr) -> bool {
+        ranges.iter().any(|range| range.parse::<IpNet>().expect("a range of our own").contains(&address))
+    }
+
+    #[test]
+    fn classifies_the_edges_of_every_range() {
+        let policy = AddressPolicy::default();
+        for (address, scope) in [
+            ("9.255.255.255", Scope::Public),
+            ("10.0.0.0", Scope::Private),
+            ("10.255.255.255", Scope::Private),
+            ("100.63.255.255", Scope::Public),
+            ("100.64.0.0", Scope::Private),
+            ("100.127.255.255", Scope::Private),
+            ("100.128.0.0", Scope::Public),
+            ("126.255.255.255", Scope::Public),
+            ("127.0.0.1", Scope::Reserved),
+            ("168.63.129.15", Scope::Public),
+            ("168.63.129.16", Scope::Reserved),
+            ("169.254.10.10", Scope::Reserved),
+            ("172.15.255.255", Scope::Public),
+            ("172.16.0.0", Scope::Private),
+            ("172.31.255.255", Scope::Private),
+            ("172.32.0.0", Scope::Public),
+            ("192.168.0.1", Scope::Private),
+            ("223.255.255.255", Scope::Public),
+            ("224.0.0.1", Scope::Reserved),
+            ("255.255.255.255", Scope::Reserved),
+            ("0.0.0.0", Scope::Reserved),
+            ("::", Scope::Reserved),
+            ("::1", Scope::Reserved),
+            ("fbff::1", Scope::Public),
+            ("fc00::1", Scope::Private),
+            ("fdff::1", Scope::Private),
+            ("fe80::1", Scope::Reserved),
+            ("ff02::1", Scope::Reserved),
+            ("2603:1030::1", Scope::Public),
+            ("::ffff:10.0.0.4", Scope::Private),
+            ("::ffff:20.45.122.144", Scope::Public),
+            ("::ffff:127.0.0.1", Scope::Reserved),
+        ] {
+            let parsed: IpAddr = address.parse().expect("an address");
+            assert_eq!(policy.classify(parsed), scope, "{address}");
+        }
+    }
+
+    #[test]
+    fn expected_ranges_count_as_private_but_never_make_a_reserved_address_good() {
+        let policy = AddressPolicy {
+            expected: vec!["20.0.0.0/8".parse().expect("a range"), "0.0.0.0/0".parse().expect("a range")],
+            allow_loopback: false,
+        };
+        assert_eq!(policy.classify("20.45.122.144".parse().expect("an address")), Scope::Private);
+        assert_eq!(policy.classify("127.0.0.1".parse().expect("an address")), Scope::Reserved);
+        assert_eq!(policy.classify("168.63.129.16".parse().expect("an address")), Scope::Reserved);
+    }
+
+    #[test]
+    fn loopback_is_good_only_where_the_lab_allows_it_and_still_inside_the_expected_ranges() {
+        let lab =
+            AddressPolicy { expected: vec!["127.0.0.2/32".parse().expect("a range")], allow_loopback: true };
+        assert_eq!(lab.classify("127.0.0.2".parse().expect("an address")), Scope::Private);
+        assert_eq!(lab.classify("127.0.0.9".parse().expect("an address")), Scope::Unexpected);
+        assert_eq!(lab.classify("169.254.0.1".parse().expect("an address")), Scope::Reserved);
+    }
+
+    proptest! {
+        #[test]
+        fn every_address_has_the_scope_of_the_documented_ranges(bits in any::<u128>(), v4 in any::<bool>()) {
+            let address = if v4 { IpAddr::V4(Ipv4Addr::from(bits as u32)) } else { IpAddr::V6(Ipv6Addr::from(bits)) };
+            let canonical = address.to_canonical();
+            let scope = AddressPolicy::default().classify(address);
+            let documented = if in_any(&RESERVED_RANGES, canonical) { Scope::Reserved }
+                else if in_any(&PRIVATE_RANGES, canonical) { Scope::Private } else { Scope::Public };
+            prop_assert_eq!(scope, documented);
+        }
+
+        #[test]
+        fn an_expected_range_never_turns_a_good_address_into_a_public_one(bits in any::<u32>(), prefix in 0u8..=32) {
+            let address = IpAddr::V4(Ipv4Addr::from(bits));
+            let expected = IpNet::new(address, prefix).expect("a prefix of IPv4").trunc();
+            let policy = AddressPolicy { expected: vec![expected], allow_loopback: false };
+            let before = AddressPolicy::default().classify(address);
+            let after = policy.classify(address);
+            prop_assert_eq!(after == Scope::Reserved, before == Scope::Reserved);
+            prop_assert!(after == Scope::Reserved || after == Scope::Private);
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! The closed list of causes: code, stages, severity.
+//!
+//! Owns the names that reports, labels, Events and alerts hold on to (extend the list, never rename). How a cause is
+//! recognised is in `rules`; what to do about it is in [`advice`]. A new cause goes here, into [`Cause::ALL`], and the
+//! compiler then asks for the rest.
+
+pub mod advice;
+
+use std::fmt;
+
+use crate::diagnosis::Severity;
+use crate::observation::Stage;
+
+/// Why an image cannot be pulled, or soon will not be, or could not be judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(
+    missing_docs,
+    reason = "`advice::meaning` says what each one means, once, for people and documentation alike"
+)]
+pub enum Cause {
+    NoNameserver,
+    DnsTimeout,
+    DnsServerFailure,
+    NameNotFound,
+    PrivateRecordMissing,
+    PrivateZoneNotLinked,
+    NoPrivateEndpoint,
+    MixedAddresses,
+    UnexpectedAddress,
+    ReservedAddress,
+    ConnectTimeout,
+    ConnectRefused,
+    NetworkUnreachable,
+    ConnectionReset,
+    CertificateUntrusted,
+    CertificateNameMismatch,
+    CertificateExpired,
+    CertificateNotYetValid,
+    TlsHandshakeFailed,
+    ResponseTimeout,
+    RegistryError,
+    Throttled,
+    AccessDenied,
+    NotARegistry,
+    UntrustedRedirect,
+    UntrustedRealm,
+    CredentialsMissing,
+    CredentialsInvalid,
+    CredentialsRejected,
+    ScopeMissing,
+    TokenRefused,
+    RepositoryNotFound,
+    ManifestNotFound,
+    ManifestInvalid,
+    DigestMismatch,
+    PlatformMissing,
+    DataEndpointDisabled,
+    BlobNotFound,
+    BlobDenied,
+    ResolversDisagree,
+    NameserverFailing,
+    CertificateExpiring,
+    CredentialsExpiring,
+    DeadlineExceeded,
+}
+
+impl Cause {
+    /// Every cause, in the order in which a pull meets them.
+    pub const ALL: [Self; 44] = [
+        Self::NoNameserver,
+        Self::DnsTimeout,
+        Self::DnsServerFailure,
+        Self::NameNotFound,
+        Self::PrivateRecordMissing,
+        Self::PrivateZoneNotLinked,
+        Self::NoPrivateEndpoint,
+        Self::MixedAddresses,
+        Self::UnexpectedAddress,
+        Self::ReservedAddress,
+        Self::ConnectTimeout,
+        Self::ConnectRefused,
+        Self::NetworkUnreachable,
+        Self::ConnectionReset,
+        Self::CertificateUntrusted,
+        Self::CertificateNameMismatch,
+        Self::CertificateExpired,
+        Self::CertificateNotYetValid,
+        Self::TlsHandshakeFailed,
+        Self::ResponseTimeout,
+        Self::RegistryError,
+        Self::Throttled,
+        Self::AccessDenied,
+        Self::NotARegistry,
+        Self::UntrustedRedirect,
+        Self::UntrustedRealm,
+        Self::CredentialsMissing,
+        Self::CredentialsInvalid,
+        Self::CredentialsRejected,
+        Self::ScopeMissing,
+        Self::TokenRefused,
+        Self::RepositoryNotFound,
+        Self::ManifestNotFound,
+        Self::ManifestInvalid,
+        Self::DigestMismatch,
+        Self::PlatformMissing,
+        Self::DataEndpointDisabled,
+        Self::BlobNotFound,
+        Self::BlobDenied,
+        Self::ResolversDisagree,
+        Self::NameserverFailing,
+        Self::CertificateExpiring,
+        Self::CredentialsExpiring,
+        Self::DeadlineExceeded,
+    ];
+
+    /// The code in JSON, labels and anchors.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NoNameserver => "no_nameserver",
+            Self::DnsTimeout => "dns_timeout",
+            Self::DnsServerFailure => "dns_server_failure",
+            Self::NameNotFound => "name_not_found",
+            Self::PrivateRecordMissing => "private_record_missing",
+            Self::PrivateZoneNotLinked => "private_zone_not_linked",
+            Self::NoPrivateEndpoint => "no_private_endpoint",
+            Self::MixedAddresses => "mixed_addresses",
+            Self::UnexpectedAddress => "unexpected_address",
+            Self::ReservedAddress => "reserved_address",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::ConnectRefused => "connect_refused",
+            Self::NetworkUnreachable => "network_unreachable",
+            Self::ConnectionReset => "connection_reset",
+            Self::CertificateUntrusted => "certificate_untrusted",
+            Self::CertificateNameMismatch => "certificate_name_mismatch",
+            Self::CertificateExpired => "certificate_expired",
+            Self::CertificateNotYetValid => "certificate_not_yet_valid",
+            Self::TlsHandshakeFailed => "tls_handshake_failed",
+            Self::ResponseTimeout => "response_timeout",
+            Self::RegistryError => "registry_error",
+            Self::Throttled => "throttled",
+            Self::AccessDenied => "access_denied",
+            Self::NotARegistry => "not_a_registry",
+            Self::UntrustedRedirect => "untrusted_redirect",
+            Self::UntrustedRealm => "untrusted_realm",
+            Self::CredentialsMissing => "credentials_missing",
+            Self::CredentialsInvalid => "credentials_invalid",
+            Self::CredentialsRejected => "credentials_rejected",
+            Self::ScopeMissing => "scope_missing",
+            Self::TokenRefused => "token_refused",
+            Self::RepositoryNotFound => "repository_not_found",
+            Self::ManifestNotFound => "manifest_not_found",
+            Self::ManifestInvalid => "manifest_invalid",
+            Self::DigestMismatch => "digest_mismatch",
+            Self::PlatformMissing => "platform_missing",
+            Self::DataEndpointDisabled => "data_endpoint_disabled",
+            Self::BlobNotFound => "blob_not_found",
+            Self::BlobDenied => "blob_denied",
+            Self::ResolversDisagree => "resolvers_disagree",
+            Self::NameserverFailing => "nameserver_failing",
+            Self::CertificateExpiring => "certificate_expiring",
+            Self::CredentialsExpiring => "credentials_expiring",
+            Self::DeadlineExceeded => "deadline_exceeded",
+        }
+    }
+
+    /// The reason of a Kubernetes Event: the code in PascalCase, which is the variant's own name.
+    #[must_use]
+    pub fn reason(self) -> String {
+        format!("{self:?}")
+    }
+
+    /// The severity that it has by itself; the connect causes are only a warning where another address worked.
+    #[must_use]
+    pub const fn severity(self) -> Severity {
+        match self {
+            Self::Throttled => Severity::Unknown,
+            Self::ResolversDisagree
+            | Self::NameserverFailing
+            | Self::CertificateExpiring
+            | Self::CredentialsExpiring => Severity::Warn,
+            Self::NoNameserver
+            | Self::DnsTimeout
+            | Self::DnsServerFailure
+            | Self::NameNotFound
+            | Self::PrivateRecordMissing
+            | Self::PrivateZoneNotLinked
+            | Self::NoPrivateEndpoint
+            | Self::MixedAddresses
+            | Self::UnexpectedAddress
+            | Self::ReservedAddress
+            | Self::ConnectTimeout
+            | Self::ConnectRefused
+            | Self::NetworkUnreachable
+            | Self::ConnectionReset
+            | Self::CertificateUntrusted
+            | Self::CertificateNameMismatch
+            | Self::CertificateExpired
+            | Self::CertificateNotYetValid
+            | Self::TlsHandshakeFailed
+            | Self::ResponseTimeout
+            | Self::RegistryError
+            | Self::AccessDenied
+            | Self::NotARegistry
+            | Self::UntrustedRedirect
+            | Self::UntrustedRealm
+            | Self::CredentialsMissing
+            | Self::CredentialsInvalid
+            | Self::CredentialsRejected
+            | Self::ScopeMissing
+            | Self::TokenRefused
+            | Self::RepositoryNotFound
+            | Self::ManifestNotFound
+            | Self::ManifestInvalid
+            | Self::DigestMismatch
+            | Self::PlatformMissing
+            | Self::DataEndpointDisabled
+            | Self::BlobNotFound
+            | Self::BlobDenied
+            | Self::DeadlineExceeded => Severity::Fail,
+        }
+    }
+
+    /// The stages in which it can show.
+    #[must_use]
+    pub const fn stages(self) -> &'static [Stage] {
+        use Stage::{Address, Blob, Challenge, Connect, Dns, Manifest, Tls, Token};
+        match self {
+            Self::NoNameserver
+            | Self::DnsTimeout
+            | Self::DnsServerFailure
+            | Self::NameNotFound
+            | Self::PrivateRecordMissing
+            | Self::ResolversDisagree
+            | Self::NameserverFailing => &[Dns],
+            Self::PrivateZoneNotLinked
+            | Self::NoPrivateEndpoint
+            | Self::MixedAddresses
+            | Self::UnexpectedAddress
+            | Self::ReservedAddress => &[Address],
+            Self::ConnectTimeout | Self::ConnectRefused | Self::NetworkUnreachable => &[Connect],
+            Self::ConnectionReset => &[Connect, Tls, Challenge, Token, Manifest, Blob],
+            Self::CertificateUntrusted
+            | Self::CertificateNameMismatch
+            | Self::CertificateExpired
+            | Self::CertificateNotYetValid
+            | Self::TlsHandshakeFailed
+            | Self::CertificateExpiring => &[Tls],
+            Self::ResponseTimeout => &[Tls, Challenge, Token, Manifest, Blob],
+            Self::RegistryError | Self::Throttled | Self::AccessDenied | Self::NotARegistry => {
+                &[Challenge, Token, Manifest, Blob]
+            }
+            Self::UntrustedRedirect => &[Token, Manifest, Blob],
+            Self::UntrustedRealm => &[Challenge],
+            Self::CredentialsMissing
+            | Self::CredentialsInvalid
+            | Self::CredentialsRejected
+            | Self::CredentialsExpiring => &[Token],
+            Self::ScopeMissing
+            | Self::TokenRefused
+            | Self::RepositoryNotFound
+            | Self::ManifestNotFound
+            | Self::ManifestInvalid
+            | Self::PlatformMissing => &[Manifest],
+            Self::DigestMismatch => &[Manifest, Blob],
+            Self::DataEndpointDisabled | Self::BlobNotFound | Self::BlobDenied => &[Blob],
+            Self::DeadlineExceeded => &[Dns, Address, Connect, Tls, Challenge, Token, Manifest, Blob],
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cause;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn codes_are_snake_case_reasons_pascal_case_and_both_unique() {
+        let mut codes = BTreeSet::new();
+        for cause in Cause::ALL {
+            let pascal: String =
+                cause.code().split('_').map(|word| word[..1].to_uppercase() + &word[1..]).collect();
+            assert_eq!(cause.reason(), pascal);
+            assert!(codes.insert(cause.code()), "{cause} is listed twice");
+        }
+    }
+}

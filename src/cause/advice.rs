@@ -1,0 +1,1 @@
+//! What each cause means and what mends it.

@@ -1,0 +1,116 @@
+//! What is meant: the validated settings of a check or an agent.
+//!
+//! Owns the types and their defaults. Both ways in lead here: `cli` (what was typed) and [`file`] (what was written in
+//! YAML). Nothing past this point asks again whether a value makes sense.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+
+use crate::image::ImageReference;
+
+/// Everything that a check needs to know, and what an agent needs beside it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// What is checked, in the order given; never empty.
+    pub images: Vec<ImageConfig>,
+    /// Who is asked for names.
+    pub resolvers: Resolvers,
+    /// Certificates that are trusted beside the system's own.
+    pub ca_file: Option<PathBuf>,
+    /// Times and loads.
+    pub schedule: Schedule,
+    /// Whether the data path is tested (`--no-blob` turns it off).
+    pub blob: bool,
+    /// Whether loopback counts as private: only for a registry on this very machine.
+    pub allow_loopback: bool,
+    /// Where the agent serves HTTP.
+    pub server_address: SocketAddr,
+    /// Whether the agent publishes Kubernetes Events.
+    pub events: bool,
+}
+
+/// One image to check.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImageConfig {
+    /// The reference.
+    pub image: ImageReference,
+    /// The operator's name for it in metrics.
+    pub name: Option<String>,
+    /// Where its credentials are; without it the usual places are tried.
+    pub credentials: Option<CredentialsConfig>,
+    /// Ranges of the private endpoint; empty: any private address will do.
+    pub expected: Vec<IpNet>,
+    /// Data endpoints that are judged in DNS beside the one that the redirect names; lower case.
+    pub data_endpoints: Vec<String>,
+}
+
+/// Where the credentials of an image are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CredentialsConfig {
+    /// A docker `config.json`, a mounted `kubernetes.io/dockerconfigjson` secret, or a folder with `username` and
+    /// `password`.
+    pub path: PathBuf,
+    /// When they end; ACR itself does not tell.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Who is asked for names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolvers {
+    /// The node's own nameservers.
+    pub system: SystemResolver,
+    /// Resolvers to compare with, by the operator's name for each.
+    pub compare: Vec<(String, SocketAddr)>,
+}
+
+/// Where the node's own nameservers are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SystemResolver {
+    /// In a file of resolv.conf(5)'s format, read at every check.
+    File(PathBuf),
+    /// On the command line, in place of a file.
+    Servers(Vec<SocketAddr>),
+}
+
+/// Times and loads.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Schedule {
+    /// Between two checks of the agent.
+    pub interval: Duration,
+    /// Share of the interval by which it varies, 0 to 1.
+    pub jitter: f64,
+    /// Limit of the whole check of one image.
+    pub timeout: Duration,
+    /// Limit of one stage.
+    pub stage_timeout: Duration,
+    /// Failed checks in a row before an Event is published.
+    pub confirm_after: u32,
+    /// Nodes that share the registry; with it the interval is stretched.
+    pub fleet_size: Option<u32>,
+    /// Requests a minute that the whole fleet may make.
+    pub budget_per_minute: Option<u32>,
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(60),
+            jitter: 0.2,
+            timeout: Duration::from_secs(30),
+            stage_timeout: Duration::from_secs(5),
+            confirm_after: 2,
+            fleet_size: None,
+            budget_per_minute: None,
+        }
+    }
+}
+
+impl Default for Resolvers {
+    fn default() -> Self {
+        Self { system: SystemResolver::File(PathBuf::from("/etc/resolv.conf")), compare: Vec::new() }
+    }
+}

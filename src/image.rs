@@ -1,0 +1,293 @@
+//! The reference of an image: `LOGIN_SERVER/REPOSITORY[:TAG][@sha256:…]`.
+//!
+//! Owns the parsing, because the usual libraries put Docker Hub where the registry is missing and keep capitals, and
+//! one compiles a regular expression of 9 MB for it. Anything that is particular to ACR's names is here as well.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Where a port is not written, HTTPS's own.
+pub const DEFAULT_PORT: u16 = 443;
+
+/// The public and sovereign clouds, by the suffix of their login servers: the suffix, and that cloud's blob storage.
+const ACR_CLOUDS: [(&str, &str); 3] = [
+    ("azurecr.io", "blob.core.windows.net"),
+    ("azurecr.us", "blob.core.usgovcloudapi.net"),
+    ("azurecr.cn", "blob.core.chinacloudapi.cn"),
+];
+
+/// Longest tag of the OCI distribution specification.
+const MAX_TAG: usize = 128;
+/// Longest repository that registries take (distribution's `RepositoryNameTotalLengthMax`).
+const MAX_REPOSITORY: usize = 255;
+
+/// The reference of an image, checked.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ImageReference {
+    host: String,
+    port: u16,
+    repository: String,
+    tag: Option<String>,
+    digest: Option<String>,
+}
+
+impl ImageReference {
+    /// The login server's name, lower case, without a port: what is resolved and stands in SNI.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The login server's port.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The login server as an operator writes it: with the port, unless it is HTTPS's own.
+    #[must_use]
+    pub fn registry(&self) -> String {
+        authority(&self.host, self.port)
+    }
+
+    /// The repository.
+    #[must_use]
+    pub fn repository(&self) -> &str {
+        &self.repository
+    }
+
+    /// The tag that was written, if one was.
+    #[must_use]
+    pub fn tag(&self) -> Option<&str> {
+        self.tag.as_deref()
+    }
+
+    /// The digest that was written, if one was.
+    #[must_use]
+    pub fn digest(&self) -> Option<&str> {
+        self.digest.as_deref()
+    }
+
+    /// What the registry is asked for: the digest decides where there is one, as for the kubelet; else the tag, `latest`
+    /// where none is written.
+    #[must_use]
+    pub fn wanted(&self) -> &str {
+        self.digest.as_deref().or(self.tag.as_deref()).unwrap_or("latest")
+    }
+
+    /// Whether the login server is an Azure Container Registry, by its name.
+    #[must_use]
+    pub fn is_acr(&self) -> bool {
+        self.acr_suffix().is_some()
+    }
+
+    /// The suffix of the registry's cloud, where it is an Azure Container Registry: `azurecr.io`.
+    #[must_use]
+    pub fn acr_suffix(&self) -> Option<&'static str> {
+        ACR_CLOUDS.iter().map(|(suffix, _)| *suffix).find(|suffix| {
+            self.host
+                .strip_suffix(suffix)
+                .and_then(|rest| rest.strip_suffix('.'))
+                .is_some_and(|name| !name.is_empty())
+        })
+    }
+
+    /// The first label of the login server: the registry's name, and its hash where it has a domain name label.
+    #[must_use]
+    pub fn first_label(&self) -> &str {
+        self.host.split('.').next().unwrap_or(&self.host)
+    }
+
+    /// The name for `az acr --name`: a name has no dash, so what follows one is the domain name label's hash.
+    #[must_use]
+    pub fn registry_name(&self) -> &str {
+        let label = self.first_label();
+        label.split('-').next().unwrap_or(label)
+    }
+
+    /// The region in the name of one of this registry's data endpoints: `westeurope`.
+    #[must_use]
+    pub fn data_region<'host>(&self, host: &'host str) -> Option<&'host str> {
+        let suffix = self.acr_suffix()?;
+        let rest = host.strip_suffix(suffix)?.strip_suffix(".data.")?;
+        let (label, region) = rest.split_once('.')?;
+        (label == self.first_label() && !region.is_empty() && !region.contains('.')).then_some(region)
+    }
+
+    /// Whether a host is Azure's blob storage.
+    #[must_use]
+    pub fn is_azure_storage(host: &str) -> bool {
+        ACR_CLOUDS
+            .iter()
+            .any(|(_, storage)| host.strip_suffix(storage).is_some_and(|rest| rest.ends_with('.')))
+    }
+}
+
+impl fmt::Display for ImageReference {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.registry(), self.repository)?;
+        if let Some(tag) = &self.tag {
+            write!(formatter, ":{tag}")?;
+        }
+        if let Some(digest) = &self.digest {
+            write!(formatter, "@{digest}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a text is no image reference.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ImageReferenceError {
+    /// A URL was given.
+    #[error("an image has no `{0}` in front: write LOGIN_SERVER/REPOSITORY[:TAG][@sha256:…]")]
+    Scheme(String),
+    /// The part before the first slash is not a host name.
+    #[error("the registry is missing: write its login server in front, like contoso.azurecr.io/{0}")]
+    RegistryMissing(String),
+    /// The host has a form that no login server has.
+    #[error(
+        "`{0}` is no host name: a login server is letters, digits, dashes and dots, like contoso.azurecr.io"
+    )]
+    Host(String),
+    /// The port is not a number from 1 to 65535.
+    #[error("`{0}` is no port: allowed is 1 to 65535")]
+    Port(String),
+    /// There is nothing behind the registry.
+    #[error("the repository is missing: write LOGIN_SERVER/REPOSITORY[:TAG][@sha256:…]")]
+    RepositoryMissing,
+    /// The repository has capitals.
+    #[error("the repository `{0}` has capitals: repositories are lower case, `{lower}`", lower = .0.to_lowercase())]
+    RepositoryCase(String),
+    /// The repository has a form that no registry takes.
+    #[error(
+        "`{0}` is no repository: allowed are lower-case letters and digits, separated by `.`, `_`, `__` or dashes, \
+         in parts with `/` between them, at most 255 characters"
+    )]
+    Repository(String),
+    /// The tag has a form that no registry takes.
+    #[error(
+        "`{0}` is no tag: allowed are 1 to 128 letters, digits, `_`, `.` and `-`, and no `.` or `-` in front"
+    )]
+    Tag(String),
+    /// The digest has another form or algorithm.
+    #[error("`{0}` is no digest: allowed is sha256: and 64 hexadecimal digits in lower case")]
+    Digest(String),
+}
+
+impl FromStr for ImageReference {
+    type Err = ImageReferenceError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some((scheme, _)) = text.split_once("://") {
+            return Err(ImageReferenceError::Scheme(format!("{scheme}://")));
+        }
+        let Some((registry, rest)) = text.split_once('/') else {
+            return Err(ImageReferenceError::RegistryMissing(text.to_owned()));
+        };
+        // The rule by which docker, containerd and the kubelet tell a registry from the first part of a repository.
+        if !registry.contains(['.', ':']) && registry != "localhost" {
+            return Err(ImageReferenceError::RegistryMissing(text.to_owned()));
+        }
+        let (host, port) = parse_registry(registry)?;
+        let (rest, digest) = match rest.split_once('@') {
+            Some((rest, digest)) => (rest, Some(parse_digest(digest)?)),
+            None => (rest, None),
+        };
+        let (repository, tag) = match rest.split_once(':') {
+            Some((repository, tag)) => (repository, Some(parse_tag(tag)?)),
+            None => (rest, None),
+        };
+        Ok(Self { host, port, repository: parse_repository(repository)?, tag, digest })
+    }
+}
+
+/// `HOST`, or `HOST:PORT` where the port is not HTTPS's own.
+#[must_use]
+pub fn authority(host: &str, port: u16) -> String {
+    if port == DEFAULT_PORT { host.to_owned() } else { format!("{host}:{port}") }
+}
+
+/// Whether a text is a DNS host name of RFC 1123 that is not an IP address.
+#[must_use]
+pub fn is_host_name(host: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let numeric_end =
+        host.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
+    host.len() <= 253 && host.split('.').all(label) && !numeric_end
+}
+
+fn parse_registry(registry: &str) -> Result<(String, u16), ImageReferenceError> {
+    let (host, port) = match registry.split_once(':') {
+        Some((host, port)) => {
+            let number =
+                port.bytes().all(|byte| byte.is_ascii_digit()).then(|| port.parse::<u16>().ok()).flatten();
+            match number {
+                Some(number) if number > 0 => (host, number),
+                _ => return Err(ImageReferenceError::Port(port.to_owned())),
+            }
+        }
+        None => (registry, DEFAULT_PORT),
+    };
+    if !is_host_name(host) {
+        return Err(ImageReferenceError::Host(host.to_owned()));
+    }
+    Ok((host.to_ascii_lowercase(), port))
+}
+
+fn parse_repository(repository: &str) -> Result<String, ImageReferenceError> {
+    if repository.is_empty() {
+        return Err(ImageReferenceError::RepositoryMissing);
+    }
+    let valid =
+        |repository: &str| repository.len() <= MAX_REPOSITORY && repository.split('/').all(is_path_component);
+    if valid(repository) {
+        return Ok(repository.to_owned());
+    }
+    if valid(&repository.to_ascii_lowercase()) {
+        return Err(ImageReferenceError::RepositoryCase(repository.to_owned()));
+    }
+    Err(ImageReferenceError::Repository(repository.to_owned()))
+}
+
+/// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*` of the OCI distribution specification.
+fn is_path_component(component: &str) -> bool {
+    let alphanumeric = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let bytes = component.as_bytes();
+    let ends_well = bytes.first().is_some_and(|&byte| alphanumeric(byte))
+        && bytes.last().is_some_and(|&byte| alphanumeric(byte));
+    ends_well
+        && component
+            .split(|character: char| character.is_ascii_lowercase() || character.is_ascii_digit())
+            .all(|separator| {
+                matches!(separator, "" | "." | "_" | "__") || separator.bytes().all(|byte| byte == b'-')
+            })
+}
+
+fn parse_tag(tag: &str) -> Result<String, ImageReferenceError> {
+    let valid = (1..=MAX_TAG).contains(&tag.len())
+        && tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
+        && !tag.starts_with(['.', '-']);
+    if valid { Ok(tag.to_owned()) } else { Err(ImageReferenceError::Tag(tag.to_owned())) }
+}
+
+fn parse_digest(digest: &str) -> Result<String, ImageReferenceError> {
+    if is_sha256_digest(digest) {
+        Ok(digest.to_owned())
+    } else {
+        Err(ImageReferenceError::Digest(digest.to_owned()))
+    }
+}
+
+/// Whether a text is a digest of the one algorithm that registries use.
+#[must_use]
+pub fn is_sha256_digest(text: &str) -> bool {
+    text.strip_prefix("sha256:").is_some_and(|hex| {
+        hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    })
+}
