@@ -6,4 +6,6 @@ pub mod credentials;
 pub mod diagnosis;
 pub mod image;
 pub mod observation;
+pub mod probe;
+pub mod rules;
 pub mod secret;

@@ -35,9 +35,37 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// What must not come back: texts that were sent as secrets, and that a hostile peer could repeat.
+#[derive(Debug, Clone, Default)]
+pub struct Redactor(Vec<Secret>);
+
+impl Redactor {
+    /// Adds a secret; one that is too short to be told from ordinary text is not looked for.
+    pub fn hide(&mut self, secret: &Secret) {
+        const SHORTEST: usize = 4;
+        if secret.expose().len() >= SHORTEST {
+            self.0.push(secret.clone());
+        }
+    }
+
+    /// A text without the secrets.
+    #[must_use]
+    pub fn apply(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret.expose(), "[redacted]"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Secret;
+    use super::{Redactor, Secret};
+
+    #[test]
+    fn a_redactor_takes_every_occurrence_out() {
+        let mut redactor = Redactor::default();
+        redactor.hide(&Secret::new("hunter2".to_owned()));
+        redactor.hide(&Secret::new("a".to_owned()));
+        assert_eq!(redactor.apply("hunter2 and hunter2, a bat"), "[redacted] and [redacted], a bat");
+    }
 
     #[test]
     fn never_prints_its_text() {

@@ -1,0 +1,329 @@
+//! The stages at the login server: challenge, token, manifest, and the redirect of a blob.
+//!
+//! Says what is sent and which answers go on; reading the answers' texts is `wire`'s, the connection `session`'s.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use oci_client::manifest::{OciDescriptor, OciImageManifest};
+use reqwest::Url;
+use reqwest::header::{CONTENT_TYPE, HeaderValue, LOCATION, WWW_AUTHENTICATE};
+use tokio::time::Instant;
+
+use super::Task;
+use super::dial::headers;
+use super::session::{Reply, Session};
+use super::wire::{self, BearerChallenge, Grant, ParsedManifest, Redirect};
+use crate::credentials::{Credentials, CredentialsError};
+use crate::image::is_sha256_digest;
+use crate::observation::{Endpoint, Failure, Fault, Manifest, Observation, Stage, Token};
+use crate::secret::{Redactor, Secret};
+
+/// A token answer has some 2 KiB.
+const MAX_TOKEN_BODY: usize = 64 * 1024;
+/// Registries take manifests of at most 4 MiB (distribution's limit), and so does this.
+const MAX_MANIFEST: usize = 4 * 1024 * 1024;
+/// An index may list an index; more levels are no image.
+const MAX_INDEX_DEPTH: usize = 3;
+
+/// What of a pull has to be known to the next stage.
+pub(super) struct Pull<'check> {
+    pub(super) task: &'check Task,
+    pub(super) session: Session<'check>,
+    /// What was sent as a secret: a hostile registry could say it back.
+    pub(super) redactor: Redactor,
+}
+
+impl<'check> Pull<'check> {
+    pub(super) fn new(task: &'check Task, session: Session<'check>) -> Self {
+        Self { task, session, redactor: Redactor::default() }
+    }
+
+    fn url(&self, path: &str) -> Result<Url, Failure> {
+        Url::parse(&format!("https://{}{path}", self.task.image.registry())).map_err(|_| {
+            // Unreachable for a checked reference; still a value, not a panic.
+            self.fail(
+                Stage::Challenge,
+                Fault::NotARegistry { status: None, reason: "its name makes no URL".to_owned() },
+            )
+        })
+    }
+
+    fn fail(&self, stage: Stage, fault: Fault) -> Failure {
+        Failure {
+            endpoint: if stage == Stage::Blob { Endpoint::Data } else { Endpoint::Login },
+            stage,
+            fault,
+        }
+    }
+
+    /// `GET /v2/` without credentials: connects, and brings the realm and service of the token service.
+    pub(super) async fn challenge(
+        &mut self,
+        observation: &mut Observation,
+    ) -> Result<(Url, BearerChallenge), Failure> {
+        let url = self.url("/v2/")?;
+        let limit = self.session.clock.limit();
+        let reply = self
+            .session
+            .get(Stage::Challenge, url, headers("application/json", None), limit, observation)
+            .await;
+        let started = reply.as_ref().map_or_else(|_| Instant::now(), Reply::sent_at);
+        let outcome = match reply {
+            Ok(reply) => self.read_challenge(reply).await,
+            Err(failure) => Err(failure),
+        };
+        if outcome.as_ref().err().is_none_or(|failure| failure.stage == Stage::Challenge) {
+            observation.mark(Endpoint::Login, Stage::Challenge, started.elapsed());
+        }
+        outcome
+    }
+
+    async fn read_challenge(&self, reply: Reply) -> Result<(Url, BearerChallenge), Failure> {
+        let status = reply.status;
+        let not_a_registry =
+            |reason: &str| Fault::NotARegistry { status: Some(status), reason: reason.to_owned() };
+        match status {
+            401 => {}
+            200..=299 => {
+                return Err(reply.fail(not_a_registry("it answers GET /v2/ without asking for a token")));
+            }
+            300..=399 => return Err(reply.fail(not_a_registry("it redirects GET /v2/"))),
+            _ => return Err(self.unhelpful(reply).await),
+        }
+        let values = reply.headers.get_all(WWW_AUTHENTICATE);
+        let challenge = wire::bearer_challenge(values.iter().map(HeaderValue::as_bytes))
+            .map_err(|reason| reply.fail(not_a_registry(reason)))?;
+        let realm = wire::judge_realm(&self.task.image, &challenge.realm).map_err(|untrusted| {
+            reply.fail(Fault::UntrustedRealm { realm: untrusted.realm, reason: untrusted.reason })
+        })?;
+        // The body is read so that the connection can be used again.
+        drop(reply.error(self.task.now, &self.redactor).await?);
+        Ok((realm, challenge))
+    }
+
+    /// The token service, with the credentials as they are now.
+    pub(super) async fn token(
+        &mut self,
+        (realm, challenge): (Url, BearerChallenge),
+        observation: &mut Observation,
+    ) -> Result<Secret, Failure> {
+        let started = Instant::now();
+        let outcome = self.fetch_token(realm, &challenge, observation).await;
+        observation.mark(Endpoint::Login, Stage::Token, started.elapsed());
+        let grant = outcome?;
+        observation.token = Some(Token { pull: grant.pull });
+        self.redactor.hide(&grant.token);
+        Ok(grant.token)
+    }
+
+    async fn fetch_token(
+        &mut self,
+        mut realm: Url,
+        challenge: &BearerChallenge,
+        observation: &mut Observation,
+    ) -> Result<Grant, Failure> {
+        let credentials = self.task.credentials.read(&self.task.image).map_err(|error| {
+            let fault = match error {
+                CredentialsError::Missing(searched) => Fault::CredentialsMissing { searched },
+                CredentialsError::Invalid(reason) => Fault::CredentialsInvalid { reason },
+            };
+            self.fail(Stage::Token, fault)
+        })?;
+        observation.credentials_expire_at = credentials.expires_at;
+        if let Some(service) = &challenge.service {
+            realm.query_pairs_mut().append_pair("service", service);
+        }
+        let scope = format!("repository:{}:pull", self.task.image.repository());
+        realm.query_pairs_mut().append_pair("scope", &scope);
+        let authorization = self.basic(&credentials)?;
+        let limit = self.session.clock.limit();
+        let headers = headers("application/json", Some(authorization));
+        let mut reply = self.session.get(Stage::Token, realm, headers, limit, observation).await?;
+        match reply.status {
+            200 => {}
+            300..=399 => {
+                return Err(reply.fail(self.untrusted_redirect(&reply, "a redirect of the token service")));
+            }
+            _ => return Err(self.unhelpful(reply).await),
+        }
+        let body = reply.body(MAX_TOKEN_BODY).await?;
+        let not_a_registry =
+            |reason: &str| reply.fail(Fault::NotARegistry { status: Some(200), reason: reason.to_owned() });
+        if body.cut {
+            return Err(not_a_registry("its token answer is over-long"));
+        }
+        wire::read_grant(&body.bytes, self.task.image.repository()).map_err(not_a_registry)
+    }
+
+    fn basic(&mut self, credentials: &Credentials) -> Result<HeaderValue, Failure> {
+        let pair = format!("{}:{}", credentials.username, credentials.password.expose());
+        let encoded = STANDARD.encode(pair);
+        let value = HeaderValue::from_str(&format!("Basic {encoded}"));
+        self.redactor.hide(&credentials.password);
+        self.redactor.hide(&Secret::new(encoded));
+        value.map_err(|_| {
+            let reason = "the credentials make no header".to_owned();
+            self.fail(Stage::Token, Fault::CredentialsInvalid { reason })
+        })
+    }
+
+    fn bearer(&self, stage: Stage, token: &Secret) -> Result<HeaderValue, Failure> {
+        HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(|_| {
+            let reason = "its token has characters that no token has".to_owned();
+            self.fail(stage, Fault::NotARegistry { status: Some(200), reason })
+        })
+    }
+
+    /// The manifest that a pull on this node would use; an index goes on to the node's platform.
+    pub(super) async fn manifest(
+        &mut self,
+        token: &Secret,
+        observation: &mut Observation,
+    ) -> Result<OciImageManifest, Failure> {
+        let started = Instant::now();
+        let outcome = self.fetch_manifest(token, observation).await;
+        observation.mark(Endpoint::Login, Stage::Manifest, started.elapsed());
+        outcome
+    }
+
+    async fn fetch_manifest(
+        &mut self,
+        token: &Secret,
+        observation: &mut Observation,
+    ) -> Result<OciImageManifest, Failure> {
+        let limit = self.session.clock.limit();
+        let mut wanted = self.task.image.wanted().to_owned();
+        for _depth in 0..MAX_INDEX_DEPTH {
+            let url = self.url(&format!("/v2/{}/manifests/{wanted}", self.task.image.repository()))?;
+            let accept = wire::MANIFEST_TYPES.join(", ");
+            let headers = headers(&accept, Some(self.bearer(Stage::Manifest, token)?));
+            let reply = self.session.get(Stage::Manifest, url, headers, limit, observation).await?;
+            let (body, content_type) = self.read_manifest_body(reply, &wanted).await?;
+            let (parsed, media_type) = wire::read_manifest(content_type.as_deref(), &body)
+                .map_err(|reason| self.fail(Stage::Manifest, Fault::ManifestInvalid { reason }))?;
+            let asked_first = observation.manifest.is_none();
+            if asked_first {
+                let size = u64::try_from(body.len()).unwrap_or(u64::MAX);
+                let digest = wire::digest_of(&body);
+                observation.manifest = Some(Manifest { digest, media_type, size, platform: None });
+            }
+            match parsed {
+                ParsedManifest::Image(image) => return Ok(*image),
+                ParsedManifest::Index(index) => {
+                    let platform = &self.task.platform;
+                    let entry = wire::select_platform(&index, platform).map_err(|found| {
+                        let wanted = platform.to_string();
+                        self.fail(Stage::Manifest, Fault::PlatformMissing { wanted, found })
+                    })?;
+                    if let (Some(manifest), Some(_)) = (&mut observation.manifest, &entry.platform) {
+                        manifest.platform = Some(platform.to_string());
+                    }
+                    if !is_sha256_digest(&entry.digest) {
+                        let reason = "its index names a digest that is not sha256".to_owned();
+                        return Err(self.fail(Stage::Manifest, Fault::ManifestInvalid { reason }));
+                    }
+                    wanted.clone_from(&entry.digest);
+                }
+            }
+        }
+        let reason = format!("its index lists an index more than {MAX_INDEX_DEPTH} levels deep");
+        Err(self.fail(Stage::Manifest, Fault::ManifestInvalid { reason }))
+    }
+
+    async fn read_manifest_body(
+        &self,
+        mut reply: Reply,
+        wanted: &str,
+    ) -> Result<(Vec<u8>, Option<String>), Failure> {
+        match reply.status {
+            200 => {}
+            300..=399 => return Err(reply.fail(self.untrusted_redirect(&reply, "a redirect of a manifest"))),
+            _ => return Err(self.unhelpful(reply).await),
+        }
+        let content_type = reply.header(CONTENT_TYPE).map(str::to_owned);
+        if content_type.as_deref().is_some_and(|kind| kind.starts_with("text/html")) {
+            let reason = "it sends HTML instead of a manifest".to_owned();
+            return Err(reply.fail(Fault::NotARegistry { status: Some(200), reason }));
+        }
+        let body = reply.body(MAX_MANIFEST).await?;
+        if body.cut {
+            let reason = format!("it has more than {MAX_MANIFEST} bytes");
+            return Err(reply.fail(Fault::ManifestInvalid { reason }));
+        }
+        // By digest the digest decides; by tag the registry's own announcement is held against the bytes.
+        let expected = Some(wanted).filter(|wanted| is_sha256_digest(wanted)).or_else(|| {
+            reply.header("docker-content-digest").filter(|announced| is_sha256_digest(announced))
+        });
+        let found = wire::digest_of(&body.bytes);
+        match expected {
+            Some(expected) if expected != found => {
+                let expected = expected.to_owned();
+                Err(reply.fail(Fault::DigestMismatch { expected, found }))
+            }
+            Some(_) | None => Ok((body.bytes, content_type)),
+        }
+    }
+
+    /// Asks the login server for a blob: it answers with the redirect to the data endpoint, or with the blob itself.
+    pub(super) async fn blob(
+        &mut self,
+        token: &Secret,
+        descriptor: &OciDescriptor,
+        observation: &mut Observation,
+    ) -> Result<BlobAnswer, Failure> {
+        let url = self.url(&format!("/v2/{}/blobs/{}", self.task.image.repository(), descriptor.digest))?;
+        let headers = headers("*/*", Some(self.bearer(Stage::Blob, token)?));
+        let limit = self.session.clock.limit();
+        let mut reply =
+            self.session.get(Stage::Blob, url, headers, limit, observation).await.map_err(at_blob)?;
+        match reply.status {
+            200 => return Ok(BlobAnswer::Direct(Box::new(reply))),
+            300..=399 => {}
+            _ => return Err(at_blob(self.unhelpful(reply).await)),
+        }
+        let location = reply.headers.get(LOCATION).map(HeaderValue::as_bytes);
+        let fault = match wire::judge_redirect(&self.task.image, &self.task.data_endpoints, location) {
+            Redirect::Data(url) => {
+                // ACR's page of a few hundred bytes; nothing depends on it.
+                drop(reply.body(MAX_TOKEN_BODY).await.map_err(at_blob)?);
+                return Ok(BlobAnswer::Redirected(url));
+            }
+            Redirect::Storage(host) => Fault::StorageRedirect { host },
+            Redirect::Untrusted { target, reason } => {
+                Fault::UntrustedRedirect { target: self.redactor.apply(&target), reason }
+            }
+            Redirect::Missing => Fault::NotARegistry {
+                status: Some(reply.status),
+                reason: "its redirect of a blob has no usable Location".to_owned(),
+            },
+        };
+        Err(self.fail(Stage::Blob, fault))
+    }
+
+    /// An answer that the stage cannot go on with.
+    async fn unhelpful(&self, reply: Reply) -> Failure {
+        reply.into_failure(self.task.now, &self.redactor).await
+    }
+
+    fn untrusted_redirect(&self, reply: &Reply, reason: &'static str) -> Fault {
+        let location = reply.header(LOCATION).and_then(|location| Url::parse(location).ok());
+        let target = location.as_ref().map_or_else(|| "(no usable Location)".to_owned(), wire::target_of);
+        Fault::UntrustedRedirect { target: self.redactor.apply(&target), reason }
+    }
+}
+
+/// How the login server answers for a blob.
+pub(super) enum BlobAnswer {
+    /// With the blob itself.
+    Direct(Box<Reply>),
+    /// With the signed URL of a data endpoint.
+    Redirected(Url),
+}
+
+/// The blob stage belongs to the data endpoint, whoever answers.
+fn at_blob(failure: Failure) -> Failure {
+    Failure {
+        endpoint: if failure.stage == Stage::Blob { Endpoint::Data } else { failure.endpoint },
+        ..failure
+    }
+}

@@ -1,0 +1,247 @@
+//! The requests of one endpoint over one connection, and the bounded reading of their answers.
+//!
+//! Owns the order in which several good addresses are tried and what of a connection goes into the observation.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::Url;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
+use tokio::time::Instant;
+
+use super::clock::{Clock, Limit};
+use super::dial::{Connection, Head, Reached, Trouble, chunk};
+use super::tls::Trust;
+use super::wire::{self, bearer_challenge};
+use crate::observation::{
+    Answer, Attempt, ConnectFailure, Endpoint, Failure, Fault, Mark, Observation, Stage, TlsSession,
+};
+use crate::secret::Redactor;
+
+/// An error body has some 200 bytes; a proxy's page is not needed whole.
+const MAX_ERROR_BODY: usize = 64 * 1024;
+
+/// What a session is to one endpoint of the registry.
+pub(super) struct Session<'check> {
+    pub(super) endpoint: Endpoint,
+    host: String,
+    addresses: Vec<SocketAddr>,
+    trust: &'check Trust,
+    pub(super) clock: &'check Clock,
+    connection: Option<Connection>,
+}
+
+/// An answer, and what is needed to read the rest of it.
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    head: Head,
+    stage: Stage,
+    endpoint: Endpoint,
+    clock: Clock,
+}
+
+/// A body, up to a limit.
+pub(super) struct Body {
+    pub(super) bytes: Vec<u8>,
+    /// Whether there was more.
+    pub(super) cut: bool,
+}
+
+impl<'check> Session<'check> {
+    /// Prepares a session with judged addresses, in the order in which they are tried.
+    pub(super) fn new(
+        endpoint: Endpoint,
+        host: &str,
+        port: u16,
+        addresses: &[IpAddr],
+        trust: &'check Trust,
+        clock: &'check Clock,
+    ) -> Self {
+        let addresses = addresses.iter().map(|address| SocketAddr::new(*address, port)).collect();
+        Self { endpoint, host: host.to_owned(), addresses, trust, clock, connection: None }
+    }
+
+    /// Sends a GET; the connection is made with the first.
+    pub(super) async fn get(
+        &mut self,
+        stage: Stage,
+        url: Url,
+        headers: HeaderMap,
+        limit: Limit,
+        observation: &mut Observation,
+    ) -> Result<Reply, Failure> {
+        let head = match &mut self.connection {
+            Some(connection) => {
+                let head = connection.get(url, headers, self.clock, limit).await;
+                head.map_err(|trouble| self.failure(stage, trouble))?
+            }
+            None => self.connect(stage, url, headers, observation).await?,
+        };
+        Ok(Reply {
+            status: head.response.status().as_u16(),
+            headers: head.response.headers().clone(),
+            head,
+            stage,
+            endpoint: self.endpoint,
+            clock: *self.clock,
+        })
+    }
+
+    /// The first request: over the first of the addresses that can be connected to.
+    async fn connect(
+        &mut self,
+        stage: Stage,
+        url: Url,
+        headers: HeaderMap,
+        observation: &mut Observation,
+    ) -> Result<Head, Failure> {
+        let mut connecting = Duration::ZERO;
+        for address in self.addresses.clone() {
+            let started = Instant::now();
+            let Ok(mut connection) = Connection::new(self.trust, &self.host, address) else {
+                continue;
+            };
+            let head = connection.get(url.clone(), headers.clone(), self.clock, self.clock.limit()).await;
+            let timings = connection.timings();
+            connecting += timings.connect.unwrap_or_else(|| started.elapsed());
+            observation.mark(
+                self.endpoint,
+                Stage::Connect,
+                timings.connect.unwrap_or_else(|| started.elapsed()),
+            );
+            let attempt = |failure| Attempt { endpoint: self.endpoint, address, failure };
+            if let Err(Trouble::Connect(failure)) = &head {
+                observation.attempts.push(attempt(Some(*failure)));
+                continue;
+            }
+            if let Err(Trouble::Deadline { reached: Reached::Connect }) = &head {
+                observation.attempts.push(attempt(Some(ConnectFailure::Timeout)));
+            } else {
+                observation.attempts.push(attempt(None));
+                let tls = timings.tls.unwrap_or_else(|| started.elapsed().saturating_sub(connecting));
+                observation.mark(self.endpoint, Stage::Tls, tls);
+                observation.tls.push(TlsSession {
+                    endpoint: self.endpoint,
+                    address,
+                    version: connection.handshake().version(),
+                    certificate: connection.handshake().certificate(),
+                });
+            }
+            self.connection = Some(connection);
+            return head.map_err(|trouble| self.failure(stage, trouble));
+        }
+        Err(Failure { endpoint: self.endpoint, stage: Stage::Connect, fault: Fault::NotConnected })
+    }
+
+    fn failure(&self, stage: Stage, trouble: Trouble) -> Failure {
+        failure(self.endpoint, stage, self.clock, trouble)
+    }
+}
+
+fn failure(endpoint: Endpoint, stage: Stage, clock: &Clock, trouble: Trouble) -> Failure {
+    let (stage, fault) = match trouble {
+        // The connection had been made before: it was closed in between and could not be made again.
+        Trouble::Connect(ConnectFailure::Timeout) => {
+            (stage, Fault::ResponseTimeout { limit: clock.stage_timeout() })
+        }
+        Trouble::Connect(ConnectFailure::Refused | ConnectFailure::Unreachable | ConnectFailure::Reset) => {
+            (stage, Fault::ConnectionReset)
+        }
+        Trouble::Tls(failure) => (Stage::Tls, Fault::Tls(failure)),
+        Trouble::Timeout { handshaking } => {
+            let stage = if handshaking { Stage::Tls } else { stage };
+            (stage, Fault::ResponseTimeout { limit: clock.stage_timeout() })
+        }
+        Trouble::Closed { handshaking } => {
+            (if handshaking { Stage::Tls } else { stage }, Fault::ConnectionReset)
+        }
+        Trouble::Deadline { reached } => {
+            let stage = match reached {
+                Reached::Connect => Stage::Connect,
+                Reached::Tls => Stage::Tls,
+                Reached::Request => stage,
+            };
+            (stage, Fault::DeadlineExceeded { limit: clock.timeout() })
+        }
+        Trouble::NotHttp(reason) => (stage, Fault::NotARegistry { status: None, reason: reason.to_owned() }),
+    };
+    Failure { endpoint, stage, fault }
+}
+
+impl Reply {
+    /// A header as text.
+    pub(super) fn header(&self, name: impl reqwest::header::AsHeaderName) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// When the request could be sent.
+    pub(super) const fn sent_at(&self) -> Instant {
+        self.head.sent_at
+    }
+
+    /// Reads the body, at most `max` bytes of it.
+    pub(super) async fn body(&mut self, max: usize) -> Result<Body, Failure> {
+        let mut bytes = Vec::new();
+        while let Some(piece) = self.chunk().await? {
+            let room = max - bytes.len();
+            if piece.len() > room {
+                bytes.extend_from_slice(&piece[..room]);
+                return Ok(Body { bytes, cut: true });
+            }
+            bytes.extend_from_slice(&piece);
+        }
+        Ok(Body { bytes, cut: false })
+    }
+
+    /// Reads the next piece of the body.
+    pub(super) async fn chunk(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+        let piece = chunk(&mut self.head.response, self.head.limit).await;
+        piece.map_err(|trouble| failure(self.endpoint, self.stage, &self.clock, trouble))
+    }
+
+    /// Reads an answer that is no success.
+    pub(super) async fn error(mut self, now: Timestamp, redactor: &Redactor) -> Result<Answer, Failure> {
+        let body = self.body(MAX_ERROR_BODY).await?;
+        let challenges = self.headers.get_all(WWW_AUTHENTICATE);
+        let challenge_error = bearer_challenge(challenges.iter().map(reqwest::header::HeaderValue::as_bytes));
+        let head = wire::Head {
+            status: self.status,
+            content_type: self.header(CONTENT_TYPE),
+            correlation_id: self.header("x-ms-correlation-request-id"),
+            retry_after: self.header(RETRY_AFTER),
+            challenge_error: challenge_error.ok().and_then(|challenge| challenge.error),
+        };
+        Ok(wire::read_error(&head, &body.bytes, now, redactor))
+    }
+
+    /// The failure that an answer is with which its stage cannot go on.
+    pub(super) async fn into_failure(self, now: Timestamp, redactor: &Redactor) -> Failure {
+        let (endpoint, stage) = (self.endpoint, self.stage);
+        match self.error(now, redactor).await {
+            Ok(answer) => Failure { endpoint, stage, fault: Fault::Answer(answer) },
+            Err(failure) => failure,
+        }
+    }
+
+    /// A failure of this answer's stage.
+    pub(super) const fn fail(&self, fault: Fault) -> Failure {
+        Failure { endpoint: self.endpoint, stage: self.stage, fault }
+    }
+}
+
+impl Observation {
+    /// Notes that a stage ran; what runs in parts is added up.
+    pub(super) fn mark(&mut self, endpoint: Endpoint, stage: Stage, duration: Duration) {
+        match self.marks.iter_mut().find(|mark| mark.endpoint == endpoint && mark.stage == stage) {
+            Some(mark) => mark.duration += duration,
+            None => self.marks.push(Mark { endpoint, stage, duration }),
+        }
+    }
+
+    /// Takes a mark back: the part of the stage that ran was not what it is about.
+    pub(super) fn unmark(&mut self, endpoint: Endpoint, stage: Stage) {
+        self.marks.retain(|mark| mark.endpoint != endpoint || mark.stage != stage);
+    }
+}

@@ -1,0 +1,297 @@
+//! Whom a check trusts, and what a handshake showed, also one that was refused.
+//!
+//! Verification itself is WebPKI's, unchanged; a wrapper around it writes down the certificates that were sent.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{
+    ClientSessionStore, Resumption, Tls12ClientSessionValue, Tls13ClientSessionValue, WebPkiServerVerifier,
+};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, NamedGroup, RootCertStore, SignatureScheme,
+};
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::dial::Marks;
+use super::wire::clean;
+use crate::observation::{Certificate, TlsFailure, TlsVersion};
+
+/// A bundle of roots has some 200 KiB.
+const MAX_CA_FILE: u64 = 4 * 1024 * 1024;
+/// Certificates of a chain that are written down; real ones have two to four.
+const MAX_CHAIN: usize = 8;
+
+/// Why nobody can be trusted: the program cannot work then.
+#[derive(Debug, thiserror::Error)]
+pub enum TrustError {
+    /// The file of additional roots cannot be read.
+    #[error("cannot read the certificates of {path}")]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file of additional roots is too large to be one.
+    #[error("{path} has more than {limit} bytes: a bundle of certificates is smaller")]
+    TooLarge {
+        /// Which file.
+        path: PathBuf,
+        /// What is allowed.
+        limit: u64,
+    },
+    /// The file of additional roots holds none, or one that cannot be read.
+    #[error("{path} holds no usable certificate: PEM with CERTIFICATE blocks is expected")]
+    Parse {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// Neither the system nor a file has a root.
+    #[error(
+        "there are no trusted certificates on this machine: install ca-certificates, set SSL_CERT_FILE, or name a \
+         bundle with --ca-file"
+    )]
+    NoRoots,
+    /// The library refuses its own settings.
+    #[error("cannot set up TLS")]
+    Setup(#[source] rustls::Error),
+    /// The verifier refuses the roots.
+    #[error("cannot set up the verification of certificates")]
+    Verifier(#[source] rustls::client::VerifierBuilderError),
+}
+
+/// Whom a check trusts: the system's roots and the operator's. Made once, shared by all checks.
+#[derive(Debug, Clone)]
+pub struct Trust {
+    provider: Arc<CryptoProvider>,
+    verifier: Arc<WebPkiServerVerifier>,
+}
+
+impl Trust {
+    /// Loads the system's roots (`SSL_CERT_FILE` is honoured) and those of a PEM file.
+    ///
+    /// # Errors
+    /// When the file cannot be used, and when there is no root at all: in an empty image nothing else would tell.
+    pub fn load(ca_file: Option<&Path>) -> Result<Self, TrustError> {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if let Some(path) = ca_file {
+            let (added, _ignored) = roots.add_parsable_certificates(read_certificates(path)?);
+            if added == 0 {
+                return Err(TrustError::Parse { path: path.to_owned() });
+            }
+        }
+        if roots.is_empty() {
+            return Err(TrustError::NoRoots);
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+            .build()
+            .map_err(TrustError::Verifier)?;
+        // Once, so that a version that the provider cannot speak is found at the start.
+        ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(TrustError::Setup)?;
+        Ok(Self { provider, verifier })
+    }
+
+    /// The settings of one connection, and where its handshake is written down.
+    pub(super) fn client_config(&self, marks: Marks) -> (ClientConfig, Handshake) {
+        let handshake = Handshake::default();
+        let recorder = Recorder { inner: Arc::clone(&self.verifier), handshake: handshake.clone() };
+        let mut config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_safe_default_protocol_versions()
+            .expect("`load` has tried the same settings")
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(recorder))
+            .with_no_client_auth();
+        config.resumption = Resumption::store(Arc::new(NoResumption(marks)));
+        (config, handshake)
+    }
+}
+
+fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
+    let read_error = |source| TrustError::Read { path: path.to_owned(), source };
+    let length = fs::metadata(path).map_err(read_error)?.len();
+    if length > MAX_CA_FILE {
+        return Err(TrustError::TooLarge { path: path.to_owned(), limit: MAX_CA_FILE });
+    }
+    let text = fs::read(path).map_err(read_error)?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    match certificates {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        Ok(_) | Err(_) => Err(TrustError::Parse { path: path.to_owned() }),
+    }
+}
+
+/// What one handshake showed.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Handshake(Arc<Mutex<Seen>>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    certificate: Option<Certificate>,
+    version: Option<TlsVersion>,
+    rejection: Option<TlsFailure>,
+}
+
+impl Handshake {
+    fn with<T>(&self, read: impl FnOnce(&mut Seen) -> T) -> T {
+        read(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The peer's certificate, if it sent one that could be read.
+    pub(super) fn certificate(&self) -> Option<Certificate> {
+        self.with(|seen| seen.certificate.clone())
+    }
+
+    /// The version that was agreed on.
+    pub(super) fn version(&self) -> Option<TlsVersion> {
+        self.with(|seen| seen.version)
+    }
+
+    /// Why the certificate was refused, if it was.
+    pub(super) fn rejection(&self) -> Option<TlsFailure> {
+        self.with(|seen| seen.rejection.clone())
+    }
+}
+
+/// WebPKI's verifier with a pencil.
+#[derive(Debug)]
+struct Recorder {
+    inner: Arc<WebPkiServerVerifier>,
+    handshake: Handshake,
+}
+
+impl ServerCertVerifier for Recorder {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let certificate = read_certificate(end_entity, intermediates);
+        let verified =
+            self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        self.handshake.with(|seen| {
+            seen.certificate = certificate;
+            seen.rejection = verified.as_ref().err().map(rejection);
+        });
+        verified
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.handshake.with(|seen| seen.version = Some(TlsVersion::Tls12));
+        self.inner.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.handshake.with(|seen| seen.version = Some(TlsVersion::Tls13));
+        self.inner.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
+
+fn rejection(error: &rustls::Error) -> TlsFailure {
+    let rustls::Error::InvalidCertificate(error) = error else {
+        return TlsFailure::Handshake(clean(&error.to_string()));
+    };
+    match error {
+        CertificateError::UnknownIssuer
+        | CertificateError::BadSignature
+        | CertificateError::Revoked
+        | CertificateError::InvalidPurpose
+        | CertificateError::InvalidPurposeContext { .. } => TlsFailure::Untrusted,
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            TlsFailure::NameMismatch
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => TlsFailure::Expired,
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            TlsFailure::NotYetValid
+        }
+        // A certificate that is its own authority (`CaUsedAsEndEntity`) comes as "other".
+        CertificateError::Other(_) => TlsFailure::Untrusted,
+        other => TlsFailure::Handshake(clean(&other.to_string())),
+    }
+}
+
+fn read_certificate(
+    end_entity: &CertificateDer<'_>,
+    intermediates: &[CertificateDer<'_>],
+) -> Option<Certificate> {
+    let (_, parsed) = X509Certificate::from_der(end_entity).ok()?;
+    let timestamp = |seconds: i64| Timestamp::from_second(seconds).ok();
+    let names = match parsed.subject_alternative_name() {
+        Ok(Some(extension)) => {
+            let names = extension.value.general_names.iter().filter_map(|name| match name {
+                GeneralName::DNSName(name) => Some(clean(name)),
+                _ => None,
+            });
+            names.take(Certificate::MAX_NAMES).collect()
+        }
+        Ok(None) | Err(_) => Vec::new(),
+    };
+    let issuers = intermediates.iter().take(MAX_CHAIN).filter_map(|intermediate| {
+        let (_, parsed) = X509Certificate::from_der(intermediate).ok()?;
+        Some(clean(&parsed.issuer().to_string()))
+    });
+    Some(Certificate {
+        subject: clean(&parsed.subject().to_string()),
+        issuer: clean(&parsed.issuer().to_string()),
+        names,
+        not_before: timestamp(parsed.validity().not_before.timestamp())?,
+        not_after: timestamp(parsed.validity().not_after.timestamp())?,
+        chain_issuers: issuers.collect(),
+    })
+}
+
+/// Keeps no sessions: every check is a whole one. It is asked for one when TCP is up, which is a mark.
+#[derive(Debug)]
+struct NoResumption(Marks);
+
+impl ClientSessionStore for NoResumption {
+    fn set_kx_hint(&self, _server_name: ServerName<'static>, _group: NamedGroup) {}
+
+    fn kx_hint(&self, _server_name: &ServerName<'_>) -> Option<NamedGroup> {
+        None
+    }
+
+    fn set_tls12_session(&self, _server_name: ServerName<'static>, _value: Tls12ClientSessionValue) {}
+
+    fn tls12_session(&self, _server_name: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
+        None
+    }
+
+    fn remove_tls12_session(&self, _server_name: &ServerName<'static>) {}
+
+    fn insert_tls13_ticket(&self, _server_name: ServerName<'static>, _value: Tls13ClientSessionValue) {}
+
+    fn take_tls13_ticket(&self, _server_name: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
+        self.0.start_handshake();
+        None
+    }
+}

@@ -1,0 +1,466 @@
+//! The registry protocol's texts: challenges, tokens, error bodies, manifests, redirects.
+//!
+//! Bytes in, facts out: pure, bounded, and forgiving where the protocol is (unknown error codes are kept). Deciding
+//! what to send next is `registry`'s, what a fact means is `rules`'.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http_auth::ChallengeParser;
+use jiff::Timestamp;
+use oci_client::manifest::{
+    IMAGE_MANIFEST_LIST_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, ImageIndexEntry, OCI_IMAGE_INDEX_MEDIA_TYPE,
+    OCI_IMAGE_MEDIA_TYPE, OciImageIndex, OciImageManifest,
+};
+use reqwest::Url;
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+
+use crate::image::{DEFAULT_PORT, ImageReference};
+use crate::observation::Answer;
+use crate::secret::{Redactor, Secret};
+
+/// Longest text of somebody else's that is kept.
+const MAX_TEXT: usize = 300;
+/// Longest challenge header that is read: ACR's has 130 bytes.
+const MAX_CHALLENGE: usize = 8 * 1024;
+/// Longest token that is sent on: ACR's have about 1,500 bytes, and servers refuse headers from 8 to 16 KiB.
+const MAX_TOKEN: usize = 16 * 1024;
+/// Error codes kept of one body.
+const MAX_CODES: usize = 8;
+/// Platforms of an index that a report lists.
+const MAX_PLATFORMS: usize = 16;
+
+/// The media types that are asked for, as containerd does.
+pub(super) const MANIFEST_TYPES: [&str; 4] = [
+    IMAGE_MANIFEST_MEDIA_TYPE,
+    IMAGE_MANIFEST_LIST_MEDIA_TYPE,
+    OCI_IMAGE_MEDIA_TYPE,
+    OCI_IMAGE_INDEX_MEDIA_TYPE,
+];
+
+/// Somebody else's text, without control characters and cut to a bounded length.
+pub(super) fn clean(text: &str) -> String {
+    let printable = text.chars().map(|character| if character.is_control() { ' ' } else { character });
+    let mut cleaned: String = printable.take(MAX_TEXT).collect();
+    cleaned.truncate(cleaned.trim_end().len());
+    cleaned
+}
+
+/// A Bearer challenge (RFC 6750, section 3; distribution's token authentication).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct BearerChallenge {
+    pub(super) realm: String,
+    pub(super) service: Option<String>,
+    pub(super) error: Option<String>,
+}
+
+/// The first Bearer challenge with a realm among the `WWW-Authenticate` headers, or what is wrong with them.
+pub(super) fn bearer_challenge<'header>(
+    headers: impl Iterator<Item = &'header [u8]>,
+) -> Result<BearerChallenge, &'static str> {
+    let mut problem = "it sends no WWW-Authenticate header";
+    for header in headers {
+        let text = match std::str::from_utf8(header) {
+            Ok(text) if text.len() <= MAX_CHALLENGE => text,
+            Ok(_) => {
+                problem = "its WWW-Authenticate header is over-long";
+                continue;
+            }
+            Err(_) => {
+                problem = "its WWW-Authenticate header is not text";
+                continue;
+            }
+        };
+        for challenge in ChallengeParser::new(text) {
+            let Ok(challenge) = challenge else {
+                problem = "its WWW-Authenticate header cannot be parsed";
+                break;
+            };
+            if !challenge.scheme.eq_ignore_ascii_case("bearer") {
+                problem = "it has no Bearer challenge";
+                continue;
+            }
+            let parameter = |name: &str| {
+                let found = challenge.params.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+                found.map(|(_, value)| value.to_unescaped())
+            };
+            match parameter("realm") {
+                Some(realm) => {
+                    return Ok(BearerChallenge {
+                        realm,
+                        service: parameter("service"),
+                        error: parameter("error"),
+                    });
+                }
+                None => problem = "its Bearer challenge has no realm",
+            }
+        }
+    }
+    Err(problem)
+}
+
+/// Why a realm must not get the credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct UntrustedRealm {
+    pub(super) realm: String,
+    pub(super) reason: &'static str,
+}
+
+/// Judges a realm: only the login server itself, on its own port and over HTTPS, may see the credentials.
+pub(super) fn judge_realm(image: &ImageReference, realm: &str) -> Result<Url, UntrustedRealm> {
+    let untrusted = |shown: String, reason| Err(UntrustedRealm { realm: clean(&shown), reason });
+    let Ok(url) = Url::parse(realm) else {
+        return untrusted(realm.split(['?', '#', '@']).next().unwrap_or_default().to_owned(), "not a URL");
+    };
+    let shown = without_query(&url);
+    if url.scheme() != "https" {
+        return untrusted(shown, "not HTTPS");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return untrusted(shown, "user information in the URL");
+    }
+    if url.host_str() != Some(image.host()) {
+        return untrusted(shown, "another host");
+    }
+    if url.port().unwrap_or(DEFAULT_PORT) != image.port() {
+        return untrusted(shown, "another port");
+    }
+    Ok(url)
+}
+
+/// Scheme, host, port and path: what of a realm may be shown.
+fn without_query(url: &Url) -> String {
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
+}
+
+/// Where a redirect of a blob leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Redirect {
+    /// To a data endpoint, or to the login server itself.
+    Data(Url),
+    /// To Azure's blob storage.
+    Storage(String),
+    /// Somewhere that nobody should follow.
+    Untrusted {
+        /// Scheme, host and port: path and query may be signed.
+        target: String,
+        /// One phrase.
+        reason: &'static str,
+    },
+    /// Nowhere: the header is absent or is not a URL.
+    Missing,
+}
+
+/// Judges the `Location` of an answer of the login server; the configured data endpoints are the registry's own names too.
+pub(super) fn judge_redirect(
+    image: &ImageReference,
+    data_endpoints: &[String],
+    location: Option<&[u8]>,
+) -> Redirect {
+    let base = Url::parse(&format!("https://{}/", image.registry()));
+    let target = location.and_then(|location| std::str::from_utf8(location).ok());
+    let (Ok(base), Some(target)) = (base, target) else {
+        return Redirect::Missing;
+    };
+    let Ok(url) = base.join(target) else {
+        return Redirect::Missing;
+    };
+    let shown = target_of(&url);
+    let untrusted = |reason| Redirect::Untrusted { target: shown.clone(), reason };
+    let Some(url::Host::Domain(host)) = url.host() else {
+        return untrusted("an IP literal");
+    };
+    if url.scheme() != "https" {
+        return untrusted("not HTTPS");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return untrusted("user information in the URL");
+    }
+    let host = host.trim_end_matches('.').to_owned();
+    if image.is_acr() && ImageReference::is_azure_storage(&host) {
+        return Redirect::Storage(host);
+    }
+    if url.port().unwrap_or(DEFAULT_PORT) != image.port() {
+        return untrusted("another port");
+    }
+    let own = host == image.host()
+        || image.data_region(&host).is_some()
+        || data_endpoints.iter().any(|endpoint| *endpoint == host)
+        || (!image.is_acr() && host.strip_suffix(image.host()).is_some_and(|rest| rest.ends_with('.')));
+    if own { Redirect::Data(url) } else { untrusted("a host outside the registry's own names") }
+}
+
+/// What of a redirect's target may be shown.
+pub(super) fn target_of(url: &Url) -> String {
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    clean(&format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default()))
+}
+
+/// What the token service granted.
+#[derive(Debug)]
+pub(super) struct Grant {
+    pub(super) token: Secret,
+    /// Whether the access claim allows pull on the repository, where there is such a claim.
+    pub(super) pull: Option<bool>,
+}
+
+/// Reads the token service's answer, or says what is wrong with it.
+pub(super) fn read_grant(body: &[u8], repository: &str) -> Result<Grant, &'static str> {
+    #[derive(Deserialize)]
+    struct Body {
+        #[serde(default)]
+        token: Option<String>,
+        #[serde(default)]
+        access_token: Option<String>,
+    }
+    let body: Body =
+        serde_json::from_slice(body).map_err(|_| "its token answer is not the JSON of a token service")?;
+    let filled = |token: Option<String>| token.filter(|token| !token.is_empty());
+    let token = filled(body.token).or(filled(body.access_token)).ok_or("its token answer has no token")?;
+    if token.len() > MAX_TOKEN {
+        return Err("its token is over-long");
+    }
+    // The characters of RFC 6750's b64token: anything else could not stand in a header.
+    if !token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte)) {
+        return Err("its token has characters that no token has");
+    }
+    let pull = pull_claim(&token, repository);
+    Ok(Grant { token: Secret::new(token), pull })
+}
+
+/// Reads (and does not trust) the access claim of a JWT (distribution's token specification).
+fn pull_claim(token: &str, repository: &str) -> Option<bool> {
+    #[derive(Deserialize)]
+    struct Claims {
+        access: Option<Vec<Access>>,
+    }
+    #[derive(Deserialize)]
+    struct Access {
+        #[serde(rename = "type")]
+        kind: String,
+        name: String,
+        actions: Vec<String>,
+    }
+    let payload = token.split('.').nth(1)?;
+    let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
+    let claims: Claims = serde_json::from_slice(&payload).ok()?;
+    let granted = claims.access?.iter().any(|access| {
+        access.kind == "repository"
+            && access.name == repository
+            && access.actions.iter().any(|action| action == "pull" || action == "*")
+    });
+    Some(granted)
+}
+
+/// The parts of an answer's head that [`read_error`] needs.
+#[derive(Debug, Default)]
+pub(super) struct Head<'answer> {
+    pub(super) status: u16,
+    pub(super) content_type: Option<&'answer str>,
+    pub(super) correlation_id: Option<&'answer str>,
+    pub(super) retry_after: Option<&'answer str>,
+    pub(super) challenge_error: Option<String>,
+}
+
+/// Reads an answer that is no success.
+pub(super) fn read_error(head: &Head<'_>, body: &[u8], now: Timestamp, redactor: &Redactor) -> Answer {
+    #[derive(Deserialize)]
+    struct Envelope {
+        errors: Vec<ErrorBody>,
+    }
+    #[derive(Deserialize)]
+    struct ErrorBody {
+        #[serde(default)]
+        code: String,
+        #[serde(default)]
+        message: Option<String>,
+    }
+    let envelope: Option<Envelope> = serde_json::from_slice(body).ok();
+    let errors = envelope.as_ref().map(|envelope| envelope.errors.as_slice()).unwrap_or_default();
+    let message = errors.iter().find_map(|error| error.message.as_deref());
+    let storage_code = envelope.is_none().then(|| xml_code(body)).flatten();
+    // Redacted before it is cut: a part of a secret is one too.
+    let told = |text: &str| clean(&redactor.apply(text));
+    let codes = errors.iter().map(|error| error.code.as_str()).chain(storage_code.as_deref());
+    Answer {
+        status: head.status,
+        correlation_id: head
+            .correlation_id
+            .and_then(correlation_id)
+            .filter(|id| redactor.apply(id) == *id)
+            .or_else(|| {
+                message.and_then(|message| message.split("CorrelationId: ").nth(1)).and_then(correlation_id)
+            }),
+        retry_after: head.retry_after.and_then(|value| retry_after(value, now)),
+        codes: codes.take(MAX_CODES).map(told).collect(),
+        message: message.map(told).filter(|message| !message.is_empty()),
+        challenge_error: head.challenge_error.as_deref().map(told),
+        seen_address: message.and_then(seen_address),
+        from_registry: envelope.is_some()
+            || (body.is_empty() && !head.content_type.is_some_and(|kind| kind.starts_with("text/html"))),
+    }
+}
+
+/// A GUID-shaped id, and nothing that could be anything else.
+fn correlation_id(text: &str) -> Option<String> {
+    let id: String =
+        text.chars().take_while(|character| character.is_ascii_alphanumeric() || *character == '-').collect();
+    (8..=64).contains(&id.len()).then_some(id)
+}
+
+/// `Retry-After` in seconds, or until a date (RFC 9110, section 10.2.3), at most a day.
+fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
+    const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+    if let Ok(seconds) = value.trim().parse::<u64>() {
+        return Some(Duration::from_secs(seconds).min(LONGEST));
+    }
+    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(value.trim()).ok()?;
+    Some(Duration::try_from(date.duration_since(now)).unwrap_or_default().min(LONGEST))
+}
+
+/// The address in `client with IP '203.0.113.7' is not allowed access`: three wordings are known, so only this is held on to.
+fn seen_address(message: &str) -> Option<IpAddr> {
+    let lower = message.to_ascii_lowercase();
+    let rest = &lower[lower.find("client with ip")? + "client with ip".len()..];
+    let rest = rest.trim_start_matches([' ', '\'', '"', ':']);
+    let end = rest.find(|character: char| !character.is_ascii_hexdigit() && !".:".contains(character))?;
+    rest[..end].trim_end_matches(['.', ':']).parse().ok()
+}
+
+/// The `<Code>` of a storage error (Azure sends a byte order mark in front of its XML).
+fn xml_code(body: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(body).ok()?.trim_start_matches('\u{feff}').trim_start();
+    if !text.starts_with("<?xml") && !text.starts_with("<Error") {
+        return None;
+    }
+    let (_, rest) = text.split_once("<Code>")?;
+    let (code, _) = rest.split_once("</Code>")?;
+    Some(code.to_owned())
+}
+
+/// `sha256:…` of some bytes.
+pub(super) fn digest_of(bytes: &[u8]) -> String {
+    hex_digest(Sha256::digest(bytes).as_slice())
+}
+
+/// The written form of a SHA-256.
+pub(super) fn hex_digest(hash: &[u8]) -> String {
+    hash.iter().fold("sha256:".to_owned(), |mut text, byte| {
+        for nibble in [byte >> 4, byte & 15] {
+            text.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
+        }
+        text
+    })
+}
+
+/// A manifest, of one of the two kinds.
+#[derive(Debug)]
+pub(super) enum ParsedManifest {
+    /// An image for one platform.
+    Image(Box<OciImageManifest>),
+    /// A list of images by platform.
+    Index(Box<OciImageIndex>),
+}
+
+/// Reads a manifest; its media type is the header's, or the body's own where the header names none of the four.
+pub(super) fn read_manifest(
+    content_type: Option<&str>,
+    body: &[u8],
+) -> Result<(ParsedManifest, String), String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Shape {
+        schema_version: Option<u64>,
+        media_type: Option<String>,
+    }
+    let shape: Shape =
+        serde_json::from_slice(body).map_err(|_| "it is not the JSON of a manifest".to_owned())?;
+    if shape.schema_version != Some(2) {
+        let version = shape.schema_version.map_or_else(|| "absent".to_owned(), |version| version.to_string());
+        return Err(format!("its schemaVersion is {version}, and only 2 can be pulled"));
+    }
+    let header =
+        content_type.map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+    let known =
+        |media_type: Option<String>| media_type.filter(|kind| MANIFEST_TYPES.contains(&kind.as_str()));
+    let Some(media_type) = known(header.clone()).or_else(|| known(shape.media_type)) else {
+        return Err(format!(
+            "its media type {} is unsupported",
+            clean(header.as_deref().unwrap_or("(none)"))
+        ));
+    };
+    let is_index = media_type == OCI_IMAGE_INDEX_MEDIA_TYPE || media_type == IMAGE_MANIFEST_LIST_MEDIA_TYPE;
+    let parsed = if is_index {
+        serde_json::from_slice(body).map(|index| ParsedManifest::Index(Box::new(index)))
+    } else {
+        serde_json::from_slice(body).map(|image| ParsedManifest::Image(Box::new(image)))
+    };
+    parsed
+        .map(|manifest| (manifest, media_type.clone()))
+        .map_err(|_| format!("it is not a valid {media_type}"))
+}
+
+/// What a node runs: Go's names, as in an index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Platform {
+    /// `linux`.
+    pub os: &'static str,
+    /// `amd64`, `arm64`.
+    pub architecture: &'static str,
+}
+
+impl Platform {
+    /// Linux on an architecture in Rust's name for it.
+    #[must_use]
+    pub fn linux(rust_architecture: &'static str) -> Self {
+        let architecture = match rust_architecture {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            other => other,
+        };
+        Self { os: "linux", architecture }
+    }
+}
+
+impl std::fmt::Display for Platform {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}/{}", self.os, self.architecture)
+    }
+}
+
+/// The entry of an index for a platform, or the platforms that there are. As containerd does, an entry that names no
+/// platform fits where none names the node's.
+pub(super) fn select_platform<'index>(
+    index: &'index OciImageIndex,
+    platform: &Platform,
+) -> Result<&'index ImageIndexEntry, Vec<String>> {
+    let fits = |entry: &&ImageIndexEntry| {
+        entry.platform.as_ref().is_some_and(|found| {
+            found.os.to_string() == platform.os && found.architecture.to_string() == platform.architecture
+        })
+    };
+    let entry = index.manifests.iter().find(fits);
+    entry.or_else(|| index.manifests.iter().find(|entry| entry.platform.is_none())).ok_or_else(|| {
+        let platforms = index.manifests.iter().filter_map(|entry| entry.platform.as_ref());
+        let mut found: Vec<String> =
+            platforms.map(|found| clean(&format!("{}/{}", found.os, found.architecture))).collect();
+        found.dedup();
+        found.truncate(MAX_PLATFORMS);
+        found
+    })
+}
+
+/// `os/architecture` of an image's configuration, where the blob is one.
+pub(super) fn config_platform(config: &[u8]) -> Option<(String, String)> {
+    #[derive(Deserialize)]
+    struct Config {
+        os: String,
+        architecture: String,
+    }
+    let config: Config = serde_json::from_slice(config).ok()?;
+    Some((clean(&config.os), clean(&config.architecture)))
+}

@@ -1,0 +1,176 @@
+//! From an observation to its diagnoses: pure, total over every kind of failure, deterministic.
+//!
+//! Owns the decision table. A new cause is recognised here: names and addresses in [`names`], connections and
+//! certificates in [`transport`], the registry's answers in [`registry`]. What to do about it is in `cause::advice`.
+
+pub mod names;
+mod registry;
+mod transport;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::address::AddressPolicy;
+use crate::cause::Cause;
+use crate::cause::advice::{self, Names};
+use crate::diagnosis::{Diagnosis, Severity};
+use crate::image::ImageReference;
+use crate::observation::{Endpoint, Failure, Fault, Observation, Stage};
+
+/// How long before their end certificates and credentials are warned about.
+pub const WARN_BEFORE: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+
+/// What the observation is held against.
+#[derive(Debug, Clone)]
+pub struct Expectation {
+    /// What was to be pulled.
+    pub image: ImageReference,
+    /// Which addresses are good.
+    pub policy: AddressPolicy,
+    /// The time of the check.
+    pub now: Timestamp,
+}
+
+/// What an observation means. The first diagnosis is the cause of the verdict; with none the verdict is pass.
+#[must_use]
+pub fn diagnose(expectation: &Expectation, observation: &Observation) -> Vec<Diagnosis> {
+    let mut diagnoses = Vec::new();
+    for endpoint in Endpoint::ALL {
+        diagnoses.extend(names::judge(&expectation.image, &expectation.policy, endpoint, observation));
+        diagnoses.extend(transport::judge(expectation, endpoint, observation));
+    }
+    if let Some(failure) = &observation.failure {
+        if let Fault::DeadlineExceeded { .. } = failure.fault {
+            // The stage ran into the whole check's limit, not into its own: its timeout would be the wrong cause.
+            diagnoses.retain(|diagnosis| {
+                diagnosis.severity != Severity::Fail
+                    || (diagnosis.endpoint, diagnosis.stage) != (failure.endpoint, failure.stage)
+            });
+        }
+        diagnoses.extend(explain(expectation, failure, observation));
+    }
+    diagnoses.extend(registry::warn(expectation, observation));
+    // Stable: several of one stage keep the order of what was seen.
+    diagnoses.sort_by_key(|diagnosis| (diagnosis.severity, diagnosis.endpoint, diagnosis.stage));
+    diagnoses
+}
+
+/// What ended the check, apart from names and addresses.
+fn explain(expectation: &Expectation, failure: &Failure, observation: &Observation) -> Option<Diagnosis> {
+    let case = Case { expectation, failure, observation };
+    let (cause, message) = match &failure.fault {
+        // The attempts have told, one diagnosis a cause.
+        Fault::NotConnected => return None,
+        Fault::Tls(tls) => transport::explain_tls(&case, tls),
+        Fault::ResponseTimeout { limit } => {
+            (Cause::ResponseTimeout, transport::explain_timeout(&case, *limit))
+        }
+        Fault::ConnectionReset => (Cause::ConnectionReset, transport::explain_reset(&case)),
+        Fault::DeadlineExceeded { limit } => {
+            (Cause::DeadlineExceeded, transport::explain_deadline(&case, *limit))
+        }
+        Fault::Answer(answer) => registry::explain_answer(&case, answer),
+        Fault::NotARegistry { status, reason } => registry::explain_foreign(&case, *status, reason),
+        Fault::UntrustedRealm { realm, reason } => registry::explain_realm(&case, realm, reason),
+        Fault::UntrustedRedirect { target, reason } => registry::explain_redirect(&case, target, reason),
+        Fault::StorageRedirect { host } => registry::explain_storage(&case, host),
+        Fault::CredentialsMissing { searched } => (Cause::CredentialsMissing, sentence(searched)),
+        Fault::CredentialsInvalid { reason } => (Cause::CredentialsInvalid, sentence(reason)),
+        Fault::ManifestInvalid { reason } => registry::explain_manifest(&case, reason),
+        Fault::DigestMismatch { expected, found } => registry::explain_digest(&case, expected, found),
+        Fault::PlatformMissing { wanted, found } => registry::explain_platform(&case, wanted, found),
+    };
+    let mut diagnosis =
+        diagnosis(&expectation.image, cause, (failure.endpoint, failure.stage), case.host(), None, message);
+    if let Fault::Answer(answer) = &failure.fault {
+        diagnosis.correlation_id.clone_from(&answer.correlation_id);
+    }
+    Some(diagnosis)
+}
+
+/// What a sentence about a failure can draw on.
+struct Case<'facts> {
+    expectation: &'facts Expectation,
+    failure: &'facts Failure,
+    observation: &'facts Observation,
+}
+
+impl<'facts> Case<'facts> {
+    /// The host of the endpoint at fault, as far as it is known.
+    fn host(&self) -> Option<&'facts str> {
+        host_of(self.observation, self.failure.endpoint)
+    }
+
+    /// Who answered: the host of the endpoint, and the address it was asked at.
+    fn peer(&self) -> String {
+        // A blob that was never redirected was asked of the login server.
+        let attempts = self.observation.attempts.iter().rev().filter(|attempt| attempt.failure.is_none());
+        let attempt = attempts
+            .clone()
+            .find(|attempt| attempt.endpoint == self.failure.endpoint)
+            .or_else(|| attempts.clone().next());
+        match attempt {
+            Some(attempt) => {
+                let host = host_of(self.observation, attempt.endpoint)
+                    .unwrap_or_else(|| self.expectation.image.host());
+                format!("{host} at {}", attempt.address)
+            }
+            None => self.host().unwrap_or_else(|| self.expectation.image.host()).to_owned(),
+        }
+    }
+}
+
+/// The name that was resolved for an endpoint: the last one, which for the data endpoint is the redirect's.
+fn host_of(observation: &Observation, endpoint: Endpoint) -> Option<&str> {
+    let mut hosts = observation.resolutions.iter().rev().filter(|resolution| resolution.endpoint == endpoint);
+    hosts.next().map(|resolution| resolution.host.as_str())
+}
+
+/// A diagnosis with the severity, remedy and commands of its cause.
+fn diagnosis(
+    image: &ImageReference,
+    cause: Cause,
+    (endpoint, stage): (Endpoint, Stage),
+    host: Option<&str>,
+    nameserver: Option<SocketAddr>,
+    message: String,
+) -> Diagnosis {
+    Diagnosis {
+        cause,
+        severity: cause.severity(),
+        stage,
+        endpoint,
+        message,
+        remedy: advice::remedy(cause).to_owned(),
+        commands: advice::commands(cause, &Names::new(image, endpoint, host, nameserver)),
+        correlation_id: None,
+    }
+}
+
+/// A list in a sentence: `a`, `a and b`, `a, b and c`.
+fn list(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.clone(),
+        [rest @ .., last] => format!("{} and {last}", rest.join(", ")),
+    }
+}
+
+/// A duration in a sentence: `5 s`, `250 ms`.
+fn seconds(duration: Duration) -> String {
+    if duration.subsec_millis() == 0 {
+        format!("{} s", duration.as_secs())
+    } else {
+        format!("{} ms", duration.as_millis())
+    }
+}
+
+/// A full sentence of a phrase.
+fn sentence(phrase: &str) -> String {
+    let phrase = phrase.trim_end_matches('.');
+    let mut characters = phrase.chars();
+    let first = characters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", characters.as_str())
+}

@@ -1,0 +1,175 @@
+//! The registry's answers: what a status, an error code or a content means.
+
+use std::time::Duration;
+
+use super::transport::days;
+use super::{Case, Expectation, WARN_BEFORE, diagnosis, list};
+use crate::cause::Cause;
+use crate::diagnosis::Diagnosis;
+use crate::observation::{Answer, Endpoint, Observation, Stage};
+
+/// Warnings about what works today.
+pub(super) fn warn(expectation: &Expectation, observation: &Observation) -> Option<Diagnosis> {
+    let end = observation.credentials_expire_at?;
+    let left = Duration::try_from(end.duration_since(expectation.now)).ok();
+    if left.is_some_and(|left| left >= WARN_BEFORE) {
+        return None;
+    }
+    // Rejected ones have a cause of their own, which tells the date as well.
+    let rejected = observation.failure.as_ref().is_some_and(|failure| failure.stage == Stage::Token);
+    if rejected {
+        return None;
+    }
+    let message = match left {
+        Some(left) => {
+            format!("The credentials for {} end on {end} (in {}).", expectation.image.registry(), days(left))
+        }
+        None => format!(
+            "The credentials for {} should have ended on {end}, and the registry still takes them: the date in the \
+             configuration is wrong, or they are about to be refused.",
+            expectation.image.registry()
+        ),
+    };
+    let place = (Endpoint::Login, Stage::Token);
+    Some(diagnosis(&expectation.image, Cause::CredentialsExpiring, place, None, None, message))
+}
+
+/// What an answer means that its stage cannot go on with.
+pub(super) fn explain_answer(case: &Case<'_>, answer: &Answer) -> (Cause, String) {
+    let stage = case.failure.stage;
+    let has = |code: &str| answer.codes.iter().any(|known| known.eq_ignore_ascii_case(code));
+    let cause = match answer.status {
+        429 => Cause::Throttled,
+        500..=599 => Cause::RegistryError,
+        _ if !answer.from_registry && answer.codes.is_empty() => Cause::NotARegistry,
+        401 if stage == Stage::Token => Cause::CredentialsRejected,
+        401 if stage == Stage::Blob && case.at_data_endpoint() => Cause::BlobDenied,
+        401 if matches!(stage, Stage::Manifest | Stage::Blob) => refused_token(case, answer),
+        403 if stage == Stage::Blob && case.at_data_endpoint() => Cause::BlobDenied,
+        403 => Cause::AccessDenied,
+        404 if stage == Stage::Blob => Cause::BlobNotFound,
+        404 if stage == Stage::Manifest && has("NAME_UNKNOWN") => Cause::RepositoryNotFound,
+        404 if stage == Stage::Manifest && has("MANIFEST_UNKNOWN") => Cause::ManifestNotFound,
+        _ => Cause::NotARegistry,
+    };
+    (cause, answer_message(case, cause, answer))
+}
+
+/// Which of the two a 401 with a fresh token is: the challenge says so, and where it does not, the token's own claim.
+fn refused_token(case: &Case<'_>, answer: &Answer) -> Cause {
+    let claimed = case.observation.token.as_ref().and_then(|token| token.pull);
+    match answer.challenge_error.as_deref() {
+        Some("insufficient_scope") => Cause::ScopeMissing,
+        Some("invalid_token") => Cause::TokenRefused,
+        _ if claimed == Some(false) => Cause::ScopeMissing,
+        _ => Cause::TokenRefused,
+    }
+}
+
+impl Case<'_> {
+    /// Whether it was the data endpoint that answered, and not the login server before its redirect.
+    fn at_data_endpoint(&self) -> bool {
+        self.observation.attempts.iter().any(|attempt| attempt.endpoint == Endpoint::Data)
+    }
+}
+
+fn answer_message(case: &Case<'_>, cause: Cause, answer: &Answer) -> String {
+    let image = &case.expectation.image;
+    let peer = case.peer();
+    let said = quoted(answer);
+    let status = answer.status;
+    let repository = image.repository();
+    match cause {
+        Cause::Throttled => {
+            let wait = answer.retry_after.map(|after| format!(", and asks to wait {} s", after.as_secs()));
+            format!(
+                "{peer} throttles (429){}: nothing can be said about the pull{said}.",
+                wait.unwrap_or_default()
+            )
+        }
+        Cause::RegistryError => format!("{peer} answered {status}{said}."),
+        Cause::CredentialsRejected => {
+            let ended = case.observation.credentials_expire_at.filter(|end| *end <= case.expectation.now);
+            let ended =
+                ended.map(|end| format!(" (by the configuration they ended on {end})")).unwrap_or_default();
+            format!(
+                "The token service of {} rejects the credentials{ended}: wrong, expired or disabled, which it does \
+                 not tell apart{said}.",
+                image.registry()
+            )
+        }
+        Cause::ScopeMissing => {
+            let claim = match case.observation.token.as_ref().and_then(|token| token.pull) {
+                Some(false) => "; the token that it issued has no pull on it",
+                Some(true) => "; the token that it issued claims pull all the same",
+                None => "",
+            };
+            format!("The credentials are right, but may not pull from {repository}{claim}{said}.")
+        }
+        Cause::TokenRefused => {
+            format!("{peer} refuses the token that its own token service has just issued ({status}){said}.")
+        }
+        Cause::AccessDenied => match answer.seen_address {
+            Some(address) => format!(
+                "The firewall of {} denies this node, which it sees as {address}: the call arrived by that address's path{said}.",
+                image.registry()
+            ),
+            None => format!("{peer} denies access (403){said}."),
+        },
+        Cause::RepositoryNotFound => format!("{} has no repository {repository}{said}.", image.registry()),
+        Cause::ManifestNotFound => format!("{repository} has no manifest {}{said}.", image.wanted()),
+        Cause::BlobNotFound => format!("{peer} does not have the blob that the manifest names{said}."),
+        Cause::BlobDenied => format!("{peer} denies the blob ({status}){said}."),
+        _ => format!("{peer} answered {status}, which no registry answers here{said}."),
+    }
+}
+
+/// The registry's own words.
+fn quoted(answer: &Answer) -> String {
+    match (answer.codes.first(), &answer.message) {
+        (Some(code), Some(message)) => format!(" ({code}: {})", message.trim_end_matches('.')),
+        (Some(code), None) => format!(" ({code})"),
+        (None, _) => String::new(),
+    }
+}
+
+pub(super) fn explain_foreign(case: &Case<'_>, status: Option<u16>, reason: &str) -> (Cause, String) {
+    let status = status.map(|status| format!(" (status {status})")).unwrap_or_default();
+    (Cause::NotARegistry, format!("{} does not answer as a registry: {reason}{status}.", case.peer()))
+}
+
+pub(super) fn explain_realm(case: &Case<'_>, realm: &str, reason: &str) -> (Cause, String) {
+    let message =
+        format!("{} asks for the credentials to be sent to {realm} ({reason}): refused.", case.peer());
+    (Cause::UntrustedRealm, message)
+}
+
+pub(super) fn explain_redirect(case: &Case<'_>, target: &str, reason: &str) -> (Cause, String) {
+    (Cause::UntrustedRedirect, format!("{} redirects to {target} ({reason}): not followed.", case.peer()))
+}
+
+pub(super) fn explain_storage(case: &Case<'_>, host: &str) -> (Cause, String) {
+    let registry = case.expectation.image.registry();
+    let message =
+        format!("{registry} sends layers from {host}, Azure's public storage, and not from a data endpoint.");
+    (Cause::DataEndpointDisabled, message)
+}
+
+pub(super) fn explain_manifest(case: &Case<'_>, reason: &str) -> (Cause, String) {
+    let image = &case.expectation.image;
+    (Cause::ManifestInvalid, format!("The manifest of {image} cannot be used: {reason}."))
+}
+
+pub(super) fn explain_digest(case: &Case<'_>, expected: &str, found: &str) -> (Cause, String) {
+    let what = if case.failure.stage == Stage::Blob { "blob" } else { "manifest" };
+    let peer = case.peer();
+    let message =
+        format!("The {what} that {peer} sent is not what was asked for: {expected} was, {found} came.");
+    (Cause::DigestMismatch, message)
+}
+
+pub(super) fn explain_platform(case: &Case<'_>, wanted: &str, found: &[String]) -> (Cause, String) {
+    let image = &case.expectation.image;
+    let found = if found.is_empty() { "no platform".to_owned() } else { list(found) };
+    (Cause::PlatformMissing, format!("{image} is not for this node's {wanted}: it has {found}."))
+}

@@ -1,0 +1,210 @@
+//! Connections and certificates: what attempts, handshakes and silences mean.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::{Case, Expectation, WARN_BEFORE, diagnosis, host_of, list, seconds};
+use crate::cause::Cause;
+use crate::diagnosis::{Diagnosis, Severity};
+use crate::observation::{
+    Attempt, Certificate, ConnectFailure, Endpoint, Fault, Observation, Stage, TlsFailure,
+};
+
+/// The diagnoses of the attempts to connect, and of a certificate that was accepted.
+pub(super) fn judge(
+    expectation: &Expectation,
+    endpoint: Endpoint,
+    observation: &Observation,
+) -> Vec<Diagnosis> {
+    let mut diagnoses = connections(expectation, endpoint, observation);
+    let rejected = observation
+        .failure
+        .as_ref()
+        .is_some_and(|failure| failure.endpoint == endpoint && matches!(failure.fault, Fault::Tls(_)));
+    if !rejected {
+        diagnoses.extend(certificate_expiring(expectation, endpoint, observation));
+    }
+    diagnoses
+}
+
+const fn connect_cause(failure: ConnectFailure) -> Cause {
+    match failure {
+        ConnectFailure::Timeout => Cause::ConnectTimeout,
+        ConnectFailure::Refused => Cause::ConnectRefused,
+        ConnectFailure::Unreachable => Cause::NetworkUnreachable,
+        ConnectFailure::Reset => Cause::ConnectionReset,
+    }
+}
+
+/// Addresses that could not be connected to: failures where none could, warnings where a later one could.
+fn connections(expectation: &Expectation, endpoint: Endpoint, observation: &Observation) -> Vec<Diagnosis> {
+    let attempts = observation.attempts.iter().filter(|attempt| attempt.endpoint == endpoint);
+    let connected = attempts.clone().find(|attempt| attempt.failure.is_none()).map(|attempt| attempt.address);
+    let failed: Vec<(&Attempt, Cause)> = attempts
+        .filter_map(|attempt| attempt.failure.map(|failure| (attempt, connect_cause(failure))))
+        .collect();
+    let mut diagnoses = Vec::new();
+    for (index, (_, cause)) in failed.iter().enumerate() {
+        if failed[..index].iter().any(|(_, earlier)| earlier == cause) {
+            continue;
+        }
+        let addresses: Vec<SocketAddr> =
+            failed.iter().filter(|(_, other)| other == cause).map(|(attempt, _)| attempt.address).collect();
+        let host = host_of(observation, endpoint);
+        let message = connect_message(*cause, host.unwrap_or_default(), &addresses, connected);
+        let image = &expectation.image;
+        let mut diagnosis = diagnosis(image, *cause, (endpoint, Stage::Connect), host, None, message);
+        if connected.is_some() {
+            diagnosis.severity = Severity::Warn;
+        }
+        diagnoses.push(diagnosis);
+    }
+    diagnoses
+}
+
+fn connect_message(
+    cause: Cause,
+    host: &str,
+    addresses: &[SocketAddr],
+    connected: Option<SocketAddr>,
+) -> String {
+    let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    let whose = format!("{} of {host}", list(&addresses));
+    let what = match cause {
+        Cause::ConnectTimeout => format!("No answer from {whose} to the attempt to connect"),
+        Cause::ConnectRefused => {
+            format!("The connection to {whose} is refused: nothing listens there, or a filter rejects it")
+        }
+        Cause::NetworkUnreachable => {
+            format!("This node has no way to {whose}: no route, or a filter of its own")
+        }
+        _ => format!("The connection to {whose} is reset as soon as it is made"),
+    };
+    match connected {
+        Some(address) => format!("{what}; {address} was used instead."),
+        None => format!("{what}."),
+    }
+}
+
+fn certificate_expiring(
+    expectation: &Expectation,
+    endpoint: Endpoint,
+    observation: &Observation,
+) -> Option<Diagnosis> {
+    let certificate = observation.tls_of(endpoint)?.certificate.as_ref()?;
+    let left = Duration::try_from(certificate.not_after.duration_since(expectation.now)).unwrap_or_default();
+    if left >= WARN_BEFORE {
+        return None;
+    }
+    let host = host_of(observation, endpoint);
+    let message = format!(
+        "The certificate of {} ends on {} (in {}); it was issued by {}.",
+        host.unwrap_or_default(),
+        certificate.not_after,
+        days(left),
+        certificate.issuer
+    );
+    Some(diagnosis(
+        &expectation.image,
+        Cause::CertificateExpiring,
+        (endpoint, Stage::Tls),
+        host,
+        None,
+        message,
+    ))
+}
+
+/// A time that is left, in whole days or hours.
+pub(super) fn days(left: Duration) -> String {
+    let hours = left.as_secs() / 3600;
+    match hours {
+        0 => "less than an hour".to_owned(),
+        1 => "1 hour".to_owned(),
+        2..=47 => format!("{hours} hours"),
+        _ => format!("{} days", hours / 24),
+    }
+}
+
+/// Why a handshake failed.
+pub(super) fn explain_tls(case: &Case<'_>, failure: &TlsFailure) -> (Cause, String) {
+    let peer = case.peer();
+    let session = case.observation.tls_of(case.failure.endpoint);
+    let certificate = session.and_then(|session| session.certificate.as_ref());
+    let issuer = certificate.map_or("an unreadable issuer", |certificate| certificate.issuer.as_str());
+    match failure {
+        TlsFailure::Untrusted => (
+            Cause::CertificateUntrusted,
+            format!("The certificate of {peer} was issued by {issuer}, which this machine does not trust."),
+        ),
+        TlsFailure::NameMismatch => {
+            let names = certificate.map(|certificate| certificate.names.clone()).unwrap_or_default();
+            let names = if names.is_empty() { "no DNS name".to_owned() } else { list(&names) };
+            let message =
+                format!("The certificate of {peer} is valid for {names}, and was issued by {issuer}.");
+            (Cause::CertificateNameMismatch, message)
+        }
+        TlsFailure::Expired => {
+            let end = validity(certificate, |certificate| certificate.not_after, "ended");
+            (Cause::CertificateExpired, format!("The certificate of {peer}, issued by {issuer}, {end}."))
+        }
+        TlsFailure::NotYetValid => {
+            let begin = validity(certificate, |certificate| certificate.not_before, "begins");
+            let message = format!(
+                "The certificate of {peer}, issued by {issuer}, {begin}, by this node's clock in the future."
+            );
+            (Cause::CertificateNotYetValid, message)
+        }
+        TlsFailure::Handshake(text) => {
+            (Cause::TlsHandshakeFailed, format!("The TLS handshake with {peer} failed: {text}."))
+        }
+    }
+}
+
+fn validity(
+    certificate: Option<&Certificate>,
+    date: impl Fn(&Certificate) -> jiff::Timestamp,
+    verb: &str,
+) -> String {
+    certificate.map_or_else(
+        || format!("{verb} at an unreadable date"),
+        |certificate| format!("{verb} on {}", date(certificate)),
+    )
+}
+
+/// What was being waited for, in each stage that waits for an answer.
+const fn awaited(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Dns | Stage::Address | Stage::Connect => "an answer",
+        Stage::Tls => "the TLS handshake",
+        Stage::Challenge => "the answer to GET /v2/",
+        Stage::Token => "the token",
+        Stage::Manifest => "the manifest",
+        Stage::Blob => "the blob",
+    }
+}
+
+pub(super) fn explain_timeout(case: &Case<'_>, limit: Duration) -> String {
+    format!(
+        "{} accepted the connection and did not complete {} within {}.",
+        case.peer(),
+        awaited(case.failure.stage),
+        seconds(limit)
+    )
+}
+
+pub(super) fn explain_reset(case: &Case<'_>) -> String {
+    format!(
+        "{}, or something on the way, closed the connection before {} was complete.",
+        case.peer(),
+        awaited(case.failure.stage)
+    )
+}
+
+pub(super) fn explain_deadline(case: &Case<'_>, limit: Duration) -> String {
+    format!(
+        "The whole check's limit of {} was over in stage {} of the {} endpoint, before that stage's own limit.",
+        seconds(limit),
+        case.failure.stage,
+        case.failure.endpoint
+    )
+}
