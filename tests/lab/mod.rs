@@ -1,1 +1,301 @@
-//! A private registry on loopback.
+//! A private registry on loopback: nameservers, the login endpoint and the data endpoint, on real sockets.
+//!
+//! Owns the life of a lab: start, change, stop, and what tests read from it. All misbehaviour is in `settings.rs`
+//! and `answers.rs`. The lab knows nothing of the program it tests, not even its types: it stands for Azure.
+//!
+//! A lab runs on a thread of its own, so that tests may block, and their clock may be stopped, without it.
+
+#![allow(dead_code, unused_imports, reason = "a test and the example each use a part of it")]
+
+pub mod answers;
+mod canned;
+mod certificates;
+mod challenges;
+pub mod content;
+mod data;
+mod dns;
+mod http;
+mod links;
+mod listener;
+pub mod log;
+mod manifests;
+mod places;
+mod random;
+mod registry;
+mod response;
+pub mod settings;
+mod shared;
+mod tokens;
+mod zones;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use self::answers::Step;
+pub use self::canned::SEEN_ADDRESS;
+pub use self::certificates::{INSPECTION_CA, ISSUING_CA};
+use self::log::{Connection, Listener, Query, Request};
+use self::settings::Settings;
+use self::shared::Shared;
+pub use self::tokens::ISSUER;
+pub use self::zones::{PUBLIC_DATA, PUBLIC_LOGIN};
+
+/// A running lab. It stops when it is dropped.
+pub struct Lab {
+    shared: Arc<Shared>,
+    nameservers: Vec<SocketAddr>,
+    folder: TempDir,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the lab's thread tells once its sockets are there.
+type Started = io::Result<(Arc<Shared>, Vec<SocketAddr>)>;
+
+impl Lab {
+    /// Starts a lab, and returns when it answers.
+    pub fn start(settings: Settings) -> Self {
+        Self::try_start(settings).unwrap_or_else(|error| panic!("the lab does not start: {error}"))
+    }
+
+    /// Starts a lab; fails where an address or a port cannot be had.
+    pub fn try_start(settings: Settings) -> io::Result<Self> {
+        let (tell, told) = mpsc::channel();
+        let (stop, stopped) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = std::thread::Builder::new()
+            .name("lab".into())
+            .spawn(move || runtime.block_on(run(settings, &tell, stopped)))?;
+        let (shared, nameservers) = told.recv().map_err(io::Error::other)??;
+        shared.wait_for(0).map_err(io::Error::other)?;
+        let lab = Self { shared, nameservers, folder: TempDir::new()?, stop: Some(stop), thread: Some(thread) };
+        lab.write_files()?;
+        Ok(lab)
+    }
+
+    /// Changes the settings. When it returns, every listener works by them: they count for the next query,
+    /// connection and request, whereas a connection that stands stays.
+    pub fn change(&self, change: impl FnOnce(&mut Settings)) {
+        let number = self.shared.change(change);
+        self.shared.wait_for(number).unwrap_or_else(|problem| panic!("{problem}"));
+    }
+
+    /// The default image.
+    pub fn image(&self) -> String {
+        self.image_of(content::REPOSITORY, ":1")
+    }
+
+    /// An image by repository and `:tag` or `@digest`.
+    pub fn image_of(&self, repository: &str, reference: &str) -> String {
+        format!("{}/{repository}{reference}", self.registry())
+    }
+
+    /// The login server as images name it, with the port where that is not 443.
+    pub fn registry(&self) -> String {
+        self.shared.authority(&self.login_server())
+    }
+
+    /// The login server's name.
+    pub fn login_server(&self) -> String {
+        self.shared.place.login_server()
+    }
+
+    /// The data endpoint's name.
+    pub fn data_endpoint(&self) -> String {
+        self.shared.place.data_endpoint()
+    }
+
+    pub fn port(&self) -> u16 {
+        self.shared.port
+    }
+
+    /// Where the login endpoint listens.
+    pub fn login_address(&self) -> SocketAddr {
+        SocketAddr::new(self.shared.place.login_address, self.port())
+    }
+
+    /// Where the data endpoint listens.
+    pub fn data_address(&self) -> SocketAddr {
+        SocketAddr::new(self.shared.place.data_address, self.port())
+    }
+
+    /// The nameservers, in the order of the settings.
+    pub fn nameservers(&self) -> Vec<SocketAddr> {
+        self.nameservers.clone()
+    }
+
+    /// The digest of a tag of the default repository.
+    pub fn digest(&self, tag: &str) -> String {
+        self.shared.content.digest(tag).unwrap_or_else(|| panic!("the lab has no tag {tag}")).to_owned()
+    }
+
+    /// The stored manifest of a tag or digest of the default repository.
+    pub fn manifest(&self, reference: &str) -> content::Manifest {
+        let repository = self.shared.content.repository(content::REPOSITORY).expect("the lab has its repository");
+        let (_, manifest) =
+            repository.manifest(reference).unwrap_or_else(|| panic!("the lab has no manifest {reference}"));
+        manifest.clone()
+    }
+
+    /// The root certificate that clients have to trust.
+    pub fn ca_pem(&self) -> &str {
+        self.shared.certificates.root_pem()
+    }
+
+    /// The same in a file.
+    pub fn ca_file(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+
+    /// The certificate of the key that signs tokens, for a foreign registry's root certificate bundle.
+    pub fn token_certificate_pem(&self) -> &str {
+        self.shared.tokens.certificate_pem()
+    }
+
+    pub fn username(&self) -> String {
+        self.shared.settings().settings.credentials.username.clone()
+    }
+
+    pub fn password(&self) -> String {
+        self.shared.settings().settings.credentials.password.clone()
+    }
+
+    /// A folder with a docker `config.json` for the credentials that the lab started with.
+    pub fn credentials_folder(&self) -> PathBuf {
+        self.folder.path().join("docker")
+    }
+
+    /// A folder with the files `username` and `password`, as a mounted secret has them.
+    pub fn secret_folder(&self) -> PathBuf {
+        self.folder.path().join("secret")
+    }
+
+    /// A folder of the lab's own, gone with it.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// All DNS queries so far.
+    pub fn queries(&self) -> Vec<Query> {
+        self.shared.log.queries.all()
+    }
+
+    /// All requests so far, in the order in which they were answered.
+    pub fn requests(&self) -> Vec<Request> {
+        self.shared.log.requests.all()
+    }
+
+    /// The requests of one step.
+    pub fn requests_of(&self, step: Step) -> Vec<Request> {
+        self.requests().into_iter().filter(|request| request.step == Some(step)).collect()
+    }
+
+    /// All accepted connections so far.
+    pub fn all_connections(&self) -> Vec<Connection> {
+        self.shared.log.connections.all()
+    }
+
+    /// How many TCP connections a listener accepted. A closed port and a full queue accept none.
+    pub fn connections(&self, listener: Listener) -> usize {
+        self.all_connections().iter().filter(|connection| connection.listener == listener).count()
+    }
+
+    /// Forgets queries, connections and requests, but no secret.
+    pub fn forget(&self) {
+        self.shared.log.queries.clear();
+        self.shared.log.connections.clear();
+        self.shared.log.requests.clear();
+    }
+
+    /// Everything that must show in no output: the password, the credentials as base64, the tokens and the signed
+    /// values given out so far.
+    pub fn secrets(&self) -> Vec<String> {
+        let pair = format!("{}:{}", self.username(), self.password());
+        let mut secrets = vec![self.password(), pair.clone()];
+        for text in [pair, self.password()] {
+            for engine in [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD] {
+                secrets.push(engine.encode(&text));
+            }
+        }
+        secrets.extend(self.shared.log.secrets.all());
+        secrets.sort();
+        secrets.dedup();
+        secrets
+    }
+
+    fn write_files(&self) -> io::Result<()> {
+        std::fs::write(self.ca_file(), self.ca_pem())?;
+        let (username, password) = (self.username(), self.password());
+        let auth = STANDARD.encode(format!("{username}:{password}"));
+        let config = serde_json::json!({
+            "auths": {self.registry(): {"username": username, "password": password, "auth": auth}},
+        });
+        std::fs::create_dir(self.credentials_folder())?;
+        std::fs::write(self.credentials_folder().join("config.json"), config.to_string())?;
+        std::fs::create_dir(self.secret_folder())?;
+        std::fs::write(self.secret_folder().join("username"), username)?;
+        std::fs::write(self.secret_folder().join("password"), password)
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        // Dropping the sender stops the thread; joining makes sure that the ports are free again.
+        self.stop.take();
+        if let Some(Err(panic)) = self.thread.take().map(JoinHandle::join)
+            && !std::thread::panicking()
+        {
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+/// The lab's thread: reserves, tells, serves, and drops everything when the lab goes.
+async fn run(settings: Settings, tell: &mpsc::Sender<Started>, stopped: oneshot::Receiver<()>) {
+    let reserved = places::reserve_endpoints(&settings.place).and_then(|endpoints| {
+        let nameservers = settings.nameservers.iter().map(places::reserve_nameserver);
+        Ok((endpoints, nameservers.collect::<io::Result<Vec<_>>>()?))
+    });
+    let (endpoints, nameservers) = match reserved {
+        Ok(reserved) => reserved,
+        Err(error) => {
+            // Nobody listens any more where the test is gone.
+            let _ = tell.send(Err(error));
+            return;
+        }
+    };
+    let port = endpoints[0].address.port();
+    let addresses = nameservers.iter().map(|place| place.address).collect();
+    let shared = Arc::new(Shared::new(settings, port, endpoints.len() + nameservers.len()));
+    let mut servers = JoinSet::new();
+    let mut seats = 0..;
+    for (number, place) in endpoints.into_iter().enumerate() {
+        let listener = match number {
+            0 => Listener::Login,
+            1 => Listener::Data,
+            decoy => Listener::Decoy(decoy - 2),
+        };
+        servers.spawn(listener::serve(Arc::clone(&shared), listener, place, seats.next().unwrap_or_default()));
+    }
+    for (number, place) in nameservers.into_iter().enumerate() {
+        servers.spawn(dns::serve(Arc::clone(&shared), number, place, seats.next().unwrap_or_default()));
+    }
+    let _ = tell.send(Ok((shared, addresses)));
+    tokio::select! {
+        _ = stopped => {}
+        Some(Err(error)) = servers.join_next() => {
+            if let Ok(panic) = error.try_into_panic() {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The lab's certificate authorities and the certificates of its endpoints, good and broken.
+//!
+//! Owns keys and certificates, also the one that tokens are checked with. Leaves alone who shows which:
+//! `listener.rs` asks for what the settings say. All keys are P-256, since they are made anew for each lab.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    date_time_ymd,
+};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio_rustls::rustls::{ServerConfig, crypto::ring::default_provider, version};
+
+use super::settings::{Certificate, Place, TlsVersions};
+
+const DAY: Duration = Duration::from_secs(86_400);
+/// ACR's certificates live about six months.
+const LIFE: Duration = Duration::from_secs(180 * 86_400);
+
+/// The issuer's common name of every certificate that is not broken in its chain.
+pub const ISSUING_CA: &str = "Lab Azure TLS Issuing CA 01";
+/// The issuer's common name of an untrusted certificate.
+pub const INSPECTION_CA: &str = "Contoso TLS Inspection CA";
+
+/// rcgen speaks in a time type of its own, which is reached from the epoch.
+macro_rules! moment {
+    ($time:expr) => {
+        date_time_ymd(1970, 1, 1) + $time.duration_since(UNIX_EPOCH).expect("the clock is after 1970")
+    };
+}
+
+/// A certificate with its key.
+struct Authority {
+    certificate: CertificateDer<'static>,
+    pem: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+/// The authorities of one lab, and the server configurations made so far.
+pub struct Certificates {
+    root: Authority,
+    issuing: Authority,
+    inspection: Authority,
+    login_names: Vec<String>,
+    data_names: Vec<String>,
+    made: Mutex<HashMap<(Names, Certificate, TlsVersions), Arc<ServerConfig>>>,
+}
+
+/// Whose names a certificate carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Names {
+    Login,
+    Data,
+}
+
+impl Certificates {
+    pub fn new(place: &Place) -> Self {
+        let root = root("Lab Root CA");
+        let issuing = authority(ISSUING_CA, Some(&root.issuer));
+        Self {
+            issuing,
+            inspection: self::root(INSPECTION_CA),
+            login_names: vec![format!("*.{}", place.suffix)],
+            data_names: vec![
+                format!("*.{}.data.{}", place.region, place.suffix),
+                format!("*.data.{}", place.suffix),
+            ],
+            made: Mutex::default(),
+            root,
+        }
+    }
+
+    /// The root that a client has to trust, as PEM.
+    pub fn root_pem(&self) -> &str {
+        &self.root.pem
+    }
+
+    /// The server configuration for an endpoint, made once.
+    pub fn server(&self, names: Names, certificate: Certificate, versions: TlsVersions) -> Arc<ServerConfig> {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(
+            made.entry((names, certificate, versions))
+                .or_insert_with(|| Arc::new(self.configure(names, certificate, versions))),
+        )
+    }
+
+    fn configure(&self, names: Names, certificate: Certificate, versions: TlsVersions) -> ServerConfig {
+        let (chain, key) = self.issue(names, certificate);
+        let versions = match versions {
+            TlsVersions::Both => vec![&version::TLS13, &version::TLS12],
+            TlsVersions::Only12 => vec![&version::TLS12],
+            TlsVersions::Only13 => vec![&version::TLS13],
+        };
+        let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_protocol_versions(&versions)
+            .expect("ring supports TLS 1.2 and 1.3")
+            .with_no_client_auth()
+            .with_single_cert(chain, PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())))
+            .expect("the key belongs to the certificate");
+        // As ACR: HTTP/1.1 and nothing else.
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config
+    }
+
+    fn issue(&self, names: Names, certificate: Certificate) -> (Vec<CertificateDer<'static>>, KeyPair) {
+        let key = new_key();
+        let names = match (certificate, names) {
+            (Certificate::WrongName, _) => vec!["*.fabrikam.example".to_owned()],
+            (_, Names::Login) => self.login_names.clone(),
+            (_, Names::Data) => self.data_names.clone(),
+        };
+        let now = SystemTime::now();
+        let (from, until) = match certificate {
+            Certificate::Expired => (now - LIFE, now - DAY),
+            Certificate::NotYetValid => (now + DAY, now + LIFE),
+            Certificate::ExpiresIn(days) => (now - DAY, now + DAY * days),
+            Certificate::Good
+            | Certificate::Untrusted
+            | Certificate::SelfSigned
+            | Certificate::MissingIntermediate
+            | Certificate::WrongName => (now - DAY, now + LIFE),
+        };
+        let params = leaf(names, from, until);
+        let signed =
+            |by: &Authority| params.signed_by(&key, &by.issuer).expect("the parameters are complete").der().clone();
+        let chain = match certificate {
+            Certificate::SelfSigned => {
+                vec![params.self_signed(&key).expect("the parameters are complete").der().clone()]
+            }
+            Certificate::Untrusted => vec![signed(&self.inspection), self.inspection.certificate.clone()],
+            Certificate::MissingIntermediate => vec![signed(&self.issuing)],
+            Certificate::Good
+            | Certificate::WrongName
+            | Certificate::Expired
+            | Certificate::NotYetValid
+            | Certificate::ExpiresIn(_) => vec![signed(&self.issuing), self.issuing.certificate.clone()],
+        };
+        (chain, key)
+    }
+}
+
+/// A key with a certificate of its own, for the signer of tokens.
+pub fn token_signer() -> (KeyPair, rcgen::Certificate) {
+    let key = new_key();
+    let mut params = leaf(vec!["token.lab.example".to_owned()], SystemTime::now() - DAY, SystemTime::now() + LIFE);
+    // A registry takes this certificate as a root of its own, so it has to be an authority.
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyCertSign];
+    let certificate = params.self_signed(&key).expect("the parameters are complete");
+    (key, certificate)
+}
+
+fn new_key() -> KeyPair {
+    KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).expect("the system has randomness")
+}
+
+fn root(name: &str) -> Authority {
+    authority(name, None)
+}
+
+fn authority(name: &str, above: Option<&Issuer<'static, KeyPair>>) -> Authority {
+    let key = new_key();
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.distinguished_name.push(DnType::OrganizationName, "acr-verifier lab");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.not_before = moment!(SystemTime::now() - LIFE * 2);
+    params.not_after = moment!(SystemTime::now() + LIFE * 10);
+    let certificate = match above {
+        Some(issuer) => params.signed_by(&key, issuer),
+        None => params.self_signed(&key),
+    }
+    .expect("the parameters are complete");
+    Authority {
+        certificate: certificate.der().clone(),
+        pem: certificate.pem(),
+        issuer: Issuer::new(params, key),
+    }
+}
+
+fn leaf(names: Vec<String>, from: SystemTime, until: SystemTime) -> CertificateParams {
+    let common_name = names[0].clone();
+    let mut params = CertificateParams::new(names).expect("the names are ASCII");
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, common_name);
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.use_authority_key_identifier_extension = true;
+    params.not_before = moment!(from);
+    params.not_after = moment!(until);
+    params
+}
+

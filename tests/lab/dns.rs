@@ -1,0 +1,350 @@
+//! A nameserver on real sockets: UDP and TCP on one port, with every way of answering wrongly.
+//!
+//! Owns sockets, framing and the nameserver's behaviour. Leaves alone what a name means (`zones.rs`). A nameserver
+//! that does not listen keeps its port: see `open_udp`.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hickory_proto::op::{Edns, Message, OpCode, ResponseCode};
+use hickory_proto::rr::rdata::A;
+use hickory_proto::rr::rdata::opt::EdnsOption;
+use hickory_proto::rr::{RData, Record, RecordType};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::log::{Protocol, Query};
+use super::places;
+use super::settings::{Behaviour, ExtendedError, Rcode, TcpDeath};
+use super::shared::Shared;
+use super::zones::{self, absolute};
+
+/// How much a client without EDNS takes in one datagram (RFC 1035, 4.2.1).
+const PLAIN_DATAGRAM: usize = 512;
+/// The largest datagram that travels unfragmented everywhere; what servers offer since DNS flag day 2020.
+const LARGEST_DATAGRAM: u16 = 1_232;
+/// The extended DNS error's option code (RFC 8914).
+const EXTENDED_ERROR: u16 = 15;
+/// An idle TCP connection is closed after this long.
+const TCP_IDLE: Duration = Duration::from_secs(10);
+/// More queries or connections at a time than a test ever has; further ones are dropped.
+const MOST_AT_A_TIME: usize = 256;
+/// As many fit in the 64 KiB of a message.
+const MOST_ADDRESSES: usize = 3_000;
+/// An address that no right answer ever holds.
+const FORGED_ADDRESS: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 66);
+
+/// One nameserver.
+struct Server {
+    shared: Arc<Shared>,
+    index: usize,
+    /// How often each question was ignored, since the settings of that number.
+    ignored: Mutex<(u64, HashMap<(String, RecordType), usize>)>,
+}
+
+/// What goes back over the wire.
+enum Reaction {
+    Nothing,
+    Send(Vec<Vec<u8>>),
+    SendFromElsewhere(Vec<u8>),
+}
+
+/// Serves until the lab stops; opens and closes the sockets as the behaviour wants.
+pub async fn serve(shared: Arc<Shared>, index: usize, place: places::Reserved, seat: usize) {
+    let server =
+        Arc::new(Server { shared: Arc::clone(&shared), index, ignored: Mutex::new((0, HashMap::new())) });
+    let mut changes = shared.changes();
+    let mut first = place.udp;
+    loop {
+        let (number, listens) = {
+            let current = changes.borrow_and_update();
+            (current.number, listens(&current.settings.nameservers[index].behaviour))
+        };
+        let mut tasks = JoinSet::new();
+        match open_udp(first.take(), place.address, listens.udp).await {
+            Ok(socket) => tasks.spawn(Arc::clone(&server).datagrams(Arc::new(socket), listens.udp)),
+            Err(error) => panic!("nameserver {index} cannot have UDP at {}: {error}", place.address),
+        };
+        if listens.tcp {
+            match places::listen(place.address, 128).await {
+                Ok(listener) => tasks.spawn(Arc::clone(&server).streams(listener)),
+                Err(error) => panic!("nameserver {index} cannot have TCP at {}: {error}", place.address),
+            };
+        }
+        shared.acknowledge(seat, number);
+        loop {
+            if changes.changed().await.is_err() {
+                return;
+            }
+            let current = Arc::clone(&changes.borrow_and_update());
+            if self::listens(&current.settings.nameservers[index].behaviour) != listens {
+                changes.mark_changed();
+                break;
+            }
+            shared.acknowledge(seat, current.number);
+        }
+        tasks.shutdown().await;
+    }
+}
+
+/// Which sockets a behaviour has open.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Listens {
+    udp: bool,
+    tcp: bool,
+}
+
+fn listens(behaviour: &Behaviour) -> Listens {
+    Listens {
+        udp: *behaviour != Behaviour::Closed,
+        tcp: !matches!(behaviour, Behaviour::Closed | Behaviour::TruncatedTcpDead(TcpDeath::Refuses)),
+    }
+}
+
+/// The UDP socket. A closed one is connected to a peer that never speaks: the port stays ours, and to everybody
+/// else the kernel answers port unreachable, as if nobody were there.
+async fn open_udp(first: Option<UdpSocket>, address: SocketAddr, open: bool) -> io::Result<UdpSocket> {
+    let socket = match first {
+        Some(socket) => socket,
+        None => places::patiently(|| async { UdpSocket::bind(address).await }).await?,
+    };
+    if !open {
+        socket.connect(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1)).await?;
+    }
+    Ok(socket)
+}
+
+impl Server {
+    async fn datagrams(self: Arc<Self>, socket: Arc<UdpSocket>, open: bool) {
+        if !open {
+            // Holds the port and nothing else.
+            std::future::pending::<()>().await;
+        }
+        let mut tasks = JoinSet::new();
+        let mut buffer = [0; 4_096];
+        loop {
+            // An ICMP error of an earlier answer shows here; it concerns nobody.
+            let Ok((length, peer)) = socket.recv_from(&mut buffer).await else { continue };
+            while tasks.try_join_next().is_some() {}
+            if tasks.len() < MOST_AT_A_TIME {
+                let query = buffer[..length].to_vec();
+                tasks.spawn(Arc::clone(&self).datagram(Arc::clone(&socket), query, peer));
+            }
+        }
+    }
+
+    async fn datagram(self: Arc<Self>, socket: Arc<UdpSocket>, query: Vec<u8>, peer: SocketAddr) {
+        // A client that has gone away is its own affair, here and below.
+        match self.react(&query, Protocol::Udp).await {
+            Reaction::Nothing => {}
+            Reaction::Send(messages) => {
+                for message in messages {
+                    let _ = socket.send_to(&message, peer).await;
+                }
+            }
+            Reaction::SendFromElsewhere(message) => {
+                let Ok(own) = socket.local_addr() else { return };
+                if let Ok(other) = UdpSocket::bind(SocketAddr::new(own.ip(), 0)).await {
+                    let _ = other.send_to(&message, peer).await;
+                }
+            }
+        }
+    }
+
+    async fn streams(self: Arc<Self>, listener: TcpListener) {
+        let mut tasks = JoinSet::new();
+        loop {
+            let Ok((stream, _)) = listener.accept().await else { continue };
+            while tasks.try_join_next().is_some() {}
+            if tasks.len() < MOST_AT_A_TIME {
+                let server = Arc::clone(&self);
+                tasks.spawn(async move { server.stream(stream).await });
+            }
+        }
+    }
+
+    async fn stream(self: Arc<Self>, mut stream: TcpStream) -> io::Result<()> {
+        loop {
+            if self.behaviour() == Behaviour::TruncatedTcpDead(TcpDeath::Closes) {
+                return stream.shutdown().await;
+            }
+            let length = timeout(TCP_IDLE, stream.read_u16()).await??;
+            let mut query = vec![0; length.into()];
+            timeout(TCP_IDLE, stream.read_exact(&mut query)).await??;
+            match self.react(&query, Protocol::Tcp).await {
+                Reaction::Nothing => {}
+                Reaction::Send(messages) => {
+                    for message in messages {
+                        let length = u16::try_from(message.len()).map_err(io::Error::other)?;
+                        stream.write_all(&[&length.to_be_bytes()[..], &message].concat()).await?;
+                    }
+                }
+                // There is no elsewhere in a connection.
+                Reaction::SendFromElsewhere(_) => return Ok(()),
+            }
+        }
+    }
+
+    fn behaviour(&self) -> Behaviour {
+        self.shared.settings().settings.nameservers[self.index].behaviour.clone()
+    }
+
+    /// Logs a query and makes of it what the behaviour wants.
+    async fn react(&self, bytes: &[u8], protocol: Protocol) -> Reaction {
+        let Ok(query) = Message::from_vec(bytes) else { return Reaction::Nothing };
+        let Some(question) = query.queries.first() else { return Reaction::Nothing };
+        let kind = question.query_type();
+        self.shared.log.queries.push(Query {
+            nameserver: self.index,
+            protocol,
+            name: question.name().to_string(),
+            kind: kind.to_string(),
+        });
+        let behaviour = self.behaviour();
+        let udp = protocol == Protocol::Udp;
+        let right = || fit(&query, self.answer(&query), udp);
+        let one = |message: &Message| Reaction::Send(vec![encode(message)]);
+        match behaviour {
+            Behaviour::Silent => Reaction::Nothing,
+            // A socket that is closed never comes here; one that was just closed may.
+            Behaviour::Closed => Reaction::Nothing,
+            Behaviour::TruncatedTcpDead(_) if !udp => Reaction::Nothing,
+            Behaviour::AaaaSilent if kind == RecordType::AAAA => Reaction::Nothing,
+            Behaviour::AaaaServfail if kind == RecordType::AAAA => one(&refusal(&query, Rcode::ServFail, None)),
+            Behaviour::DropFirst(count) if udp && self.still_ignores(&query, count) => Reaction::Nothing,
+            Behaviour::Answer
+            | Behaviour::AaaaSilent
+            | Behaviour::AaaaServfail
+            | Behaviour::DropFirst(_)
+            | Behaviour::HugeAnswer(_)
+            | Behaviour::AnswersUnrelatedRecords => one(&right()),
+            Behaviour::Rcode(code, extended) => one(&refusal(&query, code, extended.as_ref())),
+            Behaviour::Garbage => {
+                let mut garbage = query.metadata.id.to_be_bytes().to_vec();
+                // Counts of 65,535 each and a name that points into itself.
+                garbage.extend_from_slice(&[0x81, 0x80, 255, 255, 255, 255, 255, 255, 255, 255, 0xC0, 0x0C, 0, 1]);
+                Reaction::Send(vec![garbage])
+            }
+            Behaviour::WrongId => {
+                let mut message = right();
+                message.metadata.id = message.metadata.id.wrapping_add(1);
+                one(&message)
+            }
+            Behaviour::WrongQuestion => {
+                let mut message = right();
+                for question in &mut message.queries {
+                    question.set_name(absolute("www.fabrikam.example"));
+                }
+                one(&message)
+            }
+            Behaviour::ForeignSource => Reaction::SendFromElsewhere(encode(&right())),
+            Behaviour::SpoofThenAnswer => {
+                let mut forged = skeleton(&query);
+                forged.metadata.id = forged.metadata.id.wrapping_add(1);
+                let name = question.name().clone();
+                forged.add_answer(Record::from_rdata(name, 60, RData::A(A(FORGED_ADDRESS))));
+                Reaction::Send(vec![encode(&forged), encode(&right())])
+            }
+            Behaviour::Truncated | Behaviour::TruncatedTcpDead(_) if udp => one(&right().truncate()),
+            Behaviour::Truncated | Behaviour::TruncatedTcpDead(_) => one(&right()),
+            Behaviour::Delay(delay) => {
+                sleep(delay).await;
+                one(&right())
+            }
+        }
+    }
+
+    fn still_ignores(&self, query: &Message, count: usize) -> bool {
+        let number = self.shared.settings().number;
+        let mut ignored = self.ignored.lock().unwrap_or_else(PoisonError::into_inner);
+        if ignored.0 != number {
+            *ignored = (number, HashMap::new());
+        }
+        let question = query.queries.first().map(|it| (it.name().to_lowercase().to_string(), it.query_type()));
+        let Some(question) = question else { return false };
+        let so_far = ignored.1.entry(question).or_default();
+        *so_far += 1;
+        *so_far <= count
+    }
+
+    /// The answer of the view, with what the behaviour adds to the records.
+    fn answer(&self, query: &Message) -> Message {
+        let current = self.shared.settings();
+        let settings = &current.settings.nameservers[self.index];
+        let mut message = skeleton(query);
+        let Some(question) = query.queries.first() else { return message };
+        let finding = zones::look_up(&self.shared.place, settings, question.name(), question.query_type());
+        message.metadata.response_code = finding.code;
+        message.add_answers(finding.answers);
+        message.add_authorities(finding.authorities);
+        let owner = message.answers.last().map_or_else(|| question.name().clone(), |record| record.name.clone());
+        if let Behaviour::HugeAnswer(count) = settings.behaviour
+            && question.query_type() == RecordType::A
+        {
+            let numbers = (0..u32::try_from(count).unwrap_or(u32::MAX)).take(MOST_ADDRESSES);
+            message.add_answers(numbers.map(|number| {
+                let address = Ipv4Addr::from_bits(Ipv4Addr::new(10, 1, 0, 0).to_bits() + number);
+                Record::from_rdata(owner.clone(), 10, RData::A(A(address)))
+            }));
+        }
+        if settings.behaviour == Behaviour::AnswersUnrelatedRecords {
+            let stranger = absolute("www.fabrikam.example");
+            message.add_answer(Record::from_rdata(stranger, 60, RData::A(A(FORGED_ADDRESS))));
+        }
+        message
+    }
+}
+
+/// An answer that repeats the question and holds nothing yet.
+fn skeleton(query: &Message) -> Message {
+    let mut message = Message::response(query.metadata.id, OpCode::Query);
+    message.metadata.recursion_desired = query.metadata.recursion_desired;
+    message.metadata.recursion_available = true;
+    message.add_queries(query.queries.iter().cloned());
+    if query.edns.is_some() {
+        let mut edns = Edns::new();
+        edns.set_max_payload(LARGEST_DATAGRAM);
+        message.set_edns(edns);
+    }
+    message
+}
+
+fn refusal(query: &Message, rcode: Rcode, extended: Option<&ExtendedError>) -> Message {
+    let mut message = skeleton(query);
+    message.metadata.response_code = code(rcode);
+    if let (Some(edns), Some(error)) = (message.edns.as_mut(), extended) {
+        let payload = [&error.info_code.to_be_bytes()[..], error.text.as_bytes()].concat();
+        edns.options_mut().insert(EdnsOption::Unknown(EXTENDED_ERROR, payload));
+    }
+    message
+}
+
+/// The answer, or its truncated form where the client's datagrams are too small.
+fn fit(query: &Message, message: Message, udp: bool) -> Message {
+    let largest = query.edns.as_ref().map_or(PLAIN_DATAGRAM, |edns| {
+        usize::from(edns.max_payload().min(LARGEST_DATAGRAM)).max(PLAIN_DATAGRAM)
+    });
+    if udp && encode(&message).len() > largest { message.truncate() } else { message }
+}
+
+fn encode(message: &Message) -> Vec<u8> {
+    message.to_vec().expect("the lab's messages are sound")
+}
+
+/// The rcode on the wire.
+pub fn code(rcode: Rcode) -> ResponseCode {
+    match rcode {
+        Rcode::NoError => ResponseCode::NoError,
+        Rcode::FormErr => ResponseCode::FormErr,
+        Rcode::ServFail => ResponseCode::ServFail,
+        Rcode::NxDomain => ResponseCode::NXDomain,
+        Rcode::NotImp => ResponseCode::NotImp,
+        Rcode::Refused => ResponseCode::Refused,
+        Rcode::NotAuth => ResponseCode::NotAuth,
+    }
+}

@@ -1,0 +1,264 @@
+//! One connection of HTTP/1.1 over TLS: reads requests, sends answers byte for byte, and breaks off where told.
+//!
+//! Owns framing, bounds, keep-alive and the ways in which an answer fails to arrive. Leaves alone the answers
+//! (`registry.rs`, `data.rs`) and everything before the first request (`listener.rs`).
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::server::TlsStream;
+
+use super::answers::Delivery;
+use super::log::{Listener, Request};
+use super::response::Response;
+use super::shared::Shared;
+use super::{data, registry};
+
+/// What servers commonly take of a request's head.
+const LARGEST_HEAD: usize = 32 << 10;
+const MOST_HEADERS: usize = 100;
+/// Only the token service takes a body: a form.
+const LARGEST_BODY: usize = 64 << 10;
+/// nginx, which openresty is, closes after as many.
+const MOST_REQUESTS: usize = 1_000;
+/// Between two requests of one connection.
+const IDLE: Duration = Duration::from_secs(75);
+const HUGE_HEADER: usize = 1 << 20;
+
+/// A request as it was read.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    pub method: String,
+    pub target: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Incoming {
+    pub fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or_default()
+    }
+
+    pub fn query(&self) -> &str {
+        self.target.split_once('?').map_or("", |(_, query)| query)
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// Every value of a header that may come more than once.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.headers.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+}
+
+/// What becomes of the connection after an answer.
+#[derive(PartialEq, Eq)]
+enum Next {
+    Keep,
+    Over,
+}
+
+/// Serves requests until one side has had enough.
+pub async fn serve(
+    shared: Arc<Shared>,
+    listener: Listener,
+    connection: usize,
+    mut stream: TlsStream<TcpStream>,
+) -> io::Result<()> {
+    let server_name = stream.get_ref().1.server_name().map(str::to_owned);
+    let mut buffer = Vec::new();
+    for _ in 0..MOST_REQUESTS {
+        let Some(incoming) = timeout(IDLE, read_request(&mut stream, &mut buffer)).await?? else { break };
+        let current = shared.settings();
+        let (step, response) = match listener {
+            Listener::Login | Listener::Decoy(_) => registry::respond(&shared, &current.settings, &incoming),
+            Listener::Data => data::respond(&shared, &current.settings, &incoming),
+        };
+        shared.log.requests.push(Request {
+            listener,
+            step,
+            method: incoming.method.clone(),
+            target: incoming.target.clone(),
+            headers: incoming.headers.clone(),
+            server_name: server_name.clone(),
+            connection,
+            status: response.status,
+            correlation_id: response.header("X-Ms-Correlation-Request-Id").map(str::to_owned),
+        });
+        let delivery = step.map_or(Delivery::Whole, |step| *current.settings.delivery(step));
+        let closing = incoming.header("Connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
+        let delivery = if closing && delivery == Delivery::Whole { Delivery::Closing } else { delivery };
+        if deliver(&mut stream, response, delivery, incoming.method == "HEAD").await? == Next::Over {
+            return Ok(());
+        }
+    }
+    stream.shutdown().await
+}
+
+async fn read_request(stream: &mut TlsStream<TcpStream>, buffer: &mut Vec<u8>) -> io::Result<Option<Incoming>> {
+    loop {
+        let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
+        let mut request = httparse::Request::new(&mut headers);
+        if let httparse::Status::Complete(length) = request.parse(buffer).map_err(io::Error::other)? {
+            let mut incoming = Incoming {
+                method: request.method.unwrap_or_default().to_owned(),
+                target: request.path.unwrap_or_default().to_owned(),
+                headers: request
+                    .headers
+                    .iter()
+                    .map(|header| (header.name.to_owned(), String::from_utf8_lossy(header.value).into_owned()))
+                    .collect(),
+                body: Vec::new(),
+            };
+            buffer.drain(..length);
+            let length = incoming.header("Content-Length").map_or(Ok(0), str::parse).map_err(io::Error::other)?;
+            if length > LARGEST_BODY {
+                return Err(io::Error::other("a body larger than the lab takes"));
+            }
+            while buffer.len() < length {
+                if stream.read_buf(buffer).await? == 0 {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+            }
+            incoming.body = buffer.drain(..length).collect();
+            return Ok(Some(incoming));
+        }
+        if buffer.len() > LARGEST_HEAD {
+            return Err(io::Error::other("a head larger than the lab takes"));
+        }
+        if stream.read_buf(buffer).await? == 0 {
+            return Ok(None);
+        }
+    }
+}
+
+async fn deliver(
+    stream: &mut TlsStream<TcpStream>,
+    mut response: Response,
+    delivery: Delivery,
+    head_only: bool,
+) -> io::Result<Next> {
+    if delivery == Delivery::HugeHeader {
+        response.headers.push(("X-Padding".into(), "a".repeat(HUGE_HEADER)));
+    }
+    if delivery == Delivery::Closing {
+        response = response.without("Connection");
+        response.headers.push(("Connection".into(), "close".into()));
+    }
+    let head = response.head();
+    let body = match (head_only, response.chunked) {
+        (true, _) => Vec::new(),
+        (false, false) => response.body.clone(),
+        (false, true) => chunks(&response.body),
+    };
+    let half = &body[..body.len() / 2];
+    match delivery {
+        Delivery::Whole | Delivery::HugeHeader => {
+            write(stream, &[head, body].concat()).await?;
+            return Ok(Next::Keep);
+        }
+        Delivery::Delayed(delay) => {
+            sleep(delay).await;
+            write(stream, &[head, body].concat()).await?;
+            return Ok(Next::Keep);
+        }
+        Delivery::Closing => {
+            write(stream, &[head, body].concat()).await?;
+            stream.shutdown().await?;
+        }
+        Delivery::ResetAfterRequest => reset(stream)?,
+        Delivery::CloseAfterRequest => close(stream).await?,
+        Delivery::SilentAfterRequest => hold(stream).await?,
+        Delivery::ResetMidBody => {
+            write(stream, &[&head, half].concat()).await?;
+            // A RST throws away what was not read yet: give the client the time to see the half.
+            sleep(Duration::from_millis(50)).await;
+            reset(stream)?;
+        }
+        Delivery::CloseMidBody => {
+            write(stream, &[&head, half].concat()).await?;
+            close(stream).await?;
+        }
+        Delivery::SilentMidBody => {
+            write(stream, &[&head, half].concat()).await?;
+            hold(stream).await?;
+        }
+        Delivery::OneBytePerSecond => trickle(stream, &[head, body].concat()).await?,
+        Delivery::BodyOneBytePerSecond => {
+            write(stream, &head).await?;
+            trickle(stream, &body).await?;
+        }
+        Delivery::EndlessHeaders => {
+            let start = head.len() - 2;
+            write(stream, &head[..start]).await?;
+            for number in 0_u64.. {
+                write(stream, format!("X-Endless-{number}: {}\r\n", "a".repeat(1_000)).as_bytes()).await?;
+            }
+        }
+        Delivery::EndlessBody => {
+            let mut endless = response.without("Content-Length").without("Transfer-Encoding");
+            endless.headers.push(("Transfer-Encoding".into(), "chunked".into()));
+            write(stream, &endless.head()).await?;
+            loop {
+                write(stream, &chunk(&[b' '; 16 << 10])).await?;
+            }
+        }
+        Delivery::NotHttp => {
+            write(stream, b"SSH-2.0-OpenSSH_9.9\r\n\0\0\0\0\r\n\r\n").await?;
+            close(stream).await?;
+        }
+    }
+    Ok(Next::Over)
+}
+
+async fn write(stream: &mut TlsStream<TcpStream>, bytes: &[u8]) -> io::Result<()> {
+    stream.write_all(bytes).await?;
+    stream.flush().await
+}
+
+/// Closes so that the peer gets a RST: with a linger of zero the kernel forgets the connection at once.
+fn reset(stream: &TlsStream<TcpStream>) -> io::Result<()> {
+    stream.get_ref().0.set_zero_linger()
+}
+
+/// Closes the TCP connection without TLS's closing note, as a process does that dies or a proxy that cuts.
+async fn close(stream: &mut TlsStream<TcpStream>) -> io::Result<()> {
+    let (stream, _) = stream.get_mut();
+    stream.shutdown().await?;
+    drain(stream).await
+}
+
+/// Reads until the peer closes, so that our closing never turns into a RST over unread bytes.
+pub async fn drain(stream: &mut TcpStream) -> io::Result<()> {
+    let mut sink = [0; 4_096];
+    while stream.read(&mut sink).await? > 0 {}
+    Ok(())
+}
+
+/// Keeps the connection open and silent until the peer closes it.
+async fn hold(stream: &mut TlsStream<TcpStream>) -> io::Result<()> {
+    drain(stream.get_mut().0).await
+}
+
+async fn trickle(stream: &mut TlsStream<TcpStream>, bytes: &[u8]) -> io::Result<()> {
+    for byte in bytes {
+        write(stream, std::slice::from_ref(byte)).await?;
+        sleep(Duration::from_secs(1)).await;
+    }
+    Ok(())
+}
+
+fn chunks(body: &[u8]) -> Vec<u8> {
+    let content = if body.is_empty() { Vec::new() } else { chunk(body) };
+    [content, b"0\r\n\r\n".to_vec()].concat()
+}
+
+fn chunk(bytes: &[u8]) -> Vec<u8> {
+    [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
+}

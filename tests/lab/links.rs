@@ -1,0 +1,125 @@
+//! Where redirects lead: signed links in the shape of ACR's, and all the places that nobody should follow them to.
+//!
+//! Owns the making and the checking of links. Leaves alone which redirect is given when.
+
+use url::form_urlencoded;
+
+use super::answers::Target;
+use super::log::Entries;
+use super::random;
+use super::shared::Shared;
+
+/// A link that the data endpoint honours.
+#[derive(Clone, Debug)]
+struct Link {
+    digest: String,
+    repository: String,
+    payload: String,
+    signature: String,
+}
+
+/// The links given out.
+#[derive(Debug, Default)]
+pub struct Links(Entries<Link>);
+
+impl Links {
+    /// The repository and digest that a query stands for, if the lab signed it.
+    pub fn resolve(&self, query: &str) -> Option<(String, String)> {
+        let value = |wanted: &str| {
+            form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == wanted).map(|(_, value)| value.into_owned())
+        };
+        let (digest, payload, signature) = (value("d")?, value("p")?, value("s")?);
+        self.0
+            .all()
+            .into_iter()
+            .find(|link| link.digest == digest && link.payload == payload && link.signature == signature)
+            .map(|link| (link.repository, link.digest))
+    }
+}
+
+/// What a redirect is about.
+pub struct Subject<'a> {
+    pub repository: &'a str,
+    pub digest: &'a str,
+    /// The URL that was asked for.
+    pub asked: &'a str,
+}
+
+/// The `Location` for a target.
+pub fn locate(shared: &Shared, target: &Target, subject: &Subject<'_>) -> String {
+    let place = &shared.place;
+    let data = place.data_endpoint();
+    let at = shared.authority(&data);
+    let query = || signed_query(shared, subject);
+    match target {
+        Target::DataEndpoint => format!("https://{at}/?{}", query()),
+        Target::DataEndpointOldForm => format!("https://{at}?{}", query()),
+        Target::PlainHttp => format!("http://{at}/?{}", query()),
+        Target::OtherPort => format!("https://{data}:{}/?{}", shared.port ^ 1, query()),
+        Target::Loopback => format!("https://127.0.0.1/?{}", query()),
+        Target::Metadata => format!("http://169.254.169.254/metadata/instance?{}", query()),
+        Target::DataAddress => {
+            format!("https://{}/?{}", shared.authority(&place.data_address.to_string()), query())
+        }
+        Target::ForeignHost => format!("https://{}/?{}", shared.authority("layers.fabrikam.example"), query()),
+        Target::Lookalike => {
+            format!("https://{}/?{}", shared.authority(&format!("{data}.fabrikam.example")), query())
+        }
+        Target::UserInfo => format!("https://contoso:secret@{at}/?{}", query()),
+        Target::OtherRegistry => {
+            let other = format!("fabrikam.{}.data.{}", place.region, place.suffix);
+            format!("https://{}/?{}", shared.authority(&other), query())
+        }
+        Target::Itself => subject.asked.to_owned(),
+        Target::BlobStorage => storage(shared, subject),
+        Target::OtherRegion => {
+            let other = format!("{}.northeurope.data.{}", place.registry, place.suffix);
+            format!("https://{}/?{}", shared.authority(&other), query())
+        }
+        Target::Url(url) => url.clone(),
+    }
+}
+
+/// `t`, `h`, `c`, `r`, `d`, `p`, `s`, `v` as ACR writes them; `p` and `s` are as long as the recorded ones.
+fn signed_query(shared: &Shared, subject: &Subject<'_>) -> String {
+    let link = Link {
+        digest: subject.digest.to_owned(),
+        repository: subject.repository.to_owned(),
+        payload: random::url_safe(480),
+        signature: random::url_safe(256),
+    };
+    let tenant = random::hex(20);
+    for secret in [&tenant, &link.payload, &link.signature] {
+        shared.log.secrets.push(secret.clone());
+    }
+    let query = format!(
+        "t={tenant}&h={}&c={}&r={}&d={}&p={}&s={}&v=1",
+        shared.place.login_server(),
+        random::guid(),
+        subject.repository,
+        subject.digest,
+        link.payload,
+        link.signature,
+    );
+    shared.links.0.push(link);
+    query
+}
+
+fn storage(shared: &Shared, subject: &Subject<'_>) -> String {
+    let signature = random::url_safe(32);
+    shared.log.secrets.push(signature.clone());
+    let digest = subject.digest.trim_start_matches("sha256:");
+    let domain = match shared.place.suffix.rsplit('.').next() {
+        Some("us") => "core.usgovcloudapi.net",
+        Some("cn") => "core.chinacloudapi.cn",
+        _ => "core.windows.net",
+    };
+    let registry = random::hex(16).to_lowercase();
+    format!(
+        "https://weureplstore28.blob.{domain}/{}-{registry}-{}//docker/registry/v2/blobs/sha256/{}/{digest}/data\
+         ?se=2026-11-23T03%3A15%3A41Z&sig={signature}%3D&sp=r&spr=https&sr=b&sv=2018-03-28&regid={registry}",
+        digest.get(..16).unwrap_or(digest),
+        random::hex(5).to_lowercase(),
+        digest.get(..2).unwrap_or(digest),
+    )
+}

@@ -1,0 +1,172 @@
+//! The listeners of the endpoints: accept, or not, and what happens before the first request.
+//!
+//! Owns the transport settings and the TLS handshake. Leaves alone HTTP (`http.rs`) and ports (`places.rs`).
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use super::certificates::Names;
+use super::http;
+use super::log::{Connection, Listener};
+use super::places::{self, Reserved};
+use super::settings::{Endpoint, Settings, Transport};
+use super::shared::Shared;
+
+/// More connections at a time than a test ever has; further ones are dropped.
+const MOST_CONNECTIONS: usize = 256;
+/// No test waits longer for one connection.
+const LONGEST_LIFE: Duration = Duration::from_secs(180);
+
+/// What stands at the port.
+enum Door {
+    Closed,
+    /// The listener nobody accepts from, and the connections that fill its queue.
+    Full { _listener: TcpListener, _fillers: Vec<TcpStream> },
+    Open(TcpListener),
+}
+
+/// What decides about the kind of door.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Closed,
+    Full,
+    Open,
+}
+
+/// Serves until the lab stops; connections that stand outlive a change of the door.
+pub async fn serve(shared: Arc<Shared>, listener: Listener, place: Reserved, seat: usize) {
+    let mut changes = shared.changes();
+    let mut connections = JoinSet::new();
+    loop {
+        let current = Arc::clone(&changes.borrow_and_update());
+        let wanted = wanted(endpoint(&current.settings, listener).transport);
+        let door = match open(place.address, wanted).await {
+            Ok(door) => door,
+            Err(error) => panic!("{listener:?} cannot listen at {}: {error}", place.address),
+        };
+        shared.acknowledge(seat, current.number);
+        loop {
+            tokio::select! {
+                changed = changes.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    let current = Arc::clone(&changes.borrow_and_update());
+                    if self::wanted(endpoint(&current.settings, listener).transport) != wanted {
+                        changes.mark_changed();
+                        break;
+                    }
+                    shared.acknowledge(seat, current.number);
+                }
+                Ok(stream) = accept(&door) => {
+                    while connections.try_join_next().is_some() {}
+                    if connections.len() < MOST_CONNECTIONS {
+                        let number = shared
+                            .log
+                            .connections
+                            .push(Connection { listener, server_name: None, tls_version: None });
+                        let served = receive(Arc::clone(&shared), listener, number, stream);
+                        connections.spawn(timeout(LONGEST_LIFE, served));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The settings of a listener's endpoint; decoys look like the login endpoint.
+fn endpoint(settings: &Settings, listener: Listener) -> &Endpoint {
+    match listener {
+        Listener::Login | Listener::Decoy(_) => &settings.login,
+        Listener::Data => &settings.data,
+    }
+}
+
+fn wanted(transport: Transport) -> Wanted {
+    match transport {
+        Transport::Closed => Wanted::Closed,
+        Transport::AcceptQueueFull => Wanted::Full,
+        Transport::Serve
+        | Transport::ResetOnAccept
+        | Transport::CloseOnAccept
+        | Transport::SilentAfterAccept
+        | Transport::ResetInHandshake
+        | Transport::PlainHttp => Wanted::Open,
+    }
+}
+
+async fn open(address: SocketAddr, wanted: Wanted) -> io::Result<Door> {
+    match wanted {
+        Wanted::Closed => Ok(Door::Closed),
+        Wanted::Full => {
+            let (listener, fillers) = places::listen_with_full_queue(address).await?;
+            Ok(Door::Full { _listener: listener, _fillers: fillers })
+        }
+        Wanted::Open => Ok(Door::Open(places::listen(address, 1_024).await?)),
+    }
+}
+
+async fn accept(door: &Door) -> io::Result<TcpStream> {
+    match door {
+        Door::Closed | Door::Full { .. } => std::future::pending().await,
+        Door::Open(listener) => listener.accept().await.map(|(stream, _)| stream),
+    }
+}
+
+/// One connection. What goes wrong here is the client's to notice and, mostly, what was wanted.
+async fn receive(
+    shared: Arc<Shared>,
+    listener: Listener,
+    number: usize,
+    mut stream: TcpStream,
+) -> io::Result<()> {
+    let current = shared.settings();
+    let endpoint = endpoint(&current.settings, listener);
+    stream.set_nodelay(true)?;
+    match endpoint.transport {
+        Transport::Serve => {}
+        // A door that closed while this connection came in.
+        Transport::Closed | Transport::AcceptQueueFull | Transport::ResetOnAccept => {
+            return stream.set_zero_linger();
+        }
+        Transport::CloseOnAccept => {
+            stream.shutdown().await?;
+            return http::drain(&mut stream).await;
+        }
+        Transport::SilentAfterAccept => return http::drain(&mut stream).await,
+        Transport::ResetInHandshake => {
+            stream.read_u8().await?;
+            return stream.set_zero_linger();
+        }
+        Transport::PlainHttp => {
+            stream.read_u8().await?;
+            let page = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\nContent-Length: 46\r\n\
+                        Connection: close\r\n\r\n<html><body>This port is not TLS</body></html>";
+            stream.write_all(page.as_bytes()).await?;
+            stream.shutdown().await?;
+            return http::drain(&mut stream).await;
+        }
+    }
+    let names = match listener {
+        Listener::Login | Listener::Decoy(_) => Names::Login,
+        Listener::Data => Names::Data,
+    };
+    let config = shared.certificates.server(names, endpoint.certificate, endpoint.tls);
+    let stream = TlsAcceptor::from(config).accept(stream).await?;
+    let session = stream.get_ref().1;
+    let server_name = session.server_name().map(str::to_owned);
+    let tls_version = session.protocol_version().map(|version| format!("{version:?}"));
+    shared.log.connections.update(number, |entry| {
+        entry.server_name = server_name;
+        entry.tls_version = tls_version;
+    });
+    http::serve(shared, listener, number, stream).await
+}

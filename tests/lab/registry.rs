@@ -1,0 +1,208 @@
+//! The login endpoint: challenge, token service, manifests, and the redirect of blobs.
+//!
+//! Owns the routing and what each step answers, its faults included. Leaves alone tokens (`tokens.rs`), the wording
+//! of errors (`canned.rs`) and the wire (`http.rs`).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use url::form_urlencoded;
+
+use super::answers::{Answer, Canned, RedirectFault, Step, Target, TokenFault};
+use super::canned;
+use super::challenges;
+use super::http::Incoming;
+use super::links::{self, Subject};
+use super::manifests;
+use super::random;
+use super::response::Response;
+use super::settings::Settings;
+use super::shared::Shared;
+use super::tokens::{Access, TokenVerdict, parse_scope};
+
+/// One megabyte of token: far over every bound that a client can reasonably have.
+const OVER_LONG_TOKEN: usize = 1 << 20;
+
+/// What a path asks for.
+enum Route<'a> {
+    Base,
+    Token,
+    Manifest { repository: &'a str, reference: &'a str },
+    Blob { repository: &'a str, digest: &'a str },
+    Nothing,
+}
+
+/// Answers a request at the login endpoint.
+pub fn respond(shared: &Shared, settings: &Settings, request: &Incoming) -> (Option<Step>, Response) {
+    let asked = format!("https://{}{}", shared.authority(&shared.place.login_server()), request.target);
+    let route = route(request.path());
+    let (step, subject) = match route {
+        Route::Base => (Step::Challenge, Subject { repository: "", digest: "", asked: &asked }),
+        Route::Token => (Step::Token, Subject { repository: "", digest: "", asked: &asked }),
+        Route::Manifest { repository, reference } => {
+            (Step::Manifest, Subject { repository, digest: reference, asked: &asked })
+        }
+        Route::Blob { repository, digest } => (Step::BlobRedirect, Subject { repository, digest, asked: &asked }),
+        Route::Nothing => return (None, not_found()),
+    };
+    if let Some(canned) = canned(settings, step) {
+        return (Some(step), canned::respond(shared, step, canned, &subject));
+    }
+    let response = match route {
+        Route::Base => base(shared, settings, request),
+        Route::Token => token(shared, settings, request),
+        Route::Manifest { repository, reference } => guarded(shared, settings, request, repository)
+            .unwrap_or_else(|| manifests::respond(shared, settings, request, repository, reference)),
+        Route::Blob { repository, digest } => guarded(shared, settings, request, repository)
+            .unwrap_or_else(|| blob(shared, settings, repository, digest, &subject)),
+        Route::Nothing => not_found(),
+    };
+    (Some(step), response)
+}
+
+fn canned(settings: &Settings, step: Step) -> Option<&Canned> {
+    fn of<F>(answer: &Answer<F>) -> Option<&Canned> {
+        if let Answer::Canned(canned) = answer { Some(canned) } else { None }
+    }
+    match step {
+        Step::Challenge => of(&settings.challenge.answer),
+        Step::Token => of(&settings.token.answer),
+        Step::Manifest => of(&settings.manifest.answer),
+        Step::BlobRedirect => of(&settings.blob_redirect.answer),
+        Step::Blob => of(&settings.blob.answer),
+    }
+}
+
+fn route(path: &str) -> Route<'_> {
+    match path {
+        "/v2/" | "/v2" => return Route::Base,
+        "/oauth2/token" => return Route::Token,
+        _ => {}
+    }
+    let Some(rest) = path.strip_prefix("/v2/") else { return Route::Nothing };
+    if let Some((repository, reference)) = rest.rsplit_once("/manifests/") {
+        return Route::Manifest { repository, reference };
+    }
+    if let Some((repository, digest)) = rest.rsplit_once("/blobs/") {
+        return Route::Blob { repository, digest };
+    }
+    Route::Nothing
+}
+
+/// The body that ACR gives for `GET /`.
+fn not_found() -> Response {
+    Response::registry(404, "application/octet-stream", &[], b"not found".to_vec())
+}
+
+fn base(shared: &Shared, settings: &Settings, request: &Incoming) -> Response {
+    match request.bearer() {
+        // Any token of the registry opens the base; it has no scope to lack.
+        Some(token) if shared.tokens.judge(token, &service(shared), "", "") != TokenVerdict::Invalid => {
+            Response::registry_json(200, &[], "{}".into())
+        }
+        Some(_) => challenges::respond(shared, settings, None, Some("invalid_token")),
+        None => challenges::respond(shared, settings, None, None),
+    }
+}
+
+/// The refusal of a request that has no right to pull from the repository.
+fn guarded(shared: &Shared, settings: &Settings, request: &Incoming, repository: &str) -> Option<Response> {
+    let Some(token) = request.bearer() else {
+        return Some(challenges::respond(shared, settings, Some(repository), None));
+    };
+    let error = match shared.tokens.judge(token, &service(shared), repository, "pull") {
+        TokenVerdict::Good => return None,
+        TokenVerdict::Invalid => "invalid_token",
+        TokenVerdict::InsufficientScope => "insufficient_scope",
+    };
+    Some(challenges::respond(shared, settings, Some(repository), Some(error)))
+}
+
+/// The service name that challenges give and tokens have as their audience.
+pub fn service(shared: &Shared) -> String {
+    shared.authority(&shared.place.login_server())
+}
+
+fn token(shared: &Shared, settings: &Settings, request: &Incoming) -> Response {
+    let fault = if let Answer::Faulty(fault) = &settings.token.answer { Some(*fault) } else { None };
+    let form = if request.method == "POST" { request.body.as_slice() } else { request.query().as_bytes() };
+    let values = |wanted: &str| -> Vec<String> {
+        form_urlencoded::parse(form).filter(|(key, _)| key == wanted).map(|(_, value)| value.into_owned()).collect()
+    };
+    let given = request.basic().or_else(|| {
+        // As the CLI asks: a form with grant_type=password. A query with a password is nobody's.
+        let form = request.method == "POST" && values("grant_type") == ["password"];
+        form.then(|| Some((values("username").pop()?, values("password").pop()?))).flatten()
+    });
+    let known = (settings.credentials.username.clone(), settings.credentials.password.clone());
+    if given != Some(known) || values("service") != [service(shared)] {
+        return canned::unauthorized_at_token_service();
+    }
+    let asked: Vec<Access> = values("scope").iter().flat_map(|scope| parse_scope(scope)).collect();
+    let token = shared.tokens.issue(&settings.credentials, &service(shared), &asked, fault);
+    shared.log.secrets.push(token.clone());
+    let body = match fault {
+        Some(TokenFault::NotJson) => "token granted".to_owned(),
+        Some(TokenFault::NoToken) => r#"{"expires_in":4500}"#.to_owned(),
+        Some(TokenFault::Empty) => r#"{"access_token":""}"#.to_owned(),
+        Some(TokenFault::OverLong) => {
+            format!(r#"{{"access_token":"{token}{}"}}"#, "A".repeat(OVER_LONG_TOKEN))
+        }
+        Some(TokenFault::LineBreak) => format!(r#"{{"access_token":"{token}\r\nX-Injected: yes"}}"#),
+        Some(TokenFault::TokenKey) => format!(r#"{{"token":"{token}"}}"#),
+        Some(
+            TokenFault::Opaque
+            | TokenFault::WithoutPull
+            | TokenFault::OtherRepository
+            | TokenFault::AccessMissing
+            | TokenFault::Expired
+            | TokenFault::OtherAudience
+            | TokenFault::BadSignature,
+        )
+        | None => format!(r#"{{"access_token":"{token}"}}"#),
+    };
+    Response::token_service(200, body)
+}
+
+fn blob(
+    shared: &Shared,
+    settings: &Settings,
+    repository: &str,
+    digest: &str,
+    subject: &Subject<'_>,
+) -> Response {
+    let Some(known) = shared.content.repository(repository) else { return canned::name_unknown(repository) };
+    let Some(bytes) = known.blob(digest) else { return canned::blob_unknown(digest) };
+    let to = |target: &Target| links::locate(shared, target, subject);
+    let fault = if let Answer::Faulty(fault) = &settings.blob_redirect.answer { Some(fault) } else { None };
+    match fault {
+        None => canned::redirect(307, &to(&Target::DataEndpoint)),
+        Some(RedirectFault::Target(target)) => canned::redirect(307, &to(target)),
+        Some(RedirectFault::Status(status)) => canned::redirect(*status, &to(&Target::DataEndpoint)),
+        Some(RedirectFault::NoLocation) => canned::redirect(307, "").without("Location"),
+        Some(RedirectFault::Unparsable) => canned::redirect(307, "https://[not-an-address/?d="),
+        Some(RedirectFault::OverLong) => {
+            canned::redirect(307, &format!("{}&l={}", to(&Target::DataEndpoint), random::url_safe(48 << 10)))
+        }
+        Some(RedirectFault::ServedDirectly) => Response::registry(
+            200,
+            "application/octet-stream",
+            &[("Docker-Content-Digest", digest.to_owned()), ("ETag", format!("\"{digest}\""))],
+            bytes.to_vec(),
+        ),
+    }
+}
+
+impl Incoming {
+    /// The token of a bearer authorization.
+    pub fn bearer(&self) -> Option<&str> {
+        self.header("Authorization")?.strip_prefix("Bearer ")
+    }
+
+    /// User name and password of a basic authorization.
+    fn basic(&self) -> Option<(String, String)> {
+        let encoded = self.header("Authorization")?.strip_prefix("Basic ")?;
+        let text = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
+        let (username, password) = text.split_once(':')?;
+        Some((username.to_owned(), password.to_owned()))
+    }
+}
