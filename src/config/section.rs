@@ -264,7 +264,7 @@ fn unknown_key(name: &str, known: &[&str]) -> String {
             quote(name)
         );
     }
-    // Two letters that change places are a distance of 2; beyond half the letters, or 3, it is another word.
+    // Beyond half of its letters, or three of them, it is another word.
     let nearest = known
         .iter()
         .map(|candidate| (distance(&lower, &candidate.to_ascii_lowercase()), candidate))
@@ -274,21 +274,28 @@ fn unknown_key(name: &str, known: &[&str]) -> String {
     format!("found the unknown key {}{hint}; allowed is {}", quote(name), known.join(", "))
 }
 
-/// Levenshtein's distance between two short texts.
+/// How many letters have to be put in, left out, replaced or swapped with their neighbour to make one text the other
+/// (the optimal string alignment distance).
 fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
     // A key of a configuration has less than 64 letters; what is longer is far from it anyway.
-    for (line, letter) in one.chars().take(64).enumerate() {
-        let mut diagonal = row[0];
-        row[0] = line + 1;
-        for (column, candidate) in other.iter().enumerate() {
-            let substituted = diagonal + usize::from(letter != *candidate);
-            diagonal = row[column + 1];
-            row[column + 1] = substituted.min(diagonal + 1).min(row[column] + 1);
+    let one: Vec<char> = one.chars().take(64).collect();
+    let other: Vec<char> = other.chars().collect();
+    let mut rows: Vec<Vec<usize>> = vec![(0..=other.len()).collect()];
+    for line in 1..=one.len() {
+        let mut row = vec![line];
+        for column in 1..=other.len() {
+            let (letter, candidate) = (one[line - 1], other[column - 1]);
+            let replaced = rows[line - 1][column - 1] + usize::from(letter != candidate);
+            let mut best = replaced.min(rows[line - 1][column] + 1).min(row[column - 1] + 1);
+            let swapped = line > 1 && column > 1 && letter == other[column - 2] && candidate == one[line - 2];
+            if swapped {
+                best = best.min(rows[line - 2][column - 2] + 1);
+            }
+            row.push(best);
         }
+        rows.push(row);
     }
-    row[other.len()]
+    rows[one.len()][other.len()]
 }
 
 #[cfg(test)]
@@ -299,6 +306,7 @@ mod tests {
     fn the_nearest_key_is_suggested_and_a_strange_one_is_not() {
         assert_eq!(distance("intervall", "interval"), 1);
         assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("nmae", "name"), 1);
         assert!(unknown_key("intervall", &["interval", "jitter"]).contains("did you mean `interval`?"));
         assert!(unknown_key("CaFile", &["caFile"]).contains("did you mean `caFile`?"));
         assert!(!unknown_key("colour", &["interval", "jitter"]).contains("did you mean"));
