@@ -3,14 +3,23 @@
 //! Owns the types and their defaults. Both ways in lead here: `cli` (what was typed) and [`file`] (what was written in
 //! YAML). Nothing past this point asks again whether a value makes sense.
 
-use std::net::SocketAddr;
+pub mod file;
+mod section;
+pub mod value;
+mod yaml;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
 
+use self::value::Refusal;
 use crate::image::ImageReference;
+
+/// Where the agent serves HTTP where nothing else is said: every address of its network namespace.
+pub const DEFAULT_SERVER_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 9469);
 
 /// Everything that a check needs to know, and what an agent needs beside it.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,8 +100,52 @@ pub struct Schedule {
     pub confirm_after: u32,
     /// Nodes that share the registry; with it the interval is stretched.
     pub fleet_size: Option<u32>,
-    /// Requests a minute that the whole fleet may make.
+    /// Requests a minute that the whole fleet may make; stands whenever `fleet_size` does.
     pub budget_per_minute: Option<u32>,
+}
+
+impl Config {
+    /// The checks of these images, with the defaults for all the rest.
+    #[must_use]
+    pub fn of(images: Vec<ImageConfig>) -> Self {
+        Self {
+            images,
+            resolvers: Resolvers::default(),
+            ca_file: None,
+            schedule: Schedule::default(),
+            blob: true,
+            allow_loopback: false,
+            server_address: DEFAULT_SERVER_ADDRESS,
+            events: true,
+        }
+    }
+}
+
+impl Schedule {
+    /// Requests a minute of a fleet that names no budget: a fifth of a Premium registry's documented reads.
+    pub const DEFAULT_BUDGET_PER_MINUTE: u32 = 4000;
+
+    /// Sets the limits that were given. A stage's limit that was not is cut to the whole check's.
+    ///
+    /// # Errors
+    /// A stage would have more time than the whole check.
+    pub fn limit(
+        &mut self,
+        timeout: Option<Duration>,
+        stage_timeout: Option<Duration>,
+    ) -> Result<(), Refusal> {
+        let timeout_is_given = timeout.is_some();
+        self.timeout = timeout.unwrap_or(self.timeout);
+        self.stage_timeout = stage_timeout.unwrap_or_else(|| self.stage_timeout.min(self.timeout));
+        if self.stage_timeout <= self.timeout {
+            return Ok(());
+        }
+        let limit = if timeout_is_given { "the limit" } else { "the limit, where no other is given," };
+        Err(Refusal::new(
+            format!("{:?} for a stage", self.stage_timeout),
+            format!("at most {limit} of the whole check, {:?}", self.timeout),
+        ))
+    }
 }
 
 impl Default for Schedule {

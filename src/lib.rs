@@ -7,5 +7,6 @@ pub mod diagnosis;
 pub mod image;
 pub mod observation;
 pub mod probe;
+pub mod quote;
 pub mod rules;
 pub mod secret;

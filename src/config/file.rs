@@ -1,0 +1,288 @@
+//! The configuration file: what each key of the YAML means.
+//!
+//! Owns the keys, their bounds and what contradicts what. Every problem of a file is found in one go. How YAML is read
+//! is in `yaml`, the forms of single values are in [`value`]. Paths that the file names are not opened here: an agent's
+//! Secret may come later.
+
+use std::fs::File;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use super::section::ConfigErrors;
+use super::section::{Field, Reader, Section};
+use super::value::{self, Refusal};
+use super::yaml::{self, Node, Position, Value};
+use super::{Config, CredentialsConfig, ImageConfig, Resolvers, Schedule, SystemResolver};
+
+/// Largest configuration file, in bytes: a thousand images need a tenth of it.
+const MAX_BYTES: u64 = 1 << 20;
+/// Most images of one agent: each check of each is a whole pull.
+const MAX_IMAGES: usize = 100;
+/// Most resolvers to compare with.
+const MAX_COMPARED: usize = 16;
+/// Most failed checks that a confirmation waits for.
+const MAX_CONFIRM_AFTER: u32 = 100;
+/// Largest fleet and budget; both are far beyond what one registry serves.
+const MAX_FLEET: u32 = 1_000_000;
+
+/// Reads a configuration file.
+///
+/// # Errors
+/// Everything that is wrong with it, or why it cannot be read.
+pub fn read(path: &Path) -> Result<Config, ConfigErrors> {
+    let unreadable = |message: String| ConfigErrors::unreadable(path, message);
+    let describe = |error: std::io::Error| unreadable(format!("the file cannot be read: {error}"));
+    let metadata = std::fs::metadata(path).map_err(describe)?;
+    // Checked before opening: a named pipe would wait for its writer for ever.
+    if !metadata.is_file() {
+        return Err(unreadable("found something that is no regular file; allowed is a YAML file".to_owned()));
+    }
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(describe)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(unreadable(format!("the file is too large; allowed are {MAX_BYTES} bytes")));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| unreadable("the file is not UTF-8".to_owned()))?;
+    parse(path, &text)
+}
+
+/// Reads the text of a configuration file; the path is only for the messages.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigErrors> {
+    let tree = yaml::parse(text);
+    let mut reader = Reader::from_faults(tree.faults);
+    let empty = Node { position: Position::START, value: Value::Plain(String::new()) };
+    // A text that breaks off in the middle has no tree; the keys that it lacks are not the operator's mistake.
+    if tree.root.is_none() && !reader.is_clean() {
+        return reader.finish(path, None);
+    }
+    let root = Field { key: String::new(), node: tree.root.as_ref().unwrap_or(&empty) };
+    let config = read_config(&mut reader, &root);
+    reader.finish(path, config)
+}
+
+fn read_config(reader: &mut Reader, root: &Field<'_>) -> Option<Config> {
+    const KEYS: [&str; 6] = ["images", "resolvers", "tls", "schedule", "server", "events"];
+    let section = reader.section(root, &KEYS)?;
+    let images = section.require(reader, "images").cloned().and_then(|field| read_images(reader, &field));
+    let defaults = Config::of(Vec::new());
+    let resolvers =
+        optional(&section, "resolvers", Resolvers::default(), |field| read_resolvers(reader, field));
+    let ca_file = optional(&section, "tls", None, |field| read_tls(reader, field));
+    let schedule = optional(&section, "schedule", Schedule::default(), |field| read_schedule(reader, field));
+    let server_address =
+        optional(&section, "server", defaults.server_address, |field| read_server(reader, field));
+    let events = optional(&section, "events", defaults.events, |field| read_events(reader, field));
+    Some(Config {
+        images: images?,
+        resolvers: resolvers?,
+        ca_file: ca_file?,
+        schedule: schedule?,
+        server_address: server_address?,
+        events: events?,
+        ..defaults
+    })
+}
+
+/// The value of a key, or the default where the key is not there; nothing where the value is refused.
+fn optional<'tree, T>(
+    section: &Section<'tree>,
+    name: &str,
+    default: T,
+    read: impl FnOnce(&Field<'tree>) -> Option<T>,
+) -> Option<T> {
+    section.get(name).map_or(Some(default), read)
+}
+
+fn read_images(reader: &mut Reader, field: &Field<'_>) -> Option<Vec<ImageConfig>> {
+    let items = reader.items(field, "images")?;
+    if items.is_empty() || items.len() > MAX_IMAGES {
+        let found =
+            if items.is_empty() { "an empty list".to_owned() } else { format!("{} items", items.len()) };
+        reader.refuse(field, Refusal::new(found, format!("a list of 1 to {MAX_IMAGES} images")));
+        return None;
+    }
+    let images: Vec<_> = items.iter().map(|item| read_image(reader, item)).collect();
+    for (index, image) in images.iter().enumerate() {
+        let Some(image) = image else { continue };
+        let earlier = || images[..index].iter().flatten();
+        if image.name.is_some() && earlier().any(|other| other.name == image.name) {
+            reader.refuse(&items[index], "the name is that of an earlier image; allowed is each name once");
+        }
+        if image.name.is_none() && earlier().any(|other| other.name.is_none() && other.image == image.image) {
+            let message = "the image stands here a second time; allowed is each once, or a `name` for each";
+            reader.refuse(&items[index], message);
+        }
+    }
+    images.into_iter().collect()
+}
+
+fn read_image(reader: &mut Reader, field: &Field<'_>) -> Option<ImageConfig> {
+    const KEYS: [&str; 5] = ["image", "name", "credentials", "privateEndpoint", "dataEndpoints"];
+    let section = reader.section(field, &KEYS)?;
+    let image = section.require(reader, "image").cloned().and_then(|field| reader.text(&field, value::image));
+    let name = optional(&section, "name", None, |field| reader.text(field, value::name).map(Some));
+    let credentials =
+        optional(&section, "credentials", None, |field| read_credentials(reader, field).map(Some));
+    let expected =
+        optional(&section, "privateEndpoint", Vec::new(), |field| read_private_endpoint(reader, field));
+    let data_endpoints = optional(&section, "dataEndpoints", Vec::new(), |field| {
+        read_list(reader, field, "host names", value::host)
+    });
+    Some(ImageConfig {
+        image: image?,
+        name: name?,
+        credentials: credentials?,
+        expected: expected?,
+        data_endpoints: data_endpoints?,
+    })
+}
+
+fn read_credentials(reader: &mut Reader, field: &Field<'_>) -> Option<CredentialsConfig> {
+    let section = reader.section(field, &["path", "expiresAt"])?;
+    let path = section.require(reader, "path").cloned().and_then(|field| reader.text(&field, value::path));
+    let expires_at =
+        optional(&section, "expiresAt", None, |field| reader.text(field, value::timestamp).map(Some));
+    Some(CredentialsConfig { path: path?, expires_at: expires_at? })
+}
+
+fn read_private_endpoint(reader: &mut Reader, field: &Field<'_>) -> Option<Vec<ipnet::IpNet>> {
+    let section = reader.section(field, &["cidrs"])?;
+    let field = section.require(reader, "cidrs")?.clone();
+    let ranges = read_list(reader, &field, "CIDRs", value::cidr)?;
+    if ranges.is_empty() {
+        // An empty list would silently let every private address pass, which is what a template gone wrong makes.
+        let allowed = "at least one CIDR (leave `privateEndpoint` out where any private address will do)";
+        reader.refuse(&field, Refusal::new("an empty list", allowed));
+        return None;
+    }
+    Some(ranges)
+}
+
+/// A list of texts, each of them once.
+fn read_list<T: PartialEq>(
+    reader: &mut Reader,
+    field: &Field<'_>,
+    of: &str,
+    parse: impl Fn(&str) -> Result<T, Refusal>,
+) -> Option<Vec<T>> {
+    let items = reader.items(field, of)?;
+    let values: Vec<_> = items.iter().map(|item| reader.text(item, &parse)).collect();
+    for (index, item) in items.iter().enumerate() {
+        if values[index].is_some() && values[..index].contains(&values[index]) {
+            reader.refuse(item, "this stands here a second time; allowed is each once");
+        }
+    }
+    values.into_iter().collect()
+}
+
+fn read_resolvers(reader: &mut Reader, field: &Field<'_>) -> Option<Resolvers> {
+    let section = reader.section(field, &["system", "compare"])?;
+    let defaults = Resolvers::default();
+    let system = optional(&section, "system", defaults.system, |field| {
+        reader.text(field, value::path).map(SystemResolver::File)
+    });
+    let compare = optional(&section, "compare", Vec::new(), |field| read_compared(reader, field));
+    Some(Resolvers { system: system?, compare: compare? })
+}
+
+fn read_compared(reader: &mut Reader, field: &Field<'_>) -> Option<Vec<(String, SocketAddr)>> {
+    let entries = reader.entries(field, &["NAME: ADDRESS"])?;
+    if entries.len() > MAX_COMPARED {
+        let found = format!("{} resolvers", entries.len());
+        reader.refuse(field, Refusal::new(found, format!("at most {MAX_COMPARED}")));
+    }
+    let mut compared = Vec::new();
+    for (name, position, field) in entries {
+        let name =
+            value::resolver_name(name).map_err(|refusal| reader.refuse_at(position, &field.key, refusal));
+        let address = reader.text(&field, value::nameserver);
+        if let (Ok(name), Some(address)) = (name, address) {
+            compared.push((name, address));
+        }
+    }
+    Some(compared)
+}
+
+fn read_tls(reader: &mut Reader, field: &Field<'_>) -> Option<Option<PathBuf>> {
+    let section = reader.section(field, &["caFile"])?;
+    optional(&section, "caFile", None, |field| reader.text(field, value::path).map(Some))
+}
+
+fn read_server(reader: &mut Reader, field: &Field<'_>) -> Option<SocketAddr> {
+    let section = reader.section(field, &["address"])?;
+    optional(&section, "address", super::DEFAULT_SERVER_ADDRESS, |field| {
+        reader.text(field, value::listen_address)
+    })
+}
+
+fn read_events(reader: &mut Reader, field: &Field<'_>) -> Option<bool> {
+    let section = reader.section(field, &["enabled"])?;
+    optional(&section, "enabled", true, |field| {
+        reader.plain(field, "true or false", |text| match text {
+            "true" | "True" | "TRUE" => Some(true),
+            "false" | "False" | "FALSE" => Some(false),
+            _ => None,
+        })
+    })
+}
+
+fn read_schedule(reader: &mut Reader, field: &Field<'_>) -> Option<Schedule> {
+    const KEYS: [&str; 7] =
+        ["interval", "jitter", "timeout", "stageTimeout", "confirmAfter", "fleetSize", "budgetPerMinute"];
+    let section = reader.section(field, &KEYS)?;
+    let defaults = Schedule::default();
+    let mut duration = |name, shortest: Duration| {
+        optional(&section, name, None, |field| {
+            reader.text(field, |text| value::duration(text, shortest)).map(Some)
+        })
+    };
+    let interval = duration("interval", value::SHORTEST_INTERVAL);
+    let timeout = duration("timeout", value::SHORTEST_LIMIT);
+    let stage_timeout = duration("stageTimeout", value::SHORTEST_LIMIT);
+    let jitter = optional(&section, "jitter", defaults.jitter, |field| {
+        reader.plain(field, "a number from 0 to 1", |text| {
+            text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share))
+        })
+    });
+    let mut count = |name, most: u32| {
+        optional(&section, name, None, |field| {
+            reader
+                .plain(field, &format!("a whole number from 1 to {most}"), |text| {
+                    text.parse::<u32>().ok().filter(|number| (1..=most).contains(number))
+                })
+                .map(Some)
+        })
+    };
+    let confirm_after = count("confirmAfter", MAX_CONFIRM_AFTER);
+    let fleet_size = count("fleetSize", MAX_FLEET);
+    let budget = count("budgetPerMinute", MAX_FLEET);
+    if let (Some(field), None) = (section.get("budgetPerMinute"), section.get("fleetSize")) {
+        reader
+            .refuse(field, "a budget says nothing without `fleetSize`; allowed is both, or fleetSize alone");
+    }
+    let mut schedule = Schedule {
+        interval: interval?.unwrap_or(defaults.interval),
+        jitter: jitter?,
+        confirm_after: confirm_after?.unwrap_or(defaults.confirm_after),
+        fleet_size: fleet_size?,
+        budget_per_minute: None,
+        ..defaults
+    };
+    schedule.budget_per_minute = match schedule.fleet_size {
+        Some(_) => Some(budget?.unwrap_or(Schedule::DEFAULT_BUDGET_PER_MINUTE)),
+        None => budget?,
+    };
+    if let Err(refusal) = schedule.limit(timeout?, stage_timeout?) {
+        let field = section.get("stageTimeout").unwrap_or(field);
+        reader.refuse(field, refusal);
+    }
+    Some(schedule)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! The forms of a source, on real files.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use super::{Credentials, CredentialsError, CredentialsSource, inspect};
+
+const SECRET: &str = "hunter2hunter2";
+
+fn read(path: &Path) -> Result<Credentials, CredentialsError> {
+    let image = "contoso.azurecr.io/app".parse().expect("an image");
+    CredentialsSource::named(path.to_owned(), None).read(&image)
+}
+
+fn docker(registry: &str) -> String {
+    format!(r#"{{"auths": {{"{registry}": {{"username": "pull", "password": "{SECRET}"}}}}}}"#)
+}
+
+fn folder_with(files: &[(&str, &[u8])]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, content) in files {
+        fs::write(folder.path().join(name), content).expect("a file");
+    }
+    folder
+}
+
+#[test]
+fn every_form_gives_the_same_credentials() {
+    let config = docker("contoso.azurecr.io");
+    let expires = ("expiresAt", b"2027-05-01T00:00:00Z\n".as_slice());
+    let pair = [("username", b"pull\n".as_slice()), ("password", b"hunter2hunter2\r\n"), expires];
+    for (files, file, has_expiry) in [
+        (vec![("any-name", config.as_bytes())], "any-name", false),
+        (vec![(".dockerconfigjson", config.as_bytes()), expires], "", true),
+        (vec![("config.json", config.as_bytes())], "", false),
+        (pair.to_vec(), "", true),
+        (pair[..2].to_vec(), "", false),
+    ] {
+        let folder = folder_with(&files);
+        let path = if file.is_empty() { folder.path().to_owned() } else { folder.path().join(file) };
+        let credentials = read(&path).expect("credentials");
+        assert_eq!((credentials.username.as_str(), credentials.password.expose()), ("pull", SECRET));
+        assert_eq!(credentials.expires_at.is_some(), has_expiry);
+        assert_eq!(inspect(&path), Ok(()));
+    }
+}
+
+#[test]
+fn what_is_not_there_is_missing_and_names_the_place() {
+    let folder = folder_with(&[("config.json", docker("other.io").as_bytes())]);
+    let error = read(folder.path()).expect_err("another registry");
+    assert!(
+        matches!(&error, CredentialsError::Missing(phrase) if phrase.contains("config.json` was read: it has no entry for contoso.azurecr.io/app; its keys are `other.io`")),
+        "{error}"
+    );
+    assert_eq!(inspect(folder.path()), Ok(()), "a file without our entry is a good file");
+    for path in [folder.path().join("absent"), folder.path().join("config.json/below")] {
+        for error in [read(&path).expect_err("nothing"), inspect(&path).expect_err("nothing")] {
+            assert_eq!(error, CredentialsError::Missing(format!("there is nothing at `{}`", path.display())));
+        }
+    }
+    let empty = folder_with(&[]);
+    let error = read(empty.path()).expect_err("nothing");
+    assert!(
+        matches!(&error, CredentialsError::Missing(phrase) if phrase.contains("nor username and password"))
+    );
+    assert_eq!(inspect(empty.path()), Err(error));
+    let nowhere = CredentialsSource { paths: vec![], expires_at: None };
+    assert!(nowhere.read(&"r.io/app".parse().expect("an image")).is_err());
+}
+
+#[test]
+fn what_is_broken_is_invalid_and_shows_no_value() {
+    let large = vec![b' '; (1 << 20) + 1];
+    for (files, expected) in [
+        (vec![("config.json", b"{\"auths\": hunter2hunter2".as_slice())], "is not JSON (line 1, column 11)"),
+        (vec![("config.json", b"\xff\xfehunter2hunter2")], "it is not UTF-8"),
+        (vec![("config.json", large.as_slice())], "it is larger than 1 MiB"),
+        (vec![("username", b"hunter2hunter2")], "has username, but no password"),
+        (vec![("password", b"hunter2hunter2")], "has password, but no username"),
+        (vec![("username", b"pull"), ("password", b"\n")], "password` is empty"),
+        (vec![("username", b""), ("password", b"hunter2hunter2")], "username` is empty"),
+        (
+            vec![("username", b"pull"), ("password", b"hunter2hunter2"), ("expiresAt", b"hunter2hunter2")],
+            "expiresAt` cannot be used: it is no time of RFC 3339",
+        ),
+    ] {
+        let folder = folder_with(&files);
+        for error in [read(folder.path()).expect_err(expected), inspect(folder.path()).expect_err(expected)] {
+            let CredentialsError::Invalid(phrase) = error else { panic!("{error}") };
+            assert!(phrase.contains(expected), "{phrase}");
+            assert!(!phrase.contains(SECRET), "{phrase}");
+        }
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::create_dir(folder.path().join("config.json")).expect("a folder");
+    assert!(
+        matches!(read(folder.path()), Err(CredentialsError::Invalid(phrase)) if phrase.contains("no regular file"))
+    );
+}
+
+#[test]
+fn a_secret_that_kubernetes_swaps_is_read_as_it_is_now() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (version, password) in [("..1", "one"), ("..2", "two")] {
+        fs::create_dir(folder.path().join(version)).expect("a folder");
+        fs::write(folder.path().join(version).join("username"), "pull").expect("a file");
+        fs::write(folder.path().join(version).join("password"), password).expect("a file");
+    }
+    let link = |version: &str| {
+        let _ = fs::remove_file(folder.path().join("..data"));
+        symlink(version, folder.path().join("..data")).expect("a link");
+    };
+    link("..1");
+    for name in ["username", "password"] {
+        symlink(format!("..data/{name}"), folder.path().join(name)).expect("a link");
+    }
+    assert_eq!(read(folder.path()).expect("credentials").password.expose(), "one");
+    link("..2");
+    assert_eq!(read(folder.path()).expect("credentials").password.expose(), "two");
+}
+
+#[test]
+fn the_usual_places_are_dockers_and_the_first_that_exists_decides() {
+    let usual = |docker: Option<&str>, home: Option<&str>| {
+        CredentialsSource::usual(docker.map(OsStr::new), home.map(Path::new)).paths
+    };
+    assert_eq!(
+        usual(Some("/d"), Some("/h")),
+        [PathBuf::from("/d/config.json"), PathBuf::from("/h/.docker/config.json")]
+    );
+    assert_eq!(usual(Some(""), Some("/h")), [PathBuf::from("/h/.docker/config.json")]);
+    assert_eq!(usual(None, None), Vec::<PathBuf>::new());
+    let folder = folder_with(&[("config.json", docker("contoso.azurecr.io").as_bytes())]);
+    let expires_at = "2027-05-01T00:00:00Z".parse().ok();
+    let source = CredentialsSource {
+        paths: vec![folder.path().join("absent"), folder.path().join("config.json")],
+        expires_at,
+    };
+    let credentials = source.read(&"contoso.azurecr.io/app".parse().expect("an image")).expect("credentials");
+    assert_eq!(credentials.expires_at, expires_at);
+}
