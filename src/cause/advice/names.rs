@@ -1,0 +1,309 @@
+//! The names that fill in a command, each safe to paste into a shell.
+//!
+//! Owns the check of what may stand in a command: the image was parsed, a nameserver is an address, and a host that
+//! the network named is taken only where it is a host name; all else becomes a word in capitals for the operator to
+//! replace. That is why the fields are private and why no command quotes them.
+
+use std::net::SocketAddr;
+
+use crate::image::{DEFAULT_PORT, ImageReference, authority, is_host_name};
+use crate::observation::Endpoint;
+
+/// Small image for a debug container, from a registry that a broken private path does not touch.
+const DEBUG_IMAGE: &str = "mcr.microsoft.com/cbl-mariner/busybox:2.0";
+
+/// The names of one image at one endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Names {
+    acr: bool,
+    registry: String,
+    login_server: String,
+    image: String,
+    repository: String,
+    target: String,
+    endpoint: Endpoint,
+    host: String,
+    port: u16,
+    private: Option<PrivateName>,
+    nameserver: Option<Nameserver>,
+}
+
+/// Where the address of an endpoint is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct PrivateName {
+    zone: String,
+    record: String,
+}
+
+/// The nameserver that is at fault, as dig takes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Nameserver {
+    address: String,
+    port: u16,
+}
+
+impl Names {
+    /// Words in capitals alone: for the catalogue.
+    #[must_use]
+    pub fn placeholders() -> Self {
+        Self {
+            acr: true,
+            registry: "REGISTRY".to_owned(),
+            login_server: "REGISTRY.azurecr.io".to_owned(),
+            image: "REGISTRY.azurecr.io/REPOSITORY:TAG".to_owned(),
+            repository: "REPOSITORY".to_owned(),
+            target: "REPOSITORY:TAG".to_owned(),
+            endpoint: Endpoint::Login,
+            host: "REGISTRY.azurecr.io".to_owned(),
+            port: DEFAULT_PORT,
+            private: Some(PrivateName {
+                zone: "privatelink.azurecr.io".to_owned(),
+                record: "REGISTRY".to_owned(),
+            }),
+            nameserver: Some(Nameserver { address: "NAMESERVER".to_owned(), port: 53 }),
+        }
+    }
+
+    /// The names of an image at an endpoint. `host` is the data endpoint's (`HOST` or `HOST:PORT`), where it is known;
+    /// it came from the network, and is left out unless it is a host name. `nameserver` is the one at fault.
+    #[must_use]
+    pub fn new(
+        image: &ImageReference,
+        endpoint: Endpoint,
+        host: Option<&str>,
+        nameserver: Option<SocketAddr>,
+    ) -> Self {
+        let (host, port) = match endpoint {
+            Endpoint::Login => (image.host().to_owned(), image.port()),
+            Endpoint::Data => host.and_then(checked_host).unwrap_or_else(|| unknown_data_host(image)),
+        };
+        let separator = if image.digest().is_some() { '@' } else { ':' };
+        Self {
+            acr: image.is_acr(),
+            registry: image.registry_name().to_owned(),
+            login_server: image.registry(),
+            image: image.to_string(),
+            repository: image.repository().to_owned(),
+            target: format!("{}{separator}{}", image.repository(), image.wanted()),
+            endpoint,
+            private: private_name(image, &host),
+            host,
+            port,
+            nameserver: nameserver.map(|server| Nameserver {
+                address: server.ip().to_canonical().to_string(),
+                port: server.port(),
+            }),
+        }
+    }
+
+    pub(super) fn registry(&self) -> &str {
+        &self.registry
+    }
+
+    pub(super) fn login_server(&self) -> &str {
+        &self.login_server
+    }
+
+    pub(super) fn image(&self) -> &str {
+        &self.image
+    }
+
+    pub(super) fn repository(&self) -> &str {
+        &self.repository
+    }
+
+    /// `REPOSITORY:TAG` or `REPOSITORY@DIGEST`: what `az acr manifest` calls the name.
+    pub(super) fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// Commands that only an Azure Container Registry understands: none for any other registry.
+    pub(super) fn acr<const COUNT: usize>(&self, commands: [String; COUNT]) -> Vec<String> {
+        if self.acr { commands.into() } else { Vec::new() }
+    }
+
+    /// Commands about the record of a private endpoint, given its zone and its name in the zone: none where the host
+    /// is not one of an Azure Container Registry's own.
+    pub(super) fn private<const COUNT: usize>(
+        &self,
+        commands: impl FnOnce(&str, &str) -> [String; COUNT],
+    ) -> Vec<String> {
+        match &self.private {
+            Some(PrivateName { zone, record }) => commands(zone, record).into(),
+            None => Vec::new(),
+        }
+    }
+
+    /// Asks the nameserver at fault, or the machine's own where none is known.
+    pub(super) fn dig(&self, kind: &str) -> String {
+        match &self.nameserver {
+            Some(Nameserver { address, port: 53 }) => format!("dig @{address} {} {kind}", self.host),
+            Some(Nameserver { address, port }) => format!("dig @{address} -p {port} {} {kind}", self.host),
+            None => format!("dig {} {kind}", self.host),
+        }
+    }
+
+    /// Asks Azure's own resolver; it answers inside a VNet alone.
+    pub(super) fn dig_azure(&self) -> String {
+        format!("dig @168.63.129.16 {} A", self.host)
+    }
+
+    /// Makes the same request from a node, with the node's own curl, resolver and routes.
+    pub(super) fn curl_on_node(&self) -> String {
+        let path = match self.endpoint {
+            Endpoint::Login => "/v2/",
+            Endpoint::Data => "/",
+        };
+        let url = format!("https://{}{path}", authority(&self.host, self.port));
+        on_node(&format!("chroot /host curl --verbose --max-time 10 --output /dev/null {url}"))
+    }
+
+    /// Shows what the peer's certificate says.
+    pub(super) fn openssl(&self) -> String {
+        format!(
+            "openssl s_client -connect {host}:{port} -servername {host} </dev/null | openssl x509 -noout -subject \
+             -issuer -dates -ext subjectAltName",
+            host = self.host,
+            port = self.port,
+        )
+    }
+
+    /// Shows the whole handshake.
+    pub(super) fn openssl_chain(&self) -> String {
+        format!(
+            "openssl s_client -connect {host}:{port} -servername {host} -showcerts </dev/null",
+            host = self.host,
+            port = self.port,
+        )
+    }
+}
+
+/// Runs a command on a node: in its network, with its files under `/host`.
+pub(super) fn on_node(command: &str) -> String {
+    format!("kubectl debug node/NODE -it --profile=sysadmin --image={DEBUG_IMAGE} -- {command}")
+}
+
+/// `HOST` or `HOST:PORT` from the network, if it is one.
+fn checked_host(text: &str) -> Option<(String, u16)> {
+    let (host, port) = match text.split_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => (host, port.parse().ok()?),
+        Some(_) => return None,
+        None => (text, DEFAULT_PORT),
+    };
+    is_host_name(host).then(|| (host.to_ascii_lowercase(), port))
+}
+
+fn unknown_data_host(image: &ImageReference) -> (String, u16) {
+    let host = match image.acr_suffix() {
+        Some(suffix) => format!("{}.REGION.data.{suffix}", image.first_label()),
+        None => "DATA_ENDPOINT".to_owned(),
+    };
+    (host, DEFAULT_PORT)
+}
+
+/// One zone holds the records of both endpoints: `contoso` and `contoso.westeurope.data`, each the host without the
+/// cloud's suffix.
+fn private_name(image: &ImageReference, host: &str) -> Option<PrivateName> {
+    let suffix = image.acr_suffix()?;
+    if host != image.host() && image.data_region(host).is_none() {
+        return None;
+    }
+    let record = host.strip_suffix(suffix)?.strip_suffix('.')?;
+    Some(PrivateName { zone: format!("privatelink.{suffix}"), record: record.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Names, PrivateName};
+    use crate::cause::{Cause, advice};
+    use crate::image::ImageReference;
+    use crate::observation::Endpoint;
+    use proptest::prelude::*;
+
+    fn image(text: &str) -> ImageReference {
+        text.parse().expect("an image")
+    }
+
+    #[test]
+    fn the_record_follows_endpoint_and_cloud() {
+        for (reference, endpoint, host, zone, record) in [
+            ("contoso.azurecr.io/app:1", Endpoint::Login, None, "privatelink.azurecr.io", "contoso"),
+            (
+                "contoso.azurecr.io/app:1",
+                Endpoint::Data,
+                Some("contoso.westeurope.data.azurecr.io"),
+                "privatelink.azurecr.io",
+                "contoso.westeurope.data",
+            ),
+            (
+                "contoso-e7gg.azurecr.us/app:1",
+                Endpoint::Data,
+                None,
+                "privatelink.azurecr.us",
+                "contoso-e7gg.REGION.data",
+            ),
+            ("contoso.azurecr.cn/app:1", Endpoint::Login, None, "privatelink.azurecr.cn", "contoso"),
+        ] {
+            let names = Names::new(&image(reference), endpoint, host, None);
+            let expected = PrivateName { zone: zone.to_owned(), record: record.to_owned() };
+            assert_eq!(names.private, Some(expected), "{reference} {endpoint}");
+        }
+    }
+
+    #[test]
+    fn a_foreign_data_host_has_no_record_in_the_registrys_zone() {
+        let names = Names::new(
+            &image("contoso.azurecr.io/app:1"),
+            Endpoint::Data,
+            Some("other.westeurope.data.azurecr.io"),
+            None,
+        );
+        assert_eq!(names.private, None);
+    }
+
+    #[test]
+    fn a_registry_that_is_not_azures_gets_no_command_for_azures() {
+        let names = Names::new(
+            &image("registry.example:5000/app:1"),
+            Endpoint::Login,
+            None,
+            Some("10.0.0.10:5353".parse().expect("an address")),
+        );
+        for cause in Cause::ALL {
+            for command in advice::commands(cause, &names) {
+                assert!(!command.contains("az acr"), "{cause}: {command}");
+                assert!(!command.contains("privatelink"), "{cause}: {command}");
+            }
+        }
+        assert_eq!(names.dig("A"), "dig @10.0.0.10 -p 5353 registry.example A");
+    }
+
+    proptest! {
+        #[test]
+        fn a_hostile_host_never_reaches_a_shell(host in "[a-z.;$()`|&<> '\"\\\\\n:!*?~#{}-]{1,40}") {
+            let reference = image("contoso.azurecr.io/app:1");
+            let hostile = Names::new(&reference, Endpoint::Data, Some(&host), None);
+            let unknown = Names::new(&reference, Endpoint::Data, None, None);
+            let taken = crate::image::is_host_name(host.as_str());
+            prop_assert_eq!(hostile == unknown, !taken);
+        }
+    }
+
+    #[test]
+    fn shell_syntax_in_a_host_is_refused() {
+        let reference = image("contoso.azurecr.io/app:1");
+        let unknown = Names::new(&reference, Endpoint::Data, None, None);
+        for host in [
+            "contoso.westeurope.data.azurecr.io;reboot",
+            "$(reboot).data.azurecr.io",
+            "`reboot`",
+            "a b",
+            "a\nreboot",
+            "host:443;reboot",
+            "-oProxyCommand=reboot",
+            "",
+        ] {
+            assert_eq!(Names::new(&reference, Endpoint::Data, Some(host), None), unknown, "{host:?}");
+        }
+    }
+}
