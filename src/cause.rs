@@ -256,13 +256,12 @@ impl Cause {
             | Self::CredentialsInvalid
             | Self::CredentialsRejected
             | Self::CredentialsExpiring => &[Token],
-            Self::ScopeMissing
-            | Self::TokenRefused
-            | Self::RepositoryNotFound
+            // A registry that takes the token for the manifest can still refuse it for the blob.
+            Self::ScopeMissing | Self::TokenRefused | Self::DigestMismatch => &[Manifest, Blob],
+            Self::RepositoryNotFound
             | Self::ManifestNotFound
             | Self::ManifestInvalid
             | Self::PlatformMissing => &[Manifest],
-            Self::DigestMismatch => &[Manifest, Blob],
             Self::DataEndpointDisabled | Self::BlobNotFound | Self::BlobDenied => &[Blob],
             Self::DeadlineExceeded => &[Dns, Address, Connect, Tls, Challenge, Token, Manifest, Blob],
         }

@@ -343,8 +343,6 @@ pub enum ConnectFailure {
     Refused,
     /// No route to the host or network.
     Unreachable,
-    /// Made and reset in one, before the handshake could start.
-    Reset,
 }
 
 /// What a TLS handshake showed, also one that failed.

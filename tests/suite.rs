@@ -1,3 +1,4 @@
-//! The one integration-test binary.
+//! The one integration-test binary: everything runs over real sockets against the lab.
 
+mod check;
 mod lab;

@@ -6,7 +6,7 @@
 //! The stages are told apart by marks that the client sets, never by error texts: its resolver is asked (dialling
 //! starts), rustls asks for a session ticket (TCP is up), the connector is done (TLS is up).
 
-use std::error::Error as _;
+use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -189,13 +189,17 @@ impl Connection {
         }
         match outcome {
             Ok(Ok(response)) => Ok(Head { response, sent_at: last.since, limit }),
-            Ok(Err(error)) => Err(self.classify(last.phase, &error)),
+            Ok(Err(error)) => {
+                Err(self.classify(last.phase, &error))
+            }
             Err(()) => Err(ran_out(last.phase, limit)),
         }
     }
 
     fn classify(&self, phase: Phase, error: &reqwest::Error) -> Trouble {
         match phase {
+            // A SYN that is answered with a reset is "refused": this connection was made before it was reset.
+            Phase::Dialling if is_reset(error) => Trouble::Closed { handshaking: true },
             Phase::Dialling => Trouble::Connect(connect_failure(error)),
             Phase::Handshaking => {
                 if let Some(failure) = self.handshake.rejection() {
@@ -257,32 +261,32 @@ pub(super) async fn chunk(response: &mut Response, limit: Limit) -> Result<Optio
     }
 }
 
-/// The library's error as a chain of causes, first to last.
-fn chain(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+/// The library's error as a chain of causes, first to last, with what an IO error wraps: its `source()` skips that.
+fn chain(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
     let mut next = error.source();
     std::iter::from_fn(move || {
         let link = next?;
-        next = link.source();
+        let wrapped = link.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = wrapped.map(|wrapped| wrapped as &(dyn Error + 'static)).or_else(|| link.source());
         Some(link)
     })
 }
 
-/// An error hidden inside an IO error: `source()` of such a one skips what it wraps.
-fn inner<T: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&T> {
-    chain(error).find_map(|link| {
-        link.downcast_ref::<T>().or_else(|| link.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref::<T>())
-    })
+fn inner<T: Error + 'static>(error: &reqwest::Error) -> Option<&T> {
+    chain(error).find_map(|link| link.downcast_ref::<T>())
 }
 
 fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
     inner::<rustls::Error>(error)
 }
 
+fn is_reset(error: &reqwest::Error) -> bool {
+    inner::<io::Error>(error).is_some_and(|error| error.kind() == io::ErrorKind::ConnectionReset)
+}
+
 fn connect_failure(error: &reqwest::Error) -> ConnectFailure {
-    let kind = chain(error).find_map(|link| link.downcast_ref::<io::Error>()).map(io::Error::kind);
-    match kind {
+    match inner::<io::Error>(error).map(io::Error::kind) {
         Some(io::ErrorKind::ConnectionRefused) => ConnectFailure::Refused,
-        Some(io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted) => ConnectFailure::Reset,
         Some(io::ErrorKind::TimedOut) => ConnectFailure::Timeout,
         // No route, no address of that family, or a filter of this very machine (EPERM): nothing left it.
         _ => ConnectFailure::Unreachable,

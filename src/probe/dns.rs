@@ -154,8 +154,9 @@ async fn query(
 
 async fn query_tcp(server: SocketAddr, request: DnsRequest, limit: Duration) -> Result<Message, NetError> {
     let asked = request.queries.clone();
+    // Kept until the answer is there: the provider's end is the end of the tasks that carry it.
     let provider = TokioRuntimeProvider::default();
-    let exchange = TcpClientStream::exchange(server, None, limit, None, provider).await?;
+    let exchange = TcpClientStream::exchange(server, None, limit, None, provider.clone()).await?;
     let message = Message::from(exchange.send(request).first_answer().await?);
     // Over UDP hickory compares the question itself (RFC 5452); over TCP it does not.
     if message.queries == asked { Ok(message) } else { Err(NetError::Message("answer to another question")) }

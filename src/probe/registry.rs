@@ -272,6 +272,7 @@ impl<'check> Pull<'check> {
         observation: &mut Observation,
     ) -> Result<BlobAnswer, Failure> {
         let url = self.url(&format!("/v2/{}/blobs/{}", self.task.image.repository(), descriptor.digest))?;
+        let asked = url.clone();
         let headers = headers("*/*", Some(self.bearer(Stage::Blob, token)?));
         let limit = self.session.clock.limit();
         let mut reply =
@@ -282,7 +283,7 @@ impl<'check> Pull<'check> {
             _ => return Err(at_blob(self.unhelpful(reply).await)),
         }
         let location = reply.headers.get(LOCATION).map(HeaderValue::as_bytes);
-        let fault = match wire::judge_redirect(&self.task.image, &self.task.data_endpoints, location) {
+        let fault = match wire::judge_redirect(&self.task.image, &self.task.data_endpoints, &asked, location) {
             Redirect::Data(url) => {
                 // ACR's page of a few hundred bytes; nothing depends on it.
                 drop(reply.body(MAX_TOKEN_BODY).await.map_err(at_blob)?);

@@ -146,7 +146,7 @@ fn failure(endpoint: Endpoint, stage: Stage, clock: &Clock, trouble: Trouble) ->
         Trouble::Connect(ConnectFailure::Timeout) => {
             (stage, Fault::ResponseTimeout { limit: clock.stage_timeout() })
         }
-        Trouble::Connect(ConnectFailure::Refused | ConnectFailure::Unreachable | ConnectFailure::Reset) => {
+        Trouble::Connect(ConnectFailure::Refused | ConnectFailure::Unreachable) => {
             (stage, Fault::ConnectionReset)
         }
         Trouble::Tls(failure) => (Stage::Tls, Fault::Tls(failure)),

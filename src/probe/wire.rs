@@ -155,18 +155,17 @@ pub(super) enum Redirect {
     Missing,
 }
 
-/// Judges the `Location` of an answer of the login server; the configured data endpoints are the registry's own names too.
+/// Judges the `Location` of the answer to `asked`; the configured data endpoints are the registry's own names too.
 pub(super) fn judge_redirect(
     image: &ImageReference,
     data_endpoints: &[String],
+    asked: &Url,
     location: Option<&[u8]>,
 ) -> Redirect {
-    let base = Url::parse(&format!("https://{}/", image.registry()));
-    let target = location.and_then(|location| std::str::from_utf8(location).ok());
-    let (Ok(base), Some(target)) = (base, target) else {
+    let Some(target) = location.and_then(|location| std::str::from_utf8(location).ok()) else {
         return Redirect::Missing;
     };
-    let Ok(url) = base.join(target) else {
+    let Ok(url) = asked.join(target) else {
         return Redirect::Missing;
     };
     let shown = target_of(&url);
@@ -186,6 +185,9 @@ pub(super) fn judge_redirect(
     }
     if url.port().unwrap_or(DEFAULT_PORT) != image.port() {
         return untrusted("another port");
+    }
+    if host == image.host() && url.path() == asked.path() {
+        return untrusted("back to itself");
     }
     let own = host == image.host()
         || image.data_region(&host).is_some()

@@ -32,7 +32,6 @@ const fn connect_cause(failure: ConnectFailure) -> Cause {
         ConnectFailure::Timeout => Cause::ConnectTimeout,
         ConnectFailure::Refused => Cause::ConnectRefused,
         ConnectFailure::Unreachable => Cause::NetworkUnreachable,
-        ConnectFailure::Reset => Cause::ConnectionReset,
     }
 }
 

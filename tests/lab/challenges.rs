@@ -76,7 +76,7 @@ fn faulty(shared: &Shared, fault: &ChallengeFault, parameters: Parameters) -> Ve
         ChallengeFault::VersionHeaderMissing => vec![parameters.bearer()],
         ChallengeFault::BasicOnly => vec![basic()],
         ChallengeFault::BasicAndBearer => vec![basic(), parameters.bearer()],
-        ChallengeFault::Unparsable => vec![format!("Bearer realm=\"https://{at}/oauth2/token,service=,,=\"")],
+        ChallengeFault::Unparsable => vec![format!("Bearer realm=\"https://{at}/oauth2/token,service=,,=")],
         ChallengeFault::Duplicate => {
             let first = parameters.bearer();
             [vec![first], parameters.with_realm(foreign())].concat()

@@ -86,7 +86,7 @@ impl Shared {
     pub fn wait_for(&self, number: u64) -> Result<(), &'static str> {
         let seats = self.taken_up.lock().unwrap_or_else(PoisonError::into_inner);
         let behind = |seats: &mut Vec<Option<u64>>| seats.iter().any(|seat| *seat < Some(number));
-        let (_, waited) = self
+        let (_seats, waited) = self
             .moved
             .wait_timeout_while(seats, LONGEST_WAIT, behind)
             .unwrap_or_else(PoisonError::into_inner);

@@ -1,0 +1,143 @@
+//! One check after another against the lab: each misbehaviour, and the diagnoses that it must lead to.
+//!
+//! The cases are tables: what is changed in a healthy lab, and the whole list of diagnoses. They run side by side,
+//! because most of the time goes into waiting for limits.
+
+mod bench;
+mod connection_cases;
+mod content_cases;
+mod healthy;
+mod login_cases;
+mod name_cases;
+mod safety;
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use acr_verifier::cause::Cause;
+
+use crate::lab::settings::Settings;
+pub(crate) use bench::{Bench, Outcome};
+
+/// Cases at a time: they wait more than they work.
+const SIDE_BY_SIDE: usize = 8;
+/// What a busy machine may add to the limit of a check.
+const SLACK: Duration = Duration::from_secs(2);
+
+/// A healthy lab with one thing changed, and what a check must say.
+pub(crate) struct Case {
+    pub(crate) name: String,
+    arrange: Box<dyn Fn(&mut Settings) + Send + Sync>,
+    adjust: Box<dyn Fn(&mut Bench) + Send + Sync>,
+    expected: Vec<String>,
+}
+
+/// A case that changes the lab.
+pub(crate) fn case(
+    name: impl Into<String>,
+    arrange: impl Fn(&mut Settings) + Send + Sync + 'static,
+    expected: &[&str],
+) -> Case {
+    Case {
+        name: name.into(),
+        arrange: Box::new(arrange),
+        adjust: Box::new(|_| {}),
+        expected: expected.iter().map(|&line| line.to_owned()).collect(),
+    }
+}
+
+impl Case {
+    /// Changes the task as well, once the lab is up.
+    pub(crate) fn adjust(self, adjust: impl Fn(&mut Bench) + Send + Sync + 'static) -> Self {
+        Self { adjust: Box::new(adjust), ..self }
+    }
+
+    /// Replaces what is expected.
+    pub(crate) fn expecting(self, expected: &[&str]) -> Self {
+        Self { expected: expected.iter().map(|&line| line.to_owned()).collect(), ..self }
+    }
+
+    pub(crate) fn run(&self) -> (Bench, Outcome) {
+        let mut bench = Bench::with(|settings| (self.arrange)(settings));
+        (self.adjust)(&mut bench);
+        let outcome = bench.check();
+        (bench, outcome)
+    }
+}
+
+pub(crate) fn all_cases() -> Vec<Case> {
+    let mut cases = name_cases::cases();
+    cases.extend(connection_cases::cases());
+    cases.extend(login_cases::cases());
+    cases.extend(content_cases::cases());
+    cases
+}
+
+/// Runs every case, a few at a time, and hands each outcome over.
+pub(crate) fn run_all(cases: &[Case], each: impl Fn(&Case, &Bench, &Outcome) + Sync) {
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..SIDE_BY_SIDE {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let (bench, outcome) = case.run();
+                    each(case, &bench, &outcome);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn every_case_leads_to_exactly_its_diagnoses_and_every_cause_is_reached() {
+    let cases = all_cases();
+    let wrong = Mutex::new(Vec::new());
+    let reached = Mutex::new(BTreeSet::new());
+    run_all(&cases, |case, bench, outcome| {
+        let problems = problems_of(case, bench, outcome);
+        wrong.lock().expect("no case panicked").extend(problems);
+        reached.lock().expect("no case panicked").extend(outcome.diagnoses.iter().map(|told| told.cause));
+    });
+    let wrong = wrong.into_inner().expect("no case panicked");
+    assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+    let reached = reached.into_inner().expect("no case panicked");
+    let missed: Vec<Cause> = Cause::ALL.into_iter().filter(|cause| !reached.contains(cause)).collect();
+    assert!(missed.is_empty(), "no case reaches {missed:?}");
+}
+
+/// What is wrong with the outcome of a case; empty when nothing is.
+fn problems_of(case: &Case, bench: &Bench, outcome: &Outcome) -> Vec<String> {
+    let mut problems = Vec::new();
+    let told = outcome.told();
+    if told != case.expected {
+        let messages: Vec<&str> = outcome.diagnoses.iter().map(|told| told.message.as_str()).collect();
+        problems.push(format!("expected {:?}\n  told     {told:?}\n  {messages:#?}", case.expected));
+    }
+    for diagnosis in &outcome.diagnoses {
+        if !diagnosis.cause.stages().contains(&diagnosis.stage) {
+            problems.push(format!("{} does not show in {}", diagnosis.cause, diagnosis.stage));
+        }
+        if !diagnosis.message.ends_with('.') || diagnosis.message.contains("  ") {
+            problems.push(format!("no sentence: {}", diagnosis.message));
+        }
+    }
+    for request in bench.lab.requests() {
+        if request.step.is_none() {
+            problems.push(format!("a request that no pull makes: {} {}", request.method, request.target));
+        }
+    }
+    if outcome.observation.duration > bench.task.timeout + SLACK {
+        problems.push(format!("it took {:?}", outcome.observation.duration));
+    }
+    problems.into_iter().map(|problem| format!("{}: {problem}", case.name)).collect()
+}
+#[test]
+fn debug() {
+    let cases = all_cases();
+    for case in cases.iter().filter(|case| case.name.starts_with("plain HTTP, login") || case.name.starts_with("truncated, tcp ans")) {
+        let (_, outcome) = case.run();
+        eprintln!("{:?}", outcome.told());
+    }
+}

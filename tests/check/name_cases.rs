@@ -1,0 +1,222 @@
+//! Names and addresses: every way in which nameservers can be wrong, at both endpoints.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use acr_verifier::config::SystemResolver;
+
+use super::{Case, case};
+use crate::lab::settings::{
+    Behaviour, ChainRecord, ExtendedError, Nameserver, Rcode, RecordValue, Settings, TcpDeath, View,
+};
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().expect("an address")
+}
+
+fn addresses(list: &[&str]) -> View {
+    View::Addresses(list.iter().map(|text| ip(text)).collect())
+}
+
+/// One nameserver with this behaviour.
+fn behaving(name: &str, behaviour: Behaviour, expected: &[&str]) -> Case {
+    case(name, move |settings| settings.nameservers[0].behaviour = behaviour.clone(), expected)
+}
+
+/// One view, of the login server and then of the data endpoint; `{}` stands for the endpoint.
+fn seen(name: &str, view: &View, expected: &str) -> [Case; 2] {
+    let (login, data) = (view.clone(), view.clone());
+    [
+        case(
+            format!("{name}, login"),
+            move |settings| settings.nameservers[0].login = login.clone(),
+            &[&expected.replace("{}", "login")],
+        ),
+        case(
+            format!("{name}, data"),
+            move |settings| settings.nameservers[0].data = data.clone(),
+            &[&expected.replace("{}", "data")],
+        ),
+    ]
+}
+
+/// A good nameserver, and a second one.
+fn second(name: &str, nameserver: Nameserver, expected: &[&str]) -> Case {
+    case(name, move |settings| settings.nameservers.push(nameserver.clone()), expected)
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    cases.extend(views());
+    cases.extend(behaviours());
+    cases.extend(several());
+    cases
+}
+
+fn views() -> Vec<Case> {
+    let alias = |target: &str| {
+        let chain = vec![ChainRecord {
+            name: "contoso.azurecr.io".into(),
+            value: RecordValue::Cname(target.into()),
+            ttl: 60,
+        }];
+        View::Chain(chain, Rcode::NxDomain)
+    };
+    let rows = [
+        ("zone not linked", View::NotLinked, "fail {} address private_zone_not_linked"),
+        ("no private endpoint", View::NoPrivateEndpoint, "fail {} address no_private_endpoint"),
+        ("record missing", View::RecordMissing, "fail {} dns private_record_missing"),
+        ("record empty", View::RecordEmpty, "fail {} dns private_record_missing"),
+        ("no such name", View::NoSuchName, "fail {} dns name_not_found"),
+        ("loop", View::CnameLoop, "fail {} dns dns_server_failure"),
+        ("chain of 40", View::LongChain(40), "fail {} dns dns_server_failure"),
+        ("mixed", addresses(&["127.0.0.2", "20.45.122.144"]), "fail {} address mixed_addresses"),
+        ("public AAAA", addresses(&["127.0.0.2", "2603:1030:800::1"]), "fail {} address mixed_addresses"),
+        ("mapped public", addresses(&["127.0.0.2", "::ffff:20.45.122.144"]), "fail {} address mixed_addresses"),
+        ("platform address", addresses(&["168.63.129.16"]), "fail {} address reserved_address"),
+        ("link-local", addresses(&["169.254.10.10"]), "fail {} address reserved_address"),
+        ("unspecified", addresses(&["0.0.0.0"]), "fail {} address reserved_address"),
+        ("reserved among good ones", addresses(&["127.0.0.2", "ff02::1"]), "fail {} address reserved_address"),
+    ];
+    let mut cases: Vec<Case> = rows.iter().flat_map(|(name, view, expected)| seen(name, view, expected)).collect();
+    cases.push(case(
+        "alias that ends nowhere",
+        move |settings| settings.nameservers[0].login = alias("gone.example.net"),
+        &["fail login dns name_not_found"],
+    ));
+    for (name, adjusted) in [("login", "127.0.0.3/32"), ("data", "127.0.0.2/32")] {
+        let expected = format!("fail {name} address unexpected_address");
+        cases.push(
+            case(format!("outside the expected range, {name}"), |_| {}, &[&expected])
+                .adjust(move |bench| bench.task.policy.expected = vec![adjusted.parse().expect("a range")]),
+        );
+    }
+    cases.push(
+        case("loopback is reserved", |_| {}, &["fail login address reserved_address"])
+            .adjust(|bench| bench.task.policy.allow_loopback = false),
+    );
+    cases.push(
+        case("expected range never makes loopback good", |_| {}, &["fail login address reserved_address"]).adjust(
+            |bench| {
+                bench.task.policy.allow_loopback = false;
+                bench.task.policy.expected = vec!["127.0.0.0/8".parse().expect("a range")];
+            },
+        ),
+    );
+    cases.push(
+        case(
+            "configured data endpoint without a record",
+            |settings| settings.nameservers[0].data = View::RecordMissing,
+            &["fail data dns private_record_missing"],
+        )
+        .adjust(|bench| bench.task.data_endpoints = vec![bench.lab.data_endpoint()]),
+    );
+    cases.push(
+        case("configured data endpoint that nobody knows", |_| {}, &["fail data dns name_not_found"])
+            .adjust(|bench| bench.task.data_endpoints = vec!["contoso.northeurope.data.azurecr.io".into()]),
+    );
+    cases
+}
+
+fn behaviours() -> Vec<Case> {
+    let refused = Behaviour::Rcode(Rcode::Refused, None);
+    let failing = Behaviour::Rcode(
+        Rcode::ServFail,
+        Some(ExtendedError { info_code: 22, text: "No reachable authority".into() }),
+    );
+    let dead = |death| Behaviour::TruncatedTcpDead(death);
+    vec![
+        behaving("silent", Behaviour::Silent, &["fail login dns dns_timeout"]),
+        behaving("closed port", Behaviour::Closed, &["fail login dns dns_timeout"]),
+        behaving("wrong id only", Behaviour::WrongId, &["fail login dns dns_timeout"]),
+        behaving("foreign source only", Behaviour::ForeignSource, &["fail login dns dns_timeout"]),
+        behaving("wrong question only", Behaviour::WrongQuestion, &["fail login dns dns_timeout"]),
+        behaving("servfail", failing, &["fail login dns dns_server_failure"]),
+        behaving("refused", refused, &["fail login dns dns_server_failure"]),
+        behaving("garbage", Behaviour::Garbage, &["fail login dns dns_server_failure"]),
+        behaving("truncated, tcp refused", dead(TcpDeath::Refuses), &["fail login dns dns_server_failure"]),
+        behaving("truncated, tcp closes", dead(TcpDeath::Closes), &["fail login dns dns_server_failure"]),
+        behaving("truncated, tcp silent", dead(TcpDeath::Silent), &["fail login dns dns_server_failure"]),
+        behaving("too many addresses", Behaviour::HugeAnswer(1000), &["fail login dns dns_server_failure"]),
+        // All of 10.0.0.0/8, where nothing may be sent: the expected range keeps the check at the address stage.
+        behaving("200 addresses", Behaviour::HugeAnswer(200), &["fail login address unexpected_address"])
+            .adjust(|bench| bench.task.policy.expected = vec!["127.0.0.0/8".parse().expect("a range")]),
+        behaving("spoofed, then right", Behaviour::SpoofThenAnswer, &[]),
+        behaving("truncated, tcp answers", Behaviour::Truncated, &[]),
+        behaving("two datagrams lost", Behaviour::DropFirst(2), &[]),
+        behaving("foreign records", Behaviour::AnswersUnrelatedRecords, &[]),
+        behaving("slow", Behaviour::Delay(Duration::from_millis(100)), &[]),
+        behaving("aaaa silent", Behaviour::AaaaSilent, &[
+            "warn login dns nameserver_failing",
+            "warn data dns nameserver_failing",
+        ]),
+        behaving("aaaa servfail", Behaviour::AaaaServfail, &[
+            "warn login dns nameserver_failing",
+            "warn data dns nameserver_failing",
+        ]),
+        behaving("out of time in dns", Behaviour::Silent, &["fail login dns deadline_exceeded"])
+            .adjust(|bench| bench.task.timeout = Duration::from_millis(300)),
+        case("no nameserver", |_| {}, &["fail login dns no_nameserver"])
+            .adjust(|bench| bench.task.resolvers.system = SystemResolver::Servers(Vec::new())),
+        case("resolv.conf without a nameserver", |_| {}, &["fail login dns no_nameserver"]).adjust(|bench| {
+            let path = bench.lab.folder().join("resolv.conf");
+            std::fs::write(&path, "# No DNS servers known.\nsearch example.net\n").expect("a file");
+            bench.task.resolvers.system = SystemResolver::File(path);
+        }),
+        case("resolv.conf that is not there", |_| {}, &["fail login dns no_nameserver"]).adjust(|bench| {
+            bench.task.resolvers.system = SystemResolver::File(bench.lab.folder().join("absent"));
+        }),
+    ]
+}
+
+fn several() -> Vec<Case> {
+    let disagree = "warn login dns resolvers_disagree";
+    let both = |first: Behaviour, second: Behaviour| {
+        move |settings: &mut Settings| {
+            settings.nameservers = vec![Nameserver::behaving(first.clone()), Nameserver::behaving(second.clone())];
+        }
+    };
+    let compare = |bench: &mut super::Bench| {
+        let servers = bench.lab.nameservers();
+        bench.task.resolvers.system = SystemResolver::Servers(vec![servers[0]]);
+        bench.task.resolvers.compare = vec![("azure".to_owned(), servers[1])];
+    };
+    vec![
+        second("two that agree", Nameserver::default(), &[]),
+        second("second silent", Nameserver::behaving(Behaviour::Silent), &[
+            "warn login dns nameserver_failing",
+            "warn data dns nameserver_failing",
+        ]),
+        second("second closed", Nameserver::behaving(Behaviour::Closed), &[
+            "warn login dns nameserver_failing",
+            "warn data dns nameserver_failing",
+        ]),
+        second("second refuses", Nameserver::behaving(Behaviour::Rcode(Rcode::Refused, None)), &[
+            "warn login dns nameserver_failing",
+            "warn data dns nameserver_failing",
+        ]),
+        second("second public", Nameserver::seeing(View::NotLinked), &[
+            "fail login address private_zone_not_linked",
+            disagree,
+        ]),
+        second("second says no such name", Nameserver::seeing(View::NoSuchName), &[
+            "fail login dns name_not_found",
+            disagree,
+        ]),
+        second("second has no record of the data endpoint", Nameserver { data: View::RecordMissing, ..Nameserver::default() }, &[
+            "fail data dns private_record_missing",
+            "warn data dns resolvers_disagree",
+        ]),
+        case("one silent, one failing", both(Behaviour::Silent, Behaviour::Rcode(Rcode::ServFail, None)), &[
+            "fail login dns dns_server_failure",
+        ]),
+        case("both silent", both(Behaviour::Silent, Behaviour::Closed), &["fail login dns dns_timeout"]),
+        second("compared resolver sees the public chain", Nameserver::seeing(View::NotLinked), &[
+            disagree,
+            "warn data dns resolvers_disagree",
+        ])
+        .adjust(compare),
+        second("compared resolver is silent", Nameserver::behaving(Behaviour::Silent), &[]).adjust(compare),
+        second("compared resolver agrees", Nameserver::default(), &[]).adjust(compare),
+    ]
+}

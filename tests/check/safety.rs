@@ -1,0 +1,1 @@
+//! Where nothing may go: credentials, tokens and connections.
