@@ -6,4 +6,5 @@ pub mod credentials;
 pub mod diagnosis;
 pub mod image;
 pub mod observation;
+pub mod report;
 pub mod secret;
