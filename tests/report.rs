@@ -86,11 +86,11 @@ fn plain_text_is_ascii_within_its_width_and_commands_stand_whole() {
             for command in &commands {
                 assert!(shown.lines().any(|line| line.trim_start() == command.as_str()), "{name}: {command}");
             }
+            // A digest or a host name that is wider than its column stays whole, so that it can be copied.
             let too_wide = shown.lines().find(|line| {
-                let words = line.split_whitespace().count();
-                line.len() > width
-                    && words > 2
-                    && !commands.iter().any(|command| line.ends_with(command.as_str()))
+                let last = line.split(' ').next_back().unwrap_or_default();
+                let is_command = commands.iter().any(|command| line.ends_with(command.as_str()));
+                line.len() > width && last.len() < width / 3 && !is_command
             });
             // The hostile sample is made of words that fit nowhere.
             assert!(name == "hostile" || too_wide.is_none(), "{name} at {width}: {too_wide:?}");
@@ -112,7 +112,7 @@ fn json_reads_as_pinned_fits_its_schema_and_reads_back() {
         let errors: Vec<_> =
             schema.iter_errors(&value).map(|error| format!("{}: {error}", error.instance_path)).collect();
         assert!(errors.is_empty(), "{name}: {errors:#?}");
-        assert!(!actual.contains("null"), "{name}: optional objects are absent");
+        assert!(!actual.contains(": null"), "{name}: optional objects are absent");
         assert_eq!(report_of(&run), Report::from(&run), "{name}");
     }
 }
