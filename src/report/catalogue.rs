@@ -76,7 +76,7 @@ pub fn write_text(out: &mut impl Write, style: &Style) -> io::Result<()> {
         let code = page.paint(Tone::Strong, &entry.cause);
         page.paragraph(&format!("{code} "), 2, &format!("({}; {})", entry.severity.0, entry.stage_list()))?;
         page.paragraph("  ", 2, &entry.meaning)?;
-        page.paragraph("  seen by: ", 4, &entry.recognised_by)?;
+        page.paragraph("  recognised by: ", 4, &entry.recognised_by)?;
         page.paragraph("  fix: ", 4, &entry.remedy)?;
         for command in &entry.commands {
             page.command(6, command)?;

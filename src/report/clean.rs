@@ -5,7 +5,7 @@
 //! the libraries that write those.
 
 /// Longest text that is shown, in characters: several times any honest sentence.
-pub(super) const MAX_TEXT: usize = 2_000;
+pub(super) const MAX_TEXT: usize = 1_000;
 /// Longest single name, digest or other word from the network, in characters: a host name has 253 at most.
 pub(super) const MAX_WORD: usize = 300;
 
@@ -38,6 +38,11 @@ pub fn printable(text: &str, limit: usize) -> String {
         length += 1;
     }
     cleaned
+}
+
+/// A command of our own advice as it is shown: never cut, since half a command does something else.
+pub(super) fn pasteable(command: &str) -> String {
+    printable(command, usize::MAX)
 }
 
 /// Without characters outside of ASCII: the usual signs become their likeness, all else a question mark.

@@ -113,14 +113,13 @@ fn chain(resolution: &Resolution) -> String {
             Some(_) | None => "no address",
         };
         let zone = answers::answered(resolution).find_map(|answer| answer.soa_owner.as_deref());
-        let zone =
-            zone.map(|zone| format!(", says zone {}", printable(zone.trim_end_matches('.'), MAX_WORD)));
+        let zone = zone.map(|zone| format!(" from zone {}", printable(zone.trim_end_matches('.'), MAX_WORD)));
         links.push(format!("{end}{}", zone.unwrap_or_default()));
     }
     let chain = links.join(" → ");
     match answers::trouble(resolution) {
         Some(trouble) if chain.is_empty() => trouble,
-        Some(trouble) => format!("{chain} ({trouble})"),
+        Some(trouble) => format!("{chain}; {trouble}"),
         None => chain,
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::clean::MAX_TEXT;
+use super::clean::{MAX_TEXT, pasteable};
 use super::finding::finding;
 use super::{Checked, Run, StageReport, Status, printable, runbook};
 use crate::diagnosis::{Diagnosis, Severity};
@@ -98,7 +98,7 @@ fn description(diagnosis: &Diagnosis) -> String {
         format!("{label}: {}", printable(&diagnosis.message, MAX_TEXT)),
         format!("fix: {}", printable(&diagnosis.remedy, MAX_TEXT)),
     ];
-    lines.extend(diagnosis.commands.iter().map(|command| format!("    {}", printable(command, MAX_TEXT))));
+    lines.extend(diagnosis.commands.iter().map(|command| format!("    {}", pasteable(command))));
     if let Some(id) = &diagnosis.correlation_id {
         lines.push(format!("correlation id: {}", printable(id, MAX_TEXT)));
     }

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Color};
 use textwrap::{Options, WordSplitter};
 
-use super::clean::{MAX_TEXT, ascii, printable};
+use super::clean::{MAX_TEXT, ascii, pasteable, printable};
 
 /// Narrower than this, wrapping hurts more than a terminal's own.
 const MIN_WIDTH: usize = 40;
@@ -60,6 +60,11 @@ impl<'out, W: Write> Page<'out, W> {
         Self { out, style: *style }
     }
 
+    /// Columns to stay within.
+    pub(super) fn width(&self) -> usize {
+        self.style.width.max(MIN_WIDTH)
+    }
+
     /// Text of our own in its colour, for the prefix of a line.
     pub(super) fn paint(&self, tone: Tone, text: &str) -> String {
         if !self.style.color {
@@ -72,7 +77,7 @@ impl<'out, W: Write> Page<'out, W> {
     /// A paragraph behind a painted prefix of `indent` columns; further lines hang under its beginning.
     pub(super) fn paragraph(&mut self, prefix: &str, indent: usize, text: &str) -> io::Result<()> {
         let hanging = " ".repeat(indent);
-        let options = Options::new(self.style.width.max(MIN_WIDTH))
+        let options = Options::new(self.width())
             .initial_indent(prefix)
             .subsequent_indent(&hanging)
             .break_words(false)
@@ -91,7 +96,7 @@ impl<'out, W: Write> Page<'out, W> {
 
     /// A command, whole and on one line, so that it can be pasted.
     pub(super) fn command(&mut self, indent: usize, command: &str) -> io::Result<()> {
-        let command = self.shown(command);
+        let command = self.folded(pasteable(command));
         writeln!(self.out, "{:indent$}{command}", "")
     }
 
@@ -101,7 +106,10 @@ impl<'out, W: Write> Page<'out, W> {
     }
 
     fn shown(&self, text: &str) -> String {
-        let text = printable(text, MAX_TEXT);
+        self.folded(printable(text, MAX_TEXT))
+    }
+
+    fn folded(&self, text: String) -> String {
         if self.style.unicode { text } else { ascii(&text) }
     }
 }

@@ -15,6 +15,10 @@ use crate::observation::{Endpoint, Resolver};
 
 /// Columns of the status, the stage and its time, with the gaps between and before them.
 const FINDING_COLUMN: usize = 4 + 4 + 2 + 9 + 1 + 7 + 2;
+/// Below this width the findings' further lines move to the left.
+const NARROW: usize = 80;
+/// Where they then begin: under the stage.
+const NARROW_COLUMN: usize = 10;
 /// Columns before a command.
 const COMMAND_COLUMN: usize = 6;
 /// Hexadecimal digits of a digest that are enough for a person to tell it by; the stage's line has all of them.
@@ -71,16 +75,19 @@ fn write_stage<W: Write>(
     let time = report.duration.map(time).unwrap_or_default();
     let prefix = format!("    {}  {:<9} {time:>7}  ", page.paint(tone, sign), report.stage.as_str());
     let mut lines = match report.status {
+        // The line above that says FAIL is reason enough.
+        Status::Skipped if checked.decisive().is_some() => vec!["not reached".to_owned()],
         Status::Skipped => vec![checked.skip_reason(report.endpoint)],
         Status::Ok | Status::Warning | Status::Failed => finding(checked, report),
     };
     if lines.is_empty() {
         lines.extend(report.diagnoses.first().map(|first| first.cause.code().replace('_', " ")));
     }
-    let hanging = " ".repeat(FINDING_COLUMN);
-    page.paragraph(&prefix, FINDING_COLUMN, lines.first().map_or("", String::as_str))?;
+    let column = if page.width() < NARROW { NARROW_COLUMN } else { FINDING_COLUMN };
+    let hanging = " ".repeat(column);
+    page.paragraph(&prefix, column, lines.first().map_or("", String::as_str))?;
     for line in lines.iter().skip(1) {
-        page.paragraph(&hanging, FINDING_COLUMN, line)?;
+        page.paragraph(&hanging, column, line)?;
     }
     Ok(())
 }
@@ -117,9 +124,9 @@ fn write_verdict<W: Write>(page: &mut Page<'_, W>, run: &Run, checked: &Checked)
             format!("{image} can be pulled {place_of_check}: {}.", tested(checked))
         }
         Verdict::Warn => format!(
-            "{image} can be pulled {place_of_check}, but see {}: {}.",
-            causes(checked),
-            tested(checked)
+            "{image} can be pulled {place_of_check}: {}. But take care of: {}.",
+            tested(checked),
+            causes(&checked.diagnoses)
         ),
         Verdict::Fail => {
             format!("{image} cannot be pulled over the private path {place_of_check}: {}.", reason(checked))
@@ -197,16 +204,22 @@ fn reason(checked: &Checked) -> String {
     match checked.decisive() {
         Some(decisive) => {
             let (endpoint, stage) = place(decisive);
-            format!("{endpoint}.{stage}, {}", causes(checked))
+            let others: Vec<_> =
+                checked.diagnoses.iter().filter(|other| other.cause != decisive.cause).collect();
+            let others = match causes(others) {
+                others if others.is_empty() => others,
+                others => format!("; beside it {others}"),
+            };
+            format!("{} at {endpoint}.{stage}{others}", decisive.cause)
         }
         None => "no stage was run".to_owned(),
     }
 }
 
 /// The codes of what is wrong, each once.
-fn causes(checked: &Checked) -> String {
+fn causes<'run>(diagnoses: impl IntoIterator<Item = &'run Diagnosis>) -> String {
     let mut codes: Vec<&str> = Vec::new();
-    for diagnosis in &checked.diagnoses {
+    for diagnosis in diagnoses {
         if !codes.contains(&diagnosis.cause.code()) {
             codes.push(diagnosis.cause.code());
         }
@@ -238,10 +251,12 @@ fn write_summary<W: Write>(page: &mut Page<'_, W>, run: &Run) -> io::Result<()> 
     verdict_line(page, run.verdict(), &sentence)
 }
 
-/// At most seven columns: `0.4 ms`, `84 ms`, `1.23 s`.
+/// At most seven columns: `<0.1 ms`, `0.4 ms`, `84 ms`, `1.23 s`.
 fn time(duration: Duration) -> String {
     let millis = duration.as_secs_f64() * 1_000.0;
-    if millis < 9.95 {
+    if millis < 0.05 {
+        "<0.1 ms".to_owned()
+    } else if millis < 9.95 {
         format!("{millis:.1} ms")
     } else if millis < 999.5 {
         format!("{millis:.0} ms")

@@ -30,7 +30,7 @@ pub(super) const REGISTRY_ERROR: Advice = Advice {
 pub(super) const THROTTLED: Advice = Advice {
     meaning: "The registry takes no more requests for now, so the pull could not be judged.",
     recognised_by: "429; verdict `unknown`; carries Retry-After",
-    remedy: "Spread the load with a longer interval or `fleetSize` and `budgetPerMinute`, or move the registry to a \
+    remedy: "Spread the load with a longer interval or fleetSize and budgetPerMinute, or move the registry to a \
              tier with higher limits.",
     commands: |names| {
         let registry = names.registry();

@@ -1,6 +1,6 @@
 //! Puts a run into the form of the JSON report.
 
-use super::super::clean::{MAX_TEXT, MAX_WORD};
+use super::super::clean::{MAX_TEXT, MAX_WORD, pasteable};
 use super::super::{Checked, Moment, Run, Seconds, Word, answers, place, printable, runbook};
 use super::{
     Answer, BlobReport, Connection, DiagnosisReport, ExtendedErrorReport, Image, ManifestReport, RecordType,
@@ -73,7 +73,7 @@ impl From<&Diagnosis> for DiagnosisReport {
             endpoint: Word(endpoint),
             message: printable(&diagnosis.message, MAX_TEXT),
             remedy: printable(&diagnosis.remedy, MAX_TEXT),
-            commands: diagnosis.commands.iter().map(|command| printable(command, MAX_TEXT)).collect(),
+            commands: diagnosis.commands.iter().map(|command| pasteable(command)).collect(),
             runbook: runbook(diagnosis.cause),
         }
     }
