@@ -6,7 +6,5 @@ pub mod credentials;
 pub mod diagnosis;
 pub mod image;
 pub mod observation;
-pub mod probe;
-pub mod quote;
-pub mod rules;
+pub mod report;
 pub mod secret;

@@ -254,7 +254,8 @@ fn node_resolvers() -> String {
 }
 
 fn vnet_resolvers() -> String {
-    "az network vnet show --resource-group RESOURCE_GROUP --name VNET --query dhcpOptions.dnsServers".to_owned()
+    "az network vnet show --resource-group RESOURCE_GROUP --name VNET --query dhcpOptions.dnsServers"
+        .to_owned()
 }
 
 /// A VNet's new DNS servers do not reach nodes that run already.

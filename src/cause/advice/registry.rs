@@ -30,7 +30,7 @@ pub(super) const REGISTRY_ERROR: Advice = Advice {
 pub(super) const THROTTLED: Advice = Advice {
     meaning: "The registry takes no more requests for now, so the pull could not be judged.",
     recognised_by: "429; verdict `unknown`; carries Retry-After",
-    remedy: "Spread the load with a longer interval or `fleetSize` and `budgetPerMinute`, or move the registry to a \
+    remedy: "Spread the load with a longer interval or fleetSize and budgetPerMinute, or move the registry to a \
              tier with higher limits.",
     commands: |names| {
         let registry = names.registry();
@@ -55,7 +55,9 @@ pub(super) const ACCESS_DENIED: Advice = Advice {
         let mut commands = vec![names.dig("A")];
         commands.extend(names.acr([
             connections(names),
-            format!("az acr private-endpoint-connection approve --registry-name {registry} --name CONNECTION"),
+            format!(
+                "az acr private-endpoint-connection approve --registry-name {registry} --name CONNECTION"
+            ),
             format!(
                 "az acr show --name {registry} --query \"{{publicNetworkAccess:publicNetworkAccess, \
                  defaultAction:networkRuleSet.defaultAction}}\""
@@ -76,7 +78,8 @@ pub(super) const NOT_A_REGISTRY: Advice = Advice {
         vec![
             names.curl_on_node(),
             on_node("chroot /host systemctl show containerd kubelet --property=Environment"),
-            "az aks show --resource-group RESOURCE_GROUP --name CLUSTER --query httpProxyConfig.noProxy".to_owned(),
+            "az aks show --resource-group RESOURCE_GROUP --name CLUSTER --query httpProxyConfig.noProxy"
+                .to_owned(),
         ]
     },
 };

@@ -1,0 +1,71 @@
+//! What a nameserver's two answers about a name, A and AAAA, amount to as one.
+
+use crate::observation::{DnsAnswer, DnsFailureKind, Lookup, Rcode, Record, RecordData, Resolution};
+
+/// The records of both answers in the order of the chain, each once. The time to live does not tell two records apart:
+/// a cache counts it down between the two questions.
+pub(super) fn records(resolution: &Resolution) -> Vec<&Record> {
+    let mut records: Vec<&Record> = Vec::new();
+    for record in answered(resolution).flat_map(|answer| &answer.chain) {
+        if !records.iter().any(|known| known.name == record.name && known.data == record.data) {
+            records.push(record);
+        }
+    }
+    // The CNAMEs of the second answer, if it has others, belong before the addresses of the first.
+    records.sort_by_key(|record| matches!(record.data, RecordData::Address(_)));
+    records
+}
+
+/// The answers that can be used, A first.
+pub(super) fn answered(resolution: &Resolution) -> impl Iterator<Item = &DnsAnswer> {
+    resolution.lookups().into_iter().filter_map(|lookup| match lookup {
+        Lookup::Answered(answer) => Some(answer),
+        Lookup::Failed(_) => None,
+    })
+}
+
+/// The code of the answer to A; where there is none, of the answer to AAAA.
+pub(super) fn rcode(resolution: &Resolution) -> Option<Rcode> {
+    resolution.lookups().into_iter().find_map(|lookup| match lookup {
+        Lookup::Answered(answer) => Some(answer.rcode),
+        Lookup::Failed(failure) => match failure.kind {
+            DnsFailureKind::Refused(rcode) => Some(rcode),
+            DnsFailureKind::Timeout
+            | DnsFailureKind::Unreachable
+            | DnsFailureKind::Malformed
+            | DnsFailureKind::TruncatedWithoutTcp
+            | DnsFailureKind::CnameLoop(_)
+            | DnsFailureKind::ChainTooLong => None,
+        },
+    })
+}
+
+/// What went wrong with the questions, as a phrase; which question is said only where the other one was answered, or
+/// failed in another way.
+pub(super) fn trouble(resolution: &Resolution) -> Option<String> {
+    let phrase = |lookup: &Lookup| match lookup {
+        Lookup::Answered(_) => None,
+        Lookup::Failed(failure) => Some(failure_phrase(&failure.kind)),
+    };
+    match (phrase(&resolution.a), phrase(&resolution.aaaa)) {
+        (None, None) => None,
+        (Some(a), None) => Some(format!("A: {a}")),
+        (None, Some(aaaa)) => Some(format!("AAAA: {aaaa}")),
+        (Some(a), Some(aaaa)) if a == aaaa => Some(a),
+        (Some(a), Some(aaaa)) => Some(format!("A: {a}; AAAA: {aaaa}")),
+    }
+}
+
+fn failure_phrase(kind: &DnsFailureKind) -> String {
+    match kind {
+        DnsFailureKind::Timeout => "no answer in time".to_owned(),
+        DnsFailureKind::Unreachable => "the nameserver cannot be reached".to_owned(),
+        DnsFailureKind::Refused(rcode) => format!("it answers {rcode}"),
+        DnsFailureKind::Malformed => "the answer cannot be parsed".to_owned(),
+        DnsFailureKind::TruncatedWithoutTcp => {
+            "the answer is truncated, and TCP does not complete it".to_owned()
+        }
+        DnsFailureKind::CnameLoop(name) => format!("the chain comes back to {name}"),
+        DnsFailureKind::ChainTooLong => "the chain is longer than any real one".to_owned(),
+    }
+}

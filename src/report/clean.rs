@@ -1,0 +1,141 @@
+//! Cleaning of text before it is shown.
+//!
+//! A report holds words of nameservers, certificates and registries, hostile ones among them. Nothing of theirs may
+//! move a cursor, colour a line, forge a second one or turn the reading direction. Escaping for JSON and XML is left to
+//! the libraries that write those.
+
+/// Longest text that is shown, in characters: several times any honest sentence.
+pub(super) const MAX_TEXT: usize = 1_000;
+/// Longest single name, digest or other word from the network, in characters: a host name has 253 at most.
+pub(super) const MAX_WORD: usize = 300;
+
+/// One line of visible characters, at most `limit` of them: terminal sequences are taken out whole, line breaks and
+/// tabs become spaces, what else cannot be seen goes.
+#[must_use]
+pub fn printable(text: &str, limit: usize) -> String {
+    let mut cleaned = String::new();
+    let mut length = 0;
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        let visible = match character {
+            '\u{1b}' => {
+                skip_escape(&mut characters);
+                continue;
+            }
+            '\u{9b}' => {
+                skip_control_sequence(&mut characters);
+                continue;
+            }
+            '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' => ' ',
+            character if is_invisible(character) => continue,
+            character => character,
+        };
+        if length == limit {
+            cleaned.push('…');
+            break;
+        }
+        cleaned.push(visible);
+        length += 1;
+    }
+    cleaned
+}
+
+/// A command of our own advice as it is shown: never cut, since half a command does something else.
+pub(super) fn pasteable(command: &str) -> String {
+    printable(command, usize::MAX)
+}
+
+/// Without characters outside of ASCII: the usual signs become their likeness, all else a question mark.
+pub(super) fn ascii(text: &str) -> String {
+    let mut folded = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '…' => folded.push_str("..."),
+            '→' => folded.push_str("->"),
+            '–' | '—' => folded.push('-'),
+            '‘' | '’' => folded.push('\''),
+            '“' | '”' => folded.push('"'),
+            character if character.is_ascii() => folded.push(character),
+            _ => folded.push('?'),
+        }
+    }
+    folded
+}
+
+/// Controls (C0, DEL, C1), marks of direction, and characters without width.
+fn is_invisible(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// What follows an ESC (ECMA-48): a control sequence, a string up to its terminator, or a single function.
+fn skip_escape(characters: &mut std::iter::Peekable<std::str::Chars<'_>>) {
+    match characters.next() {
+        Some('[') => skip_control_sequence(characters),
+        Some(']' | 'P' | 'X' | '^' | '_') => {
+            while let Some(character) = characters.next() {
+                if character == '\u{7}' || character == '\u{9c}' {
+                    break;
+                }
+                if character == '\u{1b}' {
+                    characters.next_if_eq(&'\\');
+                    break;
+                }
+            }
+        }
+        Some(' '..='/') => {
+            characters.next();
+        }
+        Some(_) | None => {}
+    }
+}
+
+/// Parameters and intermediates up to the final character; anything else ends a sequence that was never whole.
+fn skip_control_sequence(characters: &mut std::iter::Peekable<std::str::Chars<'_>>) {
+    while characters.next_if(|character| (' '..='?').contains(character)).is_some() {}
+    characters.next_if(|character| ('@'..='~').contains(character));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ascii, printable};
+    use proptest::prelude::*;
+
+    #[test]
+    fn terminal_sequences_go_and_their_neighbours_stay() {
+        for (text, shown) in [
+            ("plain", "plain"),
+            ("a\u{1b}[31mred\u{1b}[0m b", "ared b"),
+            ("title\u{1b}]0;owned\u{7}!", "title!"),
+            ("link\u{1b}]8;;http://evil\u{1b}\\!", "link!"),
+            ("c1\u{9b}2Jscreen", "c1screen"),
+            ("line\nforged\r\tcolumn", "line forged  column"),
+            ("right\u{202e}left", "rightleft"),
+            ("bell\u{7}del\u{7f}nul\0", "belldelnul"),
+            ("end\u{1b}", "end"),
+            ("end\u{1b}[", "end"),
+            ("charset\u{1b}(0x", "charsetx"),
+        ] {
+            assert_eq!(printable(text, 100), shown, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn long_text_is_cut_and_says_so() {
+        assert_eq!(printable("abcdef", 6), "abcdef");
+        assert_eq!(printable("abcdefg", 6), "abcdef…");
+        assert_eq!(ascii(&printable("Größe…", 6)), "Gr??e...");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_moves_a_cursor_is_ever_left(text in any::<String>(), limit in 0usize..50) {
+            let shown = printable(&text, limit);
+            prop_assert!(!shown.chars().any(char::is_control));
+            prop_assert!(shown.chars().count() <= limit + 1);
+            prop_assert!(ascii(&shown).is_ascii());
+        }
+    }
+}

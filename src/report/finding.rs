@@ -1,0 +1,211 @@
+//! What a stage found, in a few words for a person.
+//!
+//! Owns the wording of facts: chains, addresses, issuers, digests. It tells what was seen also where that is wrong; why
+//! it is wrong is in the diagnosis's sentence.
+
+use std::net::IpAddr;
+
+use super::clean::MAX_WORD;
+use super::{Checked, StageReport, Status, answers, printable};
+use crate::address::{AddressPolicy, Scope};
+use crate::observation::{
+    Attempt, ConnectFailure, Endpoint, Observation, Rcode, RecordData, Resolution, Resolver, Stage,
+};
+
+/// The words of a stage, a line each: one, or one a nameserver. None where there is nothing to tell.
+pub(super) fn finding(checked: &Checked, report: &StageReport<'_>) -> Vec<String> {
+    let observation = &checked.observation;
+    match report.stage {
+        Stage::Dns => resolutions(observation, report.endpoint),
+        Stage::Address => address(checked, report).into_iter().collect(),
+        Stage::Connect => connect(observation, report.endpoint).into_iter().collect(),
+        Stage::Tls => tls(observation, report.endpoint).into_iter().collect(),
+        Stage::Challenge => match report.status {
+            Status::Ok | Status::Warning => {
+                vec!["a bearer challenge, answered at the login server itself".to_owned()]
+            }
+            Status::Failed | Status::Skipped => Vec::new(),
+        },
+        Stage::Token => token(observation).into_iter().collect(),
+        Stage::Manifest => manifest(observation).into_iter().collect(),
+        Stage::Blob => blob(observation).into_iter().collect(),
+    }
+}
+
+/// The addresses that the node's own nameservers gave for an endpoint, each once.
+pub(super) fn system_addresses(observation: &Observation, endpoint: Endpoint) -> Vec<IpAddr> {
+    let mut addresses = Vec::new();
+    for resolution in &observation.resolutions {
+        if resolution.endpoint == endpoint && resolution.resolver == Resolver::System {
+            for address in resolution.addresses() {
+                if !addresses.contains(&address) {
+                    addresses.push(address);
+                }
+            }
+        }
+    }
+    addresses
+}
+
+/// The host of an endpoint, where one was asked for.
+pub(super) fn host(checked: &Checked, endpoint: Endpoint) -> Option<&str> {
+    match endpoint {
+        Endpoint::Login => Some(checked.image.host()),
+        Endpoint::Data => {
+            let resolutions = &checked.observation.resolutions;
+            let served = checked.observation.blob.as_ref().map(|blob| blob.host.as_str());
+            served.or_else(|| {
+                resolutions
+                    .iter()
+                    .rfind(|resolution| resolution.endpoint == endpoint)
+                    .map(|resolution| resolution.host.as_str())
+            })
+        }
+    }
+}
+
+fn resolutions(observation: &Observation, endpoint: Endpoint) -> Vec<String> {
+    let of_endpoint = || observation.resolutions.iter().filter(|resolution| resolution.endpoint == endpoint);
+    let several_hosts = of_endpoint()
+        .any(|resolution| of_endpoint().next().is_some_and(|first| first.host != resolution.host));
+    of_endpoint()
+        .map(|resolution| {
+            let host = if several_hosts {
+                format!("{} at ", printable(&resolution.host, MAX_WORD))
+            } else {
+                String::new()
+            };
+            format!("{host}{}: {}", server(resolution), chain(resolution))
+        })
+        .collect()
+}
+
+/// The nameserver: its address, with a port that is not DNS's own, and the operator's name for it.
+fn server(resolution: &Resolution) -> String {
+    let address = match resolution.server.port() {
+        53 => resolution.server.ip().to_string(),
+        _ => resolution.server.to_string(),
+    };
+    match &resolution.resolver {
+        Resolver::System => address,
+        Resolver::Compared(name) => format!("{} ({address})", printable(name, MAX_WORD)),
+    }
+}
+
+/// `contoso.privatelink.azurecr.io → 10.60.4.4 (ttl 10)`: the chain behind the asked name, and how it ends.
+fn chain(resolution: &Resolution) -> String {
+    let records = answers::records(resolution);
+    let mut links: Vec<String> = Vec::new();
+    for record in &records {
+        if let RecordData::Cname(target) = &record.data {
+            links.push(printable(target.trim_end_matches('.'), MAX_WORD));
+        }
+    }
+    let addresses: Vec<String> = resolution.addresses().iter().map(ToString::to_string).collect();
+    let answered = answers::answered(resolution).next().is_some();
+    if !addresses.is_empty() {
+        let ttl = records.iter().map(|record| record.ttl).min();
+        let ttl = ttl.map(|ttl| format!(" (ttl {ttl})")).unwrap_or_default();
+        links.push(format!("{}{ttl}", addresses.join(", ")));
+    } else if answered {
+        let end = match answers::rcode(resolution) {
+            Some(Rcode::NXDOMAIN) => "NXDOMAIN",
+            Some(_) | None => "no address",
+        };
+        let zone = answers::answered(resolution).find_map(|answer| answer.soa_owner.as_deref());
+        let zone = zone.map(|zone| format!(" from zone {}", printable(zone.trim_end_matches('.'), MAX_WORD)));
+        links.push(format!("{end}{}", zone.unwrap_or_default()));
+    }
+    let chain = links.join(" → ");
+    match answers::trouble(resolution) {
+        Some(trouble) if chain.is_empty() => trouble,
+        Some(trouble) => format!("{chain}; {trouble}"),
+        None => chain,
+    }
+}
+
+/// What each address is. Expected ranges are not known here, so that an address of theirs is told by what the stage made
+/// of it: in a stage that passed, all are private.
+fn address(checked: &Checked, report: &StageReport<'_>) -> Option<String> {
+    let policy = AddressPolicy { expected: Vec::new(), allow_loopback: checked.loopback_allowed };
+    let addresses = system_addresses(&checked.observation, report.endpoint);
+    let words: Vec<String> = addresses
+        .iter()
+        .map(|&address| {
+            let word = match (report.status, policy.classify(address)) {
+                (Status::Ok, Scope::Public | Scope::Reserved) => "expected",
+                (Status::Ok | Status::Warning | Status::Failed | Status::Skipped, scope) => scope.as_str(),
+            };
+            format!("{address} is {word}")
+        })
+        .collect();
+    let reached = checked.observation.reached(report.endpoint, report.stage);
+    (reached && !words.is_empty()).then(|| words.join(", "))
+}
+
+fn connect(observation: &Observation, endpoint: Endpoint) -> Option<String> {
+    let attempts: Vec<String> = observation
+        .attempts
+        .iter()
+        .filter(|attempt| attempt.endpoint == endpoint)
+        .map(|Attempt { address, failure, .. }| match failure {
+            None => address.to_string(),
+            Some(ConnectFailure::Timeout) => format!("{address} does not answer"),
+            Some(ConnectFailure::Refused) => format!("{address} refuses"),
+            Some(ConnectFailure::Unreachable) => format!("no route to {address}"),
+            Some(ConnectFailure::Reset) => format!("{address} resets the connection"),
+        })
+        .collect();
+    (!attempts.is_empty()).then(|| attempts.join(", "))
+}
+
+fn tls(observation: &Observation, endpoint: Endpoint) -> Option<String> {
+    let session = observation.tls_of(endpoint)?;
+    let mut words = Vec::new();
+    if let Some(version) = session.version {
+        words.push(version.as_str().to_owned());
+    }
+    if let Some(certificate) = &session.certificate {
+        words.push(format!("{} by {}", common_name(&certificate.subject), common_name(&certificate.issuer)));
+        let until = certificate.not_after.strftime("%Y-%m-%d");
+        words.push(format!("until {until}"));
+    }
+    (!words.is_empty()).then(|| words.join(", "))
+}
+
+/// The common name of a distinguished name; all of it where it has none.
+pub(super) fn common_name(distinguished: &str) -> String {
+    let common = distinguished.split(", ").find_map(|part| part.strip_prefix("CN="));
+    printable(common.unwrap_or(distinguished), MAX_WORD)
+}
+
+fn token(observation: &Observation) -> Option<String> {
+    let granted = match observation.token.as_ref()?.pull {
+        Some(true) => "granted, with pull on the repository",
+        Some(false) => "granted, without pull on the repository",
+        None => "granted; it does not tell what it allows",
+    };
+    Some(match observation.credentials_expire_at {
+        Some(end) => format!("{granted}; the credentials end {}", end.strftime("%Y-%m-%d")),
+        None => granted.to_owned(),
+    })
+}
+
+fn manifest(observation: &Observation) -> Option<String> {
+    let manifest = observation.manifest.as_ref()?;
+    let platform = manifest.platform.as_deref().map(|platform| format!("{platform}, "));
+    let platform = printable(&platform.unwrap_or_default(), MAX_WORD);
+    Some(format!("{} ({platform}{} bytes)", printable(&manifest.digest, MAX_WORD), manifest.size))
+}
+
+fn blob(observation: &Observation) -> Option<String> {
+    let blob = observation.blob.as_ref()?;
+    let host = printable(&blob.host, MAX_WORD);
+    let digest = printable(&blob.digest, MAX_WORD);
+    Some(format!("{digest} ({} from {host})", blob_size(blob.bytes_read, blob.size)))
+}
+
+/// `1234 bytes`, or how many of them.
+pub(super) fn blob_size(read: u64, size: u64) -> String {
+    if read == size { format!("{size} bytes") } else { format!("{read} of {size} bytes") }
+}

@@ -1,0 +1,171 @@
+//! Puts a run into the form of the JSON report.
+
+use super::super::clean::{MAX_TEXT, MAX_WORD, pasteable};
+use super::super::{Checked, Moment, Run, Seconds, Word, answers, place, printable, runbook};
+use super::{
+    Answer, BlobReport, Connection, DiagnosisReport, ExtendedErrorReport, Image, ManifestReport, RecordType,
+    Report, ResolutionReport, SCHEMA, StageEntry, Transport,
+};
+use crate::diagnosis::Diagnosis;
+use crate::observation::{Endpoint, Lookup, Observation, Record, RecordData, Resolution, Stage};
+
+impl From<&Run> for Report {
+    fn from(run: &Run) -> Self {
+        Self {
+            schema: SCHEMA.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            node: word(&run.node),
+            network_view: Word(run.network_view),
+            started_at: Moment(run.started_at),
+            duration_seconds: run.duration.into(),
+            verdict: Word(run.verdict()),
+            images: run.images.iter().map(Image::from).collect(),
+        }
+    }
+}
+
+impl From<&Checked> for Image {
+    fn from(checked: &Checked) -> Self {
+        let observation = &checked.observation;
+        let failed = checked.decisive().map(place);
+        Self {
+            image: checked.image.to_string(),
+            name: checked.name.clone(),
+            registry: checked.image.registry(),
+            verdict: Word(checked.verdict()),
+            duration_seconds: observation.duration.into(),
+            failed_stage: failed.map(|(_, stage)| Word(stage)),
+            failed_endpoint: failed.map(|(endpoint, _)| Word(endpoint)),
+            diagnoses: checked.diagnoses.iter().map(DiagnosisReport::from).collect(),
+            stages: stages(checked),
+            resolutions: observation.resolutions.iter().map(ResolutionReport::from).collect(),
+            connection: connection(observation, Endpoint::Login),
+            data_connection: connection(observation, Endpoint::Data),
+            manifest: observation.manifest.as_ref().map(|manifest| ManifestReport {
+                digest: word(&manifest.digest),
+                media_type: word(&manifest.media_type),
+                size_bytes: manifest.size,
+                platform: manifest.platform.as_deref().map(word),
+            }),
+            blob: observation.blob.as_ref().map(|blob| BlobReport {
+                digest: word(&blob.digest),
+                size_bytes: blob.size,
+                bytes_read: blob.bytes_read,
+                host: word(&blob.host),
+            }),
+            correlation_id: checked
+                .decisive()
+                .and_then(|diagnosis| diagnosis.correlation_id.as_deref())
+                .map(word),
+            not_tested: if checked.blob_requested { Vec::new() } else { vec![Word(Stage::Blob)] },
+            loopback_allowed: checked.loopback_allowed,
+        }
+    }
+}
+
+impl From<&Diagnosis> for DiagnosisReport {
+    fn from(diagnosis: &Diagnosis) -> Self {
+        let (endpoint, stage) = place(diagnosis);
+        Self {
+            cause: diagnosis.cause.code().to_owned(),
+            severity: Word(diagnosis.severity),
+            stage: Word(stage),
+            endpoint: Word(endpoint),
+            message: printable(&diagnosis.message, MAX_TEXT),
+            remedy: printable(&diagnosis.remedy, MAX_TEXT),
+            commands: diagnosis.commands.iter().map(|command| pasteable(command)).collect(),
+            runbook: runbook(diagnosis.cause),
+        }
+    }
+}
+
+impl From<&Resolution> for ResolutionReport {
+    fn from(resolution: &Resolution) -> Self {
+        let mut usable = answers::answered(resolution).peekable();
+        let transport = usable.peek().is_some().then(|| {
+            if answers::answered(resolution).any(|answer| answer.over_tcp) {
+                Transport::Tcp
+            } else {
+                Transport::Udp
+            }
+        });
+        Self {
+            endpoint: Word(resolution.endpoint),
+            host: word(&resolution.host),
+            resolver: word(resolution.resolver.label()),
+            server: resolution.server.to_string(),
+            rcode: answers::rcode(resolution).map(|rcode| rcode.to_string()),
+            answers: answers::records(resolution).into_iter().map(Answer::from).collect(),
+            addresses: resolution.addresses().iter().map(ToString::to_string).collect(),
+            duration_seconds: resolution.duration.into(),
+            error: answers::trouble(resolution).map(|error| printable(&error, MAX_TEXT)),
+            soa: usable.find_map(|answer| answer.soa_owner.as_deref()).map(word),
+            extended_errors: extended_errors(resolution),
+            transport,
+        }
+    }
+}
+
+impl From<&Record> for Answer {
+    fn from(record: &Record) -> Self {
+        let (kind, value) = match &record.data {
+            RecordData::Cname(target) => (RecordType::Cname, word(target)),
+            RecordData::Address(address) if address.is_ipv4() => (RecordType::A, address.to_string()),
+            RecordData::Address(address) => (RecordType::Aaaa, address.to_string()),
+        };
+        Self { name: word(&record.name), kind, ttl: record.ttl, value }
+    }
+}
+
+fn word(text: &str) -> String {
+    printable(text, MAX_WORD)
+}
+
+fn stages(checked: &Checked) -> Vec<StageEntry> {
+    checked
+        .stages()
+        .into_iter()
+        .map(|report| StageEntry {
+            stage: Word(report.stage),
+            endpoint: Word(report.endpoint),
+            status: Word(report.status),
+            duration_seconds: report.duration.map(Seconds::from),
+        })
+        .collect()
+}
+
+/// Each extended error once: most servers send the same with both answers.
+fn extended_errors(resolution: &Resolution) -> Vec<ExtendedErrorReport> {
+    let mut errors = Vec::new();
+    for lookup in resolution.lookups() {
+        let with_it = match lookup {
+            Lookup::Answered(answer) => &answer.extended_errors,
+            Lookup::Failed(failure) => &failure.extended_errors,
+        };
+        for error in with_it {
+            let error = ExtendedErrorReport { code: error.code, text: word(&error.text) };
+            if !errors.contains(&error) {
+                errors.push(error);
+            }
+        }
+    }
+    errors
+}
+
+/// The connection that was made: from its handshake, or from the attempt alone where that got nowhere.
+fn connection(observation: &Observation, endpoint: Endpoint) -> Option<Connection> {
+    let made = observation
+        .attempts
+        .iter()
+        .rfind(|attempt| attempt.endpoint == endpoint && attempt.failure.is_none());
+    let session = observation.tls_of(endpoint);
+    let address = session.map(|session| session.address).or(made.map(|attempt| attempt.address))?;
+    let certificate = session.and_then(|session| session.certificate.as_ref());
+    Some(Connection {
+        address: address.to_string(),
+        tls_version: session.and_then(|session| session.version).map(|version| version.as_str().to_owned()),
+        certificate_subject: certificate.map(|certificate| word(&certificate.subject)),
+        certificate_issuer: certificate.map(|certificate| word(&certificate.issuer)),
+        certificate_not_after: certificate.map(|certificate| Moment(certificate.not_after)),
+    })
+}

@@ -1,0 +1,112 @@
+//! The report for pipelines: JUnit XML with a suite an image and a case a stage, twelve always.
+//!
+//! A stage that failed is a failure, one that could not be judged is an error, one that was not reached is skipped with
+//! the reason, and a warning is output of a case that passed: none of the tools that read JUnit knows warnings.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+
+use super::clean::{MAX_TEXT, pasteable};
+use super::finding::finding;
+use super::{Checked, Run, StageReport, Status, printable, runbook};
+use crate::diagnosis::{Diagnosis, Severity};
+
+/// Writes a run as one XML document.
+///
+/// # Errors
+/// What the writer gives back.
+pub fn write(out: &mut impl Write, run: &Run) -> io::Result<()> {
+    let mut report = Report::new("acr-verifier");
+    report.set_time(micros(run.duration));
+    // The one way to the library's type of time without its crate; a moment that it cannot read is left out.
+    report.timestamp = run.started_at.to_string().parse().ok();
+    report.add_test_suites(run.images.iter().map(|checked| suite(run, checked)));
+    report.serialize(out).map_err(io::Error::other)
+}
+
+fn suite(run: &Run, checked: &Checked) -> TestSuite {
+    let image = checked.image.to_string();
+    let mut suite = TestSuite::new(image.as_str());
+    suite.set_time(micros(checked.observation.duration));
+    suite.timestamp = run.started_at.to_string().parse().ok();
+    suite.add_property(("node", printable(&run.node, MAX_TEXT).as_str()));
+    suite.add_property(("networkView", run.network_view.as_str()));
+    suite.add_property(("verdict", checked.verdict().as_str()));
+    if checked.loopback_allowed {
+        suite.add_property(("loopbackAllowed", "true"));
+    }
+    for report in checked.stages() {
+        suite.add_test_case(case(checked, &report, &image));
+    }
+    suite
+}
+
+fn case(checked: &Checked, report: &StageReport<'_>, image: &str) -> TestCase {
+    let status = match report.status {
+        Status::Ok | Status::Warning => TestCaseStatus::success(),
+        Status::Skipped => {
+            let mut skipped = TestCaseStatus::skipped();
+            skipped.set_message(checked.skip_reason(report.endpoint));
+            skipped
+        }
+        Status::Failed => failed(report),
+    };
+    let mut case = TestCase::new(format!("{}.{}", report.endpoint, report.stage), status);
+    case.set_classname(image);
+    if let Some(duration) = report.duration {
+        case.set_time(micros(duration));
+    }
+    let mut output: Vec<String> = match report.status {
+        Status::Skipped => Vec::new(),
+        Status::Ok | Status::Warning | Status::Failed => {
+            finding(checked, report).into_iter().map(|line| printable(&line, MAX_TEXT)).collect()
+        }
+    };
+    if report.status == Status::Warning {
+        output.extend(report.diagnoses.iter().map(|diagnosis| description(diagnosis)));
+    }
+    if !output.is_empty() {
+        case.set_system_out(output.join("\n"));
+    }
+    case
+}
+
+fn failed(report: &StageReport<'_>) -> TestCaseStatus {
+    let worst = report.diagnoses.iter().max_by_key(|diagnosis| diagnosis.severity.verdict());
+    let kind = match worst.map(|diagnosis| diagnosis.severity) {
+        Some(Severity::Unknown) => NonSuccessKind::Error,
+        Some(Severity::Fail | Severity::Warn) | None => NonSuccessKind::Failure,
+    };
+    let mut status = TestCaseStatus::non_success(kind);
+    if let Some(first) = report.diagnoses.first() {
+        status.set_type(first.cause.code());
+        status.set_message(printable(&first.message, MAX_TEXT));
+    }
+    let descriptions: Vec<String> = report.diagnoses.iter().map(|diagnosis| description(diagnosis)).collect();
+    status.set_description(descriptions.join("\n\n"));
+    status
+}
+
+fn description(diagnosis: &Diagnosis) -> String {
+    let label = match diagnosis.severity {
+        Severity::Fail | Severity::Unknown => "problem",
+        Severity::Warn => "warning",
+    };
+    let mut lines = vec![
+        format!("{label}: {}", printable(&diagnosis.message, MAX_TEXT)),
+        format!("fix: {}", printable(&diagnosis.remedy, MAX_TEXT)),
+    ];
+    lines.extend(diagnosis.commands.iter().map(|command| format!("    {}", pasteable(command))));
+    if let Some(id) = &diagnosis.correlation_id {
+        lines.push(format!("correlation id: {}", printable(id, MAX_TEXT)));
+    }
+    lines.push(format!("more: {}", runbook(diagnosis.cause)));
+    lines.join("\n")
+}
+
+/// Finer times than these are noise that makes every report differ.
+fn micros(duration: Duration) -> Duration {
+    super::Seconds::from(duration).duration()
+}

@@ -1,0 +1,266 @@
+//! The report for people, made to be read at three in the morning.
+//!
+//! One line a stage with its time and what was found, then `problem:` and `fix:` with commands to paste, then one line
+//! that says exactly what the verdict stands for.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use super::clean::MAX_WORD;
+use super::finding::{self, blob_size, common_name, finding, system_addresses};
+use super::page::{Page, Tone};
+use super::{Checked, NetworkView, Run, StageReport, Status, Style, place, printable, runbook};
+use crate::diagnosis::{Diagnosis, Severity, Verdict};
+use crate::observation::{Endpoint, Resolver};
+
+/// Columns of the status, the stage and its time, with the gaps between and before them.
+const FINDING_COLUMN: usize = 4 + 4 + 2 + 9 + 1 + 7 + 2;
+/// Below this width the findings' further lines move to the left.
+const NARROW: usize = 80;
+/// Where they then begin: under the stage.
+const NARROW_COLUMN: usize = 10;
+/// Columns before a command.
+const COMMAND_COLUMN: usize = 6;
+/// Hexadecimal digits of a digest that are enough for a person to tell it by; the stage's line has all of them.
+const SHORT_DIGEST: usize = 12;
+
+/// Writes a run.
+///
+/// # Errors
+/// What the writer gives back.
+pub fn write(out: &mut impl Write, run: &Run, style: &Style) -> io::Result<()> {
+    let mut page = Page::new(out, style);
+    for checked in &run.images {
+        write_image(&mut page, checked)?;
+        write_verdict(&mut page, run, checked)?;
+        page.gap()?;
+    }
+    if run.images.len() != 1 {
+        write_summary(&mut page, run)?;
+    }
+    Ok(())
+}
+
+fn write_image<W: Write>(page: &mut Page<'_, W>, checked: &Checked) -> io::Result<()> {
+    let name = checked.name.as_deref().map(|name| format!(" ({})", printable(name, MAX_WORD)));
+    page.heading(Tone::Strong, &format!("{}{}", checked.image, name.unwrap_or_default()))?;
+    let mut heading = None;
+    for report in checked.stages() {
+        if heading != Some(report.endpoint) {
+            heading = Some(report.endpoint);
+            let host = finding::host(checked, report.endpoint).unwrap_or_default();
+            page.paragraph("  ", 9, &format!("{:<5}  {host}", report.endpoint.as_str()))?;
+        }
+        write_stage(page, checked, &report)?;
+    }
+    for diagnosis in &checked.diagnoses {
+        write_diagnosis(page, diagnosis)?;
+    }
+    Ok(())
+}
+
+fn write_stage<W: Write>(
+    page: &mut Page<'_, W>,
+    checked: &Checked,
+    report: &StageReport<'_>,
+) -> io::Result<()> {
+    let unclear = report.diagnoses.first().is_some_and(|first| first.severity == Severity::Unknown);
+    let (tone, sign) = match report.status {
+        Status::Ok => (Tone::Good, "ok  "),
+        Status::Warning => (Tone::Warning, "warn"),
+        Status::Failed if unclear => (Tone::Unclear, "?   "),
+        Status::Failed => (Tone::Bad, "FAIL"),
+        Status::Skipped => (Tone::Faint, "-   "),
+    };
+    let time = report.duration.map(time).unwrap_or_default();
+    let prefix = format!("    {}  {:<9} {time:>7}  ", page.paint(tone, sign), report.stage.as_str());
+    let mut lines = match report.status {
+        // The line above that says FAIL is reason enough.
+        Status::Skipped if checked.decisive().is_some() => vec!["not reached".to_owned()],
+        Status::Skipped => vec![checked.skip_reason(report.endpoint)],
+        Status::Ok | Status::Warning | Status::Failed => finding(checked, report),
+    };
+    if lines.is_empty() {
+        lines.extend(report.diagnoses.first().map(|first| first.cause.code().replace('_', " ")));
+    }
+    let column = if page.width() < NARROW { NARROW_COLUMN } else { FINDING_COLUMN };
+    let hanging = " ".repeat(column);
+    page.paragraph(&prefix, column, lines.first().map_or("", String::as_str))?;
+    for line in lines.iter().skip(1) {
+        page.paragraph(&hanging, column, line)?;
+    }
+    Ok(())
+}
+
+fn write_diagnosis<W: Write>(page: &mut Page<'_, W>, diagnosis: &Diagnosis) -> io::Result<()> {
+    let (tone, label) = match diagnosis.severity {
+        Severity::Fail => (Tone::Bad, "problem:"),
+        Severity::Unknown => (Tone::Unclear, "problem:"),
+        Severity::Warn => (Tone::Warning, "warning:"),
+    };
+    let prefix = format!("  {} ", page.paint(tone, label));
+    page.paragraph(&prefix, 4, &diagnosis.message)?;
+    let prefix = format!("  {} ", page.paint(Tone::Strong, "fix:"));
+    page.paragraph(&prefix, 4, &diagnosis.remedy)?;
+    for command in &diagnosis.commands {
+        page.command(COMMAND_COLUMN, command)?;
+    }
+    if let Some(id) = &diagnosis.correlation_id {
+        page.paragraph("  correlation id: ", 4, &printable(id, MAX_WORD))?;
+    }
+    page.paragraph("  more: ", 4, &runbook(diagnosis.cause))
+}
+
+fn write_verdict<W: Write>(page: &mut Page<'_, W>, run: &Run, checked: &Checked) -> io::Result<()> {
+    let view = match run.network_view {
+        NetworkView::Node => "node network",
+        NetworkView::Pod => "pod network",
+    };
+    let image = &checked.image;
+    let place_of_check = format!("from {} ({view})", printable(&run.node, MAX_WORD));
+    let verdict = checked.verdict();
+    let mut sentence = match verdict {
+        Verdict::Pass => {
+            format!("{image} can be pulled {place_of_check}: {}.", tested(checked))
+        }
+        Verdict::Warn => format!(
+            "{image} can be pulled {place_of_check}: {}. But take care of: {}.",
+            tested(checked),
+            causes(&checked.diagnoses)
+        ),
+        Verdict::Fail => {
+            format!("{image} cannot be pulled over the private path {place_of_check}: {}.", reason(checked))
+        }
+        Verdict::Unknown => format!("{image} could not be judged {place_of_check}: {}.", reason(checked)),
+    };
+    if !checked.blob_requested {
+        sentence.push_str(" Not tested: the blob and the data endpoint's path to it (--no-blob).");
+    }
+    if checked.loopback_allowed {
+        sentence.push_str(" Loopback was counted as private.");
+    }
+    verdict_line(page, verdict, &sentence)
+}
+
+fn verdict_line<W: Write>(page: &mut Page<'_, W>, verdict: Verdict, sentence: &str) -> io::Result<()> {
+    let tone = match verdict {
+        Verdict::Pass => Tone::Good,
+        Verdict::Warn => Tone::Warning,
+        Verdict::Unknown => Tone::Unclear,
+        Verdict::Fail => Tone::Bad,
+    };
+    let prefix = format!("{} ", page.paint(tone, &format!("{verdict}:")));
+    page.paragraph(&prefix, 2, sentence)
+}
+
+/// What a green stands for.
+fn tested(checked: &Checked) -> String {
+    let observation = &checked.observation;
+    let mut facts = vec![names(checked)];
+    if let Some(session) = observation.tls_of(Endpoint::Login) {
+        let version = session.version.map_or("TLS", |version| version.as_str());
+        let issuer = session.certificate.as_ref().map(|certificate| common_name(&certificate.issuer));
+        facts.push(format!("{version} by {}", issuer.as_deref().unwrap_or("an unknown issuer")));
+    }
+    if let Some(manifest) = &observation.manifest {
+        let platform = manifest.platform.as_deref().map(|platform| format!(" ({platform})"));
+        let platform = printable(&platform.unwrap_or_default(), MAX_WORD);
+        facts.push(format!("manifest {}{platform}", short_digest(&manifest.digest)));
+    }
+    if let Some(blob) = &observation.blob {
+        let size = blob_size(blob.bytes_read, blob.size);
+        facts.push(format!("blob {size} through {}", printable(&blob.host, MAX_WORD)));
+    }
+    facts.join(", ")
+}
+
+/// `2 nameservers agree on 10.60.4.4`: the node's own, at the login server's name.
+fn names(checked: &Checked) -> String {
+    let observation = &checked.observation;
+    let servers = observation
+        .resolutions
+        .iter()
+        .filter(|resolution| {
+            resolution.endpoint == Endpoint::Login && resolution.resolver == Resolver::System
+        })
+        .collect::<Vec<_>>();
+    let addresses: Vec<String> =
+        system_addresses(observation, Endpoint::Login).iter().map(ToString::to_string).collect();
+    let addresses = addresses.join(" and ");
+    let sorted = |index: usize| {
+        let mut addresses = servers.get(index).map(|server| server.addresses()).unwrap_or_default();
+        addresses.sort_unstable();
+        addresses
+    };
+    let agree = (1..servers.len()).all(|index| sorted(index) == sorted(0));
+    match servers.len() {
+        1 => format!("1 nameserver answers {addresses}"),
+        count if agree => format!("{count} nameservers agree on {addresses}"),
+        count => format!("{count} nameservers answer {addresses}"),
+    }
+}
+
+fn reason(checked: &Checked) -> String {
+    match checked.decisive() {
+        Some(decisive) => {
+            let (endpoint, stage) = place(decisive);
+            let others: Vec<_> =
+                checked.diagnoses.iter().filter(|other| other.cause != decisive.cause).collect();
+            let others = match causes(others) {
+                others if others.is_empty() => others,
+                others => format!("; beside it {others}"),
+            };
+            format!("{} at {endpoint}.{stage}{others}", decisive.cause)
+        }
+        None => "no stage was run".to_owned(),
+    }
+}
+
+/// The codes of what is wrong, each once.
+fn causes<'run>(diagnoses: impl IntoIterator<Item = &'run Diagnosis>) -> String {
+    let mut codes: Vec<&str> = Vec::new();
+    for diagnosis in diagnoses {
+        if !codes.contains(&diagnosis.cause.code()) {
+            codes.push(diagnosis.cause.code());
+        }
+    }
+    codes.join(", ")
+}
+
+fn short_digest(digest: &str) -> String {
+    let length = "sha256:".len() + SHORT_DIGEST;
+    printable(digest, length)
+}
+
+fn write_summary<W: Write>(page: &mut Page<'_, W>, run: &Run) -> io::Result<()> {
+    let count = |verdict| run.images.iter().filter(|checked| checked.verdict() == verdict).count();
+    let parts: Vec<String> = [
+        (Verdict::Fail, "failed"),
+        (Verdict::Unknown, "not judged"),
+        (Verdict::Warn, "with a warning"),
+        (Verdict::Pass, "passed"),
+    ]
+    .into_iter()
+    .filter(|&(verdict, _)| count(verdict) > 0)
+    .map(|(verdict, words)| format!("{} {words}", count(verdict)))
+    .collect();
+    let sentence = match run.images.len() {
+        0 => "no image was checked.".to_owned(),
+        total => format!("{total} images in {}: {}.", time(run.duration), parts.join(", ")),
+    };
+    verdict_line(page, run.verdict(), &sentence)
+}
+
+/// At most seven columns: `<0.1 ms`, `0.4 ms`, `84 ms`, `1.23 s`.
+fn time(duration: Duration) -> String {
+    let millis = duration.as_secs_f64() * 1_000.0;
+    if millis < 0.05 {
+        "<0.1 ms".to_owned()
+    } else if millis < 9.95 {
+        format!("{millis:.1} ms")
+    } else if millis < 999.5 {
+        format!("{millis:.0} ms")
+    } else {
+        format!("{:.2} s", duration.as_secs_f64())
+    }
+}

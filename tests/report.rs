@@ -1,0 +1,250 @@
+//! What the renderers make of runs: goldens for the words, properties for what must hold in every one.
+
+mod catalogue;
+mod samples;
+
+use acr_verifier::diagnosis::Verdict;
+use acr_verifier::observation::{Endpoint, Observation, Stage};
+use acr_verifier::report::json::Report;
+use acr_verifier::report::{self, Checked, Format, Run, Style};
+use samples::{CORRELATION_ID, IMAGE, run};
+
+const PLAIN: Style = Style { color: false, unicode: false, width: 100 };
+
+fn render(run: &Run, format: Format, style: &Style) -> String {
+    let mut out = Vec::new();
+    report::write(&mut out, run, format, style).expect("memory takes everything");
+    String::from_utf8(out).expect("UTF-8")
+}
+
+fn text(checked: Checked) -> String {
+    render(&run(vec![checked]), Format::Text, &PLAIN)
+}
+
+fn report_of(run: &Run) -> Report {
+    serde_json::from_str(&render(run, Format::Json, &PLAIN)).expect("a report")
+}
+
+/// Every sample, by the name of its goldens.
+fn all() -> Vec<(&'static str, Run)> {
+    vec![
+        ("healthy", run(vec![samples::healthy()])),
+        ("zone-not-linked", run(vec![samples::zone_not_linked()])),
+        ("data-record-missing", run(vec![samples::data_record_missing()])),
+        ("credentials-rejected", run(vec![samples::credentials_rejected()])),
+        ("throttled", run(vec![samples::throttled()])),
+        ("certificate-expiring", run(vec![samples::certificate_expiring()])),
+        ("without-blob", run(vec![samples::without_blob()])),
+        ("public-ipv6", run(vec![samples::public_ipv6()])),
+        ("hostile", run(vec![samples::hostile()])),
+        (
+            "several",
+            run(vec![samples::healthy(), samples::connect_warning(), samples::credentials_rejected()]),
+        ),
+    ]
+}
+
+#[test]
+fn text_reads_as_pinned() {
+    for (name, run) in all() {
+        let actual = render(&run, Format::Text, &PLAIN);
+        expectorate::assert_contents(format!("tests/golden/report/{name}.txt"), &actual);
+    }
+}
+
+#[test]
+fn text_keeps_to_a_narrow_terminal_and_takes_its_colours() {
+    let run = run(vec![samples::zone_not_linked()]);
+    let narrow = render(&run, Format::Text, &Style { color: false, unicode: true, width: 60 });
+    expectorate::assert_contents("tests/golden/report/zone-not-linked.narrow.txt", &narrow);
+    let coloured = render(&run, Format::Text, &Style { color: true, unicode: true, width: 100 });
+    expectorate::assert_contents("tests/golden/report/zone-not-linked.coloured.txt", &coloured);
+}
+
+#[test]
+fn colour_changes_nothing_but_colour() {
+    for (name, run) in all() {
+        let plain = render(&run, Format::Text, &PLAIN);
+        let coloured = render(&run, Format::Text, &Style { color: true, ..PLAIN });
+        assert_ne!(plain, coloured, "{name}");
+        assert_eq!(plain, anstream::adapter::strip_str(&coloured).to_string(), "{name}");
+    }
+}
+
+#[test]
+fn plain_text_is_ascii_within_its_width_and_commands_stand_whole() {
+    for (name, run) in all() {
+        for width in [60, 80, 100] {
+            let shown = render(&run, Format::Text, &Style { width, ..PLAIN });
+            assert!(shown.is_ascii(), "{name}");
+            let commands: Vec<_> = run
+                .images
+                .iter()
+                .flat_map(|checked| &checked.diagnoses)
+                .flat_map(|diagnosis| &diagnosis.commands)
+                .collect();
+            for command in &commands {
+                assert!(shown.lines().any(|line| line.trim_start() == command.as_str()), "{name}: {command}");
+            }
+            // A digest or a host name that is wider than its column stays whole, so that it can be copied.
+            let too_wide = shown.lines().find(|line| {
+                let last = line.split(' ').next_back().unwrap_or_default();
+                let is_command = commands.iter().any(|command| line.ends_with(command.as_str()));
+                line.len() > width && last.len() < width / 3 && !is_command
+            });
+            // The hostile sample is made of words that fit nowhere.
+            assert!(name == "hostile" || too_wide.is_none(), "{name} at {width}: {too_wide:?}");
+        }
+    }
+}
+
+#[test]
+fn json_reads_as_pinned_fits_its_schema_and_reads_back() {
+    let schema = serde_json::from_str(report::json::JSON_SCHEMA).expect("JSON");
+    let schema = jsonschema::draft202012::options()
+        .should_validate_formats(true)
+        .build(&schema)
+        .expect("a schema of draft 2020-12");
+    for (name, run) in all() {
+        let actual = render(&run, Format::Json, &PLAIN);
+        expectorate::assert_contents(format!("tests/golden/report/{name}.json"), &actual);
+        let value = serde_json::from_str(&actual).expect("JSON");
+        let errors: Vec<_> =
+            schema.iter_errors(&value).map(|error| format!("{}: {error}", error.instance_path)).collect();
+        assert!(errors.is_empty(), "{name}: {errors:#?}");
+        assert!(!actual.contains(": null"), "{name}: optional objects are absent");
+        assert_eq!(report_of(&run), Report::from(&run), "{name}");
+    }
+}
+
+#[test]
+fn the_schema_refuses_what_the_contract_does_not_have() {
+    let schema = serde_json::from_str(report::json::JSON_SCHEMA).expect("JSON");
+    let schema = jsonschema::draft202012::new(&schema).expect("a schema");
+    let valid = serde_json::to_value(Report::from(&run(vec![samples::zone_not_linked()]))).expect("JSON");
+    assert!(schema.is_valid(&valid));
+    for (pointer, value) in [
+        ("/verdict", "green"),
+        ("/schema", "acr-verifier/report/v2"),
+        ("/images/0/stages/0/status", "fine"),
+        ("/images/0/diagnoses/0/cause", "zone_not_linked"),
+        ("/images/0/failedStage", "dig"),
+    ] {
+        let mut changed = valid.clone();
+        *changed.pointer_mut(pointer).expect("a field") = value.into();
+        assert!(!schema.is_valid(&changed), "{pointer} takes {value}");
+    }
+    let mut extended = valid;
+    extended["images"][0]["password"] = "secret".into();
+    assert!(!schema.is_valid(&extended), "an unknown field passes");
+}
+
+#[test]
+fn the_schema_lists_every_cause() {
+    let schema: serde_json::Value = serde_json::from_str(report::json::JSON_SCHEMA).expect("JSON");
+    let listed: Vec<_> = schema["$defs"]["cause"]["enum"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|code| code.as_str())
+        .collect();
+    let codes: Vec<_> = acr_verifier::cause::Cause::ALL.iter().map(|cause| cause.code()).collect();
+    assert_eq!(listed, codes);
+}
+
+#[test]
+fn a_reader_passes_over_fields_and_causes_that_are_newer_than_itself() {
+    let mut value = serde_json::to_value(Report::from(&run(vec![samples::throttled()]))).expect("JSON");
+    value["sequence"] = 7.into();
+    value["images"][0]["diagnoses"][0]["cause"] = "something_new".into();
+    let report: Report = serde_json::from_value(value).expect("still a report");
+    assert_eq!(report.verdict.0, Verdict::Unknown);
+}
+
+#[test]
+fn junit_reads_as_pinned_and_has_twelve_cases_an_image() {
+    for (name, run) in all() {
+        let actual = render(&run, Format::Junit, &PLAIN);
+        expectorate::assert_contents(format!("tests/golden/report/{name}.xml"), &actual);
+        let parsed = quick_junit::Report::deserialize_from_str(&actual).expect("JUnit");
+        assert_eq!(parsed.test_suites.len(), run.images.len(), "{name}");
+        for (suite, checked) in parsed.test_suites.iter().zip(&run.images) {
+            assert_eq!(suite.test_cases.len(), 12, "{name}");
+            let bad = suite.failures + suite.errors;
+            let expected = matches!(checked.verdict(), Verdict::Fail | Verdict::Unknown);
+            assert_eq!(bad > 0, expected, "{name}");
+            assert_eq!(suite.errors > 0, checked.verdict() == Verdict::Unknown, "{name}");
+        }
+    }
+}
+
+#[test]
+fn hostile_text_reaches_no_terminal_and_breaks_no_document() {
+    let hostile = run(vec![samples::hostile()]);
+    let style = Style { color: false, unicode: true, width: 100 };
+    for format in [Format::Text, Format::Json, Format::Junit] {
+        let shown = render(&hostile, format, &style);
+        let forbidden = |character: char| character.is_control() && character != '\n';
+        assert!(!shown.contains(forbidden), "{format:?}");
+        assert!(!shown.contains('\u{202e}'), "{format:?}");
+        assert!(!shown.contains("owned"), "{format:?}");
+        assert!(!shown.contains(&"x".repeat(1_001)), "{format:?}: nothing is cut");
+        assert!(!shown.lines().any(|line| line.trim_start().starts_with("ok    forged")), "{format:?}");
+    }
+    assert!(!render(&hostile, Format::Text, &Style { color: true, ..style }).contains("\u{1b}[2J"));
+}
+
+#[test]
+fn the_verdict_line_says_what_a_green_stands_for() {
+    let text = text(samples::healthy()).replace("\n  ", " ");
+    for part in [
+        "pass: contoso.azurecr.io/apps/canary:1 can be pulled from",
+        "2 nameservers agree on 10.60.4.4",
+        "TLSv1.3 by Microsoft Azure RSA TLS Issuing CA 03",
+        "manifest sha256:0d1b2f6a5c8e... (linux/amd64)",
+        "blob 1469 bytes through contoso.westeurope.data.azurecr.io.",
+    ] {
+        assert!(text.contains(part), "`{part}` is missing in: {text}");
+    }
+    assert!(!text.contains("Not tested"));
+}
+
+#[test]
+fn what_was_not_tested_and_what_was_allowed_is_said() {
+    let mut checked = samples::without_blob();
+    checked.loopback_allowed = true;
+    let report = report_of(&run(vec![checked.clone()]));
+    assert_eq!(report.images[0].not_tested[0].0, Stage::Blob);
+    assert!(report.images[0].loopback_allowed);
+    let text = text(checked).replace("\n  ", " ");
+    assert!(text.contains("Not tested:") && text.contains("(--no-blob)"), "{text}");
+    assert!(text.contains("Loopback was counted as private."), "{text}");
+}
+
+#[test]
+fn the_correlation_id_of_the_failing_answer_is_told() {
+    let checked = samples::credentials_rejected();
+    assert_eq!(
+        report_of(&run(vec![checked.clone()])).images[0].correlation_id.as_deref(),
+        Some(CORRELATION_ID)
+    );
+    assert!(text(checked).contains(CORRELATION_ID));
+}
+
+#[test]
+fn nothing_is_pass_before_it_was_checked() {
+    assert_eq!(run(Vec::new()).verdict(), Verdict::Unknown);
+    let mut checked = samples::healthy();
+    checked.observation = Observation::default();
+    assert_eq!(checked.verdict(), Verdict::Unknown);
+    assert!(text(checked).contains(&format!("unknown: {IMAGE} could not be judged")));
+}
+
+#[test]
+fn a_diagnosis_always_has_its_stage() {
+    let mut checked = samples::credentials_rejected();
+    checked.diagnoses[0].endpoint = Endpoint::Data;
+    let report = report_of(&run(vec![checked]));
+    assert_eq!(report.images[0].failed_endpoint.map(|word| word.0), Some(Endpoint::Login));
+    assert!(report.images[0].stages.iter().any(|stage| stage.status.0 == report::Status::Failed));
+}

@@ -1,0 +1,140 @@
+//! The catalogue of causes, and the advice behind it.
+
+use std::collections::BTreeSet;
+
+use acr_verifier::cause::Cause;
+use acr_verifier::cause::advice::{self, Names};
+use acr_verifier::image::ImageReference;
+use acr_verifier::observation::Endpoint;
+use acr_verifier::report::catalogue::{self, Entry};
+use acr_verifier::report::{RUNBOOK, Style};
+
+/// What a command may begin with: programs that operators of AKS have at hand.
+const PROGRAMS: [&str; 7] = ["acr-verifier", "az", "curl", "dig", "docker", "kubectl", "openssl"];
+
+fn names() -> Vec<Names> {
+    let image = |text: &str| -> ImageReference { text.parse().expect("an image") };
+    let server = Some("10.60.0.10:53".parse().expect("an address"));
+    let mut all = vec![Names::placeholders()];
+    for reference in [
+        "contoso.azurecr.io/apps/canary:1",
+        "contoso-e7ggejfuhzhgedc8.azurecr.us/apps/canary",
+        "registry.example:5000/apps/canary:1",
+    ] {
+        let reference = image(reference);
+        all.push(Names::new(&reference, Endpoint::Login, None, server));
+        all.push(Names::new(&reference, Endpoint::Data, Some("contoso.westeurope.data.azurecr.io"), server));
+        all.push(Names::new(&reference, Endpoint::Data, Some("evil.example;reboot"), None));
+    }
+    all
+}
+
+#[test]
+fn every_cause_is_there_once_with_something_to_do() {
+    let entries = catalogue::entries();
+    let codes: BTreeSet<_> = entries.iter().map(|entry| entry.cause.as_str()).collect();
+    assert_eq!(codes.len(), Cause::ALL.len());
+    for entry in &entries {
+        assert!(!entry.commands.is_empty(), "{} has no command", entry.cause);
+        assert!(!entry.stages.is_empty(), "{} has no stage", entry.cause);
+    }
+}
+
+#[test]
+fn meaning_and_remedy_are_one_sentence_each() {
+    for cause in Cause::ALL {
+        for sentence in [advice::meaning(cause), advice::remedy(cause)] {
+            assert!(sentence.starts_with(|first: char| first.is_ascii_uppercase()), "{cause}: {sentence}");
+            assert!(sentence.ends_with('.'), "{cause}: {sentence}");
+            assert!(!sentence.contains(". "), "{cause} has a second sentence: {sentence}");
+            assert!(!sentence.contains("  "), "{cause} has a gap: {sentence}");
+        }
+        let phrase = advice::recognised_by(cause);
+        assert!(!phrase.is_empty() && !phrase.ends_with('.') && !phrase.contains("  "), "{cause}: {phrase}");
+    }
+}
+
+#[test]
+fn commands_are_single_lines_of_known_programs_without_secrets() {
+    for names in names() {
+        for cause in Cause::ALL {
+            for command in advice::commands(cause, &names) {
+                let program = command.split(' ').next().expect("a word");
+                assert!(PROGRAMS.contains(&program), "{cause}: {command}");
+                assert!(command.is_ascii() && !command.contains(['\n', ';']), "{cause}: {command}");
+                assert!(!command.contains("  "), "{cause} has a gap: {command}");
+                assert!(!command.contains("--docker-password"), "{cause}: {command}");
+                assert!(!command.contains("evil"), "{cause}: {command}");
+            }
+        }
+    }
+}
+
+#[test]
+fn quotes_and_parentheses_of_commands_are_closed() {
+    for names in names() {
+        for cause in Cause::ALL {
+            for command in advice::commands(cause, &names) {
+                for quote in ['"', '\''] {
+                    assert_eq!(command.matches(quote).count() % 2, 0, "{cause}: {command}");
+                }
+                for (open, close) in [('(', ')'), ('{', '}'), ('[', ']')] {
+                    assert_eq!(
+                        command.matches(open).count(),
+                        command.matches(close).count(),
+                        "{cause}: {command}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn commands_are_filled_in_for_cloud_endpoint_and_nameserver() {
+    let image: ImageReference = "contoso-e7gg.azurecr.us/apps/canary:1".parse().expect("an image");
+    let server = Some("10.60.0.11:53".parse().expect("an address"));
+    let host = Some("contoso-e7gg.usgovvirginia.data.azurecr.us");
+    let names = Names::new(&image, Endpoint::Data, host, server);
+    let record = advice::commands(Cause::PrivateRecordMissing, &names).join("\n");
+    assert!(
+        record.contains("--zone-name privatelink.azurecr.us --name contoso-e7gg.usgovvirginia.data\n"),
+        "{record}"
+    );
+    let link = advice::commands(Cause::PrivateZoneNotLinked, &names).join("\n");
+    assert!(link.contains("dig @10.60.0.11 contoso-e7gg.usgovvirginia.data.azurecr.us A"), "{link}");
+    assert!(
+        link.contains("vnet create --resource-group RESOURCE_GROUP --zone-name privatelink.azurecr.us"),
+        "{link}"
+    );
+    let scope = advice::commands(Cause::ScopeMissing, &names).join("\n");
+    assert!(
+        scope.contains("--registry contoso --name SCOPE_MAP --add-repository apps/canary content/read"),
+        "{scope}"
+    );
+}
+
+#[test]
+fn the_runbook_is_what_the_code_says() {
+    let mut runbook = Vec::new();
+    catalogue::write_markdown(&mut runbook).expect("memory takes everything");
+    let runbook = String::from_utf8(runbook).expect("UTF-8");
+    for cause in Cause::ALL {
+        assert!(runbook.contains(&format!("\n## {cause}\n")), "{cause} has no section");
+    }
+    assert!(RUNBOOK.ends_with("/dashboards/runbook.md"));
+    expectorate::assert_contents("dashboards/runbook.md", &runbook);
+}
+
+#[test]
+fn the_catalogue_reads_as_pinned() {
+    let mut text = Vec::new();
+    let style = Style { color: false, unicode: false, width: 100 };
+    catalogue::write_text(&mut text, &style).expect("memory takes everything");
+    let text = String::from_utf8(text).expect("UTF-8");
+    expectorate::assert_contents("tests/golden/report/causes.txt", &text);
+    let mut json = Vec::new();
+    catalogue::write_json(&mut json).expect("memory takes everything");
+    let entries: Vec<Entry> = serde_json::from_slice(&json).expect("an array of entries");
+    assert_eq!(entries, catalogue::entries());
+}
