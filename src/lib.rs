@@ -1,10 +1,53 @@
-//! acr-verifier
-pub mod address;
-pub mod cause;
+//! # Architecture
+//!
+//! acr-verifier tells whether this machine can pull images from a private Azure Container Registry, and if not, which
+//! of a closed list of causes it is and the command that mends it.
+//!
+//! A check flows one way, and this file list is that way:
+//!
+//! ```text
+//! cli, config ──▶ probe ──▶ observation ──▶ rules ──▶ diagnosis ──▶ report
+//!  what is meant   what is    what was seen   what it    cause,       what people and
+//!                  asked                      means      remedy       machines read
+//! ```
+//!
+//! **Reading order.** [`observation`] is the vocabulary: read it first. [`probe`] fills it, stage after stage, over
+//! real sockets; each protocol step is a file of its own below it. [`rules`] turns it into [`diagnosis`] values, purely.
+//! [`cause`] is the closed list with its advice. [`report`] is the only place that knows how any of it looks.
+//! [`check`] puts them together for one pass; [`cli`] and [`config`] say what is to be checked.
+//!
+//! **Where a new cause goes.** Its code into [`cause`], what it means and what mends it into [`cause::advice`], the
+//! condition that shows it into [`observation`], how it is recognised into [`rules`]. The compiler asks for each of them,
+//! and a test fails until a case over real sockets reaches it.
+//!
+//! # Invariants
+//!
+//! - Nothing is sent to an address that was not resolved in the same check and judged private and expected. Credentials
+//!   go to the login server's own name, over verified TLS, at that address, and nowhere else: no realm, redirect, proxy
+//!   variable, IP literal or second answer moves them.
+//! - A problem that was found is a value; an `Err` means that the program itself could not work. The probe never fails.
+//! - Every failure of every step is recorded, and the rules are total over the closed enums: no `_` arm over our own.
+//! - Everything read from the network is bounded in bytes, count, nesting and time. Which stage was at fault is known
+//!   from marks that were set, never from the text of an error.
+//! - DNS is judged before addresses, and addresses before anything is sent: a wrong path that happens to work is a failure.
+//! - The pure modules know no clock, no environment and no library of the network. A test reads the imports.
+
+pub mod cli;
 pub mod config;
+
+pub mod check;
+pub mod probe;
+
+pub mod address;
 pub mod credentials;
-pub mod diagnosis;
 pub mod image;
 pub mod observation;
+
+pub mod cause;
+pub mod diagnosis;
+pub mod rules;
+
 pub mod report;
+
+pub mod quote;
 pub mod secret;

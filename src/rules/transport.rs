@@ -74,10 +74,7 @@ fn connect_message(
         Cause::ConnectRefused => {
             format!("The connection to {whose} is refused: nothing listens there, or a filter rejects it")
         }
-        Cause::NetworkUnreachable => {
-            format!("This node has no way to {whose}: no route, or a filter of its own")
-        }
-        _ => format!("The connection to {whose} is reset as soon as it is made"),
+        _ => format!("This node has no way to {whose}: no route, or a filter of its own"),
     };
     match connected {
         Some(address) => format!("{what}; {address} was used instead."),

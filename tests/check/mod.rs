@@ -133,11 +133,3 @@ fn problems_of(case: &Case, bench: &Bench, outcome: &Outcome) -> Vec<String> {
     }
     problems.into_iter().map(|problem| format!("{}: {problem}", case.name)).collect()
 }
-#[test]
-fn debug() {
-    let cases = all_cases();
-    for case in cases.iter().filter(|case| case.name.starts_with("plain HTTP, login") || case.name.starts_with("truncated, tcp ans")) {
-        let (_, outcome) = case.run();
-        eprintln!("{:?}", outcome.told());
-    }
-}
