@@ -18,13 +18,13 @@ pub fn completions(shell: Shell) -> Vec<u8> {
 /// The manual: the page of the program, followed by one of each command (roff).
 #[must_use]
 pub fn manual() -> Vec<u8> {
-    let mut program = command();
+    let mut program = command().disable_help_subcommand(true);
     program.build();
     let mut pages = Vec::new();
-    let commands = program.get_subcommands().filter(|command| command.get_name() != "help");
-    for command in std::iter::once(&program).chain(commands) {
-        let page = Man::new(command.clone().disable_help_subcommand(true));
+    for command in std::iter::once(&program).chain(program.get_subcommands()) {
+        let page = Man::new(command.clone());
         page.render(&mut pages).expect("a vector takes everything that is written to it");
     }
-    pages
+    // What stands behind the flags is examples; its maker has no name for it.
+    String::from_utf8_lossy(&pages).replace(".SH EXTRA\n", ".SH EXAMPLES\n").into_bytes()
 }

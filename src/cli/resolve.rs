@@ -12,9 +12,8 @@ use std::time::Duration;
 
 use anstream::ColorChoice;
 
-use super::{
-    Arguments, Check, CheckArguments, CheckOptions, Command, Invocation, LogFormat, Logging, Typed, Typing,
-};
+use super::arguments::{Arguments, CheckArguments, Typing};
+use super::{Check, CheckOptions, Command, Invocation, LogFormat, Logging, Typed, UnknownFlag};
 use crate::config::file;
 use crate::config::value::{self, Refusal};
 use crate::config::{Config, CredentialsConfig, ImageConfig, Resolvers, SystemResolver};
@@ -54,6 +53,18 @@ pub enum UsageError {
         argument: &'static str,
         /// What was found, and what is allowed.
         refusal: Refusal,
+    },
+    /// A flag does not exist.
+    #[error(
+        "{}: there is no such flag{}",
+        quote(.flag),
+        .similar.as_ref().map(|similar| format!("; did you mean `{similar}`?")).unwrap_or_default()
+    )]
+    UnknownFlag {
+        /// The flag, without a value.
+        flag: String,
+        /// The flag that was probably meant.
+        similar: Option<String>,
     },
     /// A secret was put on the command line.
     #[error(
@@ -98,8 +109,11 @@ impl std::error::Error for UsageErrors {}
 /// # Errors
 /// Everything that is wrong, at once.
 pub fn resolve(typed: Typed, environment: &Environment) -> Result<Invocation, UsageErrors> {
-    let Typed { arguments: Arguments { shared, command }, secret_flags } = typed;
-    let mut judge = Judge::default();
+    let Typed { arguments: Arguments { shared, command }, unknown_flags, secret_flags } = typed;
+    let mut judge = Judge { has_strays: !unknown_flags.is_empty(), ..Judge::default() };
+    for UnknownFlag { flag, similar } in unknown_flags {
+        judge.errors.push(UsageError::UnknownFlag { flag, similar });
+    }
     for flag in secret_flags {
         judge.errors.push(UsageError::Secret { flag });
     }
@@ -136,6 +150,8 @@ pub fn resolve(typed: Typed, environment: &Environment) -> Result<Invocation, Us
 #[derive(Default)]
 struct Judge {
     errors: Vec<UsageError>,
+    /// Whether a word that stands where an image belongs may be the value of a flag that does not exist.
+    has_strays: bool,
 }
 
 impl Judge {
@@ -245,7 +261,9 @@ fn refuse_conflicts(judge: &mut Judge, typed: &CheckArguments) {
 }
 
 fn resolve_images(judge: &mut Judge, typed: &CheckArguments) -> Option<Vec<ImageConfig>> {
-    let images = judge.take_each("IMAGE", &typed.images, value::image);
+    let is_stray = |text: &&String| judge.has_strays && value::image(text).is_err();
+    let words: Vec<_> = typed.images.iter().filter(|text| !is_stray(text)).cloned().collect();
+    let images = judge.take_each("IMAGE", &words, value::image);
     let expected = judge.take_each("--expect-cidr", &typed.expect_cidr, value::cidr);
     let data_endpoints = judge.take_each("--data-endpoint", &typed.data_endpoint, value::host);
     let credentials =
