@@ -14,21 +14,14 @@ use tracing_subscriber::prelude::*;
 const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let typed = match cli::parse(env::args_os()) {
-        Ok(typed) => typed,
-        Err(shown) => {
-            // Nobody is left to tell where standard output or error is closed.
-            let _ = shown.print();
-            return u8::try_from(shown.exit_code()).map_or(ExitCode::from(EXIT_USAGE), ExitCode::from);
-        }
-    };
+    // Help, version and words that cannot be told apart: clap prints and exits with 0 or 2, also where the pipe is closed.
+    let typed = cli::parse(env::args_os()).unwrap_or_else(|shown| shown.exit());
     let environment = Environment { docker_config: env::var_os("DOCKER_CONFIG"), home: env::home_dir() };
     let invocation = match cli::resolve(typed, &environment) {
         Ok(invocation) => invocation,
         Err(usage) => {
             usage.errors.iter().for_each(|error| complain(&error.to_string()));
-            let hint = format!("\nFor more information, try '{} {} --help'.", cli::NAME, usage.command);
-            let _ = writeln!(anstream::stderr(), "{hint}");
+            let _ = writeln!(io::stderr(), "\n{}", usage.hint());
             return ExitCode::from(EXIT_USAGE);
         }
     };
@@ -47,9 +40,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             runtime.block_on(check::run(asked.config, asked.options))
         }
         Command::Causes(format) => {
-            let mut catalogue = Vec::new();
-            report::catalogue::write(format, &mut catalogue)?;
-            print(&catalogue)
+            let mut text = Vec::new();
+            report::catalogue::write(format, &mut text)?;
+            print(&text)
         }
         Command::Completions(shell) => print(&pages::completions(shell)),
         Command::Man => print(&pages::manual()),
@@ -58,8 +51,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
 
 /// Writes to standard output; a reader that has seen enough, such as `head`, is no error.
 fn print(text: &[u8]) -> anyhow::Result<ExitCode> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text).and_then(|()| out.flush()) {
+    match io::stdout().write_all(text).and_then(|()| io::stdout().flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         Ok(()) | Err(_) => Ok(ExitCode::SUCCESS),
     }

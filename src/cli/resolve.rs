@@ -13,7 +13,7 @@ use std::time::Duration;
 use anstream::ColorChoice;
 
 use super::arguments::{Arguments, CheckArguments, Typing};
-use super::{Check, CheckOptions, Command, Invocation, LogFormat, Logging, Typed, UnknownFlag};
+use super::{Check, CheckOptions, Command, Invocation, LogFormat, Logging, NAME, Typed, UnknownFlag};
 use crate::config::file;
 use crate::config::value::{self, Refusal};
 use crate::config::{Config, CredentialsConfig, ImageConfig, Resolvers, SystemResolver};
@@ -95,6 +95,14 @@ pub enum UsageError {
     Configuration(String),
 }
 
+impl UsageErrors {
+    /// Where to read on.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        format!("For more information, try '{NAME} {} --help'.", self.command)
+    }
+}
+
 impl fmt::Display for UsageErrors {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lines: Vec<_> = self.errors.iter().map(ToString::to_string).collect();
@@ -124,7 +132,7 @@ pub fn resolve(typed: Typed, environment: &Environment) -> Result<Invocation, Us
     let color = judge.choose("--color", &shared.color, &colors);
     let (name, command) = match command {
         Typing::Check(arguments) => {
-            let check = resolve_check(&mut judge, *arguments, environment);
+            let check = resolve_check(&mut judge, &arguments, environment);
             ("check", check.map(|check| Command::Check(Box::new(check))))
         }
         Typing::Causes(arguments) => {
@@ -202,8 +210,8 @@ impl Judge {
     }
 }
 
-fn resolve_check(judge: &mut Judge, typed: CheckArguments, environment: &Environment) -> Option<Check> {
-    refuse_conflicts(judge, &typed);
+fn resolve_check(judge: &mut Judge, typed: &CheckArguments, environment: &Environment) -> Option<Check> {
+    refuse_conflicts(judge, typed);
     let base = match &typed.config {
         Some(path) => match file::read(path) {
             Ok(config) => Some(config),
@@ -214,12 +222,12 @@ fn resolve_check(judge: &mut Judge, typed: CheckArguments, environment: &Environ
         },
         None => Some(Config::of(Vec::new())),
     };
-    let images = resolve_images(judge, &typed);
-    let resolvers = resolve_resolvers(judge, &typed);
+    let images = resolve_images(judge, typed);
+    let resolvers = resolve_resolvers(judge, typed);
     let ca_file = typed.ca_file.as_deref().map(|path| judge.take("--ca-file", paths::certificates(path)));
     let timeout = judge.duration("--timeout", typed.timeout.as_deref());
     let stage_timeout = judge.duration("--stage-timeout", typed.stage_timeout.as_deref());
-    let options = resolve_options(judge, &typed, environment);
+    let options = resolve_options(judge, typed, environment);
     let mut config = base?;
     if typed.config.is_none() {
         config.images = images?;

@@ -11,6 +11,9 @@ use crate::quote::quote;
 /// Largest file of certificates, in bytes: the whole of Mozilla's roots is a quarter of it.
 const MAX_CERTIFICATES: u64 = 1 << 20;
 
+/// How a certificate starts in PEM (RFC 7468).
+const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
+
 /// A regular file that can be opened.
 pub(super) fn file(path: &Path) -> Result<PathBuf, Refusal> {
     open(path, "a file that can be read").map(|_| path.to_owned())
@@ -26,7 +29,6 @@ pub(super) fn certificates(path: &Path) -> Result<PathBuf, Refusal> {
     if bytes.len() as u64 > MAX_CERTIFICATES {
         return Err(refusal(path, "which is larger", ALLOWED));
     }
-    const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
     if !bytes.windows(BEGIN.len()).any(|window| window == BEGIN) {
         return Err(refusal(path, "which has no certificate in PEM", ALLOWED));
     }
@@ -55,7 +57,10 @@ pub(super) fn writable(path: &Path) -> Result<PathBuf, Refusal> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         Some(_) | None => Path::new("."),
     };
-    if path.is_dir() || path.as_os_str().is_empty() {
+    if path.as_os_str().is_empty() {
+        return Err(Refusal::new("an empty text", ALLOWED));
+    }
+    if path.is_dir() {
         return Err(refusal(path, "which is a folder", ALLOWED));
     }
     if !folder.is_dir() {
