@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use self::docker::{DockerConfig, Pair};
+use crate::config::ImageConfig;
 use crate::image::ImageReference;
 use crate::secret::Secret;
 
@@ -59,6 +60,15 @@ impl CredentialsSource {
     #[must_use]
     pub fn named(path: PathBuf, expires_at: Option<Timestamp>) -> Self {
         Self { paths: vec![path], expires_at }
+    }
+
+    /// Where the credentials of a configured image are: where it says, else in the `usual` places.
+    #[must_use]
+    pub fn of(image: &ImageConfig, usual: &[PathBuf]) -> Self {
+        match &image.credentials {
+            Some(named) => Self::named(named.path.clone(), named.expires_at),
+            None => Self { paths: usual.to_vec(), expires_at: None },
+        }
     }
 
     /// Docker's usual places: `config.json` in `$DOCKER_CONFIG`, then in `.docker` of the home folder.
@@ -241,7 +251,7 @@ fn read_text(path: &Path, shown: &Path) -> Result<Option<String>, CredentialsErr
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> CredentialsError {
-    CredentialsError::Invalid(format!("cannot be read: {error}")).about(path)
+    CredentialsError::Invalid(format!("it cannot be read: {error}")).about(path)
 }
 
 /// Whether there is simply nothing: also where a part of the path is a file.

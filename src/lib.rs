@@ -50,4 +50,5 @@ pub mod rules;
 pub mod report;
 
 pub mod quote;
+pub mod report;
 pub mod secret;

@@ -14,7 +14,7 @@ use crate::image::{ImageReference, is_host_name};
 use crate::quote::quote;
 
 /// The longest duration of any setting: nothing here is meant to take more than a day.
-pub const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+pub const LONGEST: Duration = Duration::from_hours(24);
 /// The shortest duration of a limit.
 pub const SHORTEST_LIMIT: Duration = Duration::from_millis(1);
 /// The shortest interval of the agent: less would only measure the registry's throttling.

@@ -11,20 +11,23 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput, Tag};
 use crate::quote::quote;
 
 /// Nesting that is followed; a configuration needs five levels.
-pub const MAX_DEPTH: usize = 32;
+pub(super) const MAX_DEPTH: usize = 32;
+
+/// Most keys of one mapping and most items of one list. Each key is compared with those before it, so this bounds time.
+const MAX_ENTRIES: usize = 1000;
 
 /// A place in the text; both numbers start at 1, columns count characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Position {
+pub(super) struct Position {
     /// The line.
-    pub line: usize,
+    pub(super) line: usize,
     /// The column.
-    pub column: usize,
+    pub(super) column: usize,
 }
 
 impl Position {
     /// The start of the text.
-    pub const START: Self = Self { line: 1, column: 1 };
+    pub(super) const START: Self = Self { line: 1, column: 1 };
 
     fn of(marker: &Marker) -> Self {
         // The parser counts columns from 0, whatever its documentation says; a test holds it.
@@ -40,16 +43,16 @@ impl fmt::Display for Position {
 
 /// One node of the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Node {
+pub(super) struct Node {
     /// Where it starts.
-    pub position: Position,
+    pub(super) position: Position,
     /// What it is.
-    pub value: Value,
+    pub(super) value: Value,
 }
 
 /// What a node is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Value {
+pub(super) enum Value {
     /// A text without quotation marks, which may stand for a number, a boolean or nothing.
     Plain(String),
     /// A text between quotation marks, or a block of text: always a text.
@@ -63,43 +66,43 @@ pub enum Value {
 impl Value {
     /// Whether nothing was written.
     #[must_use]
-    pub fn is_null(&self) -> bool {
+    pub(super) fn is_null(&self) -> bool {
         matches!(self, Self::Plain(text) if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
     }
 }
 
 /// A key with its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub(super) struct Entry {
     /// The key.
-    pub key: String,
+    pub(super) key: String,
     /// Where the key is.
-    pub position: Position,
+    pub(super) position: Position,
     /// The value.
-    pub value: Node,
+    pub(super) value: Node,
 }
 
 /// Something that cannot be taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub(super) struct Fault {
     /// Where.
-    pub position: Position,
+    pub(super) position: Position,
     /// What, as a sentence without its full stop.
-    pub message: String,
+    pub(super) message: String,
 }
 
 /// The tree of a text, as far as it could be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tree {
+pub(super) struct Tree {
     /// The one document; absent when the text is empty or could not be read to its end.
-    pub root: Option<Node>,
+    pub(super) root: Option<Node>,
     /// What cannot be taken; the tree counts only without any.
-    pub faults: Vec<Fault>,
+    pub(super) faults: Vec<Fault>,
 }
 
 /// Reads a text.
 #[must_use]
-pub fn parse(text: &str) -> Tree {
+pub(super) fn parse(text: &str) -> Tree {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut builder = Builder::default();
     let mut parser = Parser::<StrInput<'_>>::new_from_str(text);
@@ -216,6 +219,17 @@ impl Builder {
 
     /// Puts a complete node where it belongs: into the innermost open collection, or at the root.
     fn add(&mut self, node: Node) -> std::ops::ControlFlow<()> {
+        let is_full = match self.open.last() {
+            Some(Open::Sequence { items, .. }) => items.len() == MAX_ENTRIES,
+            Some(Open::Mapping { entries, .. }) => entries.len() == MAX_ENTRIES,
+            None => false,
+        };
+        if is_full || self.faults.len() > MAX_ENTRIES {
+            let message = format!("this is too long; allowed are {MAX_ENTRIES} keys or items in one place");
+            self.fault(node.position, message);
+            self.root = None;
+            return std::ops::ControlFlow::Break(());
+        }
         match self.open.last_mut() {
             None => self.root = Some(node),
             Some(Open::Sequence { items, .. }) => items.push(node),
@@ -289,6 +303,10 @@ mod tests {
         assert!(faults(&block)[0].contains("nested too deeply"));
         assert!(!faults(&"[".repeat(1 << 20)).is_empty());
         assert!(!faults(&"- ".repeat(1 << 19)).is_empty());
+        let many: String = (0..100_000).map(|number| format!("k{number}: 1\n")).collect();
+        assert_eq!(faults(&many), ["1001:2: this is too long; allowed are 1000 keys or items in one place"]);
+        assert_eq!(faults(&"- a\n".repeat(100_000)).len(), 1);
+        assert!(faults(&"a: 1\n".repeat(100_000)).len() < 1100);
     }
 
     #[test]
@@ -300,7 +318,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #![proptest_config(ProptestConfig::with_cases(500))]
 
         #[test]
         fn no_text_makes_it_panic(text in any::<String>()) {

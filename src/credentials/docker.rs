@@ -116,24 +116,20 @@ impl DockerConfig {
     }
 
     fn describe_absence(&self, image: &ImageReference) -> String {
-        let wanted = format!("{}/{}", image.registry(), image.repository());
-        let mut text = format!("it has no entry for {wanted}");
-        if self.entries.is_empty() {
-            text += "; it has no entries at all";
-        } else {
-            let mut keys: Vec<_> = self.entries.iter().map(|entry| quote(&entry.written)).collect();
-            keys.sort();
-            let left = keys.len().saturating_sub(MAX_NAMED);
-            keys.truncate(MAX_NAMED);
-            text += &format!("; its keys are {}", keys.join(", "));
-            if left > 0 {
-                text += &format!(" and {left} more");
-            }
-        }
+        let mut keys: Vec<_> = self.entries.iter().map(|entry| quote(&entry.written)).collect();
+        keys.sort();
+        let left = keys.len().saturating_sub(MAX_NAMED);
+        keys.truncate(MAX_NAMED);
+        let mut phrases = vec![format!("it has no entry for {}/{}", image.registry(), image.repository())];
+        phrases.push(match (keys.as_slice(), left) {
+            ([], _) => "it has no entries at all".to_owned(),
+            (_, 0) => format!("its keys are {}", keys.join(", ")),
+            (_, left) => format!("its keys are {} and {left} more", keys.join(", ")),
+        });
         if !self.helpers.is_empty() {
-            text += &format!("; {}", describe_helpers(&self.helpers));
+            phrases.push(describe_helpers(&self.helpers));
         }
-        text
+        phrases.join("; ")
     }
 }
 

@@ -1,0 +1,79 @@
+//! The longer texts of the help: what a command is for, and examples that can be copied.
+
+/// Behind the name in the list of programs.
+pub(super) const ABOUT: &str =
+    "Tells whether images can be pulled from a private Azure Container Registry, and why not";
+
+/// `acr-verifier --help`.
+pub(super) const LONG_ABOUT: &str = "\
+Tells whether images can be pulled from a private Azure Container Registry, and why not.
+
+It takes the way that a node's pull takes: names, addresses, connection, TLS, credentials, manifest, layers. Where the way \
+is broken or leaves the private network, it names the cause, the evidence and the remedy.";
+
+/// `acr-verifier --help`, at the end.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  acr-verifier check contoso.azurecr.io/apps/canary:1
+  acr-verifier causes
+
+Exit codes:
+  0  every verdict is pass (or warn, without --strict)
+  1  a problem was found
+  2  wrong usage or configuration
+  3  inconclusive: something could not be judged, and nothing failed
+
+`acr-verifier COMMAND --help` explains a command.";
+
+/// `acr-verifier check --help`.
+pub(super) const CHECK: &str = "\
+Verify once, from this machine, that images can be pulled.
+
+The report goes to standard output, logs and progress go to standard error. Nothing is sent to an address that was not \
+judged private first, and credentials go to the login server alone.";
+
+/// `acr-verifier check --help`, at the end.
+pub(super) const CHECK_EXAMPLES: &str = "\
+Examples:
+  Check one image with the credentials that docker has:
+    acr-verifier check contoso.azurecr.io/apps/canary:1
+  Insist on the private endpoint's range, with a mounted pull secret:
+    acr-verifier check --expect-cidr 10.60.4.0/24 \\
+      --credentials /var/run/secrets/acr contoso.azurecr.io/apps/canary:1
+  Wait for DNS after the private endpoint was made, and keep a report for the pipeline:
+    acr-verifier check --wait 10m --output junit --report-file report.xml \\
+      contoso.azurecr.io/apps/canary:1
+  Compare the node's nameserver with Azure's own:
+    acr-verifier check --compare-resolver azure=168.63.129.16 contoso.azurecr.io/apps/canary:1
+  Check what the agent checks:
+    acr-verifier check --config /etc/acr-verifier/config.yaml
+
+Durations have a unit: 500ms, 60s, 1m30s, up to 24h.
+
+Exit codes: 0 pass (or warn, without --strict), 1 a problem was found, 2 wrong usage or
+configuration, 3 inconclusive.";
+
+/// `acr-verifier causes --help`.
+pub(super) const CAUSES: &str = "\
+Print the catalogue of causes, with what each means and what to do.
+
+The codes are those of reports, metrics and Events; the list is closed and no code is ever renamed.";
+
+/// `acr-verifier causes --help`, at the end.
+pub(super) const CAUSES_EXAMPLES: &str = "\
+Examples:
+  acr-verifier causes
+  acr-verifier causes --output markdown > runbook.md";
+
+/// `acr-verifier completions --help`, at the end.
+pub(super) const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  acr-verifier completions bash > /etc/bash_completion.d/acr-verifier
+  acr-verifier completions zsh > \"${fpath[1]}/_acr-verifier\"
+  acr-verifier completions fish > ~/.config/fish/completions/acr-verifier.fish";
+
+/// `acr-verifier man --help`, at the end.
+pub(super) const MAN_EXAMPLES: &str = "\
+Examples:
+  acr-verifier man > /usr/local/share/man/man1/acr-verifier.1
+  acr-verifier man | man -l -";

@@ -1,0 +1,84 @@
+//! Paths that were named on the command line: what is not there, or is something else, is wrong usage.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use crate::config::value::Refusal;
+use crate::credentials::inspect;
+use crate::quote::quote;
+
+/// Largest file of certificates, in bytes: the whole of Mozilla's roots is a quarter of it.
+const MAX_CERTIFICATES: u64 = 1 << 20;
+
+/// How a certificate starts in PEM (RFC 7468).
+const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
+
+/// A regular file that can be opened.
+pub(super) fn file(path: &Path) -> Result<PathBuf, Refusal> {
+    open(path, "a file that can be read").map(|_| path.to_owned())
+}
+
+/// A file with at least one certificate in PEM.
+pub(super) fn certificates(path: &Path) -> Result<PathBuf, Refusal> {
+    const ALLOWED: &str = "a file of certificates in PEM, at most 1 MiB";
+    let file = open(path, ALLOWED)?;
+    let mut bytes = Vec::new();
+    let read = file.take(MAX_CERTIFICATES + 1).read_to_end(&mut bytes);
+    read.map_err(|error| refusal(path, &error.to_string(), ALLOWED))?;
+    if bytes.len() as u64 > MAX_CERTIFICATES {
+        return Err(refusal(path, "which is larger", ALLOWED));
+    }
+    if !bytes.windows(BEGIN.len()).any(|window| window == BEGIN) {
+        return Err(refusal(path, "which has no certificate in PEM", ALLOWED));
+    }
+    Ok(path.to_owned())
+}
+
+/// A source of credentials; whether it has an entry for a registry is a question of the check.
+pub(super) fn credentials(path: &Path) -> Result<PathBuf, Refusal> {
+    const ALLOWED: &str = "a docker config.json, or a folder with .dockerconfigjson, config.json, or username and \
+                           password";
+    let text = path.to_string_lossy();
+    if text.contains(':') && !text.contains('/') && !path.exists() {
+        let found = "something that is no path (it is not shown, because it may be a password)";
+        return Err(Refusal::new(found, ALLOWED));
+    }
+    match inspect(path) {
+        Ok(()) => Ok(path.to_owned()),
+        Err(error) => Err(Refusal::new(format!("{}: {error}", quote(&text)), ALLOWED)),
+    }
+}
+
+/// A file that can be written as far as its folder tells; it is written after the check.
+pub(super) fn writable(path: &Path) -> Result<PathBuf, Refusal> {
+    const ALLOWED: &str = "a file in a folder that exists";
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    };
+    if path.as_os_str().is_empty() {
+        return Err(Refusal::new("an empty text", ALLOWED));
+    }
+    if path.is_dir() {
+        return Err(refusal(path, "which is a folder", ALLOWED));
+    }
+    if !folder.is_dir() {
+        return Err(refusal(path, "whose folder does not exist", ALLOWED));
+    }
+    Ok(path.to_owned())
+}
+
+fn open(path: &Path, allowed: &str) -> Result<File, Refusal> {
+    let describe = |error: io::Error| refusal(path, &format!("which cannot be read ({error})"), allowed);
+    let metadata = fs::metadata(path).map_err(describe)?;
+    // Checked before opening: a named pipe would wait for its writer for ever.
+    if !metadata.is_file() {
+        return Err(refusal(path, "which is no regular file", allowed));
+    }
+    File::open(path).map_err(describe)
+}
+
+fn refusal(path: &Path, what: &str, allowed: &str) -> Refusal {
+    Refusal::new(format!("{}, {what}", quote(&path.to_string_lossy())), allowed)
+}

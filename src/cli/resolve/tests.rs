@@ -1,0 +1,258 @@
+//! What is meant by a command line, and everything that is wrong with one.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anstream::ColorChoice;
+
+use super::{Environment, UsageErrors, resolve};
+use crate::cli::{Check, Command, Invocation, LogFormat, parse};
+use crate::config::SystemResolver;
+use crate::report::Format;
+use crate::report::catalogue::CatalogueFormat;
+
+const IMAGE: &str = "contoso.azurecr.io/apps/canary:1";
+
+fn invoke(words: &[&str]) -> Result<Invocation, UsageErrors> {
+    let words = std::iter::once("acr-verifier").chain(words.iter().copied()).map(OsString::from);
+    let environment = Environment { docker_config: Some("/docker".into()), home: Some("/home/me".into()) };
+    resolve(parse(words).expect("words that clap can tell apart"), &environment)
+}
+
+fn check(words: &[&str]) -> Check {
+    match invoke(words).expect("good usage").command {
+        Command::Check(check) => *check,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn errors(words: &[&str]) -> Vec<String> {
+    invoke(words).expect_err("bad usage").errors.iter().map(ToString::to_string).collect()
+}
+
+fn folder_with(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, content) in files {
+        fs::write(folder.path().join(name), content).expect("a file");
+    }
+    folder
+}
+
+#[test]
+fn an_image_alone_is_checked_with_the_defaults() {
+    let Check { config, options } = check(&["check", IMAGE]);
+    assert_eq!(config.images.len(), 1);
+    assert_eq!(config.images[0].image.to_string(), IMAGE);
+    assert!(config.images[0].credentials.is_none() && config.images[0].expected.is_empty());
+    assert_eq!(config.resolvers.system, SystemResolver::File("/etc/resolv.conf".into()));
+    assert!(config.blob && !config.allow_loopback && !options.strict);
+    assert_eq!((options.format, options.wait), (Format::Text, None));
+    let usual = [Path::new("/docker/config.json"), Path::new("/home/me/.docker/config.json")];
+    assert_eq!(options.usual_credentials, usual);
+}
+
+#[test]
+fn every_option_arrives_where_it_is_needed() {
+    let folder = folder_with(&[
+        ("config.json", "{}"),
+        ("ca.pem", "-----BEGIN CERTIFICATE-----\n"),
+        ("resolv.conf", "nameserver 10.0.0.10\n"),
+    ]);
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (credentials, ca_file, report) = (path("config.json"), path("ca.pem"), path("report.xml"));
+    let mut words = vec!["check", IMAGE, "localhost:5000/app", "--credentials", &credentials];
+    words.extend(["--expect-cidr", "10.60.4.0/24", "--expect-cidr", "fd00::/64", "--ca-file", &ca_file]);
+    words.extend(["--data-endpoint", "contoso.westeurope.data.azurecr.io", "--nameserver", "10.0.0.10:5353"]);
+    words.extend(["--compare-resolver", "azure=168.63.129.16", "--timeout", "20s", "--stage-timeout", "2s"]);
+    words.extend(["--wait", "10m", "--strict", "--no-blob", "--allow-loopback", "--output", "junit"]);
+    words.extend(["--report-file", &report, "-vv", "--log-format", "json", "--color", "never"]);
+    let invocation = invoke(&words).expect("good usage");
+    assert_eq!((invocation.logging.verbosity, invocation.logging.format), (2, LogFormat::Json));
+    assert_eq!(invocation.color, ColorChoice::Never);
+    let Check { config, options } = check(&words);
+    for image in &config.images {
+        assert_eq!(
+            image.credentials.as_ref().map(|found| found.path.as_path()),
+            Some(Path::new(&credentials))
+        );
+        assert_eq!(image.expected.len(), 2);
+        assert_eq!(image.data_endpoints, ["contoso.westeurope.data.azurecr.io"]);
+    }
+    assert_eq!(config.images[1].image.registry(), "localhost:5000");
+    let server = "10.0.0.10:5353".parse().expect("an address");
+    assert_eq!(config.resolvers.system, SystemResolver::Servers(vec![server]));
+    assert_eq!(config.resolvers.compare[0].1.to_string(), "168.63.129.16:53");
+    assert_eq!(config.ca_file.as_deref(), Some(Path::new(&ca_file)));
+    assert_eq!(config.schedule.timeout, Duration::from_secs(20));
+    assert_eq!(config.schedule.stage_timeout, Duration::from_secs(2));
+    assert!(!config.blob && config.allow_loopback && options.strict);
+    assert_eq!((options.format, options.wait), (Format::Junit, Some(Duration::from_secs(600))));
+    assert_eq!(options.report_file.as_deref(), Some(Path::new(&report)));
+    let resolv_conf = path("resolv.conf");
+    let Check { config, .. } = check(&["check", IMAGE, "--resolv-conf", &resolv_conf]);
+    assert_eq!(config.resolvers.system, SystemResolver::File(resolv_conf.into()));
+}
+
+#[test]
+fn options_go_before_the_file() {
+    let folder = folder_with(&[(
+        "config.yaml",
+        "images: [{image: contoso.azurecr.io/app}]\nresolvers: {compare: {a: 10.0.0.1}}\n\
+         schedule: {timeout: 20s, stageTimeout: 4s}\n",
+    )]);
+    let file = folder.path().join("config.yaml").display().to_string();
+    let Check { config, .. } = check(&["check", "--config", &file]);
+    assert_eq!(config.resolvers.compare[0].0, "a");
+    assert_eq!(config.schedule.stage_timeout, Duration::from_secs(4));
+    let words =
+        ["check", "--config", &file, "--timeout", "3s", "--compare-resolver", "b=10.0.0.2", "--no-blob"];
+    let Check { config, .. } = check(&words);
+    assert_eq!((config.resolvers.compare.len(), config.resolvers.compare[0].0.as_str()), (1, "b"));
+    assert_eq!(config.schedule.timeout, Duration::from_secs(3));
+    assert_eq!(config.schedule.stage_timeout, Duration::from_secs(3), "never more than the whole check");
+    assert!(!config.blob);
+}
+
+#[test]
+fn the_other_commands_have_few_settings() {
+    for (words, expected) in [
+        (vec!["causes"], Command::Causes(CatalogueFormat::Text)),
+        (vec!["causes", "--output", "json"], Command::Causes(CatalogueFormat::Json)),
+        (vec!["causes", "--output", "markdown", "-v"], Command::Causes(CatalogueFormat::Markdown)),
+        (vec!["completions", "zsh"], Command::Completions(clap_complete::Shell::Zsh)),
+        (vec!["man"], Command::Man),
+    ] {
+        assert_eq!(invoke(&words).expect("good usage").command, expected);
+    }
+}
+
+#[test]
+fn what_contradicts_itself_is_refused() {
+    let folder = folder_with(&[("config.yaml", "images: [{image: contoso.azurecr.io/app}]\n")]);
+    let file = folder.path().join("config.yaml").display().to_string();
+    for (words, expected) in [
+        (vec!["check"], "there is nothing to check; give IMAGE"),
+        (vec!["check", IMAGE, "--config", &file], "IMAGE cannot stand beside --config"),
+        (
+            vec!["check", "--config", &file, "--credentials", &file],
+            "--credentials cannot stand beside --config",
+        ),
+        (
+            vec!["check", "--config", &file, "--expect-cidr", "10.0.0.0/8"],
+            "--expect-cidr cannot stand beside",
+        ),
+        (vec!["check", "--config", &file, "--data-endpoint", "a.io"], "--data-endpoint cannot stand beside"),
+        (
+            vec!["check", IMAGE, "--nameserver", "10.0.0.1", "--resolv-conf", &file],
+            "--nameserver cannot stand beside --resolv-conf",
+        ),
+        (vec!["check", IMAGE, IMAGE], "IMAGE: found `contoso.azurecr.io/apps/canary:1` a second time"),
+        (
+            vec!["check", IMAGE, "--timeout", "2s", "--stage-timeout", "3s"],
+            "--stage-timeout: found 3s for a stage",
+        ),
+        (vec!["check", IMAGE, "--stage-timeout", "31s"], "at most the limit, where no other is given,"),
+        (
+            vec!["check", IMAGE, "--compare-resolver", "a=10.0.0.1", "--compare-resolver", "a=10.0.0.2"],
+            "--compare-resolver: found the name `a` a second time",
+        ),
+    ] {
+        let errors = errors(&words);
+        assert!(errors.iter().any(|error| error.contains(expected)), "{words:?}: {errors:#?}");
+    }
+    let many: Vec<_> =
+        (1..=4).flat_map(|host| ["--nameserver".to_owned(), format!("10.0.0.{host}")]).collect();
+    let words: Vec<_> = ["check", IMAGE].into_iter().chain(many.iter().map(String::as_str)).collect();
+    assert_eq!(
+        errors(&words),
+        ["--nameserver: found 4 nameservers; allowed is at most 3, as many as a node asks"]
+    );
+}
+
+#[test]
+fn flags_that_do_not_exist_are_told_together_with_the_values_that_are_wrong() {
+    let found = errors(&[
+        "check",
+        "--timeot",
+        "3s",
+        IMAGE,
+        "--outptu=json",
+        "-x",
+        "--wait",
+        "5",
+        "--pasword=hunter2",
+    ]);
+    assert_eq!(
+        found,
+        [
+            "`--timeot`: there is no such flag; did you mean `--timeout`?",
+            "`--outptu`: there is no such flag; did you mean `--output`?",
+            "`-x`: there is no such flag",
+            "`--pasword`: there is no such flag",
+            "--wait: found `5`; allowed is a duration from 1ms to 24h with its unit, such as 60s, 1m30s or 500ms",
+        ]
+    );
+}
+
+#[test]
+fn a_password_is_never_an_argument_and_never_printed() {
+    for words in [
+        ["--password", "hunter2"].as_slice(),
+        &["--password=hunter2"],
+        &["-phunter2"],
+        &["-p", "-hunter2"],
+        &["-u", "pull", "-p", "hunter2"],
+        &["--token", "hunter2"],
+        &["--user", "pull:hunter2"],
+        &["--secret=hunter2"],
+        &["--password"],
+    ] {
+        let words: Vec<_> = ["check", IMAGE].iter().chain(words).copied().collect();
+        let found = errors(&words);
+        assert!(found[0].contains("a password is never an argument"), "{found:?}");
+        assert!(found[0].contains("--credentials PATH"), "{found:?}");
+        assert!(!found.concat().contains("hunter2"), "{found:?}");
+    }
+    for path in ["pull:hunter2", "user:hunter2"] {
+        let found = errors(&["check", IMAGE, "--credentials", path]);
+        assert!(found.len() == 1 && !found[0].contains("hunter2"), "{found:?}");
+    }
+    let found = errors(&["check", "pull:hunter2@contoso.azurecr.io/app"]);
+    assert!(
+        found[0].contains("an image has no user name in front") && !found[0].contains("hunter2"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn paths_that_are_not_there_or_something_else_are_wrong_usage() {
+    let folder = folder_with(&[("empty.json", ""), ("other.json", "{\"auths\": {}}"), ("text", "text")]);
+    let here = folder.path().display().to_string();
+    let [empty, other, text, absent] =
+        ["empty.json", "other.json", "text", "absent"].map(|name| format!("{here}/{name}"));
+    let below = format!("{absent}/report.xml");
+    for (flag, path, expected) in [
+        ("--credentials", &absent, "there is nothing at"),
+        ("--credentials", &here, "has neither .dockerconfigjson"),
+        ("--credentials", &empty, "is not JSON (line 1, column 0)"),
+        ("--ca-file", &absent, "which cannot be read (No such file"),
+        ("--ca-file", &here, "which is no regular file"),
+        ("--ca-file", &text, "which has no certificate in PEM"),
+        ("--resolv-conf", &absent, "which cannot be read (No such file"),
+        ("--resolv-conf", &here, "which is no regular file"),
+        ("--report-file", &here, "which is a folder"),
+        ("--report-file", &below, "whose folder does not exist"),
+        ("--config", &absent, "the file cannot be read: No such file"),
+        ("--config", &here, "no regular file"),
+        ("--config", &text, "text:1:1: found a text; allowed is a mapping"),
+    ] {
+        let words =
+            if flag == "--config" { vec!["check", flag, path] } else { vec!["check", IMAGE, flag, path] };
+        let found = errors(&words);
+        assert!(found.len() == 1 && found[0].contains(expected), "{words:?}: {found:#?}");
+    }
+    check(&["check", IMAGE, "--credentials", &other]);
+    check(&["check", IMAGE, "--report-file", "report.xml"]);
+}

@@ -1,0 +1,128 @@
+//! Good and bad forms of a reference, in tables, and what holds for any text.
+
+use super::{ImageReference, ImageReferenceError, is_host_name};
+use proptest::prelude::*;
+
+/// Tells an error from the others.
+type Recognises = fn(&ImageReferenceError) -> bool;
+
+const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+fn parse(text: &str) -> Result<ImageReference, ImageReferenceError> {
+    text.parse()
+}
+
+#[test]
+fn takes_what_the_kubelet_takes_and_names_its_parts() {
+    let pinned = format!("contoso.azurecr.io/app:1@{DIGEST}");
+    let by_digest = format!("contoso.azurecr.io/app@{DIGEST}");
+    for (text, host, port, repository, tag, wanted) in [
+        ("contoso.azurecr.io/app", "contoso.azurecr.io", 443, "app", None, "latest"),
+        ("contoso.azurecr.io/apps/canary:1", "contoso.azurecr.io", 443, "apps/canary", Some("1"), "1"),
+        ("Contoso.AzureCR.io/app:V1_x.y-z", "contoso.azurecr.io", 443, "app", Some("V1_x.y-z"), "V1_x.y-z"),
+        ("contoso.azurecr.io:443/app", "contoso.azurecr.io", 443, "app", None, "latest"),
+        ("localhost:5000/a/b-c__d.e", "localhost", 5000, "a/b-c__d.e", None, "latest"),
+        ("localhost/app", "localhost", 443, "app", None, "latest"),
+        ("registry:5000/a---b:_", "registry", 5000, "a---b", Some("_"), "_"),
+        (&pinned, "contoso.azurecr.io", 443, "app", Some("1"), DIGEST),
+        (&by_digest, "contoso.azurecr.io", 443, "app", None, DIGEST),
+    ] {
+        let image = parse(text).expect(text);
+        assert_eq!(
+            (image.host(), image.port(), image.repository(), image.tag(), image.wanted()),
+            (host, port, repository, tag, wanted),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn refuses_everything_else_and_says_which_part_is_wrong() {
+    use ImageReferenceError as E;
+    let long_tag = format!("contoso.azurecr.io/app:{}", "t".repeat(129));
+    let long_repository = format!("contoso.azurecr.io/{}", "r".repeat(256));
+    let upper_digest = format!("contoso.azurecr.io/app@{}", DIGEST.to_uppercase());
+    let wrong: [(&str, Recognises); 33] = [
+        ("", |e| matches!(e, E::RegistryMissing(_))),
+        ("app", |e| matches!(e, E::RegistryMissing(_))),
+        ("app:1", |e| matches!(e, E::RegistryMissing(_))),
+        ("contoso/app:1", |e| matches!(e, E::RegistryMissing(_))),
+        ("contoso.azurecr.io", |e| matches!(e, E::RegistryMissing(_))),
+        ("/app", |e| matches!(e, E::RegistryMissing(_))),
+        ("https://contoso.azurecr.io/app", |e| matches!(e, E::Scheme(scheme) if scheme == "https://")),
+        ("docker://contoso.azurecr.io/app", |e| matches!(e, E::Scheme(_))),
+        ("user:pw@contoso.azurecr.io/app", |e| *e == E::UserInfo),
+        ("user@contoso.azurecr.io/app", |e| *e == E::UserInfo),
+        ("contoso.azurecr.io./app", |e| matches!(e, E::Host(_))),
+        ("contoso..io/app", |e| matches!(e, E::Host(_))),
+        ("-contoso.azurecr.io/app", |e| matches!(e, E::Host(_))),
+        ("con_toso.azurecr.io/app", |e| matches!(e, E::Host(_))),
+        (" contoso.azurecr.io/app", |e| matches!(e, E::Host(_))),
+        ("10.60.4.4/app", |e| matches!(e, E::Host(_))),
+        ("[fd00::1]:5000/app", |e| matches!(e, E::Host(_))),
+        ("contoso.azurecr.io:/app", |e| matches!(e, E::Port(_))),
+        ("contoso.azurecr.io:0/app", |e| matches!(e, E::Port(_))),
+        ("contoso.azurecr.io:65536/app", |e| matches!(e, E::Port(_))),
+        ("contoso.azurecr.io:+443/app", |e| matches!(e, E::Port(_))),
+        ("contoso.azurecr.io/", |e| *e == E::RepositoryMissing),
+        ("contoso.azurecr.io/:1", |e| *e == E::RepositoryMissing),
+        ("contoso.azurecr.io/App", |e| matches!(e, E::RepositoryCase(_))),
+        ("contoso.azurecr.io//app", |e| matches!(e, E::Repository(_))),
+        ("contoso.azurecr.io/a___b", |e| matches!(e, E::Repository(_))),
+        ("contoso.azurecr.io/app-", |e| matches!(e, E::Repository(_))),
+        ("contoso.azurecr.io/app:", |e| matches!(e, E::Tag(_))),
+        ("contoso.azurecr.io/app:1:2", |e| matches!(e, E::Tag(_))),
+        ("contoso.azurecr.io/app@sha256:abc", |e| matches!(e, E::Digest(_))),
+        (&long_tag, |e| matches!(e, E::Tag(_))),
+        (&long_repository, |e| matches!(e, E::Repository(_))),
+        (&upper_digest, |e| matches!(e, E::Digest(_))),
+    ];
+    for (text, is_expected) in wrong {
+        let error = parse(text).expect_err(text);
+        assert!(is_expected(&error), "{text}: {error:?}");
+        assert!(!error.to_string().contains("pw"), "{error}");
+    }
+}
+
+#[test]
+fn knows_the_names_of_a_container_registry() {
+    let image = parse("contoso-e7ggejfuhzhgedc8.azurecr.us/app").expect("an image");
+    assert_eq!(image.acr_suffix(), Some("azurecr.us"));
+    assert_eq!(image.registry_name(), "contoso");
+    assert_eq!(
+        image.data_region("contoso-e7ggejfuhzhgedc8.usgovvirginia.data.azurecr.us"),
+        Some("usgovvirginia")
+    );
+    for other in ["fabrikam.eastus.data.azurecr.us", "contoso-e7ggejfuhzhgedc8.data.azurecr.us", "x"] {
+        assert_eq!(image.data_region(other), None, "{other}");
+    }
+    assert!(!parse("azurecr.io/app").expect("an image").is_acr());
+    assert!(!parse("notazurecr.io/app").expect("an image").is_acr());
+    assert!(ImageReference::is_azure_storage("weu1.blob.core.windows.net"));
+    assert!(!ImageReference::is_azure_storage("blob.core.windows.net.evil.example"));
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in any::<String>()) {
+        let _ = parse(&text);
+    }
+
+    #[test]
+    fn what_it_prints_it_reads(
+        host in "[a-z][a-z0-9]{0,9}(\\.[a-z][a-z0-9-]{0,5}[a-z]){1,3}",
+        port in prop::option::of(1u16..),
+        repository in "[a-z0-9]{1,5}((\\.|_|__|-{1,3})[a-z0-9]{1,3}){0,2}(/[a-z0-9]{1,5}){0,2}",
+        tag in prop::option::of("[A-Za-z0-9_][A-Za-z0-9_.-]{0,20}"),
+        pinned in any::<bool>(),
+    ) {
+        let mut text = host;
+        if let Some(port) = port { text += &format!(":{port}"); }
+        text += &format!("/{repository}");
+        if let Some(tag) = tag { text += &format!(":{tag}"); }
+        if pinned { text += &format!("@{DIGEST}"); }
+        let image = parse(&text).expect("a reference");
+        prop_assert_eq!(parse(&image.to_string()), Ok(image.clone()));
+        prop_assert!(is_host_name(image.host()));
+    }
+}
