@@ -1,3 +1,11 @@
 //! The one integration-test binary.
 
 mod lab;
+
+// Tests of the lab itself, which the example that shares `lab` does not carry.
+#[path = "lab/client.rs"]
+mod client;
+#[path = "lab/fidelity.rs"]
+mod fidelity;
+#[path = "lab/misbehaviour.rs"]
+mod misbehaviour;

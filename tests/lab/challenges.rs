@@ -14,7 +14,12 @@ const OVER_LONG: usize = 64 << 10;
 const CHALLENGE: &str = "WWW-Authenticate";
 
 /// Challenges a request for a repository, or for none; `error` tells what is wrong with the token that came.
-pub fn respond(shared: &Shared, settings: &Settings, repository: Option<&str>, error: Option<&str>) -> Response {
+pub fn respond(
+    shared: &Shared,
+    settings: &Settings,
+    repository: Option<&str>,
+    error: Option<&str>,
+) -> Response {
     let fault = if let Answer::Faulty(fault) = &settings.challenge.answer { Some(fault) } else { None };
     let parameters = Parameters::of(shared, repository, error);
     let headers = match fault {
@@ -81,8 +86,12 @@ fn faulty(shared: &Shared, fault: &ChallengeFault, parameters: Parameters) -> Ve
             let first = parameters.bearer();
             [vec![first], parameters.with_realm(foreign())].concat()
         }
-        ChallengeFault::DuplicateParameter => vec![format!("{},realm=\"{}\"", parameters.bearer(), foreign())],
-        ChallengeFault::OverLong => vec![format!("{},pad=\"{}\"", parameters.bearer(), "a".repeat(OVER_LONG))],
+        ChallengeFault::DuplicateParameter => {
+            vec![format!("{},realm=\"{}\"", parameters.bearer(), foreign())]
+        }
+        ChallengeFault::OverLong => {
+            vec![format!("{},pad=\"{}\"", parameters.bearer(), "a".repeat(OVER_LONG))]
+        }
         ChallengeFault::RealmMissing => vec![Parameters { realm: None, ..parameters }.bearer()],
         ChallengeFault::RealmUnparsable => parameters.with_realm("https://[oauth2/token".into()),
         ChallengeFault::RealmOtherHost => parameters.with_realm(foreign()),
@@ -98,8 +107,12 @@ fn faulty(shared: &Shared, fault: &ChallengeFault, parameters: Parameters) -> Ve
             let address = shared.authority(&shared.place.login_address.to_string());
             parameters.with_realm(format!("https://{address}/oauth2/token"))
         }
-        ChallengeFault::RealmUserInfo => parameters.with_realm(format!("https://contoso:secret@{at}/oauth2/token")),
-        ChallengeFault::RealmWithQuery => parameters.with_realm(format!("https://{at}/oauth2/token?tenant=contoso")),
+        ChallengeFault::RealmUserInfo => {
+            parameters.with_realm(format!("https://contoso:secret@{at}/oauth2/token"))
+        }
+        ChallengeFault::RealmWithQuery => {
+            parameters.with_realm(format!("https://{at}/oauth2/token?tenant=contoso"))
+        }
         ChallengeFault::ServiceMissing => vec![Parameters { service: None, ..parameters }.bearer()],
         ChallengeFault::ServiceOther => {
             let other = shared.authority(&format!("fabrikam.{}", shared.place.suffix));

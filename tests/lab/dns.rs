@@ -215,7 +215,9 @@ impl Server {
             Behaviour::Closed => Reaction::Nothing,
             Behaviour::TruncatedTcpDead(_) if !udp => Reaction::Nothing,
             Behaviour::AaaaSilent if kind == RecordType::AAAA => Reaction::Nothing,
-            Behaviour::AaaaServfail if kind == RecordType::AAAA => one(&refusal(&query, Rcode::ServFail, None)),
+            Behaviour::AaaaServfail if kind == RecordType::AAAA => {
+                one(&refusal(&query, Rcode::ServFail, None))
+            }
             Behaviour::DropFirst(count) if udp && self.still_ignores(&query, count) => Reaction::Nothing,
             Behaviour::Answer
             | Behaviour::AaaaSilent
@@ -227,7 +229,9 @@ impl Server {
             Behaviour::Garbage => {
                 let mut garbage = query.metadata.id.to_be_bytes().to_vec();
                 // Counts of 65,535 each and a name that points into itself.
-                garbage.extend_from_slice(&[0x81, 0x80, 255, 255, 255, 255, 255, 255, 255, 255, 0xC0, 0x0C, 0, 1]);
+                garbage.extend_from_slice(&[
+                    0x81, 0x80, 255, 255, 255, 255, 255, 255, 255, 255, 0xC0, 0x0C, 0, 1,
+                ]);
                 Reaction::Send(vec![garbage])
             }
             Behaviour::WrongId => {
@@ -265,7 +269,8 @@ impl Server {
         if ignored.0 != number {
             *ignored = (number, HashMap::new());
         }
-        let question = query.queries.first().map(|it| (it.name().to_lowercase().to_string(), it.query_type()));
+        let question =
+            query.queries.first().map(|it| (it.name().to_lowercase().to_string(), it.query_type()));
         let Some(question) = question else { return false };
         let so_far = ignored.1.entry(question).or_default();
         *so_far += 1;
@@ -282,7 +287,8 @@ impl Server {
         message.metadata.response_code = finding.code;
         message.add_answers(finding.answers);
         message.add_authorities(finding.authorities);
-        let owner = message.answers.last().map_or_else(|| question.name().clone(), |record| record.name.clone());
+        let owner =
+            message.answers.last().map_or_else(|| question.name().clone(), |record| record.name.clone());
         if let Behaviour::HugeAnswer(count) = settings.behaviour
             && question.query_type() == RecordType::A
         {

@@ -29,7 +29,10 @@ const LONGEST_LIFE: Duration = Duration::from_secs(180);
 enum Door {
     Closed,
     /// The listener nobody accepts from, and the connections that fill its queue.
-    Full { _listener: TcpListener, _fillers: Vec<TcpStream> },
+    Full {
+        _listener: TcpListener,
+        _fillers: Vec<TcpStream>,
+    },
     Open(TcpListener),
 }
 

@@ -77,7 +77,8 @@ impl Lab {
             .spawn(move || runtime.block_on(run(settings, &tell, stopped)))?;
         let (shared, nameservers) = told.recv().map_err(io::Error::other)??;
         shared.wait_for(0).map_err(io::Error::other)?;
-        let lab = Self { shared, nameservers, folder: TempDir::new()?, stop: Some(stop), thread: Some(thread) };
+        let lab =
+            Self { shared, nameservers, folder: TempDir::new()?, stop: Some(stop), thread: Some(thread) };
         lab.write_files()?;
         Ok(lab)
     }
@@ -140,7 +141,8 @@ impl Lab {
 
     /// The stored manifest of a tag or digest of the default repository.
     pub fn manifest(&self, reference: &str) -> content::Manifest {
-        let repository = self.shared.content.repository(content::REPOSITORY).expect("the lab has its repository");
+        let repository =
+            self.shared.content.repository(content::REPOSITORY).expect("the lab has its repository");
         let (_, manifest) =
             repository.manifest(reference).unwrap_or_else(|| panic!("the lab has no manifest {reference}"));
         manifest.clone()
@@ -284,7 +286,12 @@ async fn run(settings: Settings, tell: &mpsc::Sender<Started>, stopped: oneshot:
             1 => Listener::Data,
             decoy => Listener::Decoy(decoy - 2),
         };
-        servers.spawn(listener::serve(Arc::clone(&shared), listener, place, seats.next().unwrap_or_default()));
+        servers.spawn(listener::serve(
+            Arc::clone(&shared),
+            listener,
+            place,
+            seats.next().unwrap_or_default(),
+        ));
     }
     for (number, place) in nameservers.into_iter().enumerate() {
         servers.spawn(dns::serve(Arc::clone(&shared), number, place, seats.next().unwrap_or_default()));

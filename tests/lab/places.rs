@@ -29,8 +29,10 @@ pub struct Reserved {
 
 /// The endpoints at one common port: login, data, then the decoys.
 pub fn reserve_endpoints(place: &Place) -> io::Result<Vec<Reserved>> {
-    let addresses: Vec<IpAddr> =
-        [place.login_address, place.data_address].into_iter().chain(place.decoy_addresses.iter().copied()).collect();
+    let addresses: Vec<IpAddr> = [place.login_address, place.data_address]
+        .into_iter()
+        .chain(place.decoy_addresses.iter().copied())
+        .collect();
     if let Some(port) = place.port {
         return addresses.iter().map(|address| reserve(SocketAddr::new(*address, port))).collect();
     }

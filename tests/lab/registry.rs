@@ -41,7 +41,9 @@ pub fn respond(shared: &Shared, settings: &Settings, request: &Incoming) -> (Opt
         Route::Manifest { repository, reference } => {
             (Step::Manifest, Subject { repository, digest: reference, asked: &asked })
         }
-        Route::Blob { repository, digest } => (Step::BlobRedirect, Subject { repository, digest, asked: &asked }),
+        Route::Blob { repository, digest } => {
+            (Step::BlobRedirect, Subject { repository, digest, asked: &asked })
+        }
         Route::Nothing => return (None, not_found()),
     };
     if let Some(canned) = canned(settings, step) {
@@ -126,7 +128,10 @@ fn token(shared: &Shared, settings: &Settings, request: &Incoming) -> Response {
     let fault = if let Answer::Faulty(fault) = &settings.token.answer { Some(*fault) } else { None };
     let form = if request.method == "POST" { request.body.as_slice() } else { request.query().as_bytes() };
     let values = |wanted: &str| -> Vec<String> {
-        form_urlencoded::parse(form).filter(|(key, _)| key == wanted).map(|(_, value)| value.into_owned()).collect()
+        form_urlencoded::parse(form)
+            .filter(|(key, _)| key == wanted)
+            .map(|(_, value)| value.into_owned())
+            .collect()
     };
     let given = request.basic().or_else(|| {
         // As the CLI asks: a form with grant_type=password. A query with a password is nobody's.
