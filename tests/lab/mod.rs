@@ -79,6 +79,7 @@ impl Lab {
         shared.wait_for(0).map_err(io::Error::other)?;
         let lab =
             Self { shared, nameservers, folder: TempDir::new()?, stop: Some(stop), thread: Some(thread) };
+        lab.remember_credentials();
         lab.write_files()?;
         Ok(lab)
     }
@@ -87,6 +88,7 @@ impl Lab {
     /// connection and request, whereas a connection that stands stays.
     pub fn change(&self, change: impl FnOnce(&mut Settings)) {
         let number = self.shared.change(change);
+        self.remember_credentials();
         self.shared.wait_for(number).unwrap_or_else(|problem| panic!("{problem}"));
     }
 
@@ -221,17 +223,21 @@ impl Lab {
     /// Everything that must show in no output: the password, the credentials as base64, the tokens and the signed
     /// values given out so far.
     pub fn secrets(&self) -> Vec<String> {
-        let pair = format!("{}:{}", self.username(), self.password());
-        let mut secrets = vec![self.password(), pair.clone()];
-        for text in [pair, self.password()] {
-            for engine in [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD] {
-                secrets.push(engine.encode(&text));
-            }
-        }
-        secrets.extend(self.shared.log.secrets.all());
+        let mut secrets = self.shared.log.secrets.all();
         secrets.sort();
         secrets.dedup();
         secrets
+    }
+
+    /// A password that was changed is a secret still.
+    fn remember_credentials(&self) {
+        let pair = format!("{}:{}", self.username(), self.password());
+        for text in [pair, self.password()] {
+            for engine in [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD] {
+                self.shared.log.secrets.push(engine.encode(&text));
+            }
+            self.shared.log.secrets.push(text);
+        }
     }
 
     fn write_files(&self) -> io::Result<()> {

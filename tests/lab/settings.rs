@@ -88,6 +88,7 @@ pub struct Place {
     /// `azurecr.io`, `azurecr.us` or `azurecr.cn`.
     pub suffix: String,
     pub region: String,
+    /// Login and data endpoint share the port, so their addresses differ.
     pub login_address: IpAddr,
     pub data_address: IpAddr,
     /// Further addresses where the login endpoint answers although nobody should go there; same port.
