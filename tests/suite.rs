@@ -9,3 +9,5 @@ mod client;
 mod fidelity;
 #[path = "lab/misbehaviour.rs"]
 mod misbehaviour;
+#[path = "lab/recordings.rs"]
+mod recordings;

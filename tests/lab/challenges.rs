@@ -12,6 +12,7 @@ use super::shared::Shared;
 /// Longer than any header that a client has to take.
 const OVER_LONG: usize = 64 << 10;
 const CHALLENGE: &str = "WWW-Authenticate";
+const BASIC: &str = "Basic realm=\"Azure Container Registry\"";
 
 /// Challenges a request for a repository, or for none; `error` tells what is wrong with the token that came.
 pub fn respond(
@@ -35,6 +36,15 @@ pub fn respond(
     if fault == Some(&ChallengeFault::VersionHeaderMissing) {
         return response.without("Docker-Distribution-Api-Version").without("X-Ms-Correlation-Request-Id");
     }
+    response
+}
+
+/// What ACR answers to Basic credentials at its base: no bearer challenge any more.
+pub fn refuse_basic() -> Response {
+    let own = [(CHALLENGE, BASIC.to_owned())];
+    let mut response = Response::registry_json(401, &own, canned::unauthorized_body(None));
+    // Only this one is exposed then, as the recording has it.
+    response.headers.retain(|(name, value)| name != "Access-Control-Expose-Headers" || value == CHALLENGE);
     response
 }
 
@@ -75,12 +85,11 @@ fn faulty(shared: &Shared, fault: &ChallengeFault, parameters: Parameters) -> Ve
     let login = shared.place.login_server();
     let at = shared.authority(&login);
     let foreign = || format!("https://{}/oauth2/token", shared.authority("login.fabrikam.example"));
-    let basic = || "Basic realm=\"Azure Container Registry\"".to_owned();
     match fault {
         ChallengeFault::NoChallenge | ChallengeFault::HeaderMissing => Vec::new(),
         ChallengeFault::VersionHeaderMissing => vec![parameters.bearer()],
-        ChallengeFault::BasicOnly => vec![basic()],
-        ChallengeFault::BasicAndBearer => vec![basic(), parameters.bearer()],
+        ChallengeFault::BasicOnly => vec![BASIC.to_owned()],
+        ChallengeFault::BasicAndBearer => vec![BASIC.to_owned(), parameters.bearer()],
         ChallengeFault::Unparsable => vec![format!("Bearer realm=\"https://{at}/oauth2/token,service=,,=\"")],
         ChallengeFault::Duplicate => {
             let first = parameters.bearer();

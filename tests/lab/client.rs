@@ -74,16 +74,29 @@ impl Client {
     }
 
     pub async fn get(&mut self, host: &str, target: &str, headers: &[(&str, &str)]) -> io::Result<Reply> {
-        let mut request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n");
+        self.send("GET", host, target, headers, "").await
+    }
+
+    /// Any method; the answer to `HEAD` has no body.
+    pub async fn send(
+        &mut self,
+        method: &str,
+        host: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> io::Result<Reply> {
+        let mut request = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n");
         for (name, value) in headers {
             request.push_str(&format!("{name}: {value}\r\n"));
         }
         request.push_str("\r\n");
+        request.push_str(body);
         self.0.write_all(request.as_bytes()).await?;
-        self.read().await
+        self.read(method == "HEAD").await
     }
 
-    async fn read(&mut self) -> io::Result<Reply> {
+    async fn read(&mut self, head_only: bool) -> io::Result<Reply> {
         let mut bytes = Vec::new();
         loop {
             let mut headers = [httparse::EMPTY_HEADER; 64];
@@ -99,6 +112,9 @@ impl Client {
                     body: Vec::new(),
                 };
                 let rest = bytes.split_off(length);
+                if head_only {
+                    return Ok(reply);
+                }
                 return self.read_body(reply, rest).await;
             }
             self.more(&mut bytes).await?;

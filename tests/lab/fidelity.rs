@@ -1,13 +1,9 @@
 //! Holds the lab against real answers of ACR and its DNS.
 //!
-//! Owns the comparison with `../shared/recordings`, which are read where they are and never copied. Leaves alone
-//! the misbehaviours (`misbehaviour.rs`). Without the recordings each test says so and passes: they are not part of
-//! the repository.
-
-use std::path::PathBuf;
+//! Owns the comparison. Leaves alone the reading of the recordings (`recordings.rs`), without which each test says so
+//! and passes, and the misbehaviours (`misbehaviour.rs`).
 
 use hickory_proto::rr::RecordType;
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::client::{Client, ask, ask_for_token, bearer, get};
@@ -15,68 +11,7 @@ use super::lab::Lab;
 use super::lab::answers::{Canned, FirewallWording, Step, Target};
 use super::lab::log::Listener;
 use super::lab::settings::{Grant, Nameserver, Settings, View};
-
-/// One exchange of a recording.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Exchange {
-    request_uri: String,
-    status_code: u16,
-    response_headers: Headers,
-    response_body: Value,
-}
-
-/// Headers in the order of the file; a header that came twice is a list there.
-struct Headers(Vec<(String, String)>);
-
-impl<'de> Deserialize<'de> for Headers {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> serde::de::Visitor<'de> for Visitor {
-            type Value = Headers;
-
-            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                formatter.write_str("an object of headers")
-            }
-
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Headers, A::Error> {
-                let mut headers = Vec::new();
-                while let Some((name, value)) = map.next_entry::<String, Value>()? {
-                    let values = value.as_array().cloned().unwrap_or_else(|| vec![value]);
-                    let texts = values.iter().filter_map(Value::as_str);
-                    headers.extend(texts.map(|value| (name.clone(), value.to_owned())));
-                }
-                Ok(Headers(headers))
-            }
-        }
-        deserializer.deserialize_map(Visitor)
-    }
-}
-
-/// The text of a recording, or none where there are no recordings.
-fn recording(start: &str) -> Option<String> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/recordings");
-    let Ok(entries) = std::fs::read_dir(&folder) else {
-        eprintln!("SKIPPED: no recordings at {}", folder.display());
-        return None;
-    };
-    let path = entries
-        .filter_map(Result::ok)
-        .map(|entry| entry.path())
-        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(start)))
-        .unwrap_or_else(|| panic!("recording {start} is missing among the others"));
-    Some(std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
-}
-
-fn exchanges(start: &str) -> Option<Vec<Exchange>> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Recording {
-        entries: Vec<Exchange>,
-    }
-    let recording: Recording = serde_json::from_str(&recording(start)?).expect("a recording is JSON");
-    Some(recording.entries)
-}
+use super::recordings::{Headers, exchanges, recording};
 
 /// A lab with the recorded registry's name.
 fn recorded_lab() -> Lab {
@@ -248,6 +183,23 @@ async fn refused_credentials_get_the_recorded_words() {
     let reply = get(&lab, Step::Token, "/oauth2/token", &[]).await.expect("the lab answers");
     assert!(text.contains("Invalid clientid or client secret."));
     assert!(reply.text().contains("Invalid clientid or client secret."));
+}
+
+#[tokio::test]
+async fn basic_at_the_base_gets_the_recorded_challenge() {
+    let Some(text) = recording("09") else { return };
+    let recorded: Value = serde_json::from_str(&text).expect("a recording is JSON");
+    let lab = Lab::start(Settings::default());
+    let reply = get(&lab, Step::Challenge, "/v2/", &[("Authorization", "Basic eDp5")])
+        .await
+        .expect("the lab answers");
+    assert_eq!(reply.status, 401);
+    let headers = &recorded["samples"][2]["response_headers"];
+    assert_eq!(reply.header("WWW-Authenticate"), headers["Www-Authenticate"].as_str());
+    assert_eq!(
+        reply.header("Access-Control-Expose-Headers"),
+        headers["Access-Control-Expose-Headers"].as_str()
+    );
 }
 
 /// A body without what differs: addresses, ids, and white space, which the quoting pages broke up.

@@ -13,7 +13,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::client::{ID, PATIENCE, ask, ask_by_tcp, ask_for_token, bearer, get};
+use super::client::{Client, ID, PATIENCE, ask, ask_by_tcp, ask_for_token, bearer, get};
 use super::lab::Lab;
 use super::lab::answers::{Canned, Delivery, ManifestFault, Step, TokenFault};
 use super::lab::log::{Listener, Protocol};
@@ -330,5 +330,48 @@ async fn canned_answers_stand_at_every_step() {
         let request = lab.requests().pop().expect("a request");
         assert_eq!((request.step, request.status), (Some(step), 503));
         assert_eq!(request.correlation_id.as_deref(), reply.header("X-Ms-Correlation-Request-Id"));
+    }
+}
+
+#[tokio::test]
+async fn other_methods_work_as_clients_use_them() {
+    let lab = Lab::start(Settings::default());
+    let mut client = Client::connect(&lab, Step::Token).await.expect("the lab accepts");
+    let form = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("grant_type", "password")
+        .append_pair("service", &lab.registry())
+        .append_pair("username", &lab.username())
+        .append_pair("password", &lab.password())
+        .append_pair("scope", "repository:apps/canary:pull")
+        .finish();
+    let length = form.len().to_string();
+    let headers = [("Content-Type", "application/x-www-form-urlencoded"), ("Content-Length", &length)];
+    let reply =
+        client.send("POST", &lab.registry(), "/oauth2/token", &headers, &form).await.expect("an answer");
+    let answer: serde_json::Value = serde_json::from_slice(&reply.body).expect("JSON");
+    let bearer = format!("Bearer {}", answer["access_token"].as_str().expect("a token"));
+    let target = "/v2/apps/canary/manifests/1";
+    let reply = client.send("HEAD", &lab.registry(), target, &[("Authorization", &bearer)], "").await;
+    assert_eq!(reply.expect("an answer").header("Docker-Content-Digest"), Some(lab.digest("1").as_str()));
+    assert_eq!(
+        client.get(&lab.registry(), "/v2/", &[("Authorization", &bearer)]).await.expect("an answer").status,
+        200
+    );
+    assert_eq!(lab.connections(Listener::Login), 1);
+}
+
+#[tokio::test]
+async fn nameservers_have_views_of_their_own() {
+    let mut mixed = Nameserver::seeing(View::Private);
+    mixed.data = View::NotLinked;
+    let nameservers = vec![Nameserver::default(), Nameserver::seeing(View::NoSuchName), mixed];
+    let lab = Lab::start(Settings { nameservers, ..Settings::default() });
+    let data = lab.data_endpoint();
+    for (index, name, expected) in
+        [(0, LOGIN, 2), (1, LOGIN, 0), (2, LOGIN, 2), (0, data.as_str(), 2), (2, &data, 5)]
+    {
+        let message = ask(lab.nameservers()[index], name, RecordType::A).await.expect("an answer");
+        assert_eq!(message.answers.len(), expected, "{index} {name}");
+        assert_eq!(lab.queries().pop().map(|query| query.nameserver), Some(index));
     }
 }

@@ -102,6 +102,8 @@ fn base(shared: &Shared, settings: &Settings, request: &Incoming) -> Response {
             Response::registry_json(200, &[], "{}".into())
         }
         Some(_) => challenges::respond(shared, settings, None, Some("invalid_token")),
+        // A scope-map token is for the token service: here, Basic gets no further.
+        None if request.header("Authorization").is_some() => challenges::refuse_basic(),
         None => challenges::respond(shared, settings, None, None),
     }
 }
