@@ -327,7 +327,7 @@ pub enum Transport {
     Closed,
     /// The accept queue is full, so that the kernel drops each SYN: the connect times out.
     AcceptQueueFull,
-    /// Accepts and sends a RST.
+    /// Accepts and sends a RST, late enough for the client to have noticed that it is connected.
     ResetOnAccept,
     /// Accepts and closes in good order.
     CloseOnAccept,
