@@ -38,7 +38,9 @@ pub fn respond(shared: &Shared, step: Step, canned: &Canned, subject: &Subject<'
         Canned::ServerError(status) => server_error(*status),
         Canned::BadGateway => html(502, "502 Bad Gateway", "The proxy server received an invalid response."),
         Canned::CaptivePortal => html(200, "Welcome", "Please accept the terms of use to go on."),
-        Canned::ProxyForbidden => html(403, "Access denied", "This category is blocked by your organisation."),
+        Canned::ProxyForbidden => {
+            html(403, "Access denied", "This category is blocked by your organisation.")
+        }
         Canned::Redirect { status, target } => redirect(*status, &links::locate(shared, target, subject)),
         Canned::Raw { status, headers, body } => Response::stranger(*status, headers, body.clone()),
     }
@@ -139,9 +141,11 @@ fn firewall(wording: FirewallWording) -> Response {
         FirewallWording::CorrelationId => with_correlation(|id| {
             Response::registry_json(403, &[], denied(&format!("{quoted} {refer} CorrelationId: {id}")))
         }),
-        FirewallWording::Escaped => {
-            Response::registry_json(403, &[], denied(&format!("client with IP \\u0027{SEEN_ADDRESS}\\u0027 {refer}")))
-        }
+        FirewallWording::Escaped => Response::registry_json(
+            403,
+            &[],
+            denied(&format!("client with IP \\u0027{SEEN_ADDRESS}\\u0027 {refer}")),
+        ),
     }
 }
 
@@ -169,8 +173,9 @@ fn plain(status: u16, code: &str, message: &str) -> Response {
 }
 
 fn html(status: u16, title: &str, text: &str) -> Response {
-    let body =
-        format!("<!DOCTYPE html><html><head><title>{title}</title></head><body><p>{text}</p></body></html>\n");
+    let body = format!(
+        "<!DOCTYPE html><html><head><title>{title}</title></head><body><p>{text}</p></body></html>\n"
+    );
     Response::stranger(
         status,
         &[("Content-Type".into(), "text/html".into()), ("Server".into(), "gateway".into())],

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    date_time_ymd,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, date_time_ymd,
 };
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::rustls::{ServerConfig, crypto::ring::default_provider, version};
@@ -124,8 +124,9 @@ impl Certificates {
             | Certificate::WrongName => (now - DAY, now + LIFE),
         };
         let params = leaf(names, from, until);
-        let signed =
-            |by: &Authority| params.signed_by(&key, &by.issuer).expect("the parameters are complete").der().clone();
+        let signed = |by: &Authority| {
+            params.signed_by(&key, &by.issuer).expect("the parameters are complete").der().clone()
+        };
         let chain = match certificate {
             Certificate::SelfSigned => {
                 vec![params.self_signed(&key).expect("the parameters are complete").der().clone()]
@@ -145,7 +146,8 @@ impl Certificates {
 /// A key with a certificate of its own, for the signer of tokens.
 pub fn token_signer() -> (KeyPair, rcgen::Certificate) {
     let key = new_key();
-    let mut params = leaf(vec!["token.lab.example".to_owned()], SystemTime::now() - DAY, SystemTime::now() + LIFE);
+    let mut params =
+        leaf(vec!["token.lab.example".to_owned()], SystemTime::now() - DAY, SystemTime::now() + LIFE);
     // A registry takes this certificate as a root of its own, so it has to be an authority.
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyCertSign];
@@ -194,4 +196,3 @@ fn leaf(names: Vec<String>, from: SystemTime, until: SystemTime) -> CertificateP
     params.not_after = moment!(until);
     params
 }
-

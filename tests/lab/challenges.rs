@@ -12,9 +12,15 @@ use super::shared::Shared;
 /// Longer than any header that a client has to take.
 const OVER_LONG: usize = 64 << 10;
 const CHALLENGE: &str = "WWW-Authenticate";
+const BASIC: &str = "Basic realm=\"Azure Container Registry\"";
 
 /// Challenges a request for a repository, or for none; `error` tells what is wrong with the token that came.
-pub fn respond(shared: &Shared, settings: &Settings, repository: Option<&str>, error: Option<&str>) -> Response {
+pub fn respond(
+    shared: &Shared,
+    settings: &Settings,
+    repository: Option<&str>,
+    error: Option<&str>,
+) -> Response {
     let fault = if let Answer::Faulty(fault) = &settings.challenge.answer { Some(fault) } else { None };
     let parameters = Parameters::of(shared, repository, error);
     let headers = match fault {
@@ -30,6 +36,15 @@ pub fn respond(shared: &Shared, settings: &Settings, repository: Option<&str>, e
     if fault == Some(&ChallengeFault::VersionHeaderMissing) {
         return response.without("Docker-Distribution-Api-Version").without("X-Ms-Correlation-Request-Id");
     }
+    response
+}
+
+/// What ACR answers to Basic credentials at its base: no bearer challenge any more.
+pub fn refuse_basic() -> Response {
+    let own = [(CHALLENGE, BASIC.to_owned())];
+    let mut response = Response::registry_json(401, &own, canned::unauthorized_body(None));
+    // Only this one is exposed then, as the recording has it.
+    response.headers.retain(|(name, value)| name != "Access-Control-Expose-Headers" || value == CHALLENGE);
     response
 }
 
@@ -70,19 +85,22 @@ fn faulty(shared: &Shared, fault: &ChallengeFault, parameters: Parameters) -> Ve
     let login = shared.place.login_server();
     let at = shared.authority(&login);
     let foreign = || format!("https://{}/oauth2/token", shared.authority("login.fabrikam.example"));
-    let basic = || "Basic realm=\"Azure Container Registry\"".to_owned();
     match fault {
         ChallengeFault::NoChallenge | ChallengeFault::HeaderMissing => Vec::new(),
         ChallengeFault::VersionHeaderMissing => vec![parameters.bearer()],
-        ChallengeFault::BasicOnly => vec![basic()],
-        ChallengeFault::BasicAndBearer => vec![basic(), parameters.bearer()],
-        ChallengeFault::Unparsable => vec![format!("Bearer realm=\"https://{at}/oauth2/token,service=,,=")],
+        ChallengeFault::BasicOnly => vec![BASIC.to_owned()],
+        ChallengeFault::BasicAndBearer => vec![BASIC.to_owned(), parameters.bearer()],
+        ChallengeFault::Unparsable => vec![format!("Bearer realm=\"https://{at}/oauth2/token,service=,,=\"")],
         ChallengeFault::Duplicate => {
             let first = parameters.bearer();
             [vec![first], parameters.with_realm(foreign())].concat()
         }
-        ChallengeFault::DuplicateParameter => vec![format!("{},realm=\"{}\"", parameters.bearer(), foreign())],
-        ChallengeFault::OverLong => vec![format!("{},pad=\"{}\"", parameters.bearer(), "a".repeat(OVER_LONG))],
+        ChallengeFault::DuplicateParameter => {
+            vec![format!("{},realm=\"{}\"", parameters.bearer(), foreign())]
+        }
+        ChallengeFault::OverLong => {
+            vec![format!("{},pad=\"{}\"", parameters.bearer(), "a".repeat(OVER_LONG))]
+        }
         ChallengeFault::RealmMissing => vec![Parameters { realm: None, ..parameters }.bearer()],
         ChallengeFault::RealmUnparsable => parameters.with_realm("https://[oauth2/token".into()),
         ChallengeFault::RealmOtherHost => parameters.with_realm(foreign()),
@@ -98,8 +116,12 @@ fn faulty(shared: &Shared, fault: &ChallengeFault, parameters: Parameters) -> Ve
             let address = shared.authority(&shared.place.login_address.to_string());
             parameters.with_realm(format!("https://{address}/oauth2/token"))
         }
-        ChallengeFault::RealmUserInfo => parameters.with_realm(format!("https://contoso:secret@{at}/oauth2/token")),
-        ChallengeFault::RealmWithQuery => parameters.with_realm(format!("https://{at}/oauth2/token?tenant=contoso")),
+        ChallengeFault::RealmUserInfo => {
+            parameters.with_realm(format!("https://contoso:secret@{at}/oauth2/token"))
+        }
+        ChallengeFault::RealmWithQuery => {
+            parameters.with_realm(format!("https://{at}/oauth2/token?tenant=contoso"))
+        }
         ChallengeFault::ServiceMissing => vec![Parameters { service: None, ..parameters }.bearer()],
         ChallengeFault::ServiceOther => {
             let other = shared.authority(&format!("fabrikam.{}", shared.place.suffix));

@@ -121,7 +121,10 @@ impl Repository {
     }
 
     fn add_index(&mut self, manifests: &[Value]) -> Value {
-        self.add_manifest(OCI_INDEX, &json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests}))
+        self.add_manifest(
+            OCI_INDEX,
+            &json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests}),
+        )
     }
 
     fn add_manifest(&mut self, media_type: &'static str, manifest: &Value) -> Value {

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -43,8 +43,14 @@ const FORGED_ADDRESS: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 66);
 struct Server {
     shared: Arc<Shared>,
     index: usize,
-    /// How often each question was ignored, since the settings of that number.
-    ignored: Mutex<(u64, HashMap<(String, RecordType), usize>)>,
+    ignored: Mutex<Ignored>,
+}
+
+/// How often each question was ignored since the settings of that number.
+#[derive(Default)]
+struct Ignored {
+    since: u64,
+    times: HashMap<(String, RecordType), usize>,
 }
 
 /// What goes back over the wire.
@@ -56,8 +62,7 @@ enum Reaction {
 
 /// Serves until the lab stops; opens and closes the sockets as the behaviour wants.
 pub async fn serve(shared: Arc<Shared>, index: usize, place: places::Reserved, seat: usize) {
-    let server =
-        Arc::new(Server { shared: Arc::clone(&shared), index, ignored: Mutex::new((0, HashMap::new())) });
+    let server = Arc::new(Server { shared: Arc::clone(&shared), index, ignored: Mutex::default() });
     let mut changes = shared.changes();
     let mut first = place.udp;
     loop {
@@ -114,7 +119,7 @@ async fn open_udp(first: Option<UdpSocket>, address: SocketAddr, open: bool) -> 
         None => places::patiently(|| async { UdpSocket::bind(address).await }).await?,
     };
     if !open {
-        socket.connect(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1)).await?;
+        socket.connect(SocketAddr::new(address.ip(), 1)).await?;
     }
     Ok(socket)
 }
@@ -215,7 +220,9 @@ impl Server {
             Behaviour::Closed => Reaction::Nothing,
             Behaviour::TruncatedTcpDead(_) if !udp => Reaction::Nothing,
             Behaviour::AaaaSilent if kind == RecordType::AAAA => Reaction::Nothing,
-            Behaviour::AaaaServfail if kind == RecordType::AAAA => one(&refusal(&query, Rcode::ServFail, None)),
+            Behaviour::AaaaServfail if kind == RecordType::AAAA => {
+                one(&refusal(&query, Rcode::ServFail, None))
+            }
             Behaviour::DropFirst(count) if udp && self.still_ignores(&query, count) => Reaction::Nothing,
             Behaviour::Answer
             | Behaviour::AaaaSilent
@@ -227,7 +234,9 @@ impl Server {
             Behaviour::Garbage => {
                 let mut garbage = query.metadata.id.to_be_bytes().to_vec();
                 // Counts of 65,535 each and a name that points into itself.
-                garbage.extend_from_slice(&[0x81, 0x80, 255, 255, 255, 255, 255, 255, 255, 255, 0xC0, 0x0C, 0, 1]);
+                garbage.extend_from_slice(&[
+                    0x81, 0x80, 255, 255, 255, 255, 255, 255, 255, 255, 0xC0, 0x0C, 0, 1,
+                ]);
                 Reaction::Send(vec![garbage])
             }
             Behaviour::WrongId => {
@@ -262,12 +271,13 @@ impl Server {
     fn still_ignores(&self, query: &Message, count: usize) -> bool {
         let number = self.shared.settings().number;
         let mut ignored = self.ignored.lock().unwrap_or_else(PoisonError::into_inner);
-        if ignored.0 != number {
-            *ignored = (number, HashMap::new());
+        if ignored.since != number {
+            *ignored = Ignored { since: number, ..Ignored::default() };
         }
-        let question = query.queries.first().map(|it| (it.name().to_lowercase().to_string(), it.query_type()));
+        let question =
+            query.queries.first().map(|it| (it.name().to_lowercase().to_string(), it.query_type()));
         let Some(question) = question else { return false };
-        let so_far = ignored.1.entry(question).or_default();
+        let so_far = ignored.times.entry(question).or_default();
         *so_far += 1;
         *so_far <= count
     }
@@ -282,7 +292,8 @@ impl Server {
         message.metadata.response_code = finding.code;
         message.add_answers(finding.answers);
         message.add_authorities(finding.authorities);
-        let owner = message.answers.last().map_or_else(|| question.name().clone(), |record| record.name.clone());
+        let owner =
+            message.answers.last().map_or_else(|| question.name().clone(), |record| record.name.clone());
         if let Behaviour::HugeAnswer(count) = settings.behaviour
             && question.query_type() == RecordType::A
         {

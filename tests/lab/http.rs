@@ -48,12 +48,18 @@ impl Incoming {
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     /// Every value of a header that may come more than once.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.headers.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .filter(move |(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -101,7 +107,10 @@ pub async fn serve(
     stream.shutdown().await
 }
 
-async fn read_request(stream: &mut TlsStream<TcpStream>, buffer: &mut Vec<u8>) -> io::Result<Option<Incoming>> {
+async fn read_request(
+    stream: &mut TlsStream<TcpStream>,
+    buffer: &mut Vec<u8>,
+) -> io::Result<Option<Incoming>> {
     loop {
         let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
         let mut request = httparse::Request::new(&mut headers);
@@ -112,12 +121,15 @@ async fn read_request(stream: &mut TlsStream<TcpStream>, buffer: &mut Vec<u8>) -
                 headers: request
                     .headers
                     .iter()
-                    .map(|header| (header.name.to_owned(), String::from_utf8_lossy(header.value).into_owned()))
+                    .map(|header| {
+                        (header.name.to_owned(), String::from_utf8_lossy(header.value).into_owned())
+                    })
                     .collect(),
                 body: Vec::new(),
             };
             buffer.drain(..length);
-            let length = incoming.header("Content-Length").map_or(Ok(0), str::parse).map_err(io::Error::other)?;
+            let length =
+                incoming.header("Content-Length").map_or(Ok(0), str::parse).map_err(io::Error::other)?;
             if length > LARGEST_BODY {
                 return Err(io::Error::other("a body larger than the lab takes"));
             }

@@ -26,7 +26,9 @@ impl Links {
     /// The repository and digest that a query stands for, if the lab signed it.
     pub fn resolve(&self, query: &str) -> Option<(String, String)> {
         let value = |wanted: &str| {
-            form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == wanted).map(|(_, value)| value.into_owned())
+            form_urlencoded::parse(query.as_bytes())
+                .find(|(key, _)| key == wanted)
+                .map(|(_, value)| value.into_owned())
         };
         let (digest, payload, signature) = (value("d")?, value("p")?, value("s")?);
         self.0
@@ -61,7 +63,9 @@ pub fn locate(shared: &Shared, target: &Target, subject: &Subject<'_>) -> String
         Target::DataAddress => {
             format!("https://{}/?{}", shared.authority(&place.data_address.to_string()), query())
         }
-        Target::ForeignHost => format!("https://{}/?{}", shared.authority("layers.fabrikam.example"), query()),
+        Target::ForeignHost => {
+            format!("https://{}/?{}", shared.authority("layers.fabrikam.example"), query())
+        }
         Target::Lookalike => {
             format!("https://{}/?{}", shared.authority(&format!("{data}.fabrikam.example")), query())
         }

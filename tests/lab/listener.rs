@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::certificates::Names;
@@ -24,12 +24,17 @@ use super::shared::Shared;
 const MOST_CONNECTIONS: usize = 256;
 /// No test waits longer for one connection.
 const LONGEST_LIFE: Duration = Duration::from_secs(180);
+/// A RST that overtakes the client's own notice of the connection shows as a failed connect; this one comes after.
+const BEFORE_RESET: Duration = Duration::from_millis(50);
 
 /// What stands at the port.
 enum Door {
     Closed,
     /// The listener nobody accepts from, and the connections that fill its queue.
-    Full { _listener: TcpListener, _fillers: Vec<TcpStream> },
+    Full {
+        _listener: TcpListener,
+        _fillers: Vec<TcpStream>,
+    },
     Open(TcpListener),
 }
 
@@ -134,7 +139,9 @@ async fn receive(
     match endpoint.transport {
         Transport::Serve => {}
         // A door that closed while this connection came in.
-        Transport::Closed | Transport::AcceptQueueFull | Transport::ResetOnAccept => {
+        Transport::Closed | Transport::AcceptQueueFull => return stream.set_zero_linger(),
+        Transport::ResetOnAccept => {
+            sleep(BEFORE_RESET).await;
             return stream.set_zero_linger();
         }
         Transport::CloseOnAccept => {

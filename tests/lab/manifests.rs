@@ -26,7 +26,9 @@ pub fn respond(
     reference: &str,
 ) -> Response {
     let Some(known) = shared.content.repository(repository) else { return canned::name_unknown(repository) };
-    let Some((digest, manifest)) = known.manifest(reference) else { return canned::manifest_unknown(reference) };
+    let Some((digest, manifest)) = known.manifest(reference) else {
+        return canned::manifest_unknown(reference);
+    };
     // As ACR: a manifest in a type that the client does not take is not found.
     let accepted: Vec<_> = request.all("Accept").collect();
     let suits = |accept: &&str| accept.contains("*/*") || accept.contains(manifest.media_type);
@@ -60,7 +62,11 @@ pub fn respond(
 }
 
 fn shown(fault: Option<ManifestFault>, digest: &str) -> String {
-    if fault == Some(ManifestFault::DigestHeaderMalformed) { "sha256:not-a-digest".into() } else { digest.to_owned() }
+    if fault == Some(ManifestFault::DigestHeaderMalformed) {
+        "sha256:not-a-digest".into()
+    } else {
+        digest.to_owned()
+    }
 }
 
 /// The same manifest in other bytes: a space more behind each comma.

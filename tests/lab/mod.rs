@@ -77,7 +77,9 @@ impl Lab {
             .spawn(move || runtime.block_on(run(settings, &tell, stopped)))?;
         let (shared, nameservers) = told.recv().map_err(io::Error::other)??;
         shared.wait_for(0).map_err(io::Error::other)?;
-        let lab = Self { shared, nameservers, folder: TempDir::new()?, stop: Some(stop), thread: Some(thread) };
+        let lab =
+            Self { shared, nameservers, folder: TempDir::new()?, stop: Some(stop), thread: Some(thread) };
+        lab.remember_credentials();
         lab.write_files()?;
         Ok(lab)
     }
@@ -86,6 +88,7 @@ impl Lab {
     /// connection and request, whereas a connection that stands stays.
     pub fn change(&self, change: impl FnOnce(&mut Settings)) {
         let number = self.shared.change(change);
+        self.remember_credentials();
         self.shared.wait_for(number).unwrap_or_else(|problem| panic!("{problem}"));
     }
 
@@ -140,7 +143,8 @@ impl Lab {
 
     /// The stored manifest of a tag or digest of the default repository.
     pub fn manifest(&self, reference: &str) -> content::Manifest {
-        let repository = self.shared.content.repository(content::REPOSITORY).expect("the lab has its repository");
+        let repository =
+            self.shared.content.repository(content::REPOSITORY).expect("the lab has its repository");
         let (_, manifest) =
             repository.manifest(reference).unwrap_or_else(|| panic!("the lab has no manifest {reference}"));
         manifest.clone()
@@ -219,17 +223,21 @@ impl Lab {
     /// Everything that must show in no output: the password, the credentials as base64, the tokens and the signed
     /// values given out so far.
     pub fn secrets(&self) -> Vec<String> {
-        let pair = format!("{}:{}", self.username(), self.password());
-        let mut secrets = vec![self.password(), pair.clone()];
-        for text in [pair, self.password()] {
-            for engine in [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD] {
-                secrets.push(engine.encode(&text));
-            }
-        }
-        secrets.extend(self.shared.log.secrets.all());
+        let mut secrets = self.shared.log.secrets.all();
         secrets.sort();
         secrets.dedup();
         secrets
+    }
+
+    /// A password that was changed is a secret still.
+    fn remember_credentials(&self) {
+        let pair = format!("{}:{}", self.username(), self.password());
+        for text in [pair, self.password()] {
+            for engine in [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD] {
+                self.shared.log.secrets.push(engine.encode(&text));
+            }
+            self.shared.log.secrets.push(text);
+        }
     }
 
     fn write_files(&self) -> io::Result<()> {
@@ -284,7 +292,12 @@ async fn run(settings: Settings, tell: &mpsc::Sender<Started>, stopped: oneshot:
             1 => Listener::Data,
             decoy => Listener::Decoy(decoy - 2),
         };
-        servers.spawn(listener::serve(Arc::clone(&shared), listener, place, seats.next().unwrap_or_default()));
+        servers.spawn(listener::serve(
+            Arc::clone(&shared),
+            listener,
+            place,
+            seats.next().unwrap_or_default(),
+        ));
     }
     for (number, place) in nameservers.into_iter().enumerate() {
         servers.spawn(dns::serve(Arc::clone(&shared), number, place, seats.next().unwrap_or_default()));

@@ -29,8 +29,10 @@ pub struct Reserved {
 
 /// The endpoints at one common port: login, data, then the decoys.
 pub fn reserve_endpoints(place: &Place) -> io::Result<Vec<Reserved>> {
-    let addresses: Vec<IpAddr> =
-        [place.login_address, place.data_address].into_iter().chain(place.decoy_addresses.iter().copied()).collect();
+    let addresses: Vec<IpAddr> = [place.login_address, place.data_address]
+        .into_iter()
+        .chain(place.decoy_addresses.iter().copied())
+        .collect();
     if let Some(port) = place.port {
         return addresses.iter().map(|address| reserve(SocketAddr::new(*address, port))).collect();
     }
@@ -47,7 +49,8 @@ pub fn reserve_nameserver(settings: &Nameserver) -> io::Result<Reserved> {
     let wanted = settings.address.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0));
     try_often(|| {
         let mut reserved = reserve(wanted)?;
-        let udp = std::net::UdpSocket::bind(reserved.address)?;
+        let udp = std::net::UdpSocket::bind(reserved.address)
+            .map_err(|error| io::Error::new(error.kind(), format!("cannot have {wanted}: {error}")))?;
         udp.set_nonblocking(true)?;
         reserved.udp = Some(UdpSocket::from_std(udp)?);
         Ok(reserved)

@@ -41,7 +41,9 @@ pub fn respond(shared: &Shared, settings: &Settings, request: &Incoming) -> (Opt
         Route::Manifest { repository, reference } => {
             (Step::Manifest, Subject { repository, digest: reference, asked: &asked })
         }
-        Route::Blob { repository, digest } => (Step::BlobRedirect, Subject { repository, digest, asked: &asked }),
+        Route::Blob { repository, digest } => {
+            (Step::BlobRedirect, Subject { repository, digest, asked: &asked })
+        }
         Route::Nothing => return (None, not_found()),
     };
     if let Some(canned) = canned(settings, step) {
@@ -100,6 +102,8 @@ fn base(shared: &Shared, settings: &Settings, request: &Incoming) -> Response {
             Response::registry_json(200, &[], "{}".into())
         }
         Some(_) => challenges::respond(shared, settings, None, Some("invalid_token")),
+        // A scope-map token is for the token service: here, Basic gets no further.
+        None if request.header("Authorization").is_some() => challenges::refuse_basic(),
         None => challenges::respond(shared, settings, None, None),
     }
 }
@@ -126,7 +130,10 @@ fn token(shared: &Shared, settings: &Settings, request: &Incoming) -> Response {
     let fault = if let Answer::Faulty(fault) = &settings.token.answer { Some(*fault) } else { None };
     let form = if request.method == "POST" { request.body.as_slice() } else { request.query().as_bytes() };
     let values = |wanted: &str| -> Vec<String> {
-        form_urlencoded::parse(form).filter(|(key, _)| key == wanted).map(|(_, value)| value.into_owned()).collect()
+        form_urlencoded::parse(form)
+            .filter(|(key, _)| key == wanted)
+            .map(|(_, value)| value.into_owned())
+            .collect()
     };
     let given = request.basic().or_else(|| {
         // As the CLI asks: a form with grant_type=password. A query with a password is nobody's.

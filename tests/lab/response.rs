@@ -104,7 +104,10 @@ impl Response {
 
     /// The first value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     /// Drops every value of a header.
@@ -135,9 +138,11 @@ impl Headers {
 
 /// An HTTP date (RFC 9110, 5.6.7) this long from now.
 pub fn date(from_now: Duration) -> String {
-    let seconds = (SystemTime::now() + from_now).duration_since(UNIX_EPOCH).expect("the clock is after 1970").as_secs();
-    let moment = jiff::Timestamp::from_second(i64::try_from(seconds).expect("the clock is before the year 9999"))
-        .expect("the clock is before the year 9999");
+    let seconds =
+        (SystemTime::now() + from_now).duration_since(UNIX_EPOCH).expect("the clock is after 1970").as_secs();
+    let moment =
+        jiff::Timestamp::from_second(i64::try_from(seconds).expect("the clock is before the year 9999"))
+            .expect("the clock is before the year 9999");
     moment.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 

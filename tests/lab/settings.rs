@@ -88,6 +88,7 @@ pub struct Place {
     /// `azurecr.io`, `azurecr.us` or `azurecr.cn`.
     pub suffix: String,
     pub region: String,
+    /// Login and data endpoint share the port, so their addresses differ.
     pub login_address: IpAddr,
     pub data_address: IpAddr,
     /// Further addresses where the login endpoint answers although nobody should go there; same port.
@@ -326,7 +327,7 @@ pub enum Transport {
     Closed,
     /// The accept queue is full, so that the kernel drops each SYN: the connect times out.
     AcceptQueueFull,
-    /// Accepts and sends a RST.
+    /// Accepts and sends a RST, late enough for the client to have noticed that it is connected.
     ResetOnAccept,
     /// Accepts and closes in good order.
     CloseOnAccept,

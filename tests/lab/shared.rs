@@ -86,11 +86,11 @@ impl Shared {
     pub fn wait_for(&self, number: u64) -> Result<(), &'static str> {
         let seats = self.taken_up.lock().unwrap_or_else(PoisonError::into_inner);
         let behind = |seats: &mut Vec<Option<u64>>| seats.iter().any(|seat| *seat < Some(number));
-        let (_seats, waited) = self
+        let waited = self
             .moved
             .wait_timeout_while(seats, LONGEST_WAIT, behind)
             .unwrap_or_else(PoisonError::into_inner);
-        if waited.timed_out() { Err("a listener of the lab did not take up the settings") } else { Ok(()) }
+        if waited.1.timed_out() { Err("a listener of the lab did not take up the settings") } else { Ok(()) }
     }
 
     /// A host with the lab's port, which is left out where it is the usual one.

@@ -83,7 +83,8 @@ impl TokenService {
         asked: &[Access],
         fault: Option<TokenFault>,
     ) -> String {
-        let mut access: Vec<_> = asked.iter().filter_map(|asked| granted(&credentials.grant, asked)).collect();
+        let mut access: Vec<_> =
+            asked.iter().filter_map(|asked| granted(&credentials.grant, asked)).collect();
         let mut claims = self.claims(credentials, service);
         match fault {
             Some(TokenFault::Opaque) => return self.opaque.clone(),
@@ -144,7 +145,9 @@ impl TokenService {
             access.iter().any(|entry| {
                 entry["type"] == "repository"
                     && entry["name"] == repository
-                    && entry["actions"].as_array().is_some_and(|actions| actions.iter().any(|known| known == action))
+                    && entry["actions"]
+                        .as_array()
+                        .is_some_and(|actions| actions.iter().any(|known| known == action))
             })
         });
         if allowed { TokenVerdict::Good } else { TokenVerdict::InsufficientScope }
@@ -163,10 +166,8 @@ impl TokenService {
         let [header, claims] =
             [&self.header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string().as_bytes()));
         let signed = format!("{header}.{claims}");
-        let signature = self
-            .key
-            .sign(&SystemRandom::new(), signed.as_bytes())
-            .expect("the system has randomness");
+        let signature =
+            self.key.sign(&SystemRandom::new(), signed.as_bytes()).expect("the system has randomness");
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 

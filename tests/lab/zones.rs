@@ -83,12 +83,14 @@ fn follow(place: &Place, zone: &Zone, name: &Name, kind: RecordType) -> Finding 
             current.clone_from(target);
             continue;
         }
-        let found: Vec<_> = here.iter().filter(|record| suits(record, kind)).map(|record| to_record(record)).collect();
+        let found: Vec<_> =
+            here.iter().filter(|record| suits(record, kind)).map(|record| to_record(record)).collect();
         if !found.is_empty() {
             answers.extend(found);
             return Finding { code: ResponseCode::NoError, answers, authorities: Vec::new() };
         }
-        let code = if here.is_empty() && !zone.end_exists { ResponseCode::NXDomain } else { ResponseCode::NoError };
+        let code =
+            if here.is_empty() && !zone.end_exists { ResponseCode::NXDomain } else { ResponseCode::NoError };
         let authority = if current.contains("privatelink") { place.private_zone() } else { parent(&current) };
         return Finding { code, answers, authorities: vec![soa(&authority)] };
     }
@@ -124,8 +126,9 @@ fn zone(subject: &Subject, view: &View) -> Zone {
                 1 => subject.private_name.clone(),
                 more => format!("hop-{more}.{}", subject.private_name),
             };
-            let mut records: Vec<_> =
-                (0..*length).map(|number| cname(&hop(number), &hop(number + 1), TRAFFIC_MANAGER_TTL)).collect();
+            let mut records: Vec<_> = (0..*length)
+                .map(|number| cname(&hop(number), &hop(number + 1), TRAFFIC_MANAGER_TTL))
+                .collect();
             records.push(address(&hop(*length), subject.address));
             Zone { records, end_exists: true }
         }
@@ -200,8 +203,15 @@ pub fn to_record(record: &ChainRecord) -> Record {
 
 fn soa(zone: &str) -> Record {
     let host = format!("azureprivatedns.{}", zone.trim_end_matches('.'));
-    let data =
-        SOA::new(absolute(&host), absolute("azureprivatedns-host.microsoft.com"), 1, 3_600, 300, 2_419_200, 10);
+    let data = SOA::new(
+        absolute(&host),
+        absolute("azureprivatedns-host.microsoft.com"),
+        1,
+        3_600,
+        300,
+        2_419_200,
+        10,
+    );
     Record::from_rdata(absolute(zone), ADDRESS_TTL, RData::SOA(data))
 }
 

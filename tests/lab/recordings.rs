@@ -1,0 +1,72 @@
+//! The recordings of real answers, read where they are and never copied.
+//!
+//! Owns the finding and reading of `../shared/recordings`, and says loudly when they are not there: they are not part
+//! of the repository. Leaves alone the comparison (`fidelity.rs`).
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// One exchange of a recording.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Exchange {
+    pub request_uri: String,
+    pub status_code: u16,
+    pub response_headers: Headers,
+    pub response_body: Value,
+}
+
+/// Headers in the order of the file; a header that came twice is a list there.
+pub struct Headers(pub Vec<(String, String)>);
+
+impl<'de> Deserialize<'de> for Headers {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Headers;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("an object of headers")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Headers, A::Error> {
+                let mut headers = Vec::new();
+                while let Some((name, value)) = map.next_entry::<String, Value>()? {
+                    let values = value.as_array().cloned().unwrap_or_else(|| vec![value]);
+                    let texts = values.iter().filter_map(Value::as_str);
+                    headers.extend(texts.map(|value| (name.clone(), value.to_owned())));
+                }
+                Ok(Headers(headers))
+            }
+        }
+        deserializer.deserialize_map(Visitor)
+    }
+}
+
+/// The text of the recording whose file name starts so, or none where there are no recordings.
+pub fn recording(start: &str) -> Option<String> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/recordings");
+    let Ok(entries) = std::fs::read_dir(&folder) else {
+        eprintln!("SKIPPED: no recordings at {}", folder.display());
+        return None;
+    };
+    let path = entries
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(start)))
+        .unwrap_or_else(|| panic!("recording {start} is missing among the others"));
+    Some(std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+}
+
+/// The exchanges of a full recording.
+pub fn exchanges(start: &str) -> Option<Vec<Exchange>> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Recording {
+        entries: Vec<Exchange>,
+    }
+    let recording: Recording = serde_json::from_str(&recording(start)?).expect("a recording is JSON");
+    Some(recording.entries)
+}
