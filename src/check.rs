@@ -1,15 +1,229 @@
-//! The single pass.
+//! The single pass: every image once, then the report and the exit code.
+//!
+//! Owns the order of the program's parts for `check`, the repetition until all pass (`--wait`), and where the report
+//! goes. What is checked comes from `config`; what it looks like is `report`'s.
 
-use std::process::ExitCode;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use futures_util::StreamExt;
+use futures_util::stream;
+use jiff::Timestamp;
+use tokio::time::Instant;
 
 use crate::cli::CheckOptions;
-use crate::config::Config;
+use crate::config::{Config, ImageConfig};
+use crate::credentials::CredentialsSource;
+use crate::diagnosis::Verdict;
+use crate::probe::{self, Task, Trust};
+use crate::report::{self, Checked, NetworkView, Run, Style};
+use crate::rules::{Expectation, diagnose};
+use crate::terminal;
 
-/// Checks every image once, writes the report and tells the exit code.
+/// Images checked at a time: enough to hide the waiting, few enough to be kind to the registry.
+const AT_A_TIME: usize = 8;
+/// Between two attempts of `--wait`: a private zone's records live for 10 s, so that nothing changes much faster.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// What the surroundings of a pass are: who it is and what time it is.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// The node's name.
+    pub node: String,
+    /// Whose network this process has.
+    pub network_view: NetworkView,
+    /// Tells the time.
+    pub now: fn() -> Timestamp,
+}
+
+/// How a pass ended; the contract's exit codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every verdict is pass, or warn without `--strict`.
+    Good,
+    /// A problem was found.
+    Problem,
+    /// Only `unknown` beside passes.
+    Inconclusive,
+    /// Stopped by Ctrl-C before it was over.
+    Interrupted,
+}
+
+impl Outcome {
+    /// What a verdict amounts to.
+    #[must_use]
+    pub const fn of(verdict: Verdict, strict: bool) -> Self {
+        match verdict {
+            Verdict::Pass => Self::Good,
+            Verdict::Warn if strict => Self::Problem,
+            Verdict::Warn => Self::Good,
+            Verdict::Unknown => Self::Inconclusive,
+            Verdict::Fail => Self::Problem,
+        }
+    }
+
+    /// The exit code; after Ctrl-C the one that a shell gives to SIGINT.
+    #[must_use]
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Good => 0,
+            Self::Problem => 1,
+            Self::Inconclusive => 3,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+/// Checks every image, writes the report and tells how it ended.
 ///
 /// # Errors
-/// The program itself could not work.
-#[expect(clippy::unused_async, reason = "the pass itself is not here yet")]
-pub async fn run(_config: Config, _options: CheckOptions) -> anyhow::Result<ExitCode> {
-    Err(anyhow::anyhow!("the check is not here yet"))
+/// The program itself could not work: nobody can be trusted, or the report cannot be written.
+pub async fn run(
+    config: Config,
+    options: CheckOptions,
+    surroundings: Surroundings,
+) -> anyhow::Result<Outcome> {
+    let trust = Trust::load(config.ca_file.as_deref())?;
+    let mut latest = None;
+    let finished = tokio::select! {
+        finished = pass_until_good(&config, &options, &surroundings, &trust, &mut latest) => finished,
+        signal = tokio::signal::ctrl_c() => {
+            signal.context("cannot wait for Ctrl-C")?;
+            None
+        }
+    };
+    let outcome = match finished {
+        Some(outcome) => outcome,
+        None => {
+            // What the last whole pass of `--wait` saw is worth telling.
+            let said =
+                if latest.is_some() { "interrupted: this is the last whole check" } else { "interrupted" };
+            terminal::note(said);
+            Outcome::Interrupted
+        }
+    };
+    if let Some(run) = &latest {
+        publish(run, &options)?;
+    }
+    Ok(outcome)
+}
+
+/// One pass, or with `--wait` as many as it takes; `latest` is the last one that was whole.
+async fn pass_until_good(
+    config: &Config,
+    options: &CheckOptions,
+    surroundings: &Surroundings,
+    trust: &Trust,
+    latest: &mut Option<Run>,
+) -> Option<Outcome> {
+    let started = Instant::now();
+    loop {
+        let run = pass(config, &options.usual_credentials, surroundings, trust).await;
+        let outcome = Outcome::of(run.verdict(), options.strict);
+        let told = summary(&run);
+        let pause = pause_after(&run);
+        *latest = Some(run);
+        let left = options.wait.and_then(|wait| wait.checked_sub(started.elapsed() + pause));
+        match left {
+            Some(left) if outcome != Outcome::Good => {
+                terminal::progress(&format!("waiting, {} s left: {told}", left.as_secs()));
+                tokio::time::sleep(pause).await;
+            }
+            Some(_) | None => return Some(outcome),
+        }
+    }
+}
+
+/// Every image once, several at a time, in the order given.
+async fn pass(config: &Config, usual: &[PathBuf], surroundings: &Surroundings, trust: &Trust) -> Run {
+    let started_at = (surroundings.now)();
+    let started = Instant::now();
+    let checks = config.images.iter().map(|image| verify(config, image, usual, trust, (surroundings.now)()));
+    let images = stream::iter(checks).buffered(AT_A_TIME).collect().await;
+    Run {
+        node: surroundings.node.clone(),
+        network_view: surroundings.network_view,
+        started_at,
+        duration: started.elapsed(),
+        images,
+    }
+}
+
+/// Checks one image: probe, then rules.
+pub async fn verify(
+    config: &Config,
+    image: &ImageConfig,
+    usual_credentials: &[PathBuf],
+    trust: &Trust,
+    now: Timestamp,
+) -> Checked {
+    let credentials = match &image.credentials {
+        Some(named) => CredentialsSource { paths: vec![named.path.clone()], expires_at: named.expires_at },
+        None => CredentialsSource { paths: usual_credentials.to_vec(), expires_at: None },
+    };
+    let task = Task::new(config, image, credentials, trust, now);
+    let observation = probe::observe(&task).await;
+    let expectation = Expectation { image: task.image.clone(), policy: task.policy, now };
+    let diagnoses = diagnose(&expectation, &observation);
+    for diagnosis in &diagnoses {
+        let correlation_id = diagnosis.correlation_id.as_deref();
+        tracing::info!(
+            image = %task.image, cause = %diagnosis.cause, severity = %diagnosis.severity, stage = %diagnosis.stage,
+            endpoint = %diagnosis.endpoint, correlation_id, "{}", diagnosis.message
+        );
+    }
+    tracing::debug!(image = %task.image, seconds = observation.duration.as_secs_f64(), "checked");
+    Checked {
+        image: task.image,
+        name: image.name.clone(),
+        blob_requested: config.blob,
+        loopback_allowed: config.allow_loopback,
+        observation,
+        diagnoses,
+    }
+}
+
+/// What is still wrong, in a line.
+fn summary(run: &Run) -> String {
+    let told: Vec<String> = run
+        .images
+        .iter()
+        .filter_map(|checked| checked.diagnoses.first().map(|diagnosis| (checked, diagnosis)))
+        .map(|(checked, diagnosis)| format!("{} {} ({})", checked.image, diagnosis.cause, diagnosis.stage))
+        .collect();
+    told.join(", ")
+}
+
+/// The time to wait after a pass: as long as the registry asks for, where it throttles.
+fn pause_after(run: &Run) -> Duration {
+    let asked = run.images.iter().filter_map(|checked| checked.observation.retry_after());
+    asked.max().map_or(PAUSE, |asked| asked.max(PAUSE))
+}
+
+/// Writes the report to standard output, and to the file if one is named.
+fn publish(run: &Run, options: &CheckOptions) -> anyhow::Result<()> {
+    if let Some(path) = &options.report_file {
+        let plain = Style { color: false, unicode: false, width: terminal::UNKNOWN_WIDTH };
+        let mut text = Vec::new();
+        report::write(&mut text, run, options.format, &plain)?;
+        write_whole(path, &text).with_context(|| format!("cannot write the report to {}", path.display()))?;
+    }
+    let mut text = Vec::new();
+    report::write(&mut text, run, options.format, &terminal::style())?;
+    terminal::print(&text).context("cannot write the report to standard output")
+}
+
+/// Replaces a file as a whole, so that a reader never sees half a report; a pipe or a device is just written to.
+fn write_whole(path: &Path, text: &[u8]) -> io::Result<()> {
+    if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        return fs::write(path, text);
+    }
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let new = path.with_file_name(name);
+    fs::write(&new, text)?;
+    fs::rename(&new, path)
 }

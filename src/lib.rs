@@ -48,7 +48,7 @@ pub mod diagnosis;
 pub mod rules;
 
 pub mod report;
+pub mod terminal;
 
 pub mod quote;
-pub mod report;
 pub mod secret;

@@ -1,11 +1,13 @@
 //! The program: reads the command line and the environment, starts logging, and maps results to exit codes.
 
 use std::env;
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 
+use acr_verifier::check::{self, Surroundings};
 use acr_verifier::cli::{self, Command, Environment, LogFormat, Logging, pages};
-use acr_verifier::{check, report};
+use acr_verifier::report::{NetworkView, catalogue};
+use acr_verifier::terminal;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
@@ -21,7 +23,7 @@ fn main() -> ExitCode {
         Ok(invocation) => invocation,
         Err(usage) => {
             usage.errors.iter().for_each(|error| complain(&error.to_string()));
-            let _ = writeln!(io::stderr(), "\n{}", usage.hint());
+            terminal::note(&format!("\n{}", usage.hint()));
             return ExitCode::from(EXIT_USAGE);
         }
     };
@@ -37,29 +39,34 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Check(asked) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(check::run(asked.config, asked.options))
+            let outcome = runtime.block_on(check::run(asked.config, asked.options, surroundings()))?;
+            return Ok(ExitCode::from(outcome.exit_code()));
         }
         Command::Causes(format) => {
             let mut text = Vec::new();
-            report::catalogue::write(format, &mut text)?;
-            print(&text)
+            catalogue::write(&mut text, format, &terminal::style())?;
+            terminal::print(&text)?;
         }
-        Command::Completions(shell) => print(&pages::completions(shell)),
-        Command::Man => print(&pages::manual()),
+        Command::Completions(shell) => terminal::print(&pages::completions(shell))?,
+        Command::Man => terminal::print(&pages::manual())?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
-/// Writes to standard output; a reader that has seen enough, such as `head`, is no error.
-fn print(text: &[u8]) -> anyhow::Result<ExitCode> {
-    match io::stdout().write_all(text).and_then(|()| io::stdout().flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-        Ok(()) | Err(_) => Ok(ExitCode::SUCCESS),
+/// The node's name as the DaemonSet hands it over, else the host's.
+fn surroundings() -> Surroundings {
+    let node = env::var("NODE_NAME").ok().filter(|name| !name.is_empty());
+    let pod = env::var("NETWORK_VIEW").is_ok_and(|view| view == NetworkView::Pod.as_str());
+    Surroundings {
+        node: node.unwrap_or_else(|| gethostname::gethostname().to_string_lossy().into_owned()),
+        network_view: if pod { NetworkView::Pod } else { NetworkView::Node },
+        now: jiff::Timestamp::now,
     }
 }
 
 fn complain(message: &str) {
     let style = anstyle::AnsiColor::Red.on_default().bold();
-    let _ = writeln!(anstream::stderr(), "{style}error:{style:#} {message}");
+    terminal::note(&format!("{style}error:{style:#} {message}"));
 }
 
 /// Logs our own events alone: what a dependency logs may have a signed URL in it.

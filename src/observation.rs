@@ -132,6 +132,15 @@ impl Observation {
         self.tls.iter().find(|session| session.endpoint == endpoint)
     }
 
+    /// How long the registry asks to wait, where it throttles.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match &self.failure {
+            Some(Failure { fault: Fault::Answer(answer), .. }) => answer.retry_after,
+            Some(_) | None => None,
+        }
+    }
+
     /// Whether a stage ran.
     #[must_use]
     pub fn reached(&self, endpoint: Endpoint, stage: Stage) -> bool {

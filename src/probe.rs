@@ -22,7 +22,7 @@ use reqwest::Url;
 use tokio::time::Instant;
 
 use crate::address::{AddressPolicy, Scope};
-use crate::config::{ImageConfig, Resolvers, Schedule, SystemResolver};
+use crate::config::{Config, ImageConfig, Resolvers, SystemResolver};
 use crate::credentials::CredentialsSource;
 use crate::image::ImageReference;
 use crate::observation::{Endpoint, Failure, Fault, Observation, Resolution, Resolver, Stage};
@@ -68,23 +68,22 @@ impl Task {
     /// The task that a configured image makes at a moment.
     #[must_use]
     pub fn new(
+        config: &Config,
         image: &ImageConfig,
         credentials: CredentialsSource,
-        (resolvers, schedule): (&Resolvers, &Schedule),
-        (blob, allow_loopback): (bool, bool),
         trust: &Trust,
         now: Timestamp,
     ) -> Self {
         Self {
             image: image.image.clone(),
-            policy: AddressPolicy { expected: image.expected.clone(), allow_loopback },
+            policy: AddressPolicy { expected: image.expected.clone(), allow_loopback: config.allow_loopback },
             data_endpoints: image.data_endpoints.clone(),
             credentials,
-            resolvers: resolvers.clone(),
+            resolvers: config.resolvers.clone(),
             trust: trust.clone(),
-            timeout: schedule.timeout,
-            stage_timeout: schedule.stage_timeout,
-            blob,
+            timeout: config.schedule.timeout,
+            stage_timeout: config.schedule.stage_timeout,
+            blob: config.blob,
             platform: Platform::linux(std::env::consts::ARCH),
             now,
         }

@@ -189,9 +189,7 @@ impl Connection {
         }
         match outcome {
             Ok(Ok(response)) => Ok(Head { response, sent_at: last.since, limit }),
-            Ok(Err(error)) => {
-                Err(self.classify(last.phase, &error))
-            }
+            Ok(Err(error)) => Err(self.classify(last.phase, &error)),
             Err(()) => Err(ran_out(last.phase, limit)),
         }
     }

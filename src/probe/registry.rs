@@ -283,7 +283,8 @@ impl<'check> Pull<'check> {
             _ => return Err(at_blob(self.unhelpful(reply).await)),
         }
         let location = reply.headers.get(LOCATION).map(HeaderValue::as_bytes);
-        let fault = match wire::judge_redirect(&self.task.image, &self.task.data_endpoints, &asked, location) {
+        let fault = match wire::judge_redirect(&self.task.image, &self.task.data_endpoints, &asked, location)
+        {
             Redirect::Data(url) => {
                 // ACR's page of a few hundred bytes; nothing depends on it.
                 drop(reply.body(MAX_TOKEN_BODY).await.map_err(at_blob)?);

@@ -60,6 +60,29 @@ impl Entry {
     }
 }
 
+/// The form of the catalogue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CatalogueFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+    /// For the runbook.
+    Markdown,
+}
+
+/// Writes the catalogue.
+///
+/// # Errors
+/// What the writer gives back.
+pub fn write(out: &mut impl Write, format: CatalogueFormat, style: &Style) -> io::Result<()> {
+    match format {
+        CatalogueFormat::Text => write_text(out, style),
+        CatalogueFormat::Json => write_json(out),
+        CatalogueFormat::Markdown => write_markdown(out),
+    }
+}
+
 /// Every cause, in the order in which a pull meets them.
 #[must_use]
 pub fn entries() -> Vec<Entry> {

@@ -153,7 +153,6 @@ fn connect(observation: &Observation, endpoint: Endpoint) -> Option<String> {
             Some(ConnectFailure::Timeout) => format!("{address} does not answer"),
             Some(ConnectFailure::Refused) => format!("{address} refuses"),
             Some(ConnectFailure::Unreachable) => format!("no route to {address}"),
-            Some(ConnectFailure::Reset) => format!("{address} resets the connection"),
         })
         .collect();
     (!attempts.is_empty()).then(|| attempts.join(", "))

@@ -67,8 +67,11 @@ impl Bench {
     pub(crate) fn check(&self) -> Outcome {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let observation = runtime.block_on(observe(&self.task));
-        let expectation =
-            Expectation { image: self.task.image.clone(), policy: self.task.policy.clone(), now: self.task.now };
+        let expectation = Expectation {
+            image: self.task.image.clone(),
+            policy: self.task.policy.clone(),
+            now: self.task.now,
+        };
         let diagnoses = diagnose(&expectation, &observation);
         Outcome { observation, diagnoses }
     }

@@ -17,7 +17,11 @@ const fn place(step: Step) -> &'static str {
 }
 
 /// One change of an endpoint, of the login server and then of the data endpoint; `{}` stands for the endpoint.
-fn at_both(name: &str, change: impl Fn(&mut Endpoint) + Copy + Send + Sync + 'static, expected: &str) -> [Case; 2] {
+fn at_both(
+    name: &str,
+    change: impl Fn(&mut Endpoint) + Copy + Send + Sync + 'static,
+    expected: &str,
+) -> [Case; 2] {
     // An empty line stands for no diagnosis.
     let lines = |endpoint: &str| expected.replace("{}", endpoint);
     let (login, data) = (lines("login"), lines("data"));
@@ -45,7 +49,11 @@ pub(super) fn cases() -> Vec<Case> {
     cases.extend(transport("queue full", Transport::AcceptQueueFull, "fail {} connect connect_timeout"));
     cases.extend(transport("reset on accept", Transport::ResetOnAccept, "fail {} tls connection_reset"));
     cases.extend(transport("closed on accept", Transport::CloseOnAccept, "fail {} tls connection_reset"));
-    cases.extend(transport("reset in handshake", Transport::ResetInHandshake, "fail {} tls connection_reset"));
+    cases.extend(transport(
+        "reset in handshake",
+        Transport::ResetInHandshake,
+        "fail {} tls connection_reset",
+    ));
     cases.extend(transport("silent handshake", Transport::SilentAfterAccept, "fail {} tls response_timeout"));
     cases.extend(transport("plain HTTP", Transport::PlainHttp, "fail {} tls tls_handshake_failed"));
     cases.extend(certificate(Certificate::Untrusted, "fail {} tls certificate_untrusted"));
@@ -73,21 +81,28 @@ fn several_addresses() -> Vec<Case> {
         }
     };
     vec![
-        case("first address refuses", addresses(&["127.0.0.9", "127.0.0.2"]), &[
-            "warn login connect connect_refused",
-        ]),
-        case("two refuse", addresses(&["127.0.0.8", "127.0.0.9", "127.0.0.2"]), &[
-            "warn login connect connect_refused",
-        ]),
-        case("every address refuses", addresses(&["127.0.0.8", "127.0.0.9"]), &[
-            "fail login connect connect_refused",
-        ]),
+        case(
+            "first address refuses",
+            addresses(&["127.0.0.9", "127.0.0.2"]),
+            &["warn login connect connect_refused"],
+        ),
+        case(
+            "two refuse",
+            addresses(&["127.0.0.8", "127.0.0.9", "127.0.0.2"]),
+            &["warn login connect connect_refused"],
+        ),
+        case(
+            "every address refuses",
+            addresses(&["127.0.0.8", "127.0.0.9"]),
+            &["fail login connect connect_refused"],
+        ),
         // The kernel has no route for TCP to a broadcast address, and loopback has one.
         case("no route", addresses(&["127.255.255.255"]), &["fail login connect network_unreachable"]),
-        case("no route, then refused", addresses(&["127.255.255.255", "127.0.0.9"]), &[
-            "fail login connect network_unreachable",
-            "fail login connect connect_refused",
-        ]),
+        case(
+            "no route, then refused",
+            addresses(&["127.255.255.255", "127.0.0.9"]),
+            &["fail login connect network_unreachable", "fail login connect connect_refused"],
+        ),
         case("mapped IPv6", addresses(&["::ffff:127.0.0.2"]), &[]),
     ]
 }

@@ -69,16 +69,20 @@ fn images() -> Vec<Case> {
             let digest = bench.lab.digest("1");
             bench.image(&format!(":absent@{digest}"));
         }),
-        case("repository that is not there", |_| {}, &["fail login manifest repository_not_found"]).adjust(|bench| {
-            bench.task.image = bench.lab.image_of("apps/absent", ":1").parse().expect("a reference");
-        }),
+        case("repository that is not there", |_| {}, &["fail login manifest repository_not_found"]).adjust(
+            |bench| {
+                bench.task.image = bench.lab.image_of("apps/absent", ":1").parse().expect("a reference");
+            },
+        ),
         case("another node's platform", |_| {}, &["fail login manifest platform_missing"]).adjust(|bench| {
             bench.task.platform = acr_verifier::probe::Platform::linux("riscv64");
         }),
-        case("another node's platform, no index", |_| {}, &["fail login manifest platform_missing"]).adjust(|bench| {
-            bench.image(":single");
-            bench.task.platform = acr_verifier::probe::Platform::linux("riscv64");
-        }),
+        case("another node's platform, no index", |_| {}, &["fail login manifest platform_missing"]).adjust(
+            |bench| {
+                bench.image(":single");
+                bench.task.platform = acr_verifier::probe::Platform::linux("riscv64");
+            },
+        ),
     ]
 }
 
@@ -136,8 +140,12 @@ fn redirects() -> Vec<Case> {
         answer(Step::Blob, Canned::Redirect { status: 307, target: Target::DataEndpoint }, untrusted),
         answer(Step::Blob, Canned::Redirect { status: 307, target: Target::Itself }, untrusted),
         answer(Step::Blob, Canned::Redirect { status: 302, target: Target::BlobStorage }, untrusted),
-        case("data path not asked for", |settings| settings.data.transport = crate::lab::settings::Transport::Closed, &[])
-            .adjust(|bench| bench.task.blob = false),
+        case(
+            "data path not asked for",
+            |settings| settings.data.transport = crate::lab::settings::Transport::Closed,
+            &[],
+        )
+        .adjust(|bench| bench.task.blob = false),
     ]
 }
 

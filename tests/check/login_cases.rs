@@ -1,9 +1,7 @@
 //! Challenges, credentials and tokens, and the answers that can come at any step.
 
 use super::{Bench, Case, case};
-use crate::lab::answers::{
-    Canned, ChallengeFault, FirewallWording, RetryAfter, Step, Target, TokenFault,
-};
+use crate::lab::answers::{Canned, ChallengeFault, FirewallWording, RetryAfter, Step, Target, TokenFault};
 use crate::lab::settings::Grant;
 
 /// Writes the files of a secret, and lets the task read them.
@@ -80,7 +78,8 @@ fn credentials() -> Vec<Case> {
         case("credentials that are not there", |_| {}, missing)
             .adjust(|bench| bench.task.credentials.paths = vec![bench.lab.folder().join("absent")]),
         case("an entry for another registry", |_| {}, missing).adjust(|bench| {
-            let text = r#"{"auths": {"fabrikam.azurecr.io": {"username": "a-user", "password": "a-password"}}}"#;
+            let text =
+                r#"{"auths": {"fabrikam.azurecr.io": {"username": "a-user", "password": "a-password"}}}"#;
             secret(bench, &[(".dockerconfigjson", text)]);
         }),
         case("not JSON", |_| {}, invalid).adjust(|bench| secret(bench, &[(".dockerconfigjson", "{")])),
@@ -88,7 +87,11 @@ fn credentials() -> Vec<Case> {
             .adjust(|bench| secret(bench, &[("username", "canary-token")])),
         case("wrong password", |_| {}, rejected)
             .adjust(|bench| secret(bench, &[("username", "canary-token"), ("password", "wrong-password")])),
-        case("the service principal's wording", |settings| settings.answer(Step::Token, Canned::InvalidClient), rejected),
+        case(
+            "the service principal's wording",
+            |settings| settings.answer(Step::Token, Canned::InvalidClient),
+            rejected,
+        ),
         case("files of a mounted secret", |_| {}, &[])
             .adjust(|bench| bench.task.credentials.paths = vec![bench.lab.secret_folder()]),
         case("ends in 13 days", |_| {}, expiring)
@@ -141,7 +144,11 @@ fn answers_anywhere(step: Step) -> Vec<Case> {
     let with = |canned: Canned, cause: &str| {
         let severity = if cause == "throttled" { "unknown" } else { "fail" };
         let expected = format!("{severity} {place} {cause}");
-        case(format!("{canned:?} at {step:?}"), move |settings| settings.answer(step, canned.clone()), &[&expected])
+        case(
+            format!("{canned:?} at {step:?}"),
+            move |settings| settings.answer(step, canned.clone()),
+            &[&expected],
+        )
     };
     let denied = if step == Step::Blob { "blob_denied" } else { "access_denied" };
     let mut cases = vec![

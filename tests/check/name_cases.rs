@@ -72,13 +72,22 @@ fn views() -> Vec<Case> {
         ("chain of 40", View::LongChain(40), "fail {} dns dns_server_failure"),
         ("mixed", addresses(&["127.0.0.2", "20.45.122.144"]), "fail {} address mixed_addresses"),
         ("public AAAA", addresses(&["127.0.0.2", "2603:1030:800::1"]), "fail {} address mixed_addresses"),
-        ("mapped public", addresses(&["127.0.0.2", "::ffff:20.45.122.144"]), "fail {} address mixed_addresses"),
+        (
+            "mapped public",
+            addresses(&["127.0.0.2", "::ffff:20.45.122.144"]),
+            "fail {} address mixed_addresses",
+        ),
         ("platform address", addresses(&["168.63.129.16"]), "fail {} address reserved_address"),
         ("link-local", addresses(&["169.254.10.10"]), "fail {} address reserved_address"),
         ("unspecified", addresses(&["0.0.0.0"]), "fail {} address reserved_address"),
-        ("reserved among good ones", addresses(&["127.0.0.2", "ff02::1"]), "fail {} address reserved_address"),
+        (
+            "reserved among good ones",
+            addresses(&["127.0.0.2", "ff02::1"]),
+            "fail {} address reserved_address",
+        ),
     ];
-    let mut cases: Vec<Case> = rows.iter().flat_map(|(name, view, expected)| seen(name, view, expected)).collect();
+    let mut cases: Vec<Case> =
+        rows.iter().flat_map(|(name, view, expected)| seen(name, view, expected)).collect();
     cases.push(case(
         "alias that ends nowhere",
         move |settings| settings.nameservers[0].login = alias("gone.example.net"),
@@ -96,12 +105,11 @@ fn views() -> Vec<Case> {
             .adjust(|bench| bench.task.policy.allow_loopback = false),
     );
     cases.push(
-        case("expected range never makes loopback good", |_| {}, &["fail login address reserved_address"]).adjust(
-            |bench| {
+        case("expected range never makes loopback good", |_| {}, &["fail login address reserved_address"])
+            .adjust(|bench| {
                 bench.task.policy.allow_loopback = false;
                 bench.task.policy.expected = vec!["127.0.0.0/8".parse().expect("a range")];
-            },
-        ),
+            }),
     );
     cases.push(
         case(
@@ -146,14 +154,16 @@ fn behaviours() -> Vec<Case> {
         behaving("two datagrams lost", Behaviour::DropFirst(2), &[]),
         behaving("foreign records", Behaviour::AnswersUnrelatedRecords, &[]),
         behaving("slow", Behaviour::Delay(Duration::from_millis(100)), &[]),
-        behaving("aaaa silent", Behaviour::AaaaSilent, &[
-            "warn login dns nameserver_failing",
-            "warn data dns nameserver_failing",
-        ]),
-        behaving("aaaa servfail", Behaviour::AaaaServfail, &[
-            "warn login dns nameserver_failing",
-            "warn data dns nameserver_failing",
-        ]),
+        behaving(
+            "aaaa silent",
+            Behaviour::AaaaSilent,
+            &["warn login dns nameserver_failing", "warn data dns nameserver_failing"],
+        ),
+        behaving(
+            "aaaa servfail",
+            Behaviour::AaaaServfail,
+            &["warn login dns nameserver_failing", "warn data dns nameserver_failing"],
+        ),
         behaving("out of time in dns", Behaviour::Silent, &["fail login dns deadline_exceeded"])
             .adjust(|bench| bench.task.timeout = Duration::from_millis(300)),
         case("no nameserver", |_| {}, &["fail login dns no_nameserver"])
@@ -173,7 +183,8 @@ fn several() -> Vec<Case> {
     let disagree = "warn login dns resolvers_disagree";
     let both = |first: Behaviour, second: Behaviour| {
         move |settings: &mut Settings| {
-            settings.nameservers = vec![Nameserver::behaving(first.clone()), Nameserver::behaving(second.clone())];
+            settings.nameservers =
+                vec![Nameserver::behaving(first.clone()), Nameserver::behaving(second.clone())];
         }
     };
     let compare = |bench: &mut super::Bench| {
@@ -183,38 +194,47 @@ fn several() -> Vec<Case> {
     };
     vec![
         second("two that agree", Nameserver::default(), &[]),
-        second("second silent", Nameserver::behaving(Behaviour::Silent), &[
-            "warn login dns nameserver_failing",
-            "warn data dns nameserver_failing",
-        ]),
-        second("second closed", Nameserver::behaving(Behaviour::Closed), &[
-            "warn login dns nameserver_failing",
-            "warn data dns nameserver_failing",
-        ]),
-        second("second refuses", Nameserver::behaving(Behaviour::Rcode(Rcode::Refused, None)), &[
-            "warn login dns nameserver_failing",
-            "warn data dns nameserver_failing",
-        ]),
-        second("second public", Nameserver::seeing(View::NotLinked), &[
-            "fail login address private_zone_not_linked",
-            disagree,
-        ]),
-        second("second says no such name", Nameserver::seeing(View::NoSuchName), &[
-            "fail login dns name_not_found",
-            disagree,
-        ]),
-        second("second has no record of the data endpoint", Nameserver { data: View::RecordMissing, ..Nameserver::default() }, &[
-            "fail data dns private_record_missing",
-            "warn data dns resolvers_disagree",
-        ]),
-        case("one silent, one failing", both(Behaviour::Silent, Behaviour::Rcode(Rcode::ServFail, None)), &[
-            "fail login dns dns_server_failure",
-        ]),
+        second(
+            "second silent",
+            Nameserver::behaving(Behaviour::Silent),
+            &["warn login dns nameserver_failing", "warn data dns nameserver_failing"],
+        ),
+        second(
+            "second closed",
+            Nameserver::behaving(Behaviour::Closed),
+            &["warn login dns nameserver_failing", "warn data dns nameserver_failing"],
+        ),
+        second(
+            "second refuses",
+            Nameserver::behaving(Behaviour::Rcode(Rcode::Refused, None)),
+            &["warn login dns nameserver_failing", "warn data dns nameserver_failing"],
+        ),
+        second(
+            "second public",
+            Nameserver::seeing(View::NotLinked),
+            &["fail login address private_zone_not_linked", disagree],
+        ),
+        second(
+            "second says no such name",
+            Nameserver::seeing(View::NoSuchName),
+            &["fail login dns name_not_found", disagree],
+        ),
+        second(
+            "second has no record of the data endpoint",
+            Nameserver { data: View::RecordMissing, ..Nameserver::default() },
+            &["fail data dns private_record_missing", "warn data dns resolvers_disagree"],
+        ),
+        case(
+            "one silent, one failing",
+            both(Behaviour::Silent, Behaviour::Rcode(Rcode::ServFail, None)),
+            &["fail login dns dns_server_failure"],
+        ),
         case("both silent", both(Behaviour::Silent, Behaviour::Closed), &["fail login dns dns_timeout"]),
-        second("compared resolver sees the public chain", Nameserver::seeing(View::NotLinked), &[
-            disagree,
-            "warn data dns resolvers_disagree",
-        ])
+        second(
+            "compared resolver sees the public chain",
+            Nameserver::seeing(View::NotLinked),
+            &[disagree, "warn data dns resolvers_disagree"],
+        )
         .adjust(compare),
         second("compared resolver is silent", Nameserver::behaving(Behaviour::Silent), &[]).adjust(compare),
         second("compared resolver agrees", Nameserver::default(), &[]).adjust(compare),

@@ -1,0 +1,43 @@
+//! Standard output and standard error: how wide and how plain they are, and what a closed one means.
+//!
+//! Owns the only places that write to them. What is written is `report`'s and `cli`'s.
+
+use std::io::{self, IsTerminal, Write};
+
+use crate::report::Style;
+
+/// Wide enough for a whole answer on a line where nobody knows the width, such as a log.
+pub const UNKNOWN_WIDTH: usize = 100;
+
+/// How text looks on this standard output. Colours are taken out on the way where `--color`, `NO_COLOR` or the terminal
+/// say so.
+#[must_use]
+pub fn style() -> Style {
+    let width = terminal_size::terminal_size_of(io::stdout())
+        .map_or(UNKNOWN_WIDTH, |(width, _)| usize::from(width.0));
+    Style { color: true, unicode: io::stdout().is_terminal(), width }
+}
+
+/// Writes to standard output; a reader that has seen enough, such as `head`, is no error.
+///
+/// # Errors
+/// Standard output cannot be written to.
+pub fn print(text: &[u8]) -> io::Result<()> {
+    let mut out = anstream::stdout();
+    match out.write_all(text).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+/// A line for people on standard error; where that is closed nobody is left to tell.
+pub fn note(line: &str) {
+    let _ = writeln!(anstream::stderr(), "{line}");
+}
+
+/// A line of progress: only where somebody watches.
+pub fn progress(line: &str) {
+    if io::stderr().is_terminal() {
+        note(line);
+    }
+}
