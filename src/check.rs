@@ -160,10 +160,7 @@ pub async fn verify(
     trust: &Trust,
     now: Timestamp,
 ) -> Checked {
-    let credentials = match &image.credentials {
-        Some(named) => CredentialsSource { paths: vec![named.path.clone()], expires_at: named.expires_at },
-        None => CredentialsSource { paths: usual_credentials.to_vec(), expires_at: None },
-    };
+    let credentials = CredentialsSource::of(image, usual_credentials);
     let task = Task::new(config, image, credentials, trust, now);
     let observation = probe::observe(&task).await;
     let expectation = Expectation { image: task.image.clone(), policy: task.policy, now };
