@@ -191,7 +191,7 @@ pub(super) fn judge_redirect(
     }
     let own = host == image.host()
         || image.data_region(&host).is_some()
-        || data_endpoints.iter().any(|endpoint| *endpoint == host)
+        || data_endpoints.contains(&host)
         || (!image.is_acr() && host.strip_suffix(image.host()).is_some_and(|rest| rest.ends_with('.')));
     if own { Redirect::Data(url) } else { untrusted("a host outside the registry's own names") }
 }

@@ -97,9 +97,4 @@ impl Outcome {
         assert_eq!(self.told(), expected, "{self:#?}");
         self
     }
-
-    /// The first sentence.
-    pub(crate) fn message(&self) -> &str {
-        self.diagnoses.first().map(|diagnosis| diagnosis.message.as_str()).unwrap_or_default()
-    }
 }
