@@ -160,8 +160,7 @@ impl Handshake {
     }
 
     /// Why the certificate was refused, if it was.
-    pub(super) #[expect(clippy::wildcard_enum_match_arm, reason = "the library's enum is open")]
-fn rejection(&self) -> Option<TlsFailure> {
+    pub(super) fn rejection(&self) -> Option<TlsFailure> {
         self.with(|seen| seen.rejection.clone())
     }
 }
@@ -217,6 +216,7 @@ impl ServerCertVerifier for Recorder {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the library's enum is open")]
 fn rejection(error: &rustls::Error) -> TlsFailure {
     let rustls::Error::InvalidCertificate(error) = error else {
         return TlsFailure::Handshake(clean(&error.to_string()));
