@@ -5,14 +5,15 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use oci_client::manifest::{OciDescriptor, OciImageManifest};
-use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderValue, LOCATION, WWW_AUTHENTICATE};
 use tokio::time::Instant;
+use url::Url;
 
 use super::Task;
 use super::dial::headers;
+use super::manifest::{self, ParsedManifest};
 use super::session::{Reply, Session};
-use super::wire::{self, BearerChallenge, Grant, ParsedManifest, Redirect};
+use super::wire::{self, BearerChallenge, Grant, Redirect};
 use crate::credentials::{Credentials, CredentialsError};
 use crate::image::is_sha256_digest;
 use crate::observation::{Endpoint, Failure, Fault, Manifest, Observation, Stage, Token};
@@ -180,23 +181,23 @@ impl<'check> Pull<'check> {
         let mut wanted = self.task.image.wanted().to_owned();
         for _depth in 0..MAX_INDEX_DEPTH {
             let url = self.url(&format!("/v2/{}/manifests/{wanted}", self.task.image.repository()))?;
-            let accept = wire::MANIFEST_TYPES.join(", ");
+            let accept = manifest::MANIFEST_TYPES.join(", ");
             let headers = headers(&accept, Some(bearer(Stage::Manifest, token)?));
             let reply = self.session.get(Stage::Manifest, url, headers, limit, observation).await?;
             let (body, content_type) = self.read_manifest_body(reply, &wanted).await?;
-            let (parsed, media_type) = wire::read_manifest(content_type.as_deref(), &body)
+            let (parsed, media_type) = manifest::read_manifest(content_type.as_deref(), &body)
                 .map_err(|reason| fail(Stage::Manifest, Fault::ManifestInvalid { reason }))?;
             let asked_first = observation.manifest.is_none();
             if asked_first {
                 let size = u64::try_from(body.len()).unwrap_or(u64::MAX);
-                let digest = wire::digest_of(&body);
+                let digest = manifest::digest_of(&body);
                 observation.manifest = Some(Manifest { digest, media_type, size, platform: None });
             }
             match parsed {
                 ParsedManifest::Image(image) => return Ok(*image),
                 ParsedManifest::Index(index) => {
                     let platform = &self.task.platform;
-                    let entry = wire::select_platform(&index, platform).map_err(|found| {
+                    let entry = manifest::select_platform(&index, platform).map_err(|found| {
                         let wanted = platform.to_string();
                         fail(Stage::Manifest, Fault::PlatformMissing { wanted, found })
                     })?;
@@ -239,7 +240,7 @@ impl<'check> Pull<'check> {
         let expected = Some(wanted).filter(|wanted| is_sha256_digest(wanted)).or_else(|| {
             reply.header("docker-content-digest").filter(|announced| is_sha256_digest(announced))
         });
-        let found = wire::digest_of(&body.bytes);
+        let found = manifest::digest_of(&body.bytes);
         match expected {
             Some(expected) if expected != found => {
                 let expected = expected.to_owned();
