@@ -5,6 +5,7 @@
     reason = "a test is its own surroundings: it has a clock and an environment"
 )]
 
+mod architecture;
 mod check;
 mod cli;
 mod lab;

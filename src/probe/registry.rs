@@ -149,11 +149,10 @@ impl<'check> Pull<'check> {
     }
 
     fn basic(&mut self, credentials: &Credentials) -> Result<HeaderValue, Failure> {
-        let pair = format!("{}:{}", credentials.username, credentials.password.expose());
-        let encoded = STANDARD.encode(pair);
-        let value = HeaderValue::from_str(&format!("Basic {encoded}"));
-        self.redactor.hide(&credentials.password);
-        self.redactor.hide(&Secret::new(encoded));
+        let pair = Secret::new(format!("{}:{}", credentials.username, credentials.password.expose()));
+        self.redactor.hide_encoded(&pair);
+        self.redactor.hide_encoded(&credentials.password);
+        let value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair.expose())));
         value.map_err(|_| {
             let reason = "the credentials make no header".to_owned();
             fail(Stage::Token, Fault::CredentialsInvalid { reason })
