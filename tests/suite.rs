@@ -10,6 +10,7 @@ mod check;
 mod cli;
 mod lab;
 mod report;
+mod rules;
 
 // Tests of the lab itself, which the example that shares `lab` does not carry.
 #[path = "lab/client.rs"]

@@ -164,7 +164,7 @@ pub(super) fn judge_redirect(
     if !url.username().is_empty() || url.password().is_some() {
         return untrusted("user information in the URL");
     }
-    let host = host.trim_end_matches('.').to_owned();
+    let host = host.to_owned();
     if image.is_acr() && ImageReference::is_azure_storage(&host) {
         return Redirect::Storage(host);
     }
@@ -328,3 +328,6 @@ fn xml_code(body: &[u8]) -> Option<String> {
     let (code, _) = rest.split_once("</Code>")?;
     Some(code.to_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,9 @@ use crate::lab::Lab;
 use crate::lab::answers::{Canned, Delivery, RetryAfter, Step};
 use crate::lab::settings::{Certificate, Settings, View};
 
+/// What is changed in a healthy lab.
+type Arrange = fn(&mut Settings);
+
 /// The command line that fits a lab, without the image.
 fn command(lab: &Lab) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_acr-verifier"));
@@ -69,7 +72,7 @@ fn a_healthy_registry_exits_0_with_a_report_that_names_what_was_tested() {
 
 #[test]
 fn exit_codes_tell_problem_warning_and_inconclusive_apart() {
-    let rows: [(&str, fn(&mut Settings), &[&str], i32); 5] = [
+    let rows: [(&str, Arrange, &[&str], i32); 5] = [
         ("fail", |settings| settings.nameservers[0].login = View::NotLinked, &[], 1),
         ("warn", |settings| settings.login.certificate = Certificate::ExpiresIn(3), &[], 0),
         ("strict", |settings| settings.login.certificate = Certificate::ExpiresIn(3), &["--strict"], 1),
@@ -172,7 +175,7 @@ fn proxies_of_the_environment_are_not_used() {
 
 #[test]
 fn the_highest_log_level_shows_causes_and_no_secret() {
-    let rows: [fn(&mut Settings); 4] = [
+    let rows: [Arrange; 4] = [
         |_| {},
         |settings| settings.answer(Step::Token, Canned::Unauthorized),
         |settings| settings.answer(Step::Manifest, Canned::ServerError(503)),
