@@ -48,6 +48,7 @@ pub mod diagnosis;
 pub mod rules;
 
 pub mod report;
+pub mod status;
 pub mod terminal;
 
 pub mod quote;

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use syn::visit::Visit;
 
 /// Modules without IO, clock or environment; they may know each other.
-const PURE: [&str; 10] =
-    ["address", "cause", "config", "diagnosis", "image", "observation", "quote", "report", "rules", "secret"];
+const PURE: [&str; 11] = [
+    "address", "cause", "config", "diagnosis", "image", "observation", "quote", "report", "rules", "secret", "status",
+];
 /// Modules that talk to the outside; they may know the pure ones.
 const IO: [&str; 3] = ["credentials", "probe", "terminal"];
 /// Modules that put the others together.
