@@ -137,7 +137,7 @@ async fn pass_until_good(
 }
 
 /// Every image once, several at a time, in the order given.
-async fn pass(config: &Config, usual: &[PathBuf], surroundings: &Surroundings, trust: &Trust) -> Run {
+pub async fn pass(config: &Config, usual: &[PathBuf], surroundings: &Surroundings, trust: &Trust) -> Run {
     let started_at = (surroundings.now)();
     let started = Instant::now();
     let checks = config.images.iter().map(|image| verify(config, image, usual, trust, (surroundings.now)()));
@@ -164,22 +164,30 @@ pub async fn verify(
     let observation = probe::observe(&task).await;
     let expectation = Expectation { image: task.image.clone(), policy: task.policy, now };
     let diagnoses = diagnose(&expectation, &observation);
-    for diagnosis in &diagnoses {
-        let correlation_id = diagnosis.correlation_id.as_deref();
-        tracing::info!(
-            image = %task.image, cause = %diagnosis.cause, severity = %diagnosis.severity, stage = %diagnosis.stage,
-            endpoint = %diagnosis.endpoint, correlation_id, "{}", diagnosis.message
-        );
-    }
-    tracing::debug!(image = %task.image, seconds = observation.duration.as_secs_f64(), "checked");
-    Checked {
+    let checked = Checked {
         image: task.image,
         name: image.name.clone(),
         blob_requested: config.blob,
         loopback_allowed: config.allow_loopback,
         observation,
         diagnoses,
-    }
+    };
+    log(&checked);
+    checked
+}
+
+/// One line a check.
+fn log(checked: &Checked) {
+    let causes: Vec<&str> = checked.diagnoses.iter().map(|diagnosis| diagnosis.cause.code()).collect();
+    let first = checked.diagnoses.first();
+    tracing::info!(
+        image = %checked.image,
+        verdict = %checked.verdict(),
+        causes = causes.join(","),
+        seconds = checked.observation.duration.as_secs_f64(),
+        correlation_id = first.and_then(|diagnosis| diagnosis.correlation_id.as_deref()),
+        "{}", first.map_or("checked", |diagnosis| diagnosis.message.as_str())
+    );
 }
 
 /// What is still wrong, in a line.

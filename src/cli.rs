@@ -9,6 +9,7 @@ pub mod pages;
 pub mod resolve;
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ pub struct Invocation {
 pub enum Command {
     /// One verification from this machine.
     Check(Box<Check>),
+    /// The process of the DaemonSet.
+    Agent(AgentOptions),
     /// The catalogue of causes.
     Causes(CatalogueFormat),
     /// A shell's completion script.
@@ -70,6 +73,19 @@ pub struct CheckOptions {
     pub format: report::Format,
     /// Where the report is written beside standard output.
     pub report_file: Option<PathBuf>,
+    /// Where credentials are looked for, for images that name no place.
+    pub usual_credentials: Vec<PathBuf>,
+}
+
+/// What an agent starts from; the rest is in its configuration file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentOptions {
+    /// The configuration file.
+    pub config: PathBuf,
+    /// Nameservers in place of the configuration's; none: the configuration's.
+    pub nameservers: Vec<SocketAddr>,
+    /// Whether loopback counts as private.
+    pub allow_loopback: bool,
     /// Where credentials are looked for, for images that name no place.
     pub usual_credentials: Vec<PathBuf>,
 }

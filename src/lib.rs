@@ -35,6 +35,7 @@
 pub mod cli;
 pub mod config;
 
+pub mod agent;
 pub mod check;
 pub mod probe;
 
@@ -47,9 +48,12 @@ pub mod cause;
 pub mod diagnosis;
 pub mod rules;
 
+pub mod events;
 pub mod report;
+pub mod schedule;
 pub mod status;
 pub mod terminal;
+pub mod transition;
 
 pub mod quote;
 pub mod secret;

@@ -6,8 +6,10 @@ use std::env;
 use std::io;
 use std::process::ExitCode;
 
+use acr_verifier::agent::{self, Place};
 use acr_verifier::check::{self, Surroundings};
 use acr_verifier::cli::{self, Command, Environment, LogFormat, Logging, pages};
+use acr_verifier::events::event::Pod;
 use acr_verifier::report::{NetworkView, catalogue};
 use acr_verifier::terminal;
 use tracing::level_filters::LevelFilter;
@@ -44,6 +46,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             let outcome = runtime.block_on(check::run(asked.config, asked.options, surroundings()))?;
             return Ok(ExitCode::from(outcome.exit_code()));
         }
+        Command::Agent(options) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(async { agent::run(options, place(), agent::stop_signal()?).await })?;
+        }
         Command::Causes(format) => {
             let mut text = Vec::new();
             catalogue::write(&mut text, format, &terminal::style())?;
@@ -53,6 +59,18 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Man => terminal::print(&pages::manual())?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the DaemonSet's downward API tells of the agent's own Pod.
+fn place() -> Place {
+    let told = |name| env::var(name).ok().filter(|value| !value.is_empty());
+    let pod = told("POD_NAME").zip(told("POD_NAMESPACE"));
+    Place {
+        surroundings: surroundings(),
+        pod: pod.map(|(name, namespace)| Pod { name, namespace, uid: told("POD_UID") }),
+        in_cluster: told("KUBERNETES_SERVICE_HOST").is_some(),
+        chance: fastrand::f64,
+    }
 }
 
 /// The node's name as the DaemonSet hands it over, else the host's.

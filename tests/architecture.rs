@@ -8,16 +8,30 @@ use std::path::{Path, PathBuf};
 use syn::visit::Visit;
 
 /// Modules without IO, clock or environment; they may know each other.
-const PURE: [&str; 11] = [
-    "address", "cause", "config", "diagnosis", "image", "observation", "quote", "report", "rules", "secret", "status",
+const PURE: [&str; 13] = [
+    "address",
+    "cause",
+    "config",
+    "diagnosis",
+    "image",
+    "observation",
+    "quote",
+    "report",
+    "rules",
+    "schedule",
+    "secret",
+    "status",
+    "transition",
 ];
 /// Modules that talk to the outside; they may know the pure ones.
-const IO: [&str; 3] = ["credentials", "probe", "terminal"];
+const IO: [&str; 4] = ["credentials", "events", "probe", "terminal"];
 /// Modules that put the others together.
-const WIRE: [&str; 2] = ["check", "cli"];
+const WIRE: [&str; 3] = ["agent", "check", "cli"];
 
 /// Libraries of the network, and the one folder or file that may call them.
-const CONFINED: [(&str, &[&str]); 8] = [
+const CONFINED: [(&str, &[&str]); 10] = [
+    ("kube", &["events.rs"]),
+    ("k8s_openapi", &["events.rs", "events/event.rs"]),
     ("hickory_resolver", &["probe/dns.rs"]),
     ("reqwest", &["probe/dial.rs", "probe/session.rs", "probe/registry.rs"]),
     ("hyper", &["probe/dial.rs"]),

@@ -54,6 +54,9 @@ pub(super) enum Typing {
     /// Verify once, from this machine, that images can be pulled
     #[command(long_about = help::CHECK, after_help = help::CHECK_EXAMPLES)]
     Check(Box<CheckArguments>),
+    /// Verify for ever, serve metrics and a status page, publish Events: the DaemonSet's process
+    #[command(long_about = help::AGENT, after_help = help::AGENT_EXAMPLES)]
+    Agent(AgentArguments),
     /// Print the catalogue of causes, with what each means and what to do
     #[command(long_about = help::CAUSES, after_help = help::CAUSES_EXAMPLES)]
     Causes(CausesArguments),
@@ -66,6 +69,20 @@ pub(super) enum Typing {
     /// Print the manual page
     #[command(after_help = help::MAN_EXAMPLES)]
     Man,
+}
+
+/// Arguments of `agent`.
+#[derive(Debug, Args)]
+pub(super) struct AgentArguments {
+    /// The configuration file (YAML); read again when it changes
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub(super) config: PathBuf,
+    /// Ask this nameserver instead of those of the configuration (repeatable, at most 3)
+    #[arg(long, value_name = "ADDRESS[:PORT]")]
+    pub(super) nameserver: Vec<String>,
+    /// Count loopback as private: for a registry on this very machine, never for a node
+    #[arg(long, hide_short_help = true)]
+    pub(super) allow_loopback: bool,
 }
 
 /// Arguments of `causes`.

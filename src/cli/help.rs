@@ -15,6 +15,7 @@ is broken or leaves the private network, it names the cause, the evidence and th
 pub(super) const EXAMPLES: &str = "\
 Examples:
   acr-verifier check contoso.azurecr.io/apps/canary:1
+  acr-verifier agent --config /etc/acr-verifier/config.yaml
   acr-verifier causes
 
 Exit codes:
@@ -52,6 +53,26 @@ Durations have a unit: 500ms, 60s, 1m30s, up to 24h.
 
 Exit codes: 0 pass (or warn, without --strict), 1 a problem was found, 2 wrong usage or
 configuration, 3 inconclusive.";
+
+/// `acr-verifier agent --help`.
+pub(super) const AGENT: &str = "\
+Verify for ever, serve metrics and a status page, publish Events: the process that a DaemonSet runs on every node.
+
+Configuration and credentials are read again when their files change. A bad new configuration keeps the old one running \
+and shows in the log, the metrics and the page. In a pod of a cluster Events about the Node go to the API server; elsewhere \
+there are none. It stops within two seconds of SIGTERM or Ctrl-C.
+
+It serves /metrics, /report, /livez, /readyz, POST /check and, for people, /. NODE_NAME, NETWORK_VIEW (node or pod), \
+POD_NAME, POD_NAMESPACE and POD_UID of the environment tell it where it runs.";
+
+/// `acr-verifier agent --help`, at the end.
+pub(super) const AGENT_EXAMPLES: &str = "\
+Examples:
+  acr-verifier agent --config /etc/acr-verifier/config.yaml
+  acr-verifier agent --config config.yaml --log-format json -v
+
+Exit codes: 0 stopped as asked, 2 it cannot start: wrong usage or configuration, or its address
+is taken.";
 
 /// `acr-verifier causes --help`.
 pub(super) const CAUSES: &str = "\

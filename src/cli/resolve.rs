@@ -7,13 +7,14 @@ mod paths;
 
 use std::ffi::OsString;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anstream::ColorChoice;
 
-use super::arguments::{Arguments, CheckArguments, Typing};
-use super::{Check, CheckOptions, Command, Invocation, LogFormat, Logging, NAME, Typed, UnknownFlag};
+use super::arguments::{AgentArguments, Arguments, CheckArguments, Typing};
+use super::{AgentOptions, Check, CheckOptions, Command, Invocation, LogFormat, Logging, NAME, Typed, UnknownFlag};
 use crate::config::file;
 use crate::config::value::{self, Refusal};
 use crate::config::{Config, CredentialsConfig, ImageConfig, Resolvers, SystemResolver};
@@ -135,6 +136,10 @@ pub fn resolve(typed: Typed, environment: &Environment) -> Result<Invocation, Us
             let check = resolve_check(&mut judge, &arguments, environment);
             ("check", check.map(|check| Command::Check(Box::new(check))))
         }
+        Typing::Agent(arguments) => {
+            let options = resolve_agent(&mut judge, arguments, environment);
+            ("agent", options.map(Command::Agent))
+        }
         Typing::Causes(arguments) => {
             let formats = [
                 ("text", CatalogueFormat::Text),
@@ -148,7 +153,12 @@ pub fn resolve(typed: Typed, environment: &Environment) -> Result<Invocation, Us
     };
     match (log_format, color, command) {
         (Some(format), Some(color), Some(command)) if judge.errors.is_empty() => {
-            Ok(Invocation { logging: Logging { verbosity: shared.verbose, format }, color, command })
+            // An agent tells each check; everybody else only what is wrong.
+            let verbosity = match command {
+                Command::Agent(_) => shared.verbose.saturating_add(1),
+                Command::Check(_) | Command::Causes(_) | Command::Completions(_) | Command::Man => shared.verbose,
+            };
+            Ok(Invocation { logging: Logging { verbosity, format }, color, command })
         }
         _ => Err(UsageErrors { command: name, errors: judge.errors }),
     }
@@ -247,6 +257,21 @@ fn resolve_check(judge: &mut Judge, typed: &CheckArguments, environment: &Enviro
     Some(Check { config, options: options? })
 }
 
+fn resolve_agent(judge: &mut Judge, typed: AgentArguments, environment: &Environment) -> Option<AgentOptions> {
+    // The agent reads the file itself; here everything that is wrong with it is told at once.
+    if let Err(errors) = file::read(&typed.config) {
+        judge.errors.extend(errors.lines().into_iter().map(UsageError::Configuration));
+    }
+    let nameservers = resolve_nameservers(judge, &typed.nameserver)?;
+    let usual = CredentialsSource::usual(environment.docker_config.as_deref(), environment.home.as_deref());
+    Some(AgentOptions {
+        config: typed.config,
+        nameservers,
+        allow_loopback: typed.allow_loopback,
+        usual_credentials: usual.paths,
+    })
+}
+
 fn refuse_conflicts(judge: &mut Judge, typed: &CheckArguments) {
     if typed.config.is_some() {
         for (argument, is_given) in [
@@ -291,18 +316,23 @@ fn resolve_images(judge: &mut Judge, typed: &CheckArguments) -> Option<Vec<Image
     Some(images?.into_iter().map(image).collect())
 }
 
-type Compared = Vec<(String, std::net::SocketAddr)>;
+fn resolve_nameservers(judge: &mut Judge, typed: &[String]) -> Option<Vec<SocketAddr>> {
+    let nameservers = judge.take_each("--nameserver", typed, value::nameserver);
+    if typed.len() > MAX_NAMESERVERS {
+        let found = format!("{} nameservers", typed.len());
+        let allowed = format!("at most {MAX_NAMESERVERS}, as many as a node asks");
+        judge.refuse("--nameserver", Refusal::new(found, allowed));
+    }
+    nameservers
+}
+
+type Compared = Vec<(String, SocketAddr)>;
 
 fn resolve_resolvers(
     judge: &mut Judge,
     typed: &CheckArguments,
 ) -> Option<(Option<SystemResolver>, Compared)> {
-    let nameservers = judge.take_each("--nameserver", &typed.nameserver, value::nameserver);
-    if typed.nameserver.len() > MAX_NAMESERVERS {
-        let found = format!("{} nameservers", typed.nameserver.len());
-        let allowed = format!("at most {MAX_NAMESERVERS}, as many as a node asks");
-        judge.refuse("--nameserver", Refusal::new(found, allowed));
-    }
+    let nameservers = resolve_nameservers(judge, &typed.nameserver);
     let file = typed.resolv_conf.as_deref().map(|path| judge.take("--resolv-conf", paths::file(path)));
     let compare = judge.take_each("--compare-resolver", &typed.compare_resolver, value::named_nameserver)?;
     for (index, (name, _)) in compare.iter().enumerate() {

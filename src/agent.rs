@@ -1,0 +1,313 @@
+//! The process of the DaemonSet: verifies for ever, serves HTTP, publishes Events.
+//!
+//! Owns the loop: when a check starts, that there is only one at a time, what happens after it, and how the process
+//! ends. The check itself is `check`'s, the arithmetic of its times `schedule`'s, what is announced `transition`'s;
+//! each sink is handed what it needs and is never waited for.
+
+mod files;
+mod settings;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+use self::files::Fingerprint;
+use self::settings::Settings;
+use crate::check::{Surroundings, pass};
+use crate::cli::AgentOptions;
+use crate::diagnosis::Verdict;
+use crate::events::{self, EventResult, Publisher, event};
+use crate::metrics::Metrics;
+use crate::report::Run;
+use crate::schedule;
+use crate::server::{self, CheckAnswer, CheckRequest, Shared};
+use crate::status::{Configuration, Status};
+use crate::transition::Track;
+
+/// How often the files of configuration and credentials are looked at: a change is seen within three of these, and
+/// checked with within 15 s.
+const LOOK: Duration = Duration::from_secs(5);
+/// After a change of files a check follows within this time, spread by chance: a fleet shares its ConfigMap.
+const AFTER_CHANGE: Duration = Duration::from_secs(5);
+/// A check on demand waits for this long after the last one.
+const ON_DEMAND_PAUSE: Duration = Duration::from_secs(5);
+/// Checks on demand that may wait in line; they all get the same answer.
+const REQUESTS: usize = 64;
+/// What is left to do at the end gets this long.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// What the agent takes from its surroundings beside what a pass takes.
+pub struct Place {
+    /// The node, the view of its network, the clock.
+    pub surroundings: Surroundings,
+    /// The agent's own Pod, where the downward API tells.
+    pub pod: Option<event::Pod>,
+    /// Whether this is a pod of a cluster.
+    pub in_cluster: bool,
+    /// A number from 0 to 1, another at each call.
+    pub chance: fn() -> f64,
+}
+
+/// Verifies until `stop` is ready.
+///
+/// # Errors
+/// The agent cannot start: the configuration, the roots of trust or the address to listen at are not usable.
+pub async fn run(options: AgentOptions, place: Place, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let now = (place.surroundings.now)();
+    let settings = Settings::read(options)?;
+    let address = settings.config.server_address;
+    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen at {address}"))?;
+    let metrics = Arc::new(Metrics::new(&place.surroundings.node, env!("CARGO_PKG_VERSION"), revision()));
+    metrics.record_reload(true, now);
+    let publisher = publisher(&settings, &place, &metrics);
+    let (requests, waiting) = mpsc::channel(REQUESTS);
+    let (heartbeat, beats) = watch::channel(Instant::now());
+    let (status, statuses) = watch::channel(first_status(&settings, &place, now));
+    let exposed = Arc::clone(&metrics);
+    let shared =
+        Shared { status: statuses, metrics: Box::new(move || exposed.encode()), checks: requests, heartbeat: beats };
+    let (end, ended) = oneshot::channel::<()>();
+    let serving = tokio::spawn(server::serve(listener, Arc::new(shared), async {
+        // Dropped or sent, it is the end.
+        let _ = ended.await;
+    }));
+    tracing::info!(node = place.surroundings.node, %address, images = settings.config.images.len(), "started");
+    let agent = Agent {
+        fingerprint: Fingerprint::of(&settings.config, &settings.usual_credentials),
+        settings,
+        place,
+        metrics,
+        publisher,
+        status,
+        heartbeat,
+        tracks: BTreeMap::new(),
+        throttled: 0,
+        waiters: Vec::new(),
+        last_end: None,
+    };
+    tokio::select! {
+        () = agent.work(waiting) => {}
+        () = stop => tracing::info!("stopping"),
+    }
+    drop(end);
+    // A client that does not read must not hold the node's rolling update.
+    let _ = tokio::time::timeout(GRACE, serving).await;
+    Ok(())
+}
+
+/// Ready when the process is asked to end: SIGTERM, which the kubelet sends, or Ctrl-C. As process 1 of a container it
+/// would be deaf to both without this.
+///
+/// # Errors
+/// The system refuses the handlers.
+pub fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for Ctrl-C")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// The commit that the program was built from, where the build was told.
+const fn revision() -> &'static str {
+    match option_env!("ACR_VERIFIER_REVISION") {
+        Some(revision) => revision,
+        None => "unknown",
+    }
+}
+
+fn first_status(settings: &Settings, place: &Place, now: Timestamp) -> Status {
+    Status {
+        node: place.surroundings.node.clone(),
+        network_view: place.surroundings.network_view,
+        started_at: now,
+        latest: None,
+        verdict_since: None,
+        history: std::collections::VecDeque::new(),
+        interval: settings.interval(),
+        configuration: Configuration { read_at: now, refused: None },
+    }
+}
+
+/// The task that publishes Events; none where they are off or there is no cluster, which is said once.
+fn publisher(settings: &Settings, place: &Place, metrics: &Arc<Metrics>) -> Option<Publisher> {
+    if !settings.config.events {
+        tracing::info!("Events are off by configuration");
+        return None;
+    }
+    let config = match events::in_cluster(place.in_cluster) {
+        Ok(Some(config)) => config,
+        Ok(None) => {
+            tracing::info!("this is no pod of a cluster: no Events are published");
+            return None;
+        }
+        Err(reason) => {
+            tracing::warn!("no Events are published, the API server cannot be used: {reason}");
+            return None;
+        }
+    };
+    let reporter = event::Reporter { node: place.surroundings.node.clone(), pod: place.pod.clone() };
+    let counted = Arc::clone(metrics);
+    match events::prepare(config, reporter, move |result| counted.record_event(result)) {
+        Ok((publisher, work)) => {
+            tokio::spawn(work);
+            Some(publisher)
+        }
+        Err(reason) => {
+            tracing::warn!("no Events are published, the API server cannot be used: {reason}");
+            None
+        }
+    }
+}
+
+type Pass = Pin<Box<dyn Future<Output = Run> + Send>>;
+
+/// The loop and what it remembers.
+struct Agent {
+    settings: Settings,
+    fingerprint: Fingerprint,
+    place: Place,
+    metrics: Arc<Metrics>,
+    publisher: Option<Publisher>,
+    status: watch::Sender<Status>,
+    heartbeat: watch::Sender<Instant>,
+    /// One an image.
+    tracks: BTreeMap<String, Track>,
+    /// Checks in a row that were throttled.
+    throttled: u32,
+    /// Who waits for the check that is running.
+    waiters: Vec<oneshot::Sender<CheckAnswer>>,
+    /// When the last check was over.
+    last_end: Option<Instant>,
+}
+
+impl Agent {
+    async fn work(mut self, mut requests: mpsc::Receiver<CheckRequest>) {
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut running: Option<Pass> = None;
+        let mut due =
+            Instant::now() + schedule::first_delay(&self.place.surroundings.node, self.settings.interval());
+        loop {
+            self.heartbeat.send_replace(Instant::now());
+            tokio::select! {
+                run = finished(&mut running) => {
+                    running = None;
+                    due = Instant::now() + self.conclude(run);
+                }
+                Some(request) = requests.recv() => {
+                    if self.admit(request, running.is_some()) {
+                        running = Some(self.start());
+                    }
+                }
+                () = sleep_until(due), if running.is_none() => running = Some(self.start()),
+                _ = look.tick() => {
+                    if self.look_at_files() {
+                        due = due.min(Instant::now() + AFTER_CHANGE.mul_f64((self.place.chance)()));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether a check on demand starts one; it joins the one that is running, or is told to come later.
+    fn admit(&mut self, request: CheckRequest, is_running: bool) -> bool {
+        let rested = self.last_end.map_or(ON_DEMAND_PAUSE, |end| end.elapsed());
+        if !is_running && rested < ON_DEMAND_PAUSE {
+            let retry_after = ON_DEMAND_PAUSE.saturating_sub(rested);
+            // Whoever asked may be gone.
+            let _ = request.reply.send(CheckAnswer::TooSoon { retry_after });
+            return false;
+        }
+        self.waiters.push(request.reply);
+        !is_running
+    }
+
+    fn start(&self) -> Pass {
+        let settings = self.settings.clone();
+        let surroundings = self.place.surroundings.clone();
+        Box::pin(async move {
+            pass(&settings.config, &settings.usual_credentials, &surroundings, &settings.trust).await
+        })
+    }
+
+    /// Hands a run to everybody, and tells when the next is due.
+    fn conclude(&mut self, run: Run) -> Duration {
+        let now = (self.place.surroundings.now)();
+        let run = Arc::new(run);
+        self.last_end = Some(Instant::now());
+        self.metrics.record(&run);
+        self.status.send_modify(|status| status.record(Arc::clone(&run)));
+        for waiter in self.waiters.drain(..) {
+            let _ = waiter.send(CheckAnswer::Report(Arc::clone(&run)));
+        }
+        self.announce(&run, now);
+        let retry_after = run.images.iter().filter_map(|checked| checked.observation.retry_after()).max();
+        let is_throttled = run.images.iter().any(|checked| checked.verdict() == Verdict::Unknown);
+        self.throttled = if is_throttled { self.throttled.saturating_add(1) } else { 0 };
+        let (interval, jitter) = (self.settings.interval(), self.settings.config.schedule.jitter);
+        schedule::next_delay(interval, jitter, (self.place.chance)(), self.throttled, retry_after)
+    }
+
+    fn announce(&mut self, run: &Run, now: Timestamp) {
+        let confirm_after = self.settings.config.schedule.confirm_after;
+        let images: Vec<String> = run.images.iter().map(|checked| checked.image.to_string()).collect();
+        self.tracks.retain(|image, _| images.contains(image));
+        for (image, checked) in images.into_iter().zip(&run.images) {
+            let Some(announcement) = self.tracks.entry(image).or_default().step(checked, confirm_after, now) else {
+                continue;
+            };
+            let Some(publisher) = &self.publisher else { continue };
+            if let Err(result) = publisher.publish(announcement) {
+                self.metrics.record_event(result);
+            }
+        }
+    }
+
+    /// Whether configuration or credentials have changed, so that a check is due soon.
+    fn look_at_files(&mut self) -> bool {
+        let now = (self.place.surroundings.now)();
+        let mut is_due = false;
+        if let Some(outcome) = self.settings.read_again() {
+            self.metrics.record_reload(outcome.is_ok(), now);
+            let refused = outcome.err();
+            match &refused {
+                None => tracing::info!(images = self.settings.config.images.len(), "the configuration was read again"),
+                Some(reason) => tracing::error!("the new configuration is refused, the old one stays: {reason}"),
+            }
+            is_due = refused.is_none();
+            let interval = self.settings.interval();
+            self.status.send_modify(|status| {
+                status.configuration = Configuration { read_at: now, refused };
+                status.interval = interval;
+            });
+        }
+        let fingerprint = Fingerprint::of(&self.settings.config, &self.settings.usual_credentials);
+        if fingerprint != self.fingerprint {
+            self.fingerprint = fingerprint;
+            tracing::info!("files of credentials have changed");
+            is_due = true;
+        }
+        is_due
+    }
+}
+
+/// The end of the pass that is running; never, where none is.
+async fn finished(running: &mut Option<Pass>) -> Run {
+    match running {
+        Some(pass) => pass.await,
+        None => std::future::pending().await,
+    }
+}

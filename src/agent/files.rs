@@ -1,0 +1,48 @@
+//! Whether the files of credentials have changed since they were looked at last.
+//!
+//! Only their places and times are looked at, never what is in them: credentials are read at the moment of a check.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+use crate::credentials::CredentialsSource;
+
+/// The files that a folder of credentials may hold.
+const NAMES: [&str; 5] = [".dockerconfigjson", "config.json", "username", "password", "expiresAt"];
+
+/// The state of every file of credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fingerprint(Vec<(PathBuf, Option<State>)>);
+
+/// What changes with a file: another one behind the name, or another text in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct State {
+    device: u64,
+    inode: u64,
+    length: u64,
+    modified: (i64, i64),
+}
+
+impl Fingerprint {
+    /// Looks at the files of all images.
+    pub(super) fn of(config: &Config, usual: &[PathBuf]) -> Self {
+        let sources = config.images.iter().flat_map(|image| CredentialsSource::of(image, usual).paths);
+        let files = sources.flat_map(|path| {
+            let inside = NAMES.iter().map(|name| path.join(name)).collect::<Vec<_>>();
+            std::iter::once(path).chain(inside)
+        });
+        Self(files.map(|path| { let state = state(&path); (path, state) }).collect())
+    }
+}
+
+fn state(path: &Path) -> Option<State> {
+    let metadata = fs::metadata(path).ok()?;
+    Some(State {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+        length: metadata.len(),
+        modified: (metadata.mtime(), metadata.mtime_nsec()),
+    })
+}

@@ -1,0 +1,229 @@
+//! Announcements as Kubernetes Events.
+//!
+//! Owns the task that publishes, its patience, and its counting. The loop only hands an announcement over and never
+//! waits: an API server that is slow, refuses or is away delays no check. What is worth announcing is `transition`'s,
+//! the form of an Event is [`event`]'s.
+
+pub mod event;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::{Client, Config};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use self::event::{NAMESPACE, Reporter};
+use crate::transition::{Announcement, News};
+
+/// Announcements on their way to the task: one an image, for more images than an agent has.
+const QUEUE: usize = 128;
+/// One call to the API server; in-cluster clients have no limit of their own.
+const CALL_LIMIT: Duration = Duration::from_secs(10);
+/// Between two attempts at one announcement: doubled from the first to the last.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// Attempts at what the API server refuses for a reason that may pass: RBAC that is not there yet, a name that is taken.
+const ATTEMPTS_AT_A_REFUSAL: u32 = 5;
+
+/// What became of an announcement, as the metrics count it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventResult {
+    /// The API server has it.
+    Published,
+    /// A newer one about the same image took its place before it was published.
+    Suppressed,
+    /// An attempt failed.
+    Failed,
+}
+
+/// Hands announcements to the task.
+#[derive(Debug, Clone)]
+pub struct Publisher(mpsc::Sender<Announcement>);
+
+impl Publisher {
+    /// Hands an announcement over; never waits.
+    ///
+    /// # Errors
+    /// The queue is full: the announcement is lost, and is to be counted as failed.
+    pub fn publish(&self, announcement: Announcement) -> Result<(), EventResult> {
+        self.0.try_send(announcement).map_err(|_| EventResult::Failed)
+    }
+}
+
+/// The connection to the API server that a pod has; none outside a cluster.
+///
+/// # Errors
+/// In a cluster, and the service account's files or the address are not usable.
+pub fn in_cluster(host_is_set: bool) -> Result<Option<Config>, String> {
+    if !host_is_set {
+        return Ok(None);
+    }
+    Config::incluster().map(Some).map_err(|error| error.to_string())
+}
+
+/// Makes the client and the task that publishes; `count` is told what becomes of each announcement.
+///
+/// The task ends when the last [`Publisher`] is gone.
+///
+/// # Errors
+/// The connection's settings are not usable.
+pub fn prepare(
+    mut config: Config,
+    reporter: Reporter,
+    count: impl Fn(EventResult) + Send + 'static,
+) -> Result<(Publisher, impl Future<Output = ()> + Send), String> {
+    config.connect_timeout = Some(CALL_LIMIT);
+    config.read_timeout = Some(CALL_LIMIT);
+    config.write_timeout = Some(CALL_LIMIT);
+    let client = Client::try_from(config).map_err(|error| error.to_string())?;
+    let (sender, queue) = mpsc::channel(QUEUE);
+    let desk = Desk {
+        api: Api::namespaced(client, NAMESPACE),
+        reporter,
+        count: Box::new(count),
+        pending: BTreeMap::new(),
+        series: BTreeMap::new(),
+    };
+    Ok((Publisher(sender), desk.work(queue)))
+}
+
+/// An announcement that is not published yet.
+struct Pending {
+    announcement: Announcement,
+    attempts: u32,
+    due: Instant,
+}
+
+/// The last Event about a failure of an image, which a renewal counts up.
+struct Series {
+    name: String,
+    count: i32,
+}
+
+/// Where announcements lie until they are published: the newest of each image.
+struct Desk {
+    api: Api<Event>,
+    reporter: Reporter,
+    count: Box<dyn Fn(EventResult) + Send>,
+    pending: BTreeMap<String, Pending>,
+    series: BTreeMap<String, Series>,
+}
+
+/// Why an attempt failed.
+enum Setback {
+    /// It may work later: the server is away, slow, or has too much to do.
+    Later(Option<Duration>, String),
+    /// The server refuses it.
+    Refused(String),
+}
+
+impl Desk {
+    async fn work(mut self, mut queue: mpsc::Receiver<Announcement>) {
+        loop {
+            let due = self.pending.values().map(|pending| pending.due).min();
+            tokio::select! {
+                received = queue.recv() => match received {
+                    Some(announcement) => self.take(announcement),
+                    None => return,
+                },
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.publish_due().await,
+            }
+        }
+    }
+
+    fn take(&mut self, announcement: Announcement) {
+        let pending = Pending { attempts: 0, due: Instant::now(), announcement };
+        let image = pending.announcement.image.to_string();
+        if self.pending.insert(image, pending).is_some() {
+            (self.count)(EventResult::Suppressed);
+        }
+    }
+
+    async fn publish_due(&mut self) {
+        let now = Instant::now();
+        let Some(image) =
+            self.pending.iter().find(|(_, pending)| pending.due <= now).map(|(image, _)| image.clone())
+        else {
+            return;
+        };
+        let Some(mut pending) = self.pending.remove(&image) else { return };
+        match self.send(&image, &pending).await {
+            Ok(()) => (self.count)(EventResult::Published),
+            Err(setback) => {
+                (self.count)(EventResult::Failed);
+                pending.attempts += 1;
+                let wait = FIRST_PAUSE * 2_u32.saturating_pow(pending.attempts - 1).min(64);
+                let (wait, reason) = match setback {
+                    Setback::Later(asked, reason) => {
+                        (wait.min(LONGEST_PAUSE).max(asked.unwrap_or_default()), reason)
+                    }
+                    Setback::Refused(reason) if pending.attempts < ATTEMPTS_AT_A_REFUSAL => (wait, reason),
+                    Setback::Refused(reason) => {
+                        tracing::warn!(image, "gave an Event up: {reason}");
+                        return;
+                    }
+                };
+                // The first time is news; the later ones are in the metrics.
+                if pending.attempts == 1 {
+                    tracing::warn!(image, "cannot publish an Event yet: {reason}");
+                }
+                pending.due = Instant::now() + wait;
+                self.pending.insert(image, pending);
+            }
+        }
+    }
+
+    async fn send(&mut self, image: &str, pending: &Pending) -> Result<(), Setback> {
+        let Pending { announcement, attempts, .. } = pending;
+        if let (News::StillFailing(_), Some(series)) = (&announcement.news, self.series.get_mut(image)) {
+            let patch = Patch::Merge(event::renewal(announcement, series.count + 1));
+            match call(self.api.patch(&series.name, &PatchParams::default(), &patch)).await {
+                Ok(_) => {
+                    series.count += 1;
+                    return Ok(());
+                }
+                // Somebody deleted it, or its time to live is over: it is told anew.
+                Err(Setback::Refused(_)) => drop(self.series.remove(image)),
+                Err(later) => return Err(later),
+            }
+        }
+        let event = event::new(&self.reporter, announcement, *attempts);
+        let name = event.metadata.name.clone().unwrap_or_default();
+        call(self.api.create(&PostParams::default(), &event)).await?;
+        match &announcement.news {
+            News::Failing(_) | News::StillFailing(_) => {
+                self.series.insert(image.to_owned(), Series { name, count: 1 });
+            }
+            News::Verified => drop(self.series.remove(image)),
+        }
+        Ok(())
+    }
+}
+
+/// One call, within its limit.
+async fn call<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Setback> {
+    match timeout(CALL_LIMIT, request).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(kube::Error::Api(status))) => {
+            let asked = status
+                .details
+                .as_ref()
+                .map(|details| Duration::from_secs(u64::from(details.retry_after_seconds)));
+            let reason = format!("the API server answered {} {}", status.code, status.reason);
+            match status.code {
+                401 | 408 | 429 | 500.. => {
+                    Err(Setback::Later(asked.map(|asked| asked.min(LONGEST_PAUSE)), reason))
+                }
+                _ => Err(Setback::Refused(reason)),
+            }
+        }
+        Ok(Err(error)) => Err(Setback::Later(None, format!("the API server cannot be asked ({error})"))),
+        Err(_elapsed) => Err(Setback::Later(
+            None,
+            format!("the API server gave no answer within {} s", CALL_LIMIT.as_secs()),
+        )),
+    }
+}

@@ -1,0 +1,209 @@
+//! The form of an Event: regarding the Node, related to the agent's Pod, with a note that fits.
+//!
+//! Pure: an announcement in, an object out.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::diagnosis::Diagnosis;
+use crate::transition::{Announcement, News, VERIFIED};
+
+/// Events about a Node live here: its kind has no namespace, and the API server takes no other for them.
+pub const NAMESPACE: &str = "default";
+/// Who reports.
+pub const CONTROLLER: &str = "acr-verifier";
+/// What the agent did.
+pub const ACTION: &str = "VerifyRegistry";
+/// The API server refuses a longer note, in bytes.
+pub const MAX_NOTE: usize = 1024;
+/// The API server refuses a longer name of an instance.
+const MAX_INSTANCE: usize = 128;
+
+/// Who reports: the node that is judged, and the agent's own Pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reporter {
+    /// The node's name.
+    pub node: String,
+    /// The agent's Pod, where the downward API told.
+    pub pod: Option<Pod>,
+}
+
+/// The agent's Pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pod {
+    /// Its name.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its uid, where known.
+    pub uid: Option<String>,
+}
+
+/// A new Event; `attempt` keeps the names of two attempts apart.
+#[must_use]
+pub fn new(reporter: &Reporter, announcement: &Announcement, attempt: u32) -> Event {
+    let (kind, reason) = match &announcement.news {
+        News::Failing(diagnosis) | News::StillFailing(diagnosis) => ("Warning", diagnosis.cause.reason()),
+        News::Verified => ("Normal", VERIFIED.to_owned()),
+    };
+    let instance = reporter.pod.as_ref().map_or(reporter.node.as_str(), |pod| pod.name.as_str());
+    Event {
+        metadata: ObjectMeta {
+            name: Some(name(reporter, announcement, attempt)),
+            namespace: Some(NAMESPACE.to_owned()),
+            ..ObjectMeta::default()
+        },
+        action: Some(ACTION.to_owned()),
+        event_time: Some(MicroTime(announcement.at)),
+        note: Some(cut(&note(announcement), MAX_NOTE)),
+        reason: Some(reason),
+        regarding: Some(ObjectReference {
+            api_version: Some("v1".to_owned()),
+            kind: Some("Node".to_owned()),
+            name: Some(reporter.node.clone()),
+            // The kubelet's own Events have the node's name here, and `kubectl describe node` looks for it.
+            uid: Some(reporter.node.clone()),
+            ..ObjectReference::default()
+        }),
+        related: reporter.pod.as_ref().map(|pod| ObjectReference {
+            api_version: Some("v1".to_owned()),
+            kind: Some("Pod".to_owned()),
+            name: Some(pod.name.clone()),
+            namespace: Some(pod.namespace.clone()),
+            uid: pod.uid.clone(),
+            ..ObjectReference::default()
+        }),
+        reporting_controller: Some(CONTROLLER.to_owned()),
+        reporting_instance: Some(cut(instance, MAX_INSTANCE)),
+        type_: Some(kind.to_owned()),
+        ..Event::default()
+    }
+}
+
+/// What a renewal changes in the Event of the failure that lasts.
+#[must_use]
+pub fn renewal(announcement: &Announcement, count: i32) -> Value {
+    json!({
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "series": {"count": count, "lastObservedTime": micro_time(announcement.at)},
+    })
+}
+
+fn micro_time(at: Timestamp) -> String {
+    format!("{at:.6}")
+}
+
+/// The text: the image, the sentence, the remedy, and the registry's id of the answer.
+#[must_use]
+pub fn note(announcement: &Announcement) -> String {
+    let image = &announcement.image;
+    match &announcement.news {
+        News::Verified => format!("{image}: it can be pulled from this node over the private path."),
+        News::Failing(diagnosis) | News::StillFailing(diagnosis) => {
+            let Diagnosis { message, remedy, correlation_id, .. } = diagnosis.as_ref();
+            let id = correlation_id.as_ref().map(|id| format!(" Correlation id: {id}.")).unwrap_or_default();
+            // The id goes first where not all fits: support asks for it, and the remedy is in the runbook as well.
+            let whole = format!("{image}: {message} {remedy}{id}");
+            if whole.len() <= MAX_NOTE || id.is_empty() {
+                return whole;
+            }
+            let room = MAX_NOTE - id.len();
+            format!("{}{id}", cut(&format!("{image}: {message} {remedy}"), room))
+        }
+    }
+}
+
+/// A text of at most so many bytes, cut between two characters.
+fn cut(text: &str, bytes: usize) -> String {
+    if text.len() <= bytes {
+        return text.to_owned();
+    }
+    const MORE: &str = "...";
+    let end = (0..=bytes - MORE.len()).rev().find(|&end| text.is_char_boundary(end)).unwrap_or_default();
+    format!("{}{MORE}", &text[..end])
+}
+
+/// A name that no other Event has: of the node, the image, the time and the attempt.
+fn name(reporter: &Reporter, announcement: &Announcement, attempt: u32) -> String {
+    let Announcement { image, at, .. } = announcement;
+    let hash = Sha256::digest(format!("{}\n{image}\n{}\n{attempt}", reporter.node, at.as_nanosecond()));
+    hash.iter().take(10).fold(format!("{CONTROLLER}."), |name, byte| format!("{name}{byte:02x}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_NOTE, Pod, Reporter, cut, new, note};
+    use crate::cause::Cause;
+    use crate::diagnosis::{Diagnosis, Severity};
+    use crate::observation::{Endpoint, Stage};
+    use crate::transition::{Announcement, News};
+    use proptest::prelude::*;
+
+    fn announcement(message: &str, correlation_id: Option<&str>) -> Announcement {
+        let diagnosis = Diagnosis {
+            cause: Cause::PrivateZoneNotLinked,
+            severity: Severity::Fail,
+            stage: Stage::Address,
+            endpoint: Endpoint::Login,
+            message: message.to_owned(),
+            remedy: "Link the zone.".to_owned(),
+            commands: Vec::new(),
+            correlation_id: correlation_id.map(str::to_owned),
+        };
+        Announcement {
+            image: "contoso.azurecr.io/apps/canary:1".parse().expect("a reference"),
+            news: News::Failing(Box::new(diagnosis)),
+            at: "2026-11-23T02:06:00.5Z".parse().expect("a time"),
+        }
+    }
+
+    fn reporter() -> Reporter {
+        let pod = Pod { name: "acr-verifier-x".into(), namespace: "monitoring".into(), uid: None };
+        Reporter { node: "aks-np1-0".into(), pod: Some(pod) }
+    }
+
+    #[test]
+    fn an_event_regards_the_node_and_is_related_to_the_pod() {
+        let event = new(&reporter(), &announcement("It is public.", Some("0a1b-2c3d")), 0);
+        let json = serde_json::to_value(&event).expect("an object");
+        assert_eq!(json["metadata"]["namespace"], "default");
+        assert_eq!(json["reason"], "PrivateZoneNotLinked");
+        assert_eq!(json["type"], "Warning");
+        assert_eq!(json["action"], "VerifyRegistry");
+        assert_eq!(json["reportingController"], "acr-verifier");
+        assert_eq!(json["regarding"]["kind"], "Node");
+        assert_eq!(json["regarding"]["uid"], "aks-np1-0");
+        assert_eq!(json["related"]["name"], "acr-verifier-x");
+        assert_eq!(json["eventTime"], "2026-11-23T02:06:00.500000Z");
+        let expected =
+            "contoso.azurecr.io/apps/canary:1: It is public. Link the zone. Correlation id: 0a1b-2c3d.";
+        assert_eq!(json["note"], expected);
+    }
+
+    #[test]
+    fn a_note_of_5000_characters_of_many_bytes_is_cut_between_two_and_keeps_the_id() {
+        let note = note(&announcement(&"ü€😀".repeat(1667), Some("0a1b-2c3d")));
+        assert!(note.len() <= MAX_NOTE, "{} bytes", note.len());
+        assert!(note.ends_with("... Correlation id: 0a1b-2c3d."), "{note}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_note_is_too_long(message in ".{0,1500}", id in proptest::option::of("[0-9a-f-]{8,64}")) {
+            let event = new(&reporter(), &announcement(&message, id.as_deref()), 0);
+            prop_assert!(event.note.expect("a note").len() <= MAX_NOTE);
+        }
+
+        #[test]
+        fn what_is_cut_is_a_beginning(text in ".{0,80}", bytes in 3_usize..60) {
+            let shorter = cut(&text, bytes);
+            prop_assert!(shorter.len() <= bytes);
+            prop_assert!(shorter == text || text.starts_with(shorter.trim_end_matches("...")));
+        }
+    }
+}

@@ -1,0 +1,116 @@
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+
+use super::{News, RENEW_AFTER, Track};
+use crate::cause::Cause;
+use crate::diagnosis::{Diagnosis, Severity};
+use crate::observation::{Endpoint, Mark, Observation, Stage};
+use crate::report::Checked;
+
+/// A check that ended like this: `.` pass, `w` warn, `?` unknown, `a` and `b` failures of two causes.
+fn checked(letter: char) -> Checked {
+    let diagnosis = |cause: Cause| Diagnosis {
+        cause,
+        severity: cause.severity(),
+        stage: Stage::Dns,
+        endpoint: Endpoint::Login,
+        message: "Something is wrong.".to_owned(),
+        remedy: "Mend it.".to_owned(),
+        commands: Vec::new(),
+        correlation_id: None,
+    };
+    let diagnoses = match letter {
+        'w' => vec![diagnosis(Cause::NameserverFailing)],
+        '?' => vec![diagnosis(Cause::Throttled)],
+        'a' => vec![diagnosis(Cause::DnsTimeout)],
+        'b' => vec![diagnosis(Cause::NameNotFound)],
+        _ => Vec::new(),
+    };
+    let mark = Mark { endpoint: Endpoint::Login, stage: Stage::Dns, duration: Duration::ZERO };
+    Checked {
+        image: "contoso.azurecr.io/apps/canary:1".parse().expect("a reference"),
+        name: None,
+        blob_requested: true,
+        loopback_allowed: false,
+        observation: Observation { marks: vec![mark], ..Observation::default() },
+        diagnoses,
+    }
+}
+
+/// What is announced at each of the checks, a minute apart: `A` or `B` failing, `R` renewed, `V` verified, `.` nothing.
+fn announced(checks: &str, confirm_after: u32) -> String {
+    let mut track = Track::default();
+    let mut now = Timestamp::UNIX_EPOCH;
+    let mut told = String::new();
+    for letter in checks.chars() {
+        now += SignedDuration::from_mins(1);
+        told.push(
+            match track.step(&checked(letter), confirm_after, now).map(|announcement| announcement.news) {
+                None => '.',
+                Some(News::Verified) => 'V',
+                Some(News::StillFailing(_)) => 'R',
+                Some(News::Failing(diagnosis)) if diagnosis.cause == Cause::DnsTimeout => 'A',
+                Some(News::Failing(_)) => 'B',
+            },
+        );
+    }
+    told
+}
+
+#[test]
+fn failures_are_confirmed_recovery_is_at_once_and_flapping_is_silent() {
+    for (checks, confirm_after, expected) in [
+        ("....", 2, "V..."),
+        ("w.w.", 2, "V..."),
+        ("????", 2, "...."),
+        ("aaaa", 2, ".A.."),
+        ("aaaa", 1, "A..."),
+        ("aaaa", 3, "..A."),
+        (".aa.", 2, "V.AV"),
+        (".aaw", 2, "V.AV"),
+        (".a.a.a.", 2, "V......"),
+        ("ab", 2, ".B"),
+        (".a?a", 2, "V..A"),
+        ("aa?a", 2, ".A.."),
+        ("aabb", 2, ".A.B"),
+        ("aabababab", 2, ".A......."),
+        ("aaba", 2, ".A.."),
+        ("aaba.", 2, ".A..V"),
+        ("aa..aa", 2, ".AV..A"),
+    ] {
+        assert_eq!(announced(checks, confirm_after), expected, "{checks} confirmed after {confirm_after}");
+    }
+}
+
+#[test]
+fn a_lasting_failure_is_renewed_once_an_hour() {
+    let told = announced(&"a".repeat(182), 2);
+    let renewed: Vec<usize> = told.match_indices('R').map(|(minute, _)| minute).collect();
+    assert_eq!(renewed, [61, 121, 181]);
+    assert_eq!(RENEW_AFTER, Duration::from_secs(3600));
+}
+
+proptest! {
+    /// However checks end: an announced failure is announced to be over exactly once, and nothing is said twice.
+    #[test]
+    fn announcements_alternate(checks in "[.w?ab]{0,120}", confirm_after in 1u32..4) {
+        let told = announced(&checks, confirm_after);
+        let mut last = '.';
+        for news in told.chars().filter(|news| !matches!(news, '.' | 'R')) {
+            prop_assert_ne!(news, last, "{} of {}", told, checks);
+            last = news;
+        }
+        let severity = checked('a').diagnoses[0].severity;
+        prop_assert_eq!(severity, Severity::Fail);
+        for (index, news) in told.char_indices() {
+            match news {
+                'V' => prop_assert!(matches!(checks.as_bytes()[index], b'.' | b'w')),
+                'A' => prop_assert_eq!(checks.as_bytes()[index], b'a'),
+                'B' => prop_assert_eq!(checks.as_bytes()[index], b'b'),
+                _ => {}
+            }
+        }
+    }
+}
