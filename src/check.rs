@@ -177,6 +177,7 @@ pub async fn verify(
         name: image.name.clone(),
         blob_requested: config.blob,
         loopback_allowed: config.allow_loopback,
+        policy: expectation.policy,
         observation,
         diagnoses,
     }

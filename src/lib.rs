@@ -13,7 +13,7 @@
 //!
 //! **Reading order.** [`observation`] is the vocabulary: read it first. [`probe`] fills it, stage after stage, over
 //! real sockets; each protocol step is a file of its own below it. [`rules`] turns it into [`diagnosis`] values, purely.
-//! [`cause`] is the closed list with its advice. [`report`] is the only place that knows how any of it looks.
+//! [`cause`] is the closed list with its advice. [`report`] is the only place that knows how any of it looks, [`metrics`] what Prometheus reads of it.
 //! [`check`] puts them together for one pass; [`cli`] and [`config`] say what is to be checked.
 //!
 //! **Where a new cause goes.** Its code into [`cause`], what it means and what mends it into [`cause::advice`], the
@@ -47,6 +47,7 @@ pub mod cause;
 pub mod diagnosis;
 pub mod rules;
 
+pub mod metrics;
 pub mod report;
 pub mod status;
 pub mod terminal;
