@@ -169,6 +169,7 @@ pub async fn verify(
         name: image.name.clone(),
         blob_requested: config.blob,
         loopback_allowed: config.allow_loopback,
+        policy: expectation.policy,
         observation,
         diagnoses,
     };

@@ -13,7 +13,7 @@
 //!
 //! **Reading order.** [`observation`] is the vocabulary: read it first. [`probe`] fills it, stage after stage, over
 //! real sockets; each protocol step is a file of its own below it. [`rules`] turns it into [`diagnosis`] values, purely.
-//! [`cause`] is the closed list with its advice. [`report`] is the only place that knows how any of it looks.
+//! [`cause`] is the closed list with its advice. [`report`] is the only place that knows how any of it looks, [`metrics`] what Prometheus reads of it.
 //! [`check`] puts them together for one pass; [`cli`] and [`config`] say what is to be checked.
 //!
 //! **Where a new cause goes.** Its code into [`cause`], what it means and what mends it into [`cause::advice`], the
@@ -48,7 +48,11 @@ pub mod cause;
 pub mod diagnosis;
 pub mod rules;
 
+<<<<<<< HEAD
 pub mod events;
+=======
+pub mod metrics;
+>>>>>>> metrics
 pub mod report;
 pub mod schedule;
 pub mod status;

@@ -118,6 +118,8 @@ pub struct Observation {
     pub resolutions: Vec<Resolution>,
     /// Every TCP connection that was tried, in order.
     pub attempts: Vec<Attempt>,
+    /// Every HTTP request that was sent, in order.
+    pub requests: Vec<Request>,
     /// What the TLS handshakes showed, one an endpoint.
     pub tls: Vec<TlsSession>,
     /// When the credentials end, where the operator has told us.
@@ -188,6 +190,17 @@ pub enum ConnectFailure {
     Refused,
     /// No route to the host or network.
     Unreachable,
+}
+
+/// An HTTP request that was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Request {
+    /// To which endpoint: a blob is asked of the login server first.
+    pub endpoint: Endpoint,
+    /// In which stage.
+    pub stage: Stage,
+    /// The status code of the answer; absent when none came.
+    pub status: Option<u16>,
 }
 
 /// What a TLS handshake showed, also one that failed.

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::address::AddressPolicy;
 use crate::cause::Cause;
 use crate::diagnosis::{Diagnosis, Severity, Verdict};
 use crate::image::ImageReference;
@@ -107,6 +108,8 @@ pub struct Checked {
     pub blob_requested: bool,
     /// Whether loopback counted as private.
     pub loopback_allowed: bool,
+    /// Which addresses were good.
+    pub policy: AddressPolicy,
     /// What was seen.
     pub observation: Observation,
     /// What it means: sorted, the first explains the verdict.

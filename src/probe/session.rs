@@ -15,7 +15,7 @@ use super::dial::{Connection, Head, Reached, Trouble, chunk};
 use super::tls::Trust;
 use super::wire::{self, bearer_challenge};
 use crate::observation::{
-    Answer, Attempt, ConnectFailure, Endpoint, Failure, Fault, Mark, Observation, Stage, TlsSession,
+    Answer, Attempt, ConnectFailure, Endpoint, Failure, Fault, Mark, Observation, Request, Stage, TlsSession,
 };
 use crate::secret::Redactor;
 
@@ -75,10 +75,16 @@ impl<'check> Session<'check> {
         let head = match &mut self.connection {
             Some(connection) => {
                 let head = connection.get(url, headers, self.clock, limit).await;
-                head.map_err(|trouble| self.failure(stage, trouble))?
+                head.map_err(|trouble| self.failure(stage, trouble))
             }
-            None => self.connect(stage, url, headers, observation).await?,
+            None => self.connect(stage, url, headers, observation).await,
         };
+        let status = head.as_ref().ok().map(|head| head.response.status().as_u16());
+        // What failed in an earlier stage than its own was never sent.
+        if head.as_ref().err().is_none_or(|failure| failure.stage == stage) {
+            observation.requests.push(Request { endpoint: self.endpoint, stage, status });
+        }
+        let head = head?;
         Ok(Reply {
             status: head.response.status().as_u16(),
             headers: head.response.headers().clone(),

@@ -140,27 +140,33 @@ impl Outcome {
 
     /// Everything that could be shown of the check: every form of the report, the log, and all of it for a debugger.
     pub(crate) fn shown(&self, bench: &Bench) -> String {
-        let checked = Checked {
-            image: bench.task.image.clone(),
-            name: None,
-            blob_requested: bench.task.blob,
-            loopback_allowed: bench.task.policy.allow_loopback,
-            observation: self.observation.clone(),
-            diagnoses: self.diagnoses.clone(),
-        };
-        let run = Run {
-            node: "node".to_owned(),
-            network_view: NetworkView::Node,
-            started_at: bench.task.now,
-            duration: self.observation.duration,
-            images: vec![checked],
-        };
+        let run = self.run(bench);
         let mut shown = Vec::new();
         let style = Style { color: false, unicode: true, width: 200 };
         for format in [Format::Text, Format::Json, Format::Junit] {
             report::write(&mut shown, &run, format, &style).expect("memory takes everything");
         }
         format!("{}\n{}\n{run:?}\n{:?}", String::from_utf8_lossy(&shown), self.log, bench.task)
+    }
+
+    /// The run that this check was the only one of.
+    pub(crate) fn run(&self, bench: &Bench) -> Run {
+        let checked = Checked {
+            image: bench.task.image.clone(),
+            name: None,
+            blob_requested: bench.task.blob,
+            loopback_allowed: bench.task.policy.allow_loopback,
+            policy: bench.task.policy.clone(),
+            observation: self.observation.clone(),
+            diagnoses: self.diagnoses.clone(),
+        };
+        Run {
+            node: "node".to_owned(),
+            network_view: NetworkView::Node,
+            started_at: bench.task.now,
+            duration: self.observation.duration,
+            images: vec![checked],
+        }
     }
 
     /// Asserts the whole list of diagnoses.

@@ -3,7 +3,7 @@
 use super::Bench;
 use crate::lab::log::Listener;
 use acr_verifier::diagnosis::Verdict;
-use acr_verifier::observation::{Endpoint, Stage};
+use acr_verifier::observation::{Endpoint, Request, Stage};
 
 #[test]
 fn a_healthy_registry_passes_over_one_connection_to_each_endpoint() {
@@ -21,6 +21,18 @@ fn a_healthy_registry_passes_over_one_connection_to_each_endpoint() {
     assert_eq!(bench.lab.connections(Listener::Login), 1);
     assert_eq!(bench.lab.connections(Listener::Data), 1);
     assert_eq!(bench.lab.requests().len(), 6, "challenge, token, index, manifest, redirect, blob");
+    let request = |endpoint, stage, status| Request { endpoint, stage, status: Some(status) };
+    assert_eq!(
+        outcome.observation.requests,
+        [
+            request(Endpoint::Login, Stage::Challenge, 401),
+            request(Endpoint::Login, Stage::Token, 200),
+            request(Endpoint::Login, Stage::Manifest, 200),
+            request(Endpoint::Login, Stage::Manifest, 200),
+            request(Endpoint::Login, Stage::Blob, 307),
+            request(Endpoint::Data, Stage::Blob, 200),
+        ]
+    );
     assert_eq!(bench.lab.queries().len(), 4, "A and AAAA of both names");
 }
 

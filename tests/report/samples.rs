@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use acr_verifier::address::AddressPolicy;
 use acr_verifier::cause::Cause;
 use acr_verifier::cause::advice::{self, Names};
 use acr_verifier::diagnosis::{Diagnosis, Severity};
@@ -40,6 +41,7 @@ pub(crate) fn healthy() -> Checked {
         name: None,
         blob_requested: true,
         loopback_allowed: false,
+        policy: AddressPolicy::default(),
         observation: observation(),
         diagnoses: Vec::new(),
     }

@@ -1,0 +1,150 @@
+//! What Prometheus reads: the contract's metrics, kept from one check to the next.
+//!
+//! Owns the series and how long they live: gauges tell the newest check alone, counters and histograms add up, and all
+//! series of a registry or named image go when the configuration no longer has it. What each metric is called and means
+//! is declared in [`families`]; what a check amounts to in numbers is `series`'s. HTTP is the agent's. No clock: the time
+//! of a check comes with it.
+//!
+//! Each registry and each named image has a `prometheus::Registry` of its own, because the library wants the same label
+//! names on all series of a metric and `image` is on those of named images alone. They are put together when they are
+//! read, under the lock that a check is recorded under: a scrape sees a check as a whole or not at all.
+
+mod families;
+mod series;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Mutex, MutexGuard};
+
+use jiff::Timestamp;
+use prometheus::process_collector::ProcessCollector;
+use prometheus::proto::MetricFamily;
+use prometheus::{Encoder, GaugeVec, IntCounterVec, Registry, TextEncoder};
+
+use crate::report::{Checked, Run};
+
+use families::Maker;
+pub use families::{FAMILIES, Family, Kind, Subject, write_reference};
+use series::{Owner, Series, seconds};
+
+/// The media type of [`Metrics::encode`]: Prometheus's text format.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// What became of a Kubernetes Event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EventResult {
+    /// The API server took it.
+    Published,
+    /// It was not due: nothing new, or too soon after the last.
+    Suppressed,
+    /// The API server refused it or could not be reached.
+    Failed,
+}
+
+impl EventResult {
+    /// Every result.
+    pub const ALL: [Self; 3] = [Self::Published, Self::Suppressed, Self::Failed];
+
+    /// The contract's word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Published => "published",
+            Self::Suppressed => "suppressed",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// The metrics of one agent.
+pub struct Metrics {
+    node: String,
+    /// What is not of a registry.
+    own: [Registry; 2],
+    events: IntCounterVec,
+    reload_successful: GaugeVec,
+    reload_timestamp: GaugeVec,
+    series: Mutex<BTreeMap<Owner, Series>>,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Metrics").field("node", &self.node).finish_non_exhaustive()
+    }
+}
+
+impl Metrics {
+    /// The metrics of an agent that has not checked anything yet.
+    #[must_use]
+    pub fn new(node: &str, version: &str, revision: &str) -> Self {
+        let program = Maker::new(&[]);
+        program.gauge(&families::BUILD_INFO).with_label_values(&[version, revision]).set(1.0);
+        program.add(ProcessCollector::for_self());
+        let agent = Maker::new(&[("node", node)]);
+        let events = agent.counter(&families::EVENTS);
+        for result in EventResult::ALL {
+            events.with_label_values(&[result.as_str()]);
+        }
+        Self {
+            node: node.to_owned(),
+            events,
+            reload_successful: agent.gauge(&families::RELOAD_SUCCESSFUL),
+            reload_timestamp: agent.gauge(&families::RELOAD_TIMESTAMP),
+            own: [program.registry, agent.registry],
+            series: Mutex::default(),
+        }
+    }
+
+    /// Takes a run up. Series of a registry or named image that is not in it go: a run has everything that is configured.
+    pub fn record(&self, run: &Run) {
+        let mut owners: BTreeMap<Owner, Vec<&Checked>> = BTreeMap::new();
+        for checked in &run.images {
+            owners.entry(Owner::of(checked)).or_default().push(checked);
+        }
+        let finished_at = run.started_at.checked_add(run.duration).unwrap_or(run.started_at);
+        let mut series = self.lock();
+        series.retain(|owner, _| owners.contains_key(owner));
+        for (owner, checks) in owners {
+            let new = |owner: &Owner| Series::new(&self.node, owner);
+            series.entry(owner).or_insert_with_key(new).record(&checks, finished_at);
+        }
+    }
+
+    /// Notes that the configuration was read, and whether it was taken.
+    pub fn record_reload(&self, successful: bool, at: Timestamp) {
+        self.reload_successful.with_label_values::<&str>(&[]).set(f64::from(u8::from(successful)));
+        self.reload_timestamp.with_label_values::<&str>(&[]).set(seconds(at));
+    }
+
+    /// Counts an Event.
+    pub fn record_event(&self, result: EventResult) {
+        self.events.with_label_values(&[result.as_str()]).inc();
+    }
+
+    /// All series in Prometheus's text format.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut families: BTreeMap<String, MetricFamily> = BTreeMap::new();
+        let series = self.lock();
+        let own = self.own.iter().flat_map(Registry::gather);
+        for mut family in own.chain(series.values().flat_map(Series::gather)) {
+            match families.get_mut(family.name()) {
+                Some(known) => known.mut_metric().append(family.mut_metric()),
+                None => drop(families.insert(family.name().to_owned(), family)),
+            }
+        }
+        drop(series);
+        text(&families.into_values().collect::<Vec<_>>())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Owner, Series>> {
+        self.series.lock().expect("nothing panics while a check is recorded or read")
+    }
+}
+
+fn text(families: &[MetricFamily]) -> Vec<u8> {
+    let mut text = Vec::new();
+    let written = TextEncoder::new().encode(families, &mut text);
+    written.expect("every family has a name and series, and memory takes everything");
+    text
+}

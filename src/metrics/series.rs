@@ -1,0 +1,309 @@
+//! The series of one registry, or of one named image of it, on this node.
+//!
+//! Owns what a check amounts to in numbers, and the budget: at most 250 series, whatever the registry answers.
+//!
+//! ```text
+//! stage_duration        12 stages × (7 buckets + Inf, sum, count)                                       120
+//! check_duration         1        × (8 buckets + Inf, sum, count)                                        11
+//! dns_answers            2 endpoints × 4 scopes × (the system's resolver + 2 compared ones)              24
+//! stage_success         12, checks_total 4, dns_resolvers_disagree 2, tls_certificate_expiry 2           20
+//! check_success          1, last_check 1, last_success 1, credentials_expiry 1                            4
+//! failures_total         the kinds of failure that were seen last                                   at most 32
+//! registry_requests      the kinds of answer that were seen last                                    at most 16
+//! cause                  what is wrong now: all that can be wrong together in a check           fewer than 23
+//! ```
+//!
+//! Each further compared resolver adds 8.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use jiff::Timestamp;
+use prometheus::proto::MetricFamily;
+use prometheus::{GaugeVec, HistogramVec, IntCounterVec};
+
+use super::families::{self, Family, Kind, Maker};
+use crate::address::Scope;
+use crate::cause::Cause;
+use crate::diagnosis::{Severity, Verdict};
+use crate::observation::{Endpoint, Stage};
+use crate::report::{Checked, Status};
+
+/// Kinds of failure that are kept: a registry that fails in more ways forgets the one that was not seen for longest.
+const MAX_FAILURES: usize = 32;
+/// Kinds of answer that are kept, likewise; a healthy check has six.
+const MAX_REQUESTS: usize = 16;
+
+/// Whose series they are.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Owner {
+    registry: String,
+    image: Option<String>,
+}
+
+impl Owner {
+    /// The owner of the series that a check is told in.
+    pub(super) fn of(checked: &Checked) -> Self {
+        Self { registry: checked.image.registry(), image: checked.name.clone() }
+    }
+}
+
+/// The series of one owner.
+pub(super) struct Series {
+    registry: prometheus::Registry,
+    check_success: GaugeVec,
+    checks: IntCounterVec,
+    failures: Recent,
+    cause: GaugeVec,
+    stage_success: GaugeVec,
+    stage_duration: HistogramVec,
+    check_duration: HistogramVec,
+    last_check: GaugeVec,
+    last_success: GaugeVec,
+    dns_answers: GaugeVec,
+    dns_disagree: GaugeVec,
+    certificate_expiry: GaugeVec,
+    credentials_expiry: GaugeVec,
+    requests: Recent,
+}
+
+impl Series {
+    /// Nothing was checked yet: the only series are the counters of the verdicts, at 0.
+    pub(super) fn new(node: &str, owner: &Owner) -> Self {
+        let mut labels = vec![("node", node), ("registry", owner.registry.as_str())];
+        labels.extend(owner.image.as_deref().map(|image| ("image", image)));
+        let maker = Maker::new(&labels);
+        let checks = maker.counter(&families::CHECKS);
+        for verdict in Verdict::ALL {
+            checks.with_label_values(&[verdict.as_str()]);
+        }
+        Self {
+            check_success: maker.gauge(&families::CHECK_SUCCESS),
+            checks,
+            failures: Recent::new(maker.counter(&families::FAILURES), MAX_FAILURES),
+            cause: maker.gauge(&families::CAUSE),
+            stage_success: maker.gauge(&families::STAGE_SUCCESS),
+            stage_duration: histogram(&maker, &families::STAGE_DURATION),
+            check_duration: histogram(&maker, &families::CHECK_DURATION),
+            last_check: maker.gauge(&families::LAST_CHECK),
+            last_success: maker.gauge(&families::LAST_SUCCESS),
+            dns_answers: maker.gauge(&families::DNS_ANSWERS),
+            dns_disagree: maker.gauge(&families::DNS_DISAGREE),
+            certificate_expiry: maker.gauge(&families::CERTIFICATE_EXPIRY),
+            credentials_expiry: maker.gauge(&families::CREDENTIALS_EXPIRY),
+            requests: Recent::new(maker.counter(&families::REQUESTS), MAX_REQUESTS),
+            registry: maker.registry,
+        }
+    }
+
+    /// Takes the checks of one run up: counters add up, and of the rest the worst counts.
+    pub(super) fn record(&mut self, checks: &[&Checked], finished_at: Timestamp) {
+        for checked in checks {
+            self.count(checked);
+        }
+        // What is not told again is gone.
+        for gauge in [
+            &self.check_success,
+            &self.cause,
+            &self.stage_success,
+            &self.dns_answers,
+            &self.dns_disagree,
+            &self.certificate_expiry,
+            &self.credentials_expiry,
+        ] {
+            gauge.reset();
+        }
+        self.tell_verdict(checks, finished_at);
+        self.tell_names(checks);
+        self.tell_expiries(checks);
+    }
+
+    /// Every sample of these series.
+    pub(super) fn gather(&self) -> Vec<MetricFamily> {
+        self.registry.gather()
+    }
+
+    fn count(&mut self, checked: &Checked) {
+        self.checks.with_label_values(&[checked.verdict().as_str()]).inc();
+        self.check_duration
+            .with_label_values::<&str>(&[])
+            .observe(checked.observation.duration.as_secs_f64());
+        for mark in &checked.observation.marks {
+            let labels = [mark.endpoint.as_str(), mark.stage.as_str()];
+            self.stage_duration.with_label_values(&labels).observe(mark.duration.as_secs_f64());
+        }
+        for request in &checked.observation.requests {
+            self.requests.count(&[request.stage.as_str(), code(request.status)]);
+        }
+        // A cause that two nameservers show is one reason for one check to fail.
+        let failures: BTreeSet<[&'static str; 3]> = checked
+            .diagnoses
+            .iter()
+            .filter(|diagnosis| diagnosis.severity == Severity::Fail)
+            .map(|diagnosis| [diagnosis.endpoint.as_str(), diagnosis.stage.as_str(), diagnosis.cause.code()])
+            .collect();
+        for failure in failures {
+            self.failures.count(&failure);
+        }
+    }
+
+    fn tell_verdict(&self, checks: &[&Checked], finished_at: Timestamp) {
+        let verdict = checks.iter().map(|checked| checked.verdict()).max().unwrap_or(Verdict::Unknown);
+        set(&self.last_check, &[], seconds(finished_at));
+        match verdict {
+            Verdict::Pass | Verdict::Warn => {
+                set(&self.check_success, &[], 1.0);
+                set(&self.last_success, &[], seconds(finished_at));
+            }
+            Verdict::Fail => set(&self.check_success, &[], 0.0),
+            Verdict::Unknown => {}
+        }
+        for diagnosis in checks.iter().flat_map(|checked| &checked.diagnoses) {
+            set(&self.cause, &[diagnosis.cause.code(), diagnosis.severity.as_str()], 1.0);
+        }
+        for ((endpoint, stage), worst) in stages(checks) {
+            let labels = [endpoint.as_str(), stage.as_str()];
+            match worst {
+                Verdict::Pass | Verdict::Warn => set(&self.stage_success, &labels, 1.0),
+                Verdict::Fail => set(&self.stage_success, &labels, 0.0),
+                Verdict::Unknown => {}
+            }
+        }
+    }
+
+    fn tell_names(&self, checks: &[&Checked]) {
+        for checked in checks {
+            for seen in &checked.observation.resolutions {
+                for scope in Scope::ALL {
+                    let labels = [seen.endpoint.as_str(), seen.resolver.label(), scope.as_str()];
+                    set(&self.dns_answers, &labels, 0.0);
+                }
+                set(&self.dns_disagree, &[seen.endpoint.as_str()], 0.0);
+            }
+        }
+        // A set: an address that both nameservers give is one.
+        let answers: BTreeSet<_> = checks
+            .iter()
+            .flat_map(|checked| checked.observation.resolutions.iter().map(move |seen| (checked, seen)))
+            .flat_map(|(checked, seen)| {
+                seen.addresses().into_iter().map(move |address| {
+                    let scope = checked.policy.classify(address);
+                    (seen.endpoint, seen.resolver.label(), scope, seen.host.as_str(), address.to_canonical())
+                })
+            })
+            .collect();
+        for (endpoint, resolver, scope, _, _) in answers {
+            self.dns_answers.with_label_values(&[endpoint.as_str(), resolver, scope.as_str()]).inc();
+        }
+        for diagnosis in checks.iter().flat_map(|checked| &checked.diagnoses) {
+            if diagnosis.cause == Cause::ResolversDisagree {
+                set(&self.dns_disagree, &[diagnosis.endpoint.as_str()], 1.0);
+            }
+        }
+    }
+
+    fn tell_expiries(&self, checks: &[&Checked]) {
+        for endpoint in Endpoint::ALL {
+            let sessions = checks.iter().filter_map(|checked| checked.observation.tls_of(endpoint));
+            let first =
+                sessions.filter_map(|session| session.certificate.as_ref()).map(|seen| seen.not_after).min();
+            if let Some(not_after) = first {
+                set(&self.certificate_expiry, &[endpoint.as_str()], seconds(not_after));
+            }
+        }
+        if let Some(first) =
+            checks.iter().filter_map(|checked| checked.observation.credentials_expire_at).min()
+        {
+            set(&self.credentials_expiry, &[], seconds(first));
+        }
+    }
+}
+
+/// A counter that keeps the kinds that were seen last. One that comes back begins at 0 again, which Prometheus takes
+/// for the restart that it looks like.
+struct Recent {
+    counter: IntCounterVec,
+    max: usize,
+    /// The label values that are kept; the front was not seen for longest.
+    kinds: VecDeque<Vec<&'static str>>,
+}
+
+impl Recent {
+    const fn new(counter: IntCounterVec, max: usize) -> Self {
+        Self { counter, max, kinds: VecDeque::new() }
+    }
+
+    fn count(&mut self, labels: &[&'static str]) {
+        self.kinds.retain(|kind| kind != labels);
+        self.kinds.push_back(labels.to_vec());
+        if self.kinds.len() > self.max
+            && let Some(oldest) = self.kinds.pop_front()
+        {
+            self.counter.remove_label_values(&oldest).expect("every kind that is kept was counted");
+        }
+        self.counter.with_label_values(labels).inc();
+    }
+}
+
+/// How each stage that was reached went, at worst.
+fn stages(checks: &[&Checked]) -> BTreeMap<(Endpoint, Stage), Verdict> {
+    let mut stages = BTreeMap::new();
+    for stage in checks.iter().flat_map(|checked| checked.stages()) {
+        let verdict = match stage.status {
+            Status::Skipped => continue,
+            Status::Ok => Verdict::Pass,
+            Status::Warning => Verdict::Warn,
+            // The report has one word for what failed and what could not be judged; here throttling is no failure.
+            Status::Failed => {
+                let worst = stage.diagnoses.iter().map(|diagnosis| diagnosis.severity.verdict()).max();
+                worst.unwrap_or(Verdict::Unknown)
+            }
+        };
+        let worst = stages.entry((stage.endpoint, stage.stage)).or_insert(verdict);
+        *worst = verdict.max(*worst);
+    }
+    stages
+}
+
+/// A status code as a label: itself where registries are known to send it, else its class. A closed set, whatever the
+/// registry answers.
+fn code(status: Option<u16>) -> &'static str {
+    match status {
+        None => "error",
+        Some(200) => "200",
+        Some(301) => "301",
+        Some(302) => "302",
+        Some(307) => "307",
+        Some(308) => "308",
+        Some(400) => "400",
+        Some(401) => "401",
+        Some(403) => "403",
+        Some(404) => "404",
+        Some(405) => "405",
+        Some(429) => "429",
+        Some(500) => "500",
+        Some(502) => "502",
+        Some(503) => "503",
+        Some(504) => "504",
+        Some(200..=299) => "2xx",
+        Some(300..=399) => "3xx",
+        Some(400..=499) => "4xx",
+        Some(500..=599) => "5xx",
+        Some(_) => "other",
+    }
+}
+
+fn histogram(maker: &Maker, family: &Family) -> HistogramVec {
+    match family.kind {
+        Kind::Histogram(buckets) => maker.histogram(family, buckets),
+        Kind::Counter | Kind::Gauge => unreachable!("{} is declared a histogram", family.name),
+    }
+}
+
+fn set(gauge: &GaugeVec, labels: &[&str], value: f64) {
+    gauge.with_label_values(labels).set(value);
+}
+
+/// A moment as Prometheus has it.
+pub(super) fn seconds(at: Timestamp) -> f64 {
+    at.as_second() as f64
+}
