@@ -1,0 +1,62 @@
+//! Whether this machine can have the namespaces, and what it means where it cannot.
+//!
+//! Owns the list of programs, each with the Debian package that `packages.txt` names.
+
+use std::path::Path;
+
+/// Demands the suite, as a pipeline does.
+const REQUIRE: [&str; 2] = ["CI", "ACR_VERIFIER_REQUIRE_NAMESPACES"];
+const PACKAGES: &str = include_str!("packages.txt");
+/// The programs that are called, and whose package each is.
+const PROGRAMS: [(&str, &str); 5] = [
+    ("docker-registry", "docker-registry"),
+    ("ip", "iproute2"),
+    ("nft", "nftables"),
+    ("nsd", "nsd"),
+    ("unbound", "unbound"),
+];
+/// Where system programs are, also for users whose path has none of it.
+const SYSTEM_FOLDERS: [&str; 3] = ["/usr/sbin", "/sbin", "/usr/local/sbin"];
+
+/// What to do.
+pub enum Requirements {
+    Met,
+    Skip(String),
+    Fail(String),
+}
+
+/// Looks at the user, the programs and what is demanded.
+pub fn met() -> Requirements {
+    let mut problems = Vec::new();
+    if !rustix::process::geteuid().is_root() {
+        problems.push("needs root, to make network namespaces".to_owned());
+    }
+    let missing: Vec<&str> =
+        PROGRAMS.iter().filter(|(program, _)| find(program).is_none()).map(|(_, package)| *package).collect();
+    if !missing.is_empty() {
+        problems.push(format!("needs the Debian packages {}", missing.join(" ")));
+    }
+    debug_assert!(PROGRAMS.iter().all(|(_, package)| PACKAGES.lines().any(|line| line == *package)));
+    if problems.is_empty() {
+        return Requirements::Met;
+    }
+    let reason = problems.join("; ");
+    let demanded = REQUIRE.iter().find(|name| std::env::var(name).is_ok_and(|value| is_yes(&value)));
+    match demanded {
+        Some(name) => Requirements::Fail(format!("{reason} (demanded by {name})")),
+        None => Requirements::Skip(reason),
+    }
+}
+
+/// The path of a program.
+pub fn find(program: &str) -> Option<std::path::PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(SYSTEM_FOLDERS.map(|folder| Path::new(folder).to_owned()))
+        .map(|folder| folder.join(program))
+        .find(|path| path.is_file())
+}
+
+fn is_yes(value: &str) -> bool {
+    !matches!(value, "" | "0" | "false")
+}
