@@ -56,7 +56,7 @@ fn every_state_of_a_real_network_leads_to_its_diagnoses() {
         let problems = azure.try_state(state);
         let result = if problems.is_empty() { "ok    " } else { "FAILED" };
         let seconds = begun.elapsed().as_secs_f64();
-        tell(&format!("state {:<40} {result} {:<24} {seconds:.2} s", state.name, state.cause()));
+        tell(&format!("state {:<50} {result} {:<24} {seconds:.2} s", state.name, state.cause()));
         wrong.extend(problems.into_iter().map(|problem| format!("{}: {problem}", state.name)));
     }
     tell(&format!("{} states in {:.1} s", states.len(), started.elapsed().as_secs_f64()));

@@ -127,7 +127,7 @@ impl Network {
         network.internet.ip("link set lo up\n\
              link set vnet up\n\
              address add 198.51.100.2/24 dev vnet\n\
-             route add 10.60.0.0/16 via 198.51.100.1\n");
+             route add default via 198.51.100.1\n");
         for address in [PUBLIC_LOGIN, PUBLIC_DATA, PUBLIC_DNS] {
             network.internet.ip(&format!("address add {address}/32 dev lo\n"));
         }

@@ -103,11 +103,16 @@ fn zones() -> Vec<State> {
         state("record of Azure's platform address")
             .names(|names| names.records = record("168.63.129.16"))
             .tells(&["fail login address reserved_address"]),
-        // Private endpoints have no IPv6, and neither has this node.
+        // This node has no IPv6, and no private endpoint has it.
         state("record for IPv6 as well")
             .names(|names| names.records.push("contoso 10 IN AAAA fd00:60::4".to_owned()))
-            .tells(&["warn login connect network_unreachable"])
-            .naming(&["fd00:60::4"]),
+            .reports("/resolutions/0/addresses", r#"["10.60.4.4","fd00:60::4"]"#),
+        state("record for IPv6 alone")
+            .names(|names| {
+                names.records = vec!["contoso 10 IN AAAA fd00:60::4".to_owned(), data_record(DATA)];
+            })
+            .tells(&["fail login connect network_unreachable"])
+            .naming(&["[fd00:60::4]:443"]),
         state("chain of aliases, and back")
             .names(|names| {
                 names.records = vec![
