@@ -3,8 +3,8 @@
 //! Owns the names of everything that outlives a process. They carry the pid of the run, so that runs side by side
 //! leave each other alone.
 
+use std::ffi::OsStr;
 use std::fs;
-use std::path::Path;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -12,7 +12,7 @@ use super::process::try_run;
 
 const PREFIX: &str = "acrv";
 const ROLES: [&str; 3] = ["node", "vnet", "internet"];
-/// How the name of this test's process begins.
+/// How the name of this test's program begins.
 const PROCESS: &str = "namespaces-";
 
 /// The name of a namespace of this run.
@@ -65,8 +65,10 @@ fn parts(name: &str) -> Option<(u32, &str)> {
     Some((pid.parse().ok()?, rest))
 }
 
-/// Whether this pid is a run of this suite; a number may have been given out again since.
+/// Whether this pid is a run of this suite; a number may have been given out again since. A process that was killed and
+/// that nobody has waited for has a name still, but no program.
 fn is_running(pid: u32) -> bool {
-    let process = Path::new("/proc").join(pid.to_string()).join("comm");
-    fs::read_to_string(process).is_ok_and(|name| name.starts_with(PROCESS))
+    fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|program| {
+        program.file_name().and_then(OsStr::to_str).is_some_and(|name| name.starts_with(PROCESS))
+    })
 }
