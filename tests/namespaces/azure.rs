@@ -5,10 +5,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::process::Output;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rustix::process::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::lab::Lab;
@@ -19,17 +22,20 @@ use super::leftovers;
 use super::names::Resolvers;
 use super::network::{DATA, LOGIN, NOBODY, Network, PUBLIC_DATA, PUBLIC_LOGIN, Strays};
 use super::process::command;
+use super::pull;
 use super::registry::{self, Registry};
 use super::states::{Credentials, State};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_acr-verifier");
+/// What clients trust, alone in a folder, as containers' tools want it.
+const AUTHORITIES: &str = "trusted/ca.crt";
 /// What the program calls the node.
 const NODE: &str = "aks-np1-0";
 
 /// All of it. The fields are dropped in this order: the servers, then the namespaces, then the files.
 pub struct Azure {
     pub inside: Lab,
-    _outside: Lab,
+    outside: Lab,
     registry: Registry,
     resolvers: Resolvers,
     network: Network,
@@ -58,19 +64,8 @@ impl Azure {
         });
         let registry = Registry::start(&network.vnet, folder.path(), &inside);
         let resolvers = Resolvers::start(&network, folder.path());
-        // One authority of Azure's would sign both; here, a client trusts two.
-        fs::write(folder.path().join("ca.pem"), [inside.ca_pem(), outside.ca_pem()].concat())
-            .expect("a file");
-        let azure = Self {
-            inside,
-            _outside: outside,
-            registry,
-            resolvers,
-            network,
-            healthy: inside_settings,
-            folder,
-        };
-        azure.write_credentials("wrong", "not-the-password");
+        let azure = Self { inside, outside, registry, resolvers, network, healthy: inside_settings, folder };
+        azure.write_files();
         azure
     }
 
@@ -90,6 +85,7 @@ impl Azure {
         let before = self.network.strays();
         let output = self.check(state);
         let after = self.network.strays();
+        let pulled = self.pull(state);
         if state.frozen {
             self.registry.server.signal(Signal::CONT);
         }
@@ -104,7 +100,24 @@ impl Azure {
         self.network.mend(&state.faults);
         let strays =
             Strays { elsewhere: after.elsewhere - before.elsewhere, public: after.public - before.public };
-        self.problems(state, &output, strays)
+        let mut problems = self.problems(state, &output, strays);
+        problems.extend(pulled);
+        problems
+    }
+
+    /// Lets a real client try the same, and tells if that came out differently.
+    fn pull(&self, state: &State) -> Option<String> {
+        let folder = self.folder.path();
+        let image = (state.image)(&self.inside);
+        let credentials = self.credentials(state).join("config.json");
+        pull::problem(state.pull?, &self.network.node, folder, &image, &credentials, state.trusted)
+    }
+
+    fn credentials(&self, state: &State) -> PathBuf {
+        match state.credentials {
+            Credentials::Right => self.inside.credentials_folder(),
+            Credentials::Wrong => self.folder.path().join("wrong"),
+        }
     }
 
     fn check(&self, state: &State) -> Output {
@@ -113,10 +126,7 @@ impl Azure {
         let lines: String =
             state.nameservers.iter().map(|address| format!("nameserver {address}\n")).collect();
         fs::write(&resolv_conf, lines).expect("a file");
-        let credentials = match state.credentials {
-            Credentials::Right => self.inside.credentials_folder(),
-            Credentials::Wrong => folder.join("wrong"),
-        };
+        let credentials = self.credentials(state);
         let image = (state.image)(&self.inside);
         let mut program = command(PROGRAM);
         program.env_clear().env("HOME", folder).env("NODE_NAME", NODE);
@@ -127,7 +137,7 @@ impl Azure {
         program.args(["check", &image, "--output", "json", "--stage-timeout", state.patience]);
         program.arg("--resolv-conf").arg(&resolv_conf).arg("--credentials").arg(credentials);
         if state.trusted {
-            program.arg("--ca-file").arg(folder.join("ca.pem"));
+            program.arg("--ca-file").arg(folder.join(AUTHORITIES));
         }
         program.args(&state.arguments);
         self.network.node.run(|| program.output().expect("the program runs"))
@@ -169,11 +179,18 @@ impl Azure {
         problems
     }
 
-    fn write_credentials(&self, name: &str, password: &str) {
-        let folder = self.folder.path().join(name);
-        fs::create_dir(&folder).expect("a folder");
-        fs::write(folder.join("username"), self.inside.username()).expect("a file");
-        fs::write(folder.join("password"), password).expect("a file");
+    /// The files that a client reads beside those of the lab.
+    fn write_files(&self) {
+        let folder = self.folder.path();
+        // One authority of Azure's would sign both; here, a client trusts two.
+        let authorities = [self.inside.ca_pem(), self.outside.ca_pem()].concat();
+        for name in ["trusted", "untrusted", "wrong"] {
+            fs::create_dir(folder.join(name)).expect("a folder");
+        }
+        fs::write(folder.join(AUTHORITIES), authorities).expect("a file");
+        let auth = STANDARD.encode(format!("{}:not-the-password", self.inside.username()));
+        let wrong = json!({"auths": {self.inside.registry(): {"auth": auth}}});
+        fs::write(folder.join("wrong/config.json"), wrong.to_string()).expect("a file");
     }
 }
 

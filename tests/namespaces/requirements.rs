@@ -4,14 +4,18 @@
 
 use std::path::Path;
 
+use super::pull;
+
 /// Demands the suite, as a pipeline does.
 const REQUIRE: [&str; 2] = ["CI", "ACR_VERIFIER_REQUIRE_NAMESPACES"];
 /// The programs that are called, and whose package each is.
-const PROGRAMS: [(&str, &str); 5] = [
+const PROGRAMS: [(&str, &str); 6] = [
     ("docker-registry", "docker-registry"),
     ("ip", "iproute2"),
     ("nft", "nftables"),
     ("nsd", "nsd"),
+    // Where nothing is demanded, the suite runs without it.
+    (pull::PROGRAM, "skopeo"),
     ("unbound", "unbound"),
 ];
 /// Where system programs are, also for users whose path has none of it.
@@ -30,8 +34,13 @@ pub fn met() -> Requirements {
     if !rustix::process::geteuid().is_root() {
         problems.push("needs root, to make network namespaces".to_owned());
     }
-    let missing: Vec<&str> =
-        PROGRAMS.iter().filter(|(program, _)| find(program).is_none()).map(|(_, package)| *package).collect();
+    let demanded = REQUIRE.iter().find(|name| std::env::var(name).is_ok_and(|value| is_yes(&value)));
+    let missing: Vec<&str> = PROGRAMS
+        .iter()
+        .filter(|(program, _)| demanded.is_some() || *program != pull::PROGRAM)
+        .filter(|(program, _)| find(program).is_none())
+        .map(|(_, package)| *package)
+        .collect();
     if !missing.is_empty() {
         problems.push(format!("needs the Debian packages {}", missing.join(" ")));
     }
@@ -39,7 +48,6 @@ pub fn met() -> Requirements {
         return Requirements::Met;
     }
     let reason = problems.join("; ");
-    let demanded = REQUIRE.iter().find(|name| std::env::var(name).is_ok_and(|value| is_yes(&value)));
     match demanded {
         Some(name) => Requirements::Fail(format!("{reason} (demanded by {name})")),
         None => Requirements::Skip(reason),

@@ -16,6 +16,7 @@ fn by_digest(lab: &Lab) -> String {
 pub fn states() -> Vec<State> {
     vec![
         state("healthy, by tag")
+            .pulls()
             .reports("/resolutions/0/server", "10.60.0.10:53")
             .reports("/resolutions/0/rcode", "NOERROR")
             .reports("/resolutions/0/answers/0/value", "contoso.privatelink.azurecr.io.")
@@ -23,7 +24,7 @@ pub fn states() -> Vec<State> {
             .reports("/resolutions/1/addresses", r#"["10.60.4.5"]"#)
             .reports("/connection/tlsVersion", "TLSv1.3")
             .reports("/connection/certificateIssuer", ISSUER),
-        State { image: by_digest, ..state("healthy, by digest") },
+        State { image: by_digest, ..state("healthy, by digest").pulls() },
         State { image: |lab| lab.image_of(REPOSITORY, ":single"), ..state("healthy, one platform") },
         state("healthy, in the expected range").arguments(&["--expect-cidr", "10.60.4.0/24", "--strict"]),
         state("healthy, Azure's resolver agrees").arguments(&[

@@ -13,6 +13,7 @@ use super::lab::Lab;
 use super::lab::settings::Settings;
 use super::names::Names;
 use super::network::{FORWARDER, Faults};
+use super::pull::Pull;
 
 /// One state, with the check of it.
 pub struct State {
@@ -35,6 +36,8 @@ pub struct State {
     pub patience: &'static str,
     pub arguments: Vec<&'static str>,
     pub expected: Expected,
+    /// What becomes of a real client's pull, where it is tried.
+    pub pull: Option<Pull>,
 }
 
 /// What the node signs in with.
@@ -60,6 +63,7 @@ fn state(name: &'static str) -> State {
         patience: "5s",
         arguments: Vec::new(),
         expected: Expected::default(),
+        pull: None,
     }
 }
 
@@ -111,6 +115,16 @@ impl State {
     fn naming(mut self, evidence: &[&'static str]) -> Self {
         self.expected.evidence = evidence.to_vec();
         self
+    }
+
+    /// A real client can pull.
+    fn pulls(self) -> Self {
+        Self { pull: Some(Pull::Works), ..self }
+    }
+
+    /// A real client cannot pull, and says this.
+    fn pull_fails(self, saying: &'static str) -> Self {
+        Self { pull: Some(Pull::Fails(saying)), ..self }
     }
 
     /// A value of the image's part of the report.

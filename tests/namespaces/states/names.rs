@@ -41,11 +41,11 @@ pub fn states() -> Vec<State> {
 fn zones() -> Vec<State> {
     let not_linked = &["fail login address private_zone_not_linked"];
     vec![
-        state("zone not linked").names(|names| names.linked = false).tells(not_linked).naming(&[
-            "10.60.0.10",
-            "20.45.122.144",
-            "contoso.privatelink.azurecr.io",
-        ]),
+        state("zone not linked")
+            .pull_fails("403 (Forbidden)")
+            .names(|names| names.linked = false)
+            .tells(not_linked)
+            .naming(&["10.60.0.10", "20.45.122.144", "contoso.privatelink.azurecr.io"]),
         state("forwarder bypasses Azure's resolver")
             .names(bypass)
             .tells(not_linked)
@@ -64,10 +64,12 @@ fn zones() -> Vec<State> {
         .tells(&["fail login challenge access_denied"])
         .naming(&["203.0.113.7"]),
         state("zone linked and empty")
+            .pull_fails("no such host")
             .names(|names| names.records.clear())
             .tells(&["fail login dns private_record_missing"])
             .naming(&["contoso.privatelink.azurecr.io", "NXDOMAIN"]),
         state("data record missing")
+            .pull_fails("no such host")
             .names(|names| names.records = vec![login_record(LOGIN)])
             .tells(&["fail data dns private_record_missing"])
             .naming(&["contoso.westeurope.data.privatelink.azurecr.io"]),
@@ -105,9 +107,11 @@ fn zones() -> Vec<State> {
             .tells(&["fail login address reserved_address"]),
         // This node has no IPv6, and no private endpoint has it.
         state("record for IPv6 as well")
+            .pulls()
             .names(|names| names.records.push("contoso 10 IN AAAA fd00:60::4".to_owned()))
             .reports("/resolutions/0/addresses", r#"["10.60.4.4","fd00:60::4"]"#),
         state("record for IPv6 alone")
+            .pull_fails("unreachable")
             .names(|names| {
                 names.records = vec!["contoso 10 IN AAAA fd00:60::4".to_owned(), data_record(DATA)];
             })
@@ -143,6 +147,7 @@ fn servers() -> Vec<State> {
             .naming(&["10.60.0.10 answered REFUSED"]),
         // Azure's private zones are not signed: a validating forwarder with an anchor there takes them for forged.
         state("resolver takes the zone for forged")
+            .pull_fails("misbehaving")
             .names(|names| {
                 names.forwarder_options = vec![concat!(
                     "trust-anchor: \"privatelink.azurecr.io. DS 1 13 2 ",
@@ -151,7 +156,7 @@ fn servers() -> Vec<State> {
             })
             .tells(&["fail login dns dns_server_failure"])
             .naming(&["10.60.0.10 answered SERVFAIL", "extended error"]),
-        state("answer needs TCP").names(truncating),
+        state("answer needs TCP").pulls().names(truncating),
         state("answer needs TCP, which is dropped")
             .names(truncating)
             .arriving("tcp dport 53 drop")
