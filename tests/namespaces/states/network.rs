@@ -55,7 +55,7 @@ pub fn states() -> Vec<State> {
             .naming(&["the TLS handshake"]),
         // Only the request with the token is as long.
         state("long packets from the node are lost")
-            .pull_fails("reading manifest 1")
+            .pull_fails("/manifests/1")
             .arriving("ip daddr 10.60.4.4 tcp dport 443 meta length > 1000 drop")
             .impatient()
             .tells(&["fail login manifest response_timeout"])
