@@ -95,16 +95,15 @@ pub async fn run(
             None
         }
     };
-    let outcome = match finished {
-        Some(outcome) => outcome,
-        None => {
-            // What the last whole pass of `--wait` saw is worth telling.
-            let said =
-                if latest.is_some() { "interrupted: this is the last whole check" } else { "interrupted" };
-            terminal::note(said);
-            Outcome::Interrupted
-        }
-    };
+    let outcome = finished.unwrap_or(Outcome::Interrupted);
+    if outcome == Outcome::Interrupted {
+        // What the last whole pass of `--wait` saw is worth telling.
+        terminal::note(if latest.is_some() {
+            "interrupted: this is the last whole check"
+        } else {
+            "interrupted"
+        });
+    }
     if let Some(run) = &latest {
         publish(run, &options)?;
     }
@@ -160,10 +159,7 @@ pub async fn verify(
     trust: &Trust,
     now: Timestamp,
 ) -> Checked {
-    let credentials = match &image.credentials {
-        Some(named) => CredentialsSource { paths: vec![named.path.clone()], expires_at: named.expires_at },
-        None => CredentialsSource { paths: usual_credentials.to_vec(), expires_at: None },
-    };
+    let credentials = CredentialsSource::of(image, usual_credentials);
     let task = Task::new(config, image, credentials, trust, now);
     let observation = probe::observe(&task).await;
     let expectation = Expectation { image: task.image.clone(), policy: task.policy, now };

@@ -1,6 +1,6 @@
 //! What is meant: the validated settings of a check or an agent.
 //!
-//! Owns the types and their defaults. Both ways in lead here: `cli` (what was typed) and [`file`] (what was written in
+//! Owns the types and their defaults. Both ways in lead here: `cli` (what was typed) and [`mod@file`] (what was written in
 //! YAML). Nothing past this point asks again whether a value makes sense.
 
 pub mod file;

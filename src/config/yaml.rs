@@ -304,7 +304,7 @@ mod tests {
         assert!(!faults(&"[".repeat(1 << 20)).is_empty());
         assert!(!faults(&"- ".repeat(1 << 19)).is_empty());
         let many: String = (0..100_000).map(|number| format!("k{number}: 1\n")).collect();
-        assert_eq!(faults(&many), ["1001:2: this is too long; allowed are 1000 keys or items in one place"]);
+        assert_eq!(faults(&many), ["1001:1: this is too long; allowed are 1000 keys or items in one place"]);
         assert_eq!(faults(&"- a\n".repeat(100_000)).len(), 1);
         assert!(faults(&"a: 1\n".repeat(100_000)).len() < 1100);
     }

@@ -23,3 +23,14 @@ fn a_healthy_registry_passes_over_one_connection_to_each_endpoint() {
     assert_eq!(bench.lab.requests().len(), 6, "challenge, token, index, manifest, redirect, blob");
     assert_eq!(bench.lab.queries().len(), 4, "A and AAAA of both names");
 }
+
+/// The connection has to be idle again before the next request is sent, or a second one would be made beside it.
+#[test]
+fn no_check_of_many_needs_a_second_connection() {
+    let bench = Bench::healthy();
+    for round in 1..=25 {
+        assert_eq!(bench.check().verdict(), Verdict::Pass);
+        assert_eq!(bench.lab.connections(Listener::Login), round);
+        assert_eq!(bench.lab.connections(Listener::Data), round);
+    }
+}

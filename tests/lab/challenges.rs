@@ -90,7 +90,7 @@ fn faulty(shared: &Shared, fault: &ChallengeFault, parameters: Parameters) -> Ve
         ChallengeFault::VersionHeaderMissing => vec![parameters.bearer()],
         ChallengeFault::BasicOnly => vec![BASIC.to_owned()],
         ChallengeFault::BasicAndBearer => vec![BASIC.to_owned(), parameters.bearer()],
-        ChallengeFault::Unparsable => vec![format!("Bearer realm=\"https://{at}/oauth2/token,service=,,=\"")],
+        ChallengeFault::Unparsable => vec![format!("Bearer realm=\"https://{at}/oauth2/token,service=")],
         ChallengeFault::Duplicate => {
             let first = parameters.bearer();
             [vec![first], parameters.with_realm(foreign())].concat()

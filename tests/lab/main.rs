@@ -1,1 +1,158 @@
-fn main() {}
+//! `cargo run --example private-registry`: a private registry on loopback, verified, then broken in ways that operators
+//! meet; with `--serve` it stays up, to try `acr-verifier check` against it.
+
+#![expect(clippy::disallowed_methods, reason = "here the clock becomes an argument")]
+
+#[path = "mod.rs"]
+mod lab;
+
+use std::io::{self, BufRead, Write};
+use std::time::Instant;
+
+use acr_verifier::check::verify;
+use acr_verifier::config::{Config, CredentialsConfig, ImageConfig, Resolvers, Schedule, SystemResolver};
+use acr_verifier::probe::Trust;
+use acr_verifier::report::{Format, NetworkView, Run, write};
+use acr_verifier::terminal;
+use clap::Parser;
+use lab::Lab;
+use lab::settings::{Settings, View};
+
+/// Start a private registry on loopback, verify it, and show what happens when it breaks
+#[derive(Parser)]
+#[command(name = "private-registry")]
+struct Arguments {
+    /// Keep the registry up, and print the command that verifies it
+    #[arg(long)]
+    serve: bool,
+}
+
+/// One way to break the registry.
+struct Fault {
+    name: &'static str,
+    story: &'static str,
+    apply: fn(&mut Settings),
+}
+
+const FAULTS: [Fault; 3] = [
+    Fault {
+        name: "zone not linked",
+        story: "The private DNS zone loses its link to this VNet: the name now leads to the Internet.",
+        apply: |settings| {
+            settings.nameservers[0].login = View::NotLinked;
+            settings.nameservers[0].data = View::NotLinked;
+        },
+    },
+    Fault {
+        name: "token expired",
+        story: "The repository token expires: its password is no longer taken.",
+        apply: |settings| settings.credentials.password = "the-next-password".into(),
+    },
+    Fault {
+        name: "data record missing",
+        story: "The zone has no record for the data endpoint, as after a new geo-replica: manifests arrive, layers do not.",
+        apply: |settings| settings.nameservers[0].data = View::RecordMissing,
+    },
+];
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let healthy = Settings::default();
+    let lab = Lab::try_start(healthy.clone())?;
+    if arguments.serve { serve(&lab, &healthy) } else { show(&lab, &healthy) }
+}
+
+/// The healthy registry, and each fault with its diagnosis.
+fn show(lab: &Lab, healthy: &Settings) -> anyhow::Result<()> {
+    let config = config(lab)?;
+    let trust = Trust::load(config.ca_file.as_deref())?;
+    headline("A healthy private registry: name, address, TLS, token, manifest and blob.")?;
+    check(&config, &trust)?;
+    for fault in &FAULTS {
+        lab.change(fault.apply);
+        headline(fault.story)?;
+        check(&config, &trust)?;
+        lab.change(|settings| *settings = healthy.clone());
+    }
+    headline("Try it yourself: cargo run --example private-registry -- --serve")
+}
+
+/// Keeps the registry up until Ctrl-C or the end of the input; a number breaks or mends it.
+fn serve(lab: &Lab, healthy: &Settings) -> anyhow::Result<()> {
+    let nameserver = lab.nameservers()[0];
+    headline("A private registry is up. In another terminal:")?;
+    let words = [
+        "cargo run -- check --allow-loopback".to_owned(),
+        format!("--nameserver {nameserver}"),
+        format!("--ca-file {}", lab.ca_file().display()),
+        format!("--credentials {}", lab.credentials_folder().display()),
+        lab.image(),
+    ];
+    terminal::print(format!("    {}\n\n", words.join(" \\\n        ")).as_bytes())?;
+    let mut menu = "Type a number and Enter; Ctrl-C ends it.\n    0  healthy\n".to_owned();
+    for (number, fault) in (1..).zip(&FAULTS) {
+        menu.push_str(&format!("    {number}  {}\n", fault.name));
+    }
+    terminal::print(menu.as_bytes())?;
+    for line in io::stdin().lock().lines() {
+        let line = line?;
+        lab.change(|settings| *settings = healthy.clone());
+        let number = line.trim().parse::<usize>().ok().filter(|number| *number <= FAULTS.len());
+        let now = match number {
+            Some(0) => "healthy",
+            Some(number) => {
+                lab.change(FAULTS[number - 1].apply);
+                FAULTS[number - 1].name
+            }
+            None => "healthy (there is no such number)",
+        };
+        terminal::print(format!("now: {now}\n").as_bytes())?;
+    }
+    // Without a terminal there is nobody to type: it stays up all the same.
+    loop {
+        std::thread::park();
+    }
+}
+
+fn config(lab: &Lab) -> anyhow::Result<Config> {
+    let image = ImageConfig {
+        image: lab.image().parse()?,
+        name: None,
+        credentials: Some(CredentialsConfig { path: lab.credentials_folder(), expires_at: None }),
+        expected: Vec::new(),
+        data_endpoints: Vec::new(),
+    };
+    Ok(Config {
+        images: vec![image],
+        resolvers: Resolvers { system: SystemResolver::Servers(lab.nameservers()), compare: Vec::new() },
+        ca_file: Some(lab.ca_file()),
+        schedule: Schedule::default(),
+        blob: true,
+        allow_loopback: true,
+        server_address: ([127, 0, 0, 1], 0).into(),
+        events: false,
+    })
+}
+
+fn check(config: &Config, trust: &Trust) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (started_at, started) = (jiff::Timestamp::now(), Instant::now());
+    let checked = runtime.block_on(verify(config, &config.images[0], &[], trust, started_at));
+    let run = Run {
+        node: "this machine".into(),
+        network_view: NetworkView::Node,
+        started_at,
+        duration: started.elapsed(),
+        images: vec![checked],
+    };
+    let mut text = Vec::new();
+    write(&mut text, &run, Format::Text, &terminal::style())?;
+    Ok(terminal::print(&text)?)
+}
+
+fn headline(text: &str) -> anyhow::Result<()> {
+    let style = anstyle::Style::new().bold();
+    let mut line = Vec::new();
+    writeln!(line, "\n{style}# {text}{style:#}\n")?;
+    Ok(terminal::print(&line)?)
+}

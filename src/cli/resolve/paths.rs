@@ -46,7 +46,7 @@ pub(super) fn credentials(path: &Path) -> Result<PathBuf, Refusal> {
     }
     match inspect(path) {
         Ok(()) => Ok(path.to_owned()),
-        Err(error) => Err(Refusal::new(format!("{}: {error}", quote(&text)), ALLOWED)),
+        Err(error) => Err(Refusal::new(format!("that {error}"), ALLOWED)),
     }
 }
 

@@ -22,10 +22,8 @@ fn invoke(words: &[&str]) -> Result<Invocation, UsageErrors> {
 }
 
 fn check(words: &[&str]) -> Check {
-    match invoke(words).expect("good usage").command {
-        Command::Check(check) => *check,
-        other => panic!("{other:?}"),
-    }
+    let Command::Check(check) = invoke(words).expect("good usage").command else { panic!("a check") };
+    *check
 }
 
 fn errors(words: &[&str]) -> Vec<String> {

@@ -192,3 +192,17 @@ fn files_that_cannot_be_read_say_why() {
     std::fs::write(&path, IMAGES).expect("a file");
     assert!(read(&path).is_ok());
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_change_to_a_good_file_makes_it_panic(at in 0usize..400, cut in 0usize..40, put in "[-:{}\\[\\]'\"&*!|# \na0]{0,8}") {
+        let good = "images:\n  - image: contoso.azurecr.io/app:1\n    credentials: {path: /a, expiresAt: 2027-05-01T00:00:00Z}\n    \
+                    privateEndpoint: {cidrs: [10.60.4.0/24]}\nresolvers: {compare: {a: 10.0.0.10}}\ntls: {caFile: /b}\n\
+                    schedule: {interval: 60s, jitter: 0.2, fleetSize: 5000}\nserver: {address: \"0.0.0.0:9469\"}\n";
+        let at = at.min(good.len());
+        let text = format!("{}{put}{}", &good[..at], &good[(at + cut).min(good.len())..]);
+        if let Err(errors) = parse(Path::new("c"), &text) {
+            proptest::prop_assert!(!errors.lines().is_empty());
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The rules by themselves: total, deterministic, and indifferent to the order of nameservers.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use acr_verifier::address::AddressPolicy;
+use acr_verifier::diagnosis::{Severity, Verdict};
+use acr_verifier::observation::{
+    DnsAnswer, DnsFailure, DnsFailureKind, Endpoint, Lookup, Mark, Observation, Rcode, Record, RecordData,
+    Resolution, Resolver, Stage,
+};
+use acr_verifier::rules::{Expectation, diagnose};
+use jiff::Timestamp;
+use proptest::prelude::*;
+
+const HOST: &str = "contoso.azurecr.io";
+
+fn expectation() -> Expectation {
+    Expectation {
+        image: format!("{HOST}/apps/canary:1").parse().expect("a reference"),
+        policy: AddressPolicy {
+            expected: vec!["10.60.0.0/16".parse().expect("a range")],
+            allow_loopback: false,
+        },
+        now: Timestamp::UNIX_EPOCH,
+    }
+}
+
+fn lookup() -> impl Strategy<Value = Lookup> {
+    let address = prop_oneof![
+        Just("10.60.4.4"),
+        Just("10.99.0.1"),
+        Just("20.45.122.144"),
+        Just("168.63.129.16"),
+        Just("fd00::4"),
+        Just("2603:1030::1"),
+        Just("::ffff:10.60.4.4"),
+    ];
+    let addresses = proptest::collection::vec(address, 0..3);
+    let answered =
+        (addresses, any::<bool>(), any::<bool>()).prop_map(|(addresses, privatelink, nxdomain)| {
+            let addresses: Vec<IpAddr> =
+                addresses.iter().map(|text| text.parse().expect("an address")).collect();
+            let target = if privatelink { "contoso.privatelink.azurecr.io." } else { "we.fe.azcr.io." };
+            let alias =
+                Record { name: format!("{HOST}."), ttl: 60, data: RecordData::Cname(target.to_owned()) };
+            let rcode = if nxdomain && addresses.is_empty() { Rcode::NXDOMAIN } else { Rcode::NOERROR };
+            let (soa_owner, extended_errors) = (None, Vec::new());
+            Lookup::Answered(DnsAnswer {
+                rcode,
+                chain: vec![alias],
+                addresses,
+                soa_owner,
+                extended_errors,
+                over_tcp: false,
+            })
+        });
+    let kind = prop_oneof![
+        Just(DnsFailureKind::Timeout),
+        Just(DnsFailureKind::Unreachable),
+        Just(DnsFailureKind::Refused(Rcode::SERVFAIL)),
+        Just(DnsFailureKind::Malformed),
+        Just(DnsFailureKind::TruncatedWithoutTcp),
+        Just(DnsFailureKind::ChainTooLong),
+    ];
+    let failed = kind.prop_map(|kind| Lookup::Failed(DnsFailure { kind, extended_errors: Vec::new() }));
+    prop_oneof![3 => answered, 1 => failed]
+}
+
+fn observation(lookups: &[(Lookup, Lookup)]) -> Observation {
+    let resolutions = lookups.iter().zip(1..).map(|((a, aaaa), number)| Resolution {
+        endpoint: Endpoint::Login,
+        host: HOST.to_owned(),
+        resolver: Resolver::System,
+        server: SocketAddr::from(([10, 60, 0, number], 53)),
+        a: a.clone(),
+        aaaa: aaaa.clone(),
+        duration: Duration::ZERO,
+    });
+    Observation {
+        marks: vec![Mark { endpoint: Endpoint::Login, stage: Stage::Dns, duration: Duration::ZERO }],
+        resolutions: resolutions.collect(),
+        ..Observation::default()
+    }
+}
+
+/// The diagnoses without what depends on who is named first.
+fn kinds(observation: &Observation) -> Vec<(Severity, Endpoint, Stage, &'static str)> {
+    let told = diagnose(&expectation(), observation);
+    let mut kinds: Vec<_> =
+        told.iter().map(|told| (told.severity, told.endpoint, told.stage, told.cause.code())).collect();
+    kinds.sort_unstable();
+    kinds
+}
+
+proptest! {
+    #[test]
+    fn the_order_of_nameservers_changes_no_cause(
+        lookups in proptest::collection::vec((lookup(), lookup()), 1..4),
+        shift in 0usize..3,
+    ) {
+        let mut other = lookups.clone();
+        other.rotate_left(shift % lookups.len());
+        prop_assert_eq!(kinds(&observation(&lookups)), kinds(&observation(&other)));
+    }
+
+    #[test]
+    fn one_wrong_nameserver_fails_the_check_whatever_the_others_say(
+        lookups in proptest::collection::vec((lookup(), lookup()), 0..3),
+        address in prop_oneof![Just("20.45.122.144"), Just("10.99.0.1"), Just("127.0.0.1")],
+    ) {
+        let answer = DnsAnswer {
+            rcode: Rcode::NOERROR,
+            chain: Vec::new(),
+            addresses: vec![address.parse().expect("an address")],
+            soa_owner: None,
+            extended_errors: Vec::new(),
+            over_tcp: false,
+        };
+        let wrong = (Lookup::Answered(answer.clone()), Lookup::Answered(DnsAnswer { addresses: Vec::new(), ..answer }));
+        let observation = observation(&[lookups, vec![wrong]].concat());
+        prop_assert_eq!(Verdict::of(&diagnose(&expectation(), &observation)), Verdict::Fail);
+    }
+
+    #[test]
+    fn diagnoses_are_sorted_repeatable_and_without_repetition(
+        lookups in proptest::collection::vec((lookup(), lookup()), 0..4),
+    ) {
+        let observation = observation(&lookups);
+        let told = diagnose(&expectation(), &observation);
+        prop_assert_eq!(&told, &diagnose(&expectation(), &observation));
+        prop_assert!(told.is_sorted_by_key(|told| (told.severity, told.endpoint, told.stage)));
+        let mut causes: Vec<_> = told.iter().map(|told| (told.endpoint, told.cause)).collect();
+        let all = causes.len();
+        causes.sort_unstable();
+        causes.dedup();
+        prop_assert_eq!(causes.len(), all);
+    }
+}
