@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::process::Output;
+use std::process::{Output, Stdio};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -19,7 +20,7 @@ use super::lab::answers::{Canned, FirewallWording, Step};
 use super::lab::log::Listener;
 use super::lab::settings::{KeyHint, Settings};
 use super::leftovers;
-use super::names::Resolvers;
+use super::names::{Names, Resolvers};
 use super::network::{DATA, LOGIN, NOBODY, Network, PUBLIC_DATA, PUBLIC_LOGIN, Strays};
 use super::process::command;
 use super::pull;
@@ -32,9 +33,12 @@ const AUTHORITIES: &str = "trusted/ca.crt";
 /// What the program calls the node.
 const NODE: &str = "aks-np1-0";
 
+/// A first pass of a check is over after so long.
+const BEFORE_MENDING: Duration = Duration::from_secs(1);
+
 /// All of it. The fields are dropped in this order: the servers, then the namespaces, then the files.
-pub struct Azure {
-    pub inside: Lab,
+pub(crate) struct Azure {
+    pub(crate) inside: Lab,
     outside: Lab,
     registry: Registry,
     resolvers: Resolvers,
@@ -44,7 +48,7 @@ pub struct Azure {
 }
 
 impl Azure {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         leftovers::remove();
         let folder =
             tempfile::Builder::new().prefix(&leftovers::folder_prefix()).tempdir().expect("a folder");
@@ -70,7 +74,7 @@ impl Azure {
     }
 
     /// Brings a state about, checks, goes back, and tells what was not as expected.
-    pub fn try_state(&mut self, state: &State) -> Vec<String> {
+    pub(crate) fn try_state(&mut self, state: &State) -> Vec<String> {
         self.resolvers.become_like(&self.network, &state.names);
         self.network.break_with(&state.faults);
         self.inside.change(|settings| (state.endpoints)(settings));
@@ -120,8 +124,8 @@ impl Azure {
         }
     }
 
-    fn check(&self, state: &State) -> Output {
-        let folder = self.folder.path();
+    fn check(&mut self, state: &State) -> Output {
+        let folder = self.folder.path().to_owned();
         let resolv_conf = folder.join("resolv.conf");
         let lines: String =
             state.nameservers.iter().map(|address| format!("nameserver {address}\n")).collect();
@@ -129,7 +133,7 @@ impl Azure {
         let credentials = self.credentials(state);
         let image = (state.image)(&self.inside);
         let mut program = command(PROGRAM);
-        program.env_clear().env("HOME", folder).env("NODE_NAME", NODE);
+        program.env_clear().env("HOME", &folder).env("NODE_NAME", NODE);
         // Nobody is there; whoever asks it is counted.
         for variable in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"] {
             program.env(variable, format!("http://{NOBODY}:3128"));
@@ -140,7 +144,13 @@ impl Azure {
             program.arg("--ca-file").arg(folder.join(AUTHORITIES));
         }
         program.args(&state.arguments);
-        self.network.node.run(|| program.output().expect("the program runs"))
+        program.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = self.network.node.run(|| program.spawn().expect("the program is there"));
+        if state.mended {
+            std::thread::sleep(BEFORE_MENDING);
+            self.resolvers.become_like(&self.network, &Names::default());
+        }
+        child.wait_with_output().expect("the program runs")
     }
 
     fn problems(&self, state: &State, output: &Output, strays: Strays) -> Vec<String> {

@@ -16,18 +16,18 @@ const ROLES: [&str; 3] = ["node", "vnet", "internet"];
 const PROCESS: &str = "namespaces-";
 
 /// The name of a namespace of this run.
-pub fn namespace(role: &str) -> String {
+pub(crate) fn namespace(role: &str) -> String {
     assert!(ROLES.contains(&role), "{role} would not be found again");
     format!("{}{role}", folder_prefix())
 }
 
 /// How the name of a folder of this run begins.
-pub fn folder_prefix() -> String {
+pub(crate) fn folder_prefix() -> String {
     format!("{PREFIX}-{}-", std::process::id())
 }
 
 /// Removes what runs left that are over.
-pub fn remove() {
+pub(crate) fn remove() {
     let list = try_run("ip", &["netns", "list"], "").unwrap_or_default();
     // A line may have the number of the namespace behind its name.
     for name in list.lines().filter_map(|line| line.split_whitespace().next()) {
@@ -50,7 +50,7 @@ pub fn remove() {
 }
 
 /// Ends what runs in a namespace of the suite, and removes it. Nothing else ever entered it.
-pub fn remove_namespace(name: &str) {
+pub(crate) fn remove_namespace(name: &str) {
     let inside = try_run("ip", &["netns", "pids", name], "").unwrap_or_default();
     for pid in inside.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)) {
         // It may have ended by itself.

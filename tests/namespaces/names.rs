@@ -20,17 +20,17 @@ const PATIENCE: Duration = Duration::from_millis(200);
 
 /// What the names are like.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Names {
+pub(crate) struct Names {
     /// Whom the VNet's own resolver asks.
-    pub forwards_to: Ipv4Addr,
+    pub(crate) forwards_to: Ipv4Addr,
     /// Further options of the VNet's own resolver.
-    pub forwarder_options: Vec<&'static str>,
+    pub(crate) forwarder_options: Vec<&'static str>,
     /// Whether Azure's resolver sees the private zone.
-    pub linked: bool,
+    pub(crate) linked: bool,
     /// The private zone's records.
-    pub records: Vec<String>,
+    pub(crate) records: Vec<String>,
     /// Further private zones, linked and without a record.
-    pub empty_zones: Vec<&'static str>,
+    pub(crate) empty_zones: Vec<&'static str>,
 }
 
 impl Default for Names {
@@ -46,17 +46,17 @@ impl Default for Names {
 }
 
 /// The login server's record in the private zone.
-pub fn login_record(address: Ipv4Addr) -> String {
+pub(crate) fn login_record(address: Ipv4Addr) -> String {
     format!("contoso 10 IN A {address}")
 }
 
 /// The data endpoint's record in the private zone.
-pub fn data_record(address: Ipv4Addr) -> String {
+pub(crate) fn data_record(address: Ipv4Addr) -> String {
     format!("contoso.westeurope.data 10 IN A {address}")
 }
 
 /// The four servers. One that is none is between two lives.
-pub struct Resolvers {
+pub(crate) struct Resolvers {
     forwarder: Option<Server>,
     azure: Option<Server>,
     private: Option<Server>,
@@ -67,7 +67,7 @@ pub struct Resolvers {
 
 impl Resolvers {
     /// Starts the servers, with names as they should be.
-    pub fn start(network: &Network, folder: &Path) -> Self {
+    pub(crate) fn start(network: &Network, folder: &Path) -> Self {
         let mut resolvers = Self {
             forwarder: None,
             azure: None,
@@ -81,7 +81,7 @@ impl Resolvers {
     }
 
     /// Makes the names like this. The caches begin empty, as if the change were old.
-    pub fn become_like(&mut self, network: &Network, names: &Names) {
+    pub(crate) fn become_like(&mut self, network: &Network, names: &Names) {
         if self.current != *names {
             let zones = |names: &Names| (names.records.clone(), names.empty_zones.clone());
             let zones_differ = zones(&self.current) != zones(names);

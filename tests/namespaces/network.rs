@@ -13,25 +13,25 @@ use super::leftovers;
 use super::process::run;
 
 /// The private endpoint of the login server.
-pub const LOGIN: Ipv4Addr = Ipv4Addr::new(10, 60, 4, 4);
+pub(crate) const LOGIN: Ipv4Addr = Ipv4Addr::new(10, 60, 4, 4);
 /// The private endpoint of the data endpoint.
-pub const DATA: Ipv4Addr = Ipv4Addr::new(10, 60, 4, 5);
+pub(crate) const DATA: Ipv4Addr = Ipv4Addr::new(10, 60, 4, 5);
 /// The VNet's own resolver, which forwards.
-pub const FORWARDER: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 10);
+pub(crate) const FORWARDER: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 10);
 /// The authoritative server of the private zone.
-pub const PRIVATE_ZONE: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 11);
+pub(crate) const PRIVATE_ZONE: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 11);
 /// An address of the VNet at which nothing listens.
-pub const NOBODY: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 12);
+pub(crate) const NOBODY: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 12);
 /// docker-registry, which only the endpoints call.
-pub const REGISTRY: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 20);
+pub(crate) const REGISTRY: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 20);
 /// Azure's resolver: it sees the private zones that are linked to the VNet.
-pub const AZURE_DNS: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
+pub(crate) const AZURE_DNS: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
 /// The authoritative server of all public names.
-pub const PUBLIC_DNS: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 53);
+pub(crate) const PUBLIC_DNS: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 53);
 /// The public address of the login server, as in the observed chains.
-pub const PUBLIC_LOGIN: Ipv4Addr = Ipv4Addr::new(20, 45, 122, 144);
+pub(crate) const PUBLIC_LOGIN: Ipv4Addr = Ipv4Addr::new(20, 45, 122, 144);
 /// The public address of the data endpoint.
-pub const PUBLIC_DATA: Ipv4Addr = Ipv4Addr::new(40, 89, 120, 3);
+pub(crate) const PUBLIC_DATA: Ipv4Addr = Ipv4Addr::new(40, 89, 120, 3);
 
 /// The filters of the VNet: `arriving` sees what comes from the node, `leaving` what goes to it. Whatever is not DNS and
 /// not for the private endpoint is counted, whether it gets anywhere or not.
@@ -67,40 +67,40 @@ table inet acrv {
 ";
 
 /// The three namespaces.
-pub struct Network {
-    pub node: Namespace,
-    pub vnet: Namespace,
-    pub internet: Namespace,
+pub(crate) struct Network {
+    pub(crate) node: Namespace,
+    pub(crate) vnet: Namespace,
+    pub(crate) internet: Namespace,
 }
 
 /// A network namespace. It is gone with everything in it when it is dropped.
-pub struct Namespace {
+pub(crate) struct Namespace {
     name: String,
 }
 
 /// What stands in the way, of packets and of routes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Faults {
+pub(crate) struct Faults {
     /// nft rules for what comes from the node.
-    pub arriving: Vec<&'static str>,
+    pub(crate) arriving: Vec<&'static str>,
     /// nft rules for what goes to the node.
-    pub leaving: Vec<&'static str>,
+    pub(crate) leaving: Vec<&'static str>,
     /// Routes of the node beside its own.
-    pub routes: Vec<&'static str>,
+    pub(crate) routes: Vec<&'static str>,
 }
 
 /// How many packets went where none should.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Strays {
+pub(crate) struct Strays {
     /// From the node to anything but DNS and the private endpoint.
-    pub elsewhere: u64,
+    pub(crate) elsewhere: u64,
     /// Arrived at a public address of the registry.
-    pub public: u64,
+    pub(crate) public: u64,
 }
 
 impl Network {
     /// Makes the namespaces and joins them.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let network = Self {
             node: Namespace::new("node"),
             vnet: Namespace::new("vnet"),
@@ -140,7 +140,7 @@ impl Network {
     }
 
     /// Puts faults in the way.
-    pub fn break_with(&self, faults: &Faults) {
+    pub(crate) fn break_with(&self, faults: &Faults) {
         for route in &faults.routes {
             self.node.ip(&format!("route add {route}\n"));
         }
@@ -154,7 +154,7 @@ impl Network {
     }
 
     /// Takes the same faults away.
-    pub fn mend(&self, faults: &Faults) {
+    pub(crate) fn mend(&self, faults: &Faults) {
         for route in &faults.routes {
             self.node.ip(&format!("route delete {route}\n"));
         }
@@ -165,7 +165,7 @@ impl Network {
     }
 
     /// The counters since the start.
-    pub fn strays(&self) -> Strays {
+    pub(crate) fn strays(&self) -> Strays {
         Strays { elsewhere: self.vnet.counter("elsewhere"), public: self.internet.counter("public") }
     }
 }
@@ -178,7 +178,7 @@ impl Namespace {
     }
 
     /// Runs a job inside; sockets, threads and processes that it makes stay inside for their life.
-    pub fn run<T: Send>(&self, job: impl FnOnce() -> T + Send) -> T {
+    pub(crate) fn run<T: Send>(&self, job: impl FnOnce() -> T + Send) -> T {
         let enter = || {
             let file = File::open(format!("/run/netns/{}", self.name)).expect("the namespace is there");
             move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))

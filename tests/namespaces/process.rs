@@ -13,12 +13,12 @@ use super::requirements::find;
 /// A server that is asked to stop has this long.
 const GRACE: Duration = Duration::from_secs(3);
 /// Between two looks at something that is about to happen.
-pub const PAUSE: Duration = Duration::from_millis(10);
+pub(crate) const PAUSE: Duration = Duration::from_millis(10);
 /// Servers answer within a second; on a busy machine it may take longer.
 const LONGEST_START: Duration = Duration::from_secs(20);
 
 /// A command for a program, which was looked for before.
-pub fn command(program: &str) -> Command {
+pub(crate) fn command(program: &str) -> Command {
     let mut command = Command::new(find(program).unwrap_or_else(|| PathBuf::from(program)));
     // Messages are read by people, and numbers by the suite.
     command.env("LC_ALL", "C");
@@ -26,12 +26,12 @@ pub fn command(program: &str) -> Command {
 }
 
 /// Runs a program that must succeed, and answers its output.
-pub fn run(program: &str, arguments: &[&str], input: &str) -> String {
+pub(crate) fn run(program: &str, arguments: &[&str], input: &str) -> String {
     try_run(program, arguments, input).unwrap_or_else(|problem| panic!("{problem}\n{input}"))
 }
 
 /// Runs a program.
-pub fn try_run(program: &str, arguments: &[&str], input: &str) -> Result<String, String> {
+pub(crate) fn try_run(program: &str, arguments: &[&str], input: &str) -> Result<String, String> {
     let failed = |what: &str| format!("{program} {}: {what}", arguments.join(" "));
     let mut child = command(program)
         .args(arguments)
@@ -51,14 +51,14 @@ pub fn try_run(program: &str, arguments: &[&str], input: &str) -> Result<String,
 }
 
 /// A server. It ends when it is dropped.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
     log: PathBuf,
 }
 
 impl Server {
     /// Starts a server whose output goes into a file.
-    pub fn start(command: &mut Command, log: &Path) -> Self {
+    pub(crate) fn start(command: &mut Command, log: &Path) -> Self {
         let output = File::create(log).expect("a file for the log");
         let errors = output.try_clone().expect("a second handle");
         let child = command.stdin(Stdio::null()).stdout(output).stderr(errors).spawn();
@@ -67,7 +67,7 @@ impl Server {
     }
 
     /// Waits until the server answers.
-    pub fn wait_until(&mut self, mut answers: impl FnMut() -> bool) {
+    pub(crate) fn wait_until(&mut self, mut answers: impl FnMut() -> bool) {
         let started = Instant::now();
         while !answers() {
             let ended = self.child.try_wait().expect("a child can be waited for");
@@ -79,7 +79,7 @@ impl Server {
     }
 
     /// Sends a signal.
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         // A process that is gone already needs no signal.
         let _ = kill_process(Pid::from_child(&self.child), signal);
     }

@@ -9,25 +9,25 @@ use super::process::command;
 use super::requirements::find;
 
 /// The client.
-pub const PROGRAM: &str = "skopeo";
+pub(crate) const PROGRAM: &str = "skopeo";
 /// A pull that gets no answer would wait for minutes.
 const LONGEST_PULL: &str = "2s";
 
 /// What becomes of a pull.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pull {
+pub(crate) enum Pull {
     Works,
     /// It fails, and the client says this.
     Fails(&'static str),
 }
 
 /// Whether the client is there.
-pub fn is_possible() -> bool {
+pub(crate) fn is_possible() -> bool {
     find(PROGRAM).is_some()
 }
 
 /// Pulls an image, and tells what was not as expected.
-pub fn problem(
+pub(crate) fn problem(
     expected: Pull,
     node: &Namespace,
     folder: &Path,

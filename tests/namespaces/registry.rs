@@ -14,19 +14,19 @@ use super::process::{Server, command};
 const PORT: u16 = 5_000;
 
 /// A running docker-registry.
-pub struct Registry {
-    pub server: Server,
+pub(crate) struct Registry {
+    pub(crate) server: Server,
     root: PathBuf,
 }
 
 /// Where it listens: inside the VNet.
-pub fn address() -> SocketAddr {
+pub(crate) fn address() -> SocketAddr {
     SocketAddr::from((REGISTRY, PORT))
 }
 
 impl Registry {
     /// Fills the storage with the lab's images, and starts the registry on it.
-    pub fn start(vnet: &Namespace, folder: &Path, lab: &Lab) -> Self {
+    pub(crate) fn start(vnet: &Namespace, folder: &Path, lab: &Lab) -> Self {
         let root = folder.join("registry");
         let certificate = folder.join("token.pem");
         fs::write(&certificate, lab.token_certificate_pem()).expect("a file");
@@ -79,13 +79,13 @@ impl Registry {
     }
 
     /// Takes the bytes of a blob or manifest out of the storage, as a storage does that lost them.
-    pub fn lose(&self, digest: &str) {
+    pub(crate) fn lose(&self, digest: &str) {
         let path = blob_path(&self.root, digest);
         fs::rename(&path, path.with_extension("lost")).expect("the blob was there");
     }
 
     /// Puts it back.
-    pub fn find(&self, digest: &str) {
+    pub(crate) fn find(&self, digest: &str) {
         let path = blob_path(&self.root, digest);
         fs::rename(path.with_extension("lost"), &path).expect("the blob was lost");
     }

@@ -4,7 +4,8 @@
 
 use std::path::Path;
 
-use super::pull;
+use super::process::try_run;
+use super::{leftovers, pull};
 
 /// Demands the suite, as a pipeline does.
 const REQUIRE: [&str; 2] = ["CI", "ACR_VERIFIER_REQUIRE_NAMESPACES"];
@@ -22,14 +23,14 @@ const PROGRAMS: [(&str, &str); 6] = [
 const SYSTEM_FOLDERS: [&str; 3] = ["/usr/sbin", "/sbin", "/usr/local/sbin"];
 
 /// What to do.
-pub enum Requirements {
+pub(crate) enum Requirements {
     Met,
     Skip(String),
     Fail(String),
 }
 
 /// Looks at the user, the programs and what is demanded.
-pub fn met() -> Requirements {
+pub(crate) fn met() -> Requirements {
     let mut problems = Vec::new();
     if !rustix::process::geteuid().is_root() {
         problems.push("needs root, to make network namespaces".to_owned());
@@ -45,6 +46,9 @@ pub fn met() -> Requirements {
         problems.push(format!("needs the Debian packages {}", missing.join(" ")));
     }
     if problems.is_empty() {
+        problems.extend(refused_by_the_kernel());
+    }
+    if problems.is_empty() {
         return Requirements::Met;
     }
     let reason = problems.join("; ");
@@ -54,8 +58,17 @@ pub fn met() -> Requirements {
     }
 }
 
+/// What this root may not do: in a container it is root by name, perhaps.
+fn refused_by_the_kernel() -> Option<String> {
+    let name = leftovers::namespace("node");
+    let tried = try_run("ip", &["netns", "add", &name], "")
+        .and_then(|_| try_run("ip", &["netns", "exec", &name, "nft", "list", "tables"], ""));
+    leftovers::remove_namespace(&name);
+    tried.err().map(|refusal| format!("needs network namespaces and nf_tables of the kernel ({refusal})"))
+}
+
 /// The path of a program.
-pub fn find(program: &str) -> Option<std::path::PathBuf> {
+pub(crate) fn find(program: &str) -> Option<std::path::PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain(SYSTEM_FOLDERS.map(|folder| Path::new(folder).to_owned()))

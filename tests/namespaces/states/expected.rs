@@ -6,20 +6,20 @@ use crate::lab::Lab;
 
 /// The expectation of a state; the default is a pass.
 #[derive(Clone, Debug, Default)]
-pub struct Expected {
+pub(crate) struct Expected {
     /// Every diagnosis as `severity endpoint stage cause`.
-    pub told: Vec<&'static str>,
+    pub(crate) told: Vec<&'static str>,
     /// What the first sentence names.
-    pub evidence: Vec<&'static str>,
+    pub(crate) evidence: Vec<&'static str>,
     /// Values of the image's part, by JSON pointer.
-    pub values: Vec<(&'static str, &'static str)>,
+    pub(crate) values: Vec<(&'static str, &'static str)>,
     /// Whether packets take the public path, as nothing ever should.
-    pub leaves: bool,
+    pub(crate) leaves: bool,
 }
 
 impl Expected {
     /// What is not as expected.
-    pub fn problems(&self, report: &Value, exit_code: Option<i32>, lab: &Lab) -> Vec<String> {
+    pub(crate) fn problems(&self, report: &Value, exit_code: Option<i32>, lab: &Lab) -> Vec<String> {
         let image = &report["images"][0];
         let mut problems = Vec::new();
         let mut compare = |what: &str, expected: &str, found: &str| {
@@ -36,7 +36,7 @@ impl Expected {
         compare("diagnoses", &self.told.join(", "), &told.join(", "));
         let severity = self.told.first().and_then(|line| line.split(' ').next());
         compare("verdict", severity.unwrap_or("pass"), &text(&report["verdict"]));
-        let code = if severity == Some("fail") { 1 } else { 0 };
+        let code = i32::from(severity == Some("fail"));
         compare("exit code", &code.to_string(), &exit_code.unwrap_or(-1).to_string());
         compare("node", "aks-np1-0", &text(&report["node"]));
         for (pointer, value) in &self.values {

@@ -13,7 +13,7 @@ fn by_digest(lab: &Lab) -> String {
     lab.image_of(REPOSITORY, &format!("@{}", lab.digest("1")))
 }
 
-pub fn states() -> Vec<State> {
+pub(crate) fn states() -> Vec<State> {
     vec![
         state("healthy, by tag")
             .pulls()

@@ -31,7 +31,7 @@ fn truncating(names: &mut Names) {
     names.forwarder_options = vec!["max-udp-size: 512"];
 }
 
-pub fn states() -> Vec<State> {
+pub(crate) fn states() -> Vec<State> {
     let mut states = zones();
     states.extend(servers());
     states.extend(several());
@@ -46,6 +46,12 @@ fn zones() -> Vec<State> {
             .names(|names| names.linked = false)
             .tells(not_linked)
             .naming(&["10.60.0.10", "20.45.122.144", "contoso.privatelink.azurecr.io"]),
+        State {
+            mended: true,
+            ..state("zone is linked while a check waits")
+                .names(|names| names.linked = false)
+                .arguments(&["--wait", "30s"])
+        },
         state("forwarder bypasses Azure's resolver")
             .names(bypass)
             .tells(not_linked)
@@ -53,6 +59,8 @@ fn zones() -> Vec<State> {
         state("forwarder bypasses it, and that is compared")
             .names(bypass)
             .arguments(&["--compare-resolver", "azure=168.63.129.16"])
+            .reports("/resolutions/1/resolver", "azure")
+            .reports("/resolutions/1/addresses", r#"["10.60.4.4"]"#)
             .tells(&["fail login address private_zone_not_linked", "warn login dns resolvers_disagree"]),
         // The node is allowed to take the public path, and does: this is what the counters would have seen.
         State {

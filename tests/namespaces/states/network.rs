@@ -2,7 +2,7 @@
 
 use super::{State, state};
 
-pub fn states() -> Vec<State> {
+pub(crate) fn states() -> Vec<State> {
     vec![
         state("443 dropped")
             .pull_fails("pinging container registry")

@@ -12,7 +12,7 @@ fn configuration(lab: &Lab) -> String {
     manifest["config"]["digest"].as_str().expect("a manifest names its configuration").to_owned()
 }
 
-pub fn states() -> Vec<State> {
+pub(crate) fn states() -> Vec<State> {
     vec![
         State {
             credentials: Credentials::Wrong,

@@ -8,7 +8,7 @@ mod registry;
 
 use std::net::Ipv4Addr;
 
-pub use self::expected::Expected;
+pub(crate) use self::expected::Expected;
 use super::lab::Lab;
 use super::lab::settings::Settings;
 use super::names::Names;
@@ -16,33 +16,35 @@ use super::network::{FORWARDER, Faults};
 use super::pull::Pull;
 
 /// One state, with the check of it.
-pub struct State {
-    pub name: &'static str,
-    pub names: Names,
-    pub faults: Faults,
+pub(crate) struct State {
+    pub(crate) name: &'static str,
+    pub(crate) names: Names,
+    pub(crate) faults: Faults,
     /// A change of the TLS endpoints or of the token service.
-    pub endpoints: fn(&mut Settings),
+    pub(crate) endpoints: fn(&mut Settings),
     /// What the registry's storage has lost, by digest.
-    pub lost: Option<fn(&Lab) -> String>,
+    pub(crate) lost: Option<fn(&Lab) -> String>,
     /// Whether docker-registry hangs.
-    pub frozen: bool,
+    pub(crate) frozen: bool,
     /// The node's resolv.conf.
-    pub nameservers: Vec<Ipv4Addr>,
-    pub image: fn(&Lab) -> String,
-    pub credentials: Credentials,
+    pub(crate) nameservers: Vec<Ipv4Addr>,
+    pub(crate) image: fn(&Lab) -> String,
+    pub(crate) credentials: Credentials,
     /// Whether the lab's root is given to the program.
-    pub trusted: bool,
+    pub(crate) trusted: bool,
+    /// Whether the names become right while the check is going on.
+    pub(crate) mended: bool,
     /// The limit of a stage: short where it is going to be reached.
-    pub patience: &'static str,
-    pub arguments: Vec<&'static str>,
-    pub expected: Expected,
+    pub(crate) patience: &'static str,
+    pub(crate) arguments: Vec<&'static str>,
+    pub(crate) expected: Expected,
     /// What becomes of a real client's pull, where it is tried.
-    pub pull: Option<Pull>,
+    pub(crate) pull: Option<Pull>,
 }
 
 /// What the node signs in with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Credentials {
+pub(crate) enum Credentials {
     Right,
     Wrong,
 }
@@ -60,6 +62,7 @@ fn state(name: &'static str) -> State {
         image: Lab::image,
         credentials: Credentials::Right,
         trusted: true,
+        mended: false,
         patience: "5s",
         arguments: Vec::new(),
         expected: Expected::default(),
@@ -69,7 +72,7 @@ fn state(name: &'static str) -> State {
 
 impl State {
     /// What explains the state, in one word.
-    pub fn cause(&self) -> &str {
+    pub(crate) fn cause(&self) -> &str {
         self.expected.told.first().and_then(|line| line.rsplit(' ').next()).unwrap_or("pass")
     }
 
@@ -135,7 +138,7 @@ impl State {
 }
 
 /// All states, in the order in which they are tried: those with the same names stand together.
-pub fn all() -> Vec<State> {
+pub(crate) fn all() -> Vec<State> {
     [healthy::states(), network::states(), registry::states(), names::states()]
         .into_iter()
         .flatten()
