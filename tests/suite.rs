@@ -3,6 +3,7 @@
 mod check;
 mod cli;
 mod lab;
+mod readme;
 mod report;
 
 // Tests of the lab itself, which the example that shares `lab` does not carry.
