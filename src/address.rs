@@ -196,7 +196,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_address_has_the_scope_of_the_documented_ranges(bits in any::<u128>(), v4 in any::<bool>()) {
-            let address = if v4 { IpAddr::V4(Ipv4Addr::from(bits as u32)) } else { IpAddr::V6(Ipv6Addr::from(bits)) };
+            let address = if v4 { IpAddr::V4(Ipv4Addr::from((bits & 0xffff_ffff) as u32)) } else { IpAddr::V6(Ipv6Addr::from(bits)) };
             let canonical = address.to_canonical();
             let scope = AddressPolicy::default().classify(address);
             let documented = if in_any(&RESERVED_RANGES, canonical) { Scope::Reserved }

@@ -95,16 +95,15 @@ pub async fn run(
             None
         }
     };
-    let outcome = match finished {
-        Some(outcome) => outcome,
-        None => {
-            // What the last whole pass of `--wait` saw is worth telling.
-            let said =
-                if latest.is_some() { "interrupted: this is the last whole check" } else { "interrupted" };
-            terminal::note(said);
-            Outcome::Interrupted
-        }
-    };
+    let outcome = finished.unwrap_or(Outcome::Interrupted);
+    if outcome == Outcome::Interrupted {
+        // What the last whole pass of `--wait` saw is worth telling.
+        terminal::note(if latest.is_some() {
+            "interrupted: this is the last whole check"
+        } else {
+            "interrupted"
+        });
+    }
     if let Some(run) = &latest {
         publish(run, &options)?;
     }

@@ -1,5 +1,7 @@
 //! The program: reads the command line and the environment, starts logging, and maps results to exit codes.
 
+#![expect(clippy::disallowed_methods, reason = "here the clock and the environment become arguments")]
+
 use std::env;
 use std::io;
 use std::process::ExitCode;

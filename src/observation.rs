@@ -4,11 +4,20 @@
 //! the network (that is `probe`) or knows how a report looks (that is `report`). Library errors never get in: the
 //! probe turns each into one of the kinds below, so that a new way to fail is a new variant and stops the build.
 
+mod failure;
+mod names;
+
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
+
+pub use failure::{Answer, Failure, Fault};
+pub use names::{
+    DnsAnswer, DnsFailure, DnsFailureKind, ExtendedError, Lookup, Rcode, Record, RecordData, Resolution,
+    Resolver,
+};
 
 /// Which of the registry's two endpoints a fact belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -159,179 +168,6 @@ pub struct Mark {
     pub duration: Duration,
 }
 
-/// Who was asked.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Resolver {
-    /// A nameserver of the node: what the kubelet uses, so its answers are judged.
-    System,
-    /// A resolver to compare with, under the operator's name for it: told, never judged.
-    Compared(String),
-}
-
-impl Resolver {
-    /// The label: `system`, or the operator's name.
-    #[must_use]
-    pub fn label(&self) -> &str {
-        match self {
-            Self::System => "system",
-            Self::Compared(name) => name,
-        }
-    }
-}
-
-/// The answers of one nameserver about one name: the A and the AAAA question, asked at once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Resolution {
-    /// Whose name it is.
-    pub endpoint: Endpoint,
-    /// The name, without the final dot.
-    pub host: String,
-    /// On whose behalf the nameserver was asked.
-    pub resolver: Resolver,
-    /// The nameserver.
-    pub server: SocketAddr,
-    /// What it said to the A question.
-    pub a: Lookup,
-    /// What it said to the AAAA question.
-    pub aaaa: Lookup,
-    /// Until both answers were there, or were given up.
-    pub duration: Duration,
-}
-
-impl Resolution {
-    /// Both lookups, A first.
-    #[must_use]
-    pub fn lookups(&self) -> [&Lookup; 2] {
-        [&self.a, &self.aaaa]
-    }
-
-    /// Every address that the nameserver gave, A first, each once.
-    #[must_use]
-    pub fn addresses(&self) -> Vec<IpAddr> {
-        let mut addresses = Vec::new();
-        for lookup in self.lookups() {
-            if let Lookup::Answered(answer) = lookup {
-                for address in &answer.addresses {
-                    if !addresses.contains(address) {
-                        addresses.push(*address);
-                    }
-                }
-            }
-        }
-        addresses
-    }
-}
-
-/// The outcome of one question to one nameserver.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Lookup {
-    /// The nameserver answered NOERROR or NXDOMAIN with a chain that could be followed.
-    Answered(DnsAnswer),
-    /// It did not, or what it said cannot be used.
-    Failed(DnsFailure),
-}
-
-/// A usable answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DnsAnswer {
-    /// `NOERROR` or `NXDOMAIN`.
-    pub rcode: Rcode,
-    /// The records from the asked name on, in the order of the chain; foreign records are left out.
-    pub chain: Vec<Record>,
-    /// The addresses at the end of the chain.
-    pub addresses: Vec<IpAddr>,
-    /// The owner of the SOA record of a negative answer (RFC 2308): the zone that said no.
-    pub soa_owner: Option<String>,
-    /// Extended DNS errors (RFC 8914).
-    pub extended_errors: Vec<ExtendedError>,
-    /// Whether it took TCP, because the datagram was truncated.
-    pub over_tcp: bool,
-}
-
-/// A nameserver that gave no usable answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DnsFailure {
-    /// Why not.
-    pub kind: DnsFailureKind,
-    /// Extended DNS errors (RFC 8914) that came with it.
-    pub extended_errors: Vec<ExtendedError>,
-}
-
-/// Why a nameserver gave no usable answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DnsFailureKind {
-    /// No answer in time after the resends; a closed port shows the same.
-    Timeout,
-    /// The question could not even be sent: no route to the nameserver.
-    Unreachable,
-    /// An answer code other than NOERROR and NXDOMAIN.
-    Refused(Rcode),
-    /// The answer cannot be parsed.
-    Malformed,
-    /// The datagram was truncated and TCP did not complete the answer (RFC 7766).
-    TruncatedWithoutTcp,
-    /// The chain of CNAMEs comes back to a name that it has passed.
-    CnameLoop(String),
-    /// The chain is longer than any real one.
-    ChainTooLong,
-}
-
-/// An answer code of RFC 1035 and RFC 6895.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Rcode(pub u16);
-
-impl Rcode {
-    /// No error.
-    pub const NOERROR: Self = Self(0);
-    /// The nameserver could not find out.
-    pub const SERVFAIL: Self = Self(2);
-    /// The name does not exist.
-    pub const NXDOMAIN: Self = Self(3);
-}
-
-impl fmt::Display for Rcode {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            0 => formatter.pad("NOERROR"),
-            1 => formatter.pad("FORMERR"),
-            2 => formatter.pad("SERVFAIL"),
-            3 => formatter.pad("NXDOMAIN"),
-            4 => formatter.pad("NOTIMP"),
-            5 => formatter.pad("REFUSED"),
-            code => formatter.pad(&format!("RCODE{code}")),
-        }
-    }
-}
-
-/// An extended DNS error (RFC 8914).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExtendedError {
-    /// The info code of the IANA registry.
-    pub code: u16,
-    /// The nameserver's own words, cut to a bounded length, without control characters.
-    pub text: String,
-}
-
-/// One record of a chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
-    /// The owner, lower case, with the final dot.
-    pub name: String,
-    /// Time to live in seconds, as it came: a cached answer has less than the zone says.
-    pub ttl: u32,
-    /// What it holds.
-    pub data: RecordData,
-}
-
-/// What a record of a chain holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RecordData {
-    /// Another name for the owner, lower case, with the final dot.
-    Cname(String),
-    /// An address of the owner (A or AAAA).
-    Address(IpAddr),
-}
-
 /// A TCP connection that was tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
@@ -455,114 +291,4 @@ pub struct Blob {
     pub bytes_read: u64,
     /// Who served it: the data endpoint, or the login server itself.
     pub host: String,
-}
-
-/// The step that ended a check.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// At which endpoint.
-    pub endpoint: Endpoint,
-    /// In which stage.
-    pub stage: Stage,
-    /// What happened.
-    pub fault: Fault,
-}
-
-/// What ended a check, apart from names and addresses (those are in the resolutions).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
-    /// No address could be connected to; the attempts tell why.
-    NotConnected,
-    /// The handshake failed.
-    Tls(TlsFailure),
-    /// Connected, and no complete answer within the stage's limit.
-    ResponseTimeout {
-        /// The limit.
-        limit: Duration,
-    },
-    /// The connection ended before the answer was complete.
-    ConnectionReset,
-    /// The whole check's time was over, and the stage had not used up its own.
-    DeadlineExceeded {
-        /// The limit of the whole check.
-        limit: Duration,
-    },
-    /// A complete answer, but not one that the stage can go on with.
-    Answer(Answer),
-    /// The answer is no registry's; the text says what gave it away.
-    NotARegistry {
-        /// The status, when there was one.
-        status: Option<u16>,
-        /// One phrase: `it sends HTML`, `its header has no Bearer challenge`.
-        reason: String,
-    },
-    /// The challenge would send the credentials elsewhere.
-    UntrustedRealm {
-        /// The realm without its query, cut to a bounded length.
-        realm: String,
-        /// One phrase: `another host`, `plain HTTP`.
-        reason: &'static str,
-    },
-    /// A redirect that nobody should follow.
-    UntrustedRedirect {
-        /// The target without path and query, cut to a bounded length.
-        target: String,
-        /// One phrase: `plain HTTP`, `a second redirect`.
-        reason: &'static str,
-    },
-    /// The blob redirect leads to Azure's storage instead of a data endpoint.
-    StorageRedirect {
-        /// The storage host.
-        host: String,
-    },
-    /// There are no credentials for the login server.
-    CredentialsMissing {
-        /// Where they were looked for, and what is there instead.
-        searched: String,
-    },
-    /// There are credentials, and they cannot be read.
-    CredentialsInvalid {
-        /// Where, and what is wrong; never a value.
-        reason: String,
-    },
-    /// The manifest cannot be used.
-    ManifestInvalid {
-        /// One phrase.
-        reason: String,
-    },
-    /// The bytes are not what was asked for.
-    DigestMismatch {
-        /// The digest that was asked for or announced.
-        expected: String,
-        /// The digest of the bytes, or how many bytes there were.
-        found: String,
-    },
-    /// The index, or the image itself, is not for this node.
-    PlatformMissing {
-        /// What this node is.
-        wanted: String,
-        /// What there is.
-        found: Vec<String>,
-    },
-}
-
-/// A complete HTTP answer that a stage cannot go on with.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Answer {
-    /// The status code.
-    pub status: u16,
-    /// `X-Ms-Correlation-Request-Id`, or the id in the body's text: what Azure's support asks for.
-    pub correlation_id: Option<String>,
-    /// `Retry-After`, as the number of seconds from now.
-    pub retry_after: Option<Duration>,
-    /// The `code` of each error of the body (OCI distribution specification, "Error Codes"), known or not.
-    pub codes: Vec<String>,
-    /// The first error's message, cut to a bounded length, without control characters.
-    pub message: Option<String>,
-    /// The `error` parameter of a second challenge (RFC 6750, section 3.1): `insufficient_scope`, `invalid_token`.
-    pub challenge_error: Option<String>,
-    /// The address that the registry's firewall saw the call come from.
-    pub seen_address: Option<IpAddr>,
-    /// Whether the body is a registry's error envelope, or empty: a proxy's page is neither.
-    pub from_registry: bool,
 }

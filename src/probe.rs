@@ -8,6 +8,7 @@ mod blob;
 mod clock;
 mod dial;
 mod dns;
+mod manifest;
 mod registry;
 mod session;
 mod tls;
@@ -18,8 +19,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use oci_client::manifest::OciImageManifest;
-use reqwest::Url;
 use tokio::time::Instant;
+use url::Url;
 
 use crate::address::{AddressPolicy, Scope};
 use crate::config::{Config, ImageConfig, Resolvers, SystemResolver};
@@ -34,8 +35,8 @@ use dns::Nameserver;
 use registry::{BlobAnswer, Pull};
 use session::Session;
 
+pub use manifest::Platform;
 pub use tls::{Trust, TrustError};
-pub use wire::Platform;
 
 /// Everything that one check of one image needs.
 #[derive(Debug, Clone)]
@@ -202,7 +203,7 @@ async fn ask_data_endpoint(
 
 /// An image that is not in an index tells its platform in its configuration alone; containerd refuses it there.
 fn judge_platform(task: &Task, config: &[u8], observation: &mut Observation) -> Result<(), Halt> {
-    let Some((os, architecture)) = wire::config_platform(config) else {
+    let Some((os, architecture)) = manifest::config_platform(config) else {
         return Ok(());
     };
     let found = format!("{os}/{architecture}");

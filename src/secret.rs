@@ -5,6 +5,9 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+
 /// A text that prints as `[redacted]`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -45,6 +48,15 @@ impl Redactor {
         const SHORTEST: usize = 4;
         if secret.expose().len() >= SHORTEST {
             self.0.push(secret.clone());
+        }
+    }
+
+    /// Adds a secret with the forms in which a peer that has seen it could write it: as it is, and in both alphabets of
+    /// base64 (RFC 4648). What has padding contains what has none.
+    pub fn hide_encoded(&mut self, secret: &Secret) {
+        self.hide(secret);
+        for encoded in [STANDARD_NO_PAD.encode(secret.expose()), URL_SAFE_NO_PAD.encode(secret.expose())] {
+            self.hide(&Secret::new(encoded));
         }
     }
 

@@ -1,5 +1,11 @@
 //! The one integration-test binary: everything runs over real sockets against the lab.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test is its own surroundings: it has a clock and an environment"
+)]
+
+mod architecture;
 mod check;
 mod cli;
 mod lab;

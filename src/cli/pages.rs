@@ -16,6 +16,9 @@ pub fn completions(shell: Shell) -> Vec<u8> {
 }
 
 /// The manual: the page of the program, followed by one of each command (roff).
+///
+/// # Panics
+/// Never: memory takes everything that is written to it.
 #[must_use]
 pub fn manual() -> Vec<u8> {
     let mut program = command().disable_help_subcommand(true);

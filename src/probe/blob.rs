@@ -1,12 +1,13 @@
 //! The `blob` stage: which blob is read, the request at the data endpoint, and the digest over its bytes.
 
 use oci_client::manifest::{OciDescriptor, OciImageManifest};
-use reqwest::Url;
 use sha2::{Digest as _, Sha256};
+use url::Url;
 
 use super::dial::headers;
+use super::manifest::hex_digest;
 use super::session::{Reply, Session};
-use super::wire::{hex_digest, target_of};
+use super::wire::target_of;
 use crate::image::is_sha256_digest;
 use crate::observation::{Blob, Failure, Fault, Observation, Stage};
 use crate::secret::{Redactor, Secret};

@@ -16,10 +16,11 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
-use reqwest::{Client, Response, Url};
+use reqwest::{Client, Response};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tower::{Layer, Service};
+use url::Url;
 
 use super::clock::{Clock, Limit};
 use super::tls::{Handshake, Trust};

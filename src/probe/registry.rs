@@ -5,14 +5,15 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use oci_client::manifest::{OciDescriptor, OciImageManifest};
-use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderValue, LOCATION, WWW_AUTHENTICATE};
 use tokio::time::Instant;
+use url::Url;
 
 use super::Task;
 use super::dial::headers;
+use super::manifest::{self, ParsedManifest};
 use super::session::{Reply, Session};
-use super::wire::{self, BearerChallenge, Grant, ParsedManifest, Redirect};
+use super::wire::{self, BearerChallenge, Grant, Redirect};
 use crate::credentials::{Credentials, CredentialsError};
 use crate::image::is_sha256_digest;
 use crate::observation::{Endpoint, Failure, Fault, Manifest, Observation, Stage, Token};
@@ -41,19 +42,11 @@ impl<'check> Pull<'check> {
     fn url(&self, path: &str) -> Result<Url, Failure> {
         Url::parse(&format!("https://{}{path}", self.task.image.registry())).map_err(|_| {
             // Unreachable for a checked reference; still a value, not a panic.
-            self.fail(
+            fail(
                 Stage::Challenge,
                 Fault::NotARegistry { status: None, reason: "its name makes no URL".to_owned() },
             )
         })
-    }
-
-    fn fail(&self, stage: Stage, fault: Fault) -> Failure {
-        Failure {
-            endpoint: if stage == Stage::Blob { Endpoint::Data } else { Endpoint::Login },
-            stage,
-            fault,
-        }
     }
 
     /// `GET /v2/` without credentials: connects, and brings the realm and service of the token service.
@@ -127,7 +120,7 @@ impl<'check> Pull<'check> {
                 CredentialsError::Missing(searched) => Fault::CredentialsMissing { searched },
                 CredentialsError::Invalid(reason) => Fault::CredentialsInvalid { reason },
             };
-            self.fail(Stage::Token, fault)
+            fail(Stage::Token, fault)
         })?;
         observation.credentials_expire_at = credentials.expires_at;
         if let Some(service) = &challenge.service {
@@ -156,21 +149,13 @@ impl<'check> Pull<'check> {
     }
 
     fn basic(&mut self, credentials: &Credentials) -> Result<HeaderValue, Failure> {
-        let pair = format!("{}:{}", credentials.username, credentials.password.expose());
-        let encoded = STANDARD.encode(pair);
-        let value = HeaderValue::from_str(&format!("Basic {encoded}"));
-        self.redactor.hide(&credentials.password);
-        self.redactor.hide(&Secret::new(encoded));
+        let pair = Secret::new(format!("{}:{}", credentials.username, credentials.password.expose()));
+        self.redactor.hide_encoded(&pair);
+        self.redactor.hide_encoded(&credentials.password);
+        let value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair.expose())));
         value.map_err(|_| {
             let reason = "the credentials make no header".to_owned();
-            self.fail(Stage::Token, Fault::CredentialsInvalid { reason })
-        })
-    }
-
-    fn bearer(&self, stage: Stage, token: &Secret) -> Result<HeaderValue, Failure> {
-        HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(|_| {
-            let reason = "its token has characters that no token has".to_owned();
-            self.fail(stage, Fault::NotARegistry { status: Some(200), reason })
+            fail(Stage::Token, Fault::CredentialsInvalid { reason })
         })
     }
 
@@ -195,39 +180,39 @@ impl<'check> Pull<'check> {
         let mut wanted = self.task.image.wanted().to_owned();
         for _depth in 0..MAX_INDEX_DEPTH {
             let url = self.url(&format!("/v2/{}/manifests/{wanted}", self.task.image.repository()))?;
-            let accept = wire::MANIFEST_TYPES.join(", ");
-            let headers = headers(&accept, Some(self.bearer(Stage::Manifest, token)?));
+            let accept = manifest::MANIFEST_TYPES.join(", ");
+            let headers = headers(&accept, Some(bearer(Stage::Manifest, token)?));
             let reply = self.session.get(Stage::Manifest, url, headers, limit, observation).await?;
             let (body, content_type) = self.read_manifest_body(reply, &wanted).await?;
-            let (parsed, media_type) = wire::read_manifest(content_type.as_deref(), &body)
-                .map_err(|reason| self.fail(Stage::Manifest, Fault::ManifestInvalid { reason }))?;
+            let (parsed, media_type) = manifest::read_manifest(content_type.as_deref(), &body)
+                .map_err(|reason| fail(Stage::Manifest, Fault::ManifestInvalid { reason }))?;
             let asked_first = observation.manifest.is_none();
             if asked_first {
                 let size = u64::try_from(body.len()).unwrap_or(u64::MAX);
-                let digest = wire::digest_of(&body);
+                let digest = manifest::digest_of(&body);
                 observation.manifest = Some(Manifest { digest, media_type, size, platform: None });
             }
             match parsed {
                 ParsedManifest::Image(image) => return Ok(*image),
                 ParsedManifest::Index(index) => {
                     let platform = &self.task.platform;
-                    let entry = wire::select_platform(&index, platform).map_err(|found| {
+                    let entry = manifest::select_platform(&index, platform).map_err(|found| {
                         let wanted = platform.to_string();
-                        self.fail(Stage::Manifest, Fault::PlatformMissing { wanted, found })
+                        fail(Stage::Manifest, Fault::PlatformMissing { wanted, found })
                     })?;
                     if let (Some(manifest), Some(_)) = (&mut observation.manifest, &entry.platform) {
                         manifest.platform = Some(platform.to_string());
                     }
                     if !is_sha256_digest(&entry.digest) {
                         let reason = "its index names a digest that is not sha256".to_owned();
-                        return Err(self.fail(Stage::Manifest, Fault::ManifestInvalid { reason }));
+                        return Err(fail(Stage::Manifest, Fault::ManifestInvalid { reason }));
                     }
                     wanted.clone_from(&entry.digest);
                 }
             }
         }
         let reason = format!("its index lists an index more than {MAX_INDEX_DEPTH} levels deep");
-        Err(self.fail(Stage::Manifest, Fault::ManifestInvalid { reason }))
+        Err(fail(Stage::Manifest, Fault::ManifestInvalid { reason }))
     }
 
     async fn read_manifest_body(
@@ -254,7 +239,7 @@ impl<'check> Pull<'check> {
         let expected = Some(wanted).filter(|wanted| is_sha256_digest(wanted)).or_else(|| {
             reply.header("docker-content-digest").filter(|announced| is_sha256_digest(announced))
         });
-        let found = wire::digest_of(&body.bytes);
+        let found = manifest::digest_of(&body.bytes);
         match expected {
             Some(expected) if expected != found => {
                 let expected = expected.to_owned();
@@ -273,7 +258,7 @@ impl<'check> Pull<'check> {
     ) -> Result<BlobAnswer, Failure> {
         let url = self.url(&format!("/v2/{}/blobs/{}", self.task.image.repository(), descriptor.digest))?;
         let asked = url.clone();
-        let headers = headers("*/*", Some(self.bearer(Stage::Blob, token)?));
+        let headers = headers("*/*", Some(bearer(Stage::Blob, token)?));
         let limit = self.session.clock.limit();
         let mut reply =
             self.session.get(Stage::Blob, url, headers, limit, observation).await.map_err(at_blob)?;
@@ -299,7 +284,7 @@ impl<'check> Pull<'check> {
                 reason: "its redirect of a blob has no usable Location".to_owned(),
             },
         };
-        Err(self.fail(Stage::Blob, fault))
+        Err(fail(Stage::Blob, fault))
     }
 
     /// An answer that the stage cannot go on with.
@@ -312,6 +297,28 @@ impl<'check> Pull<'check> {
         let target = location.as_ref().map_or_else(|| "(no usable Location)".to_owned(), wire::target_of);
         Fault::UntrustedRedirect { target: self.redactor.apply(&target), reason }
     }
+}
+
+fn bearer(stage: Stage, token: &Secret) -> Result<HeaderValue, Failure> {
+    HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(|_| {
+        let reason = "its token has characters that no token has".to_owned();
+        fail(stage, Fault::NotARegistry { status: Some(200), reason })
+    })
+}
+
+/// A failure of a stage at the login server, or of the blob.
+const fn fail(stage: Stage, fault: Fault) -> Failure {
+    let endpoint = match stage {
+        Stage::Blob => Endpoint::Data,
+        Stage::Dns
+        | Stage::Address
+        | Stage::Connect
+        | Stage::Tls
+        | Stage::Challenge
+        | Stage::Token
+        | Stage::Manifest => Endpoint::Login,
+    };
+    Failure { endpoint, stage, fault }
 }
 
 /// How the login server answers for a blob.

@@ -6,9 +6,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
 use tokio::time::Instant;
+use url::Url;
 
 use super::clock::{Clock, Limit};
 use super::dial::{Connection, Head, Reached, Trouble, chunk};

@@ -216,6 +216,7 @@ impl ServerCertVerifier for Recorder {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the library's enum is open")]
 fn rejection(error: &rustls::Error) -> TlsFailure {
     let rustls::Error::InvalidCertificate(error) = error else {
         return TlsFailure::Handshake(clean(&error.to_string()));
@@ -235,6 +236,7 @@ fn rejection(error: &rustls::Error) -> TlsFailure {
         }
         // A certificate that is its own authority (`CaUsedAsEndEntity`) comes as "other".
         CertificateError::Other(_) => TlsFailure::Untrusted,
+        // The library's list is open: what it adds is told in its own words.
         other => TlsFailure::Handshake(clean(&other.to_string())),
     }
 }
@@ -245,16 +247,10 @@ fn read_certificate(
 ) -> Option<Certificate> {
     let (_, parsed) = X509Certificate::from_der(end_entity).ok()?;
     let timestamp = |seconds: i64| Timestamp::from_second(seconds).ok();
-    let names = match parsed.subject_alternative_name() {
-        Ok(Some(extension)) => {
-            let names = extension.value.general_names.iter().filter_map(|name| match name {
-                GeneralName::DNSName(name) => Some(clean(name)),
-                _ => None,
-            });
-            names.take(Certificate::MAX_NAMES).collect()
-        }
-        Ok(None) | Err(_) => Vec::new(),
-    };
+    let alternatives = parsed.subject_alternative_name().ok().flatten();
+    let names = alternatives.iter().flat_map(|extension| &extension.value.general_names);
+    let names =
+        names.filter_map(|name| if let GeneralName::DNSName(name) = name { Some(clean(name)) } else { None });
     let issuers = intermediates.iter().take(MAX_CHAIN).filter_map(|intermediate| {
         let (_, parsed) = X509Certificate::from_der(intermediate).ok()?;
         Some(clean(&parsed.issuer().to_string()))
@@ -262,7 +258,7 @@ fn read_certificate(
     Some(Certificate {
         subject: clean(&parsed.subject().to_string()),
         issuer: clean(&parsed.issuer().to_string()),
-        names,
+        names: names.take(Certificate::MAX_NAMES).collect(),
         not_before: timestamp(parsed.validity().not_before.timestamp())?,
         not_after: timestamp(parsed.validity().not_after.timestamp())?,
         chain_issuers: issuers.collect(),

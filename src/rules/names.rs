@@ -71,6 +71,16 @@ enum Outcome<'facts> {
     Failed(&'facts DnsFailure),
 }
 
+/// What can be wrong with a nameserver's addresses; where several are, the first of these counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Wrong {
+    Reserved,
+    Mixed,
+    NotLinked,
+    NoPrivateEndpoint,
+    Unexpected,
+}
+
 fn outcome(seen: &Resolution) -> Outcome<'_> {
     let addresses = seen.addresses();
     if !addresses.is_empty() {
@@ -123,13 +133,13 @@ impl Name<'_> {
             }
             Outcome::Addresses(_) | Outcome::NoAddress(_) => false,
         };
-        let cause =
-            if failing.iter().all(|seen| silent(seen)) { Cause::DnsTimeout } else { Cause::DnsServerFailure };
         let told: Vec<String> = failing.iter().map(|seen| describe_failure(seen)).collect();
-        let message = match cause {
-            Cause::DnsTimeout => format!("No nameserver answered for {}: {}.", self.host, list(&told)),
-            _ => format!("No nameserver could answer for {}: {}.", self.host, list(&told)),
+        let (cause, could) = if failing.iter().all(|seen| silent(seen)) {
+            (Cause::DnsTimeout, "answered")
+        } else {
+            (Cause::DnsServerFailure, "could answer")
         };
+        let message = format!("No nameserver {could} for {}: {}.", self.host, list(&told));
         self.diagnosis(cause, Stage::Dns, failing[0].server, message)
     }
 
@@ -143,7 +153,11 @@ impl Name<'_> {
             answers.filter(|(_, answer)| self.negative_cause(answer) == cause).collect()
         };
         let mut diagnoses = Vec::new();
-        for cause in [Cause::PrivateRecordMissing, Cause::NameNotFound] {
+        let causes = [
+            (Cause::PrivateRecordMissing, ": the private zone has no record for it"),
+            (Cause::NameNotFound, ""),
+        ];
+        for (cause, meaning) in causes {
             let servers = negative(cause);
             let Some((server, answer)) = servers.first() else {
                 continue;
@@ -167,10 +181,6 @@ impl Name<'_> {
                 None if last == self.host => last.to_owned(),
                 None => format!("{last}, reached from {},", self.host),
             };
-            let meaning = match cause {
-                Cause::PrivateRecordMissing => ": the private zone has no record for it",
-                _ => "",
-            };
             let message = format!("{who} {verb} that {name} {said}{zone}){meaning}.");
             diagnoses.push(self.diagnosis(cause, Stage::Dns, *server, message));
         }
@@ -187,39 +197,39 @@ impl Name<'_> {
 
     /// Nameservers whose addresses are not those of a private endpoint: one diagnosis a cause.
     fn wrong_addresses(&self, system: &[&Resolution]) -> Vec<Diagnosis> {
-        let mut wrong: Vec<(Cause, Vec<&Resolution>)> = Vec::new();
+        let mut wrong: Vec<(Wrong, Vec<&Resolution>)> = Vec::new();
         for seen in system {
             if let Outcome::Addresses(addresses) = outcome(seen)
-                && let Some(cause) = self.address_cause(seen, &addresses)
+                && let Some(what) = self.wrong(seen, &addresses)
             {
-                match wrong.iter_mut().find(|(known, _)| *known == cause) {
+                match wrong.iter_mut().find(|(known, _)| *known == what) {
                     Some((_, servers)) => servers.push(seen),
-                    None => wrong.push((cause, vec![seen])),
+                    None => wrong.push((what, vec![seen])),
                 }
             }
         }
-        wrong.sort_by_key(|(cause, _)| *cause);
-        wrong.into_iter().map(|(cause, servers)| self.wrong_address(cause, &servers, system.len())).collect()
+        wrong.sort_by_key(|(what, _)| *what);
+        wrong.into_iter().map(|(what, servers)| self.wrong_address(what, &servers, system.len())).collect()
     }
 
-    fn address_cause(&self, seen: &Resolution, addresses: &[IpAddr]) -> Option<Cause> {
+    fn wrong(&self, seen: &Resolution, addresses: &[IpAddr]) -> Option<Wrong> {
         let has = |scope| addresses.iter().any(|address| self.policy.classify(*address) == scope);
         if has(Scope::Reserved) {
-            return Some(Cause::ReservedAddress);
+            return Some(Wrong::Reserved);
         }
         if has(Scope::Public) {
             return Some(if has(Scope::Private) || has(Scope::Unexpected) {
-                Cause::MixedAddresses
+                Wrong::Mixed
             } else if chain_privatelink(self.image, seen).is_some() {
-                Cause::PrivateZoneNotLinked
+                Wrong::NotLinked
             } else {
-                Cause::NoPrivateEndpoint
+                Wrong::NoPrivateEndpoint
             });
         }
-        has(Scope::Unexpected).then_some(Cause::UnexpectedAddress)
+        has(Scope::Unexpected).then_some(Wrong::Unexpected)
     }
 
-    fn wrong_address(&self, cause: Cause, servers: &[&Resolution], asked: usize) -> Diagnosis {
+    fn wrong_address(&self, what: Wrong, servers: &[&Resolution], asked: usize) -> Diagnosis {
         let first = servers[0];
         let who = servers_of(&servers.iter().map(|seen| seen.server).collect::<Vec<_>>(), asked);
         let verb = if servers.len() == 1 { "answers" } else { "answer" };
@@ -229,45 +239,48 @@ impl Name<'_> {
             listed(addresses)
         };
         let host = self.host;
-        let message = match cause {
-            Cause::ReservedAddress => format!(
-                "{who} {verb} {host} with {}, a reserved address where no registry can be.",
-                scoped(Scope::Reserved)
-            ),
-            Cause::MixedAddresses => {
-                let private = listed(
-                    first
-                        .addresses()
-                        .into_iter()
-                        .filter(|address| self.policy.classify(*address) != Scope::Public),
-                );
-                format!(
-                    "{who} {verb} {host} with private and public addresses together ({private} and {}): some pulls \
-                     leave the private network.",
-                    scoped(Scope::Public)
-                )
+        let (cause, with) = match what {
+            Wrong::Reserved => {
+                let address = scoped(Scope::Reserved);
+                (Cause::ReservedAddress, format!("{address}, a reserved address where no registry can be"))
             }
-            Cause::PrivateZoneNotLinked => format!(
-                "{who} {verb} {host} with the public address {} although its chain passes {}: this resolver does not \
-                 see the private zone.",
-                scoped(Scope::Public),
-                chain_privatelink(self.image, first).unwrap_or_default(),
-            ),
-            Cause::UnexpectedAddress => {
+            Wrong::Mixed => {
+                let addresses = first.addresses().into_iter();
+                let private =
+                    listed(addresses.filter(|address| self.policy.classify(*address) != Scope::Public));
+                let with = format!(
+                    "private and public addresses together ({private} and {}): some pulls leave the private network",
+                    scoped(Scope::Public)
+                );
+                (Cause::MixedAddresses, with)
+            }
+            Wrong::NotLinked => {
+                let with = format!(
+                    "the public address {} although its chain passes {}: this resolver does not see the private zone",
+                    scoped(Scope::Public),
+                    chain_privatelink(self.image, first).unwrap_or_default(),
+                );
+                (Cause::PrivateZoneNotLinked, with)
+            }
+            Wrong::NoPrivateEndpoint => {
+                let with = format!(
+                    "the public address {}, and no privatelink name is in the chain: nothing says that this registry \
+                     has a private endpoint",
+                    scoped(Scope::Public)
+                );
+                (Cause::NoPrivateEndpoint, with)
+            }
+            Wrong::Unexpected => {
                 let expected: Vec<String> = self.policy.expected.iter().map(ToString::to_string).collect();
-                format!(
-                    "{who} {verb} {host} with {}, which is private but outside the expected {}.",
+                let with = format!(
+                    "{}, which is private but outside the expected {}",
                     scoped(Scope::Unexpected),
                     list(&expected)
-                )
+                );
+                (Cause::UnexpectedAddress, with)
             }
-            _ => format!(
-                "{who} {verb} {host} with the public address {}, and no privatelink name is in the chain: nothing \
-                 says that this registry has a private endpoint.",
-                scoped(Scope::Public)
-            ),
         };
-        self.diagnosis(cause, Stage::Address, first.server, message)
+        self.diagnosis(cause, Stage::Address, first.server, format!("{who} {verb} {host} with {with}."))
     }
 
     /// A nameserver that fails beside one that answers, or answers only one of the two questions.

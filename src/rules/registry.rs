@@ -34,35 +34,56 @@ pub(super) fn warn(expectation: &Expectation, observation: &Observation) -> Opti
     Some(diagnosis(&expectation.image, Cause::CredentialsExpiring, place, None, None, message))
 }
 
+/// What an answer can mean with which its stage cannot go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    Throttled,
+    RegistryError,
+    CredentialsRejected,
+    ScopeMissing,
+    TokenRefused,
+    AccessDenied,
+    RepositoryNotFound,
+    ManifestNotFound,
+    BlobNotFound,
+    BlobDenied,
+    Foreign,
+}
+
 /// What an answer means that its stage cannot go on with.
 pub(super) fn explain_answer(case: &Case<'_>, answer: &Answer) -> (Cause, String) {
+    let meaning = meaning(case, answer);
+    let (cause, sentence) = describe(case, meaning, answer);
+    (cause, format!("{sentence}{}.", quoted(answer)))
+}
+
+fn meaning(case: &Case<'_>, answer: &Answer) -> Meaning {
     let stage = case.failure.stage;
     let has = |code: &str| answer.codes.iter().any(|known| known.eq_ignore_ascii_case(code));
-    let cause = match answer.status {
-        429 => Cause::Throttled,
-        500..=599 => Cause::RegistryError,
-        _ if !answer.from_registry && answer.codes.is_empty() => Cause::NotARegistry,
-        401 if stage == Stage::Token => Cause::CredentialsRejected,
-        401 if stage == Stage::Blob && case.at_data_endpoint() => Cause::BlobDenied,
+    let at_data_endpoint = stage == Stage::Blob && case.at_data_endpoint();
+    match answer.status {
+        429 => Meaning::Throttled,
+        500..=599 => Meaning::RegistryError,
+        _ if !answer.from_registry && answer.codes.is_empty() => Meaning::Foreign,
+        401 | 403 if at_data_endpoint => Meaning::BlobDenied,
+        401 if stage == Stage::Token => Meaning::CredentialsRejected,
         401 if matches!(stage, Stage::Manifest | Stage::Blob) => refused_token(case, answer),
-        403 if stage == Stage::Blob && case.at_data_endpoint() => Cause::BlobDenied,
-        403 => Cause::AccessDenied,
-        404 if stage == Stage::Blob => Cause::BlobNotFound,
-        404 if stage == Stage::Manifest && has("NAME_UNKNOWN") => Cause::RepositoryNotFound,
-        404 if stage == Stage::Manifest && has("MANIFEST_UNKNOWN") => Cause::ManifestNotFound,
-        _ => Cause::NotARegistry,
-    };
-    (cause, answer_message(case, cause, answer))
+        403 => Meaning::AccessDenied,
+        404 if stage == Stage::Blob => Meaning::BlobNotFound,
+        404 if stage == Stage::Manifest && has("NAME_UNKNOWN") => Meaning::RepositoryNotFound,
+        404 if stage == Stage::Manifest && has("MANIFEST_UNKNOWN") => Meaning::ManifestNotFound,
+        _ => Meaning::Foreign,
+    }
 }
 
 /// Which of the two a 401 with a fresh token is: the challenge says so, and where it does not, the token's own claim.
-fn refused_token(case: &Case<'_>, answer: &Answer) -> Cause {
+fn refused_token(case: &Case<'_>, answer: &Answer) -> Meaning {
     let claimed = case.observation.token.as_ref().and_then(|token| token.pull);
     match answer.challenge_error.as_deref() {
-        Some("insufficient_scope") => Cause::ScopeMissing,
-        Some("invalid_token") => Cause::TokenRefused,
-        _ if claimed == Some(false) => Cause::ScopeMissing,
-        _ => Cause::TokenRefused,
+        Some("insufficient_scope") => Meaning::ScopeMissing,
+        Some("invalid_token") => Meaning::TokenRefused,
+        _ if claimed == Some(false) => Meaning::ScopeMissing,
+        _ => Meaning::TokenRefused,
     }
 }
 
@@ -73,54 +94,67 @@ impl Case<'_> {
     }
 }
 
-fn answer_message(case: &Case<'_>, cause: Cause, answer: &Answer) -> String {
+/// The cause, and its sentence without the registry's own words and the full stop.
+fn describe(case: &Case<'_>, meaning: Meaning, answer: &Answer) -> (Cause, String) {
     let image = &case.expectation.image;
-    let peer = case.peer();
-    let said = quoted(answer);
+    let (peer, registry, repository) = (case.peer(), image.registry(), image.repository());
     let status = answer.status;
-    let repository = image.repository();
-    match cause {
-        Cause::Throttled => {
+    match meaning {
+        Meaning::Throttled => {
             let wait = answer.retry_after.map(|after| format!(", and asks to wait {} s", after.as_secs()));
-            format!(
-                "{peer} throttles (429){}: nothing can be said about the pull{said}.",
-                wait.unwrap_or_default()
-            )
+            let wait = wait.unwrap_or_default();
+            (Cause::Throttled, format!("{peer} throttles (429){wait}: nothing can be said about the pull"))
         }
-        Cause::RegistryError => format!("{peer} answered {status}{said}."),
-        Cause::CredentialsRejected => {
+        Meaning::RegistryError => (Cause::RegistryError, format!("{peer} answered {status}")),
+        Meaning::CredentialsRejected => {
             let ended = case.observation.credentials_expire_at.filter(|end| *end <= case.expectation.now);
             let ended =
                 ended.map(|end| format!(" (by the configuration they ended on {end})")).unwrap_or_default();
-            format!(
-                "The token service of {} rejects the credentials{ended}: wrong, expired or disabled, which it does \
-                 not tell apart{said}.",
-                image.registry()
-            )
+            let sentence = format!(
+                "The token service of {registry} rejects the credentials{ended}: wrong, expired or disabled, which it \
+                 does not tell apart"
+            );
+            (Cause::CredentialsRejected, sentence)
         }
-        Cause::ScopeMissing => {
+        Meaning::ScopeMissing => {
             let claim = match case.observation.token.as_ref().and_then(|token| token.pull) {
                 Some(false) => "; the token that it issued has no pull on it",
                 Some(true) => "; the token that it issued claims pull all the same",
                 None => "",
             };
-            format!("The credentials are right, but may not pull from {repository}{claim}{said}.")
+            (
+                Cause::ScopeMissing,
+                format!("The credentials are right, but may not pull from {repository}{claim}"),
+            )
         }
-        Cause::TokenRefused => {
-            format!("{peer} refuses the token that its own token service has just issued ({status}){said}.")
+        Meaning::TokenRefused => {
+            let sentence =
+                format!("{peer} refuses the token that its own token service has just issued ({status})");
+            (Cause::TokenRefused, sentence)
         }
-        Cause::AccessDenied => match answer.seen_address {
-            Some(address) => format!(
-                "The firewall of {} denies this node, which it sees as {address}: the call arrived by that address's path{said}.",
-                image.registry()
-            ),
-            None => format!("{peer} denies access (403){said}."),
+        Meaning::AccessDenied => match answer.seen_address {
+            Some(address) => {
+                let sentence = format!(
+                    "The firewall of {registry} denies this node, which it sees as {address}: the call arrived by \
+                     that address's path"
+                );
+                (Cause::AccessDenied, sentence)
+            }
+            None => (Cause::AccessDenied, format!("{peer} denies access (403)")),
         },
-        Cause::RepositoryNotFound => format!("{} has no repository {repository}{said}.", image.registry()),
-        Cause::ManifestNotFound => format!("{repository} has no manifest {}{said}.", image.wanted()),
-        Cause::BlobNotFound => format!("{peer} does not have the blob that the manifest names{said}."),
-        Cause::BlobDenied => format!("{peer} denies the blob ({status}){said}."),
-        _ => format!("{peer} answered {status}, which no registry answers here{said}."),
+        Meaning::RepositoryNotFound => {
+            (Cause::RepositoryNotFound, format!("{registry} has no repository {repository}"))
+        }
+        Meaning::ManifestNotFound => {
+            (Cause::ManifestNotFound, format!("{repository} has no manifest {}", image.wanted()))
+        }
+        Meaning::BlobNotFound => {
+            (Cause::BlobNotFound, format!("{peer} does not have the blob that the manifest names"))
+        }
+        Meaning::BlobDenied => (Cause::BlobDenied, format!("{peer} denies the blob ({status})")),
+        Meaning::Foreign => {
+            (Cause::NotARegistry, format!("{peer} answered {status}, which no registry answers here"))
+        }
     }
 }
 

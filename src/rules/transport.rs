@@ -6,9 +6,7 @@ use std::time::Duration;
 use super::{Case, Expectation, WARN_BEFORE, diagnosis, host_of, list, seconds};
 use crate::cause::Cause;
 use crate::diagnosis::{Diagnosis, Severity};
-use crate::observation::{
-    Attempt, Certificate, ConnectFailure, Endpoint, Fault, Observation, Stage, TlsFailure,
-};
+use crate::observation::{Certificate, ConnectFailure, Endpoint, Fault, Observation, Stage, TlsFailure};
 
 /// The diagnoses of the attempts to connect, and of a certificate that was accepted.
 pub(super) fn judge(
@@ -39,20 +37,23 @@ const fn connect_cause(failure: ConnectFailure) -> Cause {
 fn connections(expectation: &Expectation, endpoint: Endpoint, observation: &Observation) -> Vec<Diagnosis> {
     let attempts = observation.attempts.iter().filter(|attempt| attempt.endpoint == endpoint);
     let connected = attempts.clone().find(|attempt| attempt.failure.is_none()).map(|attempt| attempt.address);
-    let failed: Vec<(&Attempt, Cause)> = attempts
-        .filter_map(|attempt| attempt.failure.map(|failure| (attempt, connect_cause(failure))))
-        .collect();
+    let failed: Vec<(SocketAddr, ConnectFailure)> =
+        attempts.filter_map(|attempt| attempt.failure.map(|failure| (attempt.address, failure))).collect();
     let mut diagnoses = Vec::new();
-    for (index, (_, cause)) in failed.iter().enumerate() {
-        if failed[..index].iter().any(|(_, earlier)| earlier == cause) {
+    for (index, (_, failure)) in failed.iter().enumerate() {
+        if failed[..index].iter().any(|(_, earlier)| earlier == failure) {
             continue;
         }
-        let addresses: Vec<SocketAddr> =
-            failed.iter().filter(|(_, other)| other == cause).map(|(attempt, _)| attempt.address).collect();
+        let alike = failed.iter().filter(|(_, other)| other == failure);
+        let addresses: Vec<String> = alike.map(|(address, _)| address.to_string()).collect();
         let host = host_of(observation, endpoint);
-        let message = connect_message(*cause, host.unwrap_or_default(), &addresses, connected);
-        let image = &expectation.image;
-        let mut diagnosis = diagnosis(image, *cause, (endpoint, Stage::Connect), host, None, message);
+        let whose = format!("{} of {}", list(&addresses), host.unwrap_or_default());
+        let message = match connected {
+            Some(address) => format!("{}; {address} was used instead.", describe(*failure, &whose)),
+            None => format!("{}.", describe(*failure, &whose)),
+        };
+        let (image, cause) = (&expectation.image, connect_cause(*failure));
+        let mut diagnosis = diagnosis(image, cause, (endpoint, Stage::Connect), host, None, message);
         if connected.is_some() {
             diagnosis.severity = Severity::Warn;
         }
@@ -61,24 +62,15 @@ fn connections(expectation: &Expectation, endpoint: Endpoint, observation: &Obse
     diagnoses
 }
 
-fn connect_message(
-    cause: Cause,
-    host: &str,
-    addresses: &[SocketAddr],
-    connected: Option<SocketAddr>,
-) -> String {
-    let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-    let whose = format!("{} of {host}", list(&addresses));
-    let what = match cause {
-        Cause::ConnectTimeout => format!("No answer from {whose} to the attempt to connect"),
-        Cause::ConnectRefused => {
+fn describe(failure: ConnectFailure, whose: &str) -> String {
+    match failure {
+        ConnectFailure::Timeout => format!("No answer from {whose} to the attempt to connect"),
+        ConnectFailure::Refused => {
             format!("The connection to {whose} is refused: nothing listens there, or a filter rejects it")
         }
-        _ => format!("This node has no way to {whose}: no route, or a filter of its own"),
-    };
-    match connected {
-        Some(address) => format!("{what}; {address} was used instead."),
-        None => format!("{what}."),
+        ConnectFailure::Unreachable => {
+            format!("This node has no way to {whose}: no route, or a filter of its own")
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! A lab and a task that fits it: what every test of a check begins with.
 
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use acr_verifier::address::AddressPolicy;
@@ -8,8 +10,14 @@ use acr_verifier::credentials::CredentialsSource;
 use acr_verifier::diagnosis::{Diagnosis, Verdict};
 use acr_verifier::observation::Observation;
 use acr_verifier::probe::{Platform, Task, Trust, observe};
+use acr_verifier::report::{self, Checked, Format, NetworkView, Run, Style};
 use acr_verifier::rules::{Expectation, diagnose};
 use jiff::Timestamp;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
 
 use crate::lab::Lab;
 use crate::lab::settings::Settings;
@@ -25,6 +33,8 @@ pub(crate) struct Bench {
 pub(crate) struct Outcome {
     pub(crate) observation: Observation,
     pub(crate) diagnoses: Vec<Diagnosis>,
+    /// Everything that the check logged.
+    pub(crate) log: String,
 }
 
 impl Bench {
@@ -63,8 +73,17 @@ impl Bench {
         self.task.image = self.lab.image_of("apps/canary", reference).parse().expect("a reference");
     }
 
-    /// Runs the check as the program does: on one thread.
+    /// Runs the check as the program does: on one thread, with its log at the highest level.
     pub(crate) fn check(&self) -> Outcome {
+        let log = Log::default();
+        let lines = tracing_subscriber::fmt::layer().with_writer(log.clone()).with_ansi(false);
+        let ours = Targets::new().with_target("acr_verifier", LevelFilter::TRACE);
+        let subscriber = tracing_subscriber::registry().with(lines.with_filter(ours));
+        let outcome = tracing::subscriber::with_default(subscriber, || self.check_quietly());
+        Outcome { log: log.text(), ..outcome }
+    }
+
+    fn check_quietly(&self) -> Outcome {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let observation = runtime.block_on(observe(&self.task));
         let expectation = Expectation {
@@ -73,7 +92,35 @@ impl Bench {
             now: self.task.now,
         };
         let diagnoses = diagnose(&expectation, &observation);
-        Outcome { observation, diagnoses }
+        Outcome { observation, diagnoses, log: String::new() }
+    }
+}
+
+/// Keeps what is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().expect("nobody panicked while logging")).into_owned()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("nobody panicked while logging").write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'log> MakeWriter<'log> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'log self) -> Self {
+        self.clone()
     }
 }
 
@@ -91,15 +138,35 @@ impl Outcome {
         self.diagnoses.iter().map(told).collect()
     }
 
+    /// Everything that could be shown of the check: every form of the report, the log, and all of it for a debugger.
+    pub(crate) fn shown(&self, bench: &Bench) -> String {
+        let checked = Checked {
+            image: bench.task.image.clone(),
+            name: None,
+            blob_requested: bench.task.blob,
+            loopback_allowed: bench.task.policy.allow_loopback,
+            observation: self.observation.clone(),
+            diagnoses: self.diagnoses.clone(),
+        };
+        let run = Run {
+            node: "node".to_owned(),
+            network_view: NetworkView::Node,
+            started_at: bench.task.now,
+            duration: self.observation.duration,
+            images: vec![checked],
+        };
+        let mut shown = Vec::new();
+        let style = Style { color: false, unicode: true, width: 200 };
+        for format in [Format::Text, Format::Json, Format::Junit] {
+            report::write(&mut shown, &run, format, &style).expect("memory takes everything");
+        }
+        format!("{}\n{}\n{run:?}\n{:?}", String::from_utf8_lossy(&shown), self.log, bench.task)
+    }
+
     /// Asserts the whole list of diagnoses.
     #[track_caller]
     pub(crate) fn expect(&self, expected: &[&str]) -> &Self {
         assert_eq!(self.told(), expected, "{self:#?}");
         self
-    }
-
-    /// The first sentence.
-    pub(crate) fn message(&self) -> &str {
-        self.diagnoses.first().map(|diagnosis| diagnosis.message.as_str()).unwrap_or_default()
     }
 }

@@ -9,6 +9,7 @@ mod content_cases;
 mod healthy;
 mod login_cases;
 mod name_cases;
+mod program;
 mod safety;
 
 use std::collections::BTreeSet;
@@ -123,11 +124,7 @@ fn problems_of(case: &Case, bench: &Bench, outcome: &Outcome) -> Vec<String> {
             problems.push(format!("no sentence: {}", diagnosis.message));
         }
     }
-    for request in bench.lab.requests() {
-        if request.step.is_none() {
-            problems.push(format!("a request that no pull makes: {} {}", request.method, request.target));
-        }
-    }
+    problems.extend(safety::violations(bench, outcome));
     if outcome.observation.duration > bench.task.timeout + SLACK {
         problems.push(format!("it took {:?}", outcome.observation.duration));
     }

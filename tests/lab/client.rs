@@ -25,34 +25,34 @@ use super::lab::Lab;
 use super::lab::answers::Step;
 
 /// How long a test waits for an answer that must not come: long on loopback, short for a test.
-pub const PATIENCE: Duration = Duration::from_millis(400);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(400);
 /// How long it waits for one that should: a busy machine must not fail it.
 const DNS_PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// One connection.
-pub struct Client(TlsStream<TcpStream>);
+pub(crate) struct Client(TlsStream<TcpStream>);
 
 /// An answer as it came.
 #[derive(Clone, Debug)]
-pub struct Reply {
+pub(crate) struct Reply {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
 
 impl Reply {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 }
 
 impl Client {
     /// Connects to the endpoint of a step and trusts the lab's root.
-    pub async fn connect(lab: &Lab, step: Step) -> io::Result<Self> {
+    pub(crate) async fn connect(lab: &Lab, step: Step) -> io::Result<Self> {
         let (address, name) = match step {
             Step::Blob => (lab.data_address(), lab.data_endpoint()),
             Step::Challenge | Step::Token | Step::Manifest | Step::BlobRedirect => {
@@ -73,12 +73,17 @@ impl Client {
         Ok(Self(TlsConnector::from(Arc::new(config)).connect(name, stream).await?))
     }
 
-    pub async fn get(&mut self, host: &str, target: &str, headers: &[(&str, &str)]) -> io::Result<Reply> {
+    pub(crate) async fn get(
+        &mut self,
+        host: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+    ) -> io::Result<Reply> {
         self.send("GET", host, target, headers, "").await
     }
 
     /// Any method; the answer to `HEAD` has no body.
-    pub async fn send(
+    pub(crate) async fn send(
         &mut self,
         method: &str,
         host: &str,
@@ -155,20 +160,20 @@ impl Client {
 }
 
 /// One request over a connection of its own.
-pub async fn get(lab: &Lab, step: Step, target: &str, headers: &[(&str, &str)]) -> io::Result<Reply> {
+pub(crate) async fn get(lab: &Lab, step: Step, target: &str, headers: &[(&str, &str)]) -> io::Result<Reply> {
     let host = if step == Step::Blob { lab.data_endpoint() } else { lab.registry() };
     Client::connect(lab, step).await?.get(&host, target, headers).await
 }
 
 /// Asks the token service with the lab's credentials.
-pub async fn ask_for_token(lab: &Lab, repository: &str) -> io::Result<Reply> {
+pub(crate) async fn ask_for_token(lab: &Lab, repository: &str) -> io::Result<Reply> {
     let basic = format!("Basic {}", STANDARD.encode(format!("{}:{}", lab.username(), lab.password())));
     let target = format!("/oauth2/token?service={}&scope=repository%3A{repository}%3Apull", lab.registry());
     get(lab, Step::Token, &target, &[("Authorization", &basic)]).await
 }
 
 /// The value of an `Authorization` header with a fresh token.
-pub async fn bearer(lab: &Lab, repository: &str) -> io::Result<String> {
+pub(crate) async fn bearer(lab: &Lab, repository: &str) -> io::Result<String> {
     let reply = ask_for_token(lab, repository).await?;
     let answer: serde_json::Value = serde_json::from_slice(&reply.body).map_err(io::Error::other)?;
     let token = answer["access_token"].as_str().or(answer["token"].as_str());
@@ -176,7 +181,7 @@ pub async fn bearer(lab: &Lab, repository: &str) -> io::Result<String> {
 }
 
 /// One question over UDP, and the first datagram that comes from there.
-pub async fn ask(server: SocketAddr, name: &str, kind: RecordType) -> io::Result<Message> {
+pub(crate) async fn ask(server: SocketAddr, name: &str, kind: RecordType) -> io::Result<Message> {
     let socket = UdpSocket::bind("127.0.0.1:0").await?;
     socket.connect(server).await?;
     socket.send(&question(name, kind)).await?;
@@ -186,7 +191,7 @@ pub async fn ask(server: SocketAddr, name: &str, kind: RecordType) -> io::Result
 }
 
 /// One question over TCP.
-pub async fn ask_by_tcp(server: SocketAddr, name: &str, kind: RecordType) -> io::Result<Message> {
+pub(crate) async fn ask_by_tcp(server: SocketAddr, name: &str, kind: RecordType) -> io::Result<Message> {
     let mut stream = TcpStream::connect(server).await?;
     let question = question(name, kind);
     let length = u16::try_from(question.len()).map_err(io::Error::other)?;
@@ -198,7 +203,7 @@ pub async fn ask_by_tcp(server: SocketAddr, name: &str, kind: RecordType) -> io:
 }
 
 /// The id of every question.
-pub const ID: u16 = 0x1A2B;
+pub(crate) const ID: u16 = 0x1A2B;
 
 fn question(name: &str, kind: RecordType) -> Vec<u8> {
     let mut message = Message::new(ID, MessageType::Query, OpCode::Query);

@@ -237,7 +237,7 @@ async fn redirects_have_the_recorded_shape() {
     // The query's first, data-endpoint form, and the storage form.
     for (sample, redirect) in [(0, Target::DataEndpointOldForm), (2, Target::BlobStorage)] {
         lab.change(|settings| {
-            settings.answer(Step::BlobRedirect, Canned::Redirect { status: 307, target: redirect })
+            settings.answer(Step::BlobRedirect, Canned::Redirect { status: 307, target: redirect });
         });
         let reply = get(&lab, Step::BlobRedirect, &target, &[("Authorization", &bearer)])
             .await

@@ -1,6 +1,8 @@
 //! `cargo run --example private-registry`: a private registry on loopback, verified, then broken in ways that operators
 //! meet; with `--serve` it stays up, to try `acr-verifier check` against it.
 
+#![expect(clippy::disallowed_methods, reason = "here the clock becomes an argument")]
+
 #[path = "mod.rs"]
 mod lab;
 

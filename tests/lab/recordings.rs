@@ -11,7 +11,7 @@ use serde_json::Value;
 /// One exchange of a recording.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Exchange {
+pub(crate) struct Exchange {
     pub request_uri: String,
     pub status_code: u16,
     pub response_headers: Headers,
@@ -19,7 +19,7 @@ pub struct Exchange {
 }
 
 /// Headers in the order of the file; a header that came twice is a list there.
-pub struct Headers(pub Vec<(String, String)>);
+pub(crate) struct Headers(pub Vec<(String, String)>);
 
 impl<'de> Deserialize<'de> for Headers {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -46,10 +46,13 @@ impl<'de> Deserialize<'de> for Headers {
 }
 
 /// The text of the recording whose file name starts so, or none where there are no recordings.
-pub fn recording(start: &str) -> Option<String> {
+pub(crate) fn recording(start: &str) -> Option<String> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/recordings");
     let Ok(entries) = std::fs::read_dir(&folder) else {
-        eprintln!("SKIPPED: no recordings at {}", folder.display());
+        #[expect(clippy::print_stderr, reason = "whoever runs the tests has to see what was not held")]
+        {
+            eprintln!("SKIPPED: no recordings at {}", folder.display());
+        }
         return None;
     };
     let path = entries
@@ -61,7 +64,7 @@ pub fn recording(start: &str) -> Option<String> {
 }
 
 /// The exchanges of a full recording.
-pub fn exchanges(start: &str) -> Option<Vec<Exchange>> {
+pub(crate) fn exchanges(start: &str) -> Option<Vec<Exchange>> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Recording {

@@ -85,7 +85,7 @@ impl TokenService {
     ) -> String {
         let mut access: Vec<_> =
             asked.iter().filter_map(|asked| granted(&credentials.grant, asked)).collect();
-        let mut claims = self.claims(credentials, service);
+        let mut claims = Self::claims(credentials, service);
         match fault {
             Some(TokenFault::Opaque) => return self.opaque.clone(),
             Some(TokenFault::WithoutPull) => {
@@ -95,7 +95,7 @@ impl TokenService {
             }
             Some(TokenFault::OtherRepository) => {
                 for entry in &mut access {
-                    entry.name = "apps/other".to_owned();
+                    "apps/other".clone_into(&mut entry.name);
                 }
             }
             Some(TokenFault::Expired) => {
@@ -153,7 +153,7 @@ impl TokenService {
         if allowed { TokenVerdict::Good } else { TokenVerdict::InsufficientScope }
     }
 
-    fn claims(&self, credentials: &Credentials, service: &str) -> Value {
+    fn claims(credentials: &Credentials, service: &str) -> Value {
         let now = seconds_since_epoch();
         json!({
             "jti": random::guid(), "sub": credentials.username, "nbf": now - 900, "exp": now + LIFE_SECONDS - 900,

@@ -1,0 +1,147 @@
+//! Manifests and what stands in them: media types, digests, platforms.
+//!
+//! Bytes in, facts out: pure and bounded. The types are oci-client's; the digests are computed here, because a check
+//! is over the bytes that came.
+
+use oci_client::manifest::{
+    IMAGE_MANIFEST_LIST_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, ImageIndexEntry, OCI_IMAGE_INDEX_MEDIA_TYPE,
+    OCI_IMAGE_MEDIA_TYPE, OciImageIndex, OciImageManifest,
+};
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+
+use super::wire::clean;
+
+/// Platforms of an index that a report lists.
+const MAX_PLATFORMS: usize = 16;
+
+/// The media types that are asked for, as containerd does.
+pub(super) const MANIFEST_TYPES: [&str; 4] = [
+    IMAGE_MANIFEST_MEDIA_TYPE,
+    IMAGE_MANIFEST_LIST_MEDIA_TYPE,
+    OCI_IMAGE_MEDIA_TYPE,
+    OCI_IMAGE_INDEX_MEDIA_TYPE,
+];
+
+/// `sha256:…` of some bytes.
+pub(super) fn digest_of(bytes: &[u8]) -> String {
+    hex_digest(Sha256::digest(bytes).as_slice())
+}
+
+/// The written form of a SHA-256.
+pub(super) fn hex_digest(hash: &[u8]) -> String {
+    hash.iter().fold("sha256:".to_owned(), |mut text, byte| {
+        for nibble in [byte >> 4, byte & 15] {
+            text.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
+        }
+        text
+    })
+}
+
+/// A manifest, of one of the two kinds.
+#[derive(Debug)]
+pub(super) enum ParsedManifest {
+    /// An image for one platform.
+    Image(Box<OciImageManifest>),
+    /// A list of images by platform.
+    Index(Box<OciImageIndex>),
+}
+
+/// Reads a manifest; its media type is the header's, or the body's own where the header names none of the four.
+pub(super) fn read_manifest(
+    content_type: Option<&str>,
+    body: &[u8],
+) -> Result<(ParsedManifest, String), String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Shape {
+        schema_version: Option<u64>,
+        media_type: Option<String>,
+    }
+    let shape: Shape =
+        serde_json::from_slice(body).map_err(|_| "it is not the JSON of a manifest".to_owned())?;
+    if shape.schema_version != Some(2) {
+        let version = shape.schema_version.map_or_else(|| "absent".to_owned(), |version| version.to_string());
+        return Err(format!("its schemaVersion is {version}, and only 2 can be pulled"));
+    }
+    let header =
+        content_type.map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+    let known =
+        |media_type: Option<String>| media_type.filter(|kind| MANIFEST_TYPES.contains(&kind.as_str()));
+    let Some(media_type) = known(header.clone()).or_else(|| known(shape.media_type)) else {
+        return Err(format!(
+            "its media type {} is unsupported",
+            clean(header.as_deref().unwrap_or("(none)"))
+        ));
+    };
+    let is_index = media_type == OCI_IMAGE_INDEX_MEDIA_TYPE || media_type == IMAGE_MANIFEST_LIST_MEDIA_TYPE;
+    let parsed = if is_index {
+        serde_json::from_slice(body).map(|index| ParsedManifest::Index(Box::new(index)))
+    } else {
+        serde_json::from_slice(body).map(|image| ParsedManifest::Image(Box::new(image)))
+    };
+    parsed
+        .map(|manifest| (manifest, media_type.clone()))
+        .map_err(|_| format!("it is not a valid {media_type}"))
+}
+
+/// What a node runs: Go's names, as in an index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Platform {
+    /// `linux`.
+    pub os: &'static str,
+    /// `amd64`, `arm64`.
+    pub architecture: &'static str,
+}
+
+impl Platform {
+    /// Linux on an architecture in Rust's name for it.
+    #[must_use]
+    pub fn linux(rust_architecture: &'static str) -> Self {
+        let architecture = match rust_architecture {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            other => other,
+        };
+        Self { os: "linux", architecture }
+    }
+}
+
+impl std::fmt::Display for Platform {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}/{}", self.os, self.architecture)
+    }
+}
+
+/// The entry of an index for a platform, or the platforms that there are. As containerd does, an entry that names no
+/// platform fits where none names the node's.
+pub(super) fn select_platform<'index>(
+    index: &'index OciImageIndex,
+    platform: &Platform,
+) -> Result<&'index ImageIndexEntry, Vec<String>> {
+    let fits = |entry: &&ImageIndexEntry| {
+        entry.platform.as_ref().is_some_and(|found| {
+            found.os.to_string() == platform.os && found.architecture.to_string() == platform.architecture
+        })
+    };
+    let entry = index.manifests.iter().find(fits);
+    entry.or_else(|| index.manifests.iter().find(|entry| entry.platform.is_none())).ok_or_else(|| {
+        let platforms = index.manifests.iter().filter_map(|entry| entry.platform.as_ref());
+        let mut found: Vec<String> =
+            platforms.map(|found| clean(&format!("{}/{}", found.os, found.architecture))).collect();
+        found.dedup();
+        found.truncate(MAX_PLATFORMS);
+        found
+    })
+}
+
+/// `os/architecture` of an image's configuration, where the blob is one.
+pub(super) fn config_platform(config: &[u8]) -> Option<(String, String)> {
+    #[derive(Deserialize)]
+    struct Config {
+        os: String,
+        architecture: String,
+    }
+    let config: Config = serde_json::from_slice(config).ok()?;
+    Some((clean(&config.os), clean(&config.architecture)))
+}

@@ -1,0 +1,254 @@
+//! The program itself: the binary against the lab, as an operator runs it.
+
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::Bench;
+use crate::lab::Lab;
+use crate::lab::answers::{Canned, Delivery, RetryAfter, Step};
+use crate::lab::settings::{Certificate, Settings, View};
+
+/// The command line that fits a lab, without the image.
+fn command(lab: &Lab) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_acr-verifier"));
+    command.arg("check").arg("--allow-loopback");
+    for server in lab.nameservers() {
+        command.arg("--nameserver").arg(server.to_string());
+    }
+    command.arg("--ca-file").arg(lab.ca_file()).arg("--credentials").arg(lab.credentials_folder());
+    command.stdin(Stdio::null()).env_remove("NODE_NAME").env_remove("NETWORK_VIEW");
+    command
+}
+
+fn run(command: &mut Command) -> Output {
+    command.output().expect("the program starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("UTF-8")
+}
+
+/// The report, held against its schema.
+#[track_caller]
+fn report(output: &Output) -> Value {
+    let report: Value = serde_json::from_slice(&output.stdout).expect("the report is JSON");
+    let schema: Value =
+        serde_json::from_str(acr_verifier::report::json::JSON_SCHEMA).expect("the schema is JSON");
+    let validator = jsonschema::validator_for(&schema).expect("the schema is one");
+    let errors: Vec<String> = validator.iter_errors(&report).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:#?}\n{report:#}");
+    report
+}
+
+#[test]
+fn a_healthy_registry_exits_0_with_a_report_that_names_what_was_tested() {
+    let bench = Bench::healthy();
+    let output = run(command(&bench.lab)
+        .args(["--output", "json"])
+        .arg(bench.lab.image())
+        .env("NODE_NAME", "aks-np1-0"));
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stderr), "");
+    let report = report(&output);
+    assert_eq!(report["schema"], "acr-verifier/report/v1");
+    assert_eq!(report["node"], "aks-np1-0");
+    assert_eq!(report["networkView"], "node");
+    assert_eq!(report["verdict"], "pass");
+    let image = &report["images"][0];
+    assert_eq!(image["image"], bench.lab.image());
+    assert_eq!(image["diagnoses"], serde_json::json!([]));
+    assert_eq!(image["stages"].as_array().map(Vec::len), Some(12));
+    assert_eq!(image["manifest"]["digest"], bench.lab.digest("1"));
+    assert_eq!(image["blob"]["host"], bench.lab.data_endpoint());
+    assert_eq!(image["connection"]["address"], bench.lab.login_address().to_string());
+}
+
+#[test]
+fn exit_codes_tell_problem_warning_and_inconclusive_apart() {
+    let rows: [(&str, fn(&mut Settings), &[&str], i32); 5] = [
+        ("fail", |settings| settings.nameservers[0].login = View::NotLinked, &[], 1),
+        ("warn", |settings| settings.login.certificate = Certificate::ExpiresIn(3), &[], 0),
+        ("strict", |settings| settings.login.certificate = Certificate::ExpiresIn(3), &["--strict"], 1),
+        (
+            "unknown",
+            |settings| settings.answer(Step::Token, Canned::Throttled(RetryAfter::Seconds(1))),
+            &["--strict"],
+            3,
+        ),
+        ("no blob", |settings| settings.nameservers[0].data = View::RecordMissing, &["--no-blob"], 0),
+    ];
+    for (name, arrange, arguments, code) in rows {
+        let bench = Bench::with(arrange);
+        let output = run(command(&bench.lab).args(arguments).arg(bench.lab.image()));
+        assert_eq!(output.status.code(), Some(code), "{name}\n{}", text(&output.stdout));
+    }
+}
+
+#[test]
+fn text_for_a_pipe_is_plain_ascii_with_problem_and_fix() {
+    let bench = Bench::with(|settings| settings.nameservers[0].login = View::NotLinked);
+    let output = run(command(&bench.lab).arg(bench.lab.image()));
+    let shown = text(&output.stdout);
+    assert!(shown.is_ascii(), "{shown}");
+    assert!(!shown.contains('\u{1b}'), "{shown}");
+    for word in [
+        "problem: ",
+        "fix: ",
+        "20.45.122.144",
+        "az network private-dns link vnet create",
+        "private_zone_not_linked",
+    ] {
+        assert!(shown.contains(word), "{word} is not in\n{shown}");
+    }
+}
+
+#[test]
+fn several_images_keep_their_order_and_the_worst_verdict_counts() {
+    let bench = Bench::healthy();
+    let images = [bench.lab.image_of("apps/canary", ":absent"), bench.lab.image()];
+    let output = run(command(&bench.lab).args(["--output", "json"]).args(&images));
+    assert_eq!(output.status.code(), Some(1));
+    let report = report(&output);
+    let told =
+        |index: usize| (report["images"][index]["image"].clone(), report["images"][index]["verdict"].clone());
+    assert_eq!(told(0), (images[0].clone().into(), "fail".into()));
+    assert_eq!(told(1), (images[1].clone().into(), "pass".into()));
+    assert_eq!(report["verdict"], "fail");
+}
+
+#[test]
+fn the_configuration_file_says_as_much_as_the_command_line() {
+    let bench = Bench::healthy();
+    let lab = &bench.lab;
+    let config = lab.folder().join("config.yaml");
+    let yaml = format!(
+        "images:\n  - image: {}\n    name: canary\n    credentials: {{path: {}}}\n    privateEndpoint: {{cidrs: \
+         [127.0.0.0/8]}}\n    dataEndpoints: [{}]\ntls: {{caFile: {}}}\nschedule: {{stageTimeout: 2s}}\n",
+        lab.image(),
+        lab.secret_folder().display(),
+        lab.data_endpoint(),
+        lab.ca_file().display()
+    );
+    std::fs::write(&config, yaml).expect("a file");
+    let nameserver = lab.nameservers()[0].to_string();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_acr-verifier"));
+    command.args(["check", "--allow-loopback", "--nameserver", &nameserver, "--output", "json", "--config"]);
+    let output = run(command.arg(&config));
+    assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stderr), text(&output.stdout));
+    assert_eq!(report(&output)["images"][0]["name"], "canary");
+}
+
+#[test]
+fn the_report_goes_to_a_file_as_well() {
+    let bench = Bench::healthy();
+    for format in ["text", "json", "junit"] {
+        let path = bench.lab.folder().join(format!("report.{format}"));
+        let output = run(command(&bench.lab)
+            .args(["--output", format, "--report-file"])
+            .arg(&path)
+            .arg(bench.lab.image()));
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        assert_eq!(std::fs::read(&path).expect("the report"), output.stdout, "{format}");
+    }
+    let unwritable = Path::new("/proc/acr-verifier-report");
+    let output = run(command(&bench.lab).arg("--report-file").arg(unwritable).arg(bench.lab.image()));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("/proc/acr-verifier-report"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn proxies_of_the_environment_are_not_used() {
+    let bench = Bench::healthy();
+    let mut command = command(&bench.lab);
+    for name in ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+        command.env(name, "http://127.0.0.1:9");
+    }
+    assert_eq!(run(command.arg(bench.lab.image())).status.code(), Some(0));
+}
+
+#[test]
+fn the_highest_log_level_shows_causes_and_no_secret() {
+    let rows: [fn(&mut Settings); 4] = [
+        |_| {},
+        |settings| settings.answer(Step::Token, Canned::Unauthorized),
+        |settings| settings.answer(Step::Manifest, Canned::ServerError(503)),
+        |settings| settings.deliver(Step::Blob, Delivery::CloseMidBody),
+    ];
+    for arrange in rows {
+        let bench = Bench::with(arrange);
+        for log_format in ["text", "json"] {
+            let output =
+                run(command(&bench.lab).args(["-vvv", "--log-format", log_format]).arg(bench.lab.image()));
+            let shown = text(&output.stdout) + &text(&output.stderr);
+            assert!(!output.stderr.is_empty(), "nothing was logged");
+            for secret in bench.lab.secrets() {
+                assert!(!shown.contains(&secret), "{secret} is in\n{shown}");
+            }
+        }
+    }
+}
+
+/// Waits for the end of a program that was started, and for what it wrote.
+fn finish(mut child: Child, limit: Duration) -> (Option<i32>, String, String) {
+    let started = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("the program can be waited for") {
+            break status;
+        }
+        if started.elapsed() > limit {
+            child.kill().expect("the program can be ended");
+            panic!("the program still runs after {limit:?}");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    let mut streams = (String::new(), String::new());
+    child.stdout.take().expect("piped").read_to_string(&mut streams.0).expect("UTF-8");
+    child.stderr.take().expect("piped").read_to_string(&mut streams.1).expect("UTF-8");
+    (status.code(), streams.0, streams.1)
+}
+
+fn start(command: &mut Command) -> Child {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts")
+}
+
+#[test]
+fn waiting_ends_when_the_registry_is_mended() {
+    let bench = Bench::with(|settings| settings.nameservers[0].login = View::RecordMissing);
+    let child = start(command(&bench.lab).args(["--wait", "60s"]).arg(bench.lab.image()));
+    while bench.lab.queries().is_empty() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    bench.lab.change(|settings| settings.nameservers[0].login = View::Private);
+    let (code, out, _) = finish(child, Duration::from_secs(30));
+    assert_eq!(code, Some(0), "{out}");
+    assert!(out.contains("pass: "), "{out}");
+}
+
+#[test]
+fn waiting_ends_when_the_time_is_over() {
+    let bench = Bench::with(|settings| settings.nameservers[0].login = View::RecordMissing);
+    let started = Instant::now();
+    let output = run(command(&bench.lab).args(["--wait", "1s"]).arg(bench.lab.image()));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+}
+
+#[test]
+fn ctrl_c_ends_a_hanging_check_at_once() {
+    let bench = Bench::with(|settings| settings.deliver(Step::Token, Delivery::SilentAfterRequest));
+    let child = start(
+        command(&bench.lab).args(["--stage-timeout", "20s", "--timeout", "30s"]).arg(bench.lab.image()),
+    );
+    while bench.lab.requests_of(Step::Token).is_empty() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let interrupted =
+        Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs");
+    assert!(interrupted.success());
+    let (code, out, err) = finish(child, Duration::from_secs(2));
+    assert_eq!((code, out.as_str(), err.as_str()), (Some(130), "", "interrupted\n"));
+}
