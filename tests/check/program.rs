@@ -69,7 +69,9 @@ fn a_healthy_registry_exits_0_with_a_report_that_names_what_was_tested() {
 
 #[test]
 fn exit_codes_tell_problem_warning_and_inconclusive_apart() {
-    let rows: [(&str, fn(&mut Settings), &[&str], i32); 5] = [
+    /// What breaks, the options, and the exit code.
+    type Row = (&'static str, fn(&mut Settings), &'static [&'static str], i32);
+    let rows: [Row; 5] = [
         ("fail", |settings| settings.nameservers[0].login = View::NotLinked, &[], 1),
         ("warn", |settings| settings.login.certificate = Certificate::ExpiresIn(3), &[], 0),
         ("strict", |settings| settings.login.certificate = Certificate::ExpiresIn(3), &["--strict"], 1),

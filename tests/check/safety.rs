@@ -92,7 +92,7 @@ fn decoys_stay_alone() {
             move |bench| {
                 let target = Target::Url(url(bench));
                 bench.lab.change(|settings| {
-                    settings.answer(Step::Token, Canned::Redirect { status: 307, target })
+                    settings.answer(Step::Token, Canned::Redirect { status: 307, target });
                 });
             },
         ),
