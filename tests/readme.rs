@@ -190,7 +190,7 @@ fn its_samples_are_what_the_example_prints() {
         let sample = README[start..].split("\n```").next().unwrap_or_default();
         let mut bench = Bench::new(settings);
         bench.task.platform = Platform::linux("x86_64");
-        let printed = print(bench);
+        let printed = print(&bench);
         // Line breaks move with the length of a port; a digest, a port, a time are new in each run.
         assert_eq!(
             shape(sample),
@@ -201,7 +201,7 @@ fn its_samples_are_what_the_example_prints() {
 }
 
 /// The text that the example prints for a lab.
-fn print(bench: Bench) -> String {
+fn print(bench: &Bench) -> String {
     let outcome = bench.check();
     let checked = Checked {
         image: bench.task.image.clone(),
