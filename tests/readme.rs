@@ -224,25 +224,40 @@ fn print(bench: &Bench) -> String {
     String::from_utf8(text).expect("UTF-8")
 }
 
-/// The words of a text, with one `0` for every number and every digest.
+/// The words of a text without times, and with one `0` for every number and every digest.
 fn shape(text: &str) -> String {
-    let words = text.split_whitespace().map(|word| {
-        let word = word.trim_start_matches('<');
-        if let Some(digest) = word.strip_prefix("sha256:") {
-            return format!(
-                "sha256:0{}",
-                digest.trim_start_matches(|letter: char| letter.is_ascii_hexdigit())
-            );
+    let mut shapes: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        let is_number =
+            |shape: &mut String| shape.trim_start_matches('<').chars().all(|letter| "0.".contains(letter));
+        if ["ms", "s"].contains(&word) && shapes.pop_if(is_number).is_some() {
+            continue;
         }
-        let mut shape = String::new();
-        for letter in word.chars() {
-            match letter {
-                '0'..='9' if shape.ends_with('0') => {}
-                '0'..='9' => shape.push('0'),
-                _ => shape.push(letter),
+        shapes.push(match word.strip_prefix("sha256:") {
+            Some(digest) => {
+                format!("sha256:{}", digest.trim_start_matches(|letter: char| letter.is_ascii_hexdigit()))
             }
+            None => without_numbers(word),
+        });
+    }
+    shapes.join(" ")
+}
+
+fn without_numbers(word: &str) -> String {
+    let mut shape = String::new();
+    for letter in word.chars() {
+        match letter {
+            '0'..='9' if shape.ends_with('0') => {}
+            '0'..='9' => shape.push('0'),
+            _ => shape.push(letter),
         }
-        shape
-    });
-    words.collect::<Vec<_>>().join(" ")
+    }
+    shape
+}
+
+#[test]
+fn times_ports_and_digests_are_no_difference_between_samples() {
+    assert_eq!(shape("ok tls   <0.1 ms  127.0.0.1:43"), shape("ok  tls 11 ms 127.0.0.3:40771"));
+    assert_eq!(shape("dns 1.2 s  sha256:2a62..."), shape("dns 0.1 ms sha256:0045..."));
+    assert_ne!(shape("dns 1.2 ms public"), shape("dns 1.2 ms private"));
 }
