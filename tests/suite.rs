@@ -9,6 +9,7 @@ mod architecture;
 mod check;
 mod cli;
 mod lab;
+mod readme;
 mod report;
 mod rules;
 

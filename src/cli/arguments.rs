@@ -1,7 +1,7 @@
 //! The flags of every command, with their help.
 //!
 //! Owns names, headings and the first lines of the help. Values are taken as texts: clap would stop at the first that is
-//! wrong, and [`super::resolve`] tells about all of them.
+//! wrong, and [`mod@super::resolve`] tells about all of them.
 
 use std::path::PathBuf;
 
@@ -96,6 +96,7 @@ pub(super) struct CausesArguments {
 /// Arguments of `check`.
 #[derive(Debug, Args)]
 pub(super) struct CheckArguments {
+    #[allow(rustdoc::broken_intra_doc_links, reason = "this is the help, where brackets are no link")]
     /// The images: LOGIN_SERVER/REPOSITORY[:TAG][@sha256:…]
     ///
     /// The login server is part of it, as in contoso.azurecr.io/apps/canary:1; no tag means `latest`; with a digest the
@@ -170,8 +171,8 @@ pub(super) struct CheckArguments {
     pub(super) report_file: Option<PathBuf>,
 }
 
-/// The values of a flag, for its help and for completion. It refuses nothing: that is left to [`resolve`], which tells
-/// about every wrong value at once.
+/// The values of a flag, for its help and for completion. It refuses nothing: that is left to [`mod@super::resolve`],
+/// which tells about every wrong value at once.
 #[derive(Clone)]
 struct Choice(&'static [&'static str]);
 

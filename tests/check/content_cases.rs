@@ -22,7 +22,8 @@ fn by_digest(bench: &mut Bench) {
 
 /// Megabytes take their time in a build without optimisation.
 fn patient(bench: &mut Bench) {
-    bench.task.stage_timeout = Duration::from_secs(5);
+    bench.task.stage_timeout = Duration::from_secs(20);
+    bench.task.timeout = Duration::from_secs(60);
 }
 
 fn redirect(fault: RedirectFault, expected: &[&str]) -> Case {

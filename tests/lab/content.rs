@@ -76,6 +76,21 @@ impl Repository {
         self.manifests.get_key_value(digest).map(|(digest, manifest)| (digest.as_str(), manifest))
     }
 
+    /// Every tag with its digest.
+    pub fn tags(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.tags.iter().map(|(tag, digest)| (tag.as_str(), digest.as_str()))
+    }
+
+    /// Every manifest and index with its digest.
+    pub fn manifests(&self) -> impl Iterator<Item = (&str, &Manifest)> {
+        self.manifests.iter().map(|(digest, manifest)| (digest.as_str(), manifest))
+    }
+
+    /// Every blob with its digest.
+    pub fn blobs(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.blobs.iter().map(|(digest, bytes)| (digest.as_str(), bytes.as_slice()))
+    }
+
     pub fn blob(&self, digest: &str) -> Option<&[u8]> {
         self.blobs.get(digest).map(Vec::as_slice)
     }

@@ -16,7 +16,7 @@ use super::answers::Delivery;
 use super::log::{Listener, Request};
 use super::response::Response;
 use super::shared::Shared;
-use super::{data, registry};
+use super::{data, registry, upstream};
 
 /// What servers commonly take of a request's head.
 const LARGEST_HEAD: usize = 32 << 10;
@@ -82,9 +82,15 @@ pub async fn serve(
     for _ in 0..MOST_REQUESTS {
         let Some(incoming) = timeout(IDLE, read_request(&mut stream, &mut buffer)).await?? else { break };
         let current = shared.settings();
-        let (step, response) = match listener {
-            Listener::Login | Listener::Decoy(_) => registry::respond(&shared, &current.settings, &incoming),
-            Listener::Data => data::respond(&shared, &current.settings, &incoming),
+        let (step, response) = match upstream::respond(&shared, &current.settings, listener, &incoming).await
+        {
+            Some(answered) => answered,
+            None => match listener {
+                Listener::Login | Listener::Decoy(_) => {
+                    registry::respond(&shared, &current.settings, &incoming)
+                }
+                Listener::Data => data::respond(&shared, &current.settings, &incoming),
+            },
         };
         shared.log.requests.push(Request {
             listener,

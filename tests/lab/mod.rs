@@ -32,6 +32,7 @@ mod response;
 pub mod settings;
 mod shared;
 mod tokens;
+mod upstream;
 mod zones;
 
 use std::io;
@@ -154,6 +155,11 @@ impl Lab {
         let (_, manifest) =
             repository.manifest(reference).unwrap_or_else(|| panic!("the lab has no manifest {reference}"));
         manifest.clone()
+    }
+
+    /// The content of the default repository.
+    pub fn repository(&self) -> &content::Repository {
+        self.shared.content.repository(content::REPOSITORY).expect("the lab has its repository")
     }
 
     /// The root certificate that clients have to trust.

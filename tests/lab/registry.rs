@@ -23,7 +23,7 @@ use super::tokens::{Access, TokenVerdict, parse_scope};
 const OVER_LONG_TOKEN: usize = 1 << 20;
 
 /// What a path asks for.
-enum Route<'a> {
+pub enum Route<'a> {
     Base,
     Token,
     Manifest { repository: &'a str, reference: &'a str },
@@ -74,7 +74,8 @@ fn canned(settings: &Settings, step: Step) -> Option<&Canned> {
     }
 }
 
-fn route(path: &str) -> Route<'_> {
+/// Reads a path.
+pub fn route(path: &str) -> Route<'_> {
     match path {
         "/v2/" | "/v2" => return Route::Base,
         "/oauth2/token" => return Route::Token,

@@ -97,6 +97,8 @@ pub struct Place {
     pub port: Option<u16>,
     /// How tokens name the key that signed them.
     pub key_hint: KeyHint,
+    /// A foreign registry that has the content, by plain HTTP; none takes the lab's own.
+    pub upstream: Option<SocketAddr>,
 }
 
 impl Default for Place {
@@ -110,6 +112,7 @@ impl Default for Place {
             decoy_addresses: Vec::new(),
             port: None,
             key_hint: KeyHint::KeyId,
+            upstream: None,
         }
     }
 }

@@ -1,0 +1,215 @@
+//! The whole: a registry with a private endpoint, and a node that checks it.
+//!
+//! Owns what is started in which order, the change from state to state and back, and what must hold in every state.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::lab::Lab;
+use super::lab::answers::{Canned, FirewallWording, Step};
+use super::lab::log::Listener;
+use super::lab::settings::{KeyHint, Settings};
+use super::leftovers;
+use super::names::{Names, Resolvers};
+use super::network::{DATA, LOGIN, NOBODY, Network, PUBLIC_DATA, PUBLIC_LOGIN, Strays};
+use super::process::command;
+use super::pull;
+use super::registry::{self, Registry};
+use super::states::{Credentials, State};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_acr-verifier");
+/// What clients trust, alone in a folder, as containers' tools want it.
+const AUTHORITIES: &str = "trusted/ca.crt";
+/// What the program calls the node.
+const NODE: &str = "aks-np1-0";
+
+/// A first pass of a check is over after so long.
+const BEFORE_MENDING: Duration = Duration::from_secs(1);
+
+/// All of it. The fields are dropped in this order: the servers, then the namespaces, then the files.
+pub(crate) struct Azure {
+    pub(crate) inside: Lab,
+    outside: Lab,
+    registry: Registry,
+    resolvers: Resolvers,
+    network: Network,
+    healthy: Settings,
+    folder: TempDir,
+}
+
+impl Azure {
+    pub(crate) fn start() -> Self {
+        leftovers::remove();
+        let folder =
+            tempfile::Builder::new().prefix(&leftovers::folder_prefix()).tempdir().expect("a folder");
+        let network = Network::start();
+        let inside_settings = endpoints(LOGIN.into(), DATA.into());
+        let inside = network.vnet.run(|| {
+            let mut settings = inside_settings.clone();
+            settings.place.upstream = Some(registry::address());
+            Lab::start(settings)
+        });
+        let outside = network.internet.run(|| {
+            let mut settings = endpoints(PUBLIC_LOGIN.into(), PUBLIC_DATA.into());
+            for step in Step::ALL {
+                settings.answer(step, Canned::Firewall(FirewallWording::CorrelationId));
+            }
+            Lab::start(settings)
+        });
+        let registry = Registry::start(&network.vnet, folder.path(), &inside);
+        let resolvers = Resolvers::start(&network, folder.path());
+        let azure = Self { inside, outside, registry, resolvers, network, healthy: inside_settings, folder };
+        azure.write_files();
+        azure
+    }
+
+    /// Brings a state about, checks, goes back, and tells what was not as expected.
+    pub(crate) fn try_state(&mut self, state: &State) -> Vec<String> {
+        self.resolvers.become_like(&self.network, &state.names);
+        self.network.break_with(&state.faults);
+        self.inside.change(|settings| (state.endpoints)(settings));
+        let lost = state.lost.map(|lost| lost(&self.inside));
+        if let Some(digest) = &lost {
+            self.registry.lose(digest);
+        }
+        if state.frozen {
+            self.registry.server.signal(Signal::STOP);
+        }
+        self.inside.forget();
+        let before = self.network.strays();
+        let output = self.check(state);
+        let after = self.network.strays();
+        let pulled = self.pull(state);
+        if state.frozen {
+            self.registry.server.signal(Signal::CONT);
+        }
+        if let Some(digest) = &lost {
+            self.registry.find(digest);
+        }
+        self.inside.change(|settings| {
+            settings.login = self.healthy.login.clone();
+            settings.data = self.healthy.data.clone();
+            settings.credentials.grant = self.healthy.credentials.grant.clone();
+        });
+        self.network.mend(&state.faults);
+        let strays =
+            Strays { elsewhere: after.elsewhere - before.elsewhere, public: after.public - before.public };
+        let mut problems = self.problems(state, &output, strays);
+        problems.extend(pulled);
+        problems
+    }
+
+    /// Lets a real client try the same, and tells if that came out differently.
+    fn pull(&self, state: &State) -> Option<String> {
+        let folder = self.folder.path();
+        let image = (state.image)(&self.inside);
+        let credentials = self.credentials(state).join("config.json");
+        pull::problem(state.pull?, &self.network.node, folder, &image, &credentials, state.trusted)
+    }
+
+    fn credentials(&self, state: &State) -> PathBuf {
+        match state.credentials {
+            Credentials::Right => self.inside.credentials_folder(),
+            Credentials::Wrong => self.folder.path().join("wrong"),
+        }
+    }
+
+    fn check(&mut self, state: &State) -> Output {
+        let folder = self.folder.path().to_owned();
+        let resolv_conf = folder.join("resolv.conf");
+        let lines: String =
+            state.nameservers.iter().map(|address| format!("nameserver {address}\n")).collect();
+        fs::write(&resolv_conf, lines).expect("a file");
+        let credentials = self.credentials(state);
+        let image = (state.image)(&self.inside);
+        let mut program = command(PROGRAM);
+        program.env_clear().env("HOME", &folder).env("NODE_NAME", NODE);
+        // Nobody is there; whoever asks it is counted.
+        for variable in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"] {
+            program.env(variable, format!("http://{NOBODY}:3128"));
+        }
+        program.args(["check", &image, "--output", "json", "--stage-timeout", state.patience]);
+        program.arg("--resolv-conf").arg(&resolv_conf).arg("--credentials").arg(credentials);
+        if state.trusted {
+            program.arg("--ca-file").arg(folder.join(AUTHORITIES));
+        }
+        program.args(&state.arguments);
+        program.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = self.network.node.run(|| program.spawn().expect("the program is there"));
+        if state.mended {
+            std::thread::sleep(BEFORE_MENDING);
+            self.resolvers.become_like(&self.network, &Names::default());
+        }
+        child.wait_with_output().expect("the program runs")
+    }
+
+    fn problems(&self, state: &State, output: &Output, strays: Strays) -> Vec<String> {
+        let [stdout, stderr] =
+            [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        let report: Value = match serde_json::from_str(&stdout) {
+            Ok(report) => report,
+            Err(error) => return vec![format!("no report: {error}\n{stdout}{stderr}")],
+        };
+        let mut problems = state.expected.problems(&report, output.status.code(), &self.inside);
+        for secret in self.inside.secrets() {
+            if stdout.contains(&secret) || stderr.contains(&secret) {
+                problems.push("a secret is in the output".to_owned());
+            }
+        }
+        if !state.expected.leaves && strays != (Strays { elsewhere: 0, public: 0 }) {
+            problems.push(format!("packets went astray: {strays:?}"));
+        }
+        if state.expected.leaves && (strays.elsewhere == 0 || strays.public == 0) {
+            problems.push(format!("no packet took the public path: {strays:?}"));
+        }
+        let connected: BTreeSet<&str> = [Listener::Login, Listener::Data]
+            .into_iter()
+            .filter(|listener| self.inside.connections(*listener) > 0)
+            .map(|listener| if listener == Listener::Data { "data" } else { "login" })
+            .collect();
+        let place = |key: &str| report.pointer(&format!("/images/0/{key}")).and_then(Value::as_str);
+        if let (Some("dns" | "address"), Some(endpoint)) = (place("failedStage"), place("failedEndpoint"))
+            && connected.contains(endpoint)
+        {
+            problems.push(format!("{endpoint} was connected to all the same"));
+        }
+        if !problems.is_empty() {
+            problems.push(format!("the report: {report}\n{stderr}"));
+        }
+        problems
+    }
+
+    /// The files that a client reads beside those of the lab.
+    fn write_files(&self) {
+        let folder = self.folder.path();
+        // One authority of Azure's would sign both; here, a client trusts two.
+        let authorities = [self.inside.ca_pem(), self.outside.ca_pem()].concat();
+        for name in ["trusted", "untrusted", "wrong"] {
+            fs::create_dir(folder.join(name)).expect("a folder");
+        }
+        fs::write(folder.join(AUTHORITIES), authorities).expect("a file");
+        let auth = STANDARD.encode(format!("{}:not-the-password", self.inside.username()));
+        let wrong = json!({"auths": {self.inside.registry(): {"auth": auth}}});
+        fs::write(folder.join("wrong/config.json"), wrong.to_string()).expect("a file");
+    }
+}
+
+/// Settings with Azure's port and no nameserver.
+fn endpoints(login: IpAddr, data: IpAddr) -> Settings {
+    let mut settings = Settings { nameservers: Vec::new(), ..Settings::default() };
+    settings.place.login_address = login;
+    settings.place.data_address = data;
+    settings.place.port = Some(443);
+    settings.place.key_hint = KeyHint::Certificate;
+    settings
+}

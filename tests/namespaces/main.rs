@@ -1,0 +1,73 @@
+//! The real thing: network namespaces with Azure's names and ports, and in them Debian's docker-registry behind TLS,
+//! unbound as the VNet's resolvers, nsd with the private zone. `check` is the real binary, on a node of its own.
+//!
+//! It needs root and some packages (`packages.txt`): without them it says so and passes, unless they are demanded.
+//! All traffic stays on addresses inside the namespaces; everything is gone afterwards, also what a killed run left.
+//!
+//! Reading order: `network` is the ground, `names` and `registry` are what stands on it, `azure` is the whole with one
+//! check of it, `states` are the ways in which it is right or wrong.
+
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test is its own surroundings: it has a clock and an environment"
+)]
+
+mod azure;
+#[path = "../lab/mod.rs"]
+mod lab;
+mod leftovers;
+mod names;
+mod network;
+mod process;
+mod pull;
+mod registry;
+mod requirements;
+mod states;
+
+use std::io::Write as _;
+use std::time::Instant;
+
+use self::azure::Azure;
+use self::requirements::Requirements;
+
+/// Only the states whose name has this text.
+const ONLY: &str = "ACR_VERIFIER_NAMESPACES_ONLY";
+
+/// Tells something at once: what the test harness captures is not seen where the test passes.
+fn tell(line: &str) {
+    // Nobody reads it where standard error is closed.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+#[test]
+fn every_state_of_a_real_network_leads_to_its_diagnoses() {
+    match requirements::met() {
+        Requirements::Met => {}
+        Requirements::Skip(reason) => return tell(&format!("\nSKIPPED namespaces: {reason}\n")),
+        Requirements::Fail(reason) => panic!("namespaces: {reason}"),
+    }
+    let only = std::env::var(ONLY).unwrap_or_default();
+    let started = Instant::now();
+    let mut azure = Azure::start();
+    tell(&format!(
+        "\nnamespaces up                                  {:.2} s",
+        started.elapsed().as_secs_f64()
+    ));
+    if !pull::is_possible() {
+        tell(&format!("SKIPPED the real pulls: needs {}", pull::PROGRAM));
+    }
+    let states = states::all();
+    let states: Vec<_> = states.iter().filter(|state| state.name.contains(&only)).collect();
+    let mut wrong = Vec::new();
+    for state in &states {
+        let begun = Instant::now();
+        let problems = azure.try_state(state);
+        let result = if problems.is_empty() { "ok    " } else { "FAILED" };
+        let seconds = begun.elapsed().as_secs_f64();
+        tell(&format!("state {:<50} {result} {:<24} {seconds:.2} s", state.name, state.cause()));
+        wrong.extend(problems.into_iter().map(|problem| format!("{}: {problem}", state.name)));
+    }
+    tell(&format!("{} states in {:.1} s", states.len(), started.elapsed().as_secs_f64()));
+    assert!(wrong.is_empty(), "{} problems:\n{}", wrong.len(), wrong.join("\n"));
+}

@@ -1,0 +1,235 @@
+//! The names: public zones on the Internet, the private zone, Azure's resolver and the VNet's own, which forwards to it.
+//!
+//! Owns the configuration of two nsd and two unbound, and their restart where it changes. The chains are those that
+//! were observed on Azure.
+
+use std::fs;
+use std::net::{Ipv4Addr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::network::{
+    AZURE_DNS, DATA, FORWARDER, LOGIN, Namespace, Network, PRIVATE_ZONE, PUBLIC_DATA, PUBLIC_DNS,
+    PUBLIC_LOGIN,
+};
+use super::process::{Server, command};
+
+/// `version.bind`, class CH, type TXT: every server answers it out of its own head.
+const VERSION_QUESTION: &[u8] = b"\x04\xd2\x01\0\0\x01\0\0\0\0\0\0\x07version\x04bind\0\0\x10\0\x03";
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// What the names are like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Names {
+    /// Whom the VNet's own resolver asks.
+    pub(crate) forwards_to: Ipv4Addr,
+    /// Further options of the VNet's own resolver.
+    pub(crate) forwarder_options: Vec<&'static str>,
+    /// Whether Azure's resolver sees the private zone.
+    pub(crate) linked: bool,
+    /// The private zone's records.
+    pub(crate) records: Vec<String>,
+    /// Further private zones, linked and without a record.
+    pub(crate) empty_zones: Vec<&'static str>,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self {
+            forwards_to: AZURE_DNS,
+            forwarder_options: Vec::new(),
+            linked: true,
+            records: vec![login_record(LOGIN), data_record(DATA)],
+            empty_zones: Vec::new(),
+        }
+    }
+}
+
+/// The login server's record in the private zone.
+pub(crate) fn login_record(address: Ipv4Addr) -> String {
+    format!("contoso 10 IN A {address}")
+}
+
+/// The data endpoint's record in the private zone.
+pub(crate) fn data_record(address: Ipv4Addr) -> String {
+    format!("contoso.westeurope.data 10 IN A {address}")
+}
+
+/// The four servers. One that is none is between two lives.
+pub(crate) struct Resolvers {
+    forwarder: Option<Server>,
+    azure: Option<Server>,
+    private: Option<Server>,
+    _public: Server,
+    current: Names,
+    folder: PathBuf,
+}
+
+impl Resolvers {
+    /// Starts the servers, with names as they should be.
+    pub(crate) fn start(network: &Network, folder: &Path) -> Self {
+        let mut resolvers = Self {
+            forwarder: None,
+            azure: None,
+            private: None,
+            _public: nsd(&network.internet, folder, "public", PUBLIC_DNS, &public_zones()),
+            current: Names::default(),
+            folder: folder.to_owned(),
+        };
+        resolvers.start_again(network, true);
+        resolvers
+    }
+
+    /// Makes the names like this. The caches begin empty, as if the change were old.
+    pub(crate) fn become_like(&mut self, network: &Network, names: &Names) {
+        if self.current != *names {
+            let zones = |names: &Names| (names.records.clone(), names.empty_zones.clone());
+            let zones_differ = zones(&self.current) != zones(names);
+            self.current = names.clone();
+            self.start_again(network, zones_differ);
+        }
+    }
+
+    fn start_again(&mut self, network: &Network, private_too: bool) {
+        let (vnet, folder, names) = (&network.vnet, &self.folder, &self.current);
+        // The old server has to be gone before the new one can have its address.
+        self.forwarder = None;
+        self.azure = None;
+        if private_too {
+            self.private = None;
+            self.private = Some(nsd(vnet, folder, "private", PRIVATE_ZONE, &private_zones(names)));
+        }
+        let stub = if names.linked {
+            zone_clause("stub", "privatelink.azurecr.io", PRIVATE_ZONE)
+        } else {
+            String::new()
+        };
+        let rest = zone_clause("forward", ".", PUBLIC_DNS);
+        self.azure = Some(unbound(vnet, folder, "azure", AZURE_DNS, &[], &(stub + &rest)));
+        let rest = zone_clause("forward", ".", names.forwards_to);
+        self.forwarder = Some(unbound(vnet, folder, "forwarder", FORWARDER, &names.forwarder_options, &rest));
+    }
+}
+
+/// A zone's name with its records.
+type Zone = (String, Vec<String>);
+
+/// The chains of two registries: `contoso`, which has a private endpoint, and `open`, which has none.
+fn public_zones() -> Vec<Zone> {
+    let zone = |name: &str, records: &[&str]| -> Zone {
+        (name.to_owned(), records.iter().map(|&record| record.to_owned()).collect())
+    };
+    let address = |name: &str, address: Ipv4Addr| format!("{name}.westeurope 10 IN A {address}");
+    vec![
+        zone(
+            "azurecr.io",
+            &[
+                "contoso 1783 IN CNAME contoso.privatelink.azurecr.io.",
+                "contoso.westeurope.data 1783 IN CNAME contoso.westeurope.data.privatelink.azurecr.io.",
+                "open 1783 IN CNAME we.fe.azcr.io.",
+            ],
+        ),
+        zone(
+            "privatelink.azurecr.io",
+            &[
+                "contoso 2881 IN CNAME we.fe.azcr.io.",
+                "contoso.westeurope.data 2881 IN CNAME we-0.data.azcr.io.",
+            ],
+        ),
+        zone(
+            "azcr.io",
+            &[
+                "we.fe 300 IN CNAME we-acr-reg.trafficmanager.net.",
+                "we-0.data 300 IN CNAME we-acr-dp.trafficmanager.net.",
+            ],
+        ),
+        zone(
+            "trafficmanager.net",
+            &[
+                "we-acr-reg 300 IN CNAME r1007we.westeurope.cloudapp.azure.com.",
+                "we-acr-dp 300 IN CNAME d0831we.westeurope.cloudapp.azure.com.",
+            ],
+        ),
+        zone("cloudapp.azure.com", &[&address("r1007we", PUBLIC_LOGIN), &address("d0831we", PUBLIC_DATA)]),
+    ]
+}
+
+fn private_zones(names: &Names) -> Vec<Zone> {
+    let empty = names.empty_zones.iter().map(|&name| (name.to_owned(), Vec::new()));
+    std::iter::once(("privatelink.azurecr.io".to_owned(), names.records.clone())).chain(empty).collect()
+}
+
+/// An authoritative server.
+fn nsd(namespace: &Namespace, folder: &Path, name: &str, address: Ipv4Addr, zones: &[Zone]) -> Server {
+    let own = folder.join(name);
+    fs::create_dir_all(&own).expect("a folder");
+    let own_text = own.display();
+    let mut configuration = format!(
+        "server:\n  ip-address: {address}\n  username: \"\"\n  chroot: \"\"\n  zonesdir: \"{own_text}\"\n  \
+         pidfile: \"\"\n  database: \"\"\n  xfrdfile: \"{own_text}/xfrd\"\n  zonelistfile: \"{own_text}/list\"\n  \
+         server-count: 1\nremote-control:\n  control-enable: no\n"
+    );
+    for (zone, records) in zones {
+        configuration.push_str(&format!("zone:\n  name: {zone}\n  zonefile: {zone}.zone\n"));
+        let head = "@ 60 IN SOA azureprivatedns.net. host.microsoft.com. 1 3600 300 2419200 10\n\
+                    @ 60 IN NS azureprivatedns.net.\n";
+        let records: String = records.iter().map(|record| format!("{record}\n")).collect();
+        fs::write(own.join(format!("{zone}.zone")), head.to_owned() + &records).expect("a file");
+    }
+    let file = own.join("nsd.conf");
+    fs::write(&file, configuration).expect("a file");
+    start(namespace, &own, address, command("nsd").arg("-d").arg("-c").arg(file))
+}
+
+/// A resolver.
+fn unbound(
+    namespace: &Namespace,
+    folder: &Path,
+    name: &str,
+    address: Ipv4Addr,
+    options: &[&str],
+    zones: &str,
+) -> Server {
+    let own = folder.join(name);
+    fs::create_dir_all(&own).expect("a folder");
+    let options: String = options.iter().map(|option| format!("  {option}\n")).collect();
+    let configuration = format!(
+        "server:\n  interface: {address}\n  outgoing-interface: {address}\n  access-control: 0.0.0.0/0 allow\n  \
+         do-daemonize: no\n  use-syslog: no\n  logfile: \"\"\n  username: \"\"\n  chroot: \"\"\n  directory: \"{}\"\n  \
+         pidfile: \"\"\n  num-threads: 1\n  do-ip6: no\n  ede: yes\n  module-config: \"validator iterator\"\n{options}\
+         remote-control:\n  control-enable: no\n{zones}",
+        own.display()
+    );
+    let file = own.join("unbound.conf");
+    fs::write(&file, configuration).expect("a file");
+    start(namespace, &own, address, command("unbound").arg("-d").arg("-c").arg(file))
+}
+
+/// unbound's clause that sends a zone to a server.
+fn zone_clause(kind: &str, zone: &str, server: Ipv4Addr) -> String {
+    format!("{kind}-zone:\n  name: \"{zone}\"\n  {kind}-addr: {server}\n")
+}
+
+fn start(
+    namespace: &Namespace,
+    own: &Path,
+    address: Ipv4Addr,
+    command: &mut std::process::Command,
+) -> Server {
+    namespace.run(|| {
+        let mut server = Server::start(command, &own.join("log"));
+        server.wait_until(|| answers(address));
+        server
+    })
+}
+
+fn answers(address: Ipv4Addr) -> bool {
+    let ask = || {
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.connect((address, 53))?;
+        socket.send(VERSION_QUESTION)?;
+        socket.recv(&mut [0; 512])
+    };
+    ask().is_ok()
+}

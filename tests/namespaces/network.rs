@@ -1,0 +1,208 @@
+//! The ground: a node, a VNet and the Internet, each a network namespace, joined by veth pairs.
+//!
+//! Owns addresses, routes, packet filters and packet counters. The VNet routes between the other two, so that a node
+//! which takes the public path gets there, and is counted.
+
+use std::fs::File;
+use std::net::Ipv4Addr;
+
+use rustix::fd::AsFd as _;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use super::leftovers;
+use super::process::run;
+
+/// The private endpoint of the login server.
+pub(crate) const LOGIN: Ipv4Addr = Ipv4Addr::new(10, 60, 4, 4);
+/// The private endpoint of the data endpoint.
+pub(crate) const DATA: Ipv4Addr = Ipv4Addr::new(10, 60, 4, 5);
+/// The VNet's own resolver, which forwards.
+pub(crate) const FORWARDER: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 10);
+/// The authoritative server of the private zone.
+pub(crate) const PRIVATE_ZONE: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 11);
+/// An address of the VNet at which nothing listens.
+pub(crate) const NOBODY: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 12);
+/// docker-registry, which only the endpoints call.
+pub(crate) const REGISTRY: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 20);
+/// Azure's resolver: it sees the private zones that are linked to the VNet.
+pub(crate) const AZURE_DNS: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
+/// The authoritative server of all public names.
+pub(crate) const PUBLIC_DNS: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 53);
+/// The public address of the login server, as in the observed chains.
+pub(crate) const PUBLIC_LOGIN: Ipv4Addr = Ipv4Addr::new(20, 45, 122, 144);
+/// The public address of the data endpoint.
+pub(crate) const PUBLIC_DATA: Ipv4Addr = Ipv4Addr::new(40, 89, 120, 3);
+
+/// The filters of the VNet: `arriving` sees what comes from the node, `leaving` what goes to it. Whatever is not DNS and
+/// not for the private endpoint is counted, whether it gets anywhere or not.
+const VNET_FILTERS: &str = r#"
+table inet acrv {
+    counter elsewhere {}
+    chain watch {
+        type filter hook prerouting priority -300; policy accept;
+        iifname "node" meta l4proto { tcp, udp } th dport != 53 ip daddr != { 10.60.4.4, 10.60.4.5 } counter name elsewhere
+    }
+    chain arriving {
+        type filter hook input priority 0; policy accept;
+        iifname != "node" accept
+        jump arriving_faults
+    }
+    chain arriving_faults {}
+    chain leaving {
+        type filter hook output priority 0; policy accept;
+        oifname != "node" accept
+        jump leaving_faults
+    }
+    chain leaving_faults {}
+}
+"#;
+const INTERNET_FILTERS: &str = "
+table inet acrv {
+    counter public {}
+    chain watch {
+        type filter hook input priority -300; policy accept;
+        ip daddr { 20.45.122.144, 40.89.120.3 } counter name public
+    }
+}
+";
+
+/// The three namespaces.
+pub(crate) struct Network {
+    pub(crate) node: Namespace,
+    pub(crate) vnet: Namespace,
+    pub(crate) internet: Namespace,
+}
+
+/// A network namespace. It is gone with everything in it when it is dropped.
+pub(crate) struct Namespace {
+    name: String,
+}
+
+/// What stands in the way, of packets and of routes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Faults {
+    /// nft rules for what comes from the node.
+    pub(crate) arriving: Vec<&'static str>,
+    /// nft rules for what goes to the node.
+    pub(crate) leaving: Vec<&'static str>,
+    /// Routes of the node beside its own.
+    pub(crate) routes: Vec<&'static str>,
+}
+
+/// How many packets went where none should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Strays {
+    /// From the node to anything but DNS and the private endpoint.
+    pub(crate) elsewhere: u64,
+    /// Arrived at a public address of the registry.
+    pub(crate) public: u64,
+}
+
+impl Network {
+    /// Makes the namespaces and joins them.
+    pub(crate) fn start() -> Self {
+        let network = Self {
+            node: Namespace::new("node"),
+            vnet: Namespace::new("vnet"),
+            internet: Namespace::new("internet"),
+        };
+        network.vnet.ip(&format!(
+            "link set lo up\n\
+             link add node type veth peer name eth0 netns {}\n\
+             link add internet type veth peer name vnet netns {}\n\
+             link set node up\n\
+             link set internet up\n\
+             address add 10.60.0.1/16 dev node\n\
+             address add 198.51.100.1/24 dev internet\n\
+             route add default via 198.51.100.2\n",
+            network.node.name, network.internet.name
+        ));
+        for address in [LOGIN, DATA, FORWARDER, PRIVATE_ZONE, NOBODY, REGISTRY, AZURE_DNS] {
+            network.vnet.ip(&format!("address add {address}/32 dev node\n"));
+        }
+        network.node.ip("link set lo up\n\
+             link set eth0 up\n\
+             address add 10.60.0.100/16 dev eth0\n\
+             route add default via 10.60.0.1\n");
+        network.internet.ip("link set lo up\n\
+             link set vnet up\n\
+             address add 198.51.100.2/24 dev vnet\n\
+             route add default via 198.51.100.1\n");
+        for address in [PUBLIC_LOGIN, PUBLIC_DATA, PUBLIC_DNS] {
+            network.internet.ip(&format!("address add {address}/32 dev lo\n"));
+        }
+        network.vnet.run(|| {
+            std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").expect("a VNet that routes");
+            run("nft", &["-f", "-"], VNET_FILTERS);
+        });
+        network.internet.run(|| run("nft", &["-f", "-"], INTERNET_FILTERS));
+        network
+    }
+
+    /// Puts faults in the way.
+    pub(crate) fn break_with(&self, faults: &Faults) {
+        for route in &faults.routes {
+            self.node.ip(&format!("route add {route}\n"));
+        }
+        let rule = |chain: &str, rules: &[&str]| -> String {
+            rules.iter().map(|rule| format!("add rule inet acrv {chain} {rule}\n")).collect()
+        };
+        let rules = rule("arriving_faults", &faults.arriving) + &rule("leaving_faults", &faults.leaving);
+        if !rules.is_empty() {
+            self.vnet.run(|| run("nft", &["-f", "-"], &rules));
+        }
+    }
+
+    /// Takes the same faults away.
+    pub(crate) fn mend(&self, faults: &Faults) {
+        for route in &faults.routes {
+            self.node.ip(&format!("route delete {route}\n"));
+        }
+        if !faults.arriving.is_empty() || !faults.leaving.is_empty() {
+            let flush = "flush chain inet acrv arriving_faults\nflush chain inet acrv leaving_faults\n";
+            self.vnet.run(|| run("nft", &["-f", "-"], flush));
+        }
+    }
+
+    /// The counters since the start.
+    pub(crate) fn strays(&self) -> Strays {
+        Strays { elsewhere: self.vnet.counter("elsewhere"), public: self.internet.counter("public") }
+    }
+}
+
+impl Namespace {
+    fn new(role: &str) -> Self {
+        let name = leftovers::namespace(role);
+        run("ip", &["netns", "add", &name], "");
+        Self { name }
+    }
+
+    /// Runs a job inside; sockets, threads and processes that it makes stay inside for their life.
+    pub(crate) fn run<T: Send>(&self, job: impl FnOnce() -> T + Send) -> T {
+        let enter = || {
+            let file = File::open(format!("/run/netns/{}", self.name)).expect("the namespace is there");
+            move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
+                .expect("root may enter a namespace");
+            job()
+        };
+        let result = std::thread::scope(|scope| scope.spawn(enter).join());
+        result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    /// Runs lines of `ip` inside.
+    fn ip(&self, lines: &str) {
+        run("ip", &["-netns", &self.name, "-batch", "-"], lines);
+    }
+
+    fn counter(&self, name: &str) -> u64 {
+        let list = self.run(|| run("nft", &["list", "counter", "inet", "acrv", name], ""));
+        let mut words = list.split_whitespace().skip_while(|word| *word != "packets");
+        words.nth(1).and_then(|number| number.parse().ok()).expect("nft lists the packets")
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        leftovers::remove_namespace(&self.name);
+    }
+}

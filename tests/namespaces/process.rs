@@ -1,0 +1,101 @@
+//! Programs: those that run to their end, and servers that end with their owner.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::requirements::find;
+
+/// A server that is asked to stop has this long.
+const GRACE: Duration = Duration::from_secs(3);
+/// Between two looks at something that is about to happen.
+pub(crate) const PAUSE: Duration = Duration::from_millis(10);
+/// Servers answer within a second; on a busy machine it may take longer.
+const LONGEST_START: Duration = Duration::from_secs(20);
+
+/// A command for a program, which was looked for before.
+pub(crate) fn command(program: &str) -> Command {
+    let mut command = Command::new(find(program).unwrap_or_else(|| PathBuf::from(program)));
+    // Messages are read by people, and numbers by the suite.
+    command.env("LC_ALL", "C");
+    command
+}
+
+/// Runs a program that must succeed, and answers its output.
+pub(crate) fn run(program: &str, arguments: &[&str], input: &str) -> String {
+    try_run(program, arguments, input).unwrap_or_else(|problem| panic!("{problem}\n{input}"))
+}
+
+/// Runs a program.
+pub(crate) fn try_run(program: &str, arguments: &[&str], input: &str) -> Result<String, String> {
+    let failed = |what: &str| format!("{program} {}: {what}", arguments.join(" "));
+    let mut child = command(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| failed(&error.to_string()))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(input.as_bytes()).map_err(|error| failed(&error.to_string()))?;
+    }
+    let output = child.wait_with_output().map_err(|error| failed(&error.to_string()))?;
+    if !output.status.success() {
+        return Err(failed(String::from_utf8_lossy(&output.stderr).trim()));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// A server. It ends when it is dropped.
+pub(crate) struct Server {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Server {
+    /// Starts a server whose output goes into a file.
+    pub(crate) fn start(command: &mut Command, log: &Path) -> Self {
+        let output = File::create(log).expect("a file for the log");
+        let errors = output.try_clone().expect("a second handle");
+        let child = command.stdin(Stdio::null()).stdout(output).stderr(errors).spawn();
+        let child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        Self { child, log: log.to_owned() }
+    }
+
+    /// Waits until the server answers.
+    pub(crate) fn wait_until(&mut self, mut answers: impl FnMut() -> bool) {
+        let started = Instant::now();
+        while !answers() {
+            let ended = self.child.try_wait().expect("a child can be waited for");
+            let told = || std::fs::read_to_string(&self.log).unwrap_or_default();
+            assert!(ended.is_none(), "a server ended at its start:\n{}", told());
+            assert!(started.elapsed() < LONGEST_START, "a server does not answer:\n{}", told());
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        // A process that is gone already needs no signal.
+        let _ = kill_process(Pid::from_child(&self.child), signal);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // A stopped process takes the signal to end only when it goes on.
+        self.signal(Signal::TERM);
+        self.signal(Signal::CONT);
+        let started = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) {
+            if started.elapsed() > GRACE {
+                self.signal(Signal::KILL);
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+}

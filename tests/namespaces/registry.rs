@@ -1,0 +1,107 @@
+//! Debian's docker-registry with token authentication, and the images in its storage.
+//!
+//! Owns the configuration and the storage's layout. Leaves alone tokens, TLS and redirects: they are the lab's.
+
+use std::fs;
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+
+use super::lab::content::REPOSITORY;
+use super::lab::{ISSUER, Lab};
+use super::network::{Namespace, REGISTRY};
+use super::process::{Server, command};
+
+const PORT: u16 = 5_000;
+
+/// A running docker-registry.
+pub(crate) struct Registry {
+    pub(crate) server: Server,
+    root: PathBuf,
+}
+
+/// Where it listens: inside the VNet.
+pub(crate) fn address() -> SocketAddr {
+    SocketAddr::from((REGISTRY, PORT))
+}
+
+impl Registry {
+    /// Fills the storage with the lab's images, and starts the registry on it.
+    pub(crate) fn start(vnet: &Namespace, folder: &Path, lab: &Lab) -> Self {
+        let root = folder.join("registry");
+        let certificate = folder.join("token.pem");
+        fs::write(&certificate, lab.token_certificate_pem()).expect("a file");
+        let login = lab.login_server();
+        let configuration = serde_json::json!({
+            "version": "0.1",
+            "log": {"level": "info"},
+            "storage": {
+                "filesystem": {"rootdirectory": root},
+                "maintenance": {"uploadpurging": {"enabled": false}},
+            },
+            "http": {"addr": address().to_string(), "secret": "of no use: nothing is uploaded"},
+            "auth": {"token": {
+                "realm": format!("https://{login}/oauth2/token"), "service": login, "issuer": ISSUER,
+                "rootcertbundle": certificate,
+            }},
+        });
+        // JSON is YAML, and needs no quoting of its own.
+        let file = folder.join("registry.yaml");
+        fs::write(&file, configuration.to_string()).expect("a file");
+        let registry = Self::fill(root, lab);
+        let server = vnet.run(|| {
+            let mut server = Server::start(
+                command("docker-registry").arg("serve").arg(&file),
+                &folder.join("registry.log"),
+            );
+            server.wait_until(|| TcpStream::connect(address()).is_ok());
+            server
+        });
+        Self { server, root: registry }
+    }
+
+    fn fill(root: PathBuf, lab: &Lab) -> PathBuf {
+        let repository = lab.repository();
+        let base = root.join("docker/registry/v2/repositories").join(REPOSITORY);
+        let blobs = repository.blobs().map(|(digest, bytes)| (digest, bytes, "_layers"));
+        let manifests = repository
+            .manifests()
+            .map(|(digest, manifest)| (digest, manifest.bytes.as_slice(), "_manifests/revisions"));
+        for (digest, bytes, place) in blobs.chain(manifests) {
+            write(&blob_path(&root, digest), bytes);
+            write(&base.join(place).join(as_path(digest)).join("link"), digest.as_bytes());
+        }
+        for (tag, digest) in repository.tags() {
+            let tag = base.join("_manifests/tags").join(tag);
+            write(&tag.join("current/link"), digest.as_bytes());
+            write(&tag.join("index").join(as_path(digest)).join("link"), digest.as_bytes());
+        }
+        root
+    }
+
+    /// Takes the bytes of a blob or manifest out of the storage, as a storage does that lost them.
+    pub(crate) fn lose(&self, digest: &str) {
+        let path = blob_path(&self.root, digest);
+        fs::rename(&path, path.with_extension("lost")).expect("the blob was there");
+    }
+
+    /// Puts it back.
+    pub(crate) fn find(&self, digest: &str) {
+        let path = blob_path(&self.root, digest);
+        fs::rename(path.with_extension("lost"), &path).expect("the blob was lost");
+    }
+}
+
+/// `sha256/HEX`.
+fn as_path(digest: &str) -> String {
+    digest.replace(':', "/")
+}
+
+fn blob_path(root: &Path, digest: &str) -> PathBuf {
+    let hex = digest.trim_start_matches("sha256:");
+    root.join("docker/registry/v2/blobs/sha256").join(&hex[..2]).join(hex).join("data")
+}
+
+fn write(path: &Path, bytes: &[u8]) {
+    fs::create_dir_all(path.parent().expect("a file is in a folder")).expect("a folder");
+    fs::write(path, bytes).expect("a file");
+}

@@ -1,0 +1,63 @@
+//! What a report has to say.
+
+use serde_json::Value;
+
+use crate::lab::Lab;
+
+/// The expectation of a state; the default is a pass.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Expected {
+    /// Every diagnosis as `severity endpoint stage cause`.
+    pub(crate) told: Vec<&'static str>,
+    /// What the first sentence names.
+    pub(crate) evidence: Vec<&'static str>,
+    /// Values of the image's part, by JSON pointer.
+    pub(crate) values: Vec<(&'static str, &'static str)>,
+    /// Whether packets take the public path, as nothing ever should.
+    pub(crate) leaves: bool,
+}
+
+impl Expected {
+    /// What is not as expected.
+    pub(crate) fn problems(&self, report: &Value, exit_code: Option<i32>, lab: &Lab) -> Vec<String> {
+        let image = &report["images"][0];
+        let mut problems = Vec::new();
+        let mut compare = |what: &str, expected: &str, found: &str| {
+            if expected != found {
+                problems.push(format!("{what}: expected {expected}, found {found}"));
+            }
+        };
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let diagnoses = image["diagnoses"].as_array().cloned().unwrap_or_default();
+        let told: Vec<String> = diagnoses
+            .iter()
+            .map(|it| ["severity", "endpoint", "stage", "cause"].map(|key| text(&it[key])).join(" "))
+            .collect();
+        compare("diagnoses", &self.told.join(", "), &told.join(", "));
+        let severity = self.told.first().and_then(|line| line.split(' ').next());
+        compare("verdict", severity.unwrap_or("pass"), &text(&report["verdict"]));
+        let code = i32::from(severity == Some("fail"));
+        compare("exit code", &code.to_string(), &exit_code.unwrap_or(-1).to_string());
+        compare("node", "aks-np1-0", &text(&report["node"]));
+        for (pointer, value) in &self.values {
+            let found = image
+                .pointer(pointer)
+                .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+            compare(pointer, value, &found.unwrap_or_default());
+        }
+        // Whatever else it says: a pull that works came by the private path, and brought the right bytes.
+        if severity != Some("fail") {
+            compare("connection", "10.60.4.4:443", &text(&image["connection"]["address"]));
+            compare("blob host", "contoso.westeurope.data.azurecr.io", &text(&image["blob"]["host"]));
+            let digest = text(&image["manifest"]["digest"]);
+            if lab.repository().manifest(&digest).is_none() {
+                problems.push(format!("the registry has no manifest {digest:?}"));
+            }
+        }
+        let message = diagnoses.first().map(|first| text(&first["message"])).unwrap_or_default();
+        for evidence in self.evidence.iter().filter(|evidence| !message.contains(**evidence)) {
+            problems.push(format!("the sentence does not name {evidence}: {message}"));
+        }
+        problems
+    }
+}

@@ -1,0 +1,68 @@
+//! Pulls that work, and warnings beside them.
+
+use super::{State, state};
+use crate::lab::Lab;
+use crate::lab::content::REPOSITORY;
+use crate::network::{FORWARDER, NOBODY, PRIVATE_ZONE};
+
+/// The lab's issuing authority in full.
+const ISSUER: &str = "CN=Lab Azure TLS Issuing CA 01, O=acr-verifier lab";
+
+/// By digest, whatever the tag.
+fn by_digest(lab: &Lab) -> String {
+    lab.image_of(REPOSITORY, &format!("@{}", lab.digest("1")))
+}
+
+pub(crate) fn states() -> Vec<State> {
+    vec![
+        state("healthy, by tag")
+            .pulls()
+            .reports("/resolutions/0/server", "10.60.0.10:53")
+            .reports("/resolutions/0/rcode", "NOERROR")
+            .reports("/resolutions/0/answers/0/value", "contoso.privatelink.azurecr.io.")
+            .reports("/resolutions/0/addresses", r#"["10.60.4.4"]"#)
+            .reports("/resolutions/1/addresses", r#"["10.60.4.5"]"#)
+            .reports("/connection/tlsVersion", "TLSv1.3")
+            .reports("/connection/certificateIssuer", ISSUER),
+        State { image: by_digest, ..state("healthy, by digest").pulls() },
+        State { image: |lab| lab.image_of(REPOSITORY, ":single"), ..state("healthy, one platform") },
+        state("healthy, in the expected range").arguments(&["--expect-cidr", "10.60.4.0/24", "--strict"]),
+        state("healthy, Azure's resolver agrees").arguments(&[
+            "--compare-resolver",
+            "azure=168.63.129.16",
+            "--strict",
+        ]),
+        // It knows the private zone only, and refuses the public name.
+        state("healthy, compared with a zone's server").arguments(&[
+            "--compare-resolver",
+            "azure=10.60.0.11",
+            "--strict",
+        ]),
+        State {
+            nameservers: vec![FORWARDER, NOBODY],
+            ..state("second nameserver drops")
+                .arriving("ip daddr 10.60.0.12 drop")
+                .impatient()
+                .tells(&["warn login dns nameserver_failing", "warn data dns nameserver_failing"])
+                .naming(&["10.60.0.12 gave no answer in time"])
+        },
+        State {
+            nameservers: vec![FORWARDER, NOBODY],
+            ..state("second nameserver is a closed port")
+                .impatient()
+                .tells(&["warn login dns nameserver_failing", "warn data dns nameserver_failing"])
+                .naming(&["10.60.0.12"])
+        },
+        State {
+            nameservers: vec![FORWARDER, PRIVATE_ZONE],
+            ..state("second nameserver is no resolver")
+                .tells(&["warn login dns nameserver_failing", "warn data dns nameserver_failing"])
+                .naming(&["10.60.0.11 answered REFUSED"])
+        },
+        // Every second one; the program asks again.
+        State {
+            patience: "2s",
+            ..state("DNS loses packets").arriving("udp dport 53 numgen inc mod 2 0 drop")
+        },
+    ]
+}

@@ -1,0 +1,201 @@
+//! Resolvers and zones that are wrong.
+
+use super::{Expected, State, state};
+use crate::names::{Names, data_record, login_record};
+use crate::network::{AZURE_DNS, DATA, FORWARDER, LOGIN, PUBLIC_DNS};
+
+/// The node's forwarder asks the Internet instead of Azure.
+fn bypass(names: &mut Names) {
+    names.forwards_to = PUBLIC_DNS;
+}
+
+fn record(name: &str) -> Vec<String> {
+    vec![login_record(name.parse().expect("an address")), data_record(DATA)]
+}
+
+/// A chain so long that its answer does not fit a small datagram.
+fn long_chain() -> Vec<String> {
+    let hop = |letter: &str| [letter.repeat(60), letter.repeat(60), letter.repeat(60)].join(".");
+    let (first, second, third) = (hop("a"), hop("b"), hop("c"));
+    vec![
+        format!("contoso 10 IN CNAME {first}"),
+        format!("{first} 10 IN CNAME {second}"),
+        format!("{second} 10 IN CNAME {third}"),
+        format!("{third} 10 IN A {LOGIN}"),
+        data_record(DATA),
+    ]
+}
+
+fn truncating(names: &mut Names) {
+    names.records = long_chain();
+    names.forwarder_options = vec!["max-udp-size: 512"];
+}
+
+pub(crate) fn states() -> Vec<State> {
+    let mut states = zones();
+    states.extend(servers());
+    states.extend(several());
+    states
+}
+
+fn zones() -> Vec<State> {
+    let not_linked = &["fail login address private_zone_not_linked"];
+    vec![
+        state("zone not linked")
+            .pull_fails("403 (Forbidden)")
+            .names(|names| names.linked = false)
+            .tells(not_linked)
+            .naming(&["10.60.0.10", "20.45.122.144", "contoso.privatelink.azurecr.io"]),
+        State {
+            mended: true,
+            ..state("zone is linked while a check waits")
+                .names(|names| names.linked = false)
+                .arguments(&["--wait", "30s"])
+        },
+        state("forwarder bypasses Azure's resolver")
+            .names(bypass)
+            .tells(not_linked)
+            .naming(&["20.45.122.144"]),
+        state("forwarder bypasses it, and that is compared")
+            .names(bypass)
+            .arguments(&["--compare-resolver", "azure=168.63.129.16"])
+            .reports("/resolutions/1/resolver", "azure")
+            .reports("/resolutions/1/addresses", r#"["10.60.4.4"]"#)
+            .tells(&["fail login address private_zone_not_linked", "warn login dns resolvers_disagree"]),
+        // The node is allowed to take the public path, and does: this is what the counters would have seen.
+        State {
+            expected: Expected { leaves: true, ..Expected::default() },
+            ..state("public address is expected")
+                .names(bypass)
+                .arguments(&["--expect-cidr", "20.45.122.144/32"])
+        }
+        .tells(&["fail login challenge access_denied"])
+        .naming(&["203.0.113.7"]),
+        state("zone linked and empty")
+            .pull_fails("no such host")
+            .names(|names| names.records.clear())
+            .tells(&["fail login dns private_record_missing"])
+            .naming(&["contoso.privatelink.azurecr.io", "NXDOMAIN"]),
+        state("data record missing")
+            .pull_fails("no such host")
+            .names(|names| names.records = vec![login_record(LOGIN)])
+            .tells(&["fail data dns private_record_missing"])
+            .naming(&["contoso.westeurope.data.privatelink.azurecr.io"]),
+        state("data record in the shadow of an empty zone")
+            .names(|names| names.empty_zones = vec!["westeurope.data.privatelink.azurecr.io"])
+            .tells(&["fail data dns private_record_missing"])
+            .naming(&["westeurope.data.privatelink.azurecr.io"]),
+        State {
+            image: |_| "open.azurecr.io/apps/canary:1".to_owned(),
+            ..state("no private endpoint")
+                .tells(&["fail login address no_private_endpoint"])
+                .naming(&["20.45.122.144"])
+        },
+        State {
+            image: |_| "nobody.azurecr.io/apps/canary:1".to_owned(),
+            ..state("name unknown")
+                .tells(&["fail login dns name_not_found"])
+                .naming(&["nobody.azurecr.io", "NXDOMAIN"])
+        },
+        state("record of another host")
+            .names(|names| names.records = record("10.60.9.9"))
+            .arguments(&["--expect-cidr", "10.60.4.0/24"])
+            .tells(&["fail login address unexpected_address"])
+            .naming(&["10.60.9.9", "10.60.4.0/24"]),
+        state("record of a host that is gone")
+            .names(|names| names.records = record("10.60.0.12"))
+            .arguments(&["--expect-cidr", "10.60.4.0/24"])
+            .tells(&["fail login address unexpected_address"]),
+        state("private and public record")
+            .names(|names| names.records.push(login_record("20.45.122.144".parse().expect("an address"))))
+            .tells(&["fail login address mixed_addresses"])
+            .naming(&["10.60.4.4", "20.45.122.144"]),
+        state("record of Azure's platform address")
+            .names(|names| names.records = record("168.63.129.16"))
+            .tells(&["fail login address reserved_address"]),
+        // This node has no IPv6, and no private endpoint has it.
+        state("record for IPv6 as well")
+            .pulls()
+            .names(|names| names.records.push("contoso 10 IN AAAA fd00:60::4".to_owned()))
+            .reports("/resolutions/0/addresses", r#"["10.60.4.4","fd00:60::4"]"#),
+        state("record for IPv6 alone")
+            .pull_fails("unreachable")
+            .names(|names| {
+                names.records = vec!["contoso 10 IN AAAA fd00:60::4".to_owned(), data_record(DATA)];
+            })
+            .tells(&["fail login connect network_unreachable"])
+            .naming(&["[fd00:60::4]:443"]),
+        state("chain of aliases, and back")
+            .names(|names| {
+                names.records = vec![
+                    "contoso 10 IN CNAME loop".to_owned(),
+                    "loop 10 IN CNAME contoso".to_owned(),
+                    data_record(DATA),
+                ];
+            })
+            .tells(&["fail login dns dns_server_failure"]),
+    ]
+}
+
+fn servers() -> Vec<State> {
+    vec![
+        state("DNS dropped")
+            .arriving("meta l4proto { tcp, udp } th dport 53 drop")
+            .impatient()
+            .tells(&["fail login dns dns_timeout"])
+            .naming(&["10.60.0.10 gave no answer in time"]),
+        state("DNS rejected")
+            .arriving("meta l4proto { tcp, udp } th dport 53 reject")
+            .impatient()
+            .tells(&["fail login dns dns_timeout"])
+            .naming(&["10.60.0.10"]),
+        state("resolver refuses the node")
+            .names(|names| names.forwarder_options = vec!["access-control: 10.60.0.100/32 refuse"])
+            .tells(&["fail login dns dns_server_failure"])
+            .naming(&["10.60.0.10 answered REFUSED"]),
+        // Azure's private zones are not signed: a validating forwarder with an anchor there takes them for forged.
+        state("resolver takes the zone for forged")
+            .pull_fails("misbehaving")
+            .names(|names| {
+                names.forwarder_options = vec![concat!(
+                    "trust-anchor: \"privatelink.azurecr.io. DS 1 13 2 ",
+                    "0000000000000000000000000000000000000000000000000000000000000001\""
+                )];
+            })
+            .tells(&["fail login dns dns_server_failure"])
+            .naming(&["10.60.0.10 answered SERVFAIL", "extended error"]),
+        state("answer needs TCP").pulls().names(truncating),
+        state("answer needs TCP, which is dropped")
+            .names(truncating)
+            .arriving("tcp dport 53 drop")
+            .impatient()
+            .tells(&["fail login dns dns_server_failure"])
+            .naming(&["did not complete it over TCP"]),
+        state("answer needs TCP, which is rejected")
+            .names(truncating)
+            .arriving("tcp dport 53 reject with tcp reset")
+            .tells(&["fail login dns dns_server_failure"])
+            .naming(&["did not complete it over TCP"]),
+    ]
+}
+
+fn several() -> Vec<State> {
+    let both = || vec![AZURE_DNS, FORWARDER];
+    vec![
+        State { nameservers: both(), ..state("two nameservers that agree") },
+        State {
+            nameservers: both(),
+            ..state("two nameservers that disagree")
+                .names(bypass)
+                .tells(&["fail login address private_zone_not_linked", "warn login dns resolvers_disagree"])
+                .naming(&["10.60.0.10 (of 2)"])
+        },
+        State {
+            nameservers: vec![PUBLIC_DNS, AZURE_DNS],
+            ..state("a public nameserver before the right one")
+                .tells(&["fail login address private_zone_not_linked", "warn login dns resolvers_disagree"])
+                .naming(&["203.0.113.53 (of 2)"])
+        },
+        State { nameservers: Vec::new(), ..state("no nameserver").tells(&["fail login dns no_nameserver"]) },
+    ]
+}

@@ -1,0 +1,71 @@
+//! Names are right, and the way is not: filters, routes, resets.
+
+use super::{State, state};
+
+pub(crate) fn states() -> Vec<State> {
+    vec![
+        state("443 dropped")
+            .pull_fails("pinging container registry")
+            .arriving("ip daddr 10.60.4.4 tcp dport 443 drop")
+            .impatient()
+            .tells(&["fail login connect connect_timeout"])
+            .naming(&["10.60.4.4:443", "contoso.azurecr.io"]),
+        state("443 rejected with a reset")
+            .pull_fails("connection refused")
+            .arriving("ip daddr 10.60.4.4 tcp dport 443 reject with tcp reset")
+            .tells(&["fail login connect connect_refused"])
+            .naming(&["10.60.4.4:443"]),
+        state("443 rejected as administratively prohibited")
+            .arriving("ip daddr 10.60.4.4 tcp dport 443 reject with icmp admin-prohibited")
+            .tells(&["fail login connect network_unreachable"])
+            .naming(&["10.60.4.4:443"]),
+        state("no route")
+            .pull_fails("no route to host")
+            .route("unreachable 10.60.4.4/32")
+            .tells(&["fail login connect network_unreachable"])
+            .naming(&["10.60.4.4:443"]),
+        state("blackhole route")
+            .route("blackhole 10.60.4.4/32")
+            .tells(&["fail login connect network_unreachable"]),
+        state("prohibit route")
+            .route("prohibit 10.60.4.4/32")
+            .tells(&["fail login connect network_unreachable"]),
+        state("the way back is cut")
+            .leaving("ip saddr 10.60.4.4 tcp sport 443 drop")
+            .impatient()
+            .tells(&["fail login connect connect_timeout"]),
+        state("data endpoint dropped")
+            .arriving("ip daddr 10.60.4.5 tcp dport 443 drop")
+            .impatient()
+            .tells(&["fail data connect connect_timeout"])
+            .naming(&["10.60.4.5:443", "contoso.westeurope.data.azurecr.io"]),
+        state("data endpoint reset")
+            .pull_fails("10.60.4.5:443: connect: connection refused")
+            .arriving("ip daddr 10.60.4.5 tcp dport 443 reject with tcp reset")
+            .tells(&["fail data connect connect_refused"])
+            .naming(&["10.60.4.5:443"]),
+        state("no route to the data endpoint")
+            .route("unreachable 10.60.4.5/32")
+            .tells(&["fail data connect network_unreachable"]),
+        // As behind a tunnel that says nothing about packets it has no room for.
+        state("long packets to the node are lost")
+            .leaving("ip saddr 10.60.4.4 tcp sport 443 meta length > 600 drop")
+            .impatient()
+            .tells(&["fail login tls response_timeout"])
+            .naming(&["the TLS handshake"]),
+        // Only the request with the token is as long.
+        state("long packets from the node are lost")
+            .pull_fails("/manifests/1")
+            .arriving("ip daddr 10.60.4.4 tcp dport 443 meta length > 1000 drop")
+            .impatient()
+            .tells(&["fail login manifest response_timeout"])
+            .naming(&["the manifest"]),
+        state("long packets of the data endpoint are lost")
+            .leaving("ip saddr 10.60.4.5 tcp sport 443 meta length > 600 drop")
+            .impatient()
+            .tells(&["fail data tls response_timeout"]),
+        state("reset in the middle")
+            .arriving("ip daddr 10.60.4.4 tcp dport 443 meta length > 1000 reject with tcp reset")
+            .tells(&["fail login manifest connection_reset"]),
+    ]
+}

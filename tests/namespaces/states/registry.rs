@@ -1,0 +1,73 @@
+//! The way is right, and the registry says no: in docker-registry's own words.
+
+use super::{Credentials, State, state};
+use crate::lab::Lab;
+use crate::lab::content::REPOSITORY;
+use crate::lab::settings::Grant;
+
+/// The blob that a check reads: the configuration of this platform's image.
+fn configuration(lab: &Lab) -> String {
+    let manifest = lab.manifest("single");
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest.bytes).expect("a manifest is JSON");
+    manifest["config"]["digest"].as_str().expect("a manifest names its configuration").to_owned()
+}
+
+pub(crate) fn states() -> Vec<State> {
+    vec![
+        State {
+            credentials: Credentials::Wrong,
+            ..state("wrong password")
+                .pull_fails("invalid username/password")
+                .tells(&["fail login token credentials_rejected"])
+        },
+        State {
+            endpoints: |settings| {
+                settings.credentials.grant = Grant::Repositories(vec!["apps/other".to_owned()]);
+            },
+            ..state("token without the repository")
+                .pull_fails("denied")
+                .tells(&["fail login manifest scope_missing"])
+                .naming(&[REPOSITORY])
+        },
+        State {
+            image: |lab| lab.image_of(REPOSITORY, ":absent"),
+            ..state("absent tag")
+                .pull_fails("manifest unknown")
+                .tells(&["fail login manifest manifest_not_found"])
+                .naming(&["MANIFEST_UNKNOWN", "absent"])
+        },
+        State {
+            image: |lab| lab.image_of(REPOSITORY, &format!("@sha256:{}", "0".repeat(64))),
+            ..state("absent digest").tells(&["fail login manifest manifest_not_found"])
+        },
+        // docker-registry tells a repository that is not there from a tag that is not there for lists alone.
+        State {
+            image: |lab| lab.image_of("apps/absent", ":1"),
+            ..state("absent repository")
+                .tells(&["fail login manifest manifest_not_found"])
+                .naming(&["MANIFEST_UNKNOWN"])
+        },
+        State {
+            image: |lab| lab.image_of(REPOSITORY, ":foreign"),
+            ..state("no image for this platform").tells(&["fail login manifest platform_missing"])
+        },
+        State {
+            image: |lab| lab.image_of(REPOSITORY, ":single"),
+            lost: Some(configuration),
+            ..state("blob lost by the storage")
+                .pull_fails("404 (Not Found)")
+                .tells(&["fail data blob blob_not_found"])
+        },
+        State {
+            frozen: true,
+            ..state("docker-registry hangs").impatient().tells(&["fail login challenge response_timeout"])
+        },
+        State {
+            trusted: false,
+            ..state("untrusted authority")
+                .pull_fails("x509")
+                .tells(&["fail login tls certificate_untrusted"])
+                .naming(&[crate::lab::ISSUING_CA])
+        },
+    ]
+}

@@ -1,0 +1,263 @@
+//! The README against the code: its tables, commands, configuration and samples are facts, and facts change.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::Path;
+
+use acr_verifier::address::{PRIVATE_RANGES, RESERVED_RANGES};
+use acr_verifier::check::Outcome;
+use acr_verifier::cli::{self, Environment, UsageError};
+use acr_verifier::config::file;
+use acr_verifier::observation::{Endpoint, Stage};
+use acr_verifier::probe::Platform;
+use acr_verifier::report::{self, Checked, Format, NetworkView, Run, Style};
+
+use crate::check::Bench;
+use crate::lab::settings::{Settings, View};
+
+const README: &str = include_str!("../README.md");
+
+/// Values that name a file of the reader's machine, which is not there.
+const PATH_FLAGS: [&str; 5] = ["--credentials", "--ca-file", "--resolv-conf", "--report-file", "--config"];
+
+/// The text below a heading, up to the next one of any level.
+fn section(heading: &str) -> &'static str {
+    let start = README.find(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("there is no `{heading}`"));
+    let text = &README[start + heading.len() + 2..];
+    let end = text.lines().find(|line| line.starts_with('#')).map(|line| position_of(text, line));
+    &text[..end.unwrap_or(text.len())]
+}
+
+fn position_of(text: &str, line: &str) -> usize {
+    line.as_ptr() as usize - text.as_ptr() as usize
+}
+
+/// The rows of a section's table, without its head.
+fn rows(heading: &str) -> Vec<Vec<&'static str>> {
+    let lines = section(heading).lines().filter(|line| line.starts_with('|')).skip(2);
+    lines
+        .map(|line| {
+            let cells = line.trim_matches('|').split(" | ");
+            cells.map(str::trim).collect()
+        })
+        .collect()
+}
+
+/// What stands between backticks.
+fn quoted(text: &'static str) -> Vec<&'static str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+/// The fenced blocks of one language.
+fn blocks(language: &str) -> Vec<&'static str> {
+    let opening = format!("```{language}\n");
+    let end = |text: &'static str| text.find("\n```").expect("a block ends") + 1;
+    README.split(opening.as_str()).skip(1).map(|text| &text[..end(text)]).collect()
+}
+
+/// Every command line of the program: lines that go on are joined, and what a shell does with the output is cut off.
+fn commands() -> Vec<Vec<String>> {
+    let scripts = blocks("sh").into_iter().map(|block| block.replace("\\\n", " "));
+    let steps = blocks("yaml").into_iter().filter_map(|block| block.split("script: >\n").nth(1));
+    let steps = steps.map(|step| step.split("env:").next().unwrap_or_default().replace('\n', " "));
+    let text: Vec<String> = scripts.chain(steps).collect();
+    let subcommands: Vec<String> =
+        cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    let command_of = |line: &str| {
+        let (before, after) = line.split_once(&format!("{} ", cli::NAME))?;
+        let is_over = |word: &&str| ["|", ">", "<", "&&"].contains(word);
+        let words: Vec<String> =
+            after.split_whitespace().take_while(|word| !is_over(word)).map(str::to_owned).collect();
+        // In the middle of a line it may be a file that some other command is about.
+        (before.trim().is_empty() || subcommands.contains(words.first()?)).then_some(words)
+    };
+    text.iter().flat_map(|text| text.lines()).filter_map(command_of).collect()
+}
+
+#[test]
+fn its_commands_are_commands() {
+    let commands = commands();
+    assert!(commands.len() >= 6, "{commands:?}");
+    for command in &commands {
+        let words = std::iter::once(cli::NAME).chain(command.iter().map(String::as_str)).map(OsString::from);
+        let typed = cli::parse(words).unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let Err(wrong) = cli::resolve(typed, &Environment::default()) else { continue };
+        let wrong: Vec<String> = wrong
+            .errors
+            .iter()
+            .filter(|error| match error {
+                UsageError::Value { argument, .. } => !PATH_FLAGS.contains(argument),
+                UsageError::Configuration(_) => false,
+                UsageError::UnknownFlag { .. }
+                | UsageError::Secret { .. }
+                | UsageError::Conflict { .. }
+                | UsageError::NothingToCheck => true,
+            })
+            .map(ToString::to_string)
+            .collect();
+        assert!(wrong.is_empty(), "{command:?}: {wrong:?}");
+    }
+}
+
+#[test]
+fn its_options_are_all_the_options_of_check() {
+    let program = cli::command();
+    let check = program.find_subcommand("check").expect("there is a command `check`");
+    let flags = program.get_arguments().chain(check.get_arguments()).filter_map(clap::Arg::get_long);
+    let known: BTreeSet<String> = flags.map(|flag| format!("--{flag}")).collect();
+    let told: BTreeSet<String> = rows("## Checking")
+        .iter()
+        .flat_map(|row| quoted(row[0]))
+        .map(|option| option.split(' ').next().unwrap_or_default().to_owned())
+        .collect();
+    assert_eq!(told, known, "left: README, right: the program");
+}
+
+#[test]
+fn its_exit_codes_are_those_of_the_program() {
+    let outcomes = [Outcome::Good, Outcome::Problem, Outcome::Inconclusive, Outcome::Interrupted];
+    let mut codes: Vec<String> = outcomes.iter().map(|outcome| outcome.exit_code().to_string()).collect();
+    // Wrong usage; `tests/cli.rs` holds it against the program.
+    codes.push("2".into());
+    let mut told: Vec<&str> = rows("### Exit codes").iter().flat_map(|row| quoted(row[0])).collect();
+    codes.sort();
+    told.sort_unstable();
+    assert_eq!(told, codes);
+}
+
+#[test]
+fn its_stages_are_the_stages() {
+    let told: Vec<(&str, Vec<&str>)> =
+        rows("## What is tested, and what is not").iter().map(|row| (row[0], quoted(row[1]))).collect();
+    let stages: Vec<(&str, Vec<&str>)> = Endpoint::ALL
+        .into_iter()
+        .flat_map(|endpoint| {
+            Stage::of(endpoint).iter().map(move |stage| (endpoint.as_str(), vec![stage.as_str()]))
+        })
+        .collect();
+    assert_eq!(told, stages);
+}
+
+#[test]
+fn its_ranges_are_those_that_decide() {
+    let rows = rows("### Addresses");
+    assert_eq!(quoted(rows[0][1]), PRIVATE_RANGES);
+    assert_eq!(quoted(rows[1][1]), RESERVED_RANGES);
+}
+
+#[test]
+fn its_configuration_is_one() {
+    let configurations: Vec<&str> =
+        blocks("yaml").into_iter().filter(|block| block.starts_with("images:")).collect();
+    assert!(!configurations.is_empty());
+    for text in configurations {
+        let config = file::parse(Path::new("README.md"), text).unwrap_or_else(|errors| panic!("{errors}"));
+        assert!(!config.images.is_empty());
+    }
+}
+
+#[test]
+fn its_links_lead_somewhere() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let targets = README.split("](").skip(1).filter_map(|text| text.split(')').next());
+    for target in targets.filter(|target| !target.starts_with("https://")) {
+        match target.strip_prefix('#') {
+            Some(anchor) => {
+                let heading = anchor.replace('-', " ");
+                let is_heading =
+                    |line: &str| line.trim_start_matches('#').trim().eq_ignore_ascii_case(&heading);
+                assert!(README.lines().any(|line| line.starts_with('#') && is_heading(line)), "#{anchor}");
+            }
+            None => assert!(folder.join(target).exists(), "{target}"),
+        }
+    }
+}
+
+#[test]
+fn its_samples_are_what_the_example_prints() {
+    let samples = [
+        ("healthy", Settings::default()),
+        ("zone not linked", {
+            let mut settings = Settings::default();
+            settings.nameservers[0].login = View::NotLinked;
+            settings.nameservers[0].data = View::NotLinked;
+            settings
+        }),
+    ];
+    for (name, settings) in samples {
+        let opening = format!("<!-- sample: {name} -->\n```text\n");
+        let start = README.find(&opening).unwrap_or_else(|| panic!("no sample `{name}`")) + opening.len();
+        let sample = README[start..].split("\n```").next().unwrap_or_default();
+        let mut bench = Bench::new(settings);
+        bench.task.platform = Platform::linux("x86_64");
+        let printed = print(&bench);
+        // Line breaks move with the length of a port; a digest, a port, a time are new in each run.
+        assert_eq!(
+            shape(sample),
+            shape(&printed),
+            "the sample `{name}` is out of date; it is now:\n{printed}"
+        );
+    }
+}
+
+/// The text that the example prints for a lab.
+fn print(bench: &Bench) -> String {
+    let outcome = bench.check();
+    let checked = Checked {
+        image: bench.task.image.clone(),
+        name: None,
+        blob_requested: true,
+        loopback_allowed: true,
+        observation: outcome.observation,
+        diagnoses: outcome.diagnoses,
+    };
+    let run = Run {
+        node: "this machine".into(),
+        network_view: NetworkView::Node,
+        started_at: bench.task.now,
+        duration: checked.observation.duration,
+        images: vec![checked],
+    };
+    let mut text = Vec::new();
+    let style = Style { color: false, unicode: false, width: 100 };
+    report::write(&mut text, &run, Format::Text, &style).expect("memory takes everything");
+    String::from_utf8(text).expect("UTF-8")
+}
+
+/// The words of a text without times, and with one `0` for every number and every digest.
+fn shape(text: &str) -> String {
+    let mut shapes: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        let is_number =
+            |shape: &mut String| shape.trim_start_matches('<').chars().all(|letter| "0.".contains(letter));
+        if ["ms", "s"].contains(&word) && shapes.pop_if(is_number).is_some() {
+            continue;
+        }
+        shapes.push(match word.strip_prefix("sha256:") {
+            Some(digest) => {
+                format!("sha256:{}", digest.trim_start_matches(|letter: char| letter.is_ascii_hexdigit()))
+            }
+            None => without_numbers(word),
+        });
+    }
+    shapes.join(" ")
+}
+
+fn without_numbers(word: &str) -> String {
+    let mut shape = String::new();
+    for letter in word.chars() {
+        match letter {
+            '0'..='9' if shape.ends_with('0') => {}
+            '0'..='9' => shape.push('0'),
+            _ => shape.push(letter),
+        }
+    }
+    shape
+}
+
+#[test]
+fn times_ports_and_digests_are_no_difference_between_samples() {
+    assert_eq!(shape("ok tls   <0.1 ms  127.0.0.1:43"), shape("ok  tls 11 ms 127.0.0.3:40771"));
+    assert_eq!(shape("dns 1.2 s  sha256:2a62..."), shape("dns 0.1 ms sha256:0045..."));
+    assert_ne!(shape("dns 1.2 ms public"), shape("dns 1.2 ms private"));
+}
