@@ -25,11 +25,11 @@ use self::settings::Settings;
 use crate::check::{Surroundings, pass};
 use crate::cli::AgentOptions;
 use crate::diagnosis::Verdict;
-use crate::events::{self, EventResult, Publisher, event};
+use crate::events::{self, Publisher, event};
 use crate::metrics::Metrics;
 use crate::report::Run;
 use crate::schedule;
-use crate::server::{self, CheckAnswer, CheckRequest, Shared};
+use crate::server::{self, CheckAnswer, CheckRequest, Limits, Shared};
 use crate::status::{Configuration, Status};
 use crate::transition::Track;
 
@@ -66,6 +66,8 @@ pub async fn run(options: AgentOptions, place: Place, stop: impl Future<Output =
     let settings = Settings::read(options)?;
     let address = settings.config.server_address;
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen at {address}"))?;
+    // Port 0 asks the system for a free one.
+    let address = listener.local_addr().unwrap_or(address);
     let metrics = Arc::new(Metrics::new(&place.surroundings.node, env!("CARGO_PKG_VERSION"), revision()));
     metrics.record_reload(true, now);
     let publisher = publisher(&settings, &place, &metrics);
@@ -73,8 +75,14 @@ pub async fn run(options: AgentOptions, place: Place, stop: impl Future<Output =
     let (heartbeat, beats) = watch::channel(Instant::now());
     let (status, statuses) = watch::channel(first_status(&settings, &place, now));
     let exposed = Arc::clone(&metrics);
-    let shared =
-        Shared { status: statuses, metrics: Box::new(move || exposed.encode()), checks: requests, heartbeat: beats };
+    let shared = Shared {
+        status: statuses,
+        metrics: Box::new(move || exposed.encode()),
+        checks: requests,
+        heartbeat: beats,
+        now: place.surroundings.now,
+        limits: Limits::default(),
+    };
     let (end, ended) = oneshot::channel::<()>();
     let serving = tokio::spawn(server::serve(listener, Arc::new(shared), async {
         // Dropped or sent, it is the end.

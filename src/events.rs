@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use self::event::{NAMESPACE, Reporter};
-use crate::transition::{Announcement, News};
+use crate::transition::{Announcement, EventResult, News};
 
 /// Announcements on their way to the task: one an image, for more images than an agent has.
 const QUEUE: usize = 128;
@@ -27,17 +27,6 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Attempts at what the API server refuses for a reason that may pass: RBAC that is not there yet, a name that is taken.
 const ATTEMPTS_AT_A_REFUSAL: u32 = 5;
-
-/// What became of an announcement, as the metrics count it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EventResult {
-    /// The API server has it.
-    Published,
-    /// A newer one about the same image took its place before it was published.
-    Suppressed,
-    /// An attempt failed.
-    Failed,
-}
 
 /// Hands announcements to the task.
 #[derive(Debug, Clone)]

@@ -22,6 +22,7 @@ use prometheus::proto::MetricFamily;
 use prometheus::{Encoder, GaugeVec, IntCounterVec, Registry, TextEncoder};
 
 use crate::report::{Checked, Run};
+use crate::transition::EventResult;
 
 use families::Maker;
 pub use families::{FAMILIES, Family, Kind, Subject, write_reference};
@@ -29,32 +30,6 @@ use series::{Owner, Series, seconds};
 
 /// The media type of [`Metrics::encode`]: Prometheus's text format.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-
-/// What became of a Kubernetes Event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum EventResult {
-    /// The API server took it.
-    Published,
-    /// It was not due: nothing new, or too soon after the last.
-    Suppressed,
-    /// The API server refused it or could not be reached.
-    Failed,
-}
-
-impl EventResult {
-    /// Every result.
-    pub const ALL: [Self; 3] = [Self::Published, Self::Suppressed, Self::Failed];
-
-    /// The contract's word for it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Published => "published",
-            Self::Suppressed => "suppressed",
-            Self::Failed => "failed",
-        }
-    }
-}
 
 /// The metrics of one agent.
 pub struct Metrics {

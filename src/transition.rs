@@ -40,6 +40,32 @@ pub enum News {
     Verified,
 }
 
+/// What became of an announcement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EventResult {
+    /// The API server took it.
+    Published,
+    /// A newer one about the same image took its place before it was published.
+    Suppressed,
+    /// An attempt failed: the API server refused it or could not be reached.
+    Failed,
+}
+
+impl EventResult {
+    /// Every result.
+    pub const ALL: [Self; 3] = [Self::Published, Self::Suppressed, Self::Failed];
+
+    /// The contract's word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Published => "published",
+            Self::Suppressed => "suppressed",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// What is remembered of an image between two checks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Track {

@@ -30,7 +30,6 @@ const WIRE: [&str; 3] = ["agent", "check", "cli"];
 
 /// Libraries of the network, and the one folder or file that may call them.
 const CONFINED: [(&str, &[&str]); 11] = [
-    ("prometheus", &["metrics.rs", "metrics/families.rs"]),
     ("kube", &["events.rs"]),
     ("k8s_openapi", &["events.rs", "events/event.rs"]),
     ("hickory_resolver", &["probe/dns.rs"]),
