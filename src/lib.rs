@@ -14,7 +14,7 @@
 //! **Reading order.** [`observation`] is the vocabulary: read it first. [`probe`] fills it, stage after stage, over
 //! real sockets; each protocol step is a file of its own below it. [`rules`] turns it into [`diagnosis`] values, purely.
 //! [`cause`] is the closed list with its advice. [`report`] is the only place that knows how any of it looks.
-//! [`check`] puts them together for one pass; [`cli`] and [`config`] say what is to be checked.
+//! [`check`] puts them together for one pass; [`server`] answers for the agent, and [`page`] is what people get there; [`cli`] and [`config`] say what is to be checked.
 //!
 //! **Where a new cause goes.** Its code into [`cause`], what it means and what mends it into [`cause::advice`], the
 //! condition that shows it into [`observation`], how it is recognised into [`rules`]. The compiler asks for each of them,
@@ -50,6 +50,9 @@ pub mod rules;
 pub mod report;
 pub mod status;
 pub mod terminal;
+
+pub mod page;
+pub mod server;
 
 pub mod quote;
 pub mod secret;

@@ -27,6 +27,11 @@ use crate::image::ImageReference;
 use crate::observation::{Endpoint, Observation, Stage};
 
 pub use clean::printable;
+// What the status page shares with the renderers.
+pub(crate) use answers::records;
+pub(crate) use clean::{MAX_TEXT, MAX_WORD, pasteable};
+pub(crate) use finding::{ending, finding, host, scope_word, server};
+pub(crate) use text::{not_run, sentence, time};
 pub use page::Style;
 pub use scalar::{Moment, Seconds, Word};
 

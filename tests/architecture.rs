@@ -8,19 +8,23 @@ use std::path::{Path, PathBuf};
 use syn::visit::Visit;
 
 /// Modules without IO, clock or environment; they may know each other.
-const PURE: [&str; 11] = [
-    "address", "cause", "config", "diagnosis", "image", "observation", "quote", "report", "rules", "secret", "status",
+const PURE: [&str; 12] = [
+    "address", "cause", "config", "diagnosis", "image", "observation", "page", "quote", "report", "rules", "secret",
+    "status",
 ];
 /// Modules that talk to the outside; they may know the pure ones.
-const IO: [&str; 3] = ["credentials", "probe", "terminal"];
+const IO: [&str; 4] = ["credentials", "probe", "server", "terminal"];
 /// Modules that put the others together.
 const WIRE: [&str; 2] = ["check", "cli"];
 
 /// Libraries of the network, and the one folder or file that may call them.
-const CONFINED: [(&str, &[&str]); 8] = [
+const CONFINED: [(&str, &[&str]); 11] = [
     ("hickory_resolver", &["probe/dns.rs"]),
     ("reqwest", &["probe/dial.rs", "probe/session.rs", "probe/registry.rs"]),
-    ("hyper", &["probe/dial.rs"]),
+    ("hyper", &["probe/dial.rs", "server.rs"]),
+    ("hyper_util", &["server.rs"]),
+    ("axum", &["server.rs", "server/routes.rs", "server/guard.rs"]),
+    ("maud", &["page.rs", "page/history.rs", "page/image.rs", "page/names.rs", "page/verdict.rs"]),
     ("rustls", &["probe/tls.rs", "probe/dial.rs"]),
     ("x509_parser", &["probe/tls.rs"]),
     ("oci_client", &["probe/manifest.rs", "probe/registry.rs", "probe/blob.rs", "probe.rs"]),
