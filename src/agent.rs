@@ -180,7 +180,7 @@ fn publisher(settings: &Settings, place: &Place, metrics: &Arc<Metrics>) -> Opti
     }
 }
 
-type Pass = Pin<Box<dyn Future<Output = Run> + Send>>;
+type Pass = Pin<Box<dyn Future<Output = Run>>>;
 
 /// The loop and what it remembers.
 struct Agent {
@@ -274,7 +274,8 @@ impl Agent {
         let images: Vec<String> = run.images.iter().map(|checked| checked.image.to_string()).collect();
         self.tracks.retain(|image, _| images.contains(image));
         for (image, checked) in images.into_iter().zip(&run.images) {
-            let Some(announcement) = self.tracks.entry(image).or_default().step(checked, confirm_after, now) else {
+            let Some(announcement) = self.tracks.entry(image).or_default().step(checked, confirm_after, now)
+            else {
                 continue;
             };
             let Some(publisher) = &self.publisher else { continue };
@@ -292,8 +293,13 @@ impl Agent {
             self.metrics.record_reload(outcome.is_ok(), now);
             let refused = outcome.err();
             match &refused {
-                None => tracing::info!(images = self.settings.config.images.len(), "the configuration was read again"),
-                Some(reason) => tracing::error!("the new configuration is refused, the old one stays: {reason}"),
+                None => tracing::info!(
+                    images = self.settings.config.images.len(),
+                    "the configuration was read again"
+                ),
+                Some(reason) => {
+                    tracing::error!("the new configuration is refused, the old one stays: {reason}")
+                }
             }
             is_due = refused.is_none();
             let interval = self.settings.interval();

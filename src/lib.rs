@@ -13,8 +13,12 @@
 //!
 //! **Reading order.** [`observation`] is the vocabulary: read it first. [`probe`] fills it, stage after stage, over
 //! real sockets; each protocol step is a file of its own below it. [`rules`] turns it into [`diagnosis`] values, purely.
-//! [`cause`] is the closed list with its advice. [`report`] is the only place that knows how any of it looks, [`metrics`] what Prometheus reads of it.
+//! [`cause`] is the closed list with its advice. [`report`] is the only place that knows how a check looks.
 //! [`check`] puts them together for one pass; [`cli`] and [`config`] say what is to be checked.
+//!
+//! [`agent`] is the same pass for ever: [`schedule`] says when, [`transition`] what is worth announcing, [`status`] is
+//! what the loop leaves behind. Its sinks are [`metrics`], [`events`] and [`server`] with its [`page`]; none of them is
+//! ever waited for.
 //!
 //! **Where a new cause goes.** Its code into [`cause`], what it means and what mends it into [`cause::advice`], the
 //! condition that shows it into [`observation`], how it is recognised into [`rules`]. The compiler asks for each of them,
@@ -30,6 +34,7 @@
 //! - Everything read from the network is bounded in bytes, count, nesting and time. Which stage was at fault is known
 //!   from marks that were set, never from the text of an error.
 //! - DNS is judged before addresses, and addresses before anything is sent: a wrong path that happens to work is a failure.
+//! - A sink that is slow or away never delays a check.
 //! - The pure modules know no clock, no environment and no library of the network. A test reads the imports.
 
 pub mod cli;
@@ -48,16 +53,16 @@ pub mod cause;
 pub mod diagnosis;
 pub mod rules;
 
-<<<<<<< HEAD
-pub mod events;
-=======
-pub mod metrics;
->>>>>>> metrics
-pub mod report;
 pub mod schedule;
 pub mod status;
-pub mod terminal;
 pub mod transition;
+
+pub mod events;
+pub mod metrics;
+pub mod page;
+pub mod report;
+pub mod server;
+pub mod terminal;
 
 pub mod quote;
 pub mod secret;

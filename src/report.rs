@@ -28,8 +28,13 @@ use crate::image::ImageReference;
 use crate::observation::{Endpoint, Observation, Stage};
 
 pub use clean::printable;
+// What the status page shares with the renderers.
+pub(crate) use answers::records;
+pub(crate) use clean::{MAX_TEXT, MAX_WORD, pasteable};
+pub(crate) use finding::{ending, finding, host, scope_word, server};
 pub use page::Style;
 pub use scalar::{Moment, Seconds, Word};
+pub(crate) use text::{not_run, sentence, time};
 
 /// Where the runbook is: each cause has a section of its name.
 pub const RUNBOOK: &str = "https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md";

@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use syn::visit::Visit;
 
 /// Modules without IO, clock or environment; they may know each other.
-const PURE: [&str; 13] = [
+const PURE: [&str; 14] = [
     "address",
     "cause",
     "config",
     "diagnosis",
     "image",
     "observation",
+    "page",
     "quote",
     "report",
     "rules",
@@ -29,12 +30,15 @@ const IO: [&str; 6] = ["credentials", "events", "metrics", "probe", "server", "t
 const WIRE: [&str; 3] = ["agent", "check", "cli"];
 
 /// Libraries of the network, and the one folder or file that may call them.
-const CONFINED: [(&str, &[&str]); 11] = [
+const CONFINED: [(&str, &[&str]); 14] = [
     ("kube", &["events.rs"]),
     ("k8s_openapi", &["events.rs", "events/event.rs"]),
     ("hickory_resolver", &["probe/dns.rs"]),
     ("reqwest", &["probe/dial.rs", "probe/session.rs", "probe/registry.rs"]),
-    ("hyper", &["probe/dial.rs"]),
+    ("hyper", &["probe/dial.rs", "server.rs"]),
+    ("hyper_util", &["server.rs"]),
+    ("axum", &["server.rs", "server/routes.rs", "server/guard.rs"]),
+    ("maud", &["page.rs", "page/history.rs", "page/image.rs", "page/names.rs", "page/verdict.rs"]),
     ("rustls", &["probe/tls.rs", "probe/dial.rs"]),
     ("x509_parser", &["probe/tls.rs"]),
     ("oci_client", &["probe/manifest.rs", "probe/registry.rs", "probe/blob.rs", "probe.rs"]),

@@ -33,7 +33,14 @@ impl Fingerprint {
             let inside = NAMES.iter().map(|name| path.join(name)).collect::<Vec<_>>();
             std::iter::once(path).chain(inside)
         });
-        Self(files.map(|path| { let state = state(&path); (path, state) }).collect())
+        Self(
+            files
+                .map(|path| {
+                    let state = state(&path);
+                    (path, state)
+                })
+                .collect(),
+        )
     }
 }
 

@@ -76,6 +76,7 @@ fn load(options: &AgentOptions) -> Result<(Config, Trust), String> {
     if !options.nameservers.is_empty() {
         config.resolvers.system = SystemResolver::Servers(options.nameservers.clone());
     }
-    let trust = Trust::load(config.ca_file.as_deref()).map_err(|error| format!("{:#}", anyhow::Error::from(error)))?;
+    let trust = Trust::load(config.ca_file.as_deref())
+        .map_err(|error| format!("{:#}", anyhow::Error::from(error)))?;
     Ok((config, trust))
 }

@@ -14,7 +14,9 @@ use std::time::Duration;
 use anstream::ColorChoice;
 
 use super::arguments::{AgentArguments, Arguments, CheckArguments, Typing};
-use super::{AgentOptions, Check, CheckOptions, Command, Invocation, LogFormat, Logging, NAME, Typed, UnknownFlag};
+use super::{
+    AgentOptions, Check, CheckOptions, Command, Invocation, LogFormat, Logging, NAME, Typed, UnknownFlag,
+};
 use crate::config::file;
 use crate::config::value::{self, Refusal};
 use crate::config::{Config, CredentialsConfig, ImageConfig, Resolvers, SystemResolver};
@@ -156,7 +158,9 @@ pub fn resolve(typed: Typed, environment: &Environment) -> Result<Invocation, Us
             // An agent tells each check; everybody else only what is wrong.
             let verbosity = match command {
                 Command::Agent(_) => shared.verbose.saturating_add(1),
-                Command::Check(_) | Command::Causes(_) | Command::Completions(_) | Command::Man => shared.verbose,
+                Command::Check(_) | Command::Causes(_) | Command::Completions(_) | Command::Man => {
+                    shared.verbose
+                }
             };
             Ok(Invocation { logging: Logging { verbosity, format }, color, command })
         }
@@ -257,7 +261,11 @@ fn resolve_check(judge: &mut Judge, typed: &CheckArguments, environment: &Enviro
     Some(Check { config, options: options? })
 }
 
-fn resolve_agent(judge: &mut Judge, typed: AgentArguments, environment: &Environment) -> Option<AgentOptions> {
+fn resolve_agent(
+    judge: &mut Judge,
+    typed: AgentArguments,
+    environment: &Environment,
+) -> Option<AgentOptions> {
     // The agent reads the file itself; here everything that is wrong with it is told at once.
     if let Err(errors) = file::read(&typed.config) {
         judge.errors.extend(errors.lines().into_iter().map(UsageError::Configuration));

@@ -4,7 +4,7 @@ use crate::observation::{DnsAnswer, DnsFailureKind, Lookup, Rcode, Record, Recor
 
 /// The records of both answers in the order of the chain, each once. The time to live does not tell two records apart:
 /// a cache counts it down between the two questions.
-pub(super) fn records(resolution: &Resolution) -> Vec<&Record> {
+pub(crate) fn records(resolution: &Resolution) -> Vec<&Record> {
     let mut records: Vec<&Record> = Vec::new();
     for record in answered(resolution).flat_map(|answer| &answer.chain) {
         if !records.iter().any(|known| known.name == record.name && known.data == record.data) {

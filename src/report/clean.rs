@@ -5,9 +5,9 @@
 //! the libraries that write those.
 
 /// Longest text that is shown, in characters: several times any honest sentence.
-pub(super) const MAX_TEXT: usize = 1_000;
+pub(crate) const MAX_TEXT: usize = 1_000;
 /// Longest single name, digest or other word from the network, in characters: a host name has 253 at most.
-pub(super) const MAX_WORD: usize = 300;
+pub(crate) const MAX_WORD: usize = 300;
 
 /// One line of visible characters, at most `limit` of them: terminal sequences are taken out whole, line breaks and
 /// tabs become spaces, what else cannot be seen goes.
@@ -41,7 +41,7 @@ pub fn printable(text: &str, limit: usize) -> String {
 }
 
 /// A command of our own advice as it is shown: never cut, since half a command does something else.
-pub(super) fn pasteable(command: &str) -> String {
+pub(crate) fn pasteable(command: &str) -> String {
     printable(command, usize::MAX)
 }
 

@@ -13,7 +13,7 @@ use crate::observation::{
 };
 
 /// The words of a stage, a line each: one, or one a nameserver. None where there is nothing to tell.
-pub(super) fn finding(checked: &Checked, report: &StageReport<'_>) -> Vec<String> {
+pub(crate) fn finding(checked: &Checked, report: &StageReport<'_>) -> Vec<String> {
     let observation = &checked.observation;
     match report.stage {
         Stage::Dns => resolutions(observation, report.endpoint),
@@ -48,7 +48,7 @@ pub(super) fn system_addresses(observation: &Observation, endpoint: Endpoint) ->
 }
 
 /// The host of an endpoint, where one was asked for.
-pub(super) fn host(checked: &Checked, endpoint: Endpoint) -> Option<&str> {
+pub(crate) fn host(checked: &Checked, endpoint: Endpoint) -> Option<&str> {
     match endpoint {
         Endpoint::Login => Some(checked.image.host()),
         Endpoint::Data => {
@@ -81,7 +81,7 @@ fn resolutions(observation: &Observation, endpoint: Endpoint) -> Vec<String> {
 }
 
 /// The nameserver: its address, with a port that is not DNS's own, and the operator's name for it.
-fn server(resolution: &Resolution) -> String {
+pub(crate) fn server(resolution: &Resolution) -> String {
     let address = match resolution.server.port() {
         53 => resolution.server.ip().to_string(),
         _ => resolution.server.to_string(),
@@ -101,21 +101,7 @@ fn chain(resolution: &Resolution) -> String {
             links.push(printable(target.trim_end_matches('.'), MAX_WORD));
         }
     }
-    let addresses: Vec<String> = resolution.addresses().iter().map(ToString::to_string).collect();
-    let answered = answers::answered(resolution).next().is_some();
-    if !addresses.is_empty() {
-        let ttl = records.iter().map(|record| record.ttl).min();
-        let ttl = ttl.map(|ttl| format!(" (ttl {ttl})")).unwrap_or_default();
-        links.push(format!("{}{ttl}", addresses.join(", ")));
-    } else if answered {
-        let end = match answers::rcode(resolution) {
-            Some(Rcode::NXDOMAIN) => "NXDOMAIN",
-            Some(_) | None => "no address",
-        };
-        let zone = answers::answered(resolution).find_map(|answer| answer.soa_owner.as_deref());
-        let zone = zone.map(|zone| format!(" from zone {}", printable(zone.trim_end_matches('.'), MAX_WORD)));
-        links.push(format!("{end}{}", zone.unwrap_or_default()));
-    }
+    links.extend(end_of_chain(resolution));
     let chain = links.join(" → ");
     match answers::trouble(resolution) {
         Some(trouble) if chain.is_empty() => trouble,
@@ -124,23 +110,56 @@ fn chain(resolution: &Resolution) -> String {
     }
 }
 
+/// How a chain ends: with its addresses, or with who says that there are none.
+fn end_of_chain(resolution: &Resolution) -> Option<String> {
+    let addresses: Vec<String> = resolution.addresses().iter().map(ToString::to_string).collect();
+    if addresses.is_empty() {
+        return nothing(resolution);
+    }
+    let ttl = answers::records(resolution).iter().map(|record| record.ttl).min();
+    let ttl = ttl.map(|ttl| format!(" (ttl {ttl})")).unwrap_or_default();
+    Some(format!("{}{ttl}", addresses.join(", ")))
+}
+
+/// `NXDOMAIN from zone privatelink.azurecr.io`: an answer without an address.
+fn nothing(resolution: &Resolution) -> Option<String> {
+    answers::answered(resolution).next()?;
+    if !resolution.addresses().is_empty() {
+        return None;
+    }
+    let end = match answers::rcode(resolution) {
+        Some(Rcode::NXDOMAIN) => "NXDOMAIN",
+        Some(_) | None => "no address",
+    };
+    let zone = answers::answered(resolution).find_map(|answer| answer.soa_owner.as_deref());
+    let zone = zone.map(|zone| format!(" from zone {}", printable(zone.trim_end_matches('.'), MAX_WORD)));
+    Some(format!("{end}{}", zone.unwrap_or_default()))
+}
+
+/// What a chain ends in where it is not, or not only, an address: who says no, and what went wrong.
+pub(crate) fn ending(resolution: &Resolution) -> Vec<String> {
+    nothing(resolution).into_iter().chain(answers::trouble(resolution)).collect()
+}
+
 /// What each address is. Expected ranges are not known here, so that an address of theirs is told by what the stage made
 /// of it: in a stage that passed, all are private.
 fn address(checked: &Checked, report: &StageReport<'_>) -> Option<String> {
-    let policy = AddressPolicy { expected: Vec::new(), allow_loopback: checked.loopback_allowed };
     let addresses = system_addresses(&checked.observation, report.endpoint);
     let words: Vec<String> = addresses
         .iter()
-        .map(|&address| {
-            let word = match (report.status, policy.classify(address)) {
-                (Status::Ok, Scope::Public | Scope::Reserved) => "expected",
-                (Status::Ok | Status::Warning | Status::Failed | Status::Skipped, scope) => scope.as_str(),
-            };
-            format!("{address} is {word}")
-        })
+        .map(|&address| format!("{address} is {}", scope_word(checked, report.status, address)))
         .collect();
     let reached = checked.observation.reached(report.endpoint, report.stage);
     (reached && !words.is_empty()).then(|| words.join(", "))
+}
+
+/// What an address is, by what the stage made of it.
+pub(crate) fn scope_word(checked: &Checked, status: Status, address: IpAddr) -> &'static str {
+    let policy = AddressPolicy { expected: Vec::new(), allow_loopback: checked.loopback_allowed };
+    match (status, policy.classify(address)) {
+        (Status::Ok, Scope::Public | Scope::Reserved) => "expected",
+        (Status::Ok | Status::Warning | Status::Failed | Status::Skipped, scope) => scope.as_str(),
+    }
 }
 
 fn connect(observation: &Observation, endpoint: Endpoint) -> Option<String> {

@@ -75,9 +75,7 @@ fn write_stage<W: Write>(
     let time = report.duration.map(time).unwrap_or_default();
     let prefix = format!("    {}  {:<9} {time:>7}  ", page.paint(tone, sign), report.stage.as_str());
     let mut lines = match report.status {
-        // The line above that says FAIL is reason enough.
-        Status::Skipped if checked.decisive().is_some() => vec!["not reached".to_owned()],
-        Status::Skipped => vec![checked.skip_reason(report.endpoint)],
+        Status::Skipped => vec![not_run(checked, report)],
         Status::Ok | Status::Warning | Status::Failed => finding(checked, report),
     };
     if lines.is_empty() {
@@ -90,6 +88,12 @@ fn write_stage<W: Write>(
         page.paragraph(&hanging, column, line)?;
     }
     Ok(())
+}
+
+/// Why a stage did not run, where the stage that failed is in sight.
+pub(crate) fn not_run(checked: &Checked, report: &StageReport<'_>) -> String {
+    // The line above that says FAIL is reason enough.
+    if checked.decisive().is_some() { "not reached".to_owned() } else { checked.skip_reason(report.endpoint) }
 }
 
 fn write_diagnosis<W: Write>(page: &mut Page<'_, W>, diagnosis: &Diagnosis) -> io::Result<()> {
@@ -112,14 +116,18 @@ fn write_diagnosis<W: Write>(page: &mut Page<'_, W>, diagnosis: &Diagnosis) -> i
 }
 
 fn write_verdict<W: Write>(page: &mut Page<'_, W>, run: &Run, checked: &Checked) -> io::Result<()> {
+    verdict_line(page, checked.verdict(), &sentence(run, checked))
+}
+
+/// What the verdict on an image stands for.
+pub(crate) fn sentence(run: &Run, checked: &Checked) -> String {
     let view = match run.network_view {
         NetworkView::Node => "node network",
         NetworkView::Pod => "pod network",
     };
     let image = &checked.image;
     let place_of_check = format!("from {} ({view})", printable(&run.node, MAX_WORD));
-    let verdict = checked.verdict();
-    let mut sentence = match verdict {
+    let mut sentence = match checked.verdict() {
         Verdict::Pass => {
             format!("{image} can be pulled {place_of_check}: {}.", tested(checked))
         }
@@ -139,7 +147,7 @@ fn write_verdict<W: Write>(page: &mut Page<'_, W>, run: &Run, checked: &Checked)
     if checked.loopback_allowed {
         sentence.push_str(" Loopback was counted as private.");
     }
-    verdict_line(page, verdict, &sentence)
+    sentence
 }
 
 fn verdict_line<W: Write>(page: &mut Page<'_, W>, verdict: Verdict, sentence: &str) -> io::Result<()> {
@@ -252,7 +260,7 @@ fn write_summary<W: Write>(page: &mut Page<'_, W>, run: &Run) -> io::Result<()> 
 }
 
 /// At most seven columns: `<0.1 ms`, `0.4 ms`, `84 ms`, `1.23 s`.
-fn time(duration: Duration) -> String {
+pub(crate) fn time(duration: Duration) -> String {
     let millis = duration.as_secs_f64() * 1_000.0;
     if millis < 0.05 {
         "<0.1 ms".to_owned()

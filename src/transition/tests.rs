@@ -1,3 +1,4 @@
+use crate::address::AddressPolicy;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -34,6 +35,7 @@ fn checked(letter: char) -> Checked {
         name: None,
         blob_requested: true,
         loopback_allowed: false,
+        policy: AddressPolicy::default(),
         observation: Observation { marks: vec![mark], ..Observation::default() },
         diagnoses,
     }

@@ -1,0 +1,226 @@
+//! The agent's status page: one HTML document that needs nothing else, made to be read at three in the morning.
+//!
+//! Owns the document, its order and its style. No script, no request to anywhere, no colour that a word does not say
+//! too. Findings and sentences are the report's own words, so that the page, the terminal and a ticket say the same.
+//! Every text that did not come from this program is cleaned first and escaped by the templates; nothing here writes
+//! markup by hand. No clock: what time it is is an argument.
+
+mod history;
+mod image;
+mod names;
+mod verdict;
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use crate::report::{MAX_TEXT, MAX_WORD, NetworkView, Run, printable, time};
+use crate::status::Status;
+
+/// The style, as it stands in the document: the server's content security policy names its digest.
+pub const STYLE: &str = include_str!("page/style.css");
+
+/// Seconds between two loads of a page that keeps itself fresh.
+const RELOAD_SECONDS: u32 = 20;
+/// Problems of a refused configuration that are shown; the log has all.
+const MAX_PROBLEMS: usize = 20;
+/// Intervals without a check after which the page says that something is wrong with the agent.
+const LATE: u32 = 3;
+
+/// Whether the page loads itself again. A page that changes under its reader is a burden to who reads slowly or by
+/// ear, so that it is off until asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reload {
+    /// It stays as it is.
+    Off,
+    /// It loads itself again, and has a link that ends it.
+    On,
+}
+
+/// Writes the page.
+///
+/// # Errors
+/// What the writer gives back.
+pub fn write(out: &mut impl Write, status: &Status, now: Timestamp, reload: Reload) -> io::Result<()> {
+    out.write_all(document(status, now, reload).into_string().as_bytes())
+}
+
+fn document(status: &Status, now: Timestamp, reload: Reload) -> Markup {
+    let verdict = status.latest.as_ref().map(|run| run.verdict());
+    let node = printable(&status.node, MAX_WORD);
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                @if reload == Reload::On { meta http-equiv="refresh" content=(RELOAD_SECONDS); }
+                title { (verdict::word(verdict)) " · " (node) " · acr-verifier" }
+                link rel="icon" href=(verdict::favicon(verdict));
+                style { (PreEscaped(STYLE)) }
+            }
+            body class=(verdict::class(verdict)) {
+                (masthead(status, &node))
+                main {
+                    (summary(status, now, reload))
+                    (warnings(status, now))
+                    @if let Some(run) = &status.latest {
+                        @if run.images.len() > 1 { (overview(run)) }
+                        @for (index, checked) in run.images.iter().enumerate() {
+                            (image::section(run, checked, index))
+                        }
+                    }
+                    (history::section(status, now))
+                }
+                (colophon(now))
+            }
+        }
+    }
+}
+
+fn masthead(status: &Status, node: &str) -> Markup {
+    let view = match status.network_view {
+        NetworkView::Node => "node network",
+        NetworkView::Pod => "pod network",
+    };
+    html! {
+        header.masthead {
+            span.brand { "acr-verifier" }
+            span.node { "on " strong { (node) } ", " (view) }
+        }
+    }
+}
+
+/// The answer that people come for: can images be pulled, since when, and how old is that knowledge.
+fn summary(status: &Status, now: Timestamp, reload: Reload) -> Markup {
+    let run = status.latest.as_deref();
+    let verdict = run.map(Run::verdict);
+    html! {
+        section.summary aria-labelledby="verdict" {
+            (verdict::icon(verdict))
+            div {
+                h1 id="verdict" { (verdict::headline(run)) }
+                @if let Some(run) = run {
+                    p.facts {
+                        @if let Some(since) = status.verdict_since {
+                            strong { (verdict::word(verdict)) } " since " (moment(since, now))
+                            ", for " (span_of(since, now)) ". "
+                        }
+                        "Last check at " (moment(run.started_at, now)) ", " (span_of(run.started_at, now))
+                        " ago, in " (time(run.duration)) ". One every " (words(status.interval)) "."
+                    }
+                } @else {
+                    p.facts {
+                        "The agent started at " (moment(status.started_at, now)) ", " (span_of(status.started_at, now))
+                        " ago. The first check is under way or about to begin."
+                    }
+                }
+                (controls(reload))
+            }
+        }
+    }
+}
+
+/// Links and the form are relative, so that they also work behind a proxy that serves the agent below a path of its own.
+fn controls(reload: Reload) -> Markup {
+    html! {
+        div.controls {
+            form method="post" action="check" { button type="submit" { "Check now" } }
+            @match reload {
+                Reload::Off => { a href="?reload=on" { "Reload every " (RELOAD_SECONDS) " s" } }
+                Reload::On => {
+                    span { "Reloads every " (RELOAD_SECONDS) " s." }
+                    a href="./" { "Stop reloading" }
+                }
+            }
+        }
+    }
+}
+
+/// What is wrong with the agent itself, rather than with the registry.
+fn warnings(status: &Status, now: Timestamp) -> Markup {
+    let seen = status.latest.as_ref().map_or(status.started_at, |run| run.started_at + run.duration);
+    let late = elapsed(seen, now) > status.interval.saturating_mul(LATE).max(Duration::from_secs(60));
+    html! {
+        @if late {
+            section.notice aria-labelledby="late" {
+                h2 id="late" { "This is old" }
+                p { "No check was completed for " (span_of(seen, now)) ", although one is due every "
+                    (words(status.interval)) ". The agent may be stuck: see its log and " code { "/livez" } "." }
+            }
+        }
+        @if let Some(refused) = &status.configuration.refused {
+            section.notice aria-labelledby="refused" {
+                h2 id="refused" { "A newer configuration was refused" }
+                p { "The file that was read at " (moment(status.configuration.read_at, now))
+                    " has errors. The configuration before it stays in force." }
+                ul.problems {
+                    @for line in refused.lines().filter(|line| !line.trim().is_empty()).take(MAX_PROBLEMS) {
+                        li { code { (printable(line.trim(), MAX_TEXT)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The images in a list, worst first, each with a link to its section.
+fn overview(run: &Run) -> Markup {
+    let mut images: Vec<_> = run.images.iter().enumerate().collect();
+    images.sort_by_key(|(_, checked)| std::cmp::Reverse(checked.verdict()));
+    html! {
+        nav.overview aria-label="Images" {
+            ul {
+                @for (index, checked) in images {
+                    li class=(verdict::class(Some(checked.verdict()))) {
+                        (verdict::badge(checked.verdict()))
+                        a href={ "#image-" (index) } { (printable(&checked.image.to_string(), MAX_WORD)) }
+                        @if let Some(first) = checked.diagnoses.first() { code { (first.cause.code()) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn colophon(now: Timestamp) -> Markup {
+    html! {
+        footer.colophon {
+            p {
+                "Made at " (moment(now, now)) " by acr-verifier " (env!("CARGO_PKG_VERSION")) ". For programs: "
+                a href="report" { "report (JSON)" } ", " a href="metrics" { "metrics" } "."
+            }
+        }
+    }
+}
+
+/// A moment of today as its time, an older one with its day.
+fn moment(at: Timestamp, now: Timestamp) -> Markup {
+    let day = |moment: Timestamp| moment.strftime("%Y-%m-%d").to_string();
+    let form = if day(at) == day(now) { "%H:%M:%S UTC" } else { "%Y-%m-%d %H:%M UTC" };
+    html! { time datetime=(at.strftime("%Y-%m-%dT%H:%M:%SZ")) { (at.strftime(form)) } }
+}
+
+fn span_of(from: Timestamp, to: Timestamp) -> String {
+    words(elapsed(from, to))
+}
+
+/// The time between two moments; none where the clock was set back between them.
+fn elapsed(from: Timestamp, to: Timestamp) -> Duration {
+    Duration::try_from(to.duration_since(from)).unwrap_or_default()
+}
+
+/// `12 s`, `4 min`, `3 h 20 min`, `2 days`: as exact as anybody needs.
+fn words(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{minutes} min"),
+        7_200..172_800 => format!("{hours} h {} min", minutes % 60),
+        172_800.. => format!("{days} days"),
+    }
+}

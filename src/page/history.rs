@@ -1,0 +1,127 @@
+//! The last hour: a strip with a bar for each check, and the same in words.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use maud::{Markup, html};
+
+use super::{elapsed, moment, verdict, words};
+use crate::diagnosis::Verdict;
+use crate::status::{Past, Status};
+
+/// What the strip spans.
+const SPAN: Duration = Duration::from_secs(60 * 60);
+/// Its size in units of its own; it is stretched to the page's width.
+const WIDTH: f64 = 1_200.0;
+const HEIGHT: f64 = 48.0;
+/// Widest bar, so that a check every half hour still looks like one check.
+const MAX_BAR: f64 = 16.0;
+const MIN_BAR: f64 = 1.5;
+/// Rows of the table: the newest stretches.
+const MAX_ROWS: usize = 40;
+
+/// Checks in a row that ended alike.
+struct Stretch<'status> {
+    first: &'status Past,
+    last: &'status Past,
+    checks: usize,
+}
+
+pub(super) fn section(status: &Status, now: Timestamp) -> Markup {
+    html! {
+        section.history aria-labelledby="history" {
+            h2 id="history" { "The last hour" }
+            @if status.history.is_empty() {
+                p { "No check yet." }
+            } @else {
+                (strip(status, now))
+                p.axis aria-hidden="true" { span { "60 min ago" } span { "30 min" } span { "now" } }
+                p.counts { (counts(status)) }
+                (table(status, now))
+            }
+        }
+    }
+}
+
+/// The height says the verdict too: what passes is low, what fails stands out.
+fn strip(status: &Status, now: Timestamp) -> Markup {
+    let bar = (status.interval.as_secs_f64() / SPAN.as_secs_f64() * WIDTH * 0.75).clamp(MIN_BAR, MAX_BAR);
+    html! {
+        svg.strip role="img" aria-label={ "A bar for each check. " (counts(status)) }
+            viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } preserveAspectRatio="none" {
+            @for past in &status.history {
+                @let age = elapsed(past.at, now).as_secs_f64() / SPAN.as_secs_f64();
+                @if age <= 1.0 {
+                    @let height = height(past.verdict);
+                    rect class=(verdict::class(Some(past.verdict))) x={ (format!("{:.1}", (1.0 - age) * (WIDTH - bar))) }
+                        y=(HEIGHT - height) width={ (format!("{bar:.1}")) } height=(height) {}
+                }
+            }
+        }
+    }
+}
+
+const fn height(verdict: Verdict) -> f64 {
+    match verdict {
+        Verdict::Pass => 16.0,
+        Verdict::Warn => 26.0,
+        Verdict::Unknown => 36.0,
+        Verdict::Fail => HEIGHT,
+    }
+}
+
+/// `60 checks: 3 fail, 57 pass.`
+fn counts(status: &Status) -> String {
+    let count = |verdict| status.history.iter().filter(|past| past.verdict == verdict).count();
+    let parts: Vec<String> = Verdict::ALL
+        .into_iter()
+        .rev()
+        .filter(|&verdict| count(verdict) > 0)
+        .map(|verdict| format!("{} {verdict}", count(verdict)))
+        .collect();
+    let total = status.history.len();
+    format!("{total} {}: {}.", if total == 1 { "check" } else { "checks" }, parts.join(", "))
+}
+
+fn table(status: &Status, now: Timestamp) -> Markup {
+    let stretches = stretches(status);
+    html! {
+        table.stretches {
+            caption { "The same in words, newest first" }
+            thead {
+                tr {
+                    th scope="col" { "From" }
+                    th scope="col" { "Verdict" }
+                    th scope="col" { "Cause" }
+                    th.time scope="col" { "Checks" }
+                    th.time scope="col" { "For" }
+                }
+            }
+            tbody {
+                @for stretch in stretches.iter().rev().take(MAX_ROWS) {
+                    tr {
+                        th scope="row" { (moment(stretch.first.at, now)) }
+                        td { (verdict::badge(stretch.first.verdict)) }
+                        td { @if let Some(cause) = stretch.first.cause { code { (cause) } } @else { "none" } }
+                        td.time { (stretch.checks) }
+                        td.time { (words(elapsed(stretch.first.at, stretch.last.at) + status.interval)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn stretches(status: &Status) -> Vec<Stretch<'_>> {
+    let mut stretches: Vec<Stretch<'_>> = Vec::new();
+    for past in &status.history {
+        match stretches.last_mut() {
+            Some(stretch) if (stretch.first.verdict, stretch.first.cause) == (past.verdict, past.cause) => {
+                stretch.last = past;
+                stretch.checks += 1;
+            }
+            Some(_) | None => stretches.push(Stretch { first: past, last: past, checks: 1 }),
+        }
+    }
+    stretches
+}

@@ -1,0 +1,121 @@
+//! An image: what its verdict stands for, what is wrong and what mends it, then its twelve stages and its names.
+
+use maud::{Markup, html};
+
+use super::{names, verdict};
+use crate::diagnosis::{Diagnosis, Severity, Verdict};
+use crate::observation::Endpoint;
+use crate::report::{
+    Checked, MAX_TEXT, MAX_WORD, Run, StageReport, Status, finding, host, not_run, pasteable, place,
+    printable, runbook, sentence, time,
+};
+
+pub(super) fn section(run: &Run, checked: &Checked, index: usize) -> Markup {
+    let id = format!("image-{index}");
+    let verdict = checked.verdict();
+    html! {
+        section.image.(verdict::class(Some(verdict))) id=(id) aria-labelledby={ (id) "-name" } {
+            h2 id={ (id) "-name" } {
+                (printable(&checked.image.to_string(), MAX_WORD))
+                @if let Some(name) = &checked.name { span.name { " (" (printable(name, MAX_WORD)) ")" } }
+            }
+            p.sentence { (verdict::badge(verdict)) " " (printable(&sentence(run, checked), MAX_TEXT)) }
+            @for diagnosis in &checked.diagnoses { (problem(diagnosis)) }
+            @if run.images.len() > 1 && verdict == Verdict::Pass {
+                details {
+                    summary { "Stages and names of " (printable(checked.image.repository(), MAX_WORD)) }
+                    (stages(checked))
+                    (names::section(checked))
+                }
+            } @else {
+                (stages(checked))
+                (names::section(checked))
+            }
+        }
+    }
+}
+
+fn problem(diagnosis: &Diagnosis) -> Markup {
+    let label = match diagnosis.severity {
+        Severity::Fail => "Problem",
+        Severity::Unknown => "Not judged",
+        Severity::Warn => "Warning",
+    };
+    let (endpoint, stage) = place(diagnosis);
+    html! {
+        div.problem.(verdict::class(Some(diagnosis.severity.verdict()))) {
+            h3 { (label) ": " code { (diagnosis.cause.code()) } " at " (endpoint.as_str()) "." (stage.as_str()) }
+            p.message { (printable(&diagnosis.message, MAX_TEXT)) }
+            p { strong.fix { "Fix: " } (printable(&diagnosis.remedy, MAX_TEXT)) }
+            @for command in &diagnosis.commands { pre.command { code { (pasteable(command)) } } }
+            p.more {
+                a href=(runbook(diagnosis.cause)) rel="noopener noreferrer" {
+                    "Runbook: " (diagnosis.cause.code())
+                }
+                @if let Some(id) = &diagnosis.correlation_id {
+                    span { "Correlation id: " code { (printable(id, MAX_WORD)) } }
+                }
+            }
+        }
+    }
+}
+
+/// The roles are said again, since a table that is laid out anew on a phone is none to some browsers.
+fn stages(checked: &Checked) -> Markup {
+    let reports = checked.stages();
+    html! {
+        table.stages role="table" {
+            caption { "Stages of the pull, in " (time(checked.observation.duration)) }
+            thead role="rowgroup" {
+                tr role="row" {
+                    th scope="col" role="columnheader" { "Stage" }
+                    th scope="col" role="columnheader" { "Result" }
+                    th.time scope="col" role="columnheader" { "Time" }
+                    th scope="col" role="columnheader" { "Found" }
+                }
+            }
+            @for endpoint in Endpoint::ALL {
+                tbody role="rowgroup" {
+                    tr.endpoint role="row" {
+                        th scope="rowgroup" colspan="4" role="rowheader" {
+                            (endpoint.as_str()) " endpoint "
+                            code { (printable(host(checked, endpoint).unwrap_or_default(), MAX_WORD)) }
+                        }
+                    }
+                    @for report in reports.iter().filter(|report| report.endpoint == endpoint) {
+                        (stage(checked, report))
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn stage(checked: &Checked, report: &StageReport<'_>) -> Markup {
+    let unclear = report.diagnoses.first().is_some_and(|first| first.severity == Severity::Unknown);
+    let (class, word, judged) = match report.status {
+        Status::Ok => ("pass", "ok", Some(Verdict::Pass)),
+        Status::Warning => ("warn", "warning", Some(Verdict::Warn)),
+        Status::Failed if unclear => ("unknown", "not judged", Some(Verdict::Unknown)),
+        Status::Failed => ("fail", "failed", Some(Verdict::Fail)),
+        Status::Skipped => ("skipped", "skipped", None),
+    };
+    let mut lines = match report.status {
+        Status::Skipped => vec![not_run(checked, report)],
+        Status::Ok | Status::Warning | Status::Failed => finding(checked, report),
+    };
+    if lines.is_empty() {
+        lines.extend(report.diagnoses.first().map(|first| first.cause.code().replace('_', " ")));
+    }
+    html! {
+        tr class=(class) role="row" {
+            th scope="row" role="rowheader" { (report.stage.as_str()) }
+            td.result role="cell" {
+                @if let Some(judged) = judged { (verdict::icon(Some(judged))) }
+                (word)
+            }
+            td.time role="cell" { @if let Some(duration) = report.duration { (time(duration)) } }
+            td.found role="cell" { @for line in &lines { div { (printable(line, MAX_TEXT)) } } }
+        }
+    }
+}

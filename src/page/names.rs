@@ -1,0 +1,121 @@
+//! The names: each nameserver's chain, hop by hop, beside the others'.
+
+use std::net::IpAddr;
+
+use maud::{Markup, html};
+
+use crate::observation::{Endpoint, RecordData, Resolution, Resolver, Stage};
+use crate::report::{
+    Checked, MAX_TEXT, MAX_WORD, Status, ending, host, printable, records, scope_word, server, time,
+};
+
+/// Hops of a chain that are shown at once: ACR's longest real one; more are folded.
+const SHOWN_HOPS: usize = 8;
+
+pub(super) fn section(checked: &Checked) -> Markup {
+    let resolutions = &checked.observation.resolutions;
+    html! {
+        @for endpoint in Endpoint::ALL {
+            @let asked: Vec<_> = resolutions.iter().filter(|asked| asked.endpoint == endpoint).collect();
+            @if !asked.is_empty() {
+                details.names open[is_of_interest(checked, endpoint)] {
+                    summary {
+                        "What " (count(asked.len())) " about the " (endpoint.as_str()) " endpoint "
+                        code { (printable(host(checked, endpoint).unwrap_or_default(), MAX_WORD)) }
+                    }
+                    ul.servers { @for resolution in asked { li { (answer(checked, resolution)) } } }
+                }
+            }
+        }
+    }
+}
+
+/// Open where a name or an address of the endpoint is the matter.
+fn is_of_interest(checked: &Checked, endpoint: Endpoint) -> bool {
+    checked.stages().iter().any(|report| {
+        report.endpoint == endpoint
+            && matches!(report.stage, Stage::Dns | Stage::Address)
+            && matches!(report.status, Status::Failed | Status::Warning)
+    })
+}
+
+fn count(servers: usize) -> String {
+    if servers == 1 { "1 nameserver says".to_owned() } else { format!("{servers} nameservers say") }
+}
+
+/// A step of a chain: what is said of it, and what it leads to.
+struct Hop {
+    said: String,
+    name: String,
+    note: Option<&'static str>,
+}
+
+fn answer(checked: &Checked, resolution: &Resolution) -> Markup {
+    let hops = hops(checked, resolution);
+    let (shown, folded) = hops.split_at(hops.len().min(SHOWN_HOPS));
+    html! {
+        p.server {
+            strong { (server(resolution)) }
+            @match resolution.resolver {
+                Resolver::System => {}
+                Resolver::Compared(_) => { " compared, not judged" }
+            }
+            span.time { " " (time(resolution.duration)) }
+        }
+        ol.chain {
+            li.hop.asked { span.said { "asked for" } code { (printable(&resolution.host, MAX_WORD)) } }
+            @for hop in shown { (step(hop)) }
+            @for end in ending(resolution) {
+                li.hop.bad { span.said { "ends" } span { (printable(&end, MAX_TEXT)) } }
+            }
+        }
+        @if !folded.is_empty() {
+            details {
+                summary { (folded.len()) " more" }
+                ol.chain { @for hop in folded { (step(hop)) } }
+            }
+        }
+    }
+}
+
+fn step(hop: &Hop) -> Markup {
+    let class = match hop.note {
+        Some("private" | "expected" | "private link") => "good",
+        Some(_) => "bad",
+        None => "",
+    };
+    html! {
+        li.hop.(class) {
+            span.said { (hop.said) }
+            code { (hop.name) }
+            @if let Some(note) = hop.note { span.note { (note) } }
+        }
+    }
+}
+
+fn hops(checked: &Checked, resolution: &Resolution) -> Vec<Hop> {
+    let judged = checked.stages().into_iter().find(|report| {
+        report.endpoint == resolution.endpoint && report.stage == Stage::Address && report.duration.is_some()
+    });
+    // An address is "expected" only where its stage passed, and only the node's own nameservers are judged.
+    let status = match (&resolution.resolver, judged) {
+        (Resolver::System, Some(report)) => report.status,
+        (Resolver::System, None) | (Resolver::Compared(_), _) => Status::Skipped,
+    };
+    let note = |address: IpAddr| scope_word(checked, status, address);
+    records(resolution)
+        .into_iter()
+        .map(|record| match &record.data {
+            RecordData::Cname(target) => Hop {
+                said: format!("CNAME, ttl {}", record.ttl),
+                name: printable(target.trim_end_matches('.'), MAX_WORD),
+                note: target.contains(".privatelink.").then_some("private link"),
+            },
+            RecordData::Address(address) => Hop {
+                said: format!("{}, ttl {}", if address.is_ipv4() { "A" } else { "AAAA" }, record.ttl),
+                name: address.to_string(),
+                note: Some(note(*address)),
+            },
+        })
+        .collect()
+}

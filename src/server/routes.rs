@@ -1,0 +1,205 @@
+//! The paths, and what each answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{RawQuery, Request, State};
+use axum::http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Router};
+use serde::Serialize;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::timeout;
+
+use super::guard::{guard, own_pages_only};
+use super::{CheckAnswer, CheckRequest, Shared, Slot};
+use crate::page::{self, Reload};
+use crate::report::{Run, json};
+
+/// Told to whoever asks for something else.
+const PATHS: &str = "GET /, GET /metrics, GET /report, GET /livez, GET /readyz, POST /check";
+/// Version 0.0.4 is the text format's last before OpenMetrics; every scraper reads it.
+const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+const HTML: &str = "text/html; charset=utf-8";
+/// Where too many wait already: the check that they wait for takes about so long.
+const BUSY_RETRY: Duration = Duration::from_secs(5);
+
+/// What the handlers share.
+#[derive(Clone)]
+struct Context {
+    shared: Arc<Shared>,
+    waiting: Arc<Semaphore>,
+}
+
+/// A reason, for programs that read JSON and people who read anything.
+#[derive(Debug, Serialize)]
+pub(super) struct Problem {
+    #[serde(skip)]
+    status: StatusCode,
+    #[serde(skip)]
+    retry_after: Option<Duration>,
+    error: String,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, error: impl Into<String>) -> Self {
+        Self { status, retry_after: None, error: error.into() }
+    }
+
+    /// Refused for now.
+    fn later(error: &str, retry_after: Duration) -> Self {
+        Self { retry_after: Some(retry_after), ..Self::new(StatusCode::TOO_MANY_REQUESTS, error) }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut text = serde_json::to_vec(&self).expect("a struct of texts is JSON");
+        text.push(b'\n');
+        let mut response = answer(self.status, JSON, text);
+        if let Some(wait) = self.retry_after {
+            // Whole seconds, rounded up: who comes back then is not too early.
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            response.headers_mut().insert(RETRY_AFTER, seconds.max(1).into());
+        }
+        response
+    }
+}
+
+pub(super) fn router(shared: Arc<Shared>, waiting: Arc<Semaphore>) -> Router {
+    let patience = shared.limits.body;
+    Router::new()
+        .route("/", get(status_page))
+        .route("/metrics", get(metrics))
+        .route("/report", get(report))
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/check", post(check).layer(from_fn(own_pages_only)))
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(from_fn_with_state(patience, guard))
+        .with_state(Context { shared, waiting })
+}
+
+async fn status_page(State(context): State<Context>, RawQuery(query): RawQuery) -> Response {
+    let reload = match query.as_deref() {
+        Some("reload=on") => Reload::On,
+        Some(_) | None => Reload::Off,
+    };
+    let now = (context.shared.now)();
+    let mut text = Vec::new();
+    // Cloned, so that the loop never waits for a page.
+    let status = context.shared.status.borrow().clone();
+    page::write(&mut text, &status, now, reload).expect("memory takes everything");
+    answer(StatusCode::OK, HTML, text)
+}
+
+async fn metrics(State(context): State<Context>) -> Response {
+    answer(StatusCode::OK, METRICS, (context.shared.metrics)())
+}
+
+async fn report(State(context): State<Context>) -> Response {
+    let latest = context.shared.status.borrow().latest.clone();
+    match latest {
+        Some(run) => report_of(&run),
+        None => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the first check is not done yet").into_response()
+        }
+    }
+}
+
+async fn livez(State(context): State<Context>) -> Response {
+    let heartbeat = &context.shared.heartbeat;
+    let age = heartbeat.borrow().elapsed();
+    if heartbeat.has_changed().is_err() {
+        return answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, "the loop has ended\n");
+    }
+    if age > context.shared.limits.heartbeat {
+        let text = format!("the loop has not been seen for {} s\n", age.as_secs());
+        return answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, text);
+    }
+    answer(StatusCode::OK, TEXT, "ok\n")
+}
+
+/// Says nothing about the registry: an outage must not block a rollout.
+async fn readyz(State(context): State<Context>) -> Response {
+    if context.shared.status.borrow().latest.is_none() {
+        return answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, "the first check is not done yet\n");
+    }
+    answer(StatusCode::OK, TEXT, "ok\n")
+}
+
+async fn check(
+    State(context): State<Context>,
+    Extension(slot): Extension<Arc<Slot>>,
+    headers: HeaderMap,
+) -> Response {
+    let Ok(_waiting) = context.waiting.try_acquire() else {
+        return Problem::later("too many wait for this check already", BUSY_RETRY).into_response();
+    };
+    slot.set_waits(true);
+    let answered = ask(&context.shared).await;
+    slot.set_waits(false);
+    let for_people = accepts_html(&headers);
+    match answered {
+        // The page shows the newest check; one that is a moment old is as good as a new one.
+        Ok(CheckAnswer::Report(_) | CheckAnswer::TooSoon { .. }) if for_people => to_the_page(),
+        Ok(CheckAnswer::Report(run)) => report_of(&run),
+        Ok(CheckAnswer::TooSoon { retry_after }) => {
+            Problem::later("the last check was a moment ago: GET /report has it", retry_after).into_response()
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn ask(shared: &Shared) -> Result<CheckAnswer, Problem> {
+    let (reply, answer) = oneshot::channel();
+    shared.checks.try_send(CheckRequest { reply }).map_err(|error| match error {
+        TrySendError::Full(_) => Problem::later("too many ask for a check", BUSY_RETRY),
+        TrySendError::Closed(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the agent is ending"),
+    })?;
+    match timeout(shared.limits.check, answer).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(_)) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the check was given up")),
+        Err(_) => Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, "the check takes too long")),
+    }
+}
+
+async fn no_such_path() -> Response {
+    Problem::new(StatusCode::NOT_FOUND, format!("no such path; there are: {PATHS}")).into_response()
+}
+
+/// axum puts `Allow` beside it.
+async fn no_such_method(request: Request) -> Response {
+    let error = format!("{} does not take this method; there are: {PATHS}", request.uri().path());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, error).into_response()
+}
+
+/// Whether a person's browser asks, rather than a program.
+fn accepts_html(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted.flat_map(|value| value.split(',')).any(|kind| kind.trim().starts_with("text/html"))
+}
+
+/// Relative, so that it also leads back behind a proxy that serves the agent below a path of its own.
+fn to_the_page() -> Response {
+    let mut response = answer(StatusCode::SEE_OTHER, TEXT, "see the status page\n");
+    response.headers_mut().insert(LOCATION, HeaderValue::from_static("./"));
+    response
+}
+
+fn report_of(run: &Run) -> Response {
+    let mut text = Vec::new();
+    json::write(&mut text, run).expect("memory takes everything, and a report is JSON");
+    answer(StatusCode::OK, JSON, text)
+}
+
+fn answer(status: StatusCode, kind: &'static str, body: impl Into<axum::body::Body>) -> Response {
+    (status, [(CONTENT_TYPE, kind)], body.into()).into_response()
+}
