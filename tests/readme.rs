@@ -208,6 +208,7 @@ fn print(bench: &Bench) -> String {
         name: None,
         blob_requested: true,
         loopback_allowed: true,
+        policy: bench.task.policy.clone(),
         observation: outcome.observation,
         diagnoses: outcome.diagnoses,
     };

@@ -9,7 +9,9 @@ mod lab;
 use std::io::{self, BufRead, Write};
 use std::time::Instant;
 
-use acr_verifier::check::verify;
+use acr_verifier::agent::{self, Place};
+use acr_verifier::check::{Surroundings, verify};
+use acr_verifier::cli::AgentOptions;
 use acr_verifier::config::{Config, CredentialsConfig, ImageConfig, Resolvers, Schedule, SystemResolver};
 use acr_verifier::probe::Trust;
 use acr_verifier::report::{Format, NetworkView, Run, write};
@@ -25,6 +27,9 @@ struct Arguments {
     /// Keep the registry up, and print the command that verifies it
     #[arg(long)]
     serve: bool,
+    /// Keep the registry up, and run the agent against it: a check every 5 s, and its status page
+    #[arg(long, conflicts_with = "serve")]
+    agent: bool,
 }
 
 /// One way to break the registry.
@@ -59,7 +64,11 @@ fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let healthy = Settings::default();
     let lab = Lab::try_start(healthy.clone())?;
-    if arguments.serve { serve(&lab, &healthy) } else { show(&lab, &healthy) }
+    match (arguments.agent, arguments.serve) {
+        (true, _) => watch(lab, healthy),
+        (false, true) => serve(&lab, &healthy),
+        (false, false) => show(&lab, &healthy),
+    }
 }
 
 /// The healthy registry, and each fault with its diagnosis.
@@ -74,7 +83,37 @@ fn show(lab: &Lab, healthy: &Settings) -> anyhow::Result<()> {
         check(&config, &trust)?;
         lab.change(|settings| *settings = healthy.clone());
     }
-    headline("Try it yourself: cargo run --example private-registry -- --serve")
+    headline("Try it yourself: cargo run --example private-registry -- --serve (or --agent)")
+}
+
+/// The agent against the registry, until Ctrl-C; a number breaks or mends the registry.
+fn watch(lab: Lab, healthy: Settings) -> anyhow::Result<()> {
+    let path = lab.folder().join("config.yaml");
+    let yaml = format!(
+        "images:\n  - image: {}\n    name: canary\n    credentials: {{path: {}}}\ntls: {{caFile: {}}}\nschedule: \
+         {{interval: 5s}}\nserver: {{address: \"127.0.0.1:9469\"}}\n",
+        lab.image(),
+        lab.secret_folder().display(),
+        lab.ca_file().display()
+    );
+    std::fs::write(&path, yaml)?;
+    let options = AgentOptions {
+        config: path,
+        nameservers: lab.nameservers(),
+        allow_loopback: true,
+        usual_credentials: Vec::new(),
+    };
+    let surroundings = Surroundings {
+        node: "this-machine".into(),
+        network_view: NetworkView::Node,
+        now: jiff::Timestamp::now,
+    };
+    let place = Place { surroundings, pod: None, in_cluster: false, chance: fastrand::f64 };
+    headline("The agent is up: open http://127.0.0.1:9469/, or ask it for /metrics and /report")?;
+    tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_writer(io::stderr).init();
+    std::thread::spawn(move || obey(&lab, &healthy));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async { agent::run(options, place, agent::stop_signal()?).await })
 }
 
 /// Keeps the registry up until Ctrl-C or the end of the input; a number breaks or mends it.
@@ -89,6 +128,11 @@ fn serve(lab: &Lab, healthy: &Settings) -> anyhow::Result<()> {
         lab.image(),
     ];
     terminal::print(format!("    {}\n\n", words.join(" \\\n        ")).as_bytes())?;
+    obey(lab, healthy)
+}
+
+/// Breaks and mends the registry as somebody types; without a terminal it stays up all the same.
+fn obey(lab: &Lab, healthy: &Settings) -> anyhow::Result<()> {
     let mut menu = "Type a number and Enter; Ctrl-C ends it.\n    0  healthy\n".to_owned();
     for (number, fault) in (1..).zip(&FAULTS) {
         menu.push_str(&format!("    {number}  {}\n", fault.name));
@@ -108,7 +152,6 @@ fn serve(lab: &Lab, healthy: &Settings) -> anyhow::Result<()> {
         };
         terminal::print(format!("now: {now}\n").as_bytes())?;
     }
-    // Without a terminal there is nobody to type: it stays up all the same.
     loop {
         std::thread::park();
     }
