@@ -9,6 +9,7 @@ mod architecture;
 mod check;
 mod cli;
 mod lab;
+mod metrics;
 mod report;
 mod rules;
 
