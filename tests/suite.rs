@@ -5,10 +5,12 @@
     reason = "a test is its own surroundings: it has a clock and an environment"
 )]
 
+mod agent;
 mod architecture;
 mod check;
 mod cli;
 mod lab;
+mod metrics;
 mod readme;
 mod report;
 mod rules;

@@ -268,6 +268,7 @@ fn observation() -> Observation {
             Attempt { endpoint: Endpoint::Login, address: socket("10.60.4.4:443"), failure: None },
             Attempt { endpoint: Endpoint::Data, address: socket("10.60.4.5:443"), failure: None },
         ],
+        requests: Vec::new(),
         tls: vec![
             session(Endpoint::Login, "10.60.4.4:443", "*.azurecr.io"),
             session(Endpoint::Data, "10.60.4.5:443", "*.westeurope.data.azurecr.io"),

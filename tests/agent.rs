@@ -1,0 +1,175 @@
+//! The agent as a process: the binary against the lab, over its own HTTP.
+
+mod process;
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::lab::Lab;
+use crate::lab::answers::{Delivery, Step};
+use crate::lab::settings::{Settings, View};
+use process::{Agent, Reply, config};
+
+/// What a busy machine may add.
+const SLACK: Duration = Duration::from_secs(4);
+
+fn verdict(reply: &Reply) -> Value {
+    reply.json()["verdict"].clone()
+}
+
+#[test]
+fn nothing_is_good_before_the_first_check_and_everything_is_told_after_it() {
+    let lab = Lab::start(Settings::default());
+    let agent = Agent::start(&lab, &config(&lab, "1h"));
+    assert_eq!(agent.get("/livez").status, 200);
+    assert_eq!(agent.get("/readyz").status, 503);
+    assert_eq!(agent.get("/report").status, 503);
+    assert!(!agent.get("/metrics").body.contains("acr_verifier_check_success"));
+    assert!(lab.all_connections().is_empty(), "the first check waits for its turn");
+
+    let checked = agent.post("/check");
+    assert_eq!((checked.status, verdict(&checked)), (200, "pass".into()));
+    assert_eq!(agent.get("/readyz").status, 200);
+    assert_eq!(agent.get("/report").json()["images"][0]["name"], "canary");
+    assert_eq!(agent.metric("acr_verifier_check_success"), Some(1.0));
+    assert_eq!(agent.metric("acr_verifier_config_last_reload_successful"), Some(1.0));
+    assert!(agent.get("/").body.contains("pass"));
+
+    let again = agent.post("/check");
+    assert_eq!(again.status, 429);
+    let wait: u64 = again.header("retry-after").and_then(|seconds| seconds.parse().ok()).expect("seconds");
+    assert!((1..=5).contains(&wait), "{wait}");
+}
+
+#[test]
+fn two_callers_share_one_check() {
+    let lab = Lab::start(Settings::default());
+    lab.change(|settings| settings.deliver(Step::Token, Delivery::Delayed(Duration::from_secs(1))));
+    let agent = Agent::start(&lab, &config(&lab, "1h"));
+    let replies: Vec<Reply> = std::thread::scope(|scope| {
+        let callers: Vec<_> = (0..8).map(|_| scope.spawn(|| agent.post("/check"))).collect();
+        callers.into_iter().map(|caller| caller.join().expect("a caller")).collect()
+    });
+    assert!(replies.iter().all(|reply| reply.status == 200));
+    assert_eq!(lab.requests_of(Step::Token).len(), 1, "eight callers, one check");
+}
+
+#[test]
+fn a_fault_is_in_the_metrics_within_an_interval_and_gone_within_another() {
+    let lab = Lab::start(Settings::default());
+    let agent = Agent::start(&lab, &config(&lab, "2s"));
+    agent.wait_for("the first pass", |agent| agent.metric("acr_verifier_check_success") == Some(1.0));
+    for (success, view) in [(0.0, View::NotLinked), (1.0, View::Private)] {
+        lab.change(|settings| settings.nameservers[0].login = view);
+        let started = Instant::now();
+        agent.wait_for("the change", |agent| agent.metric("acr_verifier_check_success") == Some(success));
+        assert!(started.elapsed() < Duration::from_secs(2) + SLACK, "{:?}", started.elapsed());
+    }
+    let metrics = agent.get("/metrics").body;
+    assert!(
+        !metrics.lines().any(|line| line.starts_with("acr_verifier_cause{")),
+        "a cause that is gone is told"
+    );
+    assert!(metrics.contains("acr_verifier_failures_total{"), "and counted");
+}
+
+#[test]
+fn a_new_configuration_is_taken_and_a_bad_one_keeps_the_old_one_running() {
+    let lab = Lab::start(Settings::default());
+    let good = config(&lab, "1h");
+    let agent = Agent::start(&lab, &good);
+    agent.rewrite("images: [\n");
+    agent.wait_for("the refusal", |agent| {
+        agent.metric("acr_verifier_config_last_reload_successful") == Some(0.0)
+    });
+    assert_eq!(verdict(&agent.post("/check")), "pass", "the old one still runs");
+    let page = agent.get("/").body;
+    assert!(page.contains("config.yaml"), "the page says which file is refused: {page}");
+
+    // By rename, as an editor or a ConfigMap would.
+    agent.replace(&good.replace("name: canary", "name: other"));
+    agent.wait_for("the new one", |agent| {
+        agent.metric("acr_verifier_config_last_reload_successful") == Some(1.0)
+    });
+    agent.wait_for("a check of it", |agent| agent.get("/report").json()["images"][0]["name"] == "other");
+    assert!(!agent.get("/metrics").body.contains("image=\"canary\""), "the old name's series are gone");
+    assert!(agent.log().matches("is refused, the old one stays").count() == 1, "it is said once");
+}
+
+#[test]
+fn a_rotated_secret_is_seen_within_15_seconds_without_a_restart() {
+    let lab = Lab::start(Settings::default());
+    let agent = Agent::start(&lab, &config(&lab, "1h"));
+    assert_eq!(verdict(&agent.post("/check")), "pass");
+    lab.change(|settings| settings.credentials.password = "the-new-password".into());
+    std::fs::write(lab.secret_folder().join("password"), "the-old-password").expect("a file");
+    let started = Instant::now();
+    agent.wait_for("the rejection", |agent| verdict(&agent.get("/report")) == "fail");
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+
+    // As Kubernetes does it: a new file behind the same name.
+    let next = lab.secret_folder().join("password.next");
+    std::fs::write(&next, "the-new-password").expect("a file");
+    std::fs::rename(next, lab.secret_folder().join("password")).expect("a rename");
+    let started = Instant::now();
+    agent.wait_for("the recovery", |agent| verdict(&agent.get("/report")) == "pass");
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+    for secret in ["the-new-password", "the-old-password"] {
+        assert!(!agent.log().contains(secret));
+    }
+}
+
+#[test]
+fn sigterm_and_ctrl_c_end_it_within_two_seconds_also_in_a_hanging_check() {
+    for (signal, hanging) in [("TERM", false), ("INT", false), ("TERM", true)] {
+        let lab = Lab::start(Settings::default());
+        if hanging {
+            lab.change(|settings| settings.deliver(Step::Token, Delivery::SilentAfterRequest));
+        }
+        let mut agent = Agent::start(&lab, &config(&lab, "1s"));
+        agent.wait_for("a check", |_| !lab.requests_of(Step::Token).is_empty());
+        let started = Instant::now();
+        assert_eq!(agent.stop(signal), Some(0), "{signal}, hanging: {hanging}\n{}", agent.log());
+        assert!(
+            started.elapsed() < Duration::from_secs(2),
+            "{signal}, hanging: {hanging}: {:?}",
+            started.elapsed()
+        );
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_is_an_error_at_the_start() {
+    let lab = Lab::start(Settings::default());
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let text = config(&lab, "1h").replace("127.0.0.1:0", &address);
+    let output = process::run_to_the_end(&lab, &text);
+    assert_eq!(output.status.code(), Some(2));
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(error.contains(&format!("cannot listen at {address}")), "{error}");
+}
+
+#[test]
+fn the_log_has_one_line_a_check_and_no_secret() {
+    let lab = Lab::start(Settings::default());
+    lab.change(|settings| settings.credentials.password = "another".into());
+    let agent = Agent::start(&lab, &config(&lab, "1h"));
+    agent.post("/check");
+    let log = agent.log();
+    let checks: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("the log is JSON"))
+        .filter(|line: &Value| line["fields"]["verdict"].is_string())
+        .collect();
+    assert_eq!(checks.len(), 1, "{log}");
+    let fields = &checks[0]["fields"];
+    assert_eq!(fields["causes"], "credentials_rejected");
+    let id = lab.requests_of(Step::Token)[0].correlation_id.clone();
+    assert_eq!(fields["correlation_id"].as_str(), id.as_deref(), "{log}");
+    for secret in lab.secrets() {
+        assert!(!log.contains(&secret), "{secret} is in {log}");
+    }
+    assert_eq!(log.matches("no Events are published").count(), 1, "outside a cluster it says so once");
+}

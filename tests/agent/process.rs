@@ -1,0 +1,189 @@
+//! An agent's process: started with a configuration of its own, asked over HTTP, ended by its id.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::lab::Lab;
+
+/// Longer than anything that is waited for may take.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// A configuration that fits a lab.
+pub(crate) fn config(lab: &Lab, interval: &str) -> String {
+    format!(
+        "images:\n  - image: {}\n    name: canary\n    credentials: {{path: {}}}\ntls: {{caFile: {}}}\nschedule: \
+         {{interval: {interval}, jitter: 0}}\nserver: {{address: \"127.0.0.1:0\"}}\n",
+        lab.image(),
+        lab.secret_folder().display(),
+        lab.ca_file().display()
+    )
+}
+
+fn command(lab: &Lab, config: &std::path::Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_acr-verifier"));
+    command.args(["agent", "--log-format", "json", "--allow-loopback"]);
+    for server in lab.nameservers() {
+        command.arg("--nameserver").arg(server.to_string());
+    }
+    command.arg("--config").arg(config).stdin(Stdio::null()).stdout(Stdio::null());
+    command.env("NODE_NAME", "aks-np1-0").env_remove("KUBERNETES_SERVICE_HOST");
+    command
+}
+
+/// Runs an agent that should not get far.
+pub(crate) fn run_to_the_end(lab: &Lab, text: &str) -> Output {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("config.yaml");
+    std::fs::write(&path, text).expect("a file");
+    command(lab, &path).stderr(Stdio::piped()).output().expect("the program starts")
+}
+
+/// A running agent; it is ended when it is dropped.
+pub(crate) struct Agent {
+    child: Child,
+    folder: TempDir,
+    pub(crate) address: SocketAddr,
+}
+
+impl Agent {
+    /// Starts an agent, and returns when it listens.
+    pub(crate) fn start(lab: &Lab, text: &str) -> Self {
+        Self::start_with(lab, text, |_| {})
+    }
+
+    /// The same, with a change of its command line or environment.
+    pub(crate) fn start_with(lab: &Lab, text: &str, change: impl FnOnce(&mut Command)) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let path = folder.path().join("config.yaml");
+        std::fs::write(&path, text).expect("a file");
+        let log = File::create(folder.path().join("log")).expect("a file");
+        let mut command = command(lab, &path);
+        change(&mut command);
+        let child = command.stderr(log).spawn().expect("the program starts");
+        let mut agent = Self { child, folder, address: ([127, 0, 0, 1], 0).into() };
+        let started = Instant::now();
+        agent.address = loop {
+            let address = agent.log().lines().find_map(listening_address);
+            if let Some(address) = address {
+                break address;
+            }
+            assert!(started.elapsed() < PATIENCE, "it does not start: {}", agent.log());
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        agent
+    }
+
+    /// The process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).expect("the log")
+    }
+
+    fn config_path(&self) -> PathBuf {
+        self.folder.path().join("config.yaml")
+    }
+
+    /// Writes the configuration in place.
+    pub(crate) fn rewrite(&self, text: &str) {
+        std::fs::write(self.config_path(), text).expect("a file");
+    }
+
+    /// Puts a new file in the configuration's place.
+    pub(crate) fn replace(&self, text: &str) {
+        let next = self.folder.path().join("config.next");
+        std::fs::write(&next, text).expect("a file");
+        std::fs::rename(next, self.config_path()).expect("a rename");
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Reply {
+        self.ask("GET", path)
+    }
+
+    pub(crate) fn post(&self, path: &str) -> Reply {
+        self.ask("POST", path)
+    }
+
+    fn ask(&self, method: &str, path: &str) -> Reply {
+        let mut stream = TcpStream::connect(self.address).expect("the agent listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a limit");
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            self.address
+        );
+        stream.write_all(request.as_bytes()).expect("the agent reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("the agent answers");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer");
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        Reply { status, head: head.to_owned(), body: body.to_owned() }
+    }
+
+    /// The value of a metric's only series.
+    pub(crate) fn metric(&self, name: &str) -> Option<f64> {
+        let body = self.get("/metrics").body;
+        let line = body.lines().find(|line| line.starts_with(&format!("{name}{{")))?;
+        line.rsplit(' ').next()?.parse().ok()
+    }
+
+    #[track_caller]
+    pub(crate) fn wait_for(&self, what: &str, is_there: impl Fn(&Self) -> bool) {
+        let started = Instant::now();
+        while !is_there(self) {
+            assert!(started.elapsed() < PATIENCE, "{what} does not come: {}", self.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Sends a signal and waits for the end; the exit code.
+    pub(crate) fn stop(&mut self, signal: &str) -> Option<i32> {
+        let sent = Command::new("kill").args([&format!("-{signal}"), &self.child.id().to_string()]).status();
+        assert!(sent.expect("kill runs").success());
+        self.child.wait().expect("the process ends").code()
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn listening_address(line: &str) -> Option<SocketAddr> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    line["fields"]["address"].as_str()?.parse().ok()
+}
+
+/// An answer of the agent.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    head: String,
+    pub(crate) body: String,
+}
+
+impl Reply {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (found, value) = line.split_once(": ")?;
+            found.eq_ignore_ascii_case(name).then_some(value)
+        })
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+}

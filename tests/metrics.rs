@@ -1,0 +1,27 @@
+//! The metrics: what is told after which check, that it is what was declared, and that it stays small.
+
+mod budget;
+mod declared;
+mod live;
+mod scrape;
+mod values;
+
+use acr_verifier::metrics::Metrics;
+use acr_verifier::report::{Checked, Run};
+
+use crate::report::samples;
+use scrape::Scrape;
+
+const NODE: &str = "aks-np1-12345678-vmss000000";
+
+fn metrics() -> Metrics {
+    Metrics::new(NODE, "0.1.0", "7c43e5d")
+}
+
+fn scrape(metrics: &Metrics) -> Scrape {
+    Scrape::parse(&String::from_utf8(metrics.encode()).expect("text"))
+}
+
+fn run(images: Vec<Checked>) -> Run {
+    samples::run(images)
+}

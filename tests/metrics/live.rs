@@ -1,0 +1,228 @@
+//! Prometheus's own programs on a live scrape: `promtool check metrics`, and a server that scrapes and is queried.
+//!
+//! Both come with Debian's package `prometheus`. Where it is not installed these tests say so and pass;
+//! `ACR_VERIFIER_REQUIRE_PROMETHEUS=1` makes that a failure.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use acr_verifier::metrics::{CONTENT_TYPE, Metrics};
+use serde_json::Value;
+
+use super::declared::experienced;
+use super::metrics;
+use crate::check::Bench;
+use crate::lab::settings::View;
+
+/// How long a busy machine may take until the server has scraped.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Serves `/metrics` as the agent does.
+struct Endpoint {
+    address: SocketAddr,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Endpoint {
+    fn serve(metrics: Arc<Metrics>) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if stopped.load(Ordering::Relaxed) {
+                    return;
+                }
+                // A scraper that went away is its own affair.
+                drop(stream.and_then(|stream| answer(stream, &metrics)));
+            }
+        });
+        Self { address, stop, thread: Some(thread) }
+    }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        drop(TcpStream::connect(self.address));
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+fn answer(mut stream: TcpStream, metrics: &Metrics) -> std::io::Result<()> {
+    let mut request = Vec::new();
+    let mut piece = [0; 1024];
+    while !request.ends_with(b"\r\n\r\n") {
+        let read = stream.read(&mut piece)?;
+        if read == 0 {
+            return Ok(());
+        }
+        request.extend_from_slice(&piece[..read]);
+    }
+    let body = metrics.encode();
+    let length = body.len();
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\nContent-Type: {CONTENT_TYPE}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+    )?;
+    stream.write_all(&body)
+}
+
+fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    let (_, body) = text.split_once("\r\n\r\n").unwrap_or_default();
+    Ok(body.to_owned())
+}
+
+/// Whether a program is there; where it is not, says so.
+#[expect(clippy::print_stderr, reason = "a test that did not run has to say so")]
+fn installed(program: &str) -> bool {
+    let answered =
+        Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let there = answered.is_ok_and(|status| status.success());
+    if !there {
+        let required = std::env::var("ACR_VERIFIER_REQUIRE_PROMETHEUS").is_ok_and(|value| value == "1");
+        assert!(!required, "{program} is not installed (Debian's package `prometheus`)");
+        eprintln!("SKIPPED: {program} is not installed (Debian's package `prometheus`)");
+    }
+    there
+}
+
+#[test]
+fn promtool_finds_nothing_in_a_live_scrape() {
+    if !installed("promtool") {
+        return;
+    }
+    for metrics in [metrics(), experienced()] {
+        let endpoint = Endpoint::serve(Arc::new(metrics));
+        let scrape = get(endpoint.address, "/metrics").expect("a scrape");
+        let mut promtool = Command::new("promtool")
+            .args(["check", "metrics"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("promtool starts");
+        promtool.stdin.take().expect("a pipe").write_all(scrape.as_bytes()).expect("promtool reads");
+        let output = promtool.wait_with_output().expect("promtool ends");
+        let said = [output.stdout, output.stderr].concat();
+        assert!(output.status.success() && said.is_empty(), "{}", String::from_utf8_lossy(&said));
+    }
+}
+
+/// A server of our own, ended by its process id.
+struct Prometheus {
+    process: Child,
+    address: SocketAddr,
+}
+
+impl Prometheus {
+    fn scraping(target: SocketAddr, folder: &Path) -> Self {
+        let config = folder.join("prometheus.yaml");
+        let text = format!(
+            "global: {{scrape_interval: 500ms, scrape_timeout: 500ms}}\n\
+             scrape_configs:\n\
+             - {{job_name: acr-verifier, static_configs: [{{targets: ['{target}']}}]}}\n"
+        );
+        std::fs::write(&config, text).expect("a file");
+        // Prometheus does not tell the port that it was given, so that a free one is looked for first.
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let address = free.local_addr().expect("an address");
+        drop(free);
+        let log = std::fs::File::create(folder.join("log")).expect("a file");
+        let process = Command::new("prometheus")
+            .arg(format!("--config.file={}", config.display()))
+            .arg(format!("--storage.tsdb.path={}", folder.join("data").display()))
+            .arg(format!("--web.listen-address={address}"))
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("prometheus starts");
+        Self { process, address }
+    }
+
+    /// The series of an instant query, as label sets with their values.
+    fn query(&self, expression: &str) -> Option<Vec<(Value, f64)>> {
+        let encoded: String = expression.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let answer = get(self.address, &format!("/api/v1/query?query={encoded}")).ok()?;
+        let answer: Value = serde_json::from_str(&answer).ok()?;
+        let series = answer["data"]["result"].as_array()?;
+        series
+            .iter()
+            .map(|series| Some((series["metric"].clone(), series["value"][1].as_str()?.parse().ok()?)))
+            .collect()
+    }
+
+    /// Waits until a query answers with one series of this value.
+    #[track_caller]
+    fn await_value(&self, expression: &str, expected: f64) -> Value {
+        let started = Instant::now();
+        let mut last = None;
+        while started.elapsed() < PATIENCE {
+            last = self.query(expression);
+            if let Some([(labels, value)]) = last.as_deref()
+                && (value - expected).abs() < f64::EPSILON
+            {
+                return labels.clone();
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("{expression} is not {expected}: {last:?}");
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+#[test]
+fn a_real_prometheus_scrapes_it_and_answers_queries() {
+    if !installed("prometheus") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let metrics = Arc::new(metrics());
+    let endpoint = Endpoint::serve(Arc::clone(&metrics));
+    let prometheus = Prometheus::scraping(endpoint.address, folder.path());
+    prometheus.await_value("up{job='acr-verifier'}", 1.0);
+    prometheus.await_value("count(acr_verifier_build_info)", 1.0);
+    assert_eq!(prometheus.query("acr_verifier_check_success"), Some(Vec::new()));
+
+    let bench = Bench::healthy();
+    metrics.record(&bench.check().run(&bench));
+    let labels = prometheus.await_value("acr_verifier_check_success", 1.0);
+    assert_eq!((&labels["node"], &labels["registry"]), (&super::NODE.into(), &bench.lab.registry().into()));
+    assert_eq!(labels.get("image"), None);
+    prometheus.await_value("count(acr_verifier_stage_success == 1)", 12.0);
+    prometheus.await_value("count by (job) (acr_verifier_dns_answers{image='', scope='private'} == 1)", 2.0);
+    prometheus.await_value("sum(acr_verifier_registry_requests_total)", 6.0);
+    let quantile =
+        "histogram_quantile(0.9, sum by (le) (acr_verifier_check_duration_seconds_bucket)) > bool 0";
+    prometheus.await_value(quantile, 1.0);
+
+    bench.lab.change(|settings| settings.nameservers[0].login = View::NotLinked);
+    metrics.record(&bench.check().run(&bench));
+    prometheus.await_value("acr_verifier_check_success", 0.0);
+    let labels = prometheus.await_value("acr_verifier_cause", 1.0);
+    assert_eq!(labels["cause"], "private_zone_not_linked");
+    prometheus.await_value("acr_verifier_failures_total{stage='address'}", 1.0);
+    // What was not reached is stale at once, not after five minutes.
+    prometheus.await_value("count(acr_verifier_stage_success)", 2.0);
+}
