@@ -168,7 +168,6 @@ pub async fn verify(
         image: task.image,
         name: image.name.clone(),
         blob_requested: config.blob,
-        loopback_allowed: config.allow_loopback,
         policy: expectation.policy,
         observation,
         diagnoses,

@@ -31,7 +31,7 @@ pub use clean::printable;
 // What the status page shares with the renderers.
 pub(crate) use answers::records;
 pub(crate) use clean::{MAX_TEXT, MAX_WORD, pasteable};
-pub(crate) use finding::{ending, finding, host, scope_word, server};
+pub(crate) use finding::{ending, finding, host, server};
 pub use page::Style;
 pub use scalar::{Moment, Seconds, Word};
 pub(crate) use text::{not_run, sentence, time};
@@ -111,8 +111,6 @@ pub struct Checked {
     pub name: Option<String>,
     /// Whether the data path was to be tested.
     pub blob_requested: bool,
-    /// Whether loopback counted as private.
-    pub loopback_allowed: bool,
     /// Which addresses were good.
     pub policy: AddressPolicy,
     /// What was seen.

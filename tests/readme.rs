@@ -207,7 +207,6 @@ fn print(bench: &Bench) -> String {
         image: bench.task.image.clone(),
         name: None,
         blob_requested: true,
-        loopback_allowed: true,
         policy: bench.task.policy.clone(),
         observation: outcome.observation,
         diagnoses: outcome.diagnoses,

@@ -212,7 +212,7 @@ fn the_verdict_line_says_what_a_green_stands_for() {
 #[test]
 fn what_was_not_tested_and_what_was_allowed_is_said() {
     let mut checked = samples::without_blob();
-    checked.loopback_allowed = true;
+    checked.policy.allow_loopback = true;
     let report = report_of(&run(vec![checked.clone()]));
     assert_eq!(report.images[0].not_tested[0].0, Stage::Blob);
     assert!(report.images[0].loopback_allowed);

@@ -5,9 +5,7 @@ use std::net::IpAddr;
 use maud::{Markup, html};
 
 use crate::observation::{Endpoint, RecordData, Resolution, Resolver, Stage};
-use crate::report::{
-    Checked, MAX_TEXT, MAX_WORD, Status, ending, host, printable, records, scope_word, server, time,
-};
+use crate::report::{Checked, MAX_TEXT, MAX_WORD, Status, ending, host, printable, records, server, time};
 
 /// Hops of a chain that are shown at once: ACR's longest real one; more are folded.
 const SHOWN_HOPS: usize = 8;
@@ -102,7 +100,7 @@ fn hops(checked: &Checked, resolution: &Resolution) -> Vec<Hop> {
         (Resolver::System, Some(report)) => report.status,
         (Resolver::System, None) | (Resolver::Compared(_), _) => Status::Skipped,
     };
-    let note = |address: IpAddr| scope_word(checked, status, address);
+    let note = |address: IpAddr| checked.policy.classify(address).as_str();
     records(resolution)
         .into_iter()
         .map(|record| match &record.data {

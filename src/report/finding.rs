@@ -141,25 +141,15 @@ pub(crate) fn ending(resolution: &Resolution) -> Vec<String> {
     nothing(resolution).into_iter().chain(answers::trouble(resolution)).collect()
 }
 
-/// What each address is. Expected ranges are not known here, so that an address of theirs is told by what the stage made
-/// of it: in a stage that passed, all are private.
+/// What each address is.
 fn address(checked: &Checked, report: &StageReport<'_>) -> Option<String> {
     let addresses = system_addresses(&checked.observation, report.endpoint);
     let words: Vec<String> = addresses
         .iter()
-        .map(|&address| format!("{address} is {}", scope_word(checked, report.status, address)))
+        .map(|&address| format!("{address} is {}", checked.policy.classify(address)))
         .collect();
     let reached = checked.observation.reached(report.endpoint, report.stage);
     (reached && !words.is_empty()).then(|| words.join(", "))
-}
-
-/// What an address is, by what the stage made of it.
-pub(crate) fn scope_word(checked: &Checked, status: Status, address: IpAddr) -> &'static str {
-    let policy = AddressPolicy { expected: Vec::new(), allow_loopback: checked.loopback_allowed };
-    match (status, policy.classify(address)) {
-        (Status::Ok, Scope::Public | Scope::Reserved) => "expected",
-        (Status::Ok | Status::Warning | Status::Failed | Status::Skipped, scope) => scope.as_str(),
-    }
 }
 
 fn connect(observation: &Observation, endpoint: Endpoint) -> Option<String> {

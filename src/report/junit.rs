@@ -34,7 +34,7 @@ fn suite(run: &Run, checked: &Checked) -> TestSuite {
     suite.add_property(("node", printable(&run.node, MAX_TEXT).as_str()));
     suite.add_property(("networkView", run.network_view.as_str()));
     suite.add_property(("verdict", checked.verdict().as_str()));
-    if checked.loopback_allowed {
+    if checked.policy.allow_loopback {
         suite.add_property(("loopbackAllowed", "true"));
     }
     for report in checked.stages() {

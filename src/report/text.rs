@@ -144,7 +144,7 @@ pub(crate) fn sentence(run: &Run, checked: &Checked) -> String {
     if !checked.blob_requested {
         sentence.push_str(" Not tested: the blob and the data endpoint's path to it (--no-blob).");
     }
-    if checked.loopback_allowed {
+    if checked.policy.allow_loopback {
         sentence.push_str(" Loopback was counted as private.");
     }
     sentence

@@ -34,7 +34,6 @@ fn checked(letter: char) -> Checked {
         image: "contoso.azurecr.io/apps/canary:1".parse().expect("a reference"),
         name: None,
         blob_requested: true,
-        loopback_allowed: false,
         policy: AddressPolicy::default(),
         observation: Observation { marks: vec![mark], ..Observation::default() },
         diagnoses,

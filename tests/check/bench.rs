@@ -155,7 +155,6 @@ impl Outcome {
             image: bench.task.image.clone(),
             name: None,
             blob_requested: bench.task.blob,
-            loopback_allowed: bench.task.policy.allow_loopback,
             policy: bench.task.policy.clone(),
             observation: self.observation.clone(),
             diagnoses: self.diagnoses.clone(),

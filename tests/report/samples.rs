@@ -40,7 +40,6 @@ pub(crate) fn healthy() -> Checked {
         image: image(),
         name: None,
         blob_requested: true,
-        loopback_allowed: false,
         policy: AddressPolicy::default(),
         observation: observation(),
         diagnoses: Vec::new(),

@@ -58,7 +58,7 @@ impl From<&Checked> for Image {
                 .and_then(|diagnosis| diagnosis.correlation_id.as_deref())
                 .map(word),
             not_tested: if checked.blob_requested { Vec::new() } else { vec![Word(Stage::Blob)] },
-            loopback_allowed: checked.loopback_allowed,
+            loopback_allowed: checked.policy.allow_loopback,
         }
     }
 }
