@@ -1,7 +1,7 @@
 //! What the renderers make of runs: goldens for the words, properties for what must hold in every one.
 
 mod catalogue;
-mod samples;
+pub(crate) mod samples;
 
 use acr_verifier::diagnosis::Verdict;
 use acr_verifier::observation::{Endpoint, Observation, Stage};

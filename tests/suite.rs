@@ -6,11 +6,13 @@
 )]
 
 mod architecture;
+mod browser;
 mod check;
 mod cli;
 mod lab;
 mod report;
 mod rules;
+mod server;
 
 // Tests of the lab itself, which the example that shares `lab` does not carry.
 #[path = "lab/client.rs"]
