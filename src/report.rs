@@ -31,9 +31,9 @@ pub use clean::printable;
 pub(crate) use answers::records;
 pub(crate) use clean::{MAX_TEXT, MAX_WORD, pasteable};
 pub(crate) use finding::{ending, finding, host, scope_word, server};
-pub(crate) use text::{not_run, sentence, time};
 pub use page::Style;
 pub use scalar::{Moment, Seconds, Word};
+pub(crate) use text::{not_run, sentence, time};
 
 /// Where the runbook is: each cause has a section of its name.
 pub const RUNBOOK: &str = "https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md";

@@ -66,7 +66,8 @@ impl Status {
             self.verdict_since = Some(run.started_at);
         }
         let decisive = run.images.iter().find(|checked| checked.verdict() == verdict);
-        let cause = decisive.and_then(|checked| checked.diagnoses.first()).map(|diagnosis| diagnosis.cause.code());
+        let cause =
+            decisive.and_then(|checked| checked.diagnoses.first()).map(|diagnosis| diagnosis.cause.code());
         self.history.push_back(Past { at: run.started_at, verdict, cause });
         let oldest = run.started_at - HISTORY;
         while self.history.len() > MAX_HISTORY || self.history.front().is_some_and(|past| past.at < oldest) {

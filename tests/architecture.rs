@@ -9,7 +9,17 @@ use syn::visit::Visit;
 
 /// Modules without IO, clock or environment; they may know each other.
 const PURE: [&str; 12] = [
-    "address", "cause", "config", "diagnosis", "image", "observation", "page", "quote", "report", "rules", "secret",
+    "address",
+    "cause",
+    "config",
+    "diagnosis",
+    "image",
+    "observation",
+    "page",
+    "quote",
+    "report",
+    "rules",
+    "secret",
     "status",
 ];
 /// Modules that talk to the outside; they may know the pure ones.

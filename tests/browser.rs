@@ -66,7 +66,8 @@ async fn the_page_opens_in_a_browser_and_has_no_barriers() {
         .output();
     let output = tokio::time::timeout(std::time::Duration::from_secs(300), looked).await;
     let output = output.expect("the browser is done in time").expect("node runs");
-    let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let told =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     println!("{told}");
     assert!(output.status.success(), "{told}");
 }

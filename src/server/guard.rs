@@ -9,8 +9,8 @@ use std::time::Duration;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN,
+    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
@@ -41,8 +41,12 @@ pub(super) async fn guard(State(patience): State<Duration>, request: Request, ne
     let (head, body) = request.into_parts();
     let mut response = match timeout(patience, to_bytes(body, MAX_BODY)).await {
         Ok(Ok(_unused)) => next.run(Request::from_parts(head, Body::empty())).await,
-        Ok(Err(_)) => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "no request here has a body").into_response(),
-        Err(_) => Problem::new(StatusCode::REQUEST_TIMEOUT, "the request's body did not come").into_response(),
+        Ok(Err(_)) => {
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "no request here has a body").into_response()
+        }
+        Err(_) => {
+            Problem::new(StatusCode::REQUEST_TIMEOUT, "the request's body did not come").into_response()
+        }
     };
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, POLICY.clone());
@@ -74,9 +78,9 @@ fn is_foreign(headers: &HeaderMap) -> bool {
         (Some(_), None) => true,
         (Some(origin), Some(host)) => {
             let origin = origin.as_bytes();
-            let own = [&b"http://"[..], &b"https://"[..]]
-                .into_iter()
-                .any(|scheme| origin.strip_prefix(scheme).is_some_and(|rest| rest.eq_ignore_ascii_case(host.as_bytes())));
+            let own = [&b"http://"[..], &b"https://"[..]].into_iter().any(|scheme| {
+                origin.strip_prefix(scheme).is_some_and(|rest| rest.eq_ignore_ascii_case(host.as_bytes()))
+            });
             !own
         }
     }

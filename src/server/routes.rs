@@ -108,7 +108,9 @@ async fn report(State(context): State<Context>) -> Response {
     let latest = context.shared.status.borrow().latest.clone();
     match latest {
         Some(run) => report_of(&run),
-        None => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the first check is not done yet").into_response(),
+        None => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the first check is not done yet").into_response()
+        }
     }
 }
 
@@ -133,7 +135,11 @@ async fn readyz(State(context): State<Context>) -> Response {
     answer(StatusCode::OK, TEXT, "ok\n")
 }
 
-async fn check(State(context): State<Context>, Extension(slot): Extension<Arc<Slot>>, headers: HeaderMap) -> Response {
+async fn check(
+    State(context): State<Context>,
+    Extension(slot): Extension<Arc<Slot>>,
+    headers: HeaderMap,
+) -> Response {
     let Ok(_waiting) = context.waiting.try_acquire() else {
         return Problem::later("too many wait for this check already", BUSY_RETRY).into_response();
     };

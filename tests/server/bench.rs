@@ -83,7 +83,9 @@ impl Server {
 }
 
 pub(super) fn post(headers: &str) -> String {
-    format!("POST /check HTTP/1.1\r\nHost: agent:9469\r\nContent-Length: 0\r\nConnection: close\r\n{headers}\r\n")
+    format!(
+        "POST /check HTTP/1.1\r\nHost: agent:9469\r\nContent-Length: 0\r\nConnection: close\r\n{headers}\r\n"
+    )
 }
 
 /// Sends a request and reads until the server closes.
@@ -115,8 +117,9 @@ impl Reply {
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().filter_map(|line| line.split_once(": ")).find_map(|(known, value)| {
-            known.eq_ignore_ascii_case(name).then_some(value)
-        })
+        self.head
+            .lines()
+            .filter_map(|line| line.split_once(": "))
+            .find_map(|(known, value)| known.eq_ignore_ascii_case(name).then_some(value))
     }
 }

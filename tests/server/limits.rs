@@ -58,7 +58,8 @@ async fn requests_that_are_too_long_are_refused_and_told_so() {
     assert!([414, 431].contains(&server.ask(&path).await.status));
     let body = format!("POST /check HTTP/1.1\r\nHost: agent\r\nContent-Length: {}\r\n\r\n{long}", long.len());
     assert_eq!(server.ask(&body).await.status, 413);
-    let chunked = format!("POST /check HTTP/1.1\r\nHost: agent\r\nTransfer-Encoding: chunked\r\n\r\n1000\r\n{long}");
+    let chunked =
+        format!("POST /check HTTP/1.1\r\nHost: agent\r\nTransfer-Encoding: chunked\r\n\r\n1000\r\n{long}");
     assert_eq!(server.ask(&chunked).await.status, 413);
     let missing = "POST /check HTTP/1.1\r\nHost: agent\r\nConnection: close\r\nContent-Length: 5\r\n\r\n";
     assert_eq!(server.ask(missing).await.status, 408);

@@ -7,7 +7,8 @@ use super::states::{self, NOW, POISON};
 
 fn render(status: &Status) -> String {
     let mut out = Vec::new();
-    page::write(&mut out, status, NOW.parse().expect("a moment"), Reload::Off).expect("memory takes everything");
+    page::write(&mut out, status, NOW.parse().expect("a moment"), Reload::Off)
+        .expect("memory takes everything");
     String::from_utf8(out).expect("UTF-8")
 }
 
@@ -64,7 +65,10 @@ fn every_state_is_well_formed_and_self_contained() {
         let page = render(&status);
         let elements = elements(&page);
         for (element, attributes) in &elements {
-            assert!(!["script", "img", "iframe", "object", "embed", "base"].contains(&element.as_str()), "{name}: {element}");
+            assert!(
+                !["script", "img", "iframe", "object", "embed", "base"].contains(&element.as_str()),
+                "{name}: {element}"
+            );
             assert!(!attributes.contains("src="), "{name}: {attributes}");
             assert!(!attributes.contains(" on") && !attributes.starts_with("on"), "{name}: {attributes}");
             // The policy allows no style but the one element's.
@@ -73,7 +77,8 @@ fn every_state_is_well_formed_and_self_contained() {
                 assert!(attributes.contains("rel=\"noopener noreferrer\""), "{name}: {attributes}");
             }
         }
-        let ids: Vec<_> = elements.iter().filter_map(|(_, attributes)| attributes.split("id=\"").nth(1)).collect();
+        let ids: Vec<_> =
+            elements.iter().filter_map(|(_, attributes)| attributes.split("id=\"").nth(1)).collect();
         let mut unique = ids.clone();
         unique.sort_unstable();
         unique.dedup();
@@ -97,12 +102,22 @@ fn hostile_texts_are_shown_and_nothing_more() {
 fn each_state_says_what_it_is() {
     for (name, told) in [
         ("before-the-first-check", &["Not checked yet", "The first check is under way"][..]),
-        ("pass", &["The image can be pulled", "PASS since 02:01:00 UTC, for 5 min", "12 s ago", "One every 60 s"]),
+        (
+            "pass",
+            &["The image can be pulled", "PASS since 01:37:00 UTC, for 29 min", "12 s ago", "One every 60 s"],
+        ),
         ("warn", &["but something will break", "Warning: certificate_expiring at login.tls"]),
         (
             "fail-login",
-            &["The image cannot be pulled", "Problem: private_zone_not_linked at login.address", "az network",
-              "CNAME, ttl 60we.fe.azcr.io", "20.45.122.144public", "10.60.4.4private", "2 nameservers say"],
+            &[
+                "The image cannot be pulled",
+                "Problem: private_zone_not_linked at login.address",
+                "az network",
+                "CNAME, ttl 60we.fe.azcr.io",
+                "20.45.122.144public",
+                "10.60.4.4private",
+                "2 nameservers say",
+            ],
         ),
         ("fail-data", &["Problem: private_record_missing at data.dns", "endsNXDOMAIN from zone"]),
         ("unknown", &["The image could not be judged", "Not judged: throttled at login.manifest"]),
@@ -125,7 +140,8 @@ fn a_page_loads_itself_again_only_when_asked_to() {
     let status = states::healthy();
     assert!(!render(&status).contains("http-equiv"));
     let mut out = Vec::new();
-    page::write(&mut out, &status, NOW.parse().expect("a moment"), Reload::On).expect("memory takes everything");
+    page::write(&mut out, &status, NOW.parse().expect("a moment"), Reload::On)
+        .expect("memory takes everything");
     let page = String::from_utf8(out).expect("UTF-8");
     assert!(page.contains("<meta http-equiv=\"refresh\" content=\"20\">"));
     assert!(page.contains("Stop reloading"));

@@ -28,7 +28,8 @@ async fn every_path_answers_in_its_type() {
     ] {
         let reply = server.get(path).await;
         assert_eq!((reply.status, reply.header("content-type")), (200, Some(kind)), "{path}: {reply:?}");
-        let head = server.ask(&format!("HEAD {path} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n")).await;
+        let head =
+            server.ask(&format!("HEAD {path} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n")).await;
         assert_eq!((head.status, head.body.as_str()), (200, ""), "HEAD {path}");
         assert_eq!(head.header("content-length"), reply.header("content-length"), "HEAD {path}");
     }
@@ -88,10 +89,15 @@ async fn other_paths_and_methods_are_told_what_there_is() {
     let reply = server.get("/favicon.ico").await;
     assert_eq!(reply.status, 404);
     assert!(reply.body.contains("GET /report") && reply.body.contains("POST /check"), "{reply:?}");
-    for (method, path, allowed) in
-        [("POST", "/", "GET,HEAD"), ("PUT", "/report", "GET,HEAD"), ("DELETE", "/livez", "GET,HEAD"), ("GET", "/check", "POST")]
-    {
-        let reply = server.ask(&format!("{method} {path} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n")).await;
+    for (method, path, allowed) in [
+        ("POST", "/", "GET,HEAD"),
+        ("PUT", "/report", "GET,HEAD"),
+        ("DELETE", "/livez", "GET,HEAD"),
+        ("GET", "/check", "POST"),
+    ] {
+        let reply = server
+            .ask(&format!("{method} {path} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n"))
+            .await;
         assert_eq!((reply.status, reply.header("allow")), (405, Some(allowed)), "{method} {path}: {reply:?}");
     }
 }
@@ -129,7 +135,8 @@ async fn a_check_too_soon_after_the_last_is_put_off() {
 async fn a_full_queue_puts_off_and_a_loop_that_gives_up_says_so() {
     let mut server = Server::healthy().await;
     let address = server.address;
-    let waiting: Vec<_> = (0..2).map(|_| tokio::spawn(async move { ask(address, &post("")).await })).collect();
+    let waiting: Vec<_> =
+        (0..2).map(|_| tokio::spawn(async move { ask(address, &post("")).await })).collect();
     while server.checks.len() < 2 {
         sleep(Duration::from_millis(5)).await;
     }
@@ -177,7 +184,9 @@ async fn pages_of_other_sites_cannot_ask_for_a_check() {
     }
     assert!(server.checks.is_empty());
     let address = server.address;
-    for own in ["", "Origin: http://agent:9469\r\n", "Origin: https://AGENT:9469\r\n", "Sec-Fetch-Site: none\r\n"] {
+    for own in
+        ["", "Origin: http://agent:9469\r\n", "Origin: https://AGENT:9469\r\n", "Sec-Fetch-Site: none\r\n"]
+    {
         let asked = tokio::spawn(async move { ask(address, &post(own)).await });
         server.checks.recv().await.expect("a request").reply.send(report()).expect("somebody waits");
         assert_eq!(asked.await.expect("no panic").status, 200, "{own}");

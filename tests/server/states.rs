@@ -71,7 +71,8 @@ pub(crate) fn with(images: Vec<Checked>) -> Status {
         };
         status.history.push_back(Past { at, verdict, cause });
     }
-    status.verdict_since = Some(run.started_at - Duration::from_secs(5 * 60));
+    let minutes = if verdict == Verdict::Pass { 29 } else { 5 };
+    status.verdict_since = Some(run.started_at - Duration::from_secs(minutes * 60));
     status.latest = Some(Arc::new(run));
     status
 }
