@@ -16,7 +16,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::report::{MAX_TEXT, MAX_WORD, NetworkView, Run, printable, time};
+use crate::report::{MAX_TEXT, MAX_WORD, NetworkView, Run, place, printable, time};
 use crate::status::Status;
 
 /// The style, as it stands in the document: the server's content security policy names its digest.
@@ -103,6 +103,7 @@ fn summary(status: &Status, now: Timestamp, reload: Reload) -> Markup {
             (verdict::icon(verdict))
             div {
                 h1 id="verdict" { (verdict::headline(run)) }
+                @if let Some(run) = run { (cause(run)) }
                 @if let Some(run) = run {
                     p.facts {
                         @if let Some(since) = status.verdict_since {
@@ -119,6 +120,23 @@ fn summary(status: &Status, now: Timestamp, reload: Reload) -> Markup {
                     }
                 }
                 (controls(reload))
+            }
+        }
+    }
+}
+
+/// The cause of the verdict, where one image has it: the code that a search, an alert and the runbook know.
+fn cause(run: &Run) -> Markup {
+    let verdict = run.verdict();
+    let mut such = run.images.iter().enumerate().filter(|(_, checked)| checked.verdict() == verdict);
+    let only = such.next().filter(|_| such.next().is_none());
+    let first = only.and_then(|(index, checked)| checked.diagnoses.first().map(|first| (index, first)));
+    html! {
+        @if let Some((index, diagnosis)) = first {
+            @let (endpoint, stage) = place(diagnosis);
+            p.cause {
+                a href={ "#image-" (index) "-problem-0" } { code { (diagnosis.cause.code()) } }
+                " at " (endpoint.as_str()) "." (stage.as_str())
             }
         }
     }

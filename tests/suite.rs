@@ -7,6 +7,7 @@
 
 mod agent;
 mod architecture;
+mod browser;
 mod check;
 mod cli;
 mod lab;
@@ -14,6 +15,7 @@ mod metrics;
 mod readme;
 mod report;
 mod rules;
+mod server;
 
 // Tests of the lab itself, which the example that shares `lab` does not carry.
 #[path = "lab/client.rs"]

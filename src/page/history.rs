@@ -83,28 +83,33 @@ fn counts(status: &Status) -> String {
     format!("{total} {}: {}.", if total == 1 { "check" } else { "checks" }, parts.join(", "))
 }
 
+/// With its roles said, as the stages' table.
 fn table(status: &Status, now: Timestamp) -> Markup {
     let stretches = stretches(status);
     html! {
-        table.stretches {
+        table.stretches role="table" {
             caption { "The same in words, newest first" }
-            thead {
-                tr {
-                    th scope="col" { "From" }
-                    th scope="col" { "Verdict" }
-                    th scope="col" { "Cause" }
-                    th.time scope="col" { "Checks" }
-                    th.time scope="col" { "For" }
+            thead role="rowgroup" {
+                tr role="row" {
+                    th scope="col" role="columnheader" { "From" }
+                    th.time scope="col" role="columnheader" { "For" }
+                    th scope="col" role="columnheader" { "Verdict" }
+                    th scope="col" role="columnheader" { "Cause" }
+                    th.time scope="col" role="columnheader" { "Checks" }
                 }
             }
-            tbody {
+            tbody role="rowgroup" {
                 @for stretch in stretches.iter().rev().take(MAX_ROWS) {
-                    tr {
-                        th scope="row" { (moment(stretch.first.at, now)) }
-                        td { (verdict::badge(stretch.first.verdict)) }
-                        td { @if let Some(cause) = stretch.first.cause { code { (cause) } } @else { "none" } }
-                        td.time { (stretch.checks) }
-                        td.time { (words(elapsed(stretch.first.at, stretch.last.at) + status.interval)) }
+                    tr role="row" {
+                        th scope="row" role="rowheader" { (moment(stretch.first.at, now)) }
+                        td.time role="cell" {
+                            (words(elapsed(stretch.first.at, stretch.last.at) + status.interval))
+                        }
+                        td role="cell" { (verdict::badge(stretch.first.verdict)) }
+                        td.cause role="cell" { @if let Some(cause) = stretch.first.cause { code { (cause) } } }
+                        td.time role="cell" {
+                            (stretch.checks) span.unit { @if stretch.checks == 1 { " check" } @else { " checks" } }
+                        }
                     }
                 }
             }

@@ -20,7 +20,9 @@ pub(super) fn section(run: &Run, checked: &Checked, index: usize) -> Markup {
                 @if let Some(name) = &checked.name { span.name { " (" (printable(name, MAX_WORD)) ")" } }
             }
             p.sentence { (verdict::badge(verdict)) " " (printable(&sentence(run, checked), MAX_TEXT)) }
-            @for diagnosis in &checked.diagnoses { (problem(diagnosis)) }
+            @for (place, diagnosis) in checked.diagnoses.iter().enumerate() {
+                (problem(diagnosis, &format!("{id}-problem-{place}")))
+            }
             @if run.images.len() > 1 && verdict == Verdict::Pass {
                 details {
                     summary { "Stages and names of " (printable(checked.image.repository(), MAX_WORD)) }
@@ -35,7 +37,7 @@ pub(super) fn section(run: &Run, checked: &Checked, index: usize) -> Markup {
     }
 }
 
-fn problem(diagnosis: &Diagnosis) -> Markup {
+fn problem(diagnosis: &Diagnosis, id: &str) -> Markup {
     let label = match diagnosis.severity {
         Severity::Fail => "Problem",
         Severity::Unknown => "Not judged",
@@ -43,7 +45,7 @@ fn problem(diagnosis: &Diagnosis) -> Markup {
     };
     let (endpoint, stage) = place(diagnosis);
     html! {
-        div.problem.(verdict::class(Some(diagnosis.severity.verdict()))) {
+        div.problem.(verdict::class(Some(diagnosis.severity.verdict()))) id=(id) {
             h3 { (label) ": " code { (diagnosis.cause.code()) } " at " (endpoint.as_str()) "." (stage.as_str()) }
             p.message { (printable(&diagnosis.message, MAX_TEXT)) }
             p { strong.fix { "Fix: " } (printable(&diagnosis.remedy, MAX_TEXT)) }
@@ -60,31 +62,33 @@ fn problem(diagnosis: &Diagnosis) -> Markup {
     }
 }
 
-/// The roles are said again, since a table that is laid out anew on a phone is none to some browsers.
 fn stages(checked: &Checked) -> Markup {
+    html! {
+        h3.stages-head { "Stages of the pull, in " (time(checked.observation.duration)) }
+        @for endpoint in Endpoint::ALL { (stages_of(checked, endpoint)) }
+    }
+}
+
+/// The roles are said again, since a table that is laid out anew on a phone is none to some browsers.
+fn stages_of(checked: &Checked, endpoint: Endpoint) -> Markup {
     let reports = checked.stages();
     html! {
         table.stages role="table" {
-            caption { "Stages of the pull, in " (time(checked.observation.duration)) }
+            caption {
+                (endpoint.as_str()) " endpoint "
+                code { (printable(host(checked, endpoint).unwrap_or_default(), MAX_WORD)) }
+            }
             thead role="rowgroup" {
                 tr role="row" {
                     th scope="col" role="columnheader" { "Stage" }
                     th scope="col" role="columnheader" { "Result" }
                     th.time scope="col" role="columnheader" { "Time" }
-                    th scope="col" role="columnheader" { "Found" }
+                    th.found scope="col" role="columnheader" { "Found" }
                 }
             }
-            @for endpoint in Endpoint::ALL {
-                tbody role="rowgroup" {
-                    tr.endpoint role="row" {
-                        th scope="rowgroup" colspan="4" role="rowheader" {
-                            (endpoint.as_str()) " endpoint "
-                            code { (printable(host(checked, endpoint).unwrap_or_default(), MAX_WORD)) }
-                        }
-                    }
-                    @for report in reports.iter().filter(|report| report.endpoint == endpoint) {
-                        (stage(checked, report))
-                    }
+            tbody role="rowgroup" {
+                @for report in reports.iter().filter(|report| report.endpoint == endpoint) {
+                    (stage(checked, report))
                 }
             }
         }

@@ -92,14 +92,6 @@ fn step(hop: &Hop) -> Markup {
 }
 
 fn hops(checked: &Checked, resolution: &Resolution) -> Vec<Hop> {
-    let judged = checked.stages().into_iter().find(|report| {
-        report.endpoint == resolution.endpoint && report.stage == Stage::Address && report.duration.is_some()
-    });
-    // An address is "expected" only where its stage passed, and only the node's own nameservers are judged.
-    let status = match (&resolution.resolver, judged) {
-        (Resolver::System, Some(report)) => report.status,
-        (Resolver::System, None) | (Resolver::Compared(_), _) => Status::Skipped,
-    };
     let note = |address: IpAddr| checked.policy.classify(address).as_str();
     records(resolution)
         .into_iter()

@@ -7,7 +7,6 @@ use std::net::IpAddr;
 
 use super::clean::MAX_WORD;
 use super::{Checked, StageReport, Status, answers, printable};
-use crate::address::{AddressPolicy, Scope};
 use crate::observation::{
     Attempt, ConnectFailure, Endpoint, Observation, Rcode, RecordData, Resolution, Resolver, Stage,
 };

@@ -1,0 +1,73 @@
+//! The status page in a real browser: Chromium opens each state from the real server, and axe looks for barriers.
+//!
+//! The pictures are in `target/browser`. Without Chromium, Node and npm the test says that it did nothing;
+//! `ACR_VERIFIER_REQUIRE_BROWSER=1` makes that a failure. `tests/browser/packages.txt` names Debian's packages.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use acr_verifier::server::{CheckAnswer, Limits};
+
+use crate::report::samples;
+use crate::server::bench::Server;
+use crate::server::states;
+
+const CHROMIUM: &str = "/usr/bin/chromium";
+
+/// The folder with the script and its packages, once they are there.
+fn script() -> Result<PathBuf, String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
+    if !Path::new(CHROMIUM).exists() {
+        return Err(format!("there is no {CHROMIUM}"));
+    }
+    if !folder.join("node_modules/axe-core").exists() {
+        let installed = Command::new("npm").arg("ci").current_dir(&folder).output();
+        let output = installed.map_err(|error| format!("npm cannot be run: {error}"))?;
+        if !output.status.success() {
+            return Err(format!("npm ci failed: {}", String::from_utf8_lossy(&output.stderr)));
+        }
+    }
+    Ok(folder.join("look.mjs"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_opens_in_a_browser_and_has_no_barriers() {
+    let script = match script() {
+        Ok(script) => script,
+        Err(missing) => {
+            let required = std::env::var("ACR_VERIFIER_REQUIRE_BROWSER").is_ok_and(|value| value == "1");
+            assert!(!required, "the browser test cannot run: {missing}");
+            eprintln!("NOT RUN: the page was not opened in a browser: {missing}");
+            return;
+        }
+    };
+    let mut servers = Vec::new();
+    let mut pages = Vec::new();
+    for (name, status) in states::all() {
+        let mut server = Server::start(status, Limits::default()).await;
+        pages.push(serde_json::json!({ "name": name, "url": format!("http://{}/", server.address) }));
+        let mut checks = std::mem::replace(&mut server.checks, tokio::sync::mpsc::channel(1).1);
+        tokio::spawn(async move {
+            while let Some(request) = checks.recv().await {
+                let run = samples::run(vec![samples::healthy()]);
+                request.reply.send(CheckAnswer::Report(run.into())).expect("the browser waits");
+            }
+        });
+        servers.push(server);
+    }
+    let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("browser");
+    std::fs::create_dir_all(&pictures).expect("a folder for pictures");
+    let looked = tokio::process::Command::new("node")
+        .arg(script)
+        .arg(CHROMIUM)
+        .arg(&pictures)
+        .arg(serde_json::Value::from(pages).to_string())
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(std::time::Duration::from_secs(300), looked).await;
+    let output = output.expect("the browser is done in time").expect("node runs");
+    let told =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    println!("{told}");
+    assert!(output.status.success(), "{told}");
+}

@@ -1,0 +1,125 @@
+//! A server with a loop that the test plays, and a client that says exactly what it is told.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use acr_verifier::server::{CheckRequest, Limits, Shared, serve};
+use acr_verifier::status::Status;
+use jiff::Timestamp;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+
+use super::states::{self, NOW};
+
+/// What a test waits for at most.
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running server and the loop's ends of what it shares.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) status: watch::Sender<Status>,
+    pub(crate) heartbeat: watch::Sender<Instant>,
+    pub(crate) checks: mpsc::Receiver<CheckRequest>,
+    pub(crate) stop: oneshot::Sender<()>,
+    pub(crate) served: JoinHandle<()>,
+}
+
+/// Short enough for a test to wait for.
+pub(super) fn limits() -> Limits {
+    Limits {
+        head: Duration::from_millis(600),
+        body: Duration::from_millis(300),
+        write: Duration::from_millis(600),
+        check: Duration::from_secs(3),
+        heartbeat: Duration::from_millis(500),
+        ..Limits::default()
+    }
+}
+
+impl Server {
+    pub(crate) async fn start(status: Status, limits: Limits) -> Self {
+        Self::with_metrics(status, limits, b"# metrics\n".to_vec()).await
+    }
+
+    pub(crate) async fn with_metrics(status: Status, limits: Limits, metrics: Vec<u8>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("a bound socket has an address");
+        let (status, status_seen) = watch::channel(status);
+        let (heartbeat, beats) = watch::channel(Instant::now());
+        let (queue, checks) = mpsc::channel(2);
+        let shared = Shared {
+            status: status_seen,
+            metrics: Box::new(move || metrics.clone()),
+            checks: queue,
+            heartbeat: beats,
+            now: || NOW.parse::<Timestamp>().expect("a moment"),
+            limits,
+        };
+        let (stop, stopped) = oneshot::channel();
+        let served = tokio::spawn(serve(listener, Arc::new(shared), stopped));
+        Self { address, status, heartbeat, checks, stop, served }
+    }
+
+    /// One that shows a healthy run.
+    pub(crate) async fn healthy() -> Self {
+        Self::start(states::healthy(), limits()).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n")).await
+    }
+
+    pub(crate) async fn post(&self, headers: &str) -> Reply {
+        ask(self.address, &post(headers)).await
+    }
+
+    pub(crate) async fn ask(&self, request: &str) -> Reply {
+        ask(self.address, request).await
+    }
+}
+
+pub(super) fn post(headers: &str) -> String {
+    format!(
+        "POST /check HTTP/1.1\r\nHost: agent:9469\r\nContent-Length: 0\r\nConnection: close\r\n{headers}\r\n"
+    )
+}
+
+/// Sends a request and reads until the server closes.
+pub(super) async fn ask(address: SocketAddr, request: &str) -> Reply {
+    let mut stream = TcpStream::connect(address).await.expect("a connection");
+    // The answer may come, and the connection end, before everything is sent.
+    let _told_by_the_answer = stream.write_all(request.as_bytes()).await;
+    let mut text = Vec::new();
+    let read = timeout(PATIENCE, stream.read_to_end(&mut text)).await.expect("the server closes in time");
+    read.expect("the connection ends without a reset");
+    Reply::parse(&text)
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Reply {
+    fn parse(bytes: &[u8]) -> Self {
+        let text = String::from_utf8(bytes.to_vec()).expect("UTF-8");
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+        let status = status.unwrap_or_else(|| panic!("no answer: {text:?}"));
+        Self { status, head: head.to_owned(), body: body.to_owned() }
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head
+            .lines()
+            .filter_map(|line| line.split_once(": "))
+            .find_map(|(known, value)| known.eq_ignore_ascii_case(name).then_some(value))
+    }
+}

@@ -1,0 +1,172 @@
+//! What clients can do to the server, and that it costs the loop nothing.
+
+use std::time::Duration;
+
+use acr_verifier::server::Limits;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::{Instant, interval, sleep, timeout};
+
+use super::bench::{PATIENCE, Server, ask, limits, post};
+use super::states;
+
+const LIVEZ: &str = "GET /livez HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n";
+
+/// How long the server keeps a connection on which nothing more is read or written.
+async fn time_to_close(stream: &mut TcpStream) -> Duration {
+    let started = Instant::now();
+    let mut bytes = Vec::new();
+    // A reset is an end, too.
+    let _end = timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("the server closes");
+    started.elapsed()
+}
+
+#[tokio::test]
+async fn idle_connections_are_closed_before_and_after_a_request() {
+    let server = Server::healthy().await;
+    let mut silent = TcpStream::connect(server.address).await.expect("a connection");
+    assert!(time_to_close(&mut silent).await < Duration::from_secs(3));
+    let mut kept = TcpStream::connect(server.address).await.expect("a connection");
+    kept.write_all(b"GET /livez HTTP/1.1\r\nHost: agent\r\n\r\n").await.expect("sent");
+    let closed = time_to_close(&mut kept).await;
+    assert!(closed > Duration::from_millis(300) && closed < Duration::from_secs(3), "{closed:?}");
+}
+
+#[tokio::test]
+async fn a_head_that_comes_byte_by_byte_is_not_waited_for() {
+    let server = Server::healthy().await;
+    let mut stream = TcpStream::connect(server.address).await.expect("a connection");
+    let started = Instant::now();
+    for byte in format!("GET / HTTP/1.1\r\nX-Slow: {}", "x".repeat(1_000)).bytes() {
+        if stream.write_all(&[byte]).await.is_err() || started.elapsed() > PATIENCE {
+            break;
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn requests_that_are_too_long_are_refused_and_told_so() {
+    let server = Server::healthy().await;
+    let long = "x".repeat(64 * 1024);
+    let head = format!("GET / HTTP/1.1\r\nHost: agent\r\nX-Long: {long}\r\n\r\n");
+    assert_eq!(server.ask(&head).await.status, 431);
+    let many: String = (0..200).map(|index| format!("X-{index}: 1\r\n")).collect();
+    assert_eq!(server.ask(&format!("GET / HTTP/1.1\r\nHost: agent\r\n{many}\r\n")).await.status, 431);
+    let path = format!("GET /{long} HTTP/1.1\r\nHost: agent\r\n\r\n");
+    assert!([414, 431].contains(&server.ask(&path).await.status));
+    let body = format!("POST /check HTTP/1.1\r\nHost: agent\r\nContent-Length: {}\r\n\r\n{long}", long.len());
+    assert_eq!(server.ask(&body).await.status, 413);
+    let chunked =
+        format!("POST /check HTTP/1.1\r\nHost: agent\r\nTransfer-Encoding: chunked\r\n\r\n1000\r\n{long}");
+    assert_eq!(server.ask(&chunked).await.status, 413);
+    let missing = "POST /check HTTP/1.1\r\nHost: agent\r\nConnection: close\r\nContent-Length: 5\r\n\r\n";
+    assert_eq!(server.ask(missing).await.status, 408);
+    assert_eq!(server.get("/livez").await.status, 200);
+}
+
+#[tokio::test]
+async fn who_does_not_read_an_answer_is_let_go() {
+    let big = vec![b'#'; 16 * 1024 * 1024];
+    let server = Server::with_metrics(states::healthy(), limits(), big).await;
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4_096).expect("a small buffer");
+    let mut stream = socket.connect(server.address).await.expect("a connection");
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: agent\r\n\r\n").await.expect("sent");
+    // A little progress now and then does not buy more time.
+    let started = Instant::now();
+    let mut bytes = [0; 64];
+    let mut read = 0;
+    while let Ok(count @ 1..) = stream.read(&mut bytes).await {
+        read += count;
+        if started.elapsed() > Duration::from_secs(3) {
+            break;
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    // What is in the socket's buffers still comes; the rest never does.
+    let mut rest = Vec::new();
+    let _end = timeout(PATIENCE, stream.read_to_end(&mut rest)).await.expect("the server closed");
+    assert!(read + rest.len() < 16 * 1024 * 1024, "everything came: {}", read + rest.len());
+}
+
+#[tokio::test]
+async fn a_thousand_idle_connections_do_not_keep_the_kubelet_or_the_loop_waiting() {
+    let patient = Limits { head: Duration::from_secs(60), heartbeat: Duration::from_secs(60), ..limits() };
+    let server = Server::start(states::healthy(), patient).await;
+    let address = server.address;
+    // On the same thread as the server, as the agent's loop is.
+    let beat = tokio::spawn(async move {
+        let mut ticks = interval(Duration::from_millis(10));
+        let mut worst = Duration::ZERO;
+        let mut last = ticks.tick().await;
+        loop {
+            ticks.tick().await;
+            let now = Instant::now();
+            worst = worst.max(now - last);
+            last = now;
+            server.heartbeat.send_replace(now);
+            if server.status.is_closed() {
+                return worst;
+            }
+        }
+    });
+    let mut idle = Vec::new();
+    let mut slowest = Duration::ZERO;
+    for index in 0..1_000 {
+        let mut stream = TcpStream::connect(address).await.expect("a connection");
+        stream.write_all(b"GET / HTTP/1.1\r\n").await.expect("sent");
+        idle.push(stream);
+        if index % 100 == 99 {
+            let started = Instant::now();
+            assert_eq!(ask(address, LIVEZ).await.status, 200, "after {index}");
+            slowest = slowest.max(started.elapsed());
+        }
+    }
+    assert!(slowest < Duration::from_millis(500), "livez took {slowest:?}");
+    drop(server.stop);
+    timeout(PATIENCE, server.served).await.expect("it ends").expect("no panic");
+    let worst = beat.await.expect("no panic");
+    assert!(worst < Duration::from_millis(500), "the loop was kept for {worst:?}");
+    // The oldest had to go, and only so many were ever held.
+    let mut byte = [0];
+    assert!(matches!(timeout(PATIENCE, idle[0].read(&mut byte)).await, Ok(Ok(0) | Err(_))));
+}
+
+#[tokio::test]
+async fn a_crowd_that_waits_for_a_check_is_not_sent_away_by_idle_connections() {
+    let mut server = Server::start(states::healthy(), Limits { connections: 3, ..limits() }).await;
+    let address = server.address;
+    let waiting = tokio::spawn(async move { ask(address, &post("")).await });
+    let request = server.checks.recv().await.expect("a request");
+    let mut idle = Vec::new();
+    for _ in 0..10 {
+        idle.push(TcpStream::connect(address).await.expect("a connection"));
+    }
+    assert_eq!(ask(address, LIVEZ).await.status, 200);
+    let run = crate::report::samples::run(vec![crate::report::samples::healthy()]);
+    request.reply.send(acr_verifier::server::CheckAnswer::Report(run.into())).expect("it still waits");
+    assert_eq!(waiting.await.expect("no panic").status, 200);
+}
+
+#[tokio::test]
+async fn it_ends_in_time_whoever_is_connected() {
+    let server = Server::start(states::healthy(), Limits { head: Duration::from_secs(60), ..limits() }).await;
+    let mut idle = TcpStream::connect(server.address).await.expect("a connection");
+    idle.write_all(b"GET / HTTP/1.1\r\nHost: ").await.expect("sent");
+    let address = server.address;
+    let mut checks = server.checks;
+    let waiting = tokio::spawn(async move {
+        let mut stream = TcpStream::connect(address).await.expect("a connection");
+        stream.write_all(post("").as_bytes()).await.expect("sent");
+        time_to_close(&mut stream).await
+    });
+    let _unanswered = checks.recv().await.expect("a request");
+    let started = Instant::now();
+    drop(server.stop);
+    timeout(PATIENCE, server.served).await.expect("it ends").expect("no panic");
+    assert!(started.elapsed() < Duration::from_millis(1_500), "{:?}", started.elapsed());
+    assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
+    waiting.await.expect("no panic");
+}

@@ -1,0 +1,194 @@
+//! Each path, in each of its states.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use acr_verifier::report::json::Report;
+use acr_verifier::server::CheckAnswer;
+use tokio::time::{Instant, sleep};
+
+use super::bench::{Server, ask, limits, post};
+use super::states;
+use crate::report::samples;
+
+fn report() -> CheckAnswer {
+    CheckAnswer::Report(Arc::new(samples::run(vec![samples::healthy()])))
+}
+
+#[tokio::test]
+async fn every_path_answers_in_its_type() {
+    let server = Server::healthy().await;
+    for (path, kind) in [
+        ("/", "text/html; charset=utf-8"),
+        ("/?reload=on", "text/html; charset=utf-8"),
+        ("/metrics", "text/plain; version=0.0.4; charset=utf-8"),
+        ("/report", "application/json"),
+        ("/livez", "text/plain; charset=utf-8"),
+        ("/readyz", "text/plain; charset=utf-8"),
+    ] {
+        let reply = server.get(path).await;
+        assert_eq!((reply.status, reply.header("content-type")), (200, Some(kind)), "{path}: {reply:?}");
+        let head =
+            server.ask(&format!("HEAD {path} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n")).await;
+        assert_eq!((head.status, head.body.as_str()), (200, ""), "HEAD {path}");
+        assert_eq!(head.header("content-length"), reply.header("content-length"), "HEAD {path}");
+    }
+    assert_eq!(server.get("/metrics").await.body, "# metrics\n");
+    let report: Report = serde_json::from_str(&server.get("/report").await.body).expect("a report");
+    assert_eq!(report, Report::from(&samples::run(vec![samples::healthy()])));
+}
+
+#[tokio::test]
+async fn answers_carry_what_keeps_a_browser_in_bounds() {
+    let server = Server::healthy().await;
+    for path in ["/", "/report", "/nowhere"] {
+        let reply = server.get(path).await;
+        let policy = reply.header("content-security-policy").expect("a policy");
+        assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+        assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
+        assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
+        assert_eq!(reply.header("cache-control"), Some("no-store"));
+        assert_eq!(reply.header("referrer-policy"), Some("same-origin"));
+    }
+}
+
+#[tokio::test]
+async fn before_the_first_check_it_lives_but_is_not_ready() {
+    let server = Server::start(states::before(), limits()).await;
+    assert_eq!(server.get("/livez").await.status, 200);
+    assert_eq!(server.get("/").await.status, 200);
+    assert_eq!(server.get("/metrics").await.status, 200);
+    for path in ["/readyz", "/report"] {
+        let reply = server.get(path).await;
+        assert_eq!(reply.status, 503, "{path}");
+        assert!(reply.body.contains("the first check is not done yet"), "{reply:?}");
+    }
+    server.status.send_replace(states::with(vec![samples::zone_not_linked()]));
+    // An outage of the registry must not block a rollout.
+    assert_eq!(server.get("/readyz").await.status, 200);
+    assert_eq!(server.get("/report").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_loop_that_is_stuck_or_gone_is_not_alive() {
+    let server = Server::healthy().await;
+    sleep(Duration::from_millis(700)).await;
+    let reply = server.get("/livez").await;
+    assert_eq!((reply.status, reply.body.as_str()), (503, "the loop has not been seen for 0 s\n"));
+    server.heartbeat.send_replace(Instant::now());
+    assert_eq!(server.get("/livez").await.status, 200);
+    let Server { address, heartbeat, .. } = server;
+    drop(heartbeat);
+    let reply = ask(address, "GET /livez HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n").await;
+    assert_eq!((reply.status, reply.body.as_str()), (503, "the loop has ended\n"));
+}
+
+#[tokio::test]
+async fn other_paths_and_methods_are_told_what_there_is() {
+    let server = Server::healthy().await;
+    let reply = server.get("/favicon.ico").await;
+    assert_eq!(reply.status, 404);
+    assert!(reply.body.contains("GET /report") && reply.body.contains("POST /check"), "{reply:?}");
+    for (method, path, allowed) in [
+        ("POST", "/", "GET,HEAD"),
+        ("PUT", "/report", "GET,HEAD"),
+        ("DELETE", "/livez", "GET,HEAD"),
+        ("GET", "/check", "POST"),
+    ] {
+        let reply = server
+            .ask(&format!("{method} {path} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n"))
+            .await;
+        assert_eq!((reply.status, reply.header("allow")), (405, Some(allowed)), "{method} {path}: {reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_check_that_was_asked_for_is_answered_with_its_report() {
+    let mut server = Server::healthy().await;
+    let address = server.address;
+    let first = tokio::spawn(async move { ask(address, &post("")).await });
+    let second = tokio::spawn(async move { ask(address, &post("")).await });
+    // The loop takes both into the one check that it runs.
+    let requests = [server.checks.recv().await.expect("one"), server.checks.recv().await.expect("two")];
+    for request in requests {
+        request.reply.send(report()).expect("somebody waits");
+    }
+    for reply in [first.await.expect("no panic"), second.await.expect("no panic")] {
+        assert_eq!((reply.status, reply.header("content-type")), (200, Some("application/json")));
+        let _report: Report = serde_json::from_str(&reply.body).expect("a report");
+    }
+}
+
+#[tokio::test]
+async fn a_check_too_soon_after_the_last_is_put_off() {
+    let mut server = Server::healthy().await;
+    let address = server.address;
+    let asked = tokio::spawn(async move { ask(address, &post("")).await });
+    let request = server.checks.recv().await.expect("a request");
+    let too_soon = CheckAnswer::TooSoon { retry_after: Duration::from_millis(3_200) };
+    request.reply.send(too_soon).expect("somebody waits");
+    let reply = asked.await.expect("no panic");
+    assert_eq!((reply.status, reply.header("retry-after")), (429, Some("4")));
+}
+
+#[tokio::test]
+async fn a_full_queue_puts_off_and_a_loop_that_gives_up_says_so() {
+    let mut server = Server::healthy().await;
+    let address = server.address;
+    let waiting: Vec<_> =
+        (0..2).map(|_| tokio::spawn(async move { ask(address, &post("")).await })).collect();
+    while server.checks.len() < 2 {
+        sleep(Duration::from_millis(5)).await;
+    }
+    let reply = server.post("").await;
+    assert_eq!((reply.status, reply.header("retry-after")), (429, Some("5")));
+    // One request is dropped, the other is never answered.
+    drop(server.checks.recv().await);
+    let _kept = server.checks.recv().await;
+    let mut ends = Vec::new();
+    for asked in waiting {
+        ends.push(asked.await.expect("no panic").status);
+    }
+    ends.sort_unstable();
+    assert_eq!(ends, [503, 504]);
+    let Server { address, checks, .. } = server;
+    drop(checks);
+    assert_eq!(ask(address, &post("")).await.status, 503);
+}
+
+#[tokio::test]
+async fn a_form_leads_back_to_the_page() {
+    let mut server = Server::healthy().await;
+    let address = server.address;
+    for answer in [report(), CheckAnswer::TooSoon { retry_after: Duration::from_secs(4) }] {
+        let form = "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\nSec-Fetch-Site: same-origin\r\n";
+        let asked = tokio::spawn(async move { ask(address, &post(form)).await });
+        server.checks.recv().await.expect("a request").reply.send(answer).expect("somebody waits");
+        let reply = asked.await.expect("no panic");
+        assert_eq!((reply.status, reply.header("location")), (303, Some("./")));
+    }
+}
+
+#[tokio::test]
+async fn pages_of_other_sites_cannot_ask_for_a_check() {
+    let mut server = Server::healthy().await;
+    for foreign in [
+        "Sec-Fetch-Site: cross-site\r\n",
+        "Sec-Fetch-Site: same-site\r\n",
+        "Origin: http://evil.example\r\n",
+        "Origin: http://agent:9470\r\n",
+        "Origin: null\r\n",
+        "Origin: http://agent:9469\r\nSec-Fetch-Site: cross-site\r\n",
+    ] {
+        assert_eq!(server.post(foreign).await.status, 403, "{foreign}");
+    }
+    assert!(server.checks.is_empty());
+    let address = server.address;
+    for own in
+        ["", "Origin: http://agent:9469\r\n", "Origin: https://AGENT:9469\r\n", "Sec-Fetch-Site: none\r\n"]
+    {
+        let asked = tokio::spawn(async move { ask(address, &post(own)).await });
+        server.checks.recv().await.expect("a request").reply.send(report()).expect("somebody waits");
+        assert_eq!(asked.await.expect("no panic").status, 200, "{own}");
+    }
+}

@@ -1,0 +1,131 @@
+//! The states that an agent can be in, for its page.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use acr_verifier::cause::Cause;
+use acr_verifier::diagnosis::Verdict;
+use acr_verifier::observation::{Endpoint, Stage};
+use acr_verifier::report::{Checked, NetworkView};
+use acr_verifier::status::{Configuration, Past, Status};
+use jiff::Timestamp;
+
+use crate::report::samples;
+
+/// Twelve seconds after the runs of the samples.
+pub(crate) const NOW: &str = "2026-11-23T02:06:12Z";
+
+/// What a hostile registry would like to see in a page.
+pub(crate) const POISON: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u{202e}\u{1b}[31m&amp;--><style>*{display:none}</style>";
+
+/// Each state by its name.
+pub(crate) fn all() -> Vec<(&'static str, Status)> {
+    vec![
+        ("pass", healthy()),
+        ("before-the-first-check", before()),
+        ("warn", with(vec![samples::certificate_expiring()])),
+        ("fail-login", with(vec![samples::zone_not_linked()])),
+        ("fail-data", with(vec![samples::data_record_missing()])),
+        ("fail-mixed", with(vec![samples::public_ipv6()])),
+        ("unknown", with(vec![samples::throttled()])),
+        ("configuration-refused", refused()),
+        ("several", several()),
+        ("hostile", hostile()),
+        ("without-blob", with(vec![samples::without_blob()])),
+        ("late", late()),
+    ]
+}
+
+pub(crate) fn healthy() -> Status {
+    with(vec![samples::healthy()])
+}
+
+pub(crate) fn before() -> Status {
+    Status {
+        node: "aks-np1-12345678-vmss000000".to_owned(),
+        network_view: NetworkView::Node,
+        started_at: moment("2026-11-23T02:06:09Z"),
+        latest: None,
+        verdict_since: None,
+        history: VecDeque::new(),
+        interval: Duration::from_secs(60),
+        configuration: Configuration { read_at: moment("2026-11-23T02:06:09Z"), refused: None },
+    }
+}
+
+/// An hour with two earlier troubles, then the run.
+pub(crate) fn with(images: Vec<Checked>) -> Status {
+    let run = samples::run(images);
+    let mut status = before();
+    status.started_at = moment("2026-11-21T14:00:00Z");
+    let verdict = run.verdict();
+    let cause = run.images[0].diagnoses.first().map(|diagnosis| diagnosis.cause.code());
+    for minute in (0..60).rev() {
+        let at = run.started_at - Duration::from_secs(minute * 60);
+        let (verdict, cause) = match minute {
+            0..=5 => (verdict, cause),
+            30..=32 => (Verdict::Fail, Some("connect_timeout")),
+            47 => (Verdict::Unknown, Some("throttled")),
+            _ => (Verdict::Pass, None),
+        };
+        status.history.push_back(Past { at, verdict, cause });
+    }
+    let minutes = if verdict == Verdict::Pass { 29 } else { 5 };
+    status.verdict_since = Some(run.started_at - Duration::from_secs(minutes * 60));
+    status.latest = Some(Arc::new(run));
+    status
+}
+
+fn refused() -> Status {
+    let mut status = healthy();
+    status.configuration.refused = Some(
+        "images[0].credentials.pth: no such key; known are path, expiresAt\n\
+         schedule.interval: \"6O s\" is no duration; a number with s, m or h, such as 60s"
+            .to_owned(),
+    );
+    status.configuration.read_at = moment("2026-11-23T01:55:40Z");
+    status
+}
+
+fn several() -> Status {
+    let mut named = samples::healthy();
+    named.name = Some("canary".to_owned());
+    let mut rejected = samples::credentials_rejected();
+    rejected.image = "fabrikam.azurecr.io/platform/ingress-controller:v1.14.2".parse().expect("a reference");
+    with(vec![named, samples::connect_warning(), rejected])
+}
+
+/// Every text that somebody else can choose.
+fn hostile() -> Status {
+    let mut checked = samples::hostile();
+    checked.name = Some(POISON.to_owned());
+    let certificate = checked.observation.tls[0].certificate.as_mut().expect("it has one");
+    certificate.issuer = POISON.to_owned();
+    checked.observation.manifest.as_mut().expect("it has one").platform = Some(POISON.to_owned());
+    checked.observation.blob.as_mut().expect("it has one").host = POISON.to_owned();
+    checked.observation.resolutions[2].host = POISON.to_owned();
+    let mut more = samples::diagnosis(Cause::AccessDenied, Stage::Manifest, Endpoint::Login, None, POISON);
+    more.correlation_id = Some(POISON.to_owned());
+    more.commands = vec![POISON.to_owned()];
+    checked.diagnoses.push(more);
+    let mut status = with(vec![checked]);
+    status.node = POISON.to_owned();
+    status.configuration.refused = Some(POISON.to_owned());
+    status
+}
+
+/// The loop was stuck for half an hour.
+fn late() -> Status {
+    let mut status = with(vec![samples::certificate_expiring()]);
+    let mut run = Arc::unwrap_or_clone(status.latest.take().expect("a run"));
+    run.started_at -= Duration::from_secs(31 * 60);
+    status.latest = Some(Arc::new(run));
+    status.verdict_since = Some(moment("2026-11-22T22:04:00Z"));
+    status.history.retain(|past| past.at < moment("2026-11-23T01:35:30Z"));
+    status
+}
+
+fn moment(text: &str) -> Timestamp {
+    text.parse().expect("a moment")
+}
