@@ -24,7 +24,9 @@ pub(crate) struct Certificates {
     pub(crate) server: Pair,
     /// Of the group that may do everything.
     pub(crate) administrator: Pair,
+    /// The pair that service accounts' tokens are signed and checked with.
     pub(crate) tokens_key: PathBuf,
+    pub(crate) tokens_public_key: PathBuf,
 }
 
 /// A certificate and its key.
@@ -45,6 +47,7 @@ impl Certificates {
         let authority = write(folder, "ca.pem", &certificate.pem());
         let issuer = Issuer::new(params, key);
 
+        let tokens = new_key();
         let mut server = CertificateParams::new(NAMES.map(str::to_owned)).expect("the names are ASCII");
         server.distinguished_name = named("kube-apiserver", None);
         server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -55,7 +58,8 @@ impl Certificates {
             authority,
             server: issue(folder, "server", server, &issuer),
             administrator: issue(folder, "administrator", administrator, &issuer),
-            tokens_key: write(folder, "tokens-key.pem", &new_key().serialize_pem()),
+            tokens_key: write(folder, "tokens-key.pem", &tokens.serialize_pem()),
+            tokens_public_key: write(folder, "tokens.pem", &tokens.public_key_pem()),
         }
     }
 

@@ -215,7 +215,7 @@ impl ApiServer {
     }
 
     fn arguments(&self) -> Vec<String> {
-        let Certificates { authority, server, tokens_key, .. } = &self.certificates;
+        let Certificates { authority, server, tokens_key, tokens_public_key, .. } = &self.certificates;
         let path = |path: &Path| path.display().to_string();
         [
             ("etcd-servers", format!("http://127.0.0.1:{}", self.etcd_port)),
@@ -228,8 +228,7 @@ impl ApiServer {
             ("tls-private-key-file", path(&server.key)),
             ("client-ca-file", path(authority)),
             ("service-account-issuer", "https://kubernetes.default.svc".to_owned()),
-            // A private key holds its public one.
-            ("service-account-key-file", path(tokens_key)),
+            ("service-account-key-file", path(tokens_public_key)),
             ("service-account-signing-key-file", path(tokens_key)),
             ("service-cluster-ip-range", "10.96.0.0/24".to_owned()),
             ("authorization-mode", "RBAC".to_owned()),
