@@ -43,6 +43,22 @@ async fn an_event_about_a_node_shows_where_an_operator_looks() {
 }
 
 #[tokio::test]
+async fn the_commands_of_the_documentation_find_it() {
+    let Some(server) = ApiServer::shared() else { return };
+    let note = "pull from contoso.azurecr.io fails: 403.";
+    assert_eq!(Client::new(server).create("default", &event(note)).await.status, 201);
+    for arguments in [
+        ["events", "--namespace=default", "--for=node/aks-np1-0"].as_slice(),
+        &["get", "events", "--namespace=default", "--field-selector=reportingComponent=acr-verifier"],
+        &["get", "events", "--namespace=default", "--field-selector=involvedObject.kind=Node,type=Warning"],
+        &["get", "events", "--all-namespaces", "--field-selector=reason=DnsPublicAddress"],
+    ] {
+        let text = shown(&server.kubectl(arguments));
+        assert!(text.contains(note), "{arguments:?}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn the_description_finds_a_node_by_its_name_or_its_uid_in_place_of_the_uid_alone() {
     let Some(server) = ApiServer::shared() else { return };
     let client = Client::new(server);
@@ -217,4 +233,19 @@ async fn an_event_that_is_gone_is_not_found_and_one_that_is_there_is_not_made_tw
     let change = json!({ "series": { "count": 2, "lastObservedTime": now() } });
     assert_answer(&client.patch(name(&event), &change).await, 404, "NotFound");
     assert_eq!(client.create("default", &event).await.status, 201);
+}
+
+#[tokio::test]
+async fn an_apply_makes_counts_and_makes_again_with_the_same_two_permissions() {
+    let Some(server) = ApiServer::shared() else { return };
+    let client = Client::new(server);
+    let mut event = event("Applied.");
+    assert_eq!(client.apply(&event).await.status, 201);
+    event["series"] = json!({ "count": 2, "lastObservedTime": now() });
+    let answer = client.apply(&event).await;
+    assert_eq!((answer.status, &answer.body["series"]["count"]), (200, &json!(2)), "{answer:?}");
+    shown(&server.kubectl(&["delete", "events.events.k8s.io", name(&event)]));
+    assert_eq!(client.apply(&event).await.status, 201);
+    event["note"] = json!("Another note.");
+    assert_answer(&client.apply(&event).await, 422, "Invalid");
 }

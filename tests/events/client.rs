@@ -19,6 +19,8 @@ use super::server::{AGENT, ApiServer, NODE};
 /// A busy machine must not fail a test.
 const PATIENCE: Duration = Duration::from_secs(30);
 const MERGE_PATCH: &str = "application/merge-patch+json";
+/// JSON is YAML.
+const APPLY_PATCH: &str = "application/apply-patch+yaml";
 
 /// Calls with the token of the agent's service account.
 pub(crate) struct Client {
@@ -62,6 +64,12 @@ impl Client {
         self.send(Method::PATCH, &path, Some(change)).await.expect("an answer")
     }
 
+    /// By server-side apply: makes the Event, or changes the one of this name.
+    pub(crate) async fn apply(&self, event: &Value) -> Answer {
+        let path = format!("{}/{}?fieldManager={AGENT}&force=true", events("default"), name(event));
+        self.send_as(Method::PATCH, &path, APPLY_PATCH, Some(event)).await.expect("an answer")
+    }
+
     pub(crate) async fn send(
         &self,
         method: Method,
@@ -69,6 +77,16 @@ impl Client {
         body: Option<&Value>,
     ) -> reqwest::Result<Answer> {
         let media_type = if method == Method::PATCH { MERGE_PATCH } else { "application/json" };
+        self.send_as(method, path, media_type, body).await
+    }
+
+    async fn send_as(
+        &self,
+        method: Method,
+        path: &str,
+        media_type: &str,
+        body: Option<&Value>,
+    ) -> reqwest::Result<Answer> {
         let mut request = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token);
         if let Some(body) = body {
             request = request.header("Content-Type", media_type).body(body.to_string());

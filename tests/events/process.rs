@@ -8,6 +8,8 @@ use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Sends the process the signals that it is told, and acknowledges each. When its input ends, the test that held the other
@@ -19,6 +21,7 @@ while read -r word; do
     echo "$word"
 done
 kill -KILL "$1"
+sleep 1
 rm -rf "$2"
 "#;
 
@@ -105,15 +108,15 @@ impl Drop for Process {
     }
 }
 
-/// A port of 127.0.0.1 where nobody listens.
+/// A port of 127.0.0.1 where nobody listens, another one with each call.
 pub(crate) fn free_port() -> u16 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is after 1970");
-    let width = PORTS.end - PORTS.start;
-    let first = now.subsec_micros();
-    (0..u32::from(width))
-        .map(|offset| {
-            PORTS.start + u16::try_from((first + offset) % u32::from(width)).expect("it is below the width")
-        })
+    // Two test processes at a time hardly begin at the same place.
+    static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is after 1970");
+        AtomicU16::new((now.subsec_micros() & 0x3fff) as u16)
+    });
+    PORTS
+        .map(|_| PORTS.start + NEXT.fetch_add(1, Ordering::Relaxed) % (PORTS.end - PORTS.start))
         .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
         .expect("a port is free")
 }
