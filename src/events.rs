@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use k8s_openapi::api::events::v1::Event;
-use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::api::{Api, Patch, PatchParams};
 use kube::{Client, Config};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -25,7 +25,7 @@ const CALL_LIMIT: Duration = Duration::from_secs(10);
 /// Between two attempts at one announcement: doubled from the first to the last.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// Attempts at what the API server refuses for a reason that may pass: RBAC that is not there yet, a name that is taken.
+/// Attempts at what the API server refuses for a reason that may pass, such as RBAC that is not there yet.
 const ATTEMPTS_AT_A_REFUSAL: u32 = 5;
 
 /// Hands announcements to the task.
@@ -86,19 +86,14 @@ struct Pending {
     due: Instant,
 }
 
-/// The last Event about a failure of an image, which a renewal counts up.
-struct Series {
-    name: String,
-    count: i32,
-}
-
 /// Where announcements lie until they are published: the newest of each image.
 struct Desk {
     api: Api<Event>,
     reporter: Reporter,
     count: Box<dyn Fn(EventResult) + Send>,
     pending: BTreeMap<String, Pending>,
-    series: BTreeMap<String, Series>,
+    /// The last Event about a failure of an image, which a renewal counts up.
+    series: BTreeMap<String, Event>,
 }
 
 /// Why an attempt failed.
@@ -139,7 +134,7 @@ impl Desk {
             return;
         };
         let Some(mut pending) = self.pending.remove(&image) else { return };
-        match self.send(&image, &pending).await {
+        match self.send(&image, &pending.announcement).await {
             Ok(()) => (self.count)(EventResult::Published),
             Err(setback) => {
                 (self.count)(EventResult::Failed);
@@ -165,27 +160,18 @@ impl Desk {
         }
     }
 
-    async fn send(&mut self, image: &str, pending: &Pending) -> Result<(), Setback> {
-        let Pending { announcement, attempts, .. } = pending;
-        if let (News::StillFailing(_), Some(series)) = (&announcement.news, self.series.get_mut(image)) {
-            let patch = Patch::Merge(event::renewal(announcement, series.count + 1));
-            match call(self.api.patch(&series.name, &PatchParams::default(), &patch)).await {
-                Ok(_) => {
-                    series.count += 1;
-                    return Ok(());
-                }
-                // Somebody deleted it, or its time to live is over: it is told anew.
-                Err(Setback::Refused(_)) => drop(self.series.remove(image)),
-                Err(later) => return Err(later),
-            }
-        }
-        let event = event::new(&self.reporter, announcement, *attempts);
+    /// Applies the Event: the one call that makes it where it is not there, counts it up where it is, and can be sent again
+    /// where the answer was lost. It takes the same two rights, create and patch.
+    async fn send(&mut self, image: &str, announcement: &Announcement) -> Result<(), Setback> {
+        let event = match (&announcement.news, self.series.get(image)) {
+            (News::StillFailing(_), Some(first)) => event::renewed(first, announcement.at),
+            _ => event::new(&self.reporter, announcement),
+        };
         let name = event.metadata.name.clone().unwrap_or_default();
-        call(self.api.create(&PostParams::default(), &event)).await?;
+        let parameters = PatchParams::apply(event::CONTROLLER).force();
+        call(self.api.patch(&name, &parameters, &Patch::Apply(&event))).await?;
         match &announcement.news {
-            News::Failing(_) | News::StillFailing(_) => {
-                self.series.insert(image.to_owned(), Series { name, count: 1 });
-            }
+            News::Failing(_) | News::StillFailing(_) => drop(self.series.insert(image.to_owned(), event)),
             News::Verified => drop(self.series.remove(image)),
         }
         Ok(())
@@ -203,7 +189,7 @@ async fn call<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Resul
                 .map(|details| Duration::from_secs(u64::from(details.retry_after_seconds)));
             let reason = format!("the API server answered {} {}", status.code, status.reason);
             match status.code {
-                401 | 408 | 429 | 500.. => {
+                401 | 408 | 409 | 429 | 500.. => {
                     Err(Setback::Later(asked.map(|asked| asked.min(LONGEST_PAUSE)), reason))
                 }
                 _ => Err(Setback::Refused(reason)),

@@ -4,9 +4,8 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
-use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::api::events::v1::{Event, EventSeries};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
-use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::diagnosis::Diagnosis;
@@ -43,9 +42,9 @@ pub struct Pod {
     pub uid: Option<String>,
 }
 
-/// A new Event; `attempt` keeps the names of two attempts apart.
+/// A new Event.
 #[must_use]
-pub fn new(reporter: &Reporter, announcement: &Announcement, attempt: u32) -> Event {
+pub fn new(reporter: &Reporter, announcement: &Announcement) -> Event {
     let (kind, reason) = match &announcement.news {
         News::Failing(diagnosis) | News::StillFailing(diagnosis) => ("Warning", diagnosis.cause.reason()),
         News::Verified => ("Normal", VERIFIED.to_owned()),
@@ -53,7 +52,7 @@ pub fn new(reporter: &Reporter, announcement: &Announcement, attempt: u32) -> Ev
     let instance = reporter.pod.as_ref().map_or(reporter.node.as_str(), |pod| pod.name.as_str());
     Event {
         metadata: ObjectMeta {
-            name: Some(name(reporter, announcement, attempt)),
+            name: Some(name(reporter, announcement)),
             namespace: Some(NAMESPACE.to_owned()),
             ..ObjectMeta::default()
         },
@@ -84,18 +83,12 @@ pub fn new(reporter: &Reporter, announcement: &Announcement, attempt: u32) -> Ev
     }
 }
 
-/// What a renewal changes in the Event of the failure that lasts.
+/// An Event whose failure lasts, counted up. All else stays: the API server lets nothing else of an Event change.
 #[must_use]
-pub fn renewal(announcement: &Announcement, count: i32) -> Value {
-    json!({
-        "apiVersion": "events.k8s.io/v1",
-        "kind": "Event",
-        "series": {"count": count, "lastObservedTime": micro_time(announcement.at)},
-    })
-}
-
-fn micro_time(at: Timestamp) -> String {
-    format!("{at:.6}")
+pub fn renewed(first: &Event, at: Timestamp) -> Event {
+    let count = first.series.as_ref().map_or(1, |series| series.count);
+    let series = EventSeries { count: count.saturating_add(1), last_observed_time: MicroTime(at) };
+    Event { series: Some(series), ..first.clone() }
 }
 
 /// The text: the image, the sentence, the remedy, and the registry's id of the answer.
@@ -128,10 +121,10 @@ fn cut(text: &str, bytes: usize) -> String {
     format!("{}{MORE}", &text[..end])
 }
 
-/// A name that no other Event has: of the node, the image, the time and the attempt.
-fn name(reporter: &Reporter, announcement: &Announcement, attempt: u32) -> String {
+/// A name that no other Event has, and that this one has at every attempt: of the node, the image and the time.
+fn name(reporter: &Reporter, announcement: &Announcement) -> String {
     let Announcement { image, at, .. } = announcement;
-    let hash = Sha256::digest(format!("{}\n{image}\n{}\n{attempt}", reporter.node, at.as_nanosecond()));
+    let hash = Sha256::digest(format!("{}\n{image}\n{}", reporter.node, at.as_nanosecond()));
     hash.iter().take(10).fold(format!("{CONTROLLER}."), |name, byte| format!("{name}{byte:02x}"))
 }
 
@@ -169,7 +162,7 @@ mod tests {
 
     #[test]
     fn an_event_regards_the_node_and_is_related_to_the_pod() {
-        let event = new(&reporter(), &announcement("It is public.", Some("0a1b-2c3d")), 0);
+        let event = new(&reporter(), &announcement("It is public.", Some("0a1b-2c3d")));
         let json = serde_json::to_value(&event).expect("an object");
         assert_eq!(json["metadata"]["namespace"], "default");
         assert_eq!(json["reason"], "PrivateZoneNotLinked");
@@ -195,7 +188,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_note_is_too_long(message in ".{0,1500}", id in proptest::option::of("[0-9a-f-]{8,64}")) {
-            let event = new(&reporter(), &announcement(&message, id.as_deref()), 0);
+            let event = new(&reporter(), &announcement(&message, id.as_deref()));
             prop_assert!(event.note.expect("a note").len() <= MAX_NOTE);
         }
 

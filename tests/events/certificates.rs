@@ -1,0 +1,109 @@
+//! The authority of one API server, its certificate, the administrator's, and the key of service accounts' tokens.
+//!
+//! Owns keys and their files. One authority stands for servers and clients: nothing here tells them apart but the usage.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
+};
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring::default_provider;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+/// What the API server is reached as: an agent in a Pod uses the address, or the name of the Service.
+const NAMES: [&str; 3] = ["127.0.0.1", "localhost", "kubernetes.default.svc"];
+
+/// Files in PEM.
+pub(crate) struct Certificates {
+    pub(crate) authority: PathBuf,
+    pub(crate) server: Pair,
+    /// Of the group that may do everything.
+    pub(crate) administrator: Pair,
+    /// The pair that service accounts' tokens are signed and checked with.
+    pub(crate) tokens_key: PathBuf,
+    pub(crate) tokens_public_key: PathBuf,
+}
+
+/// A certificate and its key.
+pub(crate) struct Pair {
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+impl Certificates {
+    /// Makes all of them anew.
+    pub(crate) fn make(folder: &Path) -> Self {
+        let key = new_key();
+        let mut params = CertificateParams::default();
+        params.distinguished_name = named("acr-verifier tests", None);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+        let certificate = params.self_signed(&key).expect("the parameters are complete");
+        let authority = write(folder, "ca.pem", &certificate.pem());
+        let issuer = Issuer::new(params, key);
+
+        let tokens = new_key();
+        let mut server = CertificateParams::new(NAMES.map(str::to_owned)).expect("the names are ASCII");
+        server.distinguished_name = named("kube-apiserver", None);
+        server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let mut administrator = CertificateParams::default();
+        administrator.distinguished_name = named("administrator", Some("system:masters"));
+        administrator.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        Self {
+            authority,
+            server: issue(folder, "server", server, &issuer),
+            administrator: issue(folder, "administrator", administrator, &issuer),
+            tokens_key: write(folder, "tokens-key.pem", &tokens.serialize_pem()),
+            tokens_public_key: write(folder, "tokens.pem", &tokens.public_key_pem()),
+        }
+    }
+
+    /// TLS as the API server does it, for what stands in front of it; HTTP/1.1 only.
+    pub(crate) fn server_config(&self) -> Arc<ServerConfig> {
+        let chain = CertificateDer::from_pem_file(&self.server.certificate).expect("our own file");
+        let key = PrivateKeyDer::from_pem_file(&self.server.key).expect("our own file");
+        let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("ring supports them")
+            .with_no_client_auth()
+            .with_single_cert(vec![chain], key)
+            .expect("the key belongs to the certificate");
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Arc::new(config)
+    }
+}
+
+fn issue(folder: &Path, name: &str, mut params: CertificateParams, issuer: &Issuer<'_, KeyPair>) -> Pair {
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.use_authority_key_identifier_extension = true;
+    let key = new_key();
+    let certificate = params.signed_by(&key, issuer).expect("the parameters are complete");
+    Pair {
+        certificate: write(folder, &format!("{name}.pem"), &certificate.pem()),
+        key: write(folder, &format!("{name}-key.pem"), &key.serialize_pem()),
+    }
+}
+
+fn new_key() -> KeyPair {
+    KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("the system has randomness")
+}
+
+fn named(common_name: &str, organisation: Option<&str>) -> DistinguishedName {
+    let mut name = DistinguishedName::new();
+    name.push(DnType::CommonName, common_name);
+    if let Some(organisation) = organisation {
+        name.push(DnType::OrganizationName, organisation);
+    }
+    name
+}
+
+fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let path = folder.join(name);
+    fs::write(&path, text).expect("a file");
+    path
+}
