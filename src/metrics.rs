@@ -2,7 +2,7 @@
 //!
 //! Owns the series and how long they live: gauges tell the newest check alone, counters and histograms add up, and all
 //! series of a registry or named image go when the configuration no longer has it. What each metric is called and means
-//! is declared in [`families`]; what a check amounts to in numbers is `series`'s. HTTP is the agent's. No clock: the time
+//! is declared in `families`; what a check amounts to in numbers is `series`'s. HTTP is the agent's. No clock: the time
 //! of a check comes with it.
 //!
 //! Each registry and each named image has a `prometheus::Registry` of its own, because the library wants the same label
