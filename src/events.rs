@@ -64,6 +64,8 @@ pub fn prepare(
     reporter: Reporter,
     count: impl Fn(EventResult) + Send + 'static,
 ) -> Result<(Publisher, impl Future<Output = ()> + Send), String> {
+    // kube takes the process's default; that it is set already is fine.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     config.connect_timeout = Some(CALL_LIMIT);
     config.read_timeout = Some(CALL_LIMIT);
     config.write_timeout = Some(CALL_LIMIT);

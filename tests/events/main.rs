@@ -16,4 +16,5 @@ mod harness;
 mod process;
 mod programs;
 mod proxy;
+mod publisher;
 mod server;

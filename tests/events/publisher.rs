@@ -1,0 +1,245 @@
+//! Our own publisher on the real API server: seen by `kubectl`, patient, and never in anybody's way.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use acr_verifier::cause::Cause;
+use acr_verifier::diagnosis::{Diagnosis, Severity};
+use acr_verifier::events::event::{Pod, Reporter};
+use acr_verifier::events::{self, Publisher};
+use acr_verifier::observation::{Endpoint, Stage};
+use acr_verifier::transition::{Announcement, EventResult, News};
+use jiff::Timestamp;
+use kube::Config;
+use kube::config::{
+    AuthInfo, Cluster, Context, KubeConfigOptions, Kubeconfig, NamedAuthInfo, NamedCluster, NamedContext,
+};
+use serde_json::Value;
+
+use super::proxy::{Fault, FaultProxy};
+use super::server::{ApiServer, NODE};
+
+/// A busy machine must not fail a test.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A publisher at a URL, and what it has counted.
+struct Desk {
+    publisher: Publisher,
+    counted: Arc<Mutex<Vec<EventResult>>>,
+}
+
+impl Desk {
+    async fn new(server: &ApiServer, url: String) -> Self {
+        let cluster = Cluster {
+            server: Some(url),
+            certificate_authority: Some(server.ca_file().to_string_lossy().into_owned()),
+            ..Cluster::default()
+        };
+        let user =
+            AuthInfo { token: Some(server.service_account_token().to_owned().into()), ..AuthInfo::default() };
+        let context = Context { cluster: "c".to_owned(), user: Some("u".to_owned()), ..Context::default() };
+        let kubeconfig = Kubeconfig {
+            clusters: vec![NamedCluster {
+                name: "c".to_owned(),
+                cluster: Some(cluster),
+                ..NamedCluster::default()
+            }],
+            auth_infos: vec![NamedAuthInfo {
+                name: "u".to_owned(),
+                auth_info: Some(user),
+                ..NamedAuthInfo::default()
+            }],
+            contexts: vec![NamedContext {
+                name: "x".to_owned(),
+                context: Some(context),
+                ..NamedContext::default()
+            }],
+            current_context: Some("x".to_owned()),
+            ..Kubeconfig::default()
+        };
+        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+        let counted = Arc::new(Mutex::new(Vec::new()));
+        let counting = Arc::clone(&counted);
+        let pod = Pod { name: "acr-verifier-x7k2p".into(), namespace: "acr-verifier".into(), uid: None };
+        let reporter = Reporter { node: NODE.to_owned(), pod: Some(pod) };
+        let count = move |result| counting.lock().expect("nobody panicked").push(result);
+        let (publisher, work) =
+            events::prepare(config.expect("a configuration"), reporter, count).expect("a client");
+        tokio::spawn(work);
+        Self { publisher, counted }
+    }
+
+    fn count(&self, result: EventResult) -> usize {
+        self.counted.lock().expect("nobody panicked").iter().filter(|counted| **counted == result).count()
+    }
+
+    async fn wait_for(&self, result: EventResult, count: usize) {
+        let started = Instant::now();
+        while self.count(result) < count {
+            assert!(started.elapsed() < PATIENCE, "{:?}", self.counted.lock());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Hands an announcement over, which takes no time whatever the server does.
+    fn publish(&self, announcement: Announcement) {
+        let started = Instant::now();
+        self.publisher.publish(announcement).expect("the queue has room");
+        assert!(started.elapsed() < Duration::from_millis(50), "{:?}", started.elapsed());
+    }
+}
+
+fn failing(repository: &str, message: &str) -> Announcement {
+    let diagnosis = Diagnosis {
+        cause: Cause::PrivateZoneNotLinked,
+        severity: Severity::Fail,
+        stage: Stage::Address,
+        endpoint: Endpoint::Login,
+        message: message.to_owned(),
+        remedy: "Link the private DNS zone to the VNet.".to_owned(),
+        commands: Vec::new(),
+        correlation_id: Some("3e120724-684a-bf56-100a-7d3ff40bdcd8".to_owned()),
+    };
+    announcement(repository, News::Failing(Box::new(diagnosis)))
+}
+
+fn announcement(repository: &str, news: News) -> Announcement {
+    let image = format!("contoso.azurecr.io/{repository}:1").parse().expect("a reference");
+    Announcement { image, news, at: Timestamp::now() }
+}
+
+fn still(first: &Announcement) -> Announcement {
+    let News::Failing(diagnosis) = &first.news else { panic!("a failure was announced") };
+    Announcement { news: News::StillFailing(diagnosis.clone()), at: Timestamp::now(), ..first.clone() }
+}
+
+/// The Events about an image.
+fn events_about(server: &ApiServer, repository: &str) -> Vec<Value> {
+    let output = server.kubectl(&["get", "events.events.k8s.io", "--namespace=default", "--output=json"]);
+    let list: Value = serde_json::from_slice(&output.stdout).expect("a list");
+    let about = |event: &&Value| {
+        event["note"].as_str().is_some_and(|note| note.contains(&format!("/{repository}:1")))
+    };
+    list["items"].as_array().expect("items").iter().filter(about).cloned().collect()
+}
+
+fn describe_node(server: &ApiServer) -> String {
+    String::from_utf8(server.kubectl(&["describe", "node", NODE]).stdout).expect("UTF-8")
+}
+
+#[tokio::test]
+async fn failure_renewal_and_recovery_are_in_kubectl_describe_node() {
+    let Some(server) = ApiServer::shared() else { return };
+    let desk = Desk::new(server, server.url()).await;
+    let failing = failing("seen", "Nameserver 10.60.0.10 answers with a public address.");
+    desk.publish(failing.clone());
+    desk.wait_for(EventResult::Published, 1).await;
+    let described = describe_node(server);
+    let line = described.lines().find(|line| line.contains("/seen:1")).expect("the Event is described");
+    for word in ["Warning", "PrivateZoneNotLinked", "acr-verifier", "10.60.0.10", "Link the private DNS zone"]
+    {
+        assert!(line.contains(word), "{word} is not in {line}");
+    }
+
+    desk.publish(still(&failing));
+    desk.wait_for(EventResult::Published, 2).await;
+    desk.publish(still(&failing));
+    desk.wait_for(EventResult::Published, 3).await;
+    let events = events_about(server, "seen");
+    assert_eq!(events.len(), 1, "a renewal counts up what is there");
+    assert_eq!(events[0]["series"]["count"], 3);
+    assert_eq!(events[0]["related"]["name"], "acr-verifier-x7k2p");
+
+    desk.publish(announcement("seen", News::Verified));
+    desk.wait_for(EventResult::Published, 4).await;
+    assert!(
+        describe_node(server)
+            .lines()
+            .any(|line| line.contains("Normal") && line.contains("RegistryVerified"))
+    );
+    assert_eq!(desk.count(EventResult::Failed), 0);
+}
+
+#[tokio::test]
+async fn an_event_that_somebody_deleted_is_told_anew() {
+    let Some(server) = ApiServer::shared() else { return };
+    let desk = Desk::new(server, server.url()).await;
+    let failing = failing("deleted", "It is public.");
+    desk.publish(failing.clone());
+    desk.wait_for(EventResult::Published, 1).await;
+    let name = events_about(server, "deleted")[0]["metadata"]["name"].as_str().expect("a name").to_owned();
+    assert!(server.kubectl(&["delete", "event", &name, "--namespace=default"]).status.success());
+    desk.publish(still(&failing));
+    desk.wait_for(EventResult::Published, 2).await;
+    assert_eq!(events_about(server, "deleted").len(), 1);
+}
+
+#[tokio::test]
+async fn refusals_are_counted_and_tried_again_and_a_lost_answer_makes_no_second_event() {
+    let Some(server) = ApiServer::shared() else { return };
+    let proxy = FaultProxy::start(server);
+    for (number, status) in [403, 409, 422, 429, 500].into_iter().enumerate() {
+        let desk = Desk::new(server, proxy.url()).await;
+        let repository = format!("refused{number}");
+        proxy.next(2, &Fault::Answer { status, retry_after: (status == 429).then_some(1) });
+        desk.publish(failing(&repository, "It is public."));
+        desk.wait_for(EventResult::Published, 1).await;
+        // kube itself tries again where the server says that it has too much to do.
+        let failed = desk.count(EventResult::Failed);
+        assert!(failed == 2 || (failed < 2 && status == 429), "{status}: {failed}");
+        assert_eq!(events_about(server, &repository).len(), 1, "{status}");
+    }
+    let desk = Desk::new(server, proxy.url()).await;
+    proxy.next(1, &Fault::AnswerLost);
+    desk.publish(failing("lost", "It is public."));
+    desk.wait_for(EventResult::Published, 1).await;
+    assert_eq!(events_about(server, "lost").len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_refused_for_good_is_given_up() {
+    let Some(server) = ApiServer::shared() else { return };
+    let proxy = FaultProxy::start(server);
+    let desk = Desk::new(server, proxy.url()).await;
+    proxy.next(5, &Fault::Answer { status: 403, retry_after: None });
+    desk.publish(failing("given-up", "It is public."));
+    desk.wait_for(EventResult::Failed, 5).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(desk.count(EventResult::Published), 0);
+    assert!(events_about(server, "given-up").is_empty());
+}
+
+#[tokio::test]
+async fn a_server_that_is_halted_or_gone_gets_the_newest_when_it_is_back() {
+    let Some(server) = ApiServer::start() else { return };
+    let desk = Desk::new(&server, server.url()).await;
+    server.pause();
+    desk.publish(failing("late", "The first failure."));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    server.resume();
+    desk.wait_for(EventResult::Published, 1).await;
+
+    server.stop();
+    desk.publish(failing("late", "The second failure."));
+    desk.wait_for(EventResult::Failed, 1).await;
+    desk.publish(failing("late", "The third failure."));
+    desk.wait_for(EventResult::Suppressed, 1).await;
+    server.start_again();
+    desk.wait_for(EventResult::Published, 2).await;
+    let notes: Vec<String> = events_about(&server, "late")
+        .iter()
+        .map(|event| event["note"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    assert!(notes.iter().any(|note| note.contains("third")), "{notes:?}");
+    assert!(!notes.iter().any(|note| note.contains("second")), "what is superseded is not told: {notes:?}");
+}
+
+#[tokio::test]
+async fn a_note_of_5000_characters_of_many_bytes_is_taken() {
+    let Some(server) = ApiServer::shared() else { return };
+    let desk = Desk::new(server, server.url()).await;
+    desk.publish(failing("long", &"ü€😀".repeat(1667)));
+    desk.wait_for(EventResult::Published, 1).await;
+    let note = events_about(server, "long")[0]["note"].as_str().expect("a note").to_owned();
+    assert!(note.len() <= 1024 && note.ends_with("3e120724-684a-bf56-100a-7d3ff40bdcd8."), "{note}");
+}
