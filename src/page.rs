@@ -10,13 +10,14 @@ mod image;
 mod names;
 mod verdict;
 
+use std::cmp::Reverse;
 use std::io::{self, Write};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::report::{MAX_TEXT, MAX_WORD, NetworkView, Run, place, printable, time};
+use crate::report::{Checked, MAX_TEXT, MAX_WORD, NetworkView, Run, place, printable, time};
 use crate::status::Status;
 
 /// The style, as it stands in the document: the server's content security policy names its digest.
@@ -69,7 +70,7 @@ fn document(status: &Status, now: Timestamp, reload: Reload) -> Markup {
                     (warnings(status, now))
                     @if let Some(run) = &status.latest {
                         @if run.images.len() > 1 { (overview(run)) }
-                        @for (index, checked) in run.images.iter().enumerate() {
+                        @for (index, checked) in worst_first(run) {
                             (image::section(run, checked, index))
                         }
                     }
@@ -185,17 +186,24 @@ fn warnings(status: &Status, now: Timestamp) -> Markup {
     }
 }
 
-/// The images in a list, worst first, each with a link to its section.
-fn overview(run: &Run) -> Markup {
+/// The images with their place in the configuration; the order there decides between equals.
+fn worst_first(run: &Run) -> Vec<(usize, &Checked)> {
     let mut images: Vec<_> = run.images.iter().enumerate().collect();
-    images.sort_by_key(|(_, checked)| std::cmp::Reverse(checked.verdict()));
+    images.sort_by_key(|(_, checked)| Reverse(checked.verdict()));
+    images
+}
+
+/// The images in a list, each with a link to its section.
+fn overview(run: &Run) -> Markup {
     html! {
         nav.overview aria-label="Images" {
             ul {
-                @for (index, checked) in images {
+                @for (index, checked) in worst_first(run) {
                     li class=(verdict::class(Some(checked.verdict()))) {
                         (verdict::badge(checked.verdict()))
-                        a href={ "#image-" (index) } { (printable(&checked.image.to_string(), MAX_WORD)) }
+                        a href={ "#image-" (index) } { (printable(&checked.image.to_string(), MAX_WORD))
+                            @if let Some(name) = &checked.name { " (" (printable(name, MAX_WORD)) ")" }
+                        }
                         @if let Some(first) = checked.diagnoses.first() { code { (first.cause.code()) } }
                     }
                 }

@@ -10,6 +10,8 @@ use tokio::time::{Instant, interval, sleep, timeout};
 use super::bench::{PATIENCE, Server, ask, limits, post};
 use super::states;
 
+/// A probe's default timeout; a machine that does nothing else needs a hundredth of it.
+const KUBELET: Duration = Duration::from_secs(1);
 const LIVEZ: &str = "GET /livez HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n";
 
 /// How long the server keeps a connection on which nothing more is read or written.
@@ -124,11 +126,11 @@ async fn a_thousand_idle_connections_do_not_keep_the_kubelet_or_the_loop_waiting
             slowest = slowest.max(started.elapsed());
         }
     }
-    assert!(slowest < Duration::from_millis(500), "livez took {slowest:?}");
+    assert!(slowest < KUBELET, "livez took {slowest:?}");
     drop(server.stop);
     timeout(PATIENCE, server.served).await.expect("it ends").expect("no panic");
     let worst = beat.await.expect("no panic");
-    assert!(worst < Duration::from_millis(500), "the loop was kept for {worst:?}");
+    assert!(worst < KUBELET, "the loop was kept for {worst:?}");
     // The oldest had to go, and only so many were ever held.
     let mut byte = [0];
     assert!(matches!(timeout(PATIENCE, idle[0].read(&mut byte)).await, Ok(Ok(0) | Err(_))));

@@ -101,16 +101,16 @@ fn hostile() -> Status {
     let mut checked = samples::hostile();
     checked.name = Some(POISON.to_owned());
     let certificate = checked.observation.tls[0].certificate.as_mut().expect("it has one");
-    certificate.issuer = POISON.to_owned();
+    POISON.clone_into(&mut certificate.issuer);
     checked.observation.manifest.as_mut().expect("it has one").platform = Some(POISON.to_owned());
-    checked.observation.blob.as_mut().expect("it has one").host = POISON.to_owned();
-    checked.observation.resolutions[2].host = POISON.to_owned();
+    POISON.clone_into(&mut checked.observation.blob.as_mut().expect("it has one").host);
+    POISON.clone_into(&mut checked.observation.resolutions[2].host);
     let mut more = samples::diagnosis(Cause::AccessDenied, Stage::Manifest, Endpoint::Login, None, POISON);
     more.correlation_id = Some(POISON.to_owned());
     more.commands = vec![POISON.to_owned()];
     checked.diagnoses.push(more);
     let mut status = with(vec![checked]);
-    status.node = POISON.to_owned();
+    POISON.clone_into(&mut status.node);
     status.configuration.refused = Some(POISON.to_owned());
     status
 }
