@@ -298,7 +298,7 @@ impl Agent {
                     "the configuration was read again"
                 ),
                 Some(reason) => {
-                    tracing::error!("the new configuration is refused, the old one stays: {reason}")
+                    tracing::error!("the new configuration is refused, the old one stays: {reason}");
                 }
             }
             is_due = refused.is_none();

@@ -46,6 +46,7 @@ fn help_reads_as_it_was_written() {
         ("help", vec!["--help"]),
         ("check", vec!["check", "--help"]),
         ("check-short", vec!["check", "-h"]),
+        ("agent", vec!["agent", "--help"]),
         ("causes", vec!["causes", "--help"]),
         ("completions", vec!["completions", "--help"]),
         ("man", vec!["man", "--help"]),

@@ -111,12 +111,14 @@ pub fn note(announcement: &Announcement) -> String {
     }
 }
 
+/// What stands where a text was cut.
+const MORE: &str = "...";
+
 /// A text of at most so many bytes, cut between two characters.
 fn cut(text: &str, bytes: usize) -> String {
     if text.len() <= bytes {
         return text.to_owned();
     }
-    const MORE: &str = "...";
     let end = (0..=bytes - MORE.len()).rev().find(|&end| text.is_char_boundary(end)).unwrap_or_default();
     format!("{}{MORE}", &text[..end])
 }
