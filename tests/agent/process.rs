@@ -55,17 +55,16 @@ pub(crate) struct Agent {
 impl Agent {
     /// Starts an agent, and returns when it listens.
     pub(crate) fn start(lab: &Lab, text: &str) -> Self {
-        Self::start_with(lab, text, |_| {})
+        Self::start_as(lab, text, |command| command)
     }
 
-    /// The same, with a change of its command line or environment.
-    pub(crate) fn start_with(lab: &Lab, text: &str, change: impl FnOnce(&mut Command)) -> Self {
+    /// The same, by another command that the usual one is made into.
+    pub(crate) fn start_as(lab: &Lab, text: &str, wrap: impl FnOnce(Command) -> Command) -> Self {
         let folder = TempDir::new().expect("a folder");
         let path = folder.path().join("config.yaml");
         std::fs::write(&path, text).expect("a file");
         let log = File::create(folder.path().join("log")).expect("a file");
-        let mut command = command(lab, &path);
-        change(&mut command);
+        let mut command = wrap(command(lab, &path));
         let child = command.stderr(log).spawn().expect("the program starts");
         let mut agent = Self { child, folder, address: ([127, 0, 0, 1], 0).into() };
         let started = Instant::now();
@@ -78,11 +77,6 @@ impl Agent {
             std::thread::sleep(Duration::from_millis(20));
         };
         agent
-    }
-
-    /// The process.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
     }
 
     /// What it has logged so far.

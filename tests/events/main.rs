@@ -9,6 +9,7 @@
     reason = "a test is its own surroundings: it has a clock and an environment"
 )]
 
+mod agent;
 mod certificates;
 mod claims;
 mod client;
@@ -18,3 +19,10 @@ mod programs;
 mod proxy;
 mod publisher;
 mod server;
+
+// What the other test binary has as well: the private registry, and an agent's process.
+#[path = "../agent/process.rs"]
+#[allow(dead_code, reason = "the tests of the agent use more of it")]
+mod agent_process;
+#[path = "../lab/mod.rs"]
+mod lab;

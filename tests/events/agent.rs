@@ -1,0 +1,115 @@
+//! The agent itself as a pod would run it: with the files and the environment of a service account, on the real API
+//! server. Needs root, for a mount namespace with the files where a pod has them.
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::agent_process::{Agent, config};
+use super::lab::Lab;
+use super::lab::settings::{Settings, View};
+use super::server::{ApiServer, NODE};
+
+/// What a busy machine may add.
+const SLACK: Duration = Duration::from_secs(8);
+
+/// Where a pod finds its service account.
+const ACCOUNT: &str = "/run/secrets/kubernetes.io/serviceaccount";
+
+/// Puts the account's files where a pod has them, in a mount namespace of the command's own.
+fn in_a_pod(server: &ApiServer, command: &Command) -> Command {
+    let folder = server.ca_file().parent().expect("a folder").to_owned();
+    std::fs::write(folder.join("agent-token"), server.service_account_token()).expect("a file");
+    let script = format!(
+        "mount -t tmpfs none /run && mkdir -p {ACCOUNT} && cp \"$1\" {ACCOUNT}/ca.crt && cp \"$2\" {ACCOUNT}/token && \
+         echo acr-verifier > {ACCOUNT}/namespace && shift 2 && exec \"$@\""
+    );
+    let mut wrapped = Command::new("unshare");
+    wrapped
+        .args(["--mount", "sh", "-c", &script, "sh"])
+        .arg(server.ca_file())
+        .arg(folder.join("agent-token"));
+    wrapped.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => wrapped.env(name, value),
+            None => wrapped.env_remove(name),
+        };
+    }
+    let url = server.url();
+    let (_, port) = url.rsplit_once(':').expect("a port");
+    wrapped.env("KUBERNETES_SERVICE_HOST", "127.0.0.1").env("KUBERNETES_SERVICE_PORT", port);
+    wrapped.env("NODE_NAME", NODE).env("POD_NAME", "acr-verifier-x7k2p").env("POD_NAMESPACE", "acr-verifier");
+    wrapped.stdin(Stdio::null()).stdout(Stdio::null());
+    wrapped
+}
+
+fn can_mount() -> bool {
+    let mut mount = Command::new("unshare");
+    mount.args(["--mount", "mount", "-t", "tmpfs", "none", "/run"]).stderr(Stdio::null());
+    let can = mount.status().is_ok_and(|status| status.success());
+    if !can {
+        #[expect(clippy::print_stderr, reason = "whoever runs the tests has to see what was not tried")]
+        {
+            eprintln!("SKIPPED events: the agent as a pod needs root, for a mount namespace");
+        }
+    }
+    can
+}
+
+fn described(server: &ApiServer, words: &[&str]) -> bool {
+    let output = server.kubectl(&["describe", "node", NODE]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.lines().any(|line| words.iter().all(|word| line.contains(word)))
+}
+
+#[track_caller]
+fn wait_for(server: &ApiServer, agent: &Agent, words: &[&str], limit: Duration) {
+    let started = Instant::now();
+    while !described(server, words) {
+        assert!(started.elapsed() < limit, "{words:?} is not described within {limit:?}: {}", agent.log());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn an_event_is_there_within_the_intervals_that_confirm_it_and_recovery_at_once() {
+    let Some(server) = ApiServer::start() else { return };
+    if !can_mount() {
+        return;
+    }
+    let lab = Lab::start(Settings::default());
+    let agent = Agent::start_as(&lab, &config(&lab, "2s"), |command| in_a_pod(&server, &command));
+    wait_for(
+        &server,
+        &agent,
+        &["Normal", "RegistryVerified", "can be pulled"],
+        2 * Duration::from_secs(2) + SLACK,
+    );
+
+    lab.change(|settings| settings.nameservers[0].login = View::NotLinked);
+    let confirmed = ["Warning", "PrivateZoneNotLinked", "acr-verifier", "20.45.122.144"];
+    wait_for(&server, &agent, &confirmed, 2 * Duration::from_secs(2) + SLACK);
+    assert_eq!(agent.metric("acr_verifier_check_success"), Some(0.0));
+    let published = |agent: &Agent| {
+        let metrics = agent.get("/metrics").body;
+        let line = metrics
+            .lines()
+            .find(|line| line.contains("result=\"published\""))
+            .expect("it exists from the start");
+        line.rsplit(' ').next().and_then(|value| value.parse::<u32>().ok()).expect("a number")
+    };
+    assert_eq!(published(&agent), 2);
+
+    // An API server that does not answer delays no check.
+    server.pause();
+    lab.change(|settings| settings.nameservers[0].login = View::Private);
+    let started = Instant::now();
+    agent.wait_for("the recovery", |agent| agent.metric("acr_verifier_check_success") == Some(1.0));
+    assert!(started.elapsed() < Duration::from_secs(2) + SLACK, "{:?}", started.elapsed());
+    let checks = |agent: &Agent| agent.metric("acr_verifier_last_check_timestamp_seconds").expect("checked");
+    let before = checks(&agent);
+    agent.wait_for("two more checks", |agent| checks(agent) >= before + 4.0);
+    server.resume();
+    agent.wait_for("the Event", |agent| published(agent) == 3);
+    assert!(!agent.log().contains(server.service_account_token()));
+}
