@@ -9,12 +9,12 @@ mod clock;
 mod dial;
 mod dns;
 mod manifest;
+mod names;
 mod registry;
 mod session;
 mod tls;
 mod wire;
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -22,18 +22,17 @@ use oci_client::manifest::OciImageManifest;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::address::{AddressPolicy, Scope};
-use crate::config::{Config, ImageConfig, Resolvers, SystemResolver};
+use crate::address::AddressPolicy;
+use crate::config::{Config, ImageConfig, Resolvers};
 use crate::credentials::CredentialsSource;
 use crate::image::ImageReference;
-use crate::observation::{Endpoint, Failure, Fault, Observation, Resolution, Resolver, Stage};
-use crate::rules;
+use crate::observation::{Endpoint, Failure, Fault, Observation, Stage};
 use crate::secret::Secret;
 
 use clock::Clock;
-use dns::Nameserver;
+use names::Names;
 use registry::{BlobAnswer, Pull};
-use session::Session;
+use session::{Reply, Session};
 
 pub use manifest::Platform;
 pub use tls::{Trust, TrustError};
@@ -106,99 +105,79 @@ pub async fn observe(task: &Task) -> Observation {
 type Halt = Option<Failure>;
 
 async fn run(task: &Task, clock: &Clock, observation: &mut Observation) -> Result<(), Halt> {
-    let nameservers = nameservers(&task.resolvers);
+    let names = Names::new(task, clock);
     let login = task.image.host();
-    let configured = if task.blob { task.data_endpoints.as_slice() } else { &[] };
-    let (outcome, ()) = {
-        let mut data = Observation::default();
-        let (login_outcome, data_outcome) = tokio::join!(
-            resolve(task, clock, Endpoint::Login, login, &nameservers, observation),
-            resolve_all(task, clock, configured, &nameservers, &mut data),
-        );
-        observation.resolutions.append(&mut data.resolutions);
-        for mark in data.marks {
-            observation.mark(mark.endpoint, mark.stage, mark.duration);
-        }
-        (login_outcome, data_outcome)
-    };
-    let addresses = outcome?;
-    let session = Session::new(Endpoint::Login, login, task.image.port(), &addresses, &task.trust, clock);
+    let mut configured = Observation::default();
+    let (addresses, ()) = tokio::join!(
+        names.resolve(Endpoint::Login, login, observation),
+        names.resolve_configured(&mut configured)
+    );
+    observation.add_names(configured);
+    let session = Session::new(Endpoint::Login, login, task.image.port(), &addresses?, &task.trust, clock);
     let mut pull = Pull::new(task, session);
     let realm = pull.challenge(observation).await?;
     let token = pull.token(realm, observation).await?;
     let manifest = pull.manifest(&token, observation).await?;
     if task.blob {
-        read_blob(task, clock, &nameservers, &mut pull, (&token, &manifest), observation).await?;
+        read_blob(&names, &mut pull, (&token, &manifest), observation).await?;
     }
     Ok(())
 }
 
 /// The data path: the redirect, then its host as an endpoint of its own.
 async fn read_blob(
-    task: &Task,
-    clock: &Clock,
-    nameservers: &[Nameserver],
+    names: &Names<'_>,
     pull: &mut Pull<'_>,
     (token, manifest): (&Secret, &OciImageManifest),
     observation: &mut Observation,
 ) -> Result<(), Halt> {
-    let started = Instant::now();
     let descriptor = blob::select(manifest).map_err(|reason| {
-        Some(Failure {
-            endpoint: Endpoint::Login,
-            stage: Stage::Manifest,
-            fault: Fault::ManifestInvalid { reason },
-        })
+        let fault = Fault::ManifestInvalid { reason };
+        Some(Failure { endpoint: Endpoint::Login, stage: Stage::Manifest, fault })
     })?;
+    let started = Instant::now();
     let answer = pull.blob(token, descriptor, observation).await;
-    observation.mark(Endpoint::Data, Stage::Blob, started.elapsed());
-    let (mut reply, host) = match answer? {
-        BlobAnswer::Direct(reply) => (*reply, task.image.host().to_owned()),
-        BlobAnswer::Redirected(url) => {
+    let asking = started.elapsed();
+    let (mut reply, host) = match answer {
+        Ok(BlobAnswer::Redirected(url)) => {
             let host = url.host_str().unwrap_or_default().to_owned();
-            let addresses = match resolve(task, clock, Endpoint::Data, &host, nameservers, observation).await
-            {
-                Ok(addresses) => addresses,
-                Err(halt) => {
-                    // Nothing was asked of the data endpoint itself.
-                    observation.unmark(Endpoint::Data, Stage::Blob);
-                    return Err(halt);
-                }
-            };
-            let reply = ask_data_endpoint(task, clock, (url, &host, &addresses), pull, observation).await?;
+            let reply = ask_data_endpoint(names, (url, &host), pull, observation).await?;
             (reply, host)
         }
+        Ok(BlobAnswer::Direct(reply)) => (*reply, names.task.image.host().to_owned()),
+        Err(failure) => {
+            observation.mark(Endpoint::Data, Stage::Blob, asking);
+            return Err(Some(failure));
+        }
     };
-    let reading = Instant::now();
     let content = blob::read(&mut reply, descriptor, &host).await;
-    observation.mark(Endpoint::Data, Stage::Blob, reading.elapsed());
+    // Of the data endpoint's part only what came after the handshake: the rest has stages of its own.
+    observation.mark(Endpoint::Data, Stage::Blob, asking + reply.sent_at().elapsed());
     let content = content.map_err(|failure| Some(Failure { endpoint: Endpoint::Data, ..failure }))?;
-    let is_config = descriptor.digest == manifest.config.digest;
     observation.blob = Some(content.blob);
-    if is_config { judge_platform(task, &content.bytes, observation) } else { Ok(()) }
+    let is_config = descriptor.digest == manifest.config.digest;
+    if is_config { judge_platform(names.task, &content.bytes, observation) } else { Ok(()) }
 }
 
+/// The data endpoint: its name is judged like the login server's, and gets the signed URL alone.
 async fn ask_data_endpoint(
-    task: &Task,
-    clock: &Clock,
-    (url, host, addresses): (Url, &str, &[IpAddr]),
+    names: &Names<'_>,
+    (url, host): (Url, &str),
     pull: &Pull<'_>,
     observation: &mut Observation,
-) -> Result<session::Reply, Halt> {
-    let mut session = Session::new(Endpoint::Data, host, task.image.port(), addresses, &task.trust, clock);
+) -> Result<Reply, Halt> {
+    let task = names.task;
+    let addresses = names.resolve(Endpoint::Data, host, observation).await?;
+    let mut session =
+        Session::new(Endpoint::Data, host, task.image.port(), &addresses, &task.trust, names.clock);
+    let started = Instant::now();
     let reply = blob::fetch(&mut session, url, task.now, &pull.redactor, observation).await;
-    match reply {
-        Ok(reply) => {
-            observation.mark(Endpoint::Data, Stage::Blob, reply.sent_at().elapsed());
-            Ok(reply)
+    reply.map_err(|failure| {
+        if failure.stage == Stage::Blob {
+            observation.mark(Endpoint::Data, Stage::Blob, started.elapsed());
         }
-        Err(failure) => {
-            if failure.stage != Stage::Blob {
-                observation.unmark(Endpoint::Data, Stage::Blob);
-            }
-            Err(Some(failure))
-        }
-    }
+        Some(failure)
+    })
 }
 
 /// An image that is not in an index tells its platform in its configuration alone; containerd refuses it there.
@@ -215,91 +194,4 @@ fn judge_platform(task: &Task, config: &[u8], observation: &mut Observation) -> 
     }
     let fault = Fault::PlatformMissing { wanted: task.platform.to_string(), found: vec![found] };
     Err(Some(Failure { endpoint: Endpoint::Login, stage: Stage::Manifest, fault }))
-}
-
-/// The node's nameservers and the compared resolvers, as they are now.
-fn nameservers(resolvers: &Resolvers) -> Vec<Nameserver> {
-    let system = match &resolvers.system {
-        SystemResolver::File(path) => dns::read_nameservers(path),
-        SystemResolver::Servers(servers) => servers.clone(),
-    };
-    let system = system.into_iter().map(|address| Nameserver { resolver: Resolver::System, address });
-    let compared = resolvers
-        .compare
-        .iter()
-        .map(|(name, address)| Nameserver { resolver: Resolver::Compared(name.clone()), address: *address });
-    system.chain(compared).collect()
-}
-
-/// Resolves the configured data endpoints; each is judged by the rules, none of them stops the check.
-async fn resolve_all(
-    task: &Task,
-    clock: &Clock,
-    hosts: &[String],
-    nameservers: &[Nameserver],
-    observation: &mut Observation,
-) {
-    let resolutions =
-        hosts.iter().map(|host| dns::resolve(Endpoint::Data, host, nameservers, clock.limit().until));
-    let started = Instant::now();
-    for resolutions in futures_util::future::join_all(resolutions).await {
-        observation.resolutions.extend(resolutions);
-    }
-    if !hosts.is_empty() {
-        observation.mark(Endpoint::Data, Stage::Dns, started.elapsed());
-        let judged = Instant::now();
-        if !rules::names::stops(
-            &rules::names::judge(&task.image, &task.policy, Endpoint::Data, observation),
-            Stage::Dns,
-        ) {
-            observation.mark(Endpoint::Data, Stage::Address, judged.elapsed());
-        }
-    }
-}
-
-/// The `dns` and `address` stages of one endpoint: the good addresses in the order of the answers, or a halt.
-async fn resolve(
-    task: &Task,
-    clock: &Clock,
-    endpoint: Endpoint,
-    host: &str,
-    nameservers: &[Nameserver],
-    observation: &mut Observation,
-) -> Result<Vec<IpAddr>, Halt> {
-    let started = Instant::now();
-    let limit = clock.limit();
-    let known = observation.resolutions.iter().any(|seen| seen.endpoint == endpoint && seen.host == host);
-    let mut seen = Observation::default();
-    if known {
-        seen.resolutions = observation.resolutions.iter().filter(|seen| seen.host == host).cloned().collect();
-    } else {
-        seen.resolutions = dns::resolve(endpoint, host, nameservers, limit.until).await;
-        observation.resolutions.extend(seen.resolutions.iter().cloned());
-    }
-    observation.mark(endpoint, Stage::Dns, started.elapsed());
-    seen.mark(endpoint, Stage::Dns, Duration::ZERO);
-    let judged = Instant::now();
-    let diagnoses = rules::names::judge(&task.image, &task.policy, endpoint, &seen);
-    if rules::names::stops(&diagnoses, Stage::Dns) {
-        let out_of_time = limit.whole && Instant::now() >= limit.until;
-        let fault = Fault::DeadlineExceeded { limit: clock.timeout() };
-        return Err(out_of_time.then_some(Failure { endpoint, stage: Stage::Dns, fault }));
-    }
-    observation.mark(endpoint, Stage::Address, judged.elapsed());
-    if rules::names::stops(&diagnoses, Stage::Address) {
-        return Err(None);
-    }
-    Ok(good_addresses(&task.policy, &seen))
-}
-
-fn good_addresses(policy: &AddressPolicy, seen: &Observation) -> Vec<IpAddr> {
-    let mut addresses = Vec::new();
-    let system = seen.resolutions.iter().filter(|resolution| resolution.resolver == Resolver::System);
-    for address in system.flat_map(Resolution::addresses) {
-        let address = address.to_canonical();
-        if policy.classify(address) == Scope::Private && !addresses.contains(&address) {
-            addresses.push(address);
-        }
-    }
-    addresses
 }

@@ -245,9 +245,4 @@ impl Observation {
             None => self.marks.push(Mark { endpoint, stage, duration }),
         }
     }
-
-    /// Takes a mark back: the part of the stage that ran was not what it is about.
-    pub(super) fn unmark(&mut self, endpoint: Endpoint, stage: Stage) {
-        self.marks.retain(|mark| mark.endpoint != endpoint || mark.stage != stage);
-    }
 }

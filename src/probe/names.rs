@@ -1,0 +1,120 @@
+//! The `dns` and `address` stages: whom to ask, and which of the answers may be connected to.
+//!
+//! Owns the gate: an address leaves here only if every nameserver of the node was right about the name. The questions are
+//! `dns`'s, the judgement is `rules`'.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::Instant;
+
+use super::clock::Clock;
+use super::dns::{self, Nameserver};
+use super::{Halt, Task};
+use crate::address::Scope;
+use crate::config::{Resolvers, SystemResolver};
+use crate::observation::{Endpoint, Failure, Fault, Observation, Resolution, Resolver, Stage};
+use crate::rules;
+
+/// Whom a check asks for names.
+pub(super) struct Names<'check> {
+    pub(super) task: &'check Task,
+    pub(super) clock: &'check Clock,
+    nameservers: Vec<Nameserver>,
+}
+
+impl<'check> Names<'check> {
+    /// The node's nameservers and the compared resolvers, as they are now.
+    pub(super) fn new(task: &'check Task, clock: &'check Clock) -> Self {
+        Self { task, clock, nameservers: nameservers(&task.resolvers) }
+    }
+
+    /// Asks for a name and judges the answers: the good addresses in the order of the answers, or a halt.
+    pub(super) async fn resolve(
+        &self,
+        endpoint: Endpoint,
+        host: &str,
+        observation: &mut Observation,
+    ) -> Result<Vec<IpAddr>, Halt> {
+        let started = Instant::now();
+        let limit = self.clock.limit();
+        let is_about = |seen: &&Resolution| seen.endpoint == endpoint && seen.host == host;
+        let mut seen = Observation {
+            resolutions: observation.resolutions.iter().filter(is_about).cloned().collect(),
+            ..Observation::default()
+        };
+        if seen.resolutions.is_empty() {
+            seen.resolutions = dns::resolve(endpoint, host, &self.nameservers, limit.until).await;
+            observation.resolutions.extend(seen.resolutions.iter().cloned());
+        }
+        observation.mark(endpoint, Stage::Dns, started.elapsed());
+        seen.mark(endpoint, Stage::Dns, Duration::ZERO);
+        let judging = Instant::now();
+        let diagnoses = rules::names::judge(&self.task.image, &self.task.policy, endpoint, &seen);
+        if rules::names::stops(&diagnoses, Stage::Dns) {
+            let out_of_time = limit.whole && Instant::now() >= limit.until;
+            let fault = Fault::DeadlineExceeded { limit: self.clock.timeout() };
+            return Err(out_of_time.then_some(Failure { endpoint, stage: Stage::Dns, fault }));
+        }
+        observation.mark(endpoint, Stage::Address, judging.elapsed());
+        if rules::names::stops(&diagnoses, Stage::Address) {
+            return Err(None);
+        }
+        Ok(self.good_addresses(&seen))
+    }
+
+    /// Asks for the configured data endpoints. The rules judge each; none of them stops the check, because a pull from
+    /// another region's endpoint works all the same.
+    pub(super) async fn resolve_configured(&self, observation: &mut Observation) {
+        if !self.task.blob || self.task.data_endpoints.is_empty() {
+            return;
+        }
+        let started = Instant::now();
+        let until = self.clock.limit().until;
+        let hosts = self.task.data_endpoints.iter();
+        let asked = hosts.map(|host| dns::resolve(Endpoint::Data, host, &self.nameservers, until));
+        observation.resolutions = join_all(asked).await.into_iter().flatten().collect();
+        observation.mark(Endpoint::Data, Stage::Dns, started.elapsed());
+        let judging = Instant::now();
+        let diagnoses = rules::names::judge(&self.task.image, &self.task.policy, Endpoint::Data, observation);
+        if !rules::names::stops(&diagnoses, Stage::Dns) {
+            observation.mark(Endpoint::Data, Stage::Address, judging.elapsed());
+        }
+    }
+
+    fn good_addresses(&self, seen: &Observation) -> Vec<IpAddr> {
+        let mut addresses = Vec::new();
+        let system = seen.resolutions.iter().filter(|resolution| resolution.resolver == Resolver::System);
+        for address in system.flat_map(Resolution::addresses) {
+            let address = address.to_canonical();
+            if self.task.policy.classify(address) == Scope::Private && !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        addresses
+    }
+}
+
+fn nameservers(resolvers: &Resolvers) -> Vec<Nameserver> {
+    let system = match &resolvers.system {
+        SystemResolver::File(path) => dns::read_nameservers(path),
+        SystemResolver::Servers(servers) => servers.clone(),
+    };
+    let system = system.into_iter().map(|address| Nameserver { resolver: Resolver::System, address });
+    let compared = resolvers
+        .compare
+        .iter()
+        .map(|(name, address)| Nameserver { resolver: Resolver::Compared(name.clone()), address: *address });
+    system.chain(compared).collect()
+}
+
+impl Observation {
+    /// Takes over what was seen of names meanwhile.
+    pub(super) fn add_names(&mut self, other: Self) {
+        self.resolutions.extend(other.resolutions);
+        for mark in other.marks {
+            self.mark(mark.endpoint, mark.stage, mark.duration);
+        }
+    }
+}
