@@ -2,6 +2,7 @@
 
 mod process;
 
+use std::os::unix::fs::symlink;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -118,6 +119,34 @@ fn a_rotated_secret_is_seen_within_15_seconds_without_a_restart() {
     for secret in ["the-new-password", "the-old-password"] {
         assert!(!agent.log().contains(secret));
     }
+}
+
+/// Kubernetes swaps a symlink to a folder; the files behind it keep their names.
+#[test]
+fn a_mounted_secret_is_read_again_when_its_folder_is_swapped() {
+    let lab = Lab::start(Settings::default());
+    let mounted = lab.folder().join("mounted");
+    let version = |name: &str, password: &str| {
+        let folder = mounted.join(name);
+        std::fs::create_dir_all(&folder).expect("a folder");
+        std::fs::write(folder.join("username"), lab.username()).expect("a file");
+        std::fs::write(folder.join("password"), password).expect("a file");
+        let next = mounted.join("..data_tmp");
+        symlink(name, &next).expect("a link");
+        std::fs::rename(next, mounted.join("..data")).expect("a rename");
+    };
+    version("..1", &lab.password());
+    for name in ["username", "password"] {
+        symlink(format!("..data/{name}"), mounted.join(name)).expect("a link");
+    }
+    let folder = lab.secret_folder().display().to_string();
+    let agent = Agent::start(&lab, &config(&lab, "1h").replace(&folder, &mounted.display().to_string()));
+    assert_eq!(verdict(&agent.post("/check")), "pass");
+    version("..2", "a-wrong-password");
+    let started = Instant::now();
+    agent.wait_for("the rejection", |agent| verdict(&agent.get("/report")) == "fail");
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+    assert_eq!(agent.get("/report").json()["images"][0]["diagnoses"][0]["cause"], "credentials_rejected");
 }
 
 #[test]

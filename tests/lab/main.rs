@@ -66,7 +66,7 @@ fn main() -> anyhow::Result<()> {
     let lab = Lab::try_start(healthy.clone())?;
     match (arguments.agent, arguments.serve) {
         (true, _) => watch(lab, healthy),
-        (false, true) => serve(&lab, &healthy),
+        (false, true) => serve(lab, healthy),
         (false, false) => show(&lab, &healthy),
     }
 }
@@ -111,13 +111,15 @@ fn watch(lab: Lab, healthy: Settings) -> anyhow::Result<()> {
     let place = Place { surroundings, pod: None, in_cluster: false, chance: fastrand::f64 };
     headline("The agent is up: open http://127.0.0.1:9469/, or ask it for /metrics and /report")?;
     tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_writer(io::stderr).init();
+    let folder = lab.folder().to_owned();
     std::thread::spawn(move || obey(&lab, &healthy));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async { agent::run(options, place, agent::stop_signal()?).await })
+    runtime.block_on(async { agent::run(options, place, agent::stop_signal()?).await })?;
+    Ok(std::fs::remove_dir_all(folder)?)
 }
 
 /// Keeps the registry up until Ctrl-C or the end of the input; a number breaks or mends it.
-fn serve(lab: &Lab, healthy: &Settings) -> anyhow::Result<()> {
+fn serve(lab: Lab, healthy: Settings) -> anyhow::Result<()> {
     let nameserver = lab.nameservers()[0];
     headline("A private registry is up. In another terminal:")?;
     let words = [
@@ -128,7 +130,14 @@ fn serve(lab: &Lab, healthy: &Settings) -> anyhow::Result<()> {
         lab.image(),
     ];
     terminal::print(format!("    {}\n\n", words.join(" \\\n        ")).as_bytes())?;
-    obey(lab, healthy)
+    let folder = lab.folder().to_owned();
+    std::thread::spawn(move || obey(&lab, &healthy));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        agent::stop_signal()?.await;
+        anyhow::Ok(())
+    })?;
+    Ok(std::fs::remove_dir_all(folder)?)
 }
 
 /// Breaks and mends the registry as somebody types; without a terminal it stays up all the same.
