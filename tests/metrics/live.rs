@@ -253,7 +253,8 @@ fn a_real_prometheus_sees_what_a_real_agent_finds() {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
-    let lab = Lab::start(Settings::default());
+    let healthy = Settings::default();
+    let lab = Lab::start(healthy.clone());
     let agent = Agent::start(&lab, &config(&lab, "2s"));
     let prometheus = Prometheus::scraping(agent.address, folder.path());
     let labels = prometheus.await_value("acr_verifier_check_success", 1.0);
@@ -268,7 +269,7 @@ fn a_real_prometheus_sees_what_a_real_agent_finds() {
     let labels = prometheus.await_value("acr_verifier_cause", 1.0);
     assert_eq!(labels["cause"], "private_zone_not_linked");
 
-    lab.change(|settings| *settings = Settings::default());
+    lab.change(|settings| *settings = healthy);
     prometheus.await_value("acr_verifier_check_success", 1.0);
     prometheus.await_value("count(acr_verifier_cause) or vector(0)", 0.0);
 }
