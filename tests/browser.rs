@@ -38,7 +38,8 @@ async fn the_page_opens_in_a_browser_and_has_no_barriers() {
         Err(missing) => {
             let required = std::env::var("ACR_VERIFIER_REQUIRE_BROWSER").is_ok_and(|value| value == "1");
             assert!(!required, "the browser test cannot run: {missing}");
-            say(&format!("NOT RUN: the page was not opened in a browser: {missing}"));
+            // One line, from its beginning: the summary of `tests/run` repeats it.
+            say(&format!("\nSKIPPED browser: {missing}"));
             return;
         }
     };

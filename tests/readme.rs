@@ -5,17 +5,28 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use acr_verifier::address::{PRIVATE_RANGES, RESERVED_RANGES};
+use acr_verifier::cause::Cause;
 use acr_verifier::check::Outcome;
 use acr_verifier::cli::{self, Environment, UsageError};
-use acr_verifier::config::file;
+use acr_verifier::config::{Schedule, file};
 use acr_verifier::observation::{Endpoint, Stage};
 use acr_verifier::probe::Platform;
 use acr_verifier::report::{self, Checked, Format, NetworkView, Run, Style};
+use acr_verifier::schedule;
+use acr_verifier::transition::VERIFIED;
 
+use crate::agent::process::{Agent, config};
 use crate::check::Bench;
+use crate::lab::Lab;
 use crate::lab::settings::{Settings, View};
 
 const README: &str = include_str!("../README.md");
+/// The metrics as they are declared; `tests/metrics/declared.rs` holds it against the declarations.
+const METRICS: &str = include_str!("golden/metrics/reference.md");
+/// What the tests of Events give the agent's account on a real API server.
+const RIGHTS: &str = include_str!("events/setup.yaml");
+/// Where the environment is read.
+const MAIN: &str = include_str!("../src/main.rs");
 
 /// Values that name a file of the reader's machine, which is not there.
 const PATH_FLAGS: [&str; 5] = ["--credentials", "--ca-file", "--resolv-conf", "--report-file", "--config"];
@@ -153,6 +164,82 @@ fn its_configuration_is_one() {
     for text in configurations {
         let config = file::parse(Path::new("README.md"), text).unwrap_or_else(|errors| panic!("{errors}"));
         assert!(!config.images.is_empty());
+    }
+}
+
+#[test]
+fn its_metrics_are_the_reference() {
+    let told = section("## Metrics");
+    assert!(told.contains(METRICS.trim_end()), "put tests/golden/metrics/reference.md below `## Metrics`");
+}
+
+#[test]
+fn its_agent_has_the_options_of_the_agent() {
+    let program = cli::command();
+    let agent = program.find_subcommand("agent").expect("there is a command `agent`");
+    for flag in program.get_arguments().chain(agent.get_arguments()).filter_map(clap::Arg::get_long) {
+        assert!(section("## Agent").contains(&format!("--{flag}")), "--{flag}");
+    }
+}
+
+#[test]
+fn its_requests_are_those_that_the_agent_answers() {
+    let lab = Lab::start(Settings::default());
+    let agent = Agent::start(&lab, &config(&lab, "1h"));
+    let answer = agent.get("/nowhere").json();
+    let (_, known) =
+        answer["error"].as_str().and_then(|error| error.split_once(": ")).expect("a list of paths");
+    let told: Vec<&str> = rows("### HTTP").iter().map(|row| quoted(row[0])[0]).collect();
+    assert_eq!(told, known.split(", ").collect::<Vec<_>>());
+    for request in told {
+        let path = request.strip_prefix("GET ");
+        let Some(reply) = path.map(|path| agent.get(path)) else { continue };
+        let row = rows("### HTTP").into_iter().find(|row| quoted(row[0])[0] == request).expect("its row");
+        assert!(quoted(row[1]).contains(&reply.status.to_string().as_str()), "{request}: {}", reply.status);
+    }
+}
+
+/// The rights that the tests of Events have on a real API server are those that a reader is told to give.
+#[test]
+fn its_role_is_the_one_that_events_are_tested_with() {
+    let role = RIGHTS.split("---\n").find(|part| part.contains("\nkind: Role\n")).expect("a Role");
+    assert!(blocks("yaml").contains(&role), "put this into the README:\n{role}");
+}
+
+#[test]
+fn its_events_have_reasons_that_there_are() {
+    let rows = rows("### Events");
+    let reasons: Vec<String> = Cause::ALL.iter().map(|cause| cause.reason()).collect();
+    assert!(quoted(rows[0][1]).iter().all(|reason| reasons.iter().any(|known| known == reason)));
+    assert_eq!(quoted(rows[1][1]), [VERIFIED]);
+}
+
+#[test]
+fn its_intervals_are_those_of_the_schedule() {
+    let rows = rows("### Schedule");
+    assert!(rows.len() > 1);
+    for row in rows {
+        let number = |cell: &str| cell.parse::<u32>().expect("a number");
+        let schedule = Schedule {
+            fleet_size: Some(number(row[0])),
+            budget_per_minute: Some(number(row[2])),
+            ..Schedule::default()
+        };
+        let interval = schedule::interval(&schedule, number(row[1]) as usize);
+        assert_eq!(format!("{} s", interval.as_secs_f64()), row[3], "{row:?}");
+    }
+}
+
+#[test]
+fn its_environment_is_what_the_program_reads() {
+    let told: BTreeSet<&str> = rows("## Environment").iter().flat_map(|row| quoted(row[0])).collect();
+    let is_variable = |word: &&str| {
+        word.len() > 3 && word.bytes().all(|letter| letter.is_ascii_uppercase() || letter == b'_')
+    };
+    let read: Vec<&str> = MAIN.split('"').skip(1).step_by(2).filter(is_variable).collect();
+    assert!(read.len() >= 7, "{read:?}");
+    for variable in read {
+        assert!(told.contains(variable), "{variable}");
     }
 }
 

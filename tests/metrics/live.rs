@@ -1,7 +1,8 @@
-//! Prometheus's own programs on a live scrape: `promtool check metrics`, and a server that scrapes and is queried.
+//! Prometheus's own programs on a live scrape, of the metrics alone and of an agent's process: `promtool check metrics`,
+//! and a server that scrapes and is queried.
 //!
-//! Both come with Debian's package `prometheus`. Where it is not installed these tests say so and pass;
-//! `ACR_VERIFIER_REQUIRE_PROMETHEUS=1` makes that a failure.
+//! Both come with Debian's package `prometheus` (`tests/metrics/packages.txt`). Where it is not installed these tests say so
+//! and pass; `ACR_VERIFIER_REQUIRE_PROMETHEUS=1` makes that a failure.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -17,8 +18,10 @@ use serde_json::Value;
 
 use super::declared::experienced;
 use super::metrics;
+use crate::agent::process::{Agent, config};
 use crate::check::Bench;
-use crate::lab::settings::View;
+use crate::lab::Lab;
+use crate::lab::settings::{Settings, View};
 
 /// How long a busy machine may take until the server has scraped.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -88,18 +91,33 @@ fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
     Ok(body.to_owned())
 }
 
-/// Whether a program is there; where it is not, says so.
-#[expect(clippy::print_stderr, reason = "a test that did not run has to say so")]
+/// Whether a program is there; where it is not, says so past the test runner, for the summary of `tests/run`.
 fn installed(program: &str) -> bool {
     let answered =
         Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     let there = answered.is_ok_and(|status| status.success());
     if !there {
         let required = std::env::var("ACR_VERIFIER_REQUIRE_PROMETHEUS").is_ok_and(|value| value == "1");
-        assert!(!required, "{program} is not installed (Debian's package `prometheus`)");
-        eprintln!("SKIPPED: {program} is not installed (Debian's package `prometheus`)");
+        let missing = format!("{program} is not installed (Debian's package `prometheus`)");
+        assert!(!required, "{missing}");
+        writeln!(std::io::stderr(), "\nSKIPPED prometheus: {missing}").expect("standard error takes a line");
     }
     there
+}
+
+#[track_caller]
+fn promtool_finds_nothing_in(scrape: &str) {
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool starts");
+    promtool.stdin.take().expect("a pipe").write_all(scrape.as_bytes()).expect("promtool reads");
+    let output = promtool.wait_with_output().expect("promtool ends");
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success() && said.is_empty(), "{}", String::from_utf8_lossy(&said));
 }
 
 #[test]
@@ -109,19 +127,21 @@ fn promtool_finds_nothing_in_a_live_scrape() {
     }
     for metrics in [metrics(), experienced()] {
         let endpoint = Endpoint::serve(Arc::new(metrics));
-        let scrape = get(endpoint.address, "/metrics").expect("a scrape");
-        let mut promtool = Command::new("promtool")
-            .args(["check", "metrics"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("promtool starts");
-        promtool.stdin.take().expect("a pipe").write_all(scrape.as_bytes()).expect("promtool reads");
-        let output = promtool.wait_with_output().expect("promtool ends");
-        let said = [output.stdout, output.stderr].concat();
-        assert!(output.status.success() && said.is_empty(), "{}", String::from_utf8_lossy(&said));
+        promtool_finds_nothing_in(&get(endpoint.address, "/metrics").expect("a scrape"));
     }
+}
+
+#[test]
+fn promtool_finds_nothing_in_the_scrape_of_an_agent() {
+    if !installed("promtool") {
+        return;
+    }
+    let lab = Lab::start(Settings::default());
+    let agent = Agent::start(&lab, &config(&lab, "1h"));
+    assert_eq!(agent.post("/check").status, 200);
+    let scrape = get(agent.address, "/metrics").expect("a scrape");
+    assert!(scrape.contains("acr_verifier_check_success{"), "{scrape}");
+    promtool_finds_nothing_in(&scrape);
 }
 
 /// A server of our own, ended by its process id.
@@ -225,4 +245,31 @@ fn a_real_prometheus_scrapes_it_and_answers_queries() {
     prometheus.await_value("acr_verifier_failures_total{stage='address'}", 1.0);
     // What was not reached is stale at once, not after five minutes.
     prometheus.await_value("count(acr_verifier_stage_success)", 2.0);
+}
+
+#[test]
+fn a_real_prometheus_sees_what_a_real_agent_finds() {
+    if !installed("prometheus") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let healthy = Settings::default();
+    let lab = Lab::start(healthy.clone());
+    let agent = Agent::start(&lab, &config(&lab, "2s"));
+    let prometheus = Prometheus::scraping(agent.address, folder.path());
+    let labels = prometheus.await_value("acr_verifier_check_success", 1.0);
+    assert_eq!(
+        (&labels["node"], &labels["registry"], &labels["image"]),
+        (&"aks-np1-0".into(), &lab.registry().into(), &"canary".into())
+    );
+    prometheus.await_value("acr_verifier_config_last_reload_successful", 1.0);
+
+    lab.change(|settings| settings.nameservers[0].login = View::NotLinked);
+    prometheus.await_value("acr_verifier_check_success", 0.0);
+    let labels = prometheus.await_value("acr_verifier_cause", 1.0);
+    assert_eq!(labels["cause"], "private_zone_not_linked");
+
+    lab.change(|settings| *settings = healthy);
+    prometheus.await_value("acr_verifier_check_success", 1.0);
+    prometheus.await_value("count(acr_verifier_cause) or vector(0)", 0.0);
 }
