@@ -29,7 +29,7 @@ use lab::settings::{
 };
 
 /// Images of the agent; each is a whole check, and a round has them all.
-const IMAGES: usize = 50;
+const IMAGES: usize = 80;
 /// Checks that begin under a fault before the next one comes.
 const CHECKS_PER_FAULT: usize = 8;
 /// How often the lab and the agent are looked at.
