@@ -347,6 +347,9 @@ struct Sample {
     sockets: f64,
 }
 
+/// One number of a sample.
+type Number = fn(&Sample) -> f64;
+
 /// What the metrics tell.
 #[derive(Default, PartialEq)]
 struct Counted {
@@ -443,7 +446,7 @@ fn main() -> anyhow::Result<ExitCode> {
         out,
         "| after the warm-up | first tenth | last tenth | least | most |\n| --- | --- | --- | --- | --- |"
     )?;
-    let rows: [(&str, fn(&Sample) -> f64, f64); 4] = [
+    let rows: [(&str, Number, f64); 4] = [
         ("resident memory, MiB", |sample| sample.resident / 1024.0, MAX_GROWTH / 1024.0),
         ("threads", |sample| sample.threads, 0.0),
         ("file descriptors", |sample| sample.descriptors, 0.0),
@@ -473,7 +476,7 @@ fn main() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-fn average(samples: &[Sample], of: fn(&Sample) -> f64) -> f64 {
+fn average(samples: &[Sample], of: Number) -> f64 {
     samples.iter().map(of).sum::<f64>() / samples.len() as f64
 }
 
