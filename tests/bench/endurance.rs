@@ -3,8 +3,8 @@
 //!
 //! Owns the faults, the order of healthy and broken rounds, and the judgement. A fault stays until some checks have
 //! begun under it, then comes the next, so that a round of the agent meets several. Samples are taken between rounds,
-//! when nothing is in flight. The warm-up is over when each fault was there once: until then memory may grow, as
-//! buffers find their size.
+//! when nothing is in flight. The warm-up is over after one turn of all faults: until then memory may grow, as buffers
+//! find their size.
 
 #[path = "../lab/mod.rs"]
 mod lab;
@@ -426,7 +426,7 @@ fn main() -> anyhow::Result<ExitCode> {
             mend(&lab, &healthy);
         }
     }
-    let (from, checks) = warm_up.context("too few checks: not every fault was there once")?;
+    let (from, checks) = warm_up.context("too few checks: the faults did not all have their turn")?;
     let steady = &samples[from..];
     let tenth = (steady.len() / 10).max(1);
     ensure!(steady.len() >= 2 * tenth, "too few checks after the warm-up");
