@@ -42,6 +42,7 @@ pub mod config;
 
 pub mod agent;
 pub mod check;
+pub mod logging;
 pub mod probe;
 
 pub mod address;

@@ -3,18 +3,16 @@
 #![expect(clippy::disallowed_methods, reason = "here the clock and the environment become arguments")]
 
 use std::env;
-use std::io;
 use std::process::ExitCode;
 
 use acr_verifier::agent::{self, Place};
 use acr_verifier::check::{self, Surroundings};
-use acr_verifier::cli::{self, Command, Environment, LogFormat, Logging, pages};
+use acr_verifier::cli::{self, Command, Environment, pages};
 use acr_verifier::events::event::Pod;
+use acr_verifier::quote::quote;
 use acr_verifier::report::{NetworkView, catalogue};
-use acr_verifier::terminal;
-use tracing::level_filters::LevelFilter;
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::prelude::*;
+use acr_verifier::{logging, terminal};
+use anyhow::bail;
 
 /// Wrong usage or configuration, or the program itself could not work.
 const EXIT_USAGE: u8 = 2;
@@ -26,15 +24,15 @@ fn main() -> ExitCode {
     let invocation = match cli::resolve(typed, &environment) {
         Ok(invocation) => invocation,
         Err(usage) => {
-            usage.errors.iter().for_each(|error| complain(&error.to_string()));
+            usage.errors.iter().for_each(|error| terminal::complain(&error.to_string()));
             terminal::note(&format!("\n{}", usage.hint()));
             return ExitCode::from(EXIT_USAGE);
         }
     };
     invocation.color.write_global();
-    start_logging(invocation.logging);
+    logging::start(invocation.logging);
     run(invocation.command).unwrap_or_else(|error| {
-        complain(&format!("{error:#}"));
+        terminal::complain(&format!("{error:#}"));
         ExitCode::from(EXIT_USAGE)
     })
 }
@@ -43,12 +41,12 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Check(asked) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let outcome = runtime.block_on(check::run(asked.config, asked.options, surroundings()))?;
+            let outcome = runtime.block_on(check::run(asked.config, asked.options, surroundings()?))?;
             return Ok(ExitCode::from(outcome.exit_code()));
         }
         Command::Agent(options) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(async { agent::run(options, place(), agent::stop_signal()?).await })?;
+            runtime.block_on(async { agent::run(options, place()?, agent::stop_signal()?).await })?;
         }
         Command::Causes(format) => {
             let mut text = Vec::new();
@@ -62,42 +60,28 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 /// What the DaemonSet's downward API tells of the agent's own Pod.
-fn place() -> Place {
+fn place() -> anyhow::Result<Place> {
     let told = |name| env::var(name).ok().filter(|value| !value.is_empty());
     let pod = told("POD_NAME").zip(told("POD_NAMESPACE"));
-    Place {
-        surroundings: surroundings(),
+    Ok(Place {
+        surroundings: surroundings()?,
         pod: pod.map(|(name, namespace)| Pod { name, namespace, uid: told("POD_UID") }),
         in_cluster: told("KUBERNETES_SERVICE_HOST").is_some(),
         chance: fastrand::f64,
-    }
+    })
 }
 
-/// The node's name as the DaemonSet hands it over, else the host's.
-fn surroundings() -> Surroundings {
+/// The node's name as the DaemonSet hands it over, else the host's; and whose network it is.
+fn surroundings() -> anyhow::Result<Surroundings> {
     let node = env::var("NODE_NAME").ok().filter(|name| !name.is_empty());
-    let pod = env::var("NETWORK_VIEW").is_ok_and(|view| view == NetworkView::Pod.as_str());
-    Surroundings {
-        node: node.unwrap_or_else(|| gethostname::gethostname().to_string_lossy().into_owned()),
-        network_view: if pod { NetworkView::Pod } else { NetworkView::Node },
-        now: jiff::Timestamp::now,
-    }
-}
-
-fn complain(message: &str) {
-    let style = anstyle::AnsiColor::Red.on_default().bold();
-    terminal::note(&format!("{style}error:{style:#} {message}"));
-}
-
-/// Logs our own events alone: what a dependency logs may have a signed URL in it.
-fn start_logging(logging: Logging) {
-    let levels = [LevelFilter::WARN, LevelFilter::INFO, LevelFilter::DEBUG, LevelFilter::TRACE];
-    let level = levels[usize::from(logging.verbosity).min(levels.len() - 1)];
-    let ours = Targets::new().with_target("acr_verifier", level);
-    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false);
-    let lines = match logging.format {
-        LogFormat::Text => lines.boxed(),
-        LogFormat::Json => lines.json().boxed(),
+    let network_view = match env::var("NETWORK_VIEW").unwrap_or_default().as_str() {
+        "" | "node" => NetworkView::Node,
+        "pod" => NetworkView::Pod,
+        other => bail!("NETWORK_VIEW: found {}; allowed is node, pod", quote(other)),
     };
-    tracing_subscriber::registry().with(lines.with_filter(ours)).init();
+    Ok(Surroundings {
+        node: node.unwrap_or_else(|| gethostname::gethostname().to_string_lossy().into_owned()),
+        network_view,
+        now: jiff::Timestamp::now,
+    })
 }

@@ -35,6 +35,12 @@ pub fn note(line: &str) {
     let _ = writeln!(anstream::stderr(), "{line}");
 }
 
+/// What went wrong, on standard error.
+pub fn complain(message: &str) {
+    let style = anstyle::AnsiColor::Red.on_default().bold();
+    note(&format!("{style}error:{style:#} {message}"));
+}
+
 /// A line of progress: only where somebody watches.
 pub fn progress(line: &str) {
     if io::stderr().is_terminal() {

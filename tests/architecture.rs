@@ -27,7 +27,7 @@ const PURE: [&str; 14] = [
 /// Modules that talk to the outside; they may know the pure ones.
 const IO: [&str; 6] = ["credentials", "events", "metrics", "probe", "server", "terminal"];
 /// Modules that put the others together.
-const WIRE: [&str; 3] = ["agent", "check", "cli"];
+const WIRE: [&str; 4] = ["agent", "check", "cli", "logging"];
 
 /// Libraries of the network, and the one folder or file that may call them.
 const CONFINED: [(&str, &[&str]); 14] = [

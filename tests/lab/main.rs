@@ -11,8 +11,9 @@ use std::time::Instant;
 
 use acr_verifier::agent::{self, Place};
 use acr_verifier::check::{Surroundings, verify};
-use acr_verifier::cli::AgentOptions;
+use acr_verifier::cli::{AgentOptions, LogFormat, Logging};
 use acr_verifier::config::{Config, CredentialsConfig, ImageConfig, Resolvers, Schedule, SystemResolver};
+use acr_verifier::logging;
 use acr_verifier::probe::Trust;
 use acr_verifier::report::{Format, NetworkView, Run, write};
 use acr_verifier::terminal;
@@ -110,7 +111,7 @@ fn watch(lab: Lab, healthy: Settings) -> anyhow::Result<()> {
     };
     let place = Place { surroundings, pod: None, in_cluster: false, chance: fastrand::f64 };
     headline("The agent is up: open http://127.0.0.1:9469/, or ask it for /metrics and /report")?;
-    tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_writer(io::stderr).init();
+    logging::start(Logging { verbosity: 1, format: LogFormat::Text });
     let folder = lab.folder().to_owned();
     std::thread::spawn(move || obey(&lab, &healthy));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -1,0 +1,22 @@
+//! The log: who may write to it, and how a line looks.
+
+use std::io;
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
+
+use crate::cli::{LogFormat, Logging};
+
+/// Starts the log, on standard error. It has our own events alone: what a dependency logs may have a signed URL in it.
+pub fn start(logging: Logging) {
+    let levels = [LevelFilter::WARN, LevelFilter::INFO, LevelFilter::DEBUG, LevelFilter::TRACE];
+    let level = levels[usize::from(logging.verbosity).min(levels.len() - 1)];
+    let ours = Targets::new().with_target("acr_verifier", level);
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false);
+    let lines = match logging.format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    };
+    tracing_subscriber::registry().with(lines.with_filter(ours)).init();
+}
