@@ -466,7 +466,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let peak = steady.last().map_or(0.0, |sample| sample.peak / 1024.0);
     writeln!(
         out,
-        "\nThe peak of resident memory, with {IMAGES} images and 8 checks at a time: {peak:.2} MiB."
+        "\nThe peak of resident memory, with {IMAGES} images and 4 checks at a time: {peak:.2} MiB."
     )?;
     if grown.is_empty() {
         writeln!(out, "Nothing has grown.")?;
