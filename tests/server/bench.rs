@@ -35,7 +35,7 @@ pub(super) fn limits() -> Limits {
         body: Duration::from_millis(300),
         write: Duration::from_millis(600),
         check: Duration::from_secs(3),
-        heartbeat: Duration::from_millis(500),
+        heartbeat: Duration::from_secs(2),
         ..Limits::default()
     }
 }
