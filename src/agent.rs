@@ -27,7 +27,7 @@ use crate::cli::AgentOptions;
 use crate::diagnosis::Verdict;
 use crate::events::{self, Publisher, event};
 use crate::metrics::Metrics;
-use crate::report::Run;
+use crate::report::{Checked, Run};
 use crate::schedule;
 use crate::server::{self, CheckAnswer, CheckRequest, Limits, Shared};
 use crate::status::{Configuration, Status};
@@ -101,6 +101,7 @@ pub async fn run(options: AgentOptions, place: Place, stop: impl Future<Output =
         throttled: 0,
         waiters: Vec::new(),
         last_end: None,
+        is_changed: false,
     };
     tokio::select! {
         () = agent.work(waiting) => {}
@@ -191,14 +192,16 @@ struct Agent {
     publisher: Option<Publisher>,
     status: watch::Sender<Status>,
     heartbeat: watch::Sender<Instant>,
-    /// One an image.
-    tracks: BTreeMap<String, Track>,
+    /// One an image and name: the same image may be configured under several.
+    tracks: BTreeMap<(String, Option<String>), Track>,
     /// Checks in a row that were throttled.
     throttled: u32,
     /// Who waits for the check that is running.
     waiters: Vec<oneshot::Sender<CheckAnswer>>,
     /// When the last check was over.
     last_end: Option<Instant>,
+    /// Whether files have changed that no check has been brought forward for.
+    is_changed: bool,
 }
 
 impl Agent {
@@ -222,7 +225,10 @@ impl Agent {
                 }
                 () = sleep_until(due), if running.is_none() => running = Some(self.start()),
                 _ = look.tick() => {
-                    if self.look_at_files() {
+                    self.is_changed |= self.look_at_files();
+                    // The check that runs may have read what was there before; and who throttles is not asked sooner.
+                    if self.is_changed && running.is_none() && self.throttled == 0 {
+                        self.is_changed = false;
                         due = due.min(Instant::now() + AFTER_CHANGE.mul_f64((self.place.chance)()));
                     }
                 }
@@ -271,10 +277,11 @@ impl Agent {
 
     fn announce(&mut self, run: &Run, now: Timestamp) {
         let confirm_after = self.settings.config.schedule.confirm_after;
-        let images: Vec<String> = run.images.iter().map(|checked| checked.image.to_string()).collect();
-        self.tracks.retain(|image, _| images.contains(image));
-        for (image, checked) in images.into_iter().zip(&run.images) {
-            let Some(announcement) = self.tracks.entry(image).or_default().step(checked, confirm_after, now)
+        let key = |checked: &Checked| (checked.image.to_string(), checked.name.clone());
+        self.tracks.retain(|known, _| run.images.iter().any(|checked| key(checked) == *known));
+        for checked in &run.images {
+            let Some(announcement) =
+                self.tracks.entry(key(checked)).or_default().step(checked, confirm_after, now)
             else {
                 continue;
             };
