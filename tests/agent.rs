@@ -149,6 +149,25 @@ fn a_mounted_secret_is_read_again_when_its_folder_is_swapped() {
     assert_eq!(agent.get("/report").json()["images"][0]["diagnoses"][0]["cause"], "credentials_rejected");
 }
 
+/// The check that runs has the old password in hand already; the next one is brought forward all the same.
+#[test]
+fn a_secret_that_is_rotated_during_a_check_is_not_forgotten() {
+    let lab = Lab::start(Settings::default());
+    lab.change(|settings| settings.deliver(Step::Manifest, Delivery::Delayed(Duration::from_secs(8))));
+    let patient = config(&lab, "1h").replace("jitter: 0", "jitter: 0, timeout: 40s, stageTimeout: 20s");
+    let agent = Agent::start(&lab, &patient);
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| agent.post("/check"));
+        agent.wait_for("the token", |_| !lab.requests_of(Step::Token).is_empty());
+        std::fs::write(lab.secret_folder().join("password"), "a-wrong-password").expect("a file");
+        assert_eq!(verdict(&running.join().expect("a caller")), "pass");
+    });
+    lab.change(|settings| settings.deliver(Step::Manifest, Delivery::Whole));
+    let started = Instant::now();
+    agent.wait_for("the rejection", |agent| verdict(&agent.get("/report")) == "fail");
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+}
+
 #[test]
 fn sigterm_and_ctrl_c_end_it_within_two_seconds_also_in_a_hanging_check() {
     for (signal, hanging) in [("TERM", false), ("INT", false), ("TERM", true)] {
