@@ -1,0 +1,109 @@
+//! What a smoke check saw: every node of the cluster, and what became of its agent.
+//!
+//! Owns the vocabulary between the cluster, which is asked, and the report, which tells: no judgement of single images is
+//! made here, that is the agents' own. What the nodes amount to together is in [`judgement`], what sets the bad ones
+//! apart in [`difference`].
+
+pub mod difference;
+pub mod judgement;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::report::json::Report;
+
+/// One smoke check over a cluster.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fleet {
+    /// The namespace of the agents.
+    pub namespace: String,
+    /// The DaemonSet that runs them.
+    pub daemon_set: String,
+    /// When the smoke check began: no older report counts.
+    pub started_at: Timestamp,
+    /// How long it took.
+    pub duration: Duration,
+    /// Every node of the cluster, by name.
+    pub nodes: Vec<Node>,
+}
+
+/// A node, and what became of its agent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// Where it stands.
+    pub place: Place,
+    /// Whether it takes no new pods; a DaemonSet's come all the same.
+    pub cordoned: bool,
+    /// Whether it joined after the smoke check began: it is told, and decides nothing until it has reported.
+    pub joined_late: bool,
+    /// The name of its agent's Pod, where there is one.
+    pub pod: Option<String>,
+    /// What became of its agent.
+    pub state: State,
+}
+
+/// Where a node stands: what good and bad nodes may differ in. Absent is what the cluster does not tell.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place {
+    /// `kubernetes.azure.com/agentpool`, or the older `agentpool`.
+    pub agent_pool: Option<String>,
+    /// `topology.kubernetes.io/zone`.
+    pub zone: Option<String>,
+    /// The VNet's subnet, as AKS labels it; else the /24 (or /64) of its internal address, said to be so.
+    pub subnet: Option<String>,
+    /// `kubernetes.azure.com/node-image-version`.
+    pub node_image: Option<String>,
+}
+
+/// What became of a node's agent.
+#[derive(Debug, Clone, PartialEq)]
+pub enum State {
+    /// It gave a report that is younger than the smoke check.
+    Reported(Box<Report>),
+    /// The node should run an agent and has none.
+    Missing,
+    /// The node itself is not ready, so that nothing on it can be asked.
+    NodeNotReady {
+        /// The condition's reason, such as `NodeStatusUnknown`.
+        reason: String,
+    },
+    /// The agent's Pod is not ready.
+    Unready {
+        /// Why: a container's waiting reason such as `ImagePullBackOff`, else the Pod's phase.
+        reason: String,
+    },
+    /// The agent's Pod is ready and did not answer.
+    Unreachable {
+        /// What went wrong, as a phrase.
+        reason: String,
+    },
+    /// The agent answered, but with no report younger than the smoke check.
+    Stale {
+        /// How old its newest report is; absent where it has none yet.
+        age: Option<Duration>,
+    },
+    /// The DaemonSet does not want an agent here.
+    Excluded(Exclusion),
+    /// The node left the cluster meanwhile.
+    Left,
+}
+
+/// Why a DaemonSet wants no agent on a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exclusion {
+    /// It is a virtual node, which no DaemonSet can use.
+    Virtual,
+    /// Its labels do not match the DaemonSet's node selector or affinity.
+    Unselected {
+        /// What does not match, as `kubernetes.io/os=linux`.
+        requirement: String,
+    },
+    /// It has a taint that the DaemonSet does not tolerate.
+    Tainted {
+        /// The taint, as `key=value:NoSchedule`.
+        taint: String,
+    },
+}
