@@ -52,6 +52,7 @@ pub mod observation;
 
 pub mod cause;
 pub mod diagnosis;
+pub mod fleet;
 pub mod rules;
 
 pub mod schedule;
