@@ -151,7 +151,7 @@ fn group(fleet: &Fleet) -> Vec<Group> {
         match node.report() {
             Some(report) => {
                 for (image, first) in report.images.iter().filter_map(first_diagnosis) {
-                    let said = (node.name.as_str(), first.severity.0, advice_of(first));
+                    let said = (node.name.as_str(), first.severity.0, Advice::from(first));
                     findings.entry(finding_of(image, first)).or_default().push(said);
                 }
             }
@@ -196,12 +196,14 @@ fn finding_of(image: &Image, first: &DiagnosisReport) -> Finding {
     }
 }
 
-fn advice_of(diagnosis: &DiagnosisReport) -> Advice {
-    Advice {
-        message: diagnosis.message.clone(),
-        remedy: diagnosis.remedy.clone(),
-        commands: diagnosis.commands.clone(),
-        runbook: Some(diagnosis.runbook.clone()),
+impl From<&DiagnosisReport> for Advice {
+    fn from(diagnosis: &DiagnosisReport) -> Self {
+        Self {
+            message: diagnosis.message.clone(),
+            remedy: diagnosis.remedy.clone(),
+            commands: diagnosis.commands.clone(),
+            runbook: Some(diagnosis.runbook.clone()),
+        }
     }
 }
 
@@ -218,7 +220,9 @@ fn shared_reason(state: &State) -> Option<String> {
     }
 }
 
-fn advice_without_report(fleet: &Fleet, node: &Node) -> Advice {
+/// What is known of a node without a fresh report, and what is to be done.
+#[must_use]
+pub fn advice_without_report(fleet: &Fleet, node: &Node) -> Advice {
     let Fleet { namespace, daemon_set, .. } = fleet;
     let name = &node.name;
     let describe_node = format!("kubectl describe node {name}");
