@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Limited};
-use hyper::{Method, Request, StatusCode};
+use hyper::{Request, StatusCode};
 use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
@@ -227,7 +227,7 @@ impl Cluster {
             ClusterError::Unavailable(format!("no answer within {} s", CALL_LIMIT.as_secs()))
         })??;
         if !status.is_success() {
-            return Err(of.refusal(Method::GET, status, &body));
+            return Err(of.refusal("list", status, &body));
         }
         serde_json::from_slice(&body).map_err(|error| {
             ClusterError::Unavailable(format!("its list of {} cannot be read: {error}", of.resource))
@@ -264,12 +264,12 @@ struct Refused {
 }
 
 impl Of<'_> {
-    fn refusal(&self, method: Method, status: StatusCode, body: &[u8]) -> ClusterError {
+    fn refusal(&self, verb: &'static str, status: StatusCode, body: &[u8]) -> ClusterError {
         let refused: Refused = serde_json::from_slice(body).unwrap_or_default();
         let message = crate::report::printable(&refused.message, MAX_MESSAGE);
         if status == StatusCode::FORBIDDEN {
             return ClusterError::Forbidden {
-                verb: if method == Method::POST { "create" } else { "list" },
+                verb,
                 resource: self.resource,
                 group: self.group,
                 namespace: self.namespace.map(ToOwned::to_owned),
@@ -306,12 +306,10 @@ fn unavailable(error: &kube::Error) -> ClusterError {
 
 /// What went wrong. The output of a credential plugin may hold credentials, and stays out.
 fn told(error: &kube::Error) -> String {
-    match error {
-        kube::Error::Auth(_) => {
-            "the kubeconfig's way to log in failed; `kubectl get nodes` shows more".to_owned()
-        }
-        error => crate::report::printable(&chain(error), MAX_MESSAGE),
+    if matches!(error, kube::Error::Auth(_)) {
+        return "the kubeconfig's way to log in failed; `kubectl get nodes` shows more".to_owned();
     }
+    crate::report::printable(&chain(error), MAX_MESSAGE)
 }
 
 /// An error and what is behind it, each text once.

@@ -79,7 +79,7 @@ pub async fn check(cluster: &Cluster, agent: &Agent, limit: Duration) -> Result<
             path: String::new(),
             namespace: Some(cluster.namespace()),
         };
-        return Err(of.refusal(hyper::Method::POST, whole.status, &whole.body));
+        return Err(of.refusal("create", whole.status, &whole.body));
     }
     Ok(judge(agent, &whole))
 }

@@ -148,19 +148,16 @@ fn group(fleet: &Fleet) -> Vec<Group> {
     nodes.sort_by(|one, other| one.name.cmp(&other.name));
     let mut findings: BTreeMap<Finding, Said<'_>> = BTreeMap::new();
     for node in nodes {
-        match node.report() {
-            Some(report) => {
-                for (image, first) in report.images.iter().filter_map(first_diagnosis) {
-                    let said = (node.name.as_str(), first.severity.0, Advice::from(first));
-                    findings.entry(finding_of(image, first)).or_default().push(said);
-                }
-            }
-            None => {
-                let finding =
-                    Finding::NoReport { state: node.state.as_str(), reason: shared_reason(&node.state) };
-                let said = (node.name.as_str(), Severity::Fail, advice_without_report(fleet, node));
-                findings.entry(finding).or_default().push(said);
-            }
+        let Some(report) = node.report() else {
+            let finding =
+                Finding::NoReport { state: node.state.as_str(), reason: shared_reason(&node.state) };
+            let said = (node.name.as_str(), Severity::Fail, advice_without_report(fleet, node));
+            findings.entry(finding).or_default().push(said);
+            continue;
+        };
+        for (image, first) in report.images.iter().filter_map(first_diagnosis) {
+            let said = (node.name.as_str(), first.severity.0, Advice::from(first));
+            findings.entry(finding_of(image, first)).or_default().push(said);
         }
     }
     let mut groups: Vec<Group> =

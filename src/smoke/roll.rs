@@ -49,7 +49,7 @@ impl Roll {
 
     /// When somebody is due.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.entries.values().filter_map(|entry| entry.due()).min()
+        self.entries.values().filter_map(Entry::due).min()
     }
 
     /// Who is due longest; the request counts as sent.
@@ -191,9 +191,9 @@ impl Entry {
             }
             Answer::Report(report) => {
                 let took = report.duration_seconds.duration();
-                if took > elapsed {
+                if let Some(age) = took.checked_sub(elapsed).filter(|age| !age.is_zero()) {
                     // It was running already. What ran before does not count; asked again, the agent begins anew.
-                    self.node.state = State::Stale { age: Some(took - elapsed) };
+                    self.node.state = State::Stale { age: Some(age) };
                     self.next = Next::At(now + FIRST_PAUSE);
                     return;
                 }

@@ -17,7 +17,11 @@ const IMAGE: &str = "contoso.azurecr.io/apps/canary:1";
 
 fn invoke(words: &[&str]) -> Result<Invocation, UsageErrors> {
     let words = std::iter::once("acr-verifier").chain(words.iter().copied()).map(OsString::from);
-    let environment = Environment { docker_config: Some("/docker".into()), home: Some("/home/me".into()) };
+    let environment = Environment {
+        docker_config: Some("/docker".into()),
+        home: Some("/home/me".into()),
+        in_cluster: false,
+    };
     resolve(parse(words).expect("words that clap can tell apart"), &environment)
 }
 
