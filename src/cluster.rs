@@ -118,7 +118,7 @@ impl Cluster {
         config.read_timeout = None;
         let namespace = match namespace {
             Some(namespace) => namespace.to_owned(),
-            None if access.in_cluster => config.default_namespace.clone(),
+            None if access.in_cluster => config.default_namespace.trim().to_owned(),
             None => NAMESPACE.to_owned(),
         };
         let client = Client::try_from(config).map_err(|error| ClusterError::Settings(told(&error)))?;

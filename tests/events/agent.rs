@@ -17,17 +17,19 @@ const ACCOUNT: &str = "/run/secrets/kubernetes.io/serviceaccount";
 
 /// Puts the account's files where a pod has them, in a mount namespace of the command's own.
 fn in_a_pod(server: &ApiServer, command: &Command) -> Command {
-    let folder = server.ca_file().parent().expect("a folder").to_owned();
-    std::fs::write(folder.join("agent-token"), server.service_account_token()).expect("a file");
+    in_a_pod_of(server, server.service_account_token(), command)
+}
+
+/// The same, with the token of another account in the same namespace.
+pub(super) fn in_a_pod_of(server: &ApiServer, token: &str, command: &Command) -> Command {
+    let folder = tempfile::tempdir().expect("a folder").keep();
+    std::fs::write(folder.join("token"), token).expect("a file");
     let script = format!(
         "mount -t tmpfs none /run && mkdir -p {ACCOUNT} && cp \"$1\" {ACCOUNT}/ca.crt && cp \"$2\" {ACCOUNT}/token && \
-         echo acr-verifier > {ACCOUNT}/namespace && shift 2 && exec \"$@\""
+         rm -r \"${{2%/*}}\" && echo acr-verifier > {ACCOUNT}/namespace && shift 2 && exec \"$@\""
     );
     let mut wrapped = Command::new("unshare");
-    wrapped
-        .args(["--mount", "sh", "-c", &script, "sh"])
-        .arg(server.ca_file())
-        .arg(folder.join("agent-token"));
+    wrapped.args(["--mount", "sh", "-c", &script, "sh"]).arg(server.ca_file()).arg(folder.join("token"));
     wrapped.arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
         match value {
@@ -43,7 +45,7 @@ fn in_a_pod(server: &ApiServer, command: &Command) -> Command {
     wrapped
 }
 
-fn can_mount() -> bool {
+pub(super) fn can_mount() -> bool {
     let mut mount = Command::new("unshare");
     mount.args(["--mount", "mount", "-t", "tmpfs", "none", "/run"]).stderr(Stdio::null());
     let can = mount.status().is_ok_and(|status| status.success());

@@ -19,6 +19,7 @@ mod programs;
 mod proxy;
 mod publisher;
 mod server;
+mod smoke;
 
 // What the other test binary has as well: the private registry, and an agent's process.
 #[path = "../agent/process.rs"]

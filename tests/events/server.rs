@@ -168,7 +168,12 @@ impl ApiServer {
     }
 
     fn new_token(&self) -> String {
-        let output = self.kubectl(&["create", "token", AGENT, "--namespace", AGENT, "--duration=1h"]);
+        self.token_of(AGENT)
+    }
+
+    /// A token of an account in the agent's namespace.
+    pub(crate) fn token_of(&self, account: &str) -> String {
+        let output = self.kubectl(&["create", "token", account, "--namespace", AGENT, "--duration=1h"]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).expect("a token is ASCII").trim_end().to_owned()
     }
@@ -195,7 +200,8 @@ impl ApiServer {
         child.wait_with_output().expect("our own child")
     }
 
-    fn kubeconfig(&self, user: &str) -> PathBuf {
+    /// The kubeconfig of `administrator`, or of the agent's account.
+    pub(crate) fn kubeconfig(&self, user: &str) -> PathBuf {
         self.folder.path().join(format!("{user}.kubeconfig"))
     }
 
