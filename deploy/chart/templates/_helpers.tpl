@@ -25,11 +25,16 @@ app.kubernetes.io/name: {{ include "acr-verifier.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
-{{/* Every label but the component, which is its caller's. */}}
+{{/* Of an object: every label but the component, which is its caller's. */}}
 {{- define "acr-verifier.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{ include "acr-verifier.podLabels" . }}
+{{- end -}}
+
+{{/* Of a pod: without the chart's version, which alone is no reason to replace one. */}}
+{{- define "acr-verifier.podLabels" -}}
 {{ include "acr-verifier.selectorLabels" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/version: {{ include "acr-verifier.tag" . | trunc 63 | trimAll "-_." | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/part-of: acr-verifier
 {{- end -}}
@@ -42,9 +47,12 @@ app.kubernetes.io/part-of: acr-verifier
 {{- end -}}
 {{- end -}}
 
+{{- define "acr-verifier.tag" -}}
+{{- .Values.image.tag | default .Chart.AppVersion -}}
+{{- end -}}
+
 {{- define "acr-verifier.image" -}}
-{{- $tag := .Values.image.tag | default .Chart.AppVersion -}}
-{{- printf "%s/%s:%s" .Values.image.registry .Values.image.repository $tag -}}
+{{- printf "%s/%s:%s" .Values.image.registry .Values.image.repository (include "acr-verifier.tag" .) -}}
 {{- with .Values.image.digest }}@{{ . }}{{ end -}}
 {{- end -}}
 
@@ -151,4 +159,10 @@ nothing asks the API server, and some clusters forbid or undo it.
 {{- define "acr-verifier.isWanted" -}}
 {{- $has := .root.Capabilities.APIVersions.Has .api -}}
 {{- or (eq (toString .value) "true") (and (eq (toString .value) "auto") $has) -}}
+{{- end -}}
+
+{{/* How long a whole smoke check may take: every run has its time, and half a minute for its image and its start. */}}
+{{- define "acr-verifier.smokeSeconds" -}}
+{{- $seconds := div (int64 (include "acr-verifier.milliseconds" .Values.smoke.timeout)) 1000 -}}
+{{- mul (add $seconds 30) (add (int .Values.smoke.retries) 1) -}}
 {{- end -}}

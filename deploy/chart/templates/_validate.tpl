@@ -36,6 +36,26 @@ The forms of single values are in values.schema.json, which Helm asks first.
 {{- $found -}}
 {{- end -}}
 
+{{/* The full forms, too long to be read in a message of the schema. Those of IPv6 are the agent's to judge. */}}
+{{- define "acr-verifier.form" -}}
+{{- $label := "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?" -}}
+{{- $host := printf "%s(\\.%s)*\\.[A-Za-z0-9-]*[A-Za-z][A-Za-z0-9-]*" $label $label -}}
+{{- $part := "[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*" -}}
+{{- $octet := "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])" -}}
+{{- $v4 := printf "%s(\\.%s){3}" $octet $octet -}}
+{{- $v6 := "[0-9A-Fa-f]{0,4}(:[0-9A-Fa-f]{0,4}){2,7}" -}}
+{{- $port := "[1-9][0-9]{0,4}" -}}
+{{- if eq . "image" -}}
+^({{ $host }}(:{{ $port }})?|{{ $label }}:{{ $port }}|localhost)/{{ $part }}(/{{ $part }})*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[a-f0-9]{64})?$
+{{- else if eq . "cidr" -}}
+^({{ $v4 }}/(3[0-2]|[12]?[0-9])|{{ $v6 }}/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))$
+{{- else if eq . "address" -}}
+^({{ $v4 }}(:{{ $port }})?|{{ $v6 }}|\[{{ $v6 }}\](:{{ $port }})?)$
+{{- else if eq . "host" -}}
+^{{ $host }}$
+{{- end -}}
+{{- end -}}
+
 {{- define "acr-verifier.registryOf" -}}
 {{- regexFind "^[^/]+" . | lower | trimSuffix ":443" -}}
 {{- end -}}
@@ -47,6 +67,14 @@ The forms of single values are in values.schema.json, which Helm asks first.
 {{- $root := . -}}
 {{- range $index, $image := .Values.config.images -}}
   {{- $where := printf "config.images[%d]" $index -}}
+  {{- if not (regexMatch (include "acr-verifier.form" "image") $image.image) -}}
+    {{- $errors = append $errors (printf "%s.image: found `%s`; allowed is LOGIN_SERVER/REPOSITORY[:TAG][@sha256:…], such as contoso.azurecr.io/apps/canary:1" $where $image.image) -}}
+  {{- end -}}
+  {{- range $image.dataEndpoints -}}
+    {{- if not (regexMatch (include "acr-verifier.form" "host") .) -}}
+      {{- $errors = append $errors (printf "%s.dataEndpoints: found `%s`; allowed is a host name, such as contoso.westeurope.data.azurecr.io" $where .) -}}
+    {{- end -}}
+  {{- end -}}
   {{- if $image.name -}}
     {{- if has $image.name $names -}}
       {{- $errors = append $errors (printf "%s.name: found `%s`, the name of an earlier image; allowed is each name once" $where $image.name) -}}
@@ -70,7 +98,9 @@ The forms of single values are in values.schema.json, which Helm asks first.
     {{- end -}}
   {{- end -}}
   {{- range ($image.privateEndpoint).cidrs -}}
-    {{- if eq (include "acr-verifier.hasHostBits" .) "true" -}}
+    {{- if not (regexMatch (include "acr-verifier.form" "cidr") .) -}}
+      {{- $errors = append $errors (printf "%s.privateEndpoint.cidrs: found `%s`; allowed is a CIDR, such as 10.60.4.0/24 or fd00:60::/64" $where .) -}}
+    {{- else if eq (include "acr-verifier.hasHostBits" .) "true" -}}
       {{- $errors = append $errors (printf "%s.privateEndpoint.cidrs: found `%s`, an address inside a range; allowed is the range itself, such as 10.60.4.0/24" $where .) -}}
     {{- end -}}
   {{- end -}}
@@ -86,6 +116,14 @@ The forms of single values are in values.schema.json, which Helm asks first.
 {{- $config := .Values.config -}}
 {{- if not $config.images -}}
   {{- $errors = append $errors "config.images: found an empty list; allowed is a list of 1 to 100 images, such as --set config.images[0].image=contoso.azurecr.io/apps/canary:1" -}}
+{{- end -}}
+{{- range $name, $address := ($config.resolvers).compare -}}
+  {{- if eq $name "system" -}}
+    {{- $errors = append $errors "config.resolvers.compare: found the name `system`, which stands for the node's own nameservers; allowed is another name" -}}
+  {{- end -}}
+  {{- if not (regexMatch (include "acr-verifier.form" "address") $address) -}}
+    {{- $errors = append $errors (printf "config.resolvers.compare.%s: found `%s`; allowed is an IP address with an optional port, such as 10.0.0.10, 10.0.0.10:5353 or [fd00::10]:53" $name $address) -}}
+  {{- end -}}
 {{- end -}}
 {{- $schedule := $config.schedule | default dict -}}
 {{- range $key := list "interval" "timeout" "stageTimeout" -}}
@@ -125,6 +163,17 @@ The forms of single values are in values.schema.json, which Helm asks first.
 
 {{- define "acr-verifier.validate" -}}
 {{- $errors := concat (fromJsonArray (include "acr-verifier.validateConfig" .)) (fromJsonArray (include "acr-verifier.validateImages" .)) -}}
+{{- if eq .Values.image.tag "latest" -}}
+  {{- $errors = append $errors "image.tag: found `latest`, which is another image every day; allowed is the tag of a version, or none for the chart's own" -}}
+{{- end -}}
+{{- $labels := dict "podLabels" .Values.podLabels "podMonitor.additionalLabels" .Values.podMonitor.additionalLabels "dashboards.labels" .Values.dashboards.labels "rules.additionalLabels" .Values.rules.additionalLabels -}}
+{{- range $where, $map := $labels -}}
+  {{- range $key, $_ := $map -}}
+    {{- if regexMatch "^([^/]*\\.)?kubernetes\\.azure\\.com/" $key -}}
+      {{- $errors = append $errors (printf "%s: found `%s`; allowed are labels outside of kubernetes.azure.com, which is reserved for AKS" $where $key) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
 {{- if and .Values.networkPolicy.enabled .Values.hostNetwork -}}
   {{- $errors = append $errors "networkPolicy.enabled: found true beside hostNetwork: true, where a NetworkPolicy has no effect; allowed is one of them" -}}
 {{- end -}}
