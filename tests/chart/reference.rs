@@ -68,6 +68,13 @@ fn the_readme_lists_every_value_with_its_default() {
 }
 
 #[test]
+fn the_chart_is_of_the_programs_version() {
+    let chart = &helm::parse(&read("Chart.yaml"))[0];
+    assert_eq!(chart["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(chart["appVersion"], env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
 fn the_schema_knows_every_value_and_refuses_all_others() {
     let schema: Value = serde_json::from_str(&read("values.schema.json")).expect("JSON");
     for name in defaults().keys() {
