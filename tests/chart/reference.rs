@@ -67,6 +67,40 @@ fn the_readme_lists_every_value_with_its_default() {
     }
 }
 
+/// The commands of the README that install, each as its words.
+fn installations() -> Vec<Vec<String>> {
+    let readme = read("README.md").replace("\\\n", " ");
+    let lines = readme.lines().filter(|line| line.starts_with("helm upgrade"));
+    lines
+        .map(|line| line.split_whitespace().map(|word| word.trim_matches('\'').to_owned()).collect())
+        .collect()
+}
+
+#[test]
+fn the_commands_of_the_readme_install() {
+    let Some(programs) = helm::programs() else { return };
+    let commands = installations();
+    assert_eq!(commands.len(), 2);
+    for words in commands {
+        assert_eq!(
+            words[..7],
+            ["helm", "upgrade", "--install", "acr-verifier", "deploy/chart", "--namespace", "acr-verifier"]
+        );
+        let root = helm::path("");
+        let arguments: Vec<String> = words[7..]
+            .iter()
+            .map(|word| {
+                if word.starts_with("deploy/") { root.join(word).display().to_string() } else { word.clone() }
+            })
+            .collect();
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let objects = helm::parse(&programs.template(&helm::chart(), &arguments).expect("it renders"));
+        let configuration = helm::configuration(&objects);
+        assert!(configuration.contains("image: contoso.azurecr.io/apps/canary:1"), "{configuration}");
+        assert!(configuration.contains("path: /var/run/secrets/acr-verifier/acr-pull"), "{configuration}");
+    }
+}
+
 #[test]
 fn the_chart_is_of_the_programs_version() {
     let chart = &helm::parse(&read("Chart.yaml"))[0];

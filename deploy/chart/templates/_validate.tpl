@@ -115,7 +115,7 @@ The forms of single values are in values.schema.json, which Helm asks first.
 {{- $errors := list -}}
 {{- $config := .Values.config -}}
 {{- if not $config.images -}}
-  {{- $errors = append $errors "config.images: found an empty list; allowed is a list of 1 to 100 images, such as --set config.images[0].image=contoso.azurecr.io/apps/canary:1" -}}
+  {{- $errors = append $errors "config.images: found an empty list; allowed is a list of 1 to 100 images, such as --set 'config.images[0].image=contoso.azurecr.io/apps/canary:1'" -}}
 {{- end -}}
 {{- range $name, $address := ($config.resolvers).compare -}}
   {{- if eq $name "system" -}}
