@@ -8,6 +8,7 @@
 mod agent;
 mod architecture;
 mod browser;
+mod chart;
 mod check;
 mod cli;
 mod lab;

@@ -1,0 +1,161 @@
+//! What the agent gets: its configuration, its arguments, its surroundings and its folders.
+
+use std::path::Path;
+
+use acr_verifier::cli;
+use acr_verifier::config::value::{self, SHORTEST_LIMIT};
+use acr_verifier::config::{Config, DEFAULT_SERVER_ADDRESS, file};
+use serde_json::{Value, json};
+
+use super::helm::{self, VARIANTS};
+
+fn config_of(objects: &[Value]) -> Config {
+    file::parse(Path::new("config.yaml"), helm::configuration(objects)).expect("the agent takes it")
+}
+
+fn texts(list: &Value) -> Vec<&str> {
+    list.as_array().expect("a list").iter().map(|text| text.as_str().expect("a text")).collect()
+}
+
+fn argument_error(arguments: &[&str]) -> Option<String> {
+    let words = std::iter::once(cli::NAME).chain(arguments.iter().copied());
+    cli::command().try_get_matches_from(words).err().map(|error| error.to_string())
+}
+
+#[test]
+fn the_agent_takes_every_rendered_configuration() {
+    let Some(programs) = helm::programs() else { return };
+    for (variant, _) in VARIANTS {
+        let objects = programs.objects(variant, &[]);
+        let config = config_of(&objects);
+        let container = &helm::agent(&objects)["containers"][0];
+        assert_eq!(
+            container["ports"],
+            json!([{"name": "http", "containerPort": config.server_address.port(), "protocol": "TCP"}]),
+            "{variant}"
+        );
+        let arguments = texts(&container["args"]);
+        assert_eq!(arguments[..3], ["agent", "--config", "/etc/acr-verifier/config.yaml"], "{variant}");
+        assert_eq!(argument_error(&arguments), None, "{variant}");
+    }
+    assert_eq!(config_of(&programs.objects("minimal", &[])).server_address, DEFAULT_SERVER_ADDRESS);
+}
+
+#[test]
+fn no_value_of_the_configuration_is_lost_or_changed() {
+    let Some(programs) = helm::programs() else { return };
+    let objects = programs.objects("everything", &[]);
+    let text = r#"
+images:
+  - image: contoso.azurecr.io/apps/canary:1
+    name: canary
+    credentials: {path: /var/run/secrets/acr-verifier/acr-pull, expiresAt: 2027-05-01T00:00:00Z}
+    privateEndpoint: {cidrs: [10.60.4.0/24, "fd00:60::/64"]}
+    dataEndpoints: [contoso.westeurope.data.azurecr.io, contoso.northeurope.data.azurecr.io]
+  - image: contoso.azurecr.io/apps/canary@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+    name: pinned
+    credentials: {path: /var/run/secrets/acr-verifier/acr-pull}
+  - image: fabrikam-e7ggejfuhzhgedc8.azurecr.us:8443/canary
+    credentials: {path: /var/run/secrets/acr-verifier/acr.fabrikam}
+  - image: registry.contoso.internal/canary:1
+    credentials: {path: /mnt/key-vault/acr}
+  - image: public.contoso.internal/canary:1
+resolvers:
+  compare: {azure: 168.63.129.16, cluster: 10.0.0.10, other: "10.0.0.11:5353", six: "[fd00::10]:53"}
+tls: {caFile: /etc/acr-verifier/ca.pem}
+schedule: {interval: 90s, jitter: 0.1, timeout: 20s, stageTimeout: 2.5s, confirmAfter: 3, fleetSize: 1000000, budgetPerMinute: 1000000}
+server: {address: "[::]:9600"}
+events: {enabled: true}
+"#;
+    assert_eq!(config_of(&objects), file::parse(Path::new("expected"), text).expect("a configuration"));
+}
+
+#[test]
+fn a_duration_that_the_chart_takes_is_one_of_the_agent() {
+    let Some(programs) = helm::programs() else { return };
+    for text in [
+        "1ms", "1500ms", "1s", "2.5s", "0.5s", "60s", "86400s", "1m", "1m30s", "90m", "1h", "1h30m",
+        "1h30m5s", "24h",
+    ] {
+        let setting = format!("config.schedule.timeout={text}");
+        // The default limit of a stage would be more than the shortest of these.
+        let arguments = ["--set", "config.schedule.stageTimeout=1ms", "--set-string", &setting];
+        let chart_takes = {
+            let files = helm::values_of("minimal");
+            let all = [&["--values", files[0].as_str()][..], &arguments].concat();
+            programs.template(&helm::chart(), &all).is_ok()
+        };
+        assert_eq!(chart_takes, !text.starts_with('0'), "{text}");
+        assert!(value::duration(text, SHORTEST_LIMIT).is_ok(), "{text}");
+    }
+}
+
+#[test]
+fn the_pod_says_where_it_runs() {
+    let Some(programs) = helm::programs() else { return };
+    let field = |path: &str| json!({"fieldRef": {"fieldPath": path}});
+    for (variant, view) in [("minimal", "node"), ("aks-automatic", "pod")] {
+        let objects = programs.objects(variant, &[]);
+        let pod = helm::agent(&objects);
+        assert_eq!(
+            pod["containers"][0]["env"],
+            json!([
+                {"name": "NODE_NAME", "valueFrom": field("spec.nodeName")},
+                {"name": "POD_NAME", "valueFrom": field("metadata.name")},
+                {"name": "POD_NAMESPACE", "valueFrom": field("metadata.namespace")},
+                {"name": "POD_UID", "valueFrom": field("metadata.uid")},
+                {"name": "NETWORK_VIEW", "value": view},
+            ])
+        );
+        assert_eq!(pod["hostNetwork"], json!(view == "node"));
+        assert_eq!(pod["dnsPolicy"], "Default");
+        assert_eq!(pod["nodeSelector"]["kubernetes.io/os"], "linux");
+        let terms = &pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"];
+        let virtual_nodes = json!([{"matchExpressions": [{"key": "type", "operator": "NotIn", "values": ["virtual-kubelet"]}]}]);
+        assert_eq!(terms, &virtual_nodes);
+    }
+}
+
+#[test]
+fn each_secret_is_one_whole_folder_that_may_come_later() {
+    let Some(programs) = helm::programs() else { return };
+    let objects = programs.objects("everything", &[]);
+    let pod = helm::agent(&objects);
+    let volumes = pod["volumes"].as_array().expect("volumes");
+    let mounts = pod["containers"][0]["volumeMounts"].as_array().expect("mounts");
+    for name in ["acr-pull", "acr.fabrikam"] {
+        let volumes: Vec<&Value> =
+            volumes.iter().filter(|volume| volume["secret"]["secretName"] == name).collect();
+        assert_eq!(volumes.len(), 1, "two images share one volume");
+        assert_eq!(volumes[0]["secret"]["optional"], true);
+        assert!(volumes[0]["secret"].get("items").is_none(), "the operator's keys, whichever they are");
+        let mounts: Vec<&Value> = mounts.iter().filter(|mount| mount["name"] == volumes[0]["name"]).collect();
+        assert_eq!(mounts.len(), 1);
+        assert_eq!(mounts[0]["mountPath"], format!("/var/run/secrets/acr-verifier/{name}"));
+    }
+    assert!(mounts.iter().all(|mount| mount.get("subPath").is_none() && mount["readOnly"] == true));
+}
+
+#[test]
+fn only_what_takes_a_start_replaces_the_pods() {
+    let Some(programs) = helm::programs() else { return };
+    let template = |setting: &str| {
+        let objects = programs.objects("minimal", &["--set", setting]);
+        helm::the(&objects, "DaemonSet")["spec"]["template"].clone()
+    };
+    let before = template("nameOverride=");
+    for setting in [
+        "config.schedule.interval=5m",
+        "config.images[0].image=contoso.azurecr.io/apps/canary:2",
+        "config.resolvers.compare.azure=168.63.129.16",
+        "podMonitor.interval=30s",
+        "updateStrategy.minReadySeconds=20",
+    ] {
+        assert_eq!(template(setting), before, "{setting}");
+    }
+    let annotation =
+        |template: &Value| template["metadata"]["annotations"]["acr-verifier/start-settings"].clone();
+    for setting in ["config.server.address=[::]:9469", "port=9470", "config.events.enabled=false"] {
+        assert_ne!(annotation(&template(setting)), annotation(&before), "{setting}");
+    }
+}

@@ -1,0 +1,183 @@
+//! Runs Helm over the chart, and reads what it renders.
+//!
+//! Owns where the programs are, or that the tests go without. Leaves alone the search and the build:
+//! `tests/cluster/servers` and `tests/chart/tools` do them.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+
+use serde_json::Value;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// The ways of using the chart that are tested, with the values files of each, below the chart.
+pub(crate) const VARIANTS: [(&str, &[&str]); 5] = [
+    ("minimal", &["ci/minimal-values.yaml"]),
+    ("everything", &["ci/everything-values.yaml"]),
+    ("aks-automatic", &["values-aks-automatic.yaml", "ci/aks-automatic-values.yaml"]),
+    ("quiet", &["ci/quiet-values.yaml"]),
+    ("manifests", &["../manifests/values.yaml"]),
+];
+
+/// A path of the checkout.
+pub(crate) fn path(name: &str) -> PathBuf {
+    Path::new(ROOT).join(name)
+}
+
+/// The chart.
+pub(crate) fn chart() -> PathBuf {
+    path("deploy/chart")
+}
+
+/// Helm and kubectl.
+#[derive(Debug, Clone)]
+pub(crate) struct Programs {
+    folder: PathBuf,
+}
+
+/// The programs; `None` where they cannot be had, which has been said then.
+///
+/// # Panics
+/// Where `ACR_VERIFIER_REQUIRE_CHART` is `1` and they cannot be had.
+pub(crate) fn programs() -> Option<Programs> {
+    static FOUND: LazyLock<Option<PathBuf>> =
+        LazyLock::new(|| find("tests/cluster/servers", &["helm", "kubectl"]));
+    FOUND.clone().map(|folder| Programs { folder })
+}
+
+/// The folder of the validators, like [`programs`].
+pub(crate) fn validators() -> Option<PathBuf> {
+    static FOUND: LazyLock<Option<PathBuf>> = LazyLock::new(|| find("tests/chart/tools", &[]));
+    FOUND.clone()
+}
+
+fn find(script: &str, arguments: &[&str]) -> Option<PathBuf> {
+    let required = env::var_os("ACR_VERIFIER_REQUIRE_CHART").is_some_and(|value| value == "1");
+    let mut command = Command::new(path(script));
+    // Nobody expects of a plain `cargo test` that it builds or installs something.
+    if !required {
+        command.arg("--find");
+    }
+    let output = command.args(arguments).stdin(Stdio::null()).output().expect("a script of ours starts");
+    if output.status.success() {
+        let text = String::from_utf8(output.stdout).expect("a path in UTF-8");
+        return Some(PathBuf::from(text.lines().last().expect("the script prints a folder")));
+    }
+    let reason = String::from_utf8_lossy(&output.stderr).trim_end().to_owned();
+    assert!(!required, "the tests of the chart lack something: {reason}");
+    // Past the capture of the test harness: a skip that nobody sees looks like a pass.
+    writeln!(io::stderr(), "SKIPPED chart: {reason}").ok();
+    None
+}
+
+impl Programs {
+    /// Runs Helm; its standard output, or its standard error where it fails.
+    pub(crate) fn helm(&self, arguments: &[&str]) -> Result<String, String> {
+        // A folder of its own: what the operator has configured for Helm is none of our business.
+        let home = tempfile::tempdir().expect("a folder");
+        let output = Command::new(self.folder.join("helm"))
+            .args(arguments)
+            .env_clear()
+            .env("HOME", home.path())
+            .stdin(Stdio::null())
+            .output()
+            .expect("helm starts");
+        if output.status.success() {
+            return Ok(String::from_utf8(output.stdout).expect("YAML in UTF-8"));
+        }
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    /// Renders a chart, as the README installs it.
+    pub(crate) fn template(&self, chart: &Path, arguments: &[&str]) -> Result<String, String> {
+        let chart = chart.to_str().expect("a path in UTF-8");
+        let all = ["template", "acr-verifier", chart, "--namespace", "acr-verifier"];
+        self.helm(&[&all, arguments].concat())
+    }
+
+    /// The objects of a variant, with more arguments after its values.
+    pub(crate) fn objects(&self, variant: &str, arguments: &[&str]) -> Vec<Value> {
+        let files = values_of(variant);
+        let mut all: Vec<&str> = files.iter().flat_map(|file| ["--values", file.as_str()]).collect();
+        all.extend(arguments);
+        parse(&self.template(&chart(), &all).unwrap_or_else(|error| panic!("{variant}: {error}")))
+    }
+
+    /// Runs kubectl, which needs no cluster for it.
+    pub(crate) fn kubectl(&self, arguments: &[&str]) -> Result<String, String> {
+        let output =
+            Command::new(self.folder.join("kubectl")).args(arguments).output().expect("kubectl starts");
+        if output.status.success() {
+            return Ok(String::from_utf8(output.stdout).expect("YAML in UTF-8"));
+        }
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+}
+
+/// The values files of a variant.
+pub(crate) fn values_of(variant: &str) -> Vec<String> {
+    let (_, files) = VARIANTS.iter().find(|(name, _)| *name == variant).expect("a variant");
+    files.iter().map(|file| chart().join(file).to_str().expect("a path in UTF-8").to_owned()).collect()
+}
+
+/// The documents of a text, without empty ones.
+pub(crate) fn parse(text: &str) -> Vec<Value> {
+    let documents: Vec<Value> = serde_saphyr::from_multiple(text).expect("YAML");
+    documents.into_iter().filter(|document| !document.is_null()).collect()
+}
+
+/// The one object of a kind.
+pub(crate) fn the<'a>(objects: &'a [Value], kind: &str) -> &'a Value {
+    let found: Vec<&Value> = objects.iter().filter(|object| object["kind"] == kind).collect();
+    assert_eq!(found.len(), 1, "one {kind}");
+    found[0]
+}
+
+/// The agent's Pod, as the DaemonSet describes it.
+pub(crate) fn agent(objects: &[Value]) -> &Value {
+    &the(objects, "DaemonSet")["spec"]["template"]["spec"]
+}
+
+/// The text of the agent's configuration file.
+pub(crate) fn configuration(objects: &[Value]) -> &str {
+    the(objects, "ConfigMap")["data"]["config.yaml"].as_str().expect("a text")
+}
+
+/// A copy of the chart that a test may change.
+pub(crate) fn copy() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    copy_folder(&chart(), folder.path());
+    folder
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            fs::create_dir(&target).expect("a folder");
+            copy_folder(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), &target).expect("a file");
+        }
+    }
+}
+
+#[test]
+fn every_file_of_values_is_a_variant() {
+    let listed: BTreeSet<String> = VARIANTS.iter().flat_map(|(name, _)| values_of(name)).collect();
+    let folders = [chart().join("ci"), chart()];
+    let files = folders.iter().flat_map(|folder| fs::read_dir(folder).expect("a folder"));
+    let files = files.map(|entry| entry.expect("an entry").path().to_str().expect("UTF-8").to_owned());
+    let values: Vec<String> =
+        files.filter(|file| file.contains("values-") || file.contains("-values")).collect();
+    assert_eq!(values.len(), 5, "{values:?}");
+    for file in values {
+        assert!(listed.contains(&file), "{file} is not tested");
+    }
+}

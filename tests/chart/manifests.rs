@@ -1,0 +1,114 @@
+//! The rendered manifests, and the text that Helm shows at the end.
+
+use std::env;
+use std::fs;
+
+use serde_json::Value;
+
+use super::helm::{self, parse};
+
+const HEAD: &str = "\
+# Rendered from deploy/chart with the values beside this file; do not edit. To render it again:
+#   EXPECTORATE=overwrite cargo test --test suite chart::manifests
+";
+
+/// Objects without the order in which Helm happens to print them.
+fn sorted(text: &str) -> Vec<Value> {
+    let mut objects = parse(text);
+    objects.sort_by_key(|object| {
+        ["kind", "namespace", "name"].map(|key| {
+            let value = if key == "kind" { &object[key] } else { &object["metadata"][key] };
+            value.as_str().unwrap_or_default().to_owned()
+        })
+    });
+    objects
+}
+
+#[test]
+fn the_manifests_are_what_the_chart_renders() {
+    let Some(programs) = helm::programs() else { return };
+    let file = helm::path("deploy/manifests/acr-verifier.yaml");
+    let values = helm::values_of("manifests");
+    let rendered = programs.template(&helm::chart(), &["--values", &values[0]]).expect("it renders");
+    if env::var_os("EXPECTORATE").is_some_and(|value| value == "overwrite") {
+        fs::write(&file, format!("{HEAD}{}", rendered.trim_start_matches('\n')))
+            .expect("the file is written");
+    }
+    // By value: versions of Helm differ in blank lines.
+    let committed = fs::read_to_string(&file).expect("the manifests are there");
+    assert_eq!(
+        sorted(&committed),
+        sorted(&rendered),
+        "run it with EXPECTORATE=overwrite, and commit the file"
+    );
+}
+
+#[test]
+fn kustomize_builds_the_manifests() {
+    let Some(programs) = helm::programs() else { return };
+    let folder = helm::path("deploy/manifests");
+    let text = programs.kubectl(&["kustomize", folder.to_str().expect("UTF-8")]).expect("it builds");
+    let objects = parse(&text);
+    let kinds: Vec<&str> = objects.iter().map(|object| object["kind"].as_str().expect("a kind")).collect();
+    for kind in ["Namespace", "ServiceAccount", "Role", "RoleBinding", "ConfigMap", "DaemonSet"] {
+        assert_eq!(kinds.iter().filter(|found| **found == kind).count(), 1, "{kind}");
+    }
+    assert_eq!(kinds.len(), 6);
+    for object in &objects {
+        assert_eq!(object["metadata"]["labels"]["app.kubernetes.io/managed-by"], "kustomize");
+    }
+    let namespace = helm::the(&objects, "Namespace");
+    assert_eq!(namespace["metadata"]["name"], helm::the(&objects, "DaemonSet")["metadata"]["namespace"]);
+    // What the agents' Pods need: the host network is refused by every other level.
+    assert_eq!(helm::agent(&objects)["hostNetwork"], true);
+    assert_eq!(namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"], "privileged");
+}
+
+/// What Helm shows after an installation, which it renders only for a cluster.
+fn notes(variant: &str, arguments: &[&str]) -> Option<String> {
+    let programs = helm::programs()?;
+    let copy = helm::copy();
+    let templates = copy.path().join("templates");
+    let text = fs::read_to_string(templates.join("NOTES.txt")).expect("the notes");
+    let wrapped = format!(
+        "{{{{- define \"test.notes\" -}}}}\n{text}{{{{- end -}}}}\napiVersion: v1\nkind: Notes\ntext: {{{{ include \"test.notes\" . | quote }}}}\n"
+    );
+    fs::write(templates.join("notes.yaml"), wrapped).expect("a file");
+    let files = helm::values_of(variant);
+    let mut all: Vec<&str> = files.iter().flat_map(|file| ["--values", file.as_str()]).collect();
+    all.extend(arguments);
+    let objects = parse(&programs.template(copy.path(), &all).expect("it renders"));
+    Some(helm::the(&objects, "Notes")["text"].as_str().expect("a text").to_owned())
+}
+
+#[test]
+fn the_notes_say_what_to_do_next() {
+    let Some(minimal) = notes("minimal", &[]) else { return };
+    for fragment in [
+        "contoso.azurecr.io/apps/canary:1",
+        "kubectl create secret docker-registry acr-pull --namespace acr-verifier",
+        "kubectl rollout status daemonset/acr-verifier --namespace acr-verifier",
+        "helm test acr-verifier --namespace acr-verifier --timeout 420s",
+        "kubectl logs job/acr-verifier-smoke",
+        "kubectl describe node NODE",
+        "Nothing scrapes the metrics yet",
+        "pod-security.kubernetes.io/enforce=privileged",
+    ] {
+        assert!(minimal.contains(fragment), "{fragment}:\n{minimal}");
+    }
+    assert!(!minimal.contains("WARNING"), "{minimal}");
+    let everything = notes("everything", &[]).expect("as before");
+    assert!(
+        everything
+            .contains("a PodMonitor of monitoring.coreos.com and a PodMonitor of azmonitoring.coreos.com")
+    );
+    let quiet = notes("quiet", &[]).expect("as before");
+    for (fragment, is_there) in [
+        ("WARNING: the agent's own image", true),
+        ("helm test", false),
+        ("describe node", false),
+        ("create secret", false),
+    ] {
+        assert_eq!(quiet.contains(fragment), is_there, "{fragment}:\n{quiet}");
+    }
+}

@@ -1,0 +1,129 @@
+//! How the metrics get to a Prometheus, and the files that the chart hands on as they are.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use super::helm::{self, Programs};
+
+fn monitors(programs: &Programs, arguments: &[&str]) -> Vec<String> {
+    let objects = programs.objects("minimal", arguments);
+    let monitors = objects.iter().filter(|object| object["kind"] == "PodMonitor");
+    monitors.map(|object| object["apiVersion"].as_str().expect("a version").to_owned()).collect()
+}
+
+#[test]
+fn a_pod_monitor_is_made_where_it_is_wanted_or_known() {
+    let Some(programs) = helm::programs() else { return };
+    let (operator, azure) = ("monitoring.coreos.com/v1", "azmonitoring.coreos.com/v1");
+    let cases: [(&[&str], &[&str]); 6] = [
+        (&[], &[]),
+        (&["--api-versions", "monitoring.coreos.com/v1/PodMonitor"], &[operator]),
+        (&["--api-versions", "azmonitoring.coreos.com/v1/PodMonitor"], &[azure]),
+        (
+            &[
+                "--api-versions",
+                "azmonitoring.coreos.com/v1/PodMonitor",
+                "--set",
+                "podMonitor.azureMonitor=false",
+            ],
+            &[],
+        ),
+        (&["--set", "podMonitor.azureMonitor=true"], &[azure]),
+        (&["--set", "podMonitor.azureMonitor=true,podMonitor.prometheusOperator=true"], &[operator, azure]),
+    ];
+    for (arguments, expected) in cases {
+        let mut found = monitors(&programs, arguments);
+        found.sort_by_key(|version| version.starts_with("az"));
+        assert_eq!(found, expected, "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_pod_monitor_finds_the_agents_and_keeps_their_labels() {
+    let Some(programs) = helm::programs() else { return };
+    let objects = programs.objects("everything", &[]);
+    let agent = helm::the(&objects, "DaemonSet");
+    let monitors: Vec<&Value> = objects.iter().filter(|object| object["kind"] == "PodMonitor").collect();
+    assert_eq!(monitors.len(), 2);
+    for monitor in monitors {
+        assert_eq!(monitor["metadata"]["labels"]["release"], "monitoring");
+        assert_eq!(monitor["metadata"]["namespace"], agent["metadata"]["namespace"]);
+        assert_eq!(monitor["spec"]["selector"], agent["spec"]["selector"]);
+        let port = &agent["spec"]["template"]["spec"]["containers"][0]["ports"][0]["name"];
+        let endpoint = json!({"port": port, "path": "/metrics", "interval": "30s", "honorLabels": true});
+        assert_eq!(monitor["spec"]["podMetricsEndpoints"], json!([endpoint]));
+        let is_azure = monitor["apiVersion"] == "azmonitoring.coreos.com/v1";
+        for (key, limit) in
+            [("labelLimit", 63), ("labelNameLengthLimit", 511), ("labelValueLengthLimit", 1023)]
+        {
+            assert_eq!(monitor["spec"].get(key), is_azure.then(|| json!(limit)).as_ref(), "{key}");
+        }
+    }
+}
+
+#[test]
+fn annotations_name_the_port() {
+    let Some(programs) = helm::programs() else { return };
+    let objects = programs.objects("quiet", &["--set", "port=9500"]);
+    let annotations = &helm::the(&objects, "DaemonSet")["spec"]["template"]["metadata"]["annotations"];
+    assert_eq!(annotations["prometheus.io/scrape"], "true");
+    assert_eq!(annotations["prometheus.io/path"], "/metrics");
+    assert_eq!(annotations["prometheus.io/port"], "9500");
+}
+
+#[test]
+fn dashboards_and_rules_come_through_as_they_are() {
+    let Some(programs) = helm::programs() else { return };
+    let copy = helm::copy();
+    let dashboard = "{\n  \"title\": \"{{node}} of {{ .Values.port }}\"\n}\n";
+    let rules = "groups:\n  - name: acr-verifier\n    rules:\n      - alert: AcrVerifierTest\n        expr: up == 0\n        annotations:\n          summary: On {{ $labels.node }}.\n";
+    for (folder, name, text) in [("dashboards", "Overview.json", dashboard), ("rules", "alerts.yaml", rules)]
+    {
+        let folder = copy.path().join("files").join(folder);
+        fs::create_dir_all(&folder).expect("a folder");
+        fs::write(folder.join(name), text).expect("a file");
+    }
+    let files = helm::values_of("minimal");
+    let arguments = [
+        "--values",
+        files[0].as_str(),
+        "--set",
+        "dashboards.enabled=true,rules.enabled=true,rules.additionalLabels.release=monitoring",
+    ];
+    let objects = helm::parse(&programs.template(copy.path(), &arguments).expect("it renders"));
+    let named =
+        |name: &str| objects.iter().find(|object| object["metadata"]["name"] == name).expect("the object");
+    let found = named("acr-verifier-dashboard-overview");
+    assert_eq!(found["metadata"]["labels"]["grafana_dashboard"], "1");
+    // The trailing newline is YAML's to keep or to drop.
+    assert_eq!(found["data"]["Overview.json"].as_str().expect("a text").trim_end(), dashboard.trim_end());
+    let found = named("acr-verifier-alerts");
+    assert_eq!(
+        (&found["kind"], &found["metadata"]["labels"]["release"]),
+        (&json!("PrometheusRule"), &json!("monitoring"))
+    );
+    assert_eq!(found["spec"], helm::parse(rules)[0]);
+}
+
+#[test]
+fn what_the_chart_carries_is_installed_on_demand() {
+    let Some(programs) = helm::programs() else { return };
+    for (folder, kind, setting) in [
+        ("dashboards", "ConfigMap", "dashboards.enabled=true"),
+        ("rules", "PrometheusRule", "rules.enabled=true"),
+    ] {
+        let files = fs::read_dir(helm::chart().join("files").join(folder)).expect("a folder");
+        let names = files.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
+        let carried = names.filter(|name| !name.starts_with('.')).count();
+        if carried == 0 {
+            // That this is refused then is tested with the other refusals.
+            continue;
+        }
+        let objects = programs.objects("minimal", &["--set", setting]);
+        let component = objects.iter().filter(|object| {
+            object["kind"] == kind && object["metadata"]["labels"]["app.kubernetes.io/component"] == folder
+        });
+        assert_eq!(component.count(), carried, "{folder}");
+    }
+}

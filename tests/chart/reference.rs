@@ -1,0 +1,129 @@
+//! The chart's README: its table of values is what `values.yaml` says, and what the schema allows.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use serde_json::Value;
+
+use super::helm;
+
+/// Maps whose content is the user's own: one row, whatever stands in them by default.
+const WHOLE: [&str; 7] = [
+    "affinity",
+    "dashboards.labels",
+    "networkPolicy.apiServerPorts",
+    "resources",
+    "smoke.resources",
+    "tolerations",
+    "config.images",
+];
+
+fn read(name: &str) -> String {
+    fs::read_to_string(helm::chart().join(name)).expect("a file of the chart")
+}
+
+/// Every value with its default, by its path.
+fn flatten(prefix: &str, value: &Value, found: &mut BTreeMap<String, Value>) {
+    match value.as_object() {
+        Some(map) if !map.is_empty() && !WHOLE.contains(&prefix) => {
+            for (key, inner) in map {
+                let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+                flatten(&path, inner, found);
+            }
+        }
+        _ => drop(found.insert(prefix.to_owned(), value.clone())),
+    }
+}
+
+fn defaults() -> BTreeMap<String, Value> {
+    let mut found = BTreeMap::new();
+    flatten("", &helm::parse(&read("values.yaml"))[0], &mut found);
+    found
+}
+
+#[test]
+fn the_readme_lists_every_value_with_its_default() {
+    let readme = read("README.md");
+    let table =
+        readme.split("\n## Values\n").nth(1).expect("the section").split("\n## ").next().expect("its text");
+    let rows: BTreeMap<&str, &str> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `"))
+        .map(|row| {
+            let (name, rest) = row.split_once("` | ").expect("a name");
+            (name, rest.split(" | ").next().expect("a default"))
+        })
+        .collect();
+    let defaults = defaults();
+    let names: Vec<&str> = defaults.keys().map(String::as_str).collect();
+    assert_eq!(rows.keys().copied().collect::<Vec<_>>(), names);
+    for (name, value) in &defaults {
+        let shown = rows[name.as_str()];
+        if shown == "see values.yaml" {
+            assert!(WHOLE.contains(&name.as_str()), "{name} is short enough to be shown");
+            continue;
+        }
+        assert_eq!(shown, format!("`{value}`"), "{name}");
+    }
+}
+
+/// The commands of the README that install, each as its words.
+fn installations() -> Vec<Vec<String>> {
+    let readme = read("README.md").replace("\\\n", " ");
+    let lines = readme.lines().filter(|line| line.starts_with("helm upgrade"));
+    lines
+        .map(|line| line.split_whitespace().map(|word| word.trim_matches('\'').to_owned()).collect())
+        .collect()
+}
+
+#[test]
+fn the_commands_of_the_readme_install() {
+    let Some(programs) = helm::programs() else { return };
+    let commands = installations();
+    assert_eq!(commands.len(), 2);
+    for words in commands {
+        assert_eq!(
+            words[..7],
+            ["helm", "upgrade", "--install", "acr-verifier", "deploy/chart", "--namespace", "acr-verifier"]
+        );
+        let root = helm::path("");
+        let arguments: Vec<String> = words[7..]
+            .iter()
+            .map(|word| {
+                if word.starts_with("deploy/") { root.join(word).display().to_string() } else { word.clone() }
+            })
+            .collect();
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let objects = helm::parse(&programs.template(&helm::chart(), &arguments).expect("it renders"));
+        let configuration = helm::configuration(&objects);
+        assert!(configuration.contains("image: contoso.azurecr.io/apps/canary:1"), "{configuration}");
+        assert!(configuration.contains("path: /var/run/secrets/acr-verifier/acr-pull"), "{configuration}");
+    }
+}
+
+#[test]
+fn the_chart_is_of_the_programs_version() {
+    let chart = &helm::parse(&read("Chart.yaml"))[0];
+    assert_eq!(chart["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(chart["appVersion"], env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
+fn the_schema_knows_every_value_and_refuses_all_others() {
+    let schema: Value = serde_json::from_str(&read("values.schema.json")).expect("JSON");
+    for name in defaults().keys() {
+        let mut place = &schema;
+        for key in name.split('.') {
+            if let Some(reference) = place["$ref"].as_str() {
+                place = schema.pointer(reference.trim_start_matches('#')).expect("a definition");
+            }
+            // A map of labels has names of the user's own.
+            if place["properties"].is_null() {
+                break;
+            }
+            assert_eq!(place["additionalProperties"], false, "{name}");
+            place = &place["properties"][key];
+            assert!(!place.is_null(), "{name} is not in the schema");
+        }
+    }
+}

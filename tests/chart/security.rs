@@ -1,0 +1,226 @@
+//! Pod Security and AKS Deployment Safeguards, asserted on what is rendered.
+//!
+//! The rules are those of Kubernetes' Pod Security Standards and of Microsoft's documentation of the safeguards, written
+//! down again: no admission controller runs here.
+
+use serde_json::{Value, json};
+
+use super::helm::{self, VARIANTS};
+
+/// The pods that a rendering leads to: name of the object, labels and specification.
+fn pods(objects: &[Value]) -> Vec<(&str, &Value, &Value)> {
+    let templates = objects.iter().filter(|object| object["spec"].get("template").is_some());
+    templates
+        .map(|object| {
+            let template = &object["spec"]["template"];
+            (object["kind"].as_str().expect("a kind"), &template["metadata"], &template["spec"])
+        })
+        .collect()
+}
+
+/// What Pod Security `restricted` would refuse.
+fn violations_of_restricted(pod: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    for key in ["hostNetwork", "hostPID", "hostIPC"] {
+        if pod.get(key).is_some_and(|value| *value != json!(false)) {
+            found.push(key.to_owned());
+        }
+    }
+    let allowed = [
+        "configMap",
+        "csi",
+        "downwardAPI",
+        "emptyDir",
+        "ephemeral",
+        "persistentVolumeClaim",
+        "projected",
+        "secret",
+    ];
+    for volume in pod["volumes"].as_array().expect("volumes") {
+        let kinds = volume.as_object().expect("a volume").keys().filter(|key| *key != "name");
+        found.extend(kinds.filter(|kind| !allowed.contains(&kind.as_str())).cloned());
+    }
+    let of_pod = &pod["securityContext"];
+    if of_pod["runAsNonRoot"] != true || of_pod["runAsUser"].as_u64().is_none_or(|user| user <= 10_000) {
+        found.push("user".to_owned());
+    }
+    if of_pod["seccompProfile"]["type"] != "RuntimeDefault" {
+        found.push("seccomp".to_owned());
+    }
+    for container in pod["containers"].as_array().expect("containers") {
+        let context = &container["securityContext"];
+        if context["allowPrivilegeEscalation"] != false || context.get("privileged").is_some() {
+            found.push("privileges".to_owned());
+        }
+        if context["capabilities"] != json!({"drop": ["ALL"]}) {
+            found.push("capabilities".to_owned());
+        }
+        if context["readOnlyRootFilesystem"] != true {
+            found.push("root file system".to_owned());
+        }
+        let ports = container["ports"].as_array().into_iter().flatten();
+        if ports.clone().any(|port| port.get("hostPort").is_some()) {
+            found.push("hostPort".to_owned());
+        }
+    }
+    found
+}
+
+#[test]
+fn the_host_network_is_the_one_thing_beyond_restricted() {
+    let Some(programs) = helm::programs() else { return };
+    for (variant, _) in VARIANTS {
+        let objects = programs.objects(variant, &[]);
+        let pods = pods(&objects);
+        assert!(!pods.is_empty(), "{variant}");
+        for (kind, _, pod) in pods {
+            let on_host = match kind {
+                "Job" => variant == "everything",
+                _ => variant != "aks-automatic",
+            };
+            let expected: &[&str] = if on_host { &["hostNetwork"] } else { &[] };
+            assert_eq!(violations_of_restricted(pod), expected, "{variant}: {kind}");
+        }
+    }
+}
+
+#[test]
+fn the_judge_of_restricted_sees_what_it_should() {
+    let good = json!({
+        "volumes": [{"name": "a", "secret": {}}],
+        "securityContext": {"runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [{"securityContext": {
+            "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]}}}]
+    });
+    assert_eq!(violations_of_restricted(&good), Vec::<String>::new());
+    for (pointer, value, expected) in [
+        ("", json!({"hostPID": true}), "hostPID"),
+        ("/volumes/0", json!({"hostPath": {}}), "hostPath"),
+        ("/securityContext", json!({"runAsUser": 0}), "user"),
+        ("/securityContext", json!({"seccompProfile": {"type": "Unconfined"}}), "seccomp"),
+        ("/containers/0/securityContext", json!({"privileged": true}), "privileges"),
+        (
+            "/containers/0/securityContext",
+            json!({"capabilities": {"drop": ["ALL"], "add": ["NET_RAW"]}}),
+            "capabilities",
+        ),
+        ("/containers/0", json!({"ports": [{"hostPort": 1}]}), "hostPort"),
+    ] {
+        let mut bad = good.clone();
+        let target = bad.pointer_mut(pointer).and_then(Value::as_object_mut).expect("an object");
+        target.extend(value.as_object().expect("an object").clone());
+        assert_eq!(violations_of_restricted(&bad), [expected]);
+    }
+}
+
+#[test]
+fn every_container_has_requests_limits_and_a_pinned_image_and_agents_have_probes_without_a_host() {
+    let Some(programs) = helm::programs() else { return };
+    for (variant, _) in VARIANTS {
+        for (kind, _, pod) in pods(&programs.objects(variant, &[])) {
+            for container in pod["containers"].as_array().expect("containers") {
+                for of in ["requests", "limits"] {
+                    for what in ["cpu", "memory"] {
+                        assert!(
+                            container["resources"][of][what].is_string(),
+                            "{variant}: {kind} {of} {what}"
+                        );
+                    }
+                }
+                let image = container["image"].as_str().expect("an image");
+                let (_, version) = image.rsplit_once('/').expect("a registry");
+                assert!(version.contains(':') && !version.ends_with(":latest"), "{image}");
+                for probe in ["livenessProbe", "readinessProbe"] {
+                    assert_eq!(
+                        container.get(probe).is_some(),
+                        kind == "DaemonSet",
+                        "{variant}: {kind} {probe}"
+                    );
+                    assert!(container[probe]["httpGet"].get("host").is_none());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_preset_for_aks_automatic_asks_for_what_it_would_be_given_and_tolerates_nothing_broadly() {
+    let Some(programs) = helm::programs() else { return };
+    let enough =
+        json!({"requests": {"cpu": "100m", "memory": "100Mi"}, "limits": {"cpu": "100m", "memory": "100Mi"}});
+    let objects = programs.objects("aks-automatic", &[]);
+    for (kind, _, pod) in pods(&objects) {
+        assert_eq!(pod["containers"][0]["resources"], enough, "{kind}");
+        for toleration in pod["tolerations"].as_array().into_iter().flatten() {
+            assert!(
+                toleration["key"].is_string() && toleration["operator"] == "Equal",
+                "{kind}: {toleration}"
+            );
+        }
+    }
+}
+
+#[test]
+fn labels_are_the_recommended_ones_and_none_of_them_is_reserved() {
+    let Some(programs) = helm::programs() else { return };
+    for (variant, _) in VARIANTS {
+        let objects = programs.objects(variant, &[]);
+        let of_objects = objects.iter().map(|object| &object["metadata"]);
+        for metadata in of_objects.chain(pods(&objects).into_iter().map(|(_, metadata, _)| metadata)) {
+            let labels = metadata["labels"].as_object().expect("labels");
+            for name in ["name", "instance", "version", "component", "managed-by", "part-of"] {
+                assert!(labels.contains_key(&format!("app.kubernetes.io/{name}")), "{variant}: {metadata}");
+            }
+            let annotations = metadata["annotations"].as_object().into_iter().flat_map(|map| map.keys());
+            for key in labels.keys().chain(annotations) {
+                assert!(!key.contains("kubernetes.azure.com"), "{variant}: {key}");
+            }
+        }
+        let selector = &helm::the(&objects, "DaemonSet")["spec"]["selector"]["matchLabels"];
+        let selector = selector.as_object().expect("labels");
+        for (kind, metadata, _) in pods(&objects) {
+            let is_selected = selector.iter().all(|(key, value)| metadata["labels"][key] == *value);
+            assert_eq!(is_selected, kind == "DaemonSet", "{variant}: {kind}");
+        }
+    }
+}
+
+#[test]
+fn no_secret_is_ever_rendered() {
+    let Some(programs) = helm::programs() else { return };
+    for (variant, _) in VARIANTS {
+        let objects = programs.objects(variant, &[]);
+        assert!(objects.iter().all(|object| object["kind"] != "Secret"), "{variant}");
+        let text = json!(objects).to_string();
+        for word in ["\"password\"", "\"username\"", "\"auths\"", ".dockerconfigjson"] {
+            assert!(!text.contains(word), "{variant}: {word}");
+        }
+    }
+}
+
+#[test]
+fn the_smoke_check_ends_at_once_on_a_problem_and_tries_again_on_none() {
+    let Some(programs) = helm::programs() else { return };
+    let objects = programs.objects("everything", &[]);
+    let job = helm::the(&objects, "Job");
+    assert_eq!(
+        job["spec"]["podFailurePolicy"]["rules"][0],
+        json!({"action": "FailJob", "onExitCodes": {"containerName": "smoke", "operator": "In", "values": [1, 2]}})
+    );
+    assert_eq!(job["spec"]["backoffLimit"], 3);
+    assert_eq!(job["spec"]["activeDeadlineSeconds"], (600 + 30) * 4);
+    let pod = &job["spec"]["template"]["spec"];
+    assert_eq!(pod["restartPolicy"], "Never");
+    assert_eq!(
+        pod["containers"][0]["args"],
+        json!([
+            "smoke",
+            "--namespace",
+            "acr-verifier",
+            "--selector",
+            "app.kubernetes.io/name=acr-verifier,app.kubernetes.io/instance=acr-verifier,app.kubernetes.io/component=agent",
+            "--timeout",
+            "10m"
+        ])
+    );
+}
