@@ -1,7 +1,7 @@
 //! Which nodes should run an agent: the DaemonSet controller's own decision, made again.
 //!
 //! Owns the rules of node selectors, required node affinity, taints and tolerations, as far as they decide about a
-//! DaemonSet's Pods, with the tolerations that the controller adds by itself:
+//! DaemonSet's Pods. A node that is not well now is one that should run an agent all the same:
 //! <https://kubernetes.io/docs/concepts/workloads/controllers/daemonset/#taints-and-tolerations>.
 
 use std::collections::BTreeMap;
@@ -17,7 +17,6 @@ pub struct Rules {
     node_selector: BTreeMap<String, String>,
     affinity: Option<Affinity>,
     tolerations: Vec<Toleration>,
-    host_network: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -96,16 +95,19 @@ pub struct Taint {
     pub effect: String,
 }
 
-/// The taints that the controller tolerates for every DaemonSet, and the one that it adds with the host network.
-const TOLERATED: [(&str, &str); 6] = [
-    ("node.kubernetes.io/not-ready", "NoExecute"),
-    ("node.kubernetes.io/unreachable", "NoExecute"),
-    ("node.kubernetes.io/disk-pressure", "NoSchedule"),
-    ("node.kubernetes.io/memory-pressure", "NoSchedule"),
-    ("node.kubernetes.io/pid-pressure", "NoSchedule"),
-    ("node.kubernetes.io/unschedulable", "NoSchedule"),
+/// Taints that tell a node's condition rather than whom it is for: the controller tolerates most of them for every
+/// DaemonSet, and the others go when the node is well. Meanwhile the node is one that should run an agent.
+const CONDITIONS: [&str; 9] = [
+    "node.kubernetes.io/not-ready",
+    "node.kubernetes.io/unreachable",
+    "node.kubernetes.io/out-of-service",
+    "node.kubernetes.io/disk-pressure",
+    "node.kubernetes.io/memory-pressure",
+    "node.kubernetes.io/pid-pressure",
+    "node.kubernetes.io/network-unavailable",
+    "node.kubernetes.io/unschedulable",
+    "node.cloudprovider.kubernetes.io/uninitialized",
 ];
-const TOLERATED_ON_HOST_NETWORK: (&str, &str) = ("node.kubernetes.io/network-unavailable", "NoSchedule");
 
 /// Why the DaemonSet wants no Pod on a node; none where it wants one.
 #[must_use]
@@ -138,9 +140,7 @@ fn is_virtual(host: &Host) -> bool {
 
 impl Rules {
     fn tolerate(&self, taint: &Taint) -> bool {
-        let added = TOLERATED.iter().chain(self.host_network.then_some(&TOLERATED_ON_HOST_NETWORK));
-        added.into_iter().any(|&(key, effect)| taint.key == key && taint.effect == effect)
-            || self.tolerations.iter().any(|toleration| toleration.covers(taint))
+        self.tolerations.iter().any(|toleration| toleration.covers(taint))
     }
 }
 
@@ -161,7 +161,7 @@ impl Toleration {
 
 impl Taint {
     fn keeps_away(&self) -> bool {
-        matches!(self.effect.as_str(), "NoSchedule" | "NoExecute")
+        matches!(self.effect.as_str(), "NoSchedule" | "NoExecute") && !CONDITIONS.contains(&self.key.as_str())
     }
 
     fn told(&self) -> String {
@@ -327,16 +327,8 @@ mod tests {
             (json!({}), ("any", "", "PreferNoSchedule"), "wanted"),
             (json!({}), ("node.kubernetes.io/unschedulable", "", "NoSchedule"), "wanted"),
             (json!({}), ("node.kubernetes.io/not-ready", "", "NoExecute"), "wanted"),
-            (
-                json!({}),
-                ("node.kubernetes.io/network-unavailable", "", "NoSchedule"),
-                "taint node.kubernetes.io/network-unavailable:NoSchedule is not tolerated",
-            ),
-            (
-                json!({"hostNetwork": true}),
-                ("node.kubernetes.io/network-unavailable", "", "NoSchedule"),
-                "wanted",
-            ),
+            // The API server gives it to every new node.
+            (json!({}), ("node.kubernetes.io/not-ready", "", "NoSchedule"), "wanted"),
             (tolerations(json!([{"operator": "Exists"}])), spot, "wanted"),
             (tolerations(json!([{"operator": "Exists", "effect": "NoSchedule"}])), spot, "wanted"),
             (

@@ -358,7 +358,7 @@ fn what_cannot_be_asked_is_inconclusive_and_says_what_is_missing() {
     assert_eq!(code, Some(3), "{log}");
     assert!(log.contains("401"), "{log}");
     // No node should run an agent: nothing was checked, and nothing is good.
-    let (code, text) = cluster.smoke(&[]);
+    let (code, text) = cluster.smoke(&["--timeout", "2s"]);
     assert_eq!(code, Some(3), "{text}");
     assert!(text.contains("nothing was checked"), "{text}");
     cluster.server.stop();
