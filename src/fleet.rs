@@ -119,7 +119,11 @@ impl Node {
     #[must_use]
     pub fn verdict(&self) -> Option<Verdict> {
         match &self.state {
-            State::Reported(report) => Some(report.verdict.0),
+            State::Reported(report) => {
+                // A report is another program's claim: it never makes more of its images than they are.
+                let images = report.images.iter().map(|image| image.verdict.0).max();
+                Some(images.unwrap_or(Verdict::Unknown).max(report.verdict.0))
+            }
             State::Excluded(_) | State::Left => None,
             State::Missing
             | State::NodeNotReady { .. }

@@ -11,6 +11,7 @@ mod browser;
 mod chart;
 mod check;
 mod cli;
+mod fleet;
 mod lab;
 mod metrics;
 mod readme;

@@ -63,7 +63,7 @@ pub(super) fn ascii(text: &str) -> String {
 }
 
 /// Controls (C0, DEL, C1), marks of direction, and characters without width.
-fn is_invisible(character: char) -> bool {
+pub(super) fn is_invisible(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'

@@ -9,7 +9,7 @@ pub mod live;
 pub mod markdown;
 pub mod text;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use super::Style;
@@ -45,6 +45,16 @@ pub fn write(out: &mut impl Write, fleet: &Fleet, format: Format, style: &Style)
     }
 }
 
+/// Images that the verdict's sentence names: more are counted.
+const MAX_IMAGES: usize = 10;
+/// Groups that are told with what to do; the JSON report has all of them.
+const MAX_GROUPS: usize = 20;
+/// Commands of one group: an advice of ours has fewer.
+const MAX_COMMANDS: usize = 10;
+/// What is said of a report without an image.
+const NO_IMAGE: &str = "no image was checked";
+/// What is said of an image that is not well and of which nothing is known.
+const NO_DIAGNOSIS: &str = "no diagnosis";
 /// The pool of a node that tells none.
 const NO_POOL: &str = "-";
 
@@ -97,18 +107,20 @@ fn rows_of(node: &Node, several_images: bool) -> Vec<Row> {
     let unwell: Vec<Row> = report
         .images
         .iter()
-        .filter_map(|image| image.diagnoses.first().map(|first| (image, first)))
-        .map(|(image, first)| {
-            let stage = format!("{}.{}", first.endpoint.0, first.stage.0);
+        .filter(|image| image.verdict.0 != Verdict::Pass || !image.diagnoses.is_empty())
+        .map(|image| {
+            let first = image.diagnoses.first();
+            let stage = first.map(|first| format!("{}.{}", first.endpoint.0, first.stage.0));
+            let cause = first.map_or(NO_DIAGNOSIS, |first| first.cause.as_str());
             let name = image.name.as_deref().unwrap_or(&image.image);
-            let cause =
-                if several_images { format!("{} ({name})", first.cause) } else { first.cause.clone() };
-            row(image.verdict.0.as_str(), rank(image.verdict.0), stage, cause)
+            let cause = if several_images { format!("{cause} ({name})") } else { cause.to_owned() };
+            row(image.verdict.0.as_str(), rank(image.verdict.0), stage.unwrap_or_default(), cause)
         })
         .collect();
     if unwell.is_empty() {
-        let verdict = report.verdict.0;
-        return vec![row(verdict.as_str(), rank(verdict), String::new(), String::new())];
+        let verdict = node.verdict().unwrap_or(Verdict::Unknown);
+        let cause = if report.images.is_empty() { NO_IMAGE } else { "" };
+        return vec![row(verdict.as_str(), rank(verdict), String::new(), cause.to_owned())];
     }
     unwell
 }
@@ -166,11 +178,13 @@ fn sentence(fleet: &Fleet, judgement: &Judgement) -> String {
     };
     let images = images(fleet);
     if !images.is_empty() {
-        let images: Vec<&str> = images.into_iter().collect();
-        sentence.push_str(&format!(" Checked: {} ({}).", images.join(", "), views(fleet)));
+        sentence.push_str(&format!(" Checked: {} ({}).", checked(fleet, &images), views(fleet)));
     }
     if without_blob(fleet) {
         sentence.push_str(" Not tested: the blob and the data endpoint's path to it.");
+    }
+    if all_images(fleet).any(|image| image.loopback_allowed) {
+        sentence.push_str(" Loopback was counted as private.");
     }
     for (count, words) in [
         (counts.excluded, "not meant to run the agent"),
@@ -192,9 +206,36 @@ fn all_images(fleet: &Fleet) -> impl Iterator<Item = &Image> {
     fleet.nodes.iter().filter_map(Node::report).flat_map(|report| &report.images)
 }
 
-/// The images that were checked, each once.
-fn images(fleet: &Fleet) -> BTreeSet<&str> {
-    all_images(fleet).map(|image| image.image.as_str()).collect()
+/// The images that were checked, each with the number of nodes that did.
+fn images(fleet: &Fleet) -> BTreeMap<&str, usize> {
+    let mut images = BTreeMap::new();
+    for report in fleet.nodes.iter().filter_map(Node::report) {
+        // An image that is checked under two names is one.
+        let of_node: BTreeSet<&str> = report.images.iter().map(|image| image.image.as_str()).collect();
+        for image in of_node {
+            *images.entry(image).or_default() += 1;
+        }
+    }
+    images
+}
+
+/// The images; where not all nodes checked the same, on how many each was.
+fn checked(fleet: &Fleet, images: &BTreeMap<&str, usize>) -> String {
+    let reports = fleet.nodes.iter().filter_map(Node::report).count();
+    let mut words: Vec<String> = images
+        .iter()
+        .take(MAX_IMAGES)
+        .map(|(image, &count)| {
+            if count == reports {
+                return (*image).to_owned();
+            }
+            format!("{image} (on {count} of {})", plural(reports, "node"))
+        })
+        .collect();
+    if images.len() > MAX_IMAGES {
+        words.push(format!("and {} more", images.len() - MAX_IMAGES));
+    }
+    words.join(", ")
 }
 
 /// The network views of the reports: one, unless agents of several installations answer.

@@ -76,13 +76,18 @@ impl<'out, W: Write> Page<'out, W> {
 
     /// A paragraph behind a painted prefix of `indent` columns; further lines hang under its beginning.
     pub(super) fn paragraph(&mut self, prefix: &str, indent: usize, text: &str) -> io::Result<()> {
+        let text = self.shown(text);
+        // Wrapping nothing gives nothing, not even the prefix.
+        if text.is_empty() {
+            return writeln!(self.out, "{}", prefix.trim_end());
+        }
         let hanging = " ".repeat(indent);
         let options = Options::new(self.width())
             .initial_indent(prefix)
             .subsequent_indent(&hanging)
             .break_words(false)
             .word_splitter(WordSplitter::NoHyphenation);
-        for line in textwrap::wrap(&self.shown(text), options) {
+        for line in textwrap::wrap(&text, options) {
             writeln!(self.out, "{}", line.trim_end())?;
         }
         Ok(())

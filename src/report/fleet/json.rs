@@ -7,6 +7,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use super::super::clean::is_invisible;
 use super::super::json::Report;
 use super::super::{Moment, Seconds, Word};
 use crate::diagnosis::{Severity, Verdict};
@@ -129,8 +130,24 @@ pub fn write(out: &mut impl Write, fleet: &Fleet, judgement: &Judgement) -> io::
         groups: judgement.groups.iter().map(|entry| group(fleet, entry)).collect(),
         nodes: fleet.nodes.iter().map(node).collect(),
     };
-    serde_json::to_writer_pretty(&mut *out, &report)?;
-    writeln!(out)
+    let text = serde_json::to_string_pretty(&report)?;
+    writeln!(out, "{}", escaped(&text))
+}
+
+/// The same document with escapes for all that moves a cursor or turns the reading direction: every value stays what it
+/// is, and a terminal shows it harmlessly. Such characters stand in strings alone, but for the line breaks between them.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character == '\n' || !is_invisible(character) {
+            escaped.push(character);
+            continue;
+        }
+        for unit in character.encode_utf16(&mut [0; 2]) {
+            escaped.push_str(&format!("\\u{unit:04x}"));
+        }
+    }
+    escaped
 }
 
 fn counts(counts: &Counts) -> CountsReport {

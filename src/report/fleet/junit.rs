@@ -11,8 +11,8 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use super::super::clean::{MAX_TEXT, MAX_WORD, pasteable};
 use super::super::json::Image;
 use super::super::printable;
-use super::NO_POOL;
-use crate::diagnosis::Severity;
+use super::{NO_DIAGNOSIS, NO_IMAGE, NO_POOL};
+use crate::diagnosis::{Severity, Verdict};
 use crate::fleet::judgement::{Advice, Judgement, advice_without_report};
 use crate::fleet::{Fleet, Node};
 
@@ -59,6 +59,10 @@ fn cases(fleet: &Fleet, node: &Node, pool: &str) -> Vec<TestCase> {
         };
         return vec![case(format!("{}: report", node.name), status)];
     };
+    if report.images.is_empty() {
+        let status = failure(NonSuccessKind::Error, Verdict::Unknown.as_str(), NO_IMAGE, NO_IMAGE.to_owned());
+        return vec![case(format!("{}: report", node.name), status)];
+    }
     report
         .images
         .iter()
@@ -80,13 +84,15 @@ fn cases(fleet: &Fleet, node: &Node, pool: &str) -> Vec<TestCase> {
 }
 
 fn status(image: &Image) -> TestCaseStatus {
-    let Some(first) = image.diagnoses.first() else { return TestCaseStatus::success() };
-    let kind = match first.severity.0 {
-        Severity::Fail => NonSuccessKind::Failure,
-        Severity::Unknown => NonSuccessKind::Error,
-        Severity::Warn => return TestCaseStatus::success(),
+    let kind = match image.verdict.0 {
+        Verdict::Fail => NonSuccessKind::Failure,
+        Verdict::Unknown => NonSuccessKind::Error,
+        Verdict::Pass | Verdict::Warn => return TestCaseStatus::success(),
     };
-    failure(kind, &first.cause, &first.message, description(&Advice::from(first)))
+    match image.diagnoses.first() {
+        Some(first) => failure(kind, &first.cause, &first.message, description(&Advice::from(first))),
+        None => failure(kind, image.verdict.0.as_str(), NO_DIAGNOSIS, NO_DIAGNOSIS.to_owned()),
+    }
 }
 
 fn failure(kind: NonSuccessKind, word: &str, message: &str, description: String) -> TestCaseStatus {

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 
 use super::super::clean::{MAX_TEXT, MAX_WORD, pasteable};
 use super::super::printable;
-use super::{headline, rows, sentence};
+use super::{MAX_COMMANDS, MAX_GROUPS, headline, rows, sentence};
 use crate::diagnosis::{Severity, Verdict};
 use crate::fleet::Fleet;
 use crate::fleet::difference::differences;
@@ -15,8 +15,10 @@ use crate::fleet::judgement::{Group, Judgement};
 
 /// Nodes that are shown a line each: what is not well, the worst first.
 const MAX_ROWS: usize = 100;
-/// Groups that are shown with what to do.
-const MAX_GROUPS: usize = 20;
+/// Bytes of all groups, and again of the table: an eighth of what GitHub takes, whatever agents say.
+const MAX_BYTES: usize = 128 * 1_024;
+/// Widest a cell gets, in characters: the names of AKS nodes have about 35.
+const MAX_CELL: usize = 120;
 
 /// Writes a smoke check.
 ///
@@ -31,11 +33,17 @@ pub fn write(out: &mut impl Write, fleet: &Fleet, judgement: &Judgement) -> io::
     };
     writeln!(out, "## {sign} Registry smoke check: {}\n", judgement.verdict)?;
     writeln!(out, "{}\n", escaped(&sentence(fleet, judgement), MAX_TEXT))?;
-    for group in judgement.groups.iter().take(MAX_GROUPS) {
-        write_group(out, fleet, judgement, group)?;
-    }
-    if judgement.groups.len() > MAX_GROUPS {
-        writeln!(out, "And {} more groups.\n", judgement.groups.len() - MAX_GROUPS)?;
+    let mut left = MAX_BYTES;
+    for (index, group) in judgement.groups.iter().enumerate() {
+        let mut section = Vec::new();
+        write_group(&mut section, fleet, judgement, group)?;
+        if index == MAX_GROUPS || section.len() > left {
+            let more = judgement.groups.len() - index;
+            writeln!(out, "Groups left out: {more}; the JSON report has all of them.\n")?;
+            break;
+        }
+        left -= section.len();
+        out.write_all(&section)?;
     }
     write_table(out, fleet)
 }
@@ -51,7 +59,8 @@ fn write_group(out: &mut impl Write, fleet: &Fleet, judgement: &Judgement, group
     writeln!(out, "**{label}{}:** {message}\n", of.unwrap_or_default())?;
     writeln!(out, "**Fix:** {}\n", escaped(&group.example.remedy, MAX_TEXT))?;
     if !group.example.commands.is_empty() {
-        let commands: Vec<String> = group.example.commands.iter().map(|command| pasteable(command)).collect();
+        let commands: Vec<String> =
+            group.example.commands.iter().take(MAX_COMMANDS).map(|command| pasteable(command)).collect();
         let fence = fence(&commands);
         writeln!(out, "{fence}sh\n{}\n{fence}\n", commands.join("\n"))?;
     }
@@ -72,13 +81,17 @@ fn write_table(out: &mut impl Write, fleet: &Fleet) -> io::Result<()> {
         return Ok(());
     }
     writeln!(out, "| pool | node | verdict | stage | cause |\n| --- | --- | --- | --- | --- |")?;
-    for row in shown.iter().take(MAX_ROWS) {
+    let mut left = MAX_BYTES;
+    for (index, row) in shown.iter().enumerate() {
         let cells = [&row.pool, &row.node, &row.verdict, &row.stage, &row.cause];
-        let cells: Vec<String> = cells.into_iter().map(|cell| escaped(cell, MAX_WORD)).collect();
-        writeln!(out, "| {} |", cells.join(" | "))?;
-    }
-    if shown.len() > MAX_ROWS {
-        writeln!(out, "\nAnd {} more; the JSON report has all of them.", shown.len() - MAX_ROWS)?;
+        let cells: Vec<String> = cells.into_iter().map(|cell| escaped(cell, MAX_CELL)).collect();
+        let line = cells.join(" | ");
+        if index == MAX_ROWS || line.len() > left {
+            let more = shown.len() - index;
+            return writeln!(out, "\nLines left out: {more}; the JSON report has all of them.");
+        }
+        left -= line.len();
+        writeln!(out, "| {line} |")?;
     }
     Ok(())
 }
@@ -106,7 +119,9 @@ fn escaped(text: &str, limit: usize) -> String {
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '&' => escaped.push_str("&amp;"),
-            '@' => escaped.push_str("&#64;"),
+            // An entity alone is a mention again once it is decoded; a comment parts the text.
+            '@' => escaped.push_str("@<!-- -->"),
+            '.' if ends_with_www(&escaped) => escaped.push_str("&#46;"),
             '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '#' | '|' | '~' | '!' => {
                 escaped.push('\\');
                 escaped.push(character);
@@ -119,6 +134,10 @@ fn escaped(text: &str, limit: usize) -> String {
     escaped
 }
 
+fn ends_with_www(text: &str) -> bool {
+    text.as_bytes().last_chunk::<3>().is_some_and(|last| last.eq_ignore_ascii_case(b"www"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::{escaped, fence, is_ours};
@@ -129,7 +148,8 @@ mod tests {
             ("private_zone_not_linked", "private\\_zone\\_not\\_linked"),
             ("a|b", "a\\|b"),
             ("<script>", "&lt;script&gt;"),
-            ("@everyone [x](http://evil)", "&#64;everyone \\[x\\]\\(http&#58;//evil\\)"),
+            ("@everyone [x](http://evil)", "@<!-- -->everyone \\[x\\]\\(http&#58;//evil\\)"),
+            ("www.evil Www.evil", "www&#46;evil Www&#46;evil"),
             ("line\nbreak", "line break"),
         ] {
             assert_eq!(escaped(text, 100), shown, "{text:?}");

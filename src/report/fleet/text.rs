@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use super::super::clean::MAX_WORD;
+use super::super::clean::{MAX_WORD, ascii};
 use super::super::page::{Page, Tone};
 use super::super::{Style, printable};
-use super::{Row, headline, rows, sentence};
+use super::{MAX_COMMANDS, MAX_GROUPS, Row, headline, rows, sentence};
 use crate::diagnosis::{Severity, Verdict};
 use crate::fleet::Fleet;
 use crate::fleet::difference::differences;
@@ -16,6 +16,10 @@ use crate::fleet::judgement::{Group, Judgement};
 const MAX_ROWS: usize = 40;
 /// Columns before a command.
 const COMMAND_COLUMN: usize = 6;
+/// Rows alike that are then shown a line each, so that a small failure does not drown in a large one.
+const MAX_ALIKE: usize = 10;
+/// Narrowest that a cause is wrapped to, in columns.
+const MIN_CAUSE: usize = 30;
 /// Widest a column of the matrix gets, in characters: the names of AKS nodes have about 35.
 const MAX_COLUMN: usize = 48;
 
@@ -27,28 +31,28 @@ pub fn write(out: &mut impl Write, fleet: &Fleet, judgement: &Judgement, style: 
     let mut page = Page::new(out, style);
     let heading = format!("DaemonSet {} in namespace {}", fleet.daemon_set, fleet.namespace);
     page.heading(Tone::Strong, &heading)?;
-    write_matrix(&mut page, folded(rows(fleet)))?;
-    for group in &judgement.groups {
+    write_matrix(&mut page, folded(rows(fleet)), style)?;
+    for group in judgement.groups.iter().take(MAX_GROUPS) {
         page.gap()?;
-        write_group(&mut page, fleet, judgement, group)?;
+        write_group(&mut page, fleet, judgement, group, style)?;
+    }
+    if judgement.groups.len() > MAX_GROUPS {
+        page.gap()?;
+        let more = judgement.groups.len() - MAX_GROUPS;
+        page.paragraph("", 2, &format!("And {more} more groups; the JSON report has all of them."))?;
     }
     page.gap()?;
     let prefix = format!("{} ", page.paint(tone(judgement.verdict), &format!("{}:", judgement.verdict)));
     page.paragraph(&prefix, 2, &sentence(fleet, judgement))
 }
 
-/// At most [`MAX_ROWS`] lines, and then what they leave out.
+/// All rows of a small fleet; of a larger one some of each failure, what they leave out, and the good ones counted.
 fn folded(rows: Vec<Row>) -> Vec<Row> {
     if rows.len() <= MAX_ROWS {
         return rows;
     }
     let (bad, rest): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| row.rank < 3);
-    let more = bad.len().saturating_sub(MAX_ROWS);
-    let mut shown: Vec<Row> = bad.into_iter().take(MAX_ROWS).collect();
-    if more > 0 {
-        let node = format!("and {more} more, see the groups below");
-        shown.push(line_about(1, "...", &node, "", ""));
-    }
+    let mut shown = some_of_each(bad);
     let mut folded: BTreeMap<(u8, String, String, String), usize> = BTreeMap::new();
     for row in rest {
         *folded.entry((row.rank, row.pool, row.verdict, row.cause)).or_default() += 1;
@@ -65,6 +69,33 @@ fn folded(rows: Vec<Row>) -> Vec<Row> {
     shown
 }
 
+/// The first of each failure. How many failures there are is bounded as well: a cause is another program's word.
+fn some_of_each(bad: Vec<Row>) -> Vec<Row> {
+    let mut alike: BTreeMap<(u8, String, String, String), Vec<Row>> = BTreeMap::new();
+    for row in bad {
+        let key = (row.rank, row.verdict.clone(), row.stage.clone(), row.cause.clone());
+        alike.entry(key).or_default().push(row);
+    }
+    let mut shown: Vec<Row> = Vec::new();
+    let mut left_out = 0;
+    for ((rank, verdict, stage, cause), rows) in alike {
+        if shown.len() >= MAX_ROWS {
+            left_out += rows.len();
+            continue;
+        }
+        let more = rows.len().saturating_sub(MAX_ALIKE);
+        shown.extend(rows.into_iter().take(MAX_ALIKE));
+        if more > 0 {
+            let node = format!("and {more} more");
+            shown.push(Row { stage, ..line_about(rank, "...", &node, &verdict, &cause) });
+        }
+    }
+    if left_out > 0 {
+        shown.push(line_about(1, "...", &format!("and {left_out} more"), "", "see the groups below"));
+    }
+    shown
+}
+
 fn line_about(rank: u8, pool: &str, node: &str, verdict: &str, cause: &str) -> Row {
     Row {
         rank,
@@ -76,10 +107,19 @@ fn line_about(rank: u8, pool: &str, node: &str, verdict: &str, cause: &str) -> R
     }
 }
 
-fn write_matrix<W: Write>(page: &mut Page<'_, W>, mut rows: Vec<Row>) -> io::Result<()> {
+/// A cell or a name in front of a paragraph, which the page does not clean.
+fn shown(text: &str, limit: usize, style: &Style) -> String {
+    let text = printable(text, limit);
+    if style.unicode { text } else { ascii(&text) }
+}
+
+fn write_matrix<W: Write>(page: &mut Page<'_, W>, mut rows: Vec<Row>, style: &Style) -> io::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
     for row in &mut rows {
         for cell in [&mut row.pool, &mut row.node, &mut row.verdict, &mut row.stage] {
-            *cell = printable(cell, MAX_COLUMN);
+            *cell = shown(cell, MAX_COLUMN, style);
         }
     }
     let width = |cell: fn(&Row) -> &str, heading: &str| {
@@ -95,11 +135,13 @@ fn write_matrix<W: Write>(page: &mut Page<'_, W>, mut rows: Vec<Row>) -> io::Res
         "pool", "node", "verdict", "stage"
     );
     page.heading(Tone::Faint, heading.trim_end())?;
-    // Where the cause goes below its own beginning there has to be room for words.
+    // Where a long cause goes below its own beginning there has to be room for words; else below the node.
     let column = 2 + pool + 2 + node + 2 + verdict + 2 + stage + 2;
-    let indent = column.min(page.width() / 2);
+    let indent = if column + MIN_CAUSE <= page.width() { column } else { 2 + pool + 2 };
     for row in &rows {
-        let painted = page.paint(tone_of(row.rank), &format!("{:<verdict$}", row.verdict));
+        // Painted without its padding, so that a line ends where its text does.
+        let padding = " ".repeat(verdict.saturating_sub(row.verdict.chars().count()));
+        let painted = page.paint(tone_of(row.rank), &row.verdict) + &padding;
         let prefix =
             format!("  {:<pool$}  {:<node$}  {painted}  {:<stage$}  ", row.pool, row.node, row.stage);
         page.paragraph(&prefix, indent, &printable(&row.cause, MAX_WORD))?;
@@ -112,6 +154,7 @@ fn write_group<W: Write>(
     fleet: &Fleet,
     judgement: &Judgement,
     group: &Group,
+    style: &Style,
 ) -> io::Result<()> {
     page.heading(Tone::Strong, &headline(group, judgement))?;
     let (tone, label) = match group.severity {
@@ -120,14 +163,14 @@ fn write_group<W: Write>(
         Severity::Warn => (Tone::Warning, "warning"),
     };
     let label = match &group.example_of {
-        Some(node) => format!("{label} ({}):", printable(node, MAX_COLUMN)),
+        Some(node) => format!("{label} ({}):", shown(node, MAX_COLUMN, style)),
         None => format!("{label}:"),
     };
     let prefix = format!("  {} ", page.paint(tone, &label));
     page.paragraph(&prefix, 4, &group.example.message)?;
     let prefix = format!("  {} ", page.paint(Tone::Strong, "fix:"));
     page.paragraph(&prefix, 4, &group.example.remedy)?;
-    for command in &group.example.commands {
+    for command in group.example.commands.iter().take(MAX_COMMANDS) {
         page.command(COMMAND_COLUMN, command)?;
     }
     for difference in differences(fleet, group) {

@@ -1,0 +1,226 @@
+//! Every form of a smoke check's report: goldens for the words, and what must hold whatever a cluster is called.
+
+use acr_verifier::fleet::{Fleet, Node};
+use acr_verifier::report::Style;
+use acr_verifier::report::fleet::{self, Format, live};
+use serde_json::Value;
+
+use super::samples::{self, healthy, mixed, one_subnet, thousand};
+
+const PLAIN: Style = Style { color: false, unicode: false, width: 100 };
+const FORMATS: [Format; 4] = [Format::Text, Format::Json, Format::Junit, Format::Markdown];
+
+fn render(fleet: &Fleet, format: Format, style: &Style) -> String {
+    let mut out = Vec::new();
+    fleet::write(&mut out, fleet, format, style).expect("memory takes everything");
+    String::from_utf8(out).expect("UTF-8")
+}
+
+fn all() -> Vec<(&'static str, Fleet)> {
+    vec![
+        ("healthy", healthy(4)),
+        ("one-subnet", one_subnet()),
+        ("mixed", mixed()),
+        ("thousand", thousand()),
+        ("hostile", samples::hostile()),
+        ("empty", samples::fleet(Vec::new())),
+    ]
+}
+
+fn golden(name: &str, extension: &str, actual: &str) {
+    expectorate::assert_contents(format!("tests/golden/fleet/{name}.{extension}"), actual);
+}
+
+#[test]
+fn text_and_markdown_read_as_pinned() {
+    for (name, fleet) in all() {
+        golden(name, "txt", &render(&fleet, Format::Text, &PLAIN));
+        golden(name, "md", &render(&fleet, Format::Markdown, &PLAIN));
+    }
+    golden("mixed", "narrow.txt", &render(&mixed(), Format::Text, &Style { width: 80, ..PLAIN }));
+}
+
+#[test]
+fn json_and_junit_read_as_pinned_where_they_are_short() {
+    for (name, fleet) in [("healthy", healthy(1)), ("mixed", mixed())] {
+        let mut value: Value = serde_json::from_str(&render(&fleet, Format::Json, &PLAIN)).expect("JSON");
+        // The agents' reports have goldens of their own.
+        for node in value["nodes"].as_array_mut().expect("nodes") {
+            node.as_object_mut().expect("a node").remove("report");
+        }
+        golden(name, "json", &format!("{value:#}\n"));
+        golden(name, "xml", &render(&fleet, Format::Junit, &PLAIN));
+    }
+}
+
+#[test]
+fn json_fits_its_schema_and_holds_every_node_with_its_report() {
+    let schema = serde_json::from_str(fleet::json::JSON_SCHEMA).expect("JSON");
+    let schema = jsonschema::draft202012::options()
+        .should_validate_formats(true)
+        .build(&schema)
+        .expect("a schema of draft 2020-12");
+    let report = serde_json::from_str(acr_verifier::report::json::JSON_SCHEMA).expect("JSON");
+    let report = jsonschema::draft202012::new(&report).expect("a schema");
+    // The codes of a hostile agent fit no schema.
+    for (name, fleet) in all().into_iter().filter(|(name, _)| *name != "hostile") {
+        let actual = render(&fleet, Format::Json, &PLAIN);
+        let value: Value = serde_json::from_str(&actual).expect("JSON");
+        let errors: Vec<_> =
+            schema.iter_errors(&value).map(|error| format!("{}: {error}", error.instance_path)).collect();
+        assert!(errors.is_empty(), "{name}: {errors:#?}");
+        assert!(!actual.contains(": null"), "{name}: optional objects are absent");
+        let nodes = value["nodes"].as_array().expect("nodes");
+        assert_eq!(nodes.len(), fleet.nodes.len(), "{name}");
+        for node in nodes {
+            let has_report = node.get("report").is_some_and(|entry| report.is_valid(entry));
+            assert_eq!(has_report, node["state"] == "reported", "{name}: {}", node["node"]);
+        }
+    }
+}
+
+#[test]
+fn the_schema_refuses_what_there_is_not() {
+    let schema = serde_json::from_str(fleet::json::JSON_SCHEMA).expect("JSON");
+    let schema = jsonschema::draft202012::new(&schema).expect("a schema");
+    let valid: Value = serde_json::from_str(&render(&mixed(), Format::Json, &PLAIN)).expect("JSON");
+    assert!(schema.is_valid(&valid));
+    for (pointer, value) in [
+        ("/schema", "acr-verifier/smoke/v2"),
+        ("/verdict", "green"),
+        ("/nodes/0/state", "lost"),
+        ("/nodes/0/verdict", "red"),
+        ("/groups/0/stage", "dig"),
+        ("/counts/noReport", "many"),
+    ] {
+        let mut changed = valid.clone();
+        *changed.pointer_mut(pointer).expect("a field") = value.into();
+        assert!(!schema.is_valid(&changed), "{pointer} takes {value}");
+    }
+}
+
+#[test]
+fn junit_fails_for_every_node_that_fails_and_passes_nothing_unchecked() {
+    let mut unchecked = mixed();
+    unchecked.nodes[4].state = samples::reported("n", Vec::new());
+    for (fleet, tests, failures, errors, skipped) in [
+        (healthy(4), 4, 0, 0, 0),
+        (one_subnet(), 40, 37, 0, 0),
+        // Two that fail and five without a report; four on which nothing is wanted or left, and one that joined late.
+        (mixed(), 16, 7, 1, 5),
+        (unchecked, 16, 7, 2, 5),
+        (thousand(), 1_000, 334, 0, 0),
+    ] {
+        let xml = render(&fleet, Format::Junit, &PLAIN);
+        let report = quick_junit::Report::deserialize_from_str(&xml).expect("JUnit");
+        assert_eq!((report.tests, report.failures, report.errors), (tests, failures, errors));
+        assert_eq!(report.test_suites.iter().map(|suite| suite.disabled).sum::<usize>(), skipped);
+    }
+}
+
+#[test]
+fn every_node_of_a_small_fleet_has_its_line_and_the_good_ones_of_a_large_one_are_counted() {
+    for fleet in [healthy(4), one_subnet(), mixed()] {
+        let text = render(&fleet, Format::Text, &PLAIN);
+        for node in &fleet.nodes {
+            assert!(text.lines().any(|line| line.contains(&node.name)), "{} is not in {text}", node.name);
+        }
+        assert!(!text.contains("\n\n\n"), "{text}");
+    }
+    let text = render(&thousand(), Format::Text, &PLAIN);
+    let counted = text.lines().filter(|line| line.contains(" nodes") && line.ends_with("pass")).count();
+    assert_eq!(counted, 2, "{text}");
+}
+
+#[test]
+fn a_small_failure_does_not_drown_in_a_large_one() {
+    let text = render(&thousand(), Format::Text, &PLAIN);
+    assert!(text.lines().count() < 80, "{} lines", text.lines().count());
+    assert!(text.contains("aks-system-12345678-vmss000900"), "{text}");
+}
+
+#[test]
+fn text_is_ascii_and_stays_within_a_page_whatever_it_is_about() {
+    for (name, fleet) in all().into_iter().chain([("flood", samples::flood())]) {
+        let text = render(&fleet, Format::Text, &PLAIN);
+        assert!(text.is_ascii(), "{name}");
+        assert!(text.lines().count() < 2_000, "{name}: {} lines", text.lines().count());
+        let coloured = render(&fleet, Format::Text, &Style { color: true, ..PLAIN });
+        assert_eq!(text, anstream::adapter::strip_str(&coloured).to_string(), "{name}");
+    }
+}
+
+#[test]
+fn markdown_stays_far_below_what_a_step_may_have() {
+    for (name, fleet) in all().into_iter().chain([("flood", samples::flood())]) {
+        let size = render(&fleet, Format::Markdown, &PLAIN).len();
+        assert!(size < 512 * 1_024, "{name}: {size} bytes");
+    }
+}
+
+#[test]
+fn hostile_text_reaches_no_terminal_and_becomes_no_markup() {
+    let hostile = samples::hostile();
+    for format in FORMATS {
+        let shown = render(&hostile, format, &Style { unicode: true, ..PLAIN });
+        let forbidden = shown.chars().find(|character| character.is_control() && *character != '\n');
+        assert_eq!(forbidden, None, "{format:?}");
+        assert!(!shown.contains('\u{202e}'), "{format:?}");
+        assert!(!shown.lines().any(|line| line.starts_with("ok  forged")), "{format:?}");
+    }
+    let markdown = render(&hostile, Format::Markdown, &PLAIN);
+    let mut fenced = false;
+    for line in markdown.lines() {
+        if line.starts_with("```") {
+            fenced = !fenced;
+        }
+        for markup in ["<script", "@everyone", "www.evil", "http://evil"] {
+            assert!(fenced || !line.contains(markup), "{markup} in {line}");
+        }
+    }
+    assert!(!fenced);
+    quick_junit::Report::deserialize_from_str(&render(&hostile, Format::Junit, &PLAIN)).expect("JUnit");
+}
+
+#[test]
+fn json_passes_every_text_on_unchanged() {
+    let value: Value =
+        serde_json::from_str(&render(&samples::hostile(), Format::Json, &PLAIN)).expect("JSON");
+    assert_eq!(value["nodes"][0]["agentPool"], samples::poison());
+}
+
+#[test]
+fn a_green_names_what_was_tested_and_what_was_not() {
+    let said = |fleet: &Fleet| render(fleet, Format::Text, &PLAIN).replace("\n  ", " ");
+    let text = said(&healthy(4));
+    assert!(text.contains("Checked: contoso.azurecr.io/apps/canary:1 (node network)."), "{text}");
+    assert!(!text.contains("Not tested"), "{text}");
+
+    let mut fleet = healthy(4);
+    let mut checked = crate::report::samples::without_blob();
+    checked.policy.allow_loopback = true;
+    checked.image = "contoso.azurecr.io/apps/other:1".parse().expect("an image");
+    fleet.nodes[0].state = samples::reported("n", vec![checked]);
+    let text = said(&fleet);
+    assert!(text.contains("contoso.azurecr.io/apps/canary:1 (on 3 of 4 nodes)"), "{text}");
+    assert!(text.contains("contoso.azurecr.io/apps/other:1 (on 1 of 4 nodes)"), "{text}");
+    assert!(text.contains("Not tested: the blob"), "{text}");
+    assert!(text.contains("Loopback was counted as private."), "{text}");
+}
+
+#[test]
+fn the_live_table_keeps_to_its_width() {
+    for (name, fleet) in all() {
+        let nodes: Vec<&Node> = fleet.nodes.iter().collect();
+        for width in [0, 10, 40, 80] {
+            for line in live::lines(&nodes, "31 of 40 nodes, 12 s left", width) {
+                assert!(line.is_ascii() && line.len() <= width, "{name} at {width}: {line}");
+            }
+        }
+    }
+    let fleet = one_subnet();
+    let nodes: Vec<&Node> = fleet.nodes.iter().collect();
+    let lines = live::lines(&nodes, "first", 80);
+    assert_eq!(lines[0], "first");
+    assert!(lines[2].split_whitespace().eq(["np1", "3", "37", "0", "0"]), "{lines:?}");
+}

@@ -1,0 +1,153 @@
+//! Fleets to judge and to render; their reports are made by the code that the agents run.
+
+use std::time::Duration;
+
+use acr_verifier::fleet::{Exclusion, Fleet, Node, Place, State};
+use acr_verifier::report::Checked;
+use acr_verifier::report::json::Report;
+
+use crate::report::samples as checks;
+
+pub(crate) fn fleet(nodes: Vec<Node>) -> Fleet {
+    Fleet {
+        namespace: "acr-verifier".to_owned(),
+        daemon_set: "acr-verifier".to_owned(),
+        started_at: "2026-11-23T02:05:55Z".parse().expect("a moment"),
+        duration: Duration::from_millis(6_250),
+        nodes,
+    }
+}
+
+/// A good node of a pool in a subnet.
+pub(crate) fn node(index: usize, pool: &str, subnet: &str) -> Node {
+    let name = format!("aks-{pool}-12345678-vmss{index:06}");
+    Node {
+        state: reported(&name, vec![checks::healthy()]),
+        pod: Some(format!("acr-verifier-{index:05}")),
+        place: Place {
+            agent_pool: Some(pool.to_owned()),
+            zone: Some(format!("westeurope-{}", index % 3 + 1)),
+            subnet: Some(subnet.to_owned()),
+            node_image: Some("AKSUbuntu-2204gen2containerd-202611.03.0".to_owned()),
+        },
+        cordoned: false,
+        joined_late: false,
+        name,
+    }
+}
+
+pub(crate) fn reported(node: &str, images: Vec<Checked>) -> State {
+    let mut run = checks::run(images);
+    node.clone_into(&mut run.node);
+    State::Reported(Box::new(Report::from(&run)))
+}
+
+pub(crate) fn healthy(count: usize) -> Fleet {
+    fleet((0..count).map(|index| node(index, "np1", "snet-a")).collect())
+}
+
+/// 37 of 40 nodes do not see the private zone: those of the second subnet.
+pub(crate) fn one_subnet() -> Fleet {
+    let nodes = (0..40).map(|index| {
+        let mut node = node(index, "np1", if index < 3 { "snet-a" } else { "snet-b" });
+        if index >= 3 {
+            node.state = reported(&node.name, vec![checks::zone_not_linked()]);
+        }
+        node
+    });
+    fleet(nodes.collect())
+}
+
+/// Each state and each exclusion, a cordoned node, and one that joined meanwhile.
+pub(crate) fn mixed() -> Fleet {
+    let states = [
+        State::Missing,
+        State::NodeNotReady { reason: "NodeStatusUnknown".to_owned() },
+        State::Unready { reason: "ImagePullBackOff".to_owned() },
+        State::Unreachable { reason: "10.60.1.7:9469 refuses the connection".to_owned() },
+        State::Stale { age: Some(Duration::from_secs(31)) },
+        State::Excluded(Exclusion::Virtual),
+        State::Excluded(Exclusion::Unselected { requirement: "kubernetes.io/os=linux".to_owned() }),
+        State::Excluded(Exclusion::Tainted { taint: "gpu=yes:NoSchedule".to_owned() }),
+        State::Left,
+    ];
+    let mut nodes: Vec<Node> = (0..16).map(|index| node(index, "np1", "snet-a")).collect();
+    for (node, state) in nodes.iter_mut().skip(5).zip(states) {
+        node.state = state;
+    }
+    for (index, checked) in [
+        (0, checks::zone_not_linked()),
+        (1, checks::zone_not_linked()),
+        (2, checks::throttled()),
+        (3, checks::certificate_expiring()),
+    ] {
+        nodes[index].state = reported(&nodes[index].name, vec![checked]);
+    }
+    nodes[1].cordoned = true;
+    nodes[14].place = Place::default();
+    nodes[15].joined_late = true;
+    nodes[15].state = State::Missing;
+    fleet(nodes)
+}
+
+/// 1,000 nodes in three pools: a large failure, a small one that must not drown in it, and many good ones.
+pub(crate) fn thousand() -> Fleet {
+    let nodes = (0..1_000).map(|index| {
+        let pool = ["system", "np1", "np2"][index % 3];
+        let mut node = node(index, pool, if pool == "np2" { "snet-b" } else { "snet-a" });
+        if pool == "np2" {
+            node.state = reported(&node.name, vec![checks::zone_not_linked()]);
+        }
+        if index == 900 {
+            node.state = reported(&node.name, vec![checks::credentials_rejected()]);
+        }
+        node
+    });
+    fleet(nodes.collect())
+}
+
+/// Longer than anything honest, with the characters that a terminal, Markdown, HTML and XML take for their own.
+pub(crate) fn poison() -> String {
+    format!(
+        "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\u{202e}|<script>alert(1)</script>`x`\r\nok  forged @everyone \
+         www.evil.example http://evil.example ]]> {}",
+        "y".repeat(5_000)
+    )
+}
+
+/// Every text that a cluster or an agent can choose is hostile.
+pub(crate) fn hostile() -> Fleet {
+    let mut fleet = healthy(4);
+    for (index, node) in fleet.nodes.iter_mut().enumerate() {
+        node.name = format!("{index}{}", poison());
+        let place = &mut node.place;
+        for value in [&mut place.agent_pool, &mut place.zone, &mut place.subnet, &mut place.node_image] {
+            *value = Some(poison());
+        }
+    }
+    fleet.nodes[0].state = reported("n", vec![checks::zone_not_linked()]);
+    let State::Reported(report) = &mut fleet.nodes[0].state else { panic!("it reported") };
+    report.images[0].image = poison();
+    let first = &mut report.images[0].diagnoses[0];
+    for text in [&mut first.cause, &mut first.message, &mut first.remedy, &mut first.runbook] {
+        *text = poison();
+    }
+    first.commands = vec![poison(), "echo ```` fence".to_owned()];
+    fleet.nodes[1].state = State::Unready { reason: poison() };
+    fleet.nodes[2].state = State::Excluded(Exclusion::Tainted { taint: poison() });
+    fleet
+}
+
+/// A thousand causes that nobody knows, each with more commands than anyone pastes.
+pub(crate) fn flood() -> Fleet {
+    let mut fleet = thousand();
+    for (index, node) in fleet.nodes.iter_mut().enumerate() {
+        node.state = reported(&node.name, vec![checks::zone_not_linked()]);
+        let State::Reported(report) = &mut node.state else { panic!("it reported") };
+        let first = &mut report.images[0].diagnoses[0];
+        first.cause = format!("cause_{index}");
+        first.message = "|".repeat(2_000);
+        first.commands = vec!["az ".repeat(1_000); 50];
+    }
+    fleet
+}
