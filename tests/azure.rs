@@ -6,6 +6,7 @@
 mod commands;
 mod files;
 mod steps;
+mod yaml;
 
 use std::path::{Path, PathBuf};
 
