@@ -46,5 +46,5 @@ pub(crate) fn skip(what: &str) {
     use std::io::Write as _;
     let required = std::env::var("ACR_VERIFIER_REQUIRE_AZURE_TOOLS").is_ok_and(|value| value == "1");
     assert!(!required, "{what}");
-    writeln!(std::io::stderr(), "SKIPPED azure: {what}").ok();
+    writeln!(std::io::stderr(), "\nSKIPPED azure: {what}").ok();
 }

@@ -42,7 +42,7 @@ param repository string = 'apps/canary'
 @description('The repository token.')
 param tokenName string = 'DemoToken'
 
-@description('Whether the token is deployed. Only the first time: deploying it again may wipe its passwords.')
+@description('Whether the token is deployed. Only the first time: deploying it again wipes its passwords.')
 param createToken bool = true
 
 var ownVnet = layout == 'own-vnet'
