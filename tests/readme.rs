@@ -288,7 +288,7 @@ fn its_samples_are_what_the_example_prints() {
 }
 
 /// The text that the example prints for a lab.
-fn print(bench: &Bench) -> String {
+pub(crate) fn print(bench: &Bench) -> String {
     let outcome = bench.check();
     let checked = Checked {
         image: bench.task.image.clone(),
@@ -312,7 +312,7 @@ fn print(bench: &Bench) -> String {
 }
 
 /// The words of a text without times, and with one `0` for every number and every digest.
-fn shape(text: &str) -> String {
+pub(crate) fn shape(text: &str) -> String {
     let mut shapes: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         let is_number =

@@ -7,6 +7,7 @@
 
 mod agent;
 mod architecture;
+mod azure;
 mod browser;
 mod chart;
 mod check;

@@ -1,0 +1,283 @@
+// A private AKS cluster and a Premium registry behind a private endpoint, in one of two layouts: what README.md beside this
+// file does by commands in steps 2 to 8, without image, password and Secret.
+targetScope = 'resourceGroup'
+
+@description('Where the private endpoint is: in the VNet of the cluster, or in a VNet of the registry that is peered with it.')
+@allowed([
+  'same-vnet'
+  'own-vnet'
+])
+param layout string = 'same-vnet'
+
+@description('The registry. Unique in all of Azure; letters and digits.')
+@minLength(5)
+@maxLength(50)
+param registryName string
+
+@description('The region of everything.')
+param location string = resourceGroup().location
+
+@description('The private cluster.')
+param clusterName string = 'private-aks-cluster'
+
+@description('The VNet of the cluster.')
+param clusterVnetName string = 'private-aks-vnet'
+
+@description('The VNet of the registry; only in the layout own-vnet.')
+param registryVnetName string = 'registry-vnet'
+
+@description('Nodes of the system pool.')
+@minValue(1)
+param nodeCount int = 3
+
+@description('Size of the nodes.')
+param nodeSize string = 'Standard_D4s_v5'
+
+@description('Whether the registry answers on its public address: only until images are imported.')
+param publicAccess bool = false
+
+@description('The one repository that the token may pull.')
+param repository string = 'apps/canary'
+
+@description('The repository token.')
+param tokenName string = 'DemoToken'
+
+@description('Whether the token is deployed. Only the first time: deploying it again wipes its passwords.')
+param createToken bool = true
+
+var ownVnet = layout == 'own-vnet'
+var endpointSubnetName = 'private-endpoints'
+var endpointCidr = ownVnet ? '10.61.4.0/24' : '10.60.4.0/24'
+// Azure's public cloud; azurecr.us and azurecr.cn elsewhere.
+var zoneName = 'privatelink${environment().suffixes.acrLoginServer}'
+var networkContributor = subscriptionResourceId('Microsoft.Authorization/roleDefinitions', '4d97b98b-1d4f-4787-a291-c67834d212e7')
+var nodeSubnet = [
+  {
+    name: 'nodes'
+    properties: {
+      addressPrefix: '10.60.0.0/22'
+    }
+  }
+]
+var endpointSubnet = [
+  {
+    name: endpointSubnetName
+    properties: {
+      addressPrefix: endpointCidr
+    }
+  }
+]
+
+resource clusterVnet 'Microsoft.Network/virtualNetworks@2024-05-01' = {
+  name: clusterVnetName
+  location: location
+  properties: {
+    addressSpace: {
+      addressPrefixes: [
+        '10.60.0.0/16'
+      ]
+    }
+    subnets: ownVnet ? nodeSubnet : concat(nodeSubnet, endpointSubnet)
+  }
+}
+
+resource registryVnet 'Microsoft.Network/virtualNetworks@2024-05-01' = if (ownVnet) {
+  name: registryVnetName
+  location: location
+  properties: {
+    addressSpace: {
+      addressPrefixes: [
+        '10.61.0.0/16'
+      ]
+    }
+    subnets: endpointSubnet
+  }
+}
+
+resource toRegistry 'Microsoft.Network/virtualNetworks/virtualNetworkPeerings@2024-05-01' = if (ownVnet) {
+  parent: clusterVnet
+  name: 'to-registry'
+  properties: {
+    allowVirtualNetworkAccess: true
+    remoteVirtualNetwork: {
+      id: registryVnet.id
+    }
+  }
+}
+
+resource toCluster 'Microsoft.Network/virtualNetworks/virtualNetworkPeerings@2024-05-01' = if (ownVnet) {
+  parent: registryVnet
+  name: 'to-cluster'
+  properties: {
+    allowVirtualNetworkAccess: true
+    remoteVirtualNetwork: {
+      id: clusterVnet.id
+    }
+  }
+}
+
+// With a VNet that is brought along, the cluster's identity has to be allowed to join it before the cluster is there.
+resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = {
+  name: '${clusterName}-identity'
+  location: location
+}
+
+resource joinsVnet 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(clusterVnet.id, identity.id, networkContributor)
+  scope: clusterVnet
+  properties: {
+    principalId: identity.properties.principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: networkContributor
+  }
+}
+
+resource cluster 'Microsoft.ContainerService/managedClusters@2025-05-01' = {
+  name: clusterName
+  location: location
+  identity: {
+    type: 'UserAssigned'
+    userAssignedIdentities: {
+      '${identity.id}': {}
+    }
+  }
+  properties: {
+    dnsPrefix: clusterName
+    apiServerAccessProfile: {
+      enablePrivateCluster: true
+    }
+    networkProfile: {
+      networkPlugin: 'azure'
+      networkPluginMode: 'overlay'
+      podCidr: '192.168.0.0/16'
+    }
+    agentPoolProfiles: [
+      {
+        name: 'system'
+        mode: 'System'
+        count: nodeCount
+        vmSize: nodeSize
+        osType: 'Linux'
+        vnetSubnetID: '${clusterVnet.id}/subnets/nodes'
+      }
+    ]
+  }
+  dependsOn: [
+    joinsVnet
+  ]
+}
+
+resource registry 'Microsoft.ContainerRegistry/registries@2023-07-01' = {
+  name: registryName
+  location: location
+  sku: {
+    name: 'Premium'
+  }
+  properties: {
+    adminUserEnabled: false
+    dataEndpointEnabled: true
+    publicNetworkAccess: publicAccess ? 'Enabled' : 'Disabled'
+  }
+}
+
+resource zone 'Microsoft.Network/privateDnsZones@2024-06-01' = {
+  name: zoneName
+  location: 'global'
+}
+
+resource clusterLink 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01' = {
+  parent: zone
+  name: 'cluster'
+  location: 'global'
+  properties: {
+    registrationEnabled: false
+    virtualNetwork: {
+      id: clusterVnet.id
+    }
+  }
+}
+
+resource registryLink 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01' = if (ownVnet) {
+  parent: zone
+  name: 'registry'
+  location: 'global'
+  properties: {
+    registrationEnabled: false
+    virtualNetwork: {
+      id: registryVnet.id
+    }
+  }
+}
+
+resource endpoint 'Microsoft.Network/privateEndpoints@2024-05-01' = {
+  name: '${registryName}-endpoint'
+  location: location
+  properties: {
+    subnet: {
+      id: '${ownVnet ? registryVnet.id : clusterVnet.id}/subnets/${endpointSubnetName}'
+    }
+    privateLinkServiceConnections: [
+      {
+        name: registryName
+        properties: {
+          privateLinkServiceId: registry.id
+          groupIds: [
+            'registry'
+          ]
+        }
+      }
+    ]
+  }
+}
+
+resource zoneGroup 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2024-05-01' = {
+  parent: endpoint
+  name: 'default'
+  properties: {
+    privateDnsZoneConfigs: [
+      {
+        name: 'registry'
+        properties: {
+          privateDnsZoneId: zone.id
+        }
+      }
+    ]
+  }
+}
+
+resource scopeMap 'Microsoft.ContainerRegistry/registries/scopeMaps@2023-07-01' = {
+  parent: registry
+  name: 'canary-pull'
+  properties: {
+    description: 'Pull of the canary image, and nothing else'
+    actions: [
+      'repositories/${repository}/content/read'
+    ]
+  }
+}
+
+resource token 'Microsoft.ContainerRegistry/registries/tokens@2023-07-01' = if (createToken) {
+  parent: registry
+  name: tokenName
+  properties: {
+    scopeMapId: scopeMap.id
+    status: 'enabled'
+  }
+}
+
+@description('The cluster, for az aks get-credentials.')
+output clusterName string = cluster.name
+
+@description('Value config.images[0].image, with a tag.')
+output image string = '${registry.properties.loginServer}/${repository}:1'
+
+@description('Value config.images[0].privateEndpoint.cidrs.')
+output privateEndpointCidrs array = [
+  endpointCidr
+]
+
+@description('Value config.images[0].dataEndpoints.')
+output dataEndpoints array = registry.properties.dataEndpointHostNames
+
+@description('The user name of the pull secret.')
+output tokenName string = tokenName

@@ -1,0 +1,50 @@
+//! The walk-through on Azure and the pipelines against the code: every row of the table of steps left out is played in
+//! the lab, and every command, link, key and file is what it claims to be.
+//!
+//! Owns what can be held without Azure. That the commands of `az` do what their names say is not tested anywhere.
+
+mod commands;
+mod files;
+mod steps;
+mod yaml;
+
+use std::path::{Path, PathBuf};
+
+/// A file of the documentation, with its path below the root.
+pub(crate) struct Document {
+    pub(crate) path: &'static str,
+    pub(crate) text: &'static str,
+}
+
+pub(crate) const WALK_THROUGH: Document =
+    Document { path: "deploy/azure/README.md", text: include_str!("../deploy/azure/README.md") };
+pub(crate) const PIPELINES: Document =
+    Document { path: "deploy/pipelines/README.md", text: include_str!("../deploy/pipelines/README.md") };
+
+impl Document {
+    /// The fenced blocks of one language.
+    pub(crate) fn blocks(&self, language: &str) -> Vec<&'static str> {
+        let opening = format!("```{language}\n");
+        let end = |text: &'static str| text.find("\n```").map_or(text.len(), |end| end + 1);
+        self.text.split(opening.as_str()).skip(1).map(|text| &text[..end(text)]).collect()
+    }
+
+    /// The lines of a fenced block of text that follows a marker.
+    pub(crate) fn marked(&self, marker: &str) -> &'static str {
+        let opening = format!("<!-- {marker} -->\n```text\n");
+        let start = self.text.find(&opening).unwrap_or_else(|| panic!("{}: no `{marker}`", self.path));
+        self.text[start + opening.len()..].split("```").next().unwrap_or_default()
+    }
+}
+
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf()
+}
+
+/// Says that something was not tested, past the capture of the test harness.
+pub(crate) fn skip(what: &str) {
+    use std::io::Write as _;
+    let required = std::env::var("ACR_VERIFIER_REQUIRE_AZURE_TOOLS").is_ok_and(|value| value == "1");
+    assert!(!required, "{what}");
+    writeln!(std::io::stderr(), "\nSKIPPED azure: {what}").ok();
+}

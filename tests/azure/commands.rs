@@ -1,0 +1,281 @@
+//! The commands of the walk-through and the scripts of the pipelines.
+//!
+//! They are run by a real shell, with stand-ins for `az`, `kubectl`, `helm` and `acr-verifier` that write down what they are
+//! called with. What was written down goes to the parsers of the Azure CLI and of the program. Nothing here reaches Azure.
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use acr_verifier::cli;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::yaml::documents;
+use super::{PIPELINES, WALK_THROUGH, root, skip};
+
+const AZURE_DEVOPS: &str = include_str!("../../deploy/pipelines/azure-devops.yml");
+const GITHUB: &str = include_str!("../../deploy/pipelines/github-actions.yml");
+
+/// Writes its own name and its arguments down, one quoted line a call; takes its exit code from the list `codes`.
+const STAND_IN: &str = r#"#!/usr/bin/env bash
+{ printf '%q' "${0##*/}"; printf ' %q' "$@"; echo; } >>"$STAND_INS/calls"
+case "${0##*/} $*" in
+"az acr token credential generate"*)
+    echo '{"username": "DemoToken", "passwords": [{"name": "password1", "value": "a-secret \"word"}]}' ;;
+"az aks command invoke"*) cat "$STAND_INS/invoked" ;;
+"az acr show"*loginServer*) echo contoso.azurecr.io ;;
+"az "*"--query id"*) echo /subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/r/providers/Microsoft.A/b/c ;;
+"kubectl create secret"*) cat >"$STAND_INS/secret" ;;
+"acr-verifier smoke"*)
+    read -r code <"$STAND_INS/codes"
+    sed -i 1d "$STAND_INS/codes"
+    exit "$code" ;;
+esac
+"#;
+
+/// A folder with the stand-ins, first in the path of what is run in it.
+struct Stage {
+    folder: TempDir,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let stage = Self { folder };
+        std::fs::create_dir_all(stage.path().join("bin")).expect("a folder");
+        for name in ["az", "kubectl", "helm", "acr-verifier"] {
+            let path = stage.path().join("bin").join(name);
+            std::fs::write(&path, STAND_IN).expect("a file");
+            let done = Command::new("chmod").arg("755").arg(&path).status().expect("chmod runs");
+            assert!(done.success());
+        }
+        stage.put("calls", "");
+        stage.put("invoked", r#"{"exitCode": 0, "logs": "pass"}"#);
+        stage
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn put(&self, name: &str, text: &str) {
+        std::fs::write(self.path().join(name), text).expect("a file");
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path().join(name)).unwrap_or_default()
+    }
+
+    fn run(&self, script: &str, environment: &[(&str, &str)]) -> Output {
+        let path =
+            format!("{}:{}", self.path().join("bin").display(), std::env::var("PATH").expect("a path"));
+        Command::new("bash")
+            .args(["-c", script])
+            .current_dir(self.path())
+            .env_clear()
+            .envs(environment.iter().copied())
+            .env("PATH", path)
+            .env("HOME", self.path())
+            .env("STAND_INS", self.path())
+            .stdin(Stdio::null())
+            .output()
+            .expect("bash runs")
+    }
+
+    /// The calls of one program, quoted as a shell takes them.
+    fn calls(&self, program: &str) -> Vec<String> {
+        let calls = self.read("calls");
+        let of_it = |line: &&str| line.split(' ').next() == Some(program);
+        calls.lines().filter(of_it).map(str::to_owned).collect()
+    }
+}
+
+/// Without jq the scripts cannot run here.
+fn without_jq() -> bool {
+    let found = Command::new("jq").arg("--version").output().is_ok_and(|output| output.status.success());
+    if !found {
+        skip("jq is missing, so that the walk-through and the pipelines cannot be run with stand-ins");
+    }
+    !found
+}
+
+/// The walk-through from its first block to its last, in the layout with a VNet of the registry's own.
+fn walked() -> Stage {
+    let stage = Stage::new();
+    stage.put("codes", "0\n");
+    let script = format!("set -euo pipefail\n{}", WALK_THROUGH.blocks("sh").concat());
+    let output = stage.run(&script, &[]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    stage
+}
+
+/// Asks a parser about the words of a command line of the program; says what is wrong with them.
+fn problem_of(call: &str) -> Option<String> {
+    let words: Vec<&str> = call.split(' ').map(|word| word.trim_matches('\'')).collect();
+    cli::parse(words.into_iter().map(OsString::from)).err().map(|error| format!("{call}: {error}"))
+}
+
+#[test]
+fn every_block_is_a_script() {
+    let scripts = WALK_THROUGH.blocks("sh").into_iter().chain(PIPELINES.blocks("sh"));
+    let mut read = 0;
+    for script in scripts {
+        let output = Command::new("bash").args(["-n", "-c", script]).output().expect("bash runs");
+        assert!(output.status.success(), "{script}\n{}", String::from_utf8_lossy(&output.stderr));
+        read += 1;
+    }
+    assert!(read > 15, "{read}");
+}
+
+#[test]
+fn the_walk_through_runs_to_its_end_and_keeps_the_password_out_of_arguments() {
+    if without_jq() {
+        return;
+    }
+    let stage = walked();
+    let calls = stage.read("calls");
+    assert!(!calls.contains("a-secret"), "{calls}");
+    let secret: Value = serde_json::from_str(&stage.read("secret")).expect("the Secret is JSON");
+    let entry = &secret["auths"]["contoso.azurecr.io"];
+    assert_eq!(
+        (entry["username"].as_str(), entry["password"].as_str()),
+        (Some("DemoToken"), Some("a-secret \"word"))
+    );
+    assert!(!stage.path().join("config.json").exists(), "the password is left in a file");
+    let wrong: Vec<String> = stage.calls("acr-verifier").iter().filter_map(|call| problem_of(call)).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(stage.calls("helm").len() >= 2 && stage.calls("acr-verifier").len() >= 2, "{calls}");
+}
+
+#[test]
+fn the_azure_cli_parses_every_command() {
+    let found = Command::new(root().join("tests/azure/tools")).arg("--find").output().expect("bash runs");
+    if !found.status.success() {
+        return skip(String::from_utf8_lossy(&found.stderr).trim());
+    }
+    if without_jq() {
+        return;
+    }
+    let python = Path::new(String::from_utf8_lossy(&found.stdout).trim()).join("bin/python");
+    let mut calls = walked().calls("az");
+    for (name, script) in scripts() {
+        let stage = played(&script, "0\n", r#"{"exitCode": 0, "logs": "pass"}"#).0;
+        assert!(!stage.calls("az").is_empty(), "{name}");
+        calls.extend(stage.calls("az"));
+    }
+    assert!(calls.len() >= 30, "{calls:#?}");
+    let mut parser = Command::new(python)
+        .arg(root().join("tests/azure/arguments.py"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("Python runs");
+    let text = calls.join("\n");
+    parser.stdin.take().expect("a pipe").write_all(text.as_bytes()).expect("the parser reads");
+    let output = parser.wait_with_output().expect("the parser ends");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains(&format!("{0} of {0} commands", calls.len())), "{said}");
+}
+
+/// The scripts of the pipelines, by file and job.
+fn scripts() -> Vec<(String, String)> {
+    let mut scripts = Vec::new();
+    for (file, text) in [("azure-devops.yml", AZURE_DEVOPS), ("github-actions.yml", GITHUB)] {
+        let pipeline = documents(file, text).pop().expect("a document");
+        collect(file, &pipeline, &mut scripts);
+    }
+    assert_eq!(scripts.len(), 4, "{scripts:?}");
+    scripts
+}
+
+fn collect(name: &str, node: &Value, scripts: &mut Vec<(String, String)>) {
+    match node {
+        Value::Object(entries) => {
+            for (key, value) in entries {
+                match value.as_str() {
+                    Some(script) if ["run", "inlineScript"].contains(&key.as_str()) => {
+                        scripts.push((name.to_owned(), script.to_owned()));
+                    }
+                    _ => collect(name, value, scripts),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect(name, item, scripts)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// A script of a pipeline, with the exit codes of `acr-verifier smoke` and the answer of `az aks command invoke`.
+fn played(script: &str, codes: &str, invoked: &str) -> (Stage, Output) {
+    let stage = Stage::new();
+    stage.put("codes", codes);
+    stage.put("invoked", invoked);
+    let folder = stage.path().display().to_string();
+    let summary = stage.path().join("summary.md").display().to_string();
+    let environment = [
+        ("RESOURCEGROUP", "private-cluster-rg"),
+        ("RESOURCE_GROUP", "private-cluster-rg"),
+        ("CLUSTER", "private-aks-cluster"),
+        ("NAMESPACE", "acr-verifier"),
+        ("AGENT_TEMPDIRECTORY", folder.as_str()),
+        ("RUNNER_TEMP", folder.as_str()),
+        ("GITHUB_STEP_SUMMARY", summary.as_str()),
+    ];
+    let output = stage.run(script, &environment);
+    (stage, output)
+}
+
+#[test]
+fn pipelines_ask_once_more_after_an_inconclusive_result_and_never_after_a_problem() {
+    if without_jq() {
+        return;
+    }
+    let mut gates = 0;
+    for (name, script) in scripts().into_iter().filter(|(_, script)| script.contains("acr-verifier smoke")) {
+        gates += 1;
+        for (codes, expected, asked) in
+            [("0", 0, 1), ("1", 1, 1), ("2", 2, 1), ("3\n0", 0, 2), ("3\n1", 1, 2), ("3\n3", 3, 2)]
+        {
+            let (stage, output) = played(&script, &format!("{codes}\n"), "");
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(expected), "{name} {codes:?}: {said}");
+            let calls = stage.calls("acr-verifier");
+            assert_eq!(calls.len(), asked, "{name} {codes:?}");
+            let wrong: Vec<String> = calls.iter().filter_map(|call| problem_of(call)).collect();
+            assert!(wrong.is_empty(), "{wrong:#?}");
+        }
+    }
+    assert_eq!(gates, 2);
+}
+
+#[test]
+fn pipelines_through_azure_fail_where_the_command_failed_although_az_did_not() {
+    if without_jq() {
+        return;
+    }
+    let mut gates = 0;
+    for (name, script) in scripts().into_iter().filter(|(_, script)| script.contains("command invoke")) {
+        gates += 1;
+        for (answer, expected, told) in [
+            (r#"{"exitCode": 0, "logs": "3 of 3 nodes"}"#, 0, "3 of 3 nodes"),
+            (r#"{"exitCode": 1, "logs": "private_zone_not_linked"}"#, 1, "private_zone_not_linked"),
+            (
+                r#"{"exitCode": null, "logs": null, "reason": "KubernetesPerformanceError"}"#,
+                1,
+                "KubernetesPerf",
+            ),
+            (r#"{"exitCode": null, "logs": null, "provisioningState": "Running"}"#, 1, "no answer"),
+            ("", 1, "no answer"),
+        ] {
+            let (_, output) = played(&script, "", answer);
+            let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert_eq!(output.status.code(), Some(expected), "{name} {answer:?}: {shown}");
+            assert!(shown.contains(told), "{name} {answer:?}: {shown}");
+        }
+    }
+    assert_eq!(gates, 2);
+}

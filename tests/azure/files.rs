@@ -1,0 +1,124 @@
+//! Links, values of the chart, and the Bicep file.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::yaml::documents;
+use super::{PIPELINES, WALK_THROUGH, root, skip};
+
+#[test]
+fn links_lead_somewhere() {
+    let mut followed = 0;
+    for document in [WALK_THROUGH, PIPELINES] {
+        let folder = root().join(document.path).parent().map(Path::to_path_buf).expect("a folder");
+        let targets = document.text.split("](").skip(1).filter_map(|text| text.split(')').next());
+        for target in targets.filter(|target| !target.starts_with("https://")) {
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let path = if file.is_empty() { root().join(document.path) } else { folder.join(file) };
+            assert!(path.exists(), "{}: {target}", document.path);
+            if !anchor.is_empty() {
+                let text = std::fs::read_to_string(&path).expect("a text");
+                let anchors: BTreeSet<String> =
+                    text.lines().filter(|line| line.starts_with('#')).map(anchor_of).collect();
+                assert!(anchors.contains(anchor), "{}: {target}", document.path);
+            }
+            followed += 1;
+        }
+    }
+    assert!(followed > 25, "{followed}");
+}
+
+/// The anchor that GitHub gives a heading.
+fn anchor_of(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+    text.chars().filter(|letter| letter.is_alphanumeric() || "-_".contains(*letter)).collect()
+}
+
+/// The values of the walk-through, with what its shell puts into them.
+fn values() -> Value {
+    let text = WALK_THROUGH.text.split("cat >values.yaml <<END\n").nth(1).expect("the values are there");
+    let mut text = text.split("\nEND\n").next().expect("they end").to_owned();
+    for (variable, value) in [
+        ("$LOGIN_SERVER/$CANARY", "contoso.azurecr.io/apps/canary"),
+        ("$SECRET", "acr-pull"),
+        ("$EXPIRES_AT", "2027-02-20T22:00:00Z"),
+        ("$ENDPOINT_CIDR", "10.60.4.0/24"),
+        ("$REGISTRY.$LOCATION", "contoso.canadacentral"),
+    ] {
+        assert!(text.contains(variable), "{variable}");
+        text = text.replace(variable, value);
+    }
+    assert!(!text.contains('$'), "{text}");
+    documents("values.yaml", &text).pop().expect("a document")
+}
+
+#[test]
+fn values_are_values_of_the_chart() {
+    let values = values();
+    let folder = root().join("deploy/chart");
+    if !folder.exists() {
+        return skip("there is no chart yet to hold the values against");
+    }
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect("the chart has it");
+    let schema: Value = serde_json::from_str(&read("values.schema.json")).expect("JSON");
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    let wrong: Vec<String> = validator
+        .iter_errors(&values)
+        .filter(|error| !error.to_string().contains("required property"))
+        .map(|error| format!("{}: {error}", error.instance_path))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    let known = documents("values.yaml", &read("values.yaml")).pop().expect("a document");
+    let named = [WALK_THROUGH.text, PIPELINES.text].concat();
+    let set = named.split("--set ").skip(1).filter_map(|text| text.split('=').next());
+    let told = [
+        "image.allowSameRegistry",
+        "smoke.enabled",
+        "smoke.timeout",
+        "smoke.retries",
+        "smoke.ttlSecondsAfterFinished",
+    ];
+    for key in set.chain(told) {
+        let key = key.trim_start_matches('\'').split('[').next().unwrap_or_default();
+        assert!(named.contains(key), "{key}");
+        assert!(
+            known.pointer(&format!("/{}", key.replace('.', "/"))).is_some(),
+            "the chart has no value {key}"
+        );
+    }
+}
+
+#[test]
+fn bicep_is_parsed_and_its_parameters_are_those_of_the_walk_through() {
+    let path = root().join("deploy/azure/main.bicep");
+    let text = std::fs::read_to_string(&path).expect("the file");
+    let block = WALK_THROUGH
+        .blocks("sh")
+        .into_iter()
+        .find(|block| block.contains("main.bicep"))
+        .expect("its commands");
+    let given: Vec<&str> = block
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("--parameters "))
+        .flat_map(|line| line.split(' '))
+        .filter_map(|word| word.split_once('=').map(|(name, _)| name))
+        .collect();
+    assert!(given.len() >= 6, "{given:?}");
+    for name in given {
+        assert!(text.contains(&format!("\nparam {name} ")), "{name}");
+    }
+    let found = Command::new(root().join("tests/azure/tools")).arg("--find").output().expect("bash runs");
+    if !found.status.success() {
+        return skip(String::from_utf8_lossy(&found.stderr).trim());
+    }
+    let python = Path::new(String::from_utf8_lossy(&found.stdout).trim()).join("bin/python");
+    let program = "import sys; from pycep import BicepParser; \
+                   print(len(BicepParser().parse(text=open(sys.argv[1]).read())['resources']))";
+    let output = Command::new(python).args(["-c", program]).arg(path).output().expect("Python runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let resources = text.lines().filter(|line| line.starts_with("resource ")).count();
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), resources.to_string());
+}

@@ -1,0 +1,241 @@
+//! The table of steps left out: each row, played in the lab.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use acr_verifier::cause::Cause;
+use acr_verifier::probe::Platform;
+
+use super::{WALK_THROUGH, root};
+use crate::check::{Bench, Outcome};
+use crate::lab::answers::{Canned, RedirectFault, Step, Target};
+use crate::lab::settings::{Behaviour, Certificate, Grant, Nameserver, Settings, Transport, View};
+use crate::readme::{print, shape};
+
+/// Where the table of the walk-through begins.
+const TABLE: &str = "<!-- steps -->\n";
+/// Long enough for loopback, short where a limit is waited for.
+const LIMIT: Duration = Duration::from_secs(1);
+
+struct Row {
+    key: &'static str,
+    layout: &'static str,
+    /// A cause, or none where the nodes pass.
+    cause: Option<&'static str>,
+    endpoint: &'static str,
+    stage: &'static str,
+}
+
+fn rows() -> Vec<Row> {
+    let start = WALK_THROUGH.text.find(TABLE).expect("the table is marked") + TABLE.len();
+    let lines = WALK_THROUGH.text[start..].lines().take_while(|line| line.starts_with('|')).skip(2);
+    lines.map(row).collect()
+}
+
+fn row(line: &'static str) -> Row {
+    let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+    let [key, layout, _, diagnosis, endpoint, stage, mended] = cells[..] else {
+        panic!("seven cells: {line}");
+    };
+    let cause = diagnosis.strip_prefix("[`").map(|rest| {
+        let (cause, link) = rest.split_once("`](").expect("a cause links to the runbook");
+        assert_eq!(link, format!("../../dashboards/runbook.md#{cause})"), "{line}");
+        cause
+    });
+    assert!(cause.is_some() || diagnosis == "pass", "{line}");
+    assert!(["both", "same", "own"].contains(&layout), "{line}");
+    assert!(cause.is_none() || !mended.is_empty(), "{line}");
+    Row { key: key.trim_matches('`'), layout, cause, endpoint, stage }
+}
+
+/// What a node would see: the lab in the state that the step left out leads to.
+///
+/// Two kinds of rows leave nothing to a node: `public-access` and `link-registry-vnet` are a healthy lab.
+fn left_out(key: &str) -> Option<Bench> {
+    let mut settings = Settings::default();
+    settings.place.region = "canadacentral".into();
+    let change: fn(&mut Settings) = match key {
+        "nothing" | "public-access" | "link-registry-vnet" | "second-endpoint" | "secret"
+        | "secret-server" | "tag" | "platform" | "password" | "password-ends-soon" => |_| {},
+        "peering" | "peering-back" | "nsg" => |lab| lab.login.transport = Transport::AcceptQueueFull,
+        "data-nsg" => |lab| lab.data.transport = Transport::AcceptQueueFull,
+        "firewall-reset" => |lab| lab.login.transport = Transport::ResetInHandshake,
+        "tls-inspection" => |lab| lab.login.certificate = Certificate::Untrusted,
+        "zone" | "link" | "link-cluster-vnet" | "custom-dns" => {
+            |lab| lab.nameservers = vec![Nameserver::seeing(View::NotLinked)]
+        }
+        "custom-dns-one" => |lab| lab.nameservers.push(Nameserver::seeing(View::NotLinked)),
+        "dns-blocked" => |lab| lab.nameservers = vec![Nameserver::behaving(Behaviour::Silent)],
+        "import" => |lab| lab.credentials.grant = Grant::Repositories(vec!["apps/absent".into()]),
+        "data-endpoint" => |lab| lab.blob_redirect.answer = RedirectFault::Target(Target::BlobStorage).into(),
+        "login-server" => |lab| lab.nameservers = vec![Nameserver::seeing(View::NoSuchName)],
+        "private-endpoint" | "endpoint-not-approved" => {
+            |lab| lab.nameservers = vec![Nameserver::seeing(View::NoPrivateEndpoint)]
+        }
+        "zone-group" => |lab| lab.nameservers = vec![Nameserver::seeing(View::RecordMissing)],
+        "data-record" => |lab| lab.nameservers[0].data = View::RecordMissing,
+        "replica" => |lab| {
+            lab.place.region = "canadaeast".into();
+            lab.nameservers[0].data = View::RecordMissing;
+        },
+        "scope-map" => |lab| lab.credentials.grant = Grant::Repositories(vec!["apps/other".into()]),
+        "content-read" => |lab| lab.credentials.grant = Grant::Repositories(Vec::new()),
+        // The registry tells neither from a wrong password.
+        "password-expired" | "token-disabled" => |lab| lab.answer(Step::Token, Canned::Unauthorized),
+        _ => return None,
+    };
+    change(&mut settings);
+    let mut bench = Bench::new(settings);
+    bench.task.platform = Platform::linux("x86_64");
+    bench.task.policy.expected =
+        vec!["127.0.0.2/31".parse().expect("a range"), "127.0.0.0/24".parse().expect("a range")];
+    ask_otherwise(&mut bench, key);
+    if ["connect_timeout", "dns_timeout"].iter().any(|cause| rows_of(key).contains(cause)) {
+        bench.task.stage_timeout = LIMIT;
+    }
+    Some(bench)
+}
+
+fn rows_of(key: &str) -> Vec<&'static str> {
+    rows().into_iter().filter(|row| row.key == key).filter_map(|row| row.cause).collect()
+}
+
+/// What differs on the node's side: the image that is asked for, the Secret, the expected range.
+fn ask_otherwise(bench: &mut Bench, key: &str) {
+    match key {
+        "import" => bench.task.image = bench.lab.image_of("apps/absent", ":1").parse().expect("a reference"),
+        "tag" => bench.image(":absent"),
+        "platform" => bench.task.platform = Platform::linux("riscv64"),
+        "second-endpoint" => bench.task.policy.expected = vec!["127.0.0.3/32".parse().expect("a range")],
+        "secret" => bench.task.credentials.paths = vec![bench.lab.folder().join("absent")],
+        "secret-server" => {
+            let entry = serde_json::json!({"username": "DemoToken", "password": bench.lab.password()});
+            let config = serde_json::json!({"auths": {"fabrikam.azurecr.io": entry}});
+            write_secret(bench, ".dockerconfigjson", &config.to_string());
+        }
+        "password" => {
+            write_secret(bench, "username", &bench.lab.username());
+            write_secret(bench, "password", "an-old-password");
+        }
+        "password-ends-soon" => {
+            bench.task.credentials.expires_at =
+                Some(bench.task.now + jiff::SignedDuration::from_hours(24 * 13));
+        }
+        _ => {}
+    }
+}
+
+fn write_secret(bench: &mut Bench, name: &str, text: &str) {
+    let folder = bench.lab.folder().join("pull-secret");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::write(folder.join(name), text).expect("a file");
+    bench.task.credentials.paths = vec![folder];
+}
+
+/// A row with what its check led to.
+struct Played {
+    row: Row,
+    outcome: Outcome,
+    /// The first diagnosis without what is new in each run: ports, folders, ids.
+    said: Option<String>,
+}
+
+/// A key that nobody can play fails.
+fn play(row: Row) -> Played {
+    let bench = left_out(row.key).unwrap_or_else(|| panic!("nobody plays `{}`", row.key));
+    let outcome = bench.check();
+    let said = outcome.diagnoses.first().map(|first| settled(&first.message, &bench));
+    Played { row, outcome, said }
+}
+
+fn settled(message: &str, bench: &Bench) -> String {
+    let mut text = message.replace(&format!(":{}", bench.lab.port()), "");
+    for server in bench.lab.nameservers() {
+        text = text.replace(&format!("{}:{}", server.ip(), server.port()), &server.ip().to_string());
+    }
+    text = text.replace(&bench.lab.folder().display().to_string(), "/var/run/secrets");
+    match text.split_once(" CorrelationId: ") {
+        Some((before, after)) => {
+            format!("{before}{}", after.trim_start_matches(|letter: char| letter != ')'))
+        }
+        None => text,
+    }
+}
+
+/// All rows, two at a time: some wait for a limit.
+fn played() -> Vec<Played> {
+    let half = rows().len() / 2;
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| rows().into_iter().take(half).map(play).collect::<Vec<_>>());
+        let second: Vec<_> = rows().into_iter().skip(half).map(play).collect();
+        first.join().expect("no check panics").into_iter().chain(second).collect()
+    })
+}
+
+#[test]
+fn each_step_left_out_leads_to_its_diagnosis() {
+    let mut wrong = Vec::new();
+    let mut said: Vec<(String, Vec<&str>)> = Vec::new();
+    for Played { row, outcome, said: sentence } in played() {
+        let told = outcome.told();
+        let first = told.first().and_then(|first| first.split_once(' ')).map(|(_, place)| place);
+        let expected = row.cause.map(|cause| format!("{} {} {cause}", row.endpoint, row.stage));
+        if first != expected.as_deref() || (expected.is_none() && !row.stage.is_empty()) {
+            wrong.push(format!("{}: {told:?}", row.key));
+        }
+        let Some(sentence) = sentence else { continue };
+        match said.iter_mut().find(|(known, _)| *known == sentence) {
+            Some((_, keys)) => keys.push(row.key),
+            None => said.push((sentence, vec![row.key])),
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    let options = textwrap::Options::new(118)
+        .subsequent_indent("  ")
+        .break_words(false)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation);
+    let lines = said.iter().map(|(sentence, keys)| format!("{}: {sentence}", keys.join(", ")));
+    let said: String = lines.map(|line| textwrap::fill(&line, &options) + "\n").collect();
+    assert_eq!(
+        shape(WALK_THROUGH.marked("problems")),
+        shape(&said),
+        "the block below `problems` is out of date; it is now:\n{said}"
+    );
+}
+
+#[test]
+fn the_sample_is_what_a_check_prints() {
+    let bench = left_out("data-record").expect("it can be played");
+    let printed = print(&bench);
+    let sample = WALK_THROUGH.marked("sample: data-record");
+    assert_eq!(shape(sample), shape(&printed), "the sample is out of date; it is now:\n{printed}");
+}
+
+#[test]
+fn the_table_has_each_key_once_and_both_layouts() {
+    let keys: Vec<&str> = rows().iter().map(|row| row.key).collect();
+    let once: BTreeSet<&str> = keys.iter().copied().collect();
+    assert_eq!(keys.len(), once.len(), "{keys:?}");
+    assert!(rows().iter().any(|row| row.layout == "own") && rows().iter().any(|row| row.layout == "same"));
+    let runbook = std::fs::read_to_string(root().join("dashboards/runbook.md")).expect("the runbook");
+    for cause in rows().iter().filter_map(|row| row.cause) {
+        assert!(Cause::ALL.iter().any(|known| known.to_string() == cause), "{cause}");
+        assert!(runbook.contains(&format!("\n## {cause}\n")), "the runbook has no section {cause}");
+    }
+}
+
+#[test]
+fn each_key_that_a_step_names_is_in_the_table() {
+    let keys: BTreeSet<&str> = rows().iter().map(|row| row.key).collect();
+    let named: BTreeSet<&str> = WALK_THROUGH
+        .text
+        .split("*Left out:* ")
+        .skip(1)
+        .filter_map(|text| text.split("\n\n").next())
+        .flat_map(|text| text.split('`').skip(1).step_by(2))
+        .filter(|word| !word.contains(' ') && !word.contains("acr-verifier"))
+        .collect();
+    assert_eq!(named.difference(&keys).collect::<Vec<_>>(), Vec::<&&str>::new());
+    let unnamed: Vec<&&str> = keys.difference(&named).filter(|key| **key != "nothing").collect();
+    assert!(unnamed.is_empty(), "no step prevents {unnamed:?}");
+}
