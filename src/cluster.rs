@@ -116,6 +116,8 @@ impl Cluster {
         let mut config = settings(access).await?;
         config.connect_timeout = Some(CONNECT_LIMIT);
         config.read_timeout = None;
+        // An agent's "not now" comes through the API server: when it is asked again is not for the client to say.
+        config.default_retry = false;
         let namespace = match namespace {
             Some(namespace) => namespace.to_owned(),
             None if access.in_cluster => config.default_namespace.trim().to_owned(),

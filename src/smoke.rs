@@ -178,7 +178,7 @@ impl Watch {
         let interrupted = tokio::signal::ctrl_c();
         tokio::pin!(interrupted);
         let ended = loop {
-            if Outcome::of(judge(&self.fleet()).verdict, self.strict) == Outcome::Good {
+            if Outcome::of(self.roll.verdict(), self.strict) == Outcome::Good {
                 break Ended::Good;
             }
             let next_ask = self.ask_who_is_due();

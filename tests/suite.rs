@@ -19,6 +19,7 @@ mod readme;
 mod report;
 mod rules;
 mod server;
+mod smoke;
 
 // Tests of the lab itself, which the example that shares `lab` does not carry.
 #[path = "lab/client.rs"]

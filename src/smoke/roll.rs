@@ -47,6 +47,11 @@ impl Roll {
         self.entries.values().map(|entry| &entry.node)
     }
 
+    /// The worst verdict of a node that counts; `unknown` where none does.
+    pub(super) fn verdict(&self) -> Verdict {
+        self.nodes().filter_map(Node::verdict).max().unwrap_or(Verdict::Unknown)
+    }
+
     /// When somebody is due.
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.entries.values().filter_map(Entry::due).min()
@@ -197,9 +202,12 @@ impl Entry {
                     self.next = Next::At(now + FIRST_PAUSE);
                     return;
                 }
-                let is_pass = report.verdict.0 == Verdict::Pass;
                 self.node.state = State::Reported(report);
-                if is_pass { self.next = Next::Never } else { self.ask_again(now) }
+                if self.node.verdict() == Some(Verdict::Pass) {
+                    self.next = Next::Never
+                } else {
+                    self.ask_again(now)
+                }
             }
         }
     }
