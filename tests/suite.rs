@@ -10,6 +10,7 @@ mod architecture;
 mod browser;
 mod check;
 mod cli;
+mod dashboards;
 mod lab;
 mod metrics;
 mod readme;
