@@ -9,7 +9,7 @@ mod node;
 mod overview;
 mod panel;
 mod proof;
-mod scale;
+
 mod schema;
 mod shared;
 

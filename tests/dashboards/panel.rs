@@ -243,7 +243,7 @@ impl Panel {
 /// A variable that is asked for; `one` has neither several values nor all.
 pub(super) fn variable(name: &str, label: &str, query: &str, one: bool) -> Value {
     let mut variable = json!({
-        "type": "query", "name": name, "label": label, "datasource": datasource(), "definition": query,
+        "type": "query", "name": name, "label": label, "datasource": datasource(),
         "query": {"qryType": 1, "query": query, "refId": "PrometheusVariableQueryEditor-VariableQuery"},
         // Whenever the time of the dashboard changes.
         "refresh": 2,
