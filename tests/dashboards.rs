@@ -8,8 +8,10 @@ mod lint;
 mod node;
 mod overview;
 mod panel;
+mod picture;
 mod proof;
 
+mod scale;
 mod schema;
 mod shared;
 
@@ -104,7 +106,8 @@ impl Chosen {
 fn the_files_are_what_the_code_says() {
     for (name, dashboard) in FILES.into_iter().zip([overview::overview(), node::node()]) {
         let text = format!("{}\n", serde_json::to_string_pretty(&dashboard).expect("JSON"));
-        for path in [format!("dashboards/{name}.json"), format!("deploy/chart/files/dashboards/{name}.json")] {
+        for path in [format!("dashboards/{name}.json"), format!("deploy/chart/files/dashboards/{name}.json")]
+        {
             expectorate::assert_contents(path, &text);
         }
     }

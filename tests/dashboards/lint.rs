@@ -42,15 +42,22 @@ fn they_can_be_imported_anywhere() {
             assert!(!text.contains(word), "{name} has {word}");
         }
         let variables = dashboard["templating"]["list"].as_array().expect("variables");
-        let names: BTreeSet<&str> = variables.iter().filter_map(|variable| variable["name"].as_str()).collect();
+        let names: BTreeSet<&str> =
+            variables.iter().filter_map(|variable| variable["name"].as_str()).collect();
         assert_eq!(names, ["cluster", "datasource", "image", "node", "registry"].into());
         for variable in &variables[1..] {
             assert_eq!((&variable["datasource"], &variable["refresh"]), (&datasource(), &2.into()));
             if variable["includeAll"] == true {
-                assert_eq!(variable["allValue"], ".*", "a series without the label would be lost: {variable}");
+                assert_eq!(
+                    variable["allValue"], ".*",
+                    "a series without the label would be lost: {variable}"
+                );
             }
         }
-        assert_eq!((&variables[0]["type"], &variables[0]["query"]), (&"datasource".into(), &"prometheus".into()));
+        assert_eq!(
+            (&variables[0]["type"], &variables[0]["query"]),
+            (&"datasource".into(), &"prometheus".into())
+        );
     }
 }
 
@@ -128,7 +135,8 @@ fn labels_of(name: &str) -> Result<BTreeSet<&'static str>, String> {
         return Ok(labels.iter().chain(&SCRAPED).copied().collect());
     }
     for family in &FAMILIES {
-        let mut labels: BTreeSet<&str> = family.subject.labels().iter().chain(family.labels).copied().collect();
+        let mut labels: BTreeSet<&str> =
+            family.subject.labels().iter().chain(family.labels).copied().collect();
         labels.extend(SCRAPED);
         let is_histogram = family.kind.as_str() == "histogram";
         if !is_histogram && name == family.name {
@@ -196,11 +204,15 @@ fn faults(expression: &Expr, rated: bool, faults: &mut Vec<String>) {
             }
         }
         Expr::Aggregate(aggregate) => {
-            let known: BTreeSet<&str> =
-                FAMILIES.iter().flat_map(|family| family.subject.labels().iter().chain(family.labels)).copied().collect();
+            let known: BTreeSet<&str> = FAMILIES
+                .iter()
+                .flat_map(|family| family.subject.labels().iter().chain(family.labels))
+                .copied()
+                .collect();
             if let Some(LabelModifier::Include(labels)) = &aggregate.modifier {
                 for label in &labels.labels {
-                    if !known.contains(label.as_str()) && !SCRAPED.contains(&label.as_str()) && label != "le" {
+                    if !known.contains(label.as_str()) && !SCRAPED.contains(&label.as_str()) && label != "le"
+                    {
                         faults.push(format!("nothing has a label {label}"));
                     }
                 }
@@ -209,7 +221,10 @@ fn faults(expression: &Expr, rated: bool, faults: &mut Vec<String>) {
         }
         Expr::Binary(binary) => {
             if let Some(modifier) = &binary.modifier
-                && matches!(modifier.card, VectorMatchCardinality::ManyToOne(_) | VectorMatchCardinality::OneToMany(_))
+                && matches!(
+                    modifier.card,
+                    VectorMatchCardinality::ManyToOne(_) | VectorMatchCardinality::OneToMany(_)
+                )
             {
                 faults.push("group_left breaks where a series is told twice".to_owned());
             }
@@ -253,8 +268,14 @@ fn a_wrong_query_is_found() {
         ("acr_verifier_check_success{CHOSEN,stage=\"dns\"}", "acr_verifier_check_success has no label stage"),
         ("acr_verifier_cause{CHOSEN,severity=\"critical\"}", "severity is never critical"),
         ("acr_verifier_check_success", "acr_verifier_check_success is not chosen by node"),
-        ("acr_verifier_check_duration_seconds{CHOSEN}", "no series is called acr_verifier_check_duration_seconds"),
-        ("rate(acr_verifier_check_success{CHOSEN}[5m])", "a rate is for counters: acr_verifier_check_success"),
+        (
+            "acr_verifier_check_duration_seconds{CHOSEN}",
+            "no series is called acr_verifier_check_duration_seconds",
+        ),
+        (
+            "rate(acr_verifier_check_success{CHOSEN}[5m])",
+            "a rate is for counters: acr_verifier_check_success",
+        ),
         ("delta(acr_verifier_checks_total{CHOSEN}[5m])", "a rate is for counters: acr_verifier_checks_total"),
     ] {
         let found = found_in(&expression.replace("CHOSEN", chosen));
@@ -285,10 +306,11 @@ fn ranges_follow_the_dashboard_and_steps_the_scrapes() {
 fn the_overview_names_nodes_only_in_panels_with_an_end() {
     for query in queries(&read("overview")) {
         let bounded = query.expression.contains("topk(40,");
-        let names_nodes = query.legend.contains("{{node}}") || query.kind == "table" && {
-            let outer = query.expression.split(" by (").nth(1).and_then(|by| by.split(')').next());
-            outer.is_some_and(|by| by.split(", ").any(|label| label == "node"))
-        };
+        let names_nodes = query.legend.contains("{{node}}")
+            || query.kind == "table" && {
+                let outer = query.expression.split(" by (").nth(1).and_then(|by| by.split(')').next());
+                outer.is_some_and(|by| by.split(", ").any(|label| label == "node"))
+            };
         assert!(bounded || !names_nodes, "{}: {}", query.panel, query.expression);
     }
 }

@@ -161,11 +161,11 @@ fn names() -> Vec<Panel> {
         .size(10, 8),
         Panel::curves(
             "Answers over time",
-            "The same over time. Good is level. An answer that turns public for a while is a resolver that has lost, or \
+            "The same over time, the most of any image. Good is level. An answer that turns public for a while is a resolver that has lost, or \
              not yet seen, the private zone.",
         )
         .range(
-            &format!("sum by (endpoint, resolver, scope) (acr_verifier_dns_answers{{{CHOSEN}}}) > 0"),
+            &format!("max by (endpoint, resolver, scope) (acr_verifier_dns_answers{{{CHOSEN}}}) > 0"),
             "{{endpoint}} {{resolver}} {{scope}}",
         )
         .size(10, 8),

@@ -156,7 +156,9 @@ fn wrong() -> Vec<Panel> {
          (acr_verifier_cause{{{CHOSEN},severity!=\"fail\"}}))"
     );
     let told = |severity: &str| {
-        format!("group by ({WHOSE}, cause, severity) (acr_verifier_cause{{{CHOSEN},severity=\"{severity}\"}})")
+        format!(
+            "group by ({WHOSE}, cause, severity) (acr_verifier_cause{{{CHOSEN},severity=\"{severity}\"}})"
+        )
     };
     let problems =
         format!("topk({ROWS}, {} * 3 or {} * 2 or {})", told("fail"), told("unknown"), told("warn"));
@@ -253,7 +255,7 @@ fn names() -> Vec<Panel> {
         Panel::row("Names"),
         Panel::curves(
             "Answers by scope",
-            "Addresses that the nodes' own nameservers answered with, by endpoint and scope, summed over nodes. Good \
+            "Addresses that the nodes' own nameservers answered with, by endpoint and scope, summed over nodes and images. Good \
              is private alone, and level. Public, reserved and unexpected ones are never good.",
         )
         .range(
@@ -399,8 +401,7 @@ fn ends() -> Vec<Panel> {
 }
 
 fn speed() -> Vec<Panel> {
-    let of_checks =
-        |share: &str| quantile(share, "le", "acr_verifier_check_duration_seconds", CHOSEN);
+    let of_checks = |share: &str| quantile(share, "le", "acr_verifier_check_duration_seconds", CHOSEN);
     let of_stages =
         |share: &str| quantile(share, "le, endpoint, stage", "acr_verifier_stage_duration_seconds", CHOSEN);
     let stages = |title: &str, share: &str, reading: &str| {

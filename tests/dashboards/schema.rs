@@ -40,7 +40,8 @@ fn grafanas_types_know_every_key_and_unit() {
             let required = std::env::var("ACR_VERIFIER_REQUIRE_PROMETHEUS").is_ok_and(|value| value == "1");
             assert!(!required, "Grafana's types cannot be had: {missing}");
             let first = missing.lines().next().unwrap_or_default();
-            writeln!(std::io::stderr(), "\nSKIPPED dashboards' schema: {first}").expect("standard error takes a line");
+            writeln!(std::io::stderr(), "\nSKIPPED dashboards' schema: {first}")
+                .expect("standard error takes a line");
             return;
         }
     };
@@ -54,9 +55,12 @@ fn grafanas_types_know_every_key_and_unit() {
     // It would have found something.
     let folder = tempfile::tempdir().expect("a folder");
     let good = std::fs::read_to_string(root.join("dashboards/overview.json")).expect("the overview");
-    for (right, wrong) in
-        [("mergeValues", "mergeValuez"), ("\"expr\"", "\"exprr\""), ("\"reqpm\"", "\"reqpmm\""), ("legendFormat", "legend")]
-    {
+    for (right, wrong) in [
+        ("mergeValues", "mergeValuez"),
+        ("\"expr\"", "\"exprr\""),
+        ("\"reqpm\"", "\"reqpmm\""),
+        ("legendFormat", "legend"),
+    ] {
         assert!(good.contains(right));
         let path = folder.path().join("wrong.json");
         std::fs::write(&path, good.replace(right, wrong)).expect("a file");

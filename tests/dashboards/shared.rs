@@ -14,8 +14,7 @@ pub(super) const RUNBOOK_LINK: &str =
     "https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#${__data.fields.Cause}";
 
 /// From a row with a node to its dashboard.
-pub(super) const NODE_LINK: &str =
-    "/d/acr-verifier-node?var-node=${__data.fields.Node}&${datasource:queryparam}&${cluster:queryparam}\
+pub(super) const NODE_LINK: &str = "/d/acr-verifier-node?var-node=${__data.fields.Node}&${datasource:queryparam}&${cluster:queryparam}\
      &${registry:queryparam}&${image:queryparam}&${__url_time_range}";
 
 pub(super) const REVISION_COLUMNS: [&str; 4] =
@@ -32,5 +31,7 @@ pub(super) fn verdict(chosen: &str) -> String {
 
 /// A quantile of a histogram, told apart by these labels (`le` among them).
 pub(super) fn quantile(share: &str, by: &str, metric: &str, chosen: &str) -> String {
-    format!("histogram_quantile({share}, sum by ({by}) (rate({metric}_bucket{{{chosen}}}[$__rate_interval])))")
+    format!(
+        "histogram_quantile({share}, sum by ({by}) (rate({metric}_bucket{{{chosen}}}[$__rate_interval])))"
+    )
 }
