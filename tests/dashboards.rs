@@ -14,6 +14,7 @@ mod proof;
 mod scale;
 mod schema;
 mod shared;
+mod states;
 
 use std::path::Path;
 

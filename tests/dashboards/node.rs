@@ -35,7 +35,7 @@ pub(super) fn node() -> Value {
             false,
         ),
     ];
-    let panels = [now(), stages(), names(), speed(), rest()].concat();
+    let panels = [now(), stages(), names(), speed(), ends(), agent()].concat();
     dashboard(
         "acr-verifier-node",
         "ACR verifier / Node",
@@ -255,7 +255,7 @@ fn speed() -> Vec<Panel> {
     ]
 }
 
-fn rest() -> Vec<Panel> {
+fn ends() -> Vec<Panel> {
     vec![
         Panel::row("Ends, Events and the agent"),
         Panel::stat(
@@ -305,6 +305,11 @@ fn rest() -> Vec<Panel> {
         .without("none failed")
         .field("decimals", 0.into())
         .size(12, 6),
+    ]
+}
+
+fn agent() -> Vec<Panel> {
+    vec![
         Panel::text(
             "Where its Events are",
             "How to read what the agent has published about this node, and how to ask the agent itself.",

@@ -29,7 +29,7 @@ pub(super) fn datasource() -> Value {
 }
 
 impl Panel {
-    fn new(kind: &str, title: &str, description: &str, size: (u64, u64), options: Value) -> Self {
+    fn new(kind: &str, title: &str, description: &str, size: (u64, u64), options: &Value) -> Self {
         let json = json!({
             "type": kind,
             "title": title,
@@ -56,14 +56,14 @@ impl Panel {
             "textMode": "auto", "wideLayout": true, "showPercentChange": false,
             "percentChangeColorMode": "standard",
         });
-        Self::new("stat", title, description, (3, 4), options).instant(expression, "__auto", "time_series")
+        Self::new("stat", title, description, (3, 4), &options).instant(expression, "__auto", "time_series")
     }
 
     /// A table of what holds now: a row for each series.
     pub(super) fn table(title: &str, description: &str, expression: &str) -> Self {
         let options = json!({"cellHeight": "sm", "showHeader": true,
             "footer": {"show": false, "reducer": ["sum"], "countRows": false, "fields": ""}});
-        Self::new("table", title, description, (12, 8), options).instant(expression, "__auto", "table")
+        Self::new("table", title, description, (12, 8), &options).instant(expression, "__auto", "table")
     }
 
     /// Curves over time.
@@ -72,7 +72,7 @@ impl Panel {
             "tooltip": {"mode": "multi", "sort": "desc"}});
         let custom = json!({"drawStyle": "line", "lineWidth": 1, "fillOpacity": 10, "showPoints": "never",
             "spanNulls": false, "axisSoftMin": 0});
-        Self::new("timeseries", title, description, (12, 8), options).field("custom", custom)
+        Self::new("timeseries", title, description, (12, 8), &options).field("custom", custom)
     }
 
     /// A row for each series, coloured by its value.
@@ -80,7 +80,7 @@ impl Panel {
         let options = json!({"alignValue": "left", "mergeValues": true, "rowHeight": 0.8, "showValue": "never",
             "legend": {"calcs": [], "displayMode": "list", "placement": "bottom", "showLegend": true},
             "tooltip": {"mode": "single", "sort": "none"}});
-        Self::new("state-timeline", title, description, (24, 10), options)
+        Self::new("state-timeline", title, description, (24, 10), &options)
             .field("custom", json!({"fillOpacity": 80, "lineWidth": 0, "spanNulls": false}))
     }
 
@@ -89,7 +89,7 @@ impl Panel {
         let options = json!({"colWidth": 0.9, "rowHeight": 0.8, "showValue": "never",
             "legend": {"calcs": [], "displayMode": "list", "placement": "bottom", "showLegend": true},
             "tooltip": {"mode": "single", "sort": "none"}});
-        Self::new("status-history", title, description, (12, 8), options)
+        Self::new("status-history", title, description, (12, 8), &options)
             .field("custom", json!({"fillOpacity": 80, "lineWidth": 0}))
     }
 
@@ -104,14 +104,14 @@ impl Panel {
             "tooltip": {"mode": "single", "yHistogram": false, "showColorScale": false},
             "yAxis": {"axisPlacement": "left", "reverse": false, "unit": "s"},
         });
-        Self::new("heatmap", title, description, (12, 8), options).range_as(expression, "{{le}}", "heatmap")
+        Self::new("heatmap", title, description, (12, 8), &options).range_as(expression, "{{le}}", "heatmap")
     }
 
     /// Words.
     pub(super) fn text(title: &str, description: &str, content: &str) -> Self {
         let options = json!({"mode": "markdown", "content": content,
             "code": {"language": "plaintext", "showLineNumbers": false, "showMiniMap": false}});
-        let mut panel = Self::new("text", title, description, (12, 8), options);
+        let mut panel = Self::new("text", title, description, (12, 8), &options);
         for key in ["targets", "fieldConfig"] {
             panel.object().remove(key);
         }

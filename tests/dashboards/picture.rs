@@ -14,7 +14,7 @@ pub(super) type Answer = Vec<(Value, Vec<(f64, f64)>)>;
 
 const STYLE: &str = "\
 text { font-family: sans-serif; font-size: 12px; fill: #24292f } .h { font-weight: bold } .s { fill: #57606a; font-size: 11px } \
-.b { font-size: 22px; font-weight: bold; fill: #fff } .w { fill: #fff } .bg { fill: #fff } .c { fill: #f6f8fa; stroke: #d0d7de } \
+.b { font-size: 22px; font-weight: bold; fill: #fff } .w { fill: #fff; font-size: 11px } .t { font-size: 9px } .bg { fill: #fff } .c { fill: #f6f8fa; stroke: #d0d7de } \
 .green { fill: #2da44e } .yellow { fill: #bf8700 } .blue { fill: #0969da } .red { fill: #cf222e } \
 @media (prefers-color-scheme: dark) { text { fill: #e6edf3 } .s { fill: #9198a1 } .bg { fill: #0d1117 } \
 .c { fill: #151b23; stroke: #3d444d } .b, .w { fill: #fff } .green { fill: #238636 } .yellow { fill: #9e6a03 } \
@@ -70,7 +70,7 @@ pub(super) fn draw(dashboard: &Value, answers: &[(Query, Answer)], times: (f64, 
     timeline(&mut canvas, of("Verdicts of nodes with a problem"), times);
     let body = canvas.svg;
     format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} 730\" role=\"img\" aria-label=\"What the \
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} 754\" role=\"img\" aria-label=\"What the \
          overview says of a fleet of 1,000 nodes\">\n<style>{STYLE}</style>\n<rect class=\"bg\" width=\"100%\" \
          height=\"100%\"/>\n{body}</svg>\n"
     )
@@ -94,12 +94,12 @@ fn tiles(canvas: &mut Canvas, dashboard: &Value, answers: &[(Query, Answer)]) {
             None => defaults["noValue"].as_str().unwrap_or_default().to_owned(),
         };
         let x = 10.0 + 123.0 * number as f64;
-        canvas.rect(if value.is_some() { colour } else { "c" }, (x, 10.0), (119.0, 64.0));
-        let (small, large) = if value.is_some() { ("w", "b") } else { ("s", "s") };
-        canvas.svg.push_str("<g style=\"font-size:10px\">");
-        canvas.text(small, (x + 6.0, 26.0), &query.panel);
-        canvas.svg.push_str("</g>\n");
-        canvas.text(large, (x + 6.0, 60.0), &shown);
+        canvas.rect(if value.is_some() { colour } else { "c" }, (x, 10.0), (119.0, 68.0));
+        let (small, large) = if value.is_some() { ("w", "b") } else { ("s", "t") };
+        for (line, words) in textwrap::wrap(&query.panel, 18).iter().enumerate() {
+            canvas.text(small, (x + 6.0, 26.0 + 13.0 * line as f64), words);
+        }
+        canvas.text(large, (x + 6.0, 66.0), &shown);
     }
 }
 
@@ -131,7 +131,8 @@ fn by_verdict(canvas: &mut Canvas, answer: &Answer, (since, until): (f64, f64)) 
     moments.sort_by(f64::total_cmp);
     moments.dedup();
     let count = |verdict: usize, moment: f64| {
-        let series = answer.iter().find(|(metric, _)| metric["verdict"] == verdict.to_string());
+        let number = verdict.to_string();
+        let series = answer.iter().find(|(metric, _)| metric["verdict"] == number.as_str());
         let samples = series.map(|(_, samples)| samples.as_slice()).unwrap_or_default();
         samples.iter().find(|(at, _)| (at - moment).abs() < 1.0).map_or(0.0, |(_, value)| *value)
     };
@@ -151,7 +152,7 @@ fn by_verdict(canvas: &mut Canvas, answer: &Answer, (since, until): (f64, f64)) 
     }
     canvas.times((left, 242.0), width);
     for (number, (colour, word)) in VERDICTS.iter().enumerate() {
-        let x = 720.0 + 66.0 * number as f64;
+        let x = 715.0 + 70.0 * number as f64;
         canvas.rect(colour, (x, 93.0), (9.0, 9.0));
         canvas.text("s", (x + 13.0, 102.0), word);
     }
@@ -160,13 +161,11 @@ fn by_verdict(canvas: &mut Canvas, answer: &Answer, (since, until): (f64, f64)) 
 
 fn timeline(canvas: &mut Canvas, answer: &Answer, (since, until): (f64, f64)) {
     let (left, width, row) = (215.0, 765.0, 10.6);
-    canvas.card((10.0, 274.0), (980.0, 446.0), "Verdicts of nodes with a problem");
+    canvas.card((10.0, 274.0), (980.0, 470.0), "Verdicts of nodes with a problem");
     for (number, (metric, samples)) in answer.iter().enumerate() {
         let y = 300.0 + row * number as f64;
         let node = metric["node"].as_str().unwrap_or_default();
-        canvas.svg.push_str("<g style=\"font-size:9px\">");
         canvas.text("t", (20.0, y + 8.0), node);
-        canvas.svg.push_str("</g>\n");
         let step = width / samples.len() as f64;
         let place = |at: f64| left + (at - since) / (until - since) * (width - step);
         // One rectangle for each run of equal values.
@@ -183,5 +182,5 @@ fn timeline(canvas: &mut Canvas, answer: &Answer, (since, until): (f64, f64)) {
             canvas.rect(colour, (place(begin), y), (place(last) - place(begin) + step, row - 1.6));
         }
     }
-    canvas.times((left, 716.0), width);
+    canvas.times((left, 738.0), width);
 }
