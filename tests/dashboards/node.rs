@@ -46,7 +46,7 @@ pub(super) fn node() -> Value {
 }
 
 fn now() -> Vec<Panel> {
-    let age = |metric: &str| format!("time() - min by (registry, image) ({metric}{{{CHOSEN}}})");
+    let age = |metric: &str| format!("time() - max by (registry, image) ({metric}{{{CHOSEN}}})");
     vec![
         Panel::row("Now"),
         Panel::stat(

@@ -5,7 +5,7 @@ use super::super::shared::{DAY, NODE_LINK, REVISION_COLUMNS, quantile};
 use super::{CHOSEN, NODES, ROWS, WHOSE, absent};
 
 pub(super) fn ends() -> Vec<Panel> {
-    let age = |metric: &str| format!("topk({ROWS}, time() - min by ({WHOSE}) ({metric}{{{CHOSEN}}}))");
+    let age = |metric: &str| format!("topk({ROWS}, time() - max by ({WHOSE}) ({metric}{{{CHOSEN}}}))");
     let whose = ["Value=Time", "cluster=Cluster", "node=Node", "registry=Registry", "image=Image"];
     vec![
         Panel::row("Ages and ends"),
