@@ -2,7 +2,7 @@
 
 mod budget;
 mod declared;
-mod live;
+pub(crate) mod live;
 mod scrape;
 mod values;
 

@@ -92,7 +92,7 @@ fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
 }
 
 /// Whether a program is there; where it is not, says so past the test runner, for the summary of `tests/run`.
-fn installed(program: &str) -> bool {
+pub(crate) fn installed(program: &str) -> bool {
     let answered =
         Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     let there = answered.is_ok_and(|status| status.success());
