@@ -131,10 +131,10 @@ impl ExprVisitor for Selectors {
     type Error = ();
 
     fn pre_visit(&mut self, expr: &parser::Expr) -> Result<bool, ()> {
-        match expr {
-            parser::Expr::VectorSelector(selector) => self.0.push(selector.clone()),
-            parser::Expr::MatrixSelector(matrix) => self.0.push(matrix.vs.clone()),
-            _ => {}
+        if let parser::Expr::VectorSelector(selector) = expr {
+            self.0.push(selector.clone());
+        } else if let parser::Expr::MatrixSelector(matrix) = expr {
+            self.0.push(matrix.vs.clone());
         }
         Ok(true)
     }
