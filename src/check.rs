@@ -222,7 +222,7 @@ fn publish(run: &Run, options: &CheckOptions) -> anyhow::Result<()> {
 }
 
 /// Replaces a file as a whole, so that a reader never sees half a report; a pipe or a device is just written to.
-fn write_whole(path: &Path, text: &[u8]) -> io::Result<()> {
+pub(crate) fn write_whole(path: &Path, text: &[u8]) -> io::Result<()> {
     if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
         return fs::write(path, text);
     }

@@ -23,6 +23,7 @@ pub use self::resolve::{Environment, UsageError, UsageErrors, resolve};
 use crate::config::Config;
 use crate::report;
 use crate::report::catalogue::CatalogueFormat;
+use crate::smoke;
 
 /// The program's name in messages and pages.
 pub const NAME: &str = "acr-verifier";
@@ -45,6 +46,8 @@ pub enum Command {
     Check(Box<Check>),
     /// The process of the DaemonSet.
     Agent(AgentOptions),
+    /// The gate over all nodes.
+    Smoke(smoke::Options),
     /// The catalogue of causes.
     Causes(CatalogueFormat),
     /// A shell's completion script.

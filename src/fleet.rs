@@ -1,16 +1,19 @@
 //! What a smoke check saw: every node of the cluster, and what became of its agent.
 //!
 //! Owns the vocabulary between the cluster, which is asked, and the report, which tells: no judgement of single images is
-//! made here, that is the agents' own. What the nodes amount to together is in [`judgement`], what sets the bad ones
-//! apart in [`difference`].
+//! made here, that is the agents' own. Which nodes should run an agent is in [`placement`], what the nodes amount to
+//! together in [`judgement`], what sets the bad ones apart in [`difference`].
 
 pub mod difference;
 pub mod judgement;
+pub mod placement;
 
+use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::diagnosis::Verdict;
 use crate::report::json::Report;
 
 /// One smoke check over a cluster.
@@ -80,9 +83,9 @@ pub enum State {
         /// What went wrong, as a phrase.
         reason: String,
     },
-    /// The agent answered, but with no report younger than the smoke check.
+    /// The agent gave no report that is younger than the smoke check.
     Stale {
-        /// How old its newest report is; absent where it has none yet.
+        /// How long its check had been running when the smoke check began; absent where it gave no answer yet.
         age: Option<Duration>,
     },
     /// The DaemonSet does not want an agent here.
@@ -106,4 +109,81 @@ pub enum Exclusion {
         /// The taint, as `key=value:NoSchedule`.
         taint: String,
     },
+}
+
+impl Node {
+    /// The verdict that this node adds to the fleet's; none where it adds nothing: no agent is wanted there, the node has
+    /// left, or it joined meanwhile and has not reported yet.
+    ///
+    /// A node without a fresh report is a failure: nothing is pass before it was checked.
+    #[must_use]
+    pub fn verdict(&self) -> Option<Verdict> {
+        match &self.state {
+            State::Reported(report) => Some(report.verdict.0),
+            State::Excluded(_) | State::Left => None,
+            State::Missing
+            | State::NodeNotReady { .. }
+            | State::Unready { .. }
+            | State::Unreachable { .. }
+            | State::Stale { .. } => (!self.joined_late).then_some(Verdict::Fail),
+        }
+    }
+
+    /// Its report, where it gave one.
+    #[must_use]
+    pub fn report(&self) -> Option<&Report> {
+        match &self.state {
+            State::Reported(report) => Some(report),
+            State::Missing
+            | State::NodeNotReady { .. }
+            | State::Unready { .. }
+            | State::Unreachable { .. }
+            | State::Stale { .. }
+            | State::Excluded(_)
+            | State::Left => None,
+        }
+    }
+}
+
+impl State {
+    /// The word for it in reports.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Reported(_) => "reported",
+            Self::Missing => "missing",
+            Self::NodeNotReady { .. } => "node_not_ready",
+            Self::Unready { .. } => "unready",
+            Self::Unreachable { .. } => "unreachable",
+            Self::Stale { .. } => "stale",
+            Self::Excluded(_) => "excluded",
+            Self::Left => "left",
+        }
+    }
+
+    /// What is known beyond the word, as a phrase.
+    #[must_use]
+    pub fn reason(&self) -> Option<String> {
+        match self {
+            Self::Reported(_) | Self::Missing | Self::Left => None,
+            Self::NodeNotReady { reason } | Self::Unready { reason } | Self::Unreachable { reason } => {
+                Some(reason.clone())
+            }
+            Self::Stale { age: Some(age) } => {
+                Some(format!("its check had been running for {} s before it was asked", age.as_secs()))
+            }
+            Self::Stale { age: None } => Some("it has not answered a request for a check yet".to_owned()),
+            Self::Excluded(exclusion) => Some(exclusion.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for Exclusion {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Virtual => formatter.write_str("a virtual node"),
+            Self::Unselected { requirement } => write!(formatter, "not selected: {requirement}"),
+            Self::Tainted { taint } => write!(formatter, "taint {taint} is not tolerated"),
+        }
+    }
 }

@@ -42,8 +42,10 @@ pub mod config;
 
 pub mod agent;
 pub mod check;
+pub mod cluster;
 pub mod logging;
 pub mod probe;
+pub mod smoke;
 
 pub mod address;
 pub mod credentials;
@@ -52,6 +54,7 @@ pub mod observation;
 
 pub mod cause;
 pub mod diagnosis;
+pub mod fleet;
 pub mod rules;
 
 pub mod schedule;

@@ -11,7 +11,7 @@ use acr_verifier::cli::{self, Command, Environment, pages};
 use acr_verifier::events::event::Pod;
 use acr_verifier::quote::quote;
 use acr_verifier::report::{NetworkView, catalogue};
-use acr_verifier::{logging, terminal};
+use acr_verifier::{logging, smoke, terminal};
 use anyhow::bail;
 
 /// Wrong usage or configuration, or the program itself could not work.
@@ -20,7 +20,11 @@ const EXIT_USAGE: u8 = 2;
 fn main() -> ExitCode {
     // Help, version and words that cannot be told apart: clap prints and exits with 0 or 2, also where the pipe is closed.
     let typed = cli::parse(env::args_os()).unwrap_or_else(|shown| shown.exit());
-    let environment = Environment { docker_config: env::var_os("DOCKER_CONFIG"), home: env::home_dir() };
+    let environment = Environment {
+        docker_config: env::var_os("DOCKER_CONFIG"),
+        home: env::home_dir(),
+        in_cluster: env::var_os("KUBERNETES_SERVICE_HOST").is_some_and(|host| !host.is_empty()),
+    };
     let invocation = match cli::resolve(typed, &environment) {
         Ok(invocation) => invocation,
         Err(usage) => {
@@ -47,6 +51,11 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Agent(options) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async { agent::run(options, place()?, agent::stop_signal()?).await })?;
+        }
+        Command::Smoke(options) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let outcome = runtime.block_on(smoke::run(options, jiff::Timestamp::now))?;
+            return Ok(ExitCode::from(outcome.exit_code()));
         }
         Command::Causes(format) => {
             let mut text = Vec::new();

@@ -6,6 +6,7 @@
 //! `check`, `agent` and `smoke`).
 
 pub mod catalogue;
+pub mod fleet;
 pub mod json;
 pub mod junit;
 pub mod text;

@@ -41,6 +41,39 @@ pub fn complain(message: &str) {
     note(&format!("{style}error:{style:#} {message}"));
 }
 
+/// Lines on standard error that are drawn anew in their place: only where somebody watches.
+#[derive(Debug, Default)]
+pub struct Live {
+    /// Lines of the last picture.
+    drawn: usize,
+}
+
+impl Live {
+    /// Draws the lines that `lines` makes for this width; what does not fit the terminal's height is left out.
+    pub fn draw(&mut self, lines: impl FnOnce(usize) -> Vec<String>) {
+        if !io::stderr().is_terminal() {
+            return;
+        }
+        let (width, height) = terminal_size::terminal_size_of(io::stderr())
+            .map_or((UNKNOWN_WIDTH, 24), |(width, height)| (usize::from(width.0), usize::from(height.0)));
+        // A line that fills the last column would wrap on some terminals.
+        let mut lines = lines(width.saturating_sub(1));
+        lines.truncate(height.saturating_sub(1));
+        self.clear();
+        self.drawn = lines.len();
+        note(&lines.join("\n"));
+    }
+
+    /// Takes the last picture away.
+    pub fn clear(&mut self) {
+        if self.drawn > 0 {
+            // Up to its first line, and from there everything away (ECMA-48: CPL, ED).
+            let _ = write!(anstream::stderr(), "\x1b[{}F\x1b[J", self.drawn);
+            self.drawn = 0;
+        }
+    }
+}
+
 /// A line of progress: only where somebody watches.
 pub fn progress(line: &str) {
     if io::stderr().is_terminal() {

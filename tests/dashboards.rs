@@ -7,6 +7,7 @@
 mod lint;
 mod node;
 mod overview;
+mod paging;
 mod panel;
 mod picture;
 mod proof;

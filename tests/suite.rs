@@ -6,6 +6,7 @@
 )]
 
 mod agent;
+mod alerts;
 mod architecture;
 mod browser;
 mod check;

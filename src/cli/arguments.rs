@@ -10,6 +10,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::{NAME, help};
+use crate::cluster;
 
 /// Tells whether images can be pulled from a private Azure Container Registry, and why not.
 #[derive(Debug, Parser)]
@@ -57,6 +58,9 @@ pub(super) enum Typing {
     /// Verify for ever, serve metrics and a status page, publish Events: the DaemonSet's process
     #[command(long_about = help::AGENT, after_help = help::AGENT_EXAMPLES)]
     Agent(AgentArguments),
+    /// Ask every node's agent to verify now: the gate after a deployment
+    #[command(long_about = help::SMOKE, after_help = help::SMOKE_EXAMPLES)]
+    Smoke(SmokeArguments),
     /// Print the catalogue of causes, with what each means and what to do
     #[command(long_about = help::CAUSES, after_help = help::CAUSES_EXAMPLES)]
     Causes(CausesArguments),
@@ -83,6 +87,42 @@ pub(super) struct AgentArguments {
     /// Count loopback as private: for a registry on this very machine, never for a node
     #[arg(long, hide_short_help = true)]
     pub(super) allow_loopback: bool,
+}
+
+/// Arguments of `smoke`.
+#[derive(Debug, Args)]
+pub(super) struct SmokeArguments {
+    /// Namespace of the agents [default: the Pod's own in a cluster, else acr-verifier]
+    #[arg(long, short, value_name = "NAMESPACE", help_heading = "What is checked")]
+    pub(super) namespace: Option<String>,
+    /// Labels of the agents' DaemonSet and of its Pods
+    #[arg(long, short = 'l', value_name = "SELECTOR", default_value = cluster::SELECTOR, help_heading = "What is checked")]
+    pub(super) selector: String,
+    /// Kubeconfig of the cluster [default: $KUBECONFIG, else ~/.kube/config]
+    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath, help_heading = "What is checked")]
+    pub(super) kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig, in place of its current one
+    #[arg(long, value_name = "NAME", help_heading = "What is checked")]
+    pub(super) context: Option<String>,
+    /// Until when every node must have passed [default: 2m]
+    ///
+    /// A node that does not pass is asked again until then, so that a repair, a rollout or DNS has time to spread.
+    #[arg(long, value_name = "DURATION", help_heading = "What is checked")]
+    pub(super) timeout: Option<String>,
+
+    /// Fail on a warning too
+    #[arg(long, help_heading = "What becomes of it")]
+    pub(super) strict: bool,
+    /// How the report is written to standard output
+    #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "What becomes of it",
+          value_parser = Choice(&["text", "json", "junit", "markdown"]))]
+    pub(super) output: String,
+    /// Write the report to this file as well
+    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath, help_heading = "What becomes of it")]
+    pub(super) report_file: Option<PathBuf>,
+    /// Add a summary in Markdown to this file, such as $GITHUB_STEP_SUMMARY
+    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath, help_heading = "What becomes of it")]
+    pub(super) summary_file: Option<PathBuf>,
 }
 
 /// Arguments of `causes`.

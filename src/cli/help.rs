@@ -16,13 +16,15 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   acr-verifier check contoso.azurecr.io/apps/canary:1
   acr-verifier agent --config /etc/acr-verifier/config.yaml
+  acr-verifier smoke
   acr-verifier causes
 
 Exit codes:
   0  every verdict is pass (or warn, without --strict)
   1  a problem was found
   2  wrong usage or configuration
-  3  inconclusive: something could not be judged, and nothing failed
+  3  inconclusive: something could not be judged, and nothing failed; or the cluster could
+     not be asked
 
 `acr-verifier COMMAND --help` explains a command.";
 
@@ -73,6 +75,33 @@ Examples:
 
 Exit codes: 0 stopped as asked, 2 it cannot start: wrong usage or configuration, or its address
 is taken.";
+
+/// `acr-verifier smoke --help`.
+pub(super) const SMOKE: &str = "\
+Ask every node's agent to verify now, and pass when all of them do: the gate after a deployment.
+
+It finds the DaemonSet and the nodes that should run it, asks each agent for a check of its own, and waits until every node \
+has reported a pass that is younger than this smoke check, or the time is over. A node that does not report is a failure. \
+Nodes on which the DaemonSet wants no agent, virtual ones among them, are told and do not count; nor does a node that joins \
+meanwhile, until it has reported.
+
+In a Pod it talks to the agents directly; elsewhere it goes through the API server, as kubectl does, and needs the rights to \
+list nodes, and in the agents' namespace to list daemonsets and pods and to create pods/proxy.";
+
+/// `acr-verifier smoke --help`, at the end.
+pub(super) const SMOKE_EXAMPLES: &str = "\
+Examples:
+  After a deployment, with the kubeconfig's current context:
+    acr-verifier smoke
+  In a pipeline, with a report for its test results and a summary for its page:
+    acr-verifier smoke --timeout 5m --output junit --report-file smoke.xml \\
+      --summary-file \"$GITHUB_STEP_SUMMARY\"
+  Another installation on another cluster:
+    acr-verifier smoke --context prod --namespace registry-checks \\
+      --selector app.kubernetes.io/instance=canary
+
+Exit codes: 0 every node passed (or warned, without --strict), 1 a problem was found, 2 wrong
+usage or configuration, 3 inconclusive, or the cluster could not be asked.";
 
 /// `acr-verifier causes --help`.
 pub(super) const CAUSES: &str = "\

@@ -4,6 +4,7 @@
 //! told at once. Files are read here, the environment is an argument.
 
 mod paths;
+mod smoke;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -35,6 +36,8 @@ pub struct Environment {
     pub docker_config: Option<OsString>,
     /// The home folder.
     pub home: Option<PathBuf>,
+    /// Whether this process runs in a Pod of a cluster.
+    pub in_cluster: bool,
 }
 
 /// Everything that is wrong with a command line; never empty.
@@ -142,6 +145,9 @@ pub fn resolve(typed: Typed, environment: &Environment) -> Result<Invocation, Us
             let options = resolve_agent(&mut judge, arguments, environment);
             ("agent", options.map(Command::Agent))
         }
+        Typing::Smoke(arguments) => {
+            ("smoke", smoke::resolve(&mut judge, &arguments, environment).map(Command::Smoke))
+        }
         Typing::Causes(arguments) => {
             let formats = [
                 ("text", CatalogueFormat::Text),
@@ -158,9 +164,11 @@ pub fn resolve(typed: Typed, environment: &Environment) -> Result<Invocation, Us
             // An agent tells each check; everybody else only what is wrong.
             let verbosity = match command {
                 Command::Agent(_) => shared.verbose.saturating_add(1),
-                Command::Check(_) | Command::Causes(_) | Command::Completions(_) | Command::Man => {
-                    shared.verbose
-                }
+                Command::Check(_)
+                | Command::Smoke(_)
+                | Command::Causes(_)
+                | Command::Completions(_)
+                | Command::Man => shared.verbose,
             };
             Ok(Invocation { logging: Logging { verbosity, format }, color, command })
         }

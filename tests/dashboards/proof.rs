@@ -2,13 +2,15 @@
 //!
 //! Each state has a registry and nodes of its own, and they all fail at once, so that one Prometheus sees them in one go.
 //! What the panels then say is pinned in `tests/golden/dashboards`: in full for the healthy fleet, and for each fault what
-//! is different from before. The cluster's name stands for the state; the healthy fleet has none, as outside of Azure.
+//! is different from before. The same Prometheus has the shipped alert rules: what arrives at a receiver behind an
+//! Alertmanager is in `PAGES`. The cluster's name stands for the state; the healthy fleet has none, as outside of Azure.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
+use super::paging::Pager;
 use super::states::{Fleet, HEALTHY, STATES, scraping};
 use super::{Chosen, FILES, Query, queries, read};
 use crate::lab::settings::View;
@@ -157,6 +159,24 @@ fn text(said: &Said, before: Option<&Said>) -> String {
     text
 }
 
+/// The alerts of the shipped rules that arrive for each registry, and for none: one an outage, since the others are
+/// inhibited.
+const PAGES: [(&str, &[&str]); 13] = [
+    ("healthy", &[]),
+    ("zone", &["AcrVerifierPublicPathInUse"]),
+    ("public", &["AcrVerifierPublicPathInUse"]),
+    ("storage", &["AcrVerifierPublicPathInUse"]),
+    ("rejected", &["AcrVerifierCredentialsRejected", "AcrVerifierRegistryUnreachable"]),
+    ("expiring", &["AcrVerifierCertificateExpiring", "AcrVerifierCredentialsExpiring"]),
+    ("disagree", &["AcrVerifierResolversDisagree"]),
+    ("silent", &["AcrVerifierRegistryUnreachable"]),
+    ("missing", &["AcrVerifierRegistryUnreachable"]),
+    ("throttled", &["AcrVerifierChecksInconclusive"]),
+    ("refused", &["AcrVerifierRegistryUnreachable"]),
+    ("full", &["AcrVerifierRegistryUnreachable"]),
+    ("", &["AcrVerifierAgentAbsent", "AcrVerifierConfigurationReloadFailed"]),
+];
+
 fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     let started = Instant::now();
     while !is_so() {
@@ -167,12 +187,14 @@ fn wait_until(what: &str, is_so: impl Fn() -> bool) {
 
 #[test]
 fn every_panel_says_what_it_promises_in_every_state() {
-    if !installed("prometheus") {
+    if !installed("prometheus") || !installed("prometheus-alertmanager") {
         return;
     }
     let fleets: Vec<Fleet> = STATES.iter().map(Fleet::start).collect();
     let folder = tempfile::tempdir().expect("a folder");
-    let prometheus = Prometheus::start(&scraping(&fleets), folder.path());
+    let pager = Pager::start(folder.path());
+    let config = format!("{}{}", scraping(&fleets), pager.rules(folder.path()));
+    let prometheus = Prometheus::start(&config, folder.path());
     let agents = fleets.iter().map(|fleet| fleet.agents.len()).sum::<usize>();
     let count = |expression: &str| {
         prometheus
@@ -217,10 +239,15 @@ fn every_panel_says_what_it_promises_in_every_state() {
         assert!(lines > 0, "{query:?} says nothing in any state");
     }
 
+    for (registry, alerts) in PAGES {
+        assert_eq!(pager.fired(registry), alerts, "{registry}");
+    }
+
     // Mended: the causes are gone, and the time before can still be seen.
     let zone = fleets.iter().position(|fleet| fleet.state.name == "zone").expect("a state");
     fleets[zone].lab.change(|settings| settings.nameservers[1].login = View::Private);
     wait_until("recovery", || count("count(acr_verifier_check_success{cluster='zone'} == 1)") >= 3.0);
+    wait_until("the end of the page", || pager.has("AcrVerifierPublicPathInUse", "zone", "resolved"));
     // The last step of a range lies up to a second before its end.
     std::thread::sleep(Duration::from_secs(3));
     let until = now();

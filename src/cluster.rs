@@ -1,0 +1,330 @@
+//! The Kubernetes cluster, as far as a smoke check asks it: DaemonSet, nodes and Pods, and the agents behind them.
+//!
+//! Owns the connection to the API server, the reading of lists within bounds, and the words for what the API server
+//! refuses. What the objects look like is in `objects`, how an agent is asked in [`ask`]. Nothing here is ever written to
+//! the cluster. What it all means is `fleet`'s.
+
+pub mod ask;
+mod objects;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Limited};
+use hyper::{Method, Request, StatusCode};
+use kube::client::Body;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+use url::form_urlencoded;
+
+pub use objects::{Agent, DaemonSet, Member, Readiness};
+
+/// Where the agents are, unless a flag says otherwise and outside of a cluster.
+pub const NAMESPACE: &str = "acr-verifier";
+/// What the chart labels its objects with.
+pub const SELECTOR: &str = "app.kubernetes.io/name=acr-verifier";
+
+/// One answer of the API server: several times what a list of 500 nodes takes.
+const CALL_LIMIT: Duration = Duration::from_secs(20);
+/// To connect; a request to an agent through the API server may then take as long as a check.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// Objects of one page of a list, as kubectl asks for.
+const PAGE: usize = 500;
+/// Pages of a list: 100,000 objects, twenty times the largest cluster that AKS has.
+const MAX_PAGES: usize = 200;
+/// Bytes of a page: a node with many images and conditions has 40 kB.
+const MAX_PAGE: usize = 64 << 20;
+/// Characters of an API server's message that are shown.
+const MAX_MESSAGE: usize = 300;
+
+/// How to get at a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Access {
+    /// A kubeconfig in place of `$KUBECONFIG` and `~/.kube/config`.
+    pub kubeconfig: Option<PathBuf>,
+    /// A context of it in place of the current one.
+    pub context: Option<String>,
+    /// Whether this process runs in a Pod and nothing else was asked for.
+    pub in_cluster: bool,
+}
+
+/// Why a cluster could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// The settings are not usable: a matter of the command line or of the kubeconfig.
+    #[error("{0}")]
+    Settings(String),
+    /// The API server did not answer as one does.
+    #[error("the API server cannot be asked: {0}")]
+    Unavailable(String),
+    /// The caller may not do what a smoke check has to.
+    #[error(
+        "the API server refuses to {verb} {resource}{}: {message}; a smoke check needs this rule: \
+         {{apiGroups: [\"{group}\"], resources: [{resource}], verbs: [{verb}]}}",
+        .namespace.as_ref().map(|namespace| format!(" in namespace {namespace}")).unwrap_or_default()
+    )]
+    Forbidden {
+        /// What was tried.
+        verb: &'static str,
+        /// On what.
+        resource: &'static str,
+        /// Of which API group; empty for the core.
+        group: &'static str,
+        /// In which namespace; none for what has none.
+        namespace: Option<String>,
+        /// What the API server says.
+        message: String,
+    },
+    /// There is no DaemonSet to check, or more than one.
+    #[error("{0}")]
+    DaemonSet(String),
+}
+
+/// How agents are reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// At the addresses of their Pods.
+    Direct,
+    /// Through the API server's proxy.
+    Proxied,
+}
+
+/// A cluster, connected.
+#[derive(Clone)]
+pub struct Cluster {
+    client: Client,
+    way: Way,
+    namespace: String,
+    selector: String,
+}
+
+impl Cluster {
+    /// Makes the connection's settings; nothing is sent yet.
+    ///
+    /// # Errors
+    /// The kubeconfig or the service account is not usable.
+    pub async fn connect(
+        access: &Access,
+        namespace: Option<&str>,
+        selector: &str,
+    ) -> Result<Self, ClusterError> {
+        // kube takes the process's default; that it is set already is fine.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut config = settings(access).await?;
+        config.connect_timeout = Some(CONNECT_LIMIT);
+        config.read_timeout = None;
+        let namespace = match namespace {
+            Some(namespace) => namespace.to_owned(),
+            None if access.in_cluster => config.default_namespace.clone(),
+            None => NAMESPACE.to_owned(),
+        };
+        let client = Client::try_from(config).map_err(|error| ClusterError::Settings(told(&error)))?;
+        let way = if access.in_cluster { Way::Direct } else { Way::Proxied };
+        Ok(Self { client, way, namespace, selector: selector.to_owned() })
+    }
+
+    /// How agents are reached.
+    #[must_use]
+    pub const fn way(&self) -> Way {
+        self.way
+    }
+
+    /// The namespace of the agents.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The DaemonSet that the selector names.
+    ///
+    /// # Errors
+    /// The API server cannot be asked or refuses, or the selector does not name exactly one.
+    pub async fn daemon_set(&self) -> Result<DaemonSet, ClusterError> {
+        let of = Of {
+            resource: "daemonsets",
+            group: "apps",
+            path: format!("/apis/apps/v1/namespaces/{}/daemonsets", self.namespace),
+            namespace: Some(&self.namespace),
+        };
+        let found: Vec<objects::DaemonSetObject> = self.list(&of, Some(&self.selector)).await?;
+        let Self { namespace, selector, .. } = self;
+        if found.len() > 1 {
+            let names: Vec<&str> = found.iter().map(|one| one.metadata.name.as_str()).collect();
+            return Err(ClusterError::DaemonSet(format!(
+                "--selector {selector}: found the DaemonSets {} in namespace {namespace}; a smoke check is about one",
+                names.join(", ")
+            )));
+        }
+        found.into_iter().next().map(DaemonSet::from).ok_or_else(|| {
+            ClusterError::DaemonSet(format!(
+                "found no DaemonSet with {selector} in namespace {namespace}; --namespace and --selector say where \
+                 the agents are"
+            ))
+        })
+    }
+
+    /// Every node of the cluster.
+    ///
+    /// # Errors
+    /// The API server cannot be asked, or refuses.
+    pub async fn nodes(&self) -> Result<Vec<Member>, ClusterError> {
+        let path = "/api/v1/nodes".to_owned();
+        let of = Of { resource: "nodes", group: "", path, namespace: None };
+        let nodes: Vec<objects::NodeObject> = self.list(&of, None).await?;
+        Ok(nodes.into_iter().map(Member::from).collect())
+    }
+
+    /// The Pods of a DaemonSet.
+    ///
+    /// # Errors
+    /// The API server cannot be asked, or refuses.
+    pub async fn agents(&self, of: &DaemonSet) -> Result<Vec<Agent>, ClusterError> {
+        let path = format!("/api/v1/namespaces/{}/pods", self.namespace);
+        let place = Of { resource: "pods", group: "", path, namespace: Some(&self.namespace) };
+        let pods: Vec<objects::PodObject> = self.list(&place, Some(&self.selector)).await?;
+        Ok(pods.into_iter().filter_map(|pod| pod.into_agent_of(of)).collect())
+    }
+
+    /// A whole list, page after page.
+    async fn list<T: DeserializeOwned>(
+        &self,
+        of: &Of<'_>,
+        selector: Option<&str>,
+    ) -> Result<Vec<T>, ClusterError> {
+        let mut objects = Vec::new();
+        let mut next = String::new();
+        for _ in 0..MAX_PAGES {
+            let path = page_path(&of.path, selector, &next);
+            let page: objects::List<T> = self.page(of, path).await?;
+            objects.extend(page.items);
+            next = page.metadata.continue_token;
+            if next.is_empty() {
+                return Ok(objects);
+            }
+        }
+        Err(ClusterError::Unavailable(format!("the list of {} has no end", of.resource)))
+    }
+
+    async fn page<T: DeserializeOwned>(
+        &self,
+        of: &Of<'_>,
+        path: String,
+    ) -> Result<objects::List<T>, ClusterError> {
+        let request = Request::get(path)
+            .body(Body::empty())
+            .map_err(|error| ClusterError::Unavailable(error.to_string()))?;
+        let answered = timeout(CALL_LIMIT, async {
+            let response = self.client.send(request).await.map_err(|error| unavailable(&error))?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), MAX_PAGE).collect().await;
+            let body = body.map_err(|error| ClusterError::Unavailable(error.to_string()))?.to_bytes();
+            Ok((status, body))
+        });
+        let (status, body) = answered.await.map_err(|_elapsed| {
+            ClusterError::Unavailable(format!("no answer within {} s", CALL_LIMIT.as_secs()))
+        })??;
+        if !status.is_success() {
+            return Err(of.refusal(Method::GET, status, &body));
+        }
+        serde_json::from_slice(&body).map_err(|error| {
+            ClusterError::Unavailable(format!("its list of {} cannot be read: {error}", of.resource))
+        })
+    }
+}
+
+/// The path of a page of a list; an empty token is the first's.
+fn page_path(path: &str, selector: Option<&str>, token: &str) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("limit", &PAGE.to_string());
+    if let Some(selector) = selector {
+        query.append_pair("labelSelector", selector);
+    }
+    if !token.is_empty() {
+        query.append_pair("continue", token);
+    }
+    format!("{path}?{}", query.finish())
+}
+
+/// What is asked for, for the path and for the words of a refusal.
+struct Of<'names> {
+    resource: &'static str,
+    group: &'static str,
+    path: String,
+    namespace: Option<&'names str>,
+}
+
+/// The part of a `Status` that says why.
+#[derive(Deserialize, Default)]
+struct Refused {
+    #[serde(default)]
+    message: String,
+}
+
+impl Of<'_> {
+    fn refusal(&self, method: Method, status: StatusCode, body: &[u8]) -> ClusterError {
+        let refused: Refused = serde_json::from_slice(body).unwrap_or_default();
+        let message = crate::report::printable(&refused.message, MAX_MESSAGE);
+        if status == StatusCode::FORBIDDEN {
+            return ClusterError::Forbidden {
+                verb: if method == Method::POST { "create" } else { "list" },
+                resource: self.resource,
+                group: self.group,
+                namespace: self.namespace.map(ToOwned::to_owned),
+                message,
+            };
+        }
+        if status == StatusCode::BAD_REQUEST {
+            return ClusterError::Settings(format!("the API server does not take the request: {message}"));
+        }
+        ClusterError::Unavailable(format!("it answered {} {message}", status.as_u16()))
+    }
+}
+
+async fn settings(access: &Access) -> Result<Config, ClusterError> {
+    if access.in_cluster {
+        return Config::incluster().map_err(|error| ClusterError::Settings(error.to_string()));
+    }
+    let options = KubeConfigOptions { context: access.context.clone(), ..KubeConfigOptions::default() };
+    let config = match &access.kubeconfig {
+        Some(path) => {
+            let read = Kubeconfig::read_from(path).map_err(|error| {
+                ClusterError::Settings(format!("--kubeconfig {}: {}", path.display(), chain(&error)))
+            })?;
+            Config::from_custom_kubeconfig(read, &options).await
+        }
+        None => Config::from_kubeconfig(&options).await,
+    };
+    config.map_err(|error| ClusterError::Settings(format!("the kubeconfig is not usable: {}", chain(&error))))
+}
+
+fn unavailable(error: &kube::Error) -> ClusterError {
+    ClusterError::Unavailable(told(error))
+}
+
+/// What went wrong. The output of a credential plugin may hold credentials, and stays out.
+fn told(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Auth(_) => {
+            "the kubeconfig's way to log in failed; `kubectl get nodes` shows more".to_owned()
+        }
+        error => crate::report::printable(&chain(error), MAX_MESSAGE),
+    }
+}
+
+/// An error and what is behind it, each text once.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut told = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        let text = inner.to_string();
+        if !told.contains(&text) {
+            told.push_str(": ");
+            told.push_str(&text);
+        }
+        source = inner.source();
+    }
+    told
+}

@@ -1,0 +1,345 @@
+//! The objects of the API server, as far as they are read: a few fields of each, and what they mean.
+//!
+//! Owns the form on the wire. Everything else in an object is passed over, which keeps a list of a thousand nodes small.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::fleet::Place;
+use crate::fleet::placement::{Host, Rules, Taint};
+
+/// The agent's port where the DaemonSet names none.
+const PORT: u16 = 9469;
+/// The name of the agent's port in the DaemonSet.
+const PORT_NAME: &str = "http";
+/// On a DaemonSet, and as a label without the prefix on its Pods: which revision of the template it is.
+const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
+const POD_TEMPLATE_GENERATION: &str = "pod-template-generation";
+
+#[derive(Deserialize)]
+pub(super) struct List<T> {
+    #[serde(default)]
+    pub(super) metadata: ListMetadata,
+    #[serde(default = "Vec::new")]
+    pub(super) items: Vec<T>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct ListMetadata {
+    #[serde(rename = "continue")]
+    pub(super) continue_token: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Metadata {
+    pub(super) name: String,
+    uid: String,
+    generation: i64,
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
+    deletion_timestamp: Option<String>,
+    creation_timestamp: Option<String>,
+    owner_references: Vec<Owner>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Owner {
+    uid: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct DaemonSetObject {
+    pub(super) metadata: Metadata,
+    spec: DaemonSetSpec,
+    status: DaemonSetStatus,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct DaemonSetSpec {
+    template: Template,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Template {
+    spec: TemplateSpec,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct TemplateSpec {
+    containers: Vec<Container>,
+    #[serde(flatten)]
+    rules: Rules,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Container {
+    ports: Vec<Port>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Port {
+    name: String,
+    container_port: u16,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct DaemonSetStatus {
+    observed_generation: i64,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct NodeObject {
+    metadata: Metadata,
+    spec: NodeSpec,
+    status: NodeStatus,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct NodeSpec {
+    unschedulable: bool,
+    taints: Vec<Taint>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct NodeStatus {
+    conditions: Vec<Condition>,
+    addresses: Vec<Address>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Condition {
+    #[serde(rename = "type")]
+    kind: String,
+    status: String,
+    reason: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Address {
+    #[serde(rename = "type")]
+    kind: String,
+    address: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct PodObject {
+    metadata: Metadata,
+    spec: PodSpec,
+    status: PodStatus,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct PodSpec {
+    node_name: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct PodStatus {
+    phase: String,
+    #[serde(rename = "podIP")]
+    pod_ip: String,
+    conditions: Vec<Condition>,
+    container_statuses: Vec<ContainerStatus>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ContainerStatus {
+    state: ContainerState,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ContainerState {
+    waiting: Option<Because>,
+    terminated: Option<Because>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Because {
+    reason: String,
+}
+
+/// A DaemonSet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DaemonSet {
+    /// Its name.
+    pub name: String,
+    /// On which nodes it wants Pods.
+    pub rules: Rules,
+    /// The agents' port.
+    pub port: u16,
+    /// Whether its controller has seen its newest form.
+    pub is_observed: bool,
+    uid: String,
+    template_generation: Option<String>,
+}
+
+/// A node of the cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// What decides about Pods on it.
+    pub host: Host,
+    /// Where it stands.
+    pub place: Place,
+    /// Whether it takes no new Pods.
+    pub cordoned: bool,
+    /// Why it is not ready; none where it is.
+    pub not_ready: Option<String>,
+}
+
+/// An agent's Pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agent {
+    /// Its name.
+    pub name: String,
+    /// Its node.
+    pub node: String,
+    /// Its address, and the agent's port there.
+    pub address: String,
+    /// The port.
+    pub port: u16,
+    /// Whether it can be asked.
+    pub readiness: Readiness,
+    /// When it was made, as text that sorts by time.
+    pub created: String,
+}
+
+/// Whether a Pod can be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readiness {
+    /// It can.
+    Ready,
+    /// It cannot, and why.
+    NotReady(String),
+}
+
+impl From<DaemonSetObject> for DaemonSet {
+    fn from(object: DaemonSetObject) -> Self {
+        let DaemonSetObject { mut metadata, spec, status } = object;
+        let TemplateSpec { containers, rules } = spec.template.spec;
+        let named = |port: &&Port| port.name == PORT_NAME && port.container_port > 0;
+        let port = containers.iter().flat_map(|container| &container.ports).find(named);
+        Self {
+            rules,
+            port: port.map_or(PORT, |port| port.container_port),
+            is_observed: status.observed_generation >= metadata.generation,
+            uid: metadata.uid,
+            template_generation: metadata.annotations.remove(TEMPLATE_GENERATION),
+            name: metadata.name,
+        }
+    }
+}
+
+impl From<NodeObject> for Member {
+    fn from(object: NodeObject) -> Self {
+        let NodeObject { metadata, spec, status } = object;
+        let ready = status.conditions.iter().find(|condition| condition.kind == "Ready");
+        let not_ready = match ready {
+            Some(condition) if condition.status == "True" => None,
+            Some(condition) => Some(condition.reason.clone()),
+            None => Some("its kubelet has not reported yet".to_owned()),
+        };
+        Self {
+            place: place(&metadata.labels, &status.addresses),
+            cordoned: spec.unschedulable,
+            not_ready,
+            host: Host { name: metadata.name, labels: metadata.labels, taints: spec.taints },
+        }
+    }
+}
+
+/// What AKS labels its nodes with: <https://learn.microsoft.com/azure/aks/use-labels>.
+fn place(labels: &BTreeMap<String, String>, addresses: &[Address]) -> Place {
+    let label = |name: &str| labels.get(name).filter(|value| !value.is_empty()).cloned();
+    let vnet = label("kubernetes.azure.com/network-name");
+    let subnet = label("kubernetes.azure.com/network-subnet").map(|subnet| match vnet {
+        Some(vnet) => format!("{vnet}/{subnet}"),
+        None => subnet,
+    });
+    let internal = addresses.iter().find(|address| address.kind == "InternalIP");
+    Place {
+        agent_pool: label("kubernetes.azure.com/agentpool").or_else(|| label("agentpool")),
+        zone: label("topology.kubernetes.io/zone"),
+        subnet: subnet.or_else(|| internal.and_then(|internal| network_of(&internal.address))),
+        node_image: label("kubernetes.azure.com/node-image-version"),
+    }
+}
+
+/// The network that an address is probably in, and is said to be of.
+fn network_of(address: &str) -> Option<String> {
+    let address: std::net::IpAddr = address.parse().ok()?;
+    let prefix = if address.is_ipv4() { 24 } else { 64 };
+    let network = ipnet::IpNet::new(address, prefix).ok()?.trunc();
+    Some(format!("{network} (by its address)"))
+}
+
+impl PodObject {
+    /// The agent in this Pod, where it is one of the DaemonSet's and on a node.
+    pub(super) fn into_agent_of(self, daemon_set: &DaemonSet) -> Option<Agent> {
+        let is_owned = self.metadata.owner_references.iter().any(|owner| owner.uid == daemon_set.uid);
+        if !is_owned || self.spec.node_name.is_empty() {
+            return None;
+        }
+        let readiness = match self.obstacle(daemon_set) {
+            Some(reason) => Readiness::NotReady(reason),
+            None => Readiness::Ready,
+        };
+        Some(Agent {
+            readiness,
+            name: self.metadata.name,
+            node: self.spec.node_name,
+            address: self.status.pod_ip,
+            port: daemon_set.port,
+            created: self.metadata.creation_timestamp.unwrap_or_default(),
+        })
+    }
+
+    /// Why the Pod cannot be asked, or why its answer would not be the DaemonSet's.
+    fn obstacle(&self, daemon_set: &DaemonSet) -> Option<String> {
+        if self.metadata.deletion_timestamp.is_some() {
+            return Some("Terminating".to_owned());
+        }
+        let generation = self.metadata.labels.get(POD_TEMPLATE_GENERATION);
+        let is_older =
+            generation.zip(daemon_set.template_generation.as_ref()).is_some_and(|(its, set)| its != set);
+        if is_older || !daemon_set.is_observed {
+            return Some("of an older revision of the DaemonSet".to_owned());
+        }
+        let condition = |kind: &str| self.status.conditions.iter().find(|condition| condition.kind == kind);
+        if condition("Ready").is_some_and(|ready| ready.status == "True") && !self.status.pod_ip.is_empty() {
+            return None;
+        }
+        let states = || self.status.container_statuses.iter().map(|container| &container.state);
+        let waiting = states().filter_map(|state| state.waiting.as_ref()).map(|because| &because.reason);
+        let ended = states().filter_map(|state| state.terminated.as_ref()).map(|because| &because.reason);
+        let unplaced = condition("PodScheduled").filter(|placed| placed.status != "True");
+        waiting
+            .chain(ended)
+            .chain(unplaced.map(|placed| &placed.reason))
+            .find(|reason| !reason.is_empty())
+            .cloned()
+            .or_else(|| (self.status.phase != "Running").then(|| self.status.phase.clone()))
+            .or_else(|| Some("its readiness probe has not passed".to_owned()))
+    }
+}

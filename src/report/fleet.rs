@@ -1,0 +1,210 @@
+//! What a smoke check tells: rows, groups and the sentence of the verdict, which its renderers share.
+//!
+//! Owns the order and the folding of nodes. Nothing here judges: that is `fleet::judgement`. The forms are [`text`],
+//! [`json`], [`junit`] and [`markdown`]; [`live`] is what a terminal shows meanwhile.
+
+pub mod json;
+pub mod junit;
+pub mod live;
+pub mod markdown;
+pub mod text;
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+
+use super::Style;
+use crate::diagnosis::Verdict;
+use crate::fleet::judgement::{Finding, Group, Judgement, judge};
+use crate::fleet::{Fleet, Node, State};
+use crate::report::json::Image;
+
+/// The form of a smoke check's report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs: `acr-verifier/smoke/v1`.
+    Json,
+    /// For pipelines that read test results.
+    Junit,
+    /// For the summary of a pipeline's run.
+    Markdown,
+}
+
+/// Writes a smoke check in one of the forms; the style is the text's alone.
+///
+/// # Errors
+/// What the writer gives back.
+pub fn write(out: &mut impl Write, fleet: &Fleet, format: Format, style: &Style) -> io::Result<()> {
+    let judgement = judge(fleet);
+    match format {
+        Format::Text => text::write(out, fleet, &judgement, style),
+        Format::Json => json::write(out, fleet, &judgement),
+        Format::Junit => junit::write(out, fleet, &judgement),
+        Format::Markdown => markdown::write(out, fleet, &judgement),
+    }
+}
+
+/// The pool of a node that tells none.
+const NO_POOL: &str = "-";
+
+/// A node, or an image on it that is not well, as a line of the matrix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Row {
+    /// Worst first; what counts for nothing is last.
+    rank: u8,
+    pool: String,
+    /// With what is particular about it.
+    node: String,
+    verdict: String,
+    /// `login.address`; empty where there is none.
+    stage: String,
+    /// The cause, or why there is no report.
+    cause: String,
+}
+
+/// The lines of the matrix, the worst first.
+fn rows(fleet: &Fleet) -> Vec<Row> {
+    let several_images = images(fleet).len() > 1;
+    let mut rows: Vec<Row> = fleet.nodes.iter().flat_map(|node| rows_of(node, several_images)).collect();
+    rows.sort_by(|one, other| (one.rank, &one.pool, &one.node).cmp(&(other.rank, &other.pool, &other.node)));
+    rows
+}
+
+fn rows_of(node: &Node, several_images: bool) -> Vec<Row> {
+    let row = |verdict: &str, rank: u8, stage: String, cause: String| Row {
+        rank,
+        pool: node.place.agent_pool.clone().unwrap_or_else(|| NO_POOL.to_owned()),
+        node: marked(node),
+        verdict: verdict.to_owned(),
+        stage,
+        cause,
+    };
+    let Some(report) = node.report() else {
+        let (verdict, rank) = match (&node.state, node.verdict()) {
+            (State::Excluded(_) | State::Left, _) => ("-", 5),
+            (_, None) => ("waiting", 4),
+            (_, Some(_)) => ("no report", 1),
+        };
+        let cause = match (&node.state, node.state.reason()) {
+            (State::Excluded(_), Some(reason)) => format!("no agent wanted: {reason}"),
+            (state, Some(reason)) => format!("{}: {reason}", state.as_str()),
+            (State::Left, None) => "left the cluster meanwhile".to_owned(),
+            (state, None) => state.as_str().to_owned(),
+        };
+        return vec![row(verdict, rank, String::new(), cause)];
+    };
+    let unwell: Vec<Row> = report
+        .images
+        .iter()
+        .filter_map(|image| image.diagnoses.first().map(|first| (image, first)))
+        .map(|(image, first)| {
+            let stage = format!("{}.{}", first.endpoint.0, first.stage.0);
+            let name = image.name.as_deref().unwrap_or(&image.image);
+            let cause =
+                if several_images { format!("{} ({name})", first.cause) } else { first.cause.clone() };
+            row(image.verdict.0.as_str(), rank(image.verdict.0), stage, cause)
+        })
+        .collect();
+    if unwell.is_empty() {
+        let verdict = report.verdict.0;
+        return vec![row(verdict.as_str(), rank(verdict), String::new(), String::new())];
+    }
+    unwell
+}
+
+const fn rank(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Fail => 0,
+        Verdict::Unknown => 1,
+        Verdict::Warn => 2,
+        Verdict::Pass => 3,
+    }
+}
+
+fn marked(node: &Node) -> String {
+    let marks: Vec<&str> = [(node.cordoned, "cordoned"), (node.joined_late, "just joined")]
+        .into_iter()
+        .filter_map(|(is, mark)| is.then_some(mark))
+        .collect();
+    if marks.is_empty() { node.name.clone() } else { format!("{} ({})", node.name, marks.join(", ")) }
+}
+
+/// `37 of 40 nodes: private_zone_not_linked (login.address), contoso.azurecr.io/apps/canary:1`
+fn headline(group: &Group, judgement: &Judgement) -> String {
+    let many = group.nodes.len();
+    let of = judgement.counts.expected;
+    let nodes = if of == 1 { "node" } else { "nodes" };
+    let what = match &group.finding {
+        Finding::Diagnosis { image, cause, stage, endpoint } => {
+            format!("{cause} ({endpoint}.{stage}), {image}")
+        }
+        Finding::NoReport { state, reason: Some(reason) } => format!("{state} ({reason})"),
+        Finding::NoReport { state, reason: None } => (*state).to_owned(),
+    };
+    format!("{many} of {of} {nodes}: {what}")
+}
+
+/// What the verdict on the fleet stands for.
+fn sentence(fleet: &Fleet, judgement: &Judgement) -> String {
+    let counts = &judgement.counts;
+    let parts: Vec<String> = [
+        (counts.fail, "cannot pull"),
+        (counts.no_report, "gave no fresh report"),
+        (counts.unknown, "could not be judged"),
+        (counts.warn, "can pull, with a warning"),
+        (counts.pass, "can pull"),
+    ]
+    .into_iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, words)| format!("{count} {words}"))
+    .collect();
+    let mut sentence = if counts.expected == 0 {
+        format!("no node of the cluster should run DaemonSet {}, so nothing was checked.", fleet.daemon_set)
+    } else {
+        format!("of {} that should, {}.", plural(counts.expected, "node"), parts.join(", "))
+    };
+    let images = images(fleet);
+    if !images.is_empty() {
+        let images: Vec<&str> = images.into_iter().collect();
+        sentence.push_str(&format!(" Checked: {} ({}).", images.join(", "), views(fleet)));
+    }
+    if without_blob(fleet) {
+        sentence.push_str(" Not tested: the blob and the data endpoint's path to it.");
+    }
+    for (count, words) in [
+        (counts.excluded, "not meant to run the agent"),
+        (counts.joined_late, "joined meanwhile, with no report yet"),
+        (counts.left, "left meanwhile"),
+    ] {
+        if count > 0 {
+            sentence.push_str(&format!(" Besides: {}, {words}.", plural(count, "node")));
+        }
+    }
+    sentence
+}
+
+fn plural(count: usize, noun: &str) -> String {
+    if count == 1 { format!("{count} {noun}") } else { format!("{count} {noun}s") }
+}
+
+fn all_images(fleet: &Fleet) -> impl Iterator<Item = &Image> {
+    fleet.nodes.iter().filter_map(Node::report).flat_map(|report| &report.images)
+}
+
+/// The images that were checked, each once.
+fn images(fleet: &Fleet) -> BTreeSet<&str> {
+    all_images(fleet).map(|image| image.image.as_str()).collect()
+}
+
+/// The network views of the reports: one, unless agents of several installations answer.
+fn views(fleet: &Fleet) -> String {
+    let reports = fleet.nodes.iter().filter_map(Node::report);
+    let views: BTreeSet<&str> = reports.map(|report| report.network_view.0.as_str()).collect();
+    let views: Vec<String> = views.into_iter().map(|view| format!("{view} network")).collect();
+    views.join(" and ")
+}
+
+fn without_blob(fleet: &Fleet) -> bool {
+    all_images(fleet).any(|image| !image.not_tested.is_empty())
+}

@@ -1,0 +1,108 @@
+//! The smoke check for pipelines: JUnit XML with a suite a node pool, and a case for each image on each node.
+//!
+//! A node without a fresh report is a case of its own that failed. Nodes on which no agent is wanted, which left, or
+//! which joined meanwhile, are skipped with the reason. A warning is output of a case that passed.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+
+use super::super::clean::{MAX_TEXT, MAX_WORD, pasteable};
+use super::super::json::Image;
+use super::super::printable;
+use super::NO_POOL;
+use crate::diagnosis::Severity;
+use crate::fleet::judgement::{Advice, Judgement, advice_without_report};
+use crate::fleet::{Fleet, Node};
+
+/// Writes a smoke check as one XML document.
+///
+/// # Errors
+/// What the writer gives back.
+pub fn write(out: &mut impl Write, fleet: &Fleet, judgement: &Judgement) -> io::Result<()> {
+    let mut report = Report::new("acr-verifier smoke");
+    report.set_time(super::super::Seconds::from(fleet.duration).duration());
+    report.timestamp = fleet.started_at.to_string().parse().ok();
+    let mut pools: BTreeMap<&str, Vec<&Node>> = BTreeMap::new();
+    for node in &fleet.nodes {
+        pools.entry(node.place.agent_pool.as_deref().unwrap_or(NO_POOL)).or_default().push(node);
+    }
+    for (pool, nodes) in pools {
+        let mut suite = TestSuite::new(printable(&format!("acr-verifier.{pool}"), MAX_WORD));
+        suite.add_property(("namespace", printable(&fleet.namespace, MAX_WORD).as_str()));
+        suite.add_property(("daemonSet", printable(&fleet.daemon_set, MAX_WORD).as_str()));
+        suite.add_property(("verdict", judgement.verdict.as_str()));
+        for node in nodes {
+            suite.add_test_cases(cases(fleet, node, pool));
+        }
+        report.add_test_suite(suite);
+    }
+    report.serialize(out).map_err(io::Error::other)
+}
+
+fn cases(fleet: &Fleet, node: &Node, pool: &str) -> Vec<TestCase> {
+    let case = |name: String, status: TestCaseStatus| {
+        let mut case = TestCase::new(printable(&name, MAX_TEXT), status);
+        case.set_classname(printable(&format!("acr-verifier.{pool}.{}", node.name), MAX_TEXT));
+        case
+    };
+    let Some(report) = node.report() else {
+        let status = if node.verdict().is_some() {
+            let advice = advice_without_report(fleet, node);
+            failure(NonSuccessKind::Failure, node.state.as_str(), &advice.message, description(&advice))
+        } else {
+            let mut skipped = TestCaseStatus::skipped();
+            let reason = node.state.reason().unwrap_or_else(|| node.state.as_str().to_owned());
+            skipped.set_message(printable(&reason, MAX_TEXT));
+            skipped
+        };
+        return vec![case(format!("{}: report", node.name), status)];
+    };
+    report
+        .images
+        .iter()
+        .map(|image| {
+            let mut case = case(format!("{}: {}", node.name, image.image), status(image));
+            case.set_time(image.duration_seconds.duration());
+            let warnings: Vec<String> = image
+                .diagnoses
+                .iter()
+                .filter(|diagnosis| diagnosis.severity.0 == Severity::Warn)
+                .map(|diagnosis| description(&Advice::from(diagnosis)))
+                .collect();
+            if !warnings.is_empty() {
+                case.set_system_out(warnings.join("\n\n"));
+            }
+            case
+        })
+        .collect()
+}
+
+fn status(image: &Image) -> TestCaseStatus {
+    let Some(first) = image.diagnoses.first() else { return TestCaseStatus::success() };
+    let kind = match first.severity.0 {
+        Severity::Fail => NonSuccessKind::Failure,
+        Severity::Unknown => NonSuccessKind::Error,
+        Severity::Warn => return TestCaseStatus::success(),
+    };
+    failure(kind, &first.cause, &first.message, description(&Advice::from(first)))
+}
+
+fn failure(kind: NonSuccessKind, word: &str, message: &str, description: String) -> TestCaseStatus {
+    let mut status = TestCaseStatus::non_success(kind);
+    status.set_type(printable(word, MAX_WORD));
+    status.set_message(printable(message, MAX_TEXT));
+    status.set_description(description);
+    status
+}
+
+fn description(advice: &Advice) -> String {
+    let mut lines = vec![
+        format!("problem: {}", printable(&advice.message, MAX_TEXT)),
+        format!("fix: {}", printable(&advice.remedy, MAX_TEXT)),
+    ];
+    lines.extend(advice.commands.iter().map(|command| format!("    {}", pasteable(command))));
+    lines.extend(advice.runbook.iter().map(|runbook| format!("more: {}", printable(runbook, MAX_TEXT))));
+    lines.join("\n")
+}

@@ -1,0 +1,53 @@
+//! What a terminal shows while a smoke check runs: how many nodes of each pool stand where.
+
+use std::collections::BTreeMap;
+
+use super::super::clean::{ascii, printable};
+use super::NO_POOL;
+use crate::diagnosis::Verdict;
+use crate::fleet::{Node, State};
+
+/// Pools that are shown a line each; AKS allows a hundred, and a terminal shows fewer.
+const MAX_POOLS: usize = 12;
+/// Widest name of a pool: AKS allows 12 characters.
+const MAX_POOL: usize = 16;
+
+/// Where the nodes of a pool stand.
+#[derive(Debug, Default, Clone, Copy)]
+struct Standing {
+    good: usize,
+    bad: usize,
+    unclear: usize,
+    waiting: usize,
+}
+
+/// The lines, none wider than `width` columns. `line` is the first, which says how much time is left.
+#[must_use]
+pub fn lines(nodes: &[&Node], line: &str, width: usize) -> Vec<String> {
+    let mut pools: BTreeMap<String, Standing> = BTreeMap::new();
+    for node in nodes {
+        let pool = node.place.agent_pool.as_deref().unwrap_or(NO_POOL);
+        let standing = pools.entry(ascii(&printable(pool, MAX_POOL))).or_default();
+        let place = match (&node.state, node.verdict()) {
+            (State::Excluded(_) | State::Left, _) => continue,
+            (State::Reported(_), Some(Verdict::Pass | Verdict::Warn)) => &mut standing.good,
+            (State::Reported(_), Some(Verdict::Unknown)) => &mut standing.unclear,
+            (State::Reported(_), Some(Verdict::Fail)) => &mut standing.bad,
+            (_, _) => &mut standing.waiting,
+        };
+        *place += 1;
+    }
+    let pool_width = pools.keys().map(|pool| pool.chars().count()).max().unwrap_or(0).max(4);
+    let mut lines = vec![line.to_owned()];
+    lines.push(format!(
+        "  {:<pool_width$}  {:>5} {:>5} {:>7} {:>7}",
+        "pool", "good", "bad", "unknown", "waiting"
+    ));
+    for (pool, Standing { good, bad, unclear, waiting }) in pools.iter().take(MAX_POOLS) {
+        lines.push(format!("  {pool:<pool_width$}  {good:>5} {bad:>5} {unclear:>7} {waiting:>7}"));
+    }
+    if pools.len() > MAX_POOLS {
+        lines.push(format!("  and {} more pools", pools.len() - MAX_POOLS));
+    }
+    lines.into_iter().map(|line| line.chars().take(width).collect()).collect()
+}
