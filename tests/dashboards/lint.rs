@@ -19,7 +19,7 @@ use super::panel::datasource;
 use super::{Chosen, FILES, queries, read};
 
 /// Series of others, and why: kube-state-metrics knows which nodes there are.
-const FOREIGN: [(&str, &[&str]); 1] = [("kube_node_info", &["node", "os_image"])];
+const FOREIGN: [(&str, &[&str]); 1] = [("kube_node_info", &["node", "kubelet_version", "os_image"])];
 /// Labels that a scrape adds: `cluster` where there is more than one, the others always.
 const SCRAPED: [&str; 3] = ["cluster", "job", "instance"];
 

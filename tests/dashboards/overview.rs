@@ -125,7 +125,7 @@ fn now() -> Vec<Panel> {
         .without("no agent"),
         Panel::stat(
             "Nodes without an agent",
-            "Nodes that the cluster has (kube-state-metrics, Windows left out) and no agent reports from. Good is 0. \
+            "Nodes that the cluster has (kube-state-metrics, without Windows and virtual nodes) and no agent reports from. Good is 0. \
              Such a node is seen by nobody: look at its pod with kubectl describe. Nodes that agents should not run on \
              count too.",
             &format!(
@@ -141,7 +141,7 @@ fn now() -> Vec<Panel> {
 /// The nodes of the cluster that no agent reports from.
 fn absent() -> String {
     format!(
-        "group by (cluster, node) (kube_node_info{{{NODES},os_image!~\"Windows.*\"}}) unless on (cluster, node) \
+        "group by (cluster, node) (kube_node_info{{{NODES},node!~\"virtual-.+\",kubelet_version!~\".*-vk-.*\",os_image!~\"Windows.*\"}}) unless on (cluster, node) \
          group by (cluster, node) (acr_verifier_config_last_reload_successful{{{NODES}}})"
     )
 }
