@@ -3,6 +3,7 @@
 mod budget;
 mod declared;
 mod live;
+pub(crate) mod prometheus;
 mod scrape;
 mod values;
 

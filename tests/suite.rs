@@ -6,12 +6,14 @@
 )]
 
 mod agent;
+mod alerts;
 mod architecture;
 mod azure;
 mod browser;
 mod chart;
 mod check;
 mod cli;
+mod dashboards;
 mod fleet;
 mod lab;
 mod metrics;

@@ -27,9 +27,13 @@ pub(crate) fn config(lab: &Lab, interval: &str) -> String {
 }
 
 fn command(lab: &Lab, config: &std::path::Path) -> Command {
+    command_asking(&lab.nameservers(), config)
+}
+
+fn command_asking(nameservers: &[SocketAddr], config: &std::path::Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_acr-verifier"));
     command.args(["agent", "--log-format", "json", "--allow-loopback"]);
-    for server in lab.nameservers() {
+    for server in nameservers {
         command.arg("--nameserver").arg(server.to_string());
     }
     command.arg("--config").arg(config).stdin(Stdio::null()).stdout(Stdio::null());
@@ -60,12 +64,24 @@ impl Agent {
 
     /// The same, by another command that the usual one is made into.
     pub(crate) fn start_as(lab: &Lab, text: &str, wrap: impl FnOnce(Command) -> Command) -> Self {
+        Self::start_by(text, |path| wrap(command(lab, path)))
+    }
+
+    /// The agent of a node that asks these nameservers.
+    pub(crate) fn start_on(node: &str, nameservers: &[SocketAddr], text: &str) -> Self {
+        Self::start_by(text, |path| {
+            let mut command = command_asking(nameservers, path);
+            command.env("NODE_NAME", node);
+            command
+        })
+    }
+
+    fn start_by(text: &str, command: impl FnOnce(&std::path::Path) -> Command) -> Self {
         let folder = TempDir::new().expect("a folder");
         let path = folder.path().join("config.yaml");
         std::fs::write(&path, text).expect("a file");
         let log = File::create(folder.path().join("log")).expect("a file");
-        let mut command = wrap(command(lab, &path));
-        let child = command.stderr(log).spawn().expect("the program starts");
+        let child = command(&path).stderr(log).spawn().expect("the program starts");
         let mut agent = Self { child, folder, address: ([127, 0, 0, 1], 0).into() };
         let started = Instant::now();
         agent.address = loop {

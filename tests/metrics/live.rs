@@ -1,30 +1,24 @@
 //! Prometheus's own programs on a live scrape, of the metrics alone and of an agent's process: `promtool check metrics`,
 //! and a server that scrapes and is queried.
 //!
-//! Both come with Debian's package `prometheus` (`tests/metrics/packages.txt`). Where it is not installed these tests say so
-//! and pass; `ACR_VERIFIER_REQUIRE_PROMETHEUS=1` makes that a failure.
+//! Where they are not installed these tests say so and pass (`prometheus.rs`).
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
 use acr_verifier::metrics::{CONTENT_TYPE, Metrics};
-use serde_json::Value;
 
 use super::declared::experienced;
 use super::metrics;
+use super::prometheus::{Prometheus, get, installed};
 use crate::agent::process::{Agent, config};
 use crate::check::Bench;
 use crate::lab::Lab;
 use crate::lab::settings::{Settings, View};
-
-/// How long a busy machine may take until the server has scraped.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Serves `/metrics` as the agent does.
 struct Endpoint {
@@ -81,30 +75,6 @@ fn answer(mut stream: TcpStream, metrics: &Metrics) -> std::io::Result<()> {
     stream.write_all(&body)
 }
 
-fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text)?;
-    let (_, body) = text.split_once("\r\n\r\n").unwrap_or_default();
-    Ok(body.to_owned())
-}
-
-/// Whether a program is there; where it is not, says so past the test runner, for the summary of `tests/run`.
-fn installed(program: &str) -> bool {
-    let answered =
-        Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    let there = answered.is_ok_and(|status| status.success());
-    if !there {
-        let required = std::env::var("ACR_VERIFIER_REQUIRE_PROMETHEUS").is_ok_and(|value| value == "1");
-        let missing = format!("{program} is not installed (Debian's package `prometheus`)");
-        assert!(!required, "{missing}");
-        writeln!(std::io::stderr(), "\nSKIPPED prometheus: {missing}").expect("standard error takes a line");
-    }
-    there
-}
-
 #[track_caller]
 fn promtool_finds_nothing_in(scrape: &str) {
     let mut promtool = Command::new("promtool")
@@ -144,74 +114,6 @@ fn promtool_finds_nothing_in_the_scrape_of_an_agent() {
     promtool_finds_nothing_in(&scrape);
 }
 
-/// A server of our own, ended by its process id.
-struct Prometheus {
-    process: Child,
-    address: SocketAddr,
-}
-
-impl Prometheus {
-    fn scraping(target: SocketAddr, folder: &Path) -> Self {
-        let config = folder.join("prometheus.yaml");
-        let text = format!(
-            "global: {{scrape_interval: 500ms, scrape_timeout: 500ms}}\n\
-             scrape_configs:\n\
-             - {{job_name: acr-verifier, static_configs: [{{targets: ['{target}']}}]}}\n"
-        );
-        std::fs::write(&config, text).expect("a file");
-        // Prometheus does not tell the port that it was given, so that a free one is looked for first.
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let address = free.local_addr().expect("an address");
-        drop(free);
-        let log = std::fs::File::create(folder.join("log")).expect("a file");
-        let process = Command::new("prometheus")
-            .arg(format!("--config.file={}", config.display()))
-            .arg(format!("--storage.tsdb.path={}", folder.join("data").display()))
-            .arg(format!("--web.listen-address={address}"))
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("prometheus starts");
-        Self { process, address }
-    }
-
-    /// The series of an instant query, as label sets with their values.
-    fn query(&self, expression: &str) -> Option<Vec<(Value, f64)>> {
-        let encoded: String = expression.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        let answer = get(self.address, &format!("/api/v1/query?query={encoded}")).ok()?;
-        let answer: Value = serde_json::from_str(&answer).ok()?;
-        let series = answer["data"]["result"].as_array()?;
-        series
-            .iter()
-            .map(|series| Some((series["metric"].clone(), series["value"][1].as_str()?.parse().ok()?)))
-            .collect()
-    }
-
-    /// Waits until a query answers with one series of this value.
-    #[track_caller]
-    fn await_value(&self, expression: &str, expected: f64) -> Value {
-        let started = Instant::now();
-        let mut last = None;
-        while started.elapsed() < PATIENCE {
-            last = self.query(expression);
-            if let Some([(labels, value)]) = last.as_deref()
-                && (value - expected).abs() < f64::EPSILON
-            {
-                return labels.clone();
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        panic!("{expression} is not {expected}: {last:?}");
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        drop(self.process.kill());
-        drop(self.process.wait());
-    }
-}
-
 #[test]
 fn a_real_prometheus_scrapes_it_and_answers_queries() {
     if !installed("prometheus") {
@@ -220,7 +122,7 @@ fn a_real_prometheus_scrapes_it_and_answers_queries() {
     let folder = tempfile::tempdir().expect("a folder");
     let metrics = Arc::new(metrics());
     let endpoint = Endpoint::serve(Arc::clone(&metrics));
-    let prometheus = Prometheus::scraping(endpoint.address, folder.path());
+    let prometheus = Prometheus::scraping(&[endpoint.address], folder.path());
     prometheus.await_value("up{job='acr-verifier'}", 1.0);
     prometheus.await_value("count(acr_verifier_build_info)", 1.0);
     assert_eq!(prometheus.query("acr_verifier_check_success"), Some(Vec::new()));
@@ -256,7 +158,7 @@ fn a_real_prometheus_sees_what_a_real_agent_finds() {
     let healthy = Settings::default();
     let lab = Lab::start(healthy.clone());
     let agent = Agent::start(&lab, &config(&lab, "2s"));
-    let prometheus = Prometheus::scraping(agent.address, folder.path());
+    let prometheus = Prometheus::scraping(&[agent.address], folder.path());
     let labels = prometheus.await_value("acr_verifier_check_success", 1.0);
     assert_eq!(
         (&labels["node"], &labels["registry"], &labels["image"]),

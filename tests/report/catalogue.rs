@@ -118,7 +118,7 @@ fn commands_are_filled_in_for_cloud_endpoint_and_nameserver() {
 fn the_runbook_is_what_the_code_says() {
     let mut runbook = Vec::new();
     catalogue::write_markdown(&mut runbook).expect("memory takes everything");
-    let runbook = String::from_utf8(runbook).expect("UTF-8");
+    let runbook = String::from_utf8(runbook).expect("UTF-8") + &crate::alerts::runbook();
     for cause in Cause::ALL {
         assert!(runbook.contains(&format!("\n## {cause}\n")), "{cause} has no section");
     }

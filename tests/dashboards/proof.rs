@@ -1,0 +1,266 @@
+//! Every query of every panel, asked of a real Prometheus that scrapes real agents, before and while registries fail.
+//!
+//! Each state has a registry and nodes of its own, and they all fail at once, so that one Prometheus sees them in one go.
+//! What the panels then say is pinned in `tests/golden/dashboards`: in full for the healthy fleet, and for each fault what
+//! is different from before. The same Prometheus has the shipped alert rules: what arrives at a receiver behind an
+//! Alertmanager is in `PAGES`. The cluster's name stands for the state; the healthy fleet has none, as outside of Azure.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde_json::Value;
+
+use super::paging::Pager;
+use super::states::{Fleet, HEALTHY, STATES, scraping};
+use super::{Chosen, FILES, Query, queries, read};
+use crate::lab::settings::View;
+use crate::metrics::prometheus::{Prometheus, encoded, installed};
+
+/// Longer than a throttled agent rests: eight intervals of 2 s.
+pub(super) const WINDOW: Duration = Duration::from_secs(20);
+/// What is younger is new: over `WINDOW`, and under the time that faults last.
+const NEW: f64 = 22.0;
+/// How long a busy machine may take until a state has come.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs_f64()
+}
+
+/// The series that a query answers with, each with its values and their times.
+pub(super) fn ask(
+    prometheus: &Prometheus,
+    query: &Query,
+    chosen: &Chosen,
+    (since, until, step): (f64, f64, f64),
+) -> Vec<(Value, Vec<(f64, f64)>)> {
+    let expression = encoded(&chosen.put_into(&query.expression));
+    let what = if query.instant {
+        format!("query?query={expression}&time={until:.3}")
+    } else {
+        format!("query_range?query={expression}&start={since:.3}&end={until:.3}&step={step}")
+    };
+    let answer = prometheus.ask(&what).unwrap_or_else(|| panic!("no answer to {}", query.expression));
+    assert_eq!(answer["status"], "success", "{}: {answer}", query.panel);
+    let sample = |sample: &Value| Some((sample[0].as_f64()?, sample[1].as_str()?.parse().ok()?));
+    let series = answer["data"]["result"].as_array().expect("a result");
+    let values = |series: &Value| match series["values"].as_array() {
+        Some(samples) => samples.iter().filter_map(sample).collect(),
+        None => sample(&series["value"]).into_iter().collect(),
+    };
+    series.iter().map(|series| (series["metric"].clone(), values(series))).collect()
+}
+
+/// A value as it may be pinned: what depends on the machine's pace is told by its kind.
+fn shown(query: &Query, value: f64) -> String {
+    let depends = ["rate(", "increase(", "histogram_quantile("];
+    if depends.iter().any(|word| query.expression.contains(word)) {
+        let kind = if value.is_nan() {
+            "NaN"
+        } else if value > 0.0 {
+            "some"
+        } else {
+            "0"
+        };
+        return kind.to_owned();
+    }
+    if query.unit == "s" {
+        return match value {
+            value if value < 0.0 => "over".to_owned(),
+            value if value > 86_400.0 => format!("{:.0} days", value / 86_400.0),
+            _ if query.panel == "Configuration read" => "under a day".to_owned(),
+            value if value < NEW => "new".to_owned(),
+            _ => "a while".to_owned(),
+        };
+    }
+    let rounded = format!("{value:.2}");
+    rounded.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// Labels as `name=value`, without what differs from run to run.
+fn labels(metric: &Value) -> String {
+    let mut words = Vec::new();
+    for (name, value) in metric.as_object().expect("labels") {
+        let value = value.as_str().expect("text");
+        let value = match name.as_str() {
+            "registry" => value.split(':').next().unwrap_or_default(),
+            "version" | "revision" => "…",
+            _ => value,
+        };
+        words.push(format!("{name}={value}"));
+    }
+    words.join(" ")
+}
+
+/// What a legend says beside the labels.
+fn words_of(legend: &str) -> String {
+    let words = legend.split(' ').filter(|word| !word.contains("{{") && *word != "__auto");
+    words.map(|word| format!("{word} ")).collect()
+}
+
+/// What each query of each panel says, sorted.
+type Said = BTreeMap<(usize, String), Vec<String>>;
+
+fn look(prometheus: &Prometheus, fleet: &Fleet, since: f64, until: f64) -> Said {
+    let mut said = Said::new();
+    for (dashboard, name) in FILES.into_iter().enumerate() {
+        let chosen = fleet.chosen(name, since, until);
+        for (number, query) in queries(&read(name)).into_iter().enumerate() {
+            let mut lines = Vec::new();
+            for (metric, samples) in ask(prometheus, &query, &chosen, (since, until, 1.0)) {
+                // Buckets depend on the machine's pace; that they are there does not.
+                if query.kind == "heatmap" && metric["le"] != "+Inf" {
+                    continue;
+                }
+                let said = course(&query, &samples, since, until);
+                lines.push(format!("    {}{{{}}} {said}", words_of(&query.legend), labels(&metric)));
+            }
+            lines.sort();
+            let place = dashboard * 1000 + number;
+            said.insert((place, format!("{name}: {}", query.panel)), lines);
+        }
+    }
+    said
+}
+
+/// The value now or, where it was another or none at the beginning, also that one.
+fn course(query: &Query, samples: &[(f64, f64)], since: f64, until: f64) -> String {
+    let (Some(first), Some(last)) = (samples.first(), samples.last()) else {
+        return "nothing".to_owned();
+    };
+    if query.instant {
+        return shown(query, last.1);
+    }
+    let at = |(time, value): &(f64, f64), moment: f64| {
+        if (time - moment).abs() < 1.5 { shown(query, *value) } else { "-".to_owned() }
+    };
+    let depends = ["rate(", "increase("].iter().any(|word| query.expression.contains(word));
+    // The first values of a rate depend on when the agent began.
+    if depends { at(last, until) } else { format!("{} -> {}", at(first, since), at(last, until)) }
+}
+
+/// The panels of which some query says something else than before.
+fn text(said: &Said, before: Option<&Said>) -> String {
+    let mut text = String::new();
+    let mut panel = String::new();
+    for (key, lines) in said {
+        if before.is_some_and(|before| before.get(key) == Some(lines)) {
+            continue;
+        }
+        if panel != key.1 {
+            text.push_str(&format!("{}\n", key.1));
+            panel.clone_from(&key.1);
+        }
+        let nothing = ["    nothing".to_owned()];
+        for line in if lines.is_empty() { &nothing[..] } else { lines } {
+            text.push_str(&format!("{line}\n"));
+        }
+    }
+    text
+}
+
+/// The alerts of the shipped rules that arrive for each registry, and for none: one an outage, since the others are
+/// inhibited.
+const PAGES: [(&str, &[&str]); 13] = [
+    ("healthy", &[]),
+    ("zone", &["AcrVerifierPublicPathInUse"]),
+    ("public", &["AcrVerifierPublicPathInUse"]),
+    ("storage", &["AcrVerifierPublicPathInUse"]),
+    ("rejected", &["AcrVerifierCredentialsRejected", "AcrVerifierRegistryUnreachable"]),
+    ("expiring", &["AcrVerifierCertificateExpiring", "AcrVerifierCredentialsExpiring"]),
+    ("disagree", &["AcrVerifierResolversDisagree"]),
+    ("silent", &["AcrVerifierRegistryUnreachable"]),
+    ("missing", &["AcrVerifierRegistryUnreachable"]),
+    ("throttled", &["AcrVerifierChecksInconclusive"]),
+    ("refused", &["AcrVerifierRegistryUnreachable"]),
+    ("full", &["AcrVerifierRegistryUnreachable"]),
+    ("", &["AcrVerifierAgentAbsent", "AcrVerifierConfigurationReloadFailed"]),
+];
+
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < PATIENCE, "{what} does not come");
+        std::thread::sleep(Duration::from_millis(250));
+    }
+}
+
+#[test]
+fn every_panel_says_what_it_promises_in_every_state() {
+    if !installed("prometheus") || !installed("prometheus-alertmanager") {
+        return;
+    }
+    let fleets: Vec<Fleet> = STATES.iter().map(Fleet::start).collect();
+    let folder = tempfile::tempdir().expect("a folder");
+    let pager = Pager::start(folder.path());
+    let config = format!("{}{}", scraping(&fleets), pager.rules(folder.path()));
+    let prometheus = Prometheus::start(&config, folder.path());
+    let agents = fleets.iter().map(|fleet| fleet.agents.len()).sum::<usize>();
+    let count = |expression: &str| {
+        prometheus
+            .query(expression)
+            .and_then(|series| series.first().map(|(_, value)| *value))
+            .unwrap_or_default()
+    };
+    // The healthy fleet has two series a node.
+    wait_until("health", || count("count(acr_verifier_check_success == 1)") >= (agents + 2) as f64);
+    let since = now();
+    std::thread::sleep(Duration::from_secs(5));
+    let until = now();
+    let before: Vec<Said> = fleets.iter().map(|fleet| look(&prometheus, fleet, since, until)).collect();
+
+    fleets.iter().for_each(Fleet::break_it);
+    for state in STATES.iter().filter(|state| !state.cause.is_empty()) {
+        let told = format!("count(acr_verifier_cause{{cluster='{}',cause='{}'}})", state.name, state.cause);
+        let expected = if state.name == "zone" { 1 } else { state.nodes };
+        wait_until(state.cause, || count(&told) >= expected as f64);
+    }
+    wait_until("the refusal", || count("count(acr_verifier_config_last_reload_successful == 0)") >= 1.0);
+    // Until no rate has a sample from before, and ages tell.
+    std::thread::sleep(WINDOW + Duration::from_secs(6));
+    let until = now();
+    let after: Vec<Said> = fleets.iter().map(|fleet| look(&prometheus, fleet, since, until)).collect();
+
+    let mut heard = BTreeMap::new();
+    for ((fleet, before), after) in fleets.iter().zip(&before).zip(&after) {
+        let path = format!("tests/golden/dashboards/{}.txt", fleet.state.name);
+        let text = if fleet.state.name == HEALTHY {
+            assert_eq!(text(after, Some(before)), "", "the healthy fleet says something else after a while");
+            text(after, None)
+        } else {
+            text(after, Some(before))
+        };
+        expectorate::assert_contents(path, &text);
+        for (key, lines) in before.iter().chain(after) {
+            *heard.entry(key.clone()).or_insert(0) += lines.len();
+        }
+    }
+    for (query, lines) in heard {
+        assert!(lines > 0, "{query:?} says nothing in any state");
+    }
+
+    for (registry, alerts) in PAGES {
+        assert_eq!(pager.fired(registry), alerts, "{registry}");
+    }
+
+    // Mended: the causes are gone, and the time before can still be seen.
+    let zone = fleets.iter().position(|fleet| fleet.state.name == "zone").expect("a state");
+    fleets[zone].lab.change(|settings| settings.nameservers[1].login = View::Private);
+    wait_until("recovery", || count("count(acr_verifier_check_success{cluster='zone'} == 1)") >= 3.0);
+    wait_until("the end of the page", || pager.has("AcrVerifierPublicPathInUse", "zone", "resolved"));
+    // The last step of a range lies up to a second before its end.
+    std::thread::sleep(Duration::from_secs(3));
+    let until = now();
+    let mended = text(&look(&prometheus, &fleets[zone], since, until), Some(&before[zone]));
+    for line in [
+        "overview: Verdicts of nodes with a problem\n    {cluster=zone node=zone-2} 0 -> 0\n",
+        "node: Causes\n    {cause=private_zone_not_linked registry=zone.azurecr.io severity=fail} - -> -\n",
+    ] {
+        assert!(mended.contains(line), "{line}\n{mended}");
+    }
+    for title in
+        ["Nodes that can pull", "What is wrong, by cause", "Public answers", "Causes now", "Verdict\n"]
+    {
+        assert!(!mended.contains(&format!(": {title}")), "{title} is not as before:\n{mended}");
+    }
+}
