@@ -35,31 +35,65 @@ pub(crate) struct Pair {
     pub(crate) key: PathBuf,
 }
 
-impl Certificates {
-    /// Makes all of them anew.
-    pub(crate) fn make(folder: &Path) -> Self {
+/// Issues certificates into a folder.
+pub(crate) struct Authority {
+    pub(crate) certificate: PathBuf,
+    folder: PathBuf,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    pub(crate) fn new(folder: &Path) -> Self {
         let key = new_key();
         let mut params = CertificateParams::default();
         params.distinguished_name = named("acr-verifier tests", None);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
         let certificate = params.self_signed(&key).expect("the parameters are complete");
-        let authority = write(folder, "ca.pem", &certificate.pem());
-        let issuer = Issuer::new(params, key);
+        let certificate = write(folder, "ca.pem", &certificate.pem());
+        Self { certificate, folder: folder.to_owned(), issuer: Issuer::new(params, key) }
+    }
 
-        let tokens = new_key();
-        let mut server = CertificateParams::new(NAMES.map(str::to_owned)).expect("the names are ASCII");
-        server.distinguished_name = named("kube-apiserver", None);
-        server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        let mut administrator = CertificateParams::default();
-        administrator.distinguished_name = named("administrator", Some("system:masters"));
-        administrator.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    /// A certificate for this subject; one without names is for a client alone.
+    pub(crate) fn issue(&self, file: &str, subject: &str, group: Option<&str>, names: &[&str]) -> Pair {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let mut params = CertificateParams::new(names.clone()).expect("the names are ASCII");
+        params.distinguished_name = named(subject, group);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.use_authority_key_identifier_extension = true;
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        if !names.is_empty() {
+            params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
+        }
+        let key = new_key();
+        let certificate = params.signed_by(&key, &self.issuer).expect("the parameters are complete");
+        Pair {
+            certificate: write(&self.folder, &format!("{file}.pem"), &certificate.pem()),
+            key: write(&self.folder, &format!("{file}-key.pem"), &key.serialize_pem()),
+        }
+    }
+}
+
+/// The pair of keys that service accounts' tokens are signed and checked with, the private one first.
+pub(crate) fn token_keys(folder: &Path) -> (PathBuf, PathBuf) {
+    let tokens = new_key();
+    (
+        write(folder, "tokens-key.pem", &tokens.serialize_pem()),
+        write(folder, "tokens.pem", &tokens.public_key_pem()),
+    )
+}
+
+impl Certificates {
+    /// Makes all of them anew.
+    pub(crate) fn make(folder: &Path) -> Self {
+        let authority = Authority::new(folder);
+        let (tokens_key, tokens_public_key) = token_keys(folder);
         Self {
-            authority,
-            server: issue(folder, "server", server, &issuer),
-            administrator: issue(folder, "administrator", administrator, &issuer),
-            tokens_key: write(folder, "tokens-key.pem", &tokens.serialize_pem()),
-            tokens_public_key: write(folder, "tokens.pem", &tokens.public_key_pem()),
+            server: authority.issue("server", "kube-apiserver", None, &NAMES),
+            administrator: authority.issue("administrator", "administrator", Some("system:masters"), &[]),
+            authority: authority.certificate,
+            tokens_key,
+            tokens_public_key,
         }
     }
 
@@ -75,17 +109,6 @@ impl Certificates {
             .expect("the key belongs to the certificate");
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Arc::new(config)
-    }
-}
-
-fn issue(folder: &Path, name: &str, mut params: CertificateParams, issuer: &Issuer<'_, KeyPair>) -> Pair {
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.use_authority_key_identifier_extension = true;
-    let key = new_key();
-    let certificate = params.signed_by(&key, issuer).expect("the parameters are complete");
-    Pair {
-        certificate: write(folder, &format!("{name}.pem"), &certificate.pem()),
-        key: write(folder, &format!("{name}-key.pem"), &key.serialize_pem()),
     }
 }
 

@@ -11,9 +11,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::process::try_run;
 
 const PREFIX: &str = "acrv";
-const ROLES: [&str; 3] = ["node", "vnet", "internet"];
-/// How the name of this test's program begins.
-const PROCESS: &str = "namespaces-";
+const ROLES: [&str; 6] = ["node", "vnet", "internet", "worker1", "worker2", "worker3"];
+/// How the names of the programs of these tests begin.
+const PROCESSES: [&str; 2] = ["namespaces-", "cluster-"];
 
 /// The name of a namespace of this run.
 pub(crate) fn namespace(role: &str) -> String {
@@ -60,15 +60,18 @@ pub(crate) fn remove_namespace(name: &str) {
 }
 
 /// `acrv-PID-REST`.
-fn parts(name: &str) -> Option<(u32, &str)> {
+pub(crate) fn parts(name: &str) -> Option<(u32, &str)> {
     let (pid, rest) = name.strip_prefix(PREFIX)?.strip_prefix('-')?.split_once('-')?;
     Some((pid.parse().ok()?, rest))
 }
 
 /// Whether this pid is a run of this suite; a number may have been given out again since. A process that was killed and
 /// that nobody has waited for has a name still, but no program.
-fn is_running(pid: u32) -> bool {
+pub(crate) fn is_running(pid: u32) -> bool {
     fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|program| {
-        program.file_name().and_then(OsStr::to_str).is_some_and(|name| name.starts_with(PROCESS))
+        program
+            .file_name()
+            .and_then(OsStr::to_str)
+            .is_some_and(|name| PROCESSES.iter().any(|process| name.starts_with(process)))
     })
 }

@@ -111,6 +111,12 @@ impl Resolvers {
     }
 }
 
+#[allow(dead_code, reason = "the tests on Kubernetes break a node with it")]
+/// A resolver of the VNet that does not see the private zone.
+pub(crate) fn unlinked(network: &Network, folder: &Path, address: Ipv4Addr) -> Server {
+    unbound(&network.vnet, folder, "unlinked", address, &[], &zone_clause("forward", ".", PUBLIC_DNS))
+}
+
 /// A zone's name with its records.
 type Zone = (String, Vec<String>);
 

@@ -171,7 +171,7 @@ impl Network {
 }
 
 impl Namespace {
-    fn new(role: &str) -> Self {
+    pub(crate) fn new(role: &str) -> Self {
         let name = leftovers::namespace(role);
         run("ip", &["netns", "add", &name], "");
         Self { name }
@@ -189,12 +189,18 @@ impl Namespace {
         result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
+    #[allow(dead_code, reason = "the tests on Kubernetes join further nodes by it")]
+    /// Its name, as `ip` has it.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Runs lines of `ip` inside.
-    fn ip(&self, lines: &str) {
+    pub(crate) fn ip(&self, lines: &str) {
         run("ip", &["-netns", &self.name, "-batch", "-"], lines);
     }
 
-    fn counter(&self, name: &str) -> u64 {
+    pub(crate) fn counter(&self, name: &str) -> u64 {
         let list = self.run(|| run("nft", &["list", "counter", "inet", "acrv", name], ""));
         let mut words = list.split_whitespace().skip_while(|word| *word != "packets");
         words.nth(1).and_then(|number| number.parse().ok()).expect("nft lists the packets")

@@ -78,6 +78,28 @@ impl Registry {
         root
     }
 
+    #[allow(dead_code, reason = "the tests on Kubernetes run what they pull")]
+    /// Puts another image into the storage.
+    pub(crate) fn add(
+        &self,
+        repository: &str,
+        tag: &str,
+        manifest: &(String, Vec<u8>),
+        blobs: &[(String, Vec<u8>)],
+    ) {
+        let base = self.root.join("docker/registry/v2/repositories").join(repository);
+        for (digest, bytes) in blobs {
+            write(&blob_path(&self.root, digest), bytes);
+            write(&base.join("_layers").join(as_path(digest)).join("link"), digest.as_bytes());
+        }
+        let (digest, bytes) = manifest;
+        write(&blob_path(&self.root, digest), bytes);
+        write(&base.join("_manifests/revisions").join(as_path(digest)).join("link"), digest.as_bytes());
+        let tag = base.join("_manifests/tags").join(tag);
+        write(&tag.join("current/link"), digest.as_bytes());
+        write(&tag.join("index").join(as_path(digest)).join("link"), digest.as_bytes());
+    }
+
     /// Takes the bytes of a blob or manifest out of the storage, as a storage does that lost them.
     pub(crate) fn lose(&self, digest: &str) {
         let path = blob_path(&self.root, digest);

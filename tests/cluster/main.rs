@@ -1,0 +1,70 @@
+//! Real Kubernetes: a control plane and three nodes with kubelet and containerd, each in a network namespace, beside a
+//! private registry with Azure's names. The chart is installed as the README says, and the operator's commands are run.
+//!
+//! It needs root, some packages (`packages.txt`), the servers (`servers`) and the image (`deploy/image`): without them it
+//! says so and passes, unless they are demanded. All traffic stays inside the namespaces; everything is gone afterwards,
+//! also what a killed run left.
+//!
+//! Reading order: `control` and `worker` are the cluster, `whole` puts them beside the registry, `story` is what is done.
+
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test is its own surroundings: it has a clock and an environment"
+)]
+
+#[path = "../events/certificates.rs"]
+#[allow(dead_code, reason = "the tests of Events use more of it")]
+mod certificates;
+mod control;
+mod image;
+#[path = "../lab/mod.rs"]
+mod lab;
+#[path = "../namespaces/leftovers.rs"]
+mod leftovers;
+#[path = "../namespaces/names.rs"]
+#[allow(dead_code, reason = "the tests in namespaces use more of it")]
+mod names;
+#[path = "../namespaces/network.rs"]
+#[allow(dead_code, reason = "the tests in namespaces use more of it")]
+mod network;
+#[path = "../namespaces/process.rs"]
+#[allow(dead_code, reason = "the tests in namespaces use more of it")]
+mod process;
+#[path = "../namespaces/registry.rs"]
+#[allow(dead_code, reason = "the tests in namespaces use more of it")]
+mod registry;
+mod requirements;
+mod story;
+mod whole;
+mod worker;
+
+use std::io::Write as _;
+use std::time::Instant;
+
+use self::requirements::Requirements;
+use self::whole::Cluster;
+
+/// Tells something at once: what the test harness captures is not seen where the test passes.
+fn tell(line: &str) {
+    // Nobody reads it where standard error is closed.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+#[test]
+fn what_the_documentation_says_holds_on_three_nodes() {
+    let (programs, image) = match requirements::met() {
+        Requirements::Met { programs, image } => (programs, image),
+        Requirements::Skip(reason) => return tell(&format!("\nSKIPPED cluster: {reason}\n")),
+        Requirements::Fail(reason) => panic!("cluster: {reason}"),
+    };
+    let started = Instant::now();
+    let cluster = Cluster::start(programs, &image);
+    tell(&format!("\nstep {:<60} {:.1} s", "three nodes are Ready", started.elapsed().as_secs_f64()));
+    for (name, step) in story::STEPS {
+        let begun = Instant::now();
+        step(&cluster);
+        tell(&format!("step {name:<60} {:.1} s", begun.elapsed().as_secs_f64()));
+    }
+    tell(&format!("{} steps in {:.0} s", story::STEPS.len(), started.elapsed().as_secs_f64()));
+}

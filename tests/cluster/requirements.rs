@@ -1,0 +1,74 @@
+//! Whether this machine can have the cluster, and what it means where it cannot.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const SERVERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster/servers");
+/// Where tests/run puts the image.
+const IMAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/image");
+/// Where system programs are, also for users whose path has none of it.
+const FOLDERS: [&str; 5] = ["/usr/sbin", "/sbin", "/usr/bin", "/bin", "/usr/local/sbin"];
+const PROGRAMS: [&str; 8] =
+    ["busybox", "containerd", "ctr", "docker-registry", "nft", "nsd", "runc", "unbound"];
+
+/// What to do.
+pub(crate) enum Requirements {
+    Met { programs: PathBuf, image: PathBuf },
+    Skip(String),
+    Fail(String),
+}
+
+/// Looks at the user, the programs, the image and what is demanded.
+pub(crate) fn met() -> Requirements {
+    let demanded = env::var_os("ACR_VERIFIER_REQUIRE_CLUSTER").is_some_and(|value| value == "1");
+    match look() {
+        Ok((programs, image)) => Requirements::Met { programs, image },
+        Err(reason) if demanded => Requirements::Fail(reason),
+        Err(reason) => Requirements::Skip(reason),
+    }
+}
+
+fn look() -> Result<(PathBuf, PathBuf), String> {
+    if !rustix::process::geteuid().is_root() {
+        return Err("needs root, to make nodes".to_owned());
+    }
+    let missing: Vec<&str> = PROGRAMS.into_iter().filter(|program| find(program).is_none()).collect();
+    if !missing.is_empty() {
+        return Err(format!("needs {}: tests/install tests/cluster/packages.txt", missing.join(", ")));
+    }
+    if !Path::new("/sys/fs/cgroup/memory").exists() {
+        return Err("needs cgroup v1, which the nodes are set up for".to_owned());
+    }
+    let output = Command::new(SERVERS).arg("--find").stdin(Stdio::null()).output();
+    let output = output.map_err(|error| format!("{SERVERS} does not run: {error}"))?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).trim_end().to_owned());
+    }
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let programs = text.lines().last().map(PathBuf::from).ok_or("tests/cluster/servers named no folder")?;
+    Ok((programs, image()?))
+}
+
+fn image() -> Result<PathBuf, String> {
+    if let Some(path) = env::var_os("ACR_VERIFIER_IMAGE") {
+        return Ok(path.into());
+    }
+    let entries = std::fs::read_dir(IMAGES).into_iter().flatten().flatten().map(|entry| entry.path());
+    let version = format!("acr-verifier-{}-", env!("CARGO_PKG_VERSION"));
+    let is_ours =
+        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&version));
+    entries
+        .filter(|path| path.extension().is_some_and(|extension| extension == "tar"))
+        .find(is_ours)
+        .ok_or_else(|| {
+            "needs the image: deploy/image --output target/image, or ACR_VERIFIER_IMAGE".to_owned()
+        })
+}
+
+/// Where a program is.
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = env::split_paths(&path).chain(FOLDERS.map(PathBuf::from));
+    folders.map(|folder| folder.join(name)).find(|path| path.is_file())
+}

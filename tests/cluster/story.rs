@@ -1,0 +1,353 @@
+//! What an operator does, in order, and what has to come of it.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::whole::Cluster;
+
+/// A step, with its name.
+type Step = (&'static str, fn(&Cluster));
+
+/// All steps, in their order: each leaves the cluster as the next one wants it.
+pub(crate) const STEPS: [Step; 11] = [
+    ("helm upgrade --install, agents Ready on all nodes", install),
+    ("kubectl describe node shows the Event", events),
+    ("a pod's image comes through the private endpoint", pull),
+    ("the accounts have the documented rights and no more", rights),
+    ("one node's names fail: that node alone, and its pulls", one_node),
+    ("helm test and smoke are green after the repair", repaired),
+    ("a Secret is rotated without a restart", rotation),
+    ("a cordoned node and one without its image are told apart", states),
+    ("upgrade, rollback: the agents end and start quickly", upgrade),
+    ("Pod Security: restricted takes the preset, baseline refuses", pod_security),
+    ("uninstall leaves nothing behind", uninstall),
+];
+
+const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/chart");
+const NAMESPACE: &str = "--namespace=acr-verifier";
+const SOON: Duration = Duration::from_secs(60);
+/// What differs from the README: a quick schedule, and the authority of this registry.
+const QUICK: [&str; 7] = [
+    "--set=config.schedule.interval=10s",
+    "--set=config.images[0].privateEndpoint.cidrs={10.60.4.0/24}",
+    "--set=config.tls.caConfigMap.name=registry-ca",
+    "--set=config.tls.caConfigMap.key=ca.pem",
+    "--set=updateStrategy.minReadySeconds=1",
+    "--set=smoke.timeout=20s",
+    "--set=smoke.ttlSecondsAfterFinished=5",
+];
+
+fn settings(image: &str) -> Vec<String> {
+    let own = [
+        format!("--set=config.images[0].image={image}"),
+        "--set=config.images[0].credentials.secretName=acr-pull".to_owned(),
+    ];
+    own.into_iter().chain(QUICK.map(str::to_owned)).collect()
+}
+
+fn prepare(cluster: &Cluster, namespace: &str, level: &str) {
+    cluster.kubectl(&["create", "namespace", namespace]);
+    let label = format!("pod-security.kubernetes.io/enforce={level}");
+    cluster.kubectl(&["label", "namespace", namespace, &label]);
+    write_secret(cluster, namespace);
+    let file = format!("--from-file=ca.pem={}", cluster.path().join("authorities.pem").display());
+    let namespace = format!("--namespace={namespace}");
+    cluster.kubectl(&["create", "configmap", "registry-ca", &namespace, &file]);
+}
+
+/// Makes or replaces the Secret as the README does.
+fn write_secret(cluster: &Cluster, namespace: &str) {
+    let namespace = format!("--namespace={namespace}");
+    let (user, password) = (cluster.inside.username(), cluster.inside.password());
+    let text = cluster.kubectl(&[
+        "create",
+        "secret",
+        "docker-registry",
+        "acr-pull",
+        &namespace,
+        "--docker-server=contoso.azurecr.io",
+        &format!("--docker-username={user}"),
+        &format!("--docker-password={password}"),
+        "--dry-run=client",
+        "--output=json",
+    ]);
+    let file = cluster.path().join("secret.json");
+    std::fs::write(&file, text).expect("a file");
+    cluster.kubectl(&["apply", "--filename", file.to_str().expect("UTF-8")]);
+}
+
+fn install_as(cluster: &Cluster, release: &str, namespace: &str, more: &[&str]) {
+    let namespace = format!("--namespace={namespace}");
+    let settings = settings(&cluster.inside.image());
+    let mut arguments = vec!["upgrade", "--install", release, CHART, namespace.as_str()];
+    arguments.extend(settings.iter().map(String::as_str));
+    arguments.extend(more);
+    cluster.helm(&arguments);
+}
+
+fn rolled_out(cluster: &Cluster, daemon_set: &str, namespace: &str) {
+    let (set, namespace) = (format!("daemonset/{daemon_set}"), format!("--namespace={namespace}"));
+    cluster.kubectl(&["rollout", "status", &set, &namespace, "--timeout=120s"]);
+}
+
+fn install(cluster: &Cluster) {
+    let before = objects(cluster);
+    std::fs::write(cluster.path().join("before.json"), json!(before).to_string()).expect("a file");
+    prepare(cluster, "acr-verifier", "privileged");
+    install_as(cluster, "acr-verifier", "acr-verifier", &[]);
+    rolled_out(cluster, "acr-verifier", "acr-verifier");
+    assert_eq!(agents(cluster).len(), 3);
+}
+
+/// The agents' Pods by their nodes: name, uid and restarts.
+fn agents(cluster: &Cluster) -> Vec<(String, String, String, i64)> {
+    let pods = cluster.kubectl(&[
+        "get",
+        "pods",
+        NAMESPACE,
+        "--selector=app.kubernetes.io/component=agent",
+        "--output=json",
+    ]);
+    let pods: Value = serde_json::from_str(&pods).expect("JSON");
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut agents: Vec<_> = pods["items"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|pod| {
+            let restarts = pod["status"]["containerStatuses"][0]["restartCount"].as_i64().unwrap_or(-1);
+            let (name, uid) = (text(&pod["metadata"]["name"]), text(&pod["metadata"]["uid"]));
+            (text(&pod["spec"]["nodeName"]), name, uid, restarts)
+        })
+        .collect();
+    agents.sort();
+    agents
+}
+
+fn events(cluster: &Cluster) {
+    for worker in &cluster.workers {
+        cluster.wait("RegistryVerified", SOON, || described(cluster, &worker.name, "RegistryVerified"));
+        let text = cluster.kubectl(&["describe", "node", &worker.name]);
+        let line = text.lines().find(|line| line.contains("RegistryVerified")).expect("it was there");
+        assert!(line.contains("Normal") && line.contains("acr-verifier"), "{line}");
+    }
+}
+
+fn described(cluster: &Cluster, node: &str, word: &str) -> bool {
+    cluster.kubectl(&["describe", "node", node]).lines().any(|line| line.contains(word))
+}
+
+/// Starts a pod on a node whose image is in the registry.
+fn start_pod(cluster: &Cluster, name: &str, node: &str) {
+    let image = cluster.inside.image_of("apps/tool", ":1");
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "acr-verifier"},
+        "spec": {
+            "nodeName": node, "terminationGracePeriodSeconds": 0, "automountServiceAccountToken": false,
+            "imagePullSecrets": [{"name": "acr-pull"}],
+            "containers": [{"name": "tool", "image": image, "imagePullPolicy": "Always"}],
+        },
+    });
+    let file = cluster.path().join(format!("{name}.json"));
+    std::fs::write(&file, pod.to_string()).expect("a file");
+    cluster.kubectl(&["create", "--filename", file.to_str().expect("UTF-8")]);
+}
+
+fn pull(cluster: &Cluster) {
+    start_pod(cluster, "tool", &cluster.workers[0].name);
+    cluster.kubectl(&["wait", "--for=condition=Ready", "pod/tool", NAMESPACE, "--timeout=60s"]);
+    cluster.kubectl(&["delete", "pod", "tool", NAMESPACE]);
+    assert_eq!(cluster.public_packets(), 0, "something took the public path");
+}
+
+/// What an account may do beyond what every account may.
+fn rights_of(cluster: &Cluster, account: &str, namespace: &str) -> BTreeSet<String> {
+    let list = |account: &str| -> BTreeSet<String> {
+        let account = format!("--as=system:serviceaccount:acr-verifier:{account}");
+        let namespace = format!("--namespace={namespace}");
+        let text = cluster.kubectl(&["auth", "can-i", "--list", "--no-headers", &account, &namespace]);
+        text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+    };
+    &list(account) - &list("default")
+}
+
+fn rights(cluster: &Cluster) {
+    let rules = |lines: &[&str]| -> BTreeSet<String> { lines.iter().map(|&line| line.to_owned()).collect() };
+    let agent = |namespace: &str| rights_of(cluster, "acr-verifier", namespace);
+    assert_eq!(agent("default"), rules(&["events.events.k8s.io [] [] [create patch]"]));
+    assert_eq!(agent("acr-verifier"), rules(&[]));
+    assert_eq!(agent("kube-system"), rules(&[]));
+    let smoke = |namespace: &str| rights_of(cluster, "acr-verifier-smoke", namespace);
+    let nodes = "nodes [] [] [list]";
+    assert_eq!(
+        smoke("acr-verifier"),
+        rules(&["daemonsets.apps [] [] [get list]", nodes, "pods [] [] [list]"])
+    );
+    assert_eq!(smoke("default"), rules(&[nodes]));
+}
+
+/// The smoke check's report, from outside.
+fn smoke_json(cluster: &Cluster, namespace: &str, timeout: &str) -> (Option<i32>, Value) {
+    let (code, text) = cluster.smoke(&["--namespace", namespace, "--timeout", timeout, "--output", "json"]);
+    let report = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    (code, report)
+}
+
+fn one_node(cluster: &Cluster) {
+    let broken = &cluster.workers[2].name;
+    cluster.break_names(2);
+    let (code, report) = smoke_json(cluster, "acr-verifier", "12s");
+    assert_eq!(code, Some(1), "{report:#}");
+    let groups = report["groups"].as_array().expect("groups");
+    assert_eq!(groups.len(), 1, "{report:#}");
+    assert_eq!(groups[0]["cause"], "private_zone_not_linked");
+    assert_eq!(groups[0]["nodes"], json!([broken]));
+    assert_eq!((&report["counts"]["pass"], &report["counts"]["fail"]), (&json!(2), &json!(1)));
+    let properties: Vec<&Value> =
+        groups[0]["differences"].as_array().expect("a list").iter().map(|found| &found["property"]).collect();
+    assert_eq!(properties, ["agentPool", "subnet"]);
+    let (_, text) = cluster.smoke(&["--timeout", "5s"]);
+    assert!(text.contains("1 of 3 nodes: private_zone_not_linked (login.address)"), "{text}");
+    assert_eq!(cluster.public_packets(), 0, "an agent took the public path");
+
+    cluster.wait("the Event", SOON, || described(cluster, broken, "PrivateZoneNotLinked"));
+    for worker in &cluster.workers[..2] {
+        assert!(!described(cluster, &worker.name, "PrivateZoneNotLinked"), "{} is not broken", worker.name);
+    }
+    // From inside it is the same, and the gate is red.
+    let tested = cluster.try_helm(&["test", "acr-verifier", NAMESPACE, "--timeout=120s"]);
+    assert!(!tested.status.success(), "{}", String::from_utf8_lossy(&tested.stdout));
+    // What the verdict says is what a pull does: there it fails, elsewhere it works.
+    start_pod(cluster, "refused", broken);
+    start_pod(cluster, "granted", &cluster.workers[0].name);
+    cluster.kubectl(&["wait", "--for=condition=Ready", "pod/granted", NAMESPACE, "--timeout=60s"]);
+    cluster.wait("the pull to fail", SOON, || {
+        let text = cluster.kubectl(&["describe", "pod", "refused", NAMESPACE]);
+        text.contains("Failed to pull image") && text.contains("403")
+    });
+    assert!(cluster.public_packets() > 0, "the pull took some other path");
+    cluster.kubectl(&["delete", "pod", "refused", "granted", NAMESPACE]);
+    cluster.mend_names(2);
+}
+
+fn repaired(cluster: &Cluster) {
+    let (code, text) = cluster.smoke(&["--timeout", "60s"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("pass: of 3 nodes that should, 3 can pull."), "{text}");
+    let told = cluster.helm(&["test", "acr-verifier", NAMESPACE, "--timeout=120s", "--logs=false"]);
+    assert!(told.contains("Succeeded"), "{told}");
+    let broken = &cluster.workers[2].name;
+    cluster.wait("the recovery", SOON, || {
+        let text = cluster.kubectl(&["describe", "node", broken]);
+        text.lines().filter(|line| line.contains("RegistryVerified")).count() >= 1
+    });
+}
+
+fn rotation(cluster: &Cluster) {
+    let before = agents(cluster);
+    // The old password is disabled first, as after a leak.
+    cluster.inside.change(|settings| settings.credentials.password = "the-second-password".to_owned());
+    let (code, report) = smoke_json(cluster, "acr-verifier", "12s");
+    assert_eq!(code, Some(1), "{report:#}");
+    assert_eq!(report["groups"][0]["cause"], "credentials_rejected");
+    assert_eq!(report["groups"][0]["nodes"].as_array().expect("nodes").len(), 3);
+    write_secret(cluster, "acr-verifier");
+    let (code, report) = smoke_json(cluster, "acr-verifier", "100s");
+    assert_eq!(code, Some(0), "{report:#}");
+    assert_eq!(agents(cluster), before, "the same Pods, and none has restarted");
+    assert!(!report.to_string().contains("the-second-password"));
+}
+
+fn states(cluster: &Cluster) {
+    let (cordoned, without) = (&cluster.workers[0].name, &cluster.workers[1].name);
+    cluster.kubectl(&["cordon", cordoned]);
+    for image in cluster.workers[1].containerd(&["images", "list", "--quiet"]).lines() {
+        if image.contains("acr-verifier") {
+            cluster.workers[1].containerd(&["images", "remove", "--sync", image]);
+        }
+    }
+    let pod = agents(cluster).into_iter().find(|(node, ..)| node == without).expect("its agent").1;
+    cluster.kubectl(&["delete", "pod", &pod, NAMESPACE]);
+    cluster.wait("the image to be missed", SOON, || {
+        cluster.kubectl(&["get", "pods", NAMESPACE]).contains("ImagePull")
+    });
+    let (code, report) = smoke_json(cluster, "acr-verifier", "8s");
+    assert_eq!(code, Some(1), "{report:#}");
+    let nodes = report["nodes"].as_array().expect("nodes");
+    let node = |name: &str| nodes.iter().find(|node| node["node"] == name).expect("the node");
+    assert_eq!((&node(cordoned)["cordoned"], &node(cordoned)["verdict"]), (&json!(true), &json!("pass")));
+    assert_eq!(node(without)["state"], "unready");
+    let reason = node(without)["reason"].as_str().expect("a reason").to_owned();
+    assert!(["ErrImagePull", "ImagePullBackOff"].contains(&reason.as_str()), "{reason}");
+    cluster.kubectl(&["uncordon", cordoned]);
+    cluster.import_agent(1);
+    let pod = agents(cluster).into_iter().find(|(node, ..)| node == without).expect("its agent").1;
+    cluster.kubectl(&["delete", "pod", &pod, NAMESPACE]);
+    let (code, report) = smoke_json(cluster, "acr-verifier", "60s");
+    assert_eq!(code, Some(0), "{report:#}");
+}
+
+fn upgrade(cluster: &Cluster) {
+    let before = agents(cluster);
+    let pod = &before[0].1;
+    let started = Instant::now();
+    cluster.kubectl(&["delete", "pod", pod, NAMESPACE]);
+    assert!(started.elapsed() < Duration::from_secs(8), "its end took {:?}", started.elapsed());
+    install_as(cluster, "acr-verifier", "acr-verifier", &["--set=log.format=json"]);
+    // The smoke check waits for the new revision: what the old one says is no longer asked for.
+    let (code, report) = smoke_json(cluster, "acr-verifier", "120s");
+    assert_eq!(code, Some(0), "{report:#}");
+    let after = agents(cluster);
+    assert!(before.iter().zip(&after).all(|(before, after)| before.2 != after.2), "{after:?}");
+    cluster.helm(&["rollback", "acr-verifier", NAMESPACE]);
+    rolled_out(cluster, "acr-verifier", "acr-verifier");
+    assert!(after.iter().zip(&agents(cluster)).all(|(before, after)| before.2 != after.2));
+}
+
+fn pod_security(cluster: &Cluster) {
+    let preset = format!("--values={CHART}/values-aks-automatic.yaml");
+    prepare(cluster, "restricted", "restricted");
+    install_as(cluster, "acr-verifier", "restricted", &[&preset]);
+    rolled_out(cluster, "acr-verifier", "restricted");
+    let (code, report) = smoke_json(cluster, "restricted", "60s");
+    assert_eq!(code, Some(0), "{report:#}");
+    for node in report["nodes"].as_array().expect("nodes") {
+        assert_eq!(node["report"]["networkView"], "pod");
+    }
+    let told =
+        cluster.helm(&["test", "acr-verifier", "--namespace=restricted", "--timeout=120s", "--logs=false"]);
+    assert!(told.contains("Succeeded"), "{told}");
+    cluster.helm(&["uninstall", "acr-verifier", "--namespace=restricted", "--wait"]);
+
+    prepare(cluster, "baseline", "baseline");
+    install_as(cluster, "acr-verifier", "baseline", &[]);
+    cluster.wait("the refusal", SOON, || {
+        let text = cluster.kubectl(&["get", "events", "--namespace=baseline"]);
+        text.contains("violates PodSecurity") && text.contains("hostNetwork=true")
+    });
+    cluster.helm(&["uninstall", "acr-verifier", "--namespace=baseline", "--wait"]);
+    cluster.kubectl(&["delete", "namespace", "restricted", "baseline"]);
+}
+
+/// Every object of the cluster but those that tell what was, and those that say that something lives.
+fn objects(cluster: &Cluster) -> BTreeSet<String> {
+    let kinds = cluster.kubectl(&["api-resources", "--verbs=list", "--output=name"]);
+    let passing = ["events", "events.events.k8s.io", "leases.coordination.k8s.io"];
+    let kinds: Vec<&str> = kinds.lines().filter(|kind| !passing.contains(kind)).collect();
+    let columns = "--output=custom-columns=KIND:.kind,NAMESPACE:.metadata.namespace,NAME:.metadata.name";
+    let text = cluster.kubectl(&["get", &kinds.join(","), "--all-namespaces", "--no-headers", columns]);
+    text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+}
+
+fn uninstall(cluster: &Cluster) {
+    cluster.helm(&["uninstall", "acr-verifier", NAMESPACE, "--wait"]);
+    // These are the operator's own.
+    cluster.kubectl(&["delete", "namespace", "acr-verifier"]);
+    let before: BTreeSet<String> = std::fs::read_to_string(cluster.path().join("before.json"))
+        .ok()
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .expect("the first step wrote it");
+    cluster.wait("nothing to be left", SOON, || objects(cluster) == before);
+}

@@ -1,0 +1,230 @@
+//! The whole: a private registry in a VNet, the Internet beside it, and a cluster whose nodes are in that VNet.
+//!
+//! Owns what is started in which order, and the ways in which a step looks at it and breaks it.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::control::Control;
+use super::image::Image;
+use super::lab::Lab;
+use super::lab::answers::{Canned, FirewallWording, Step};
+use super::lab::settings::{KeyHint, Settings};
+use super::names::{self, Resolvers};
+use super::network::{DATA, FORWARDER, LOGIN, Network, PUBLIC_DATA, PUBLIC_LOGIN};
+use super::process::{Server, run};
+use super::registry::{self, Registry};
+use super::worker::{self, Worker};
+use super::{leftovers, tell};
+
+/// A resolver of the VNet that does not see the private zone.
+const UNLINKED: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 13);
+/// How many nodes there are.
+const NODES: usize = 3;
+/// Between two looks at something that is about to happen.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
+
+/// All of it. The fields are dropped in this order: what runs on the nodes, the servers, the namespaces, the files.
+pub(crate) struct Cluster {
+    pub(crate) workers: Vec<Worker>,
+    control: Control,
+    pub(crate) inside: Lab,
+    _outside: Lab,
+    _registry: Registry,
+    _resolvers: Resolvers,
+    _unlinked: Server,
+    network: Network,
+    image: PathBuf,
+    folder: TempDir,
+}
+
+impl Cluster {
+    pub(crate) fn start(programs: PathBuf, image: &Path) -> Self {
+        leftovers::remove();
+        worker::remove_leftovers();
+        let folder =
+            tempfile::Builder::new().prefix(&leftovers::folder_prefix()).tempdir().expect("a folder");
+        let path = folder.path();
+        let network = Network::start();
+        let control = Control::start(&network, programs, path);
+        let inside = network.vnet.run(|| {
+            let mut settings = endpoints(LOGIN.into(), DATA.into());
+            settings.place.upstream = Some(registry::address());
+            Lab::start(settings)
+        });
+        let outside = network.internet.run(|| {
+            let mut settings = endpoints(PUBLIC_LOGIN.into(), PUBLIC_DATA.into());
+            for step in Step::ALL {
+                settings.answer(step, Canned::Firewall(FirewallWording::CorrelationId));
+            }
+            Lab::start(settings)
+        });
+        let registry = Registry::start(&network.vnet, path, &inside);
+        let resolvers = Resolvers::start(&network, path);
+        network.vnet.ip(&format!("address add {UNLINKED}/32 dev node\n"));
+        let unlinked = names::unlinked(&network, path, UNLINKED);
+        let tool = Image::make(path, "tool");
+        registry.add("apps/tool", "1", &tool.manifest, &tool.blobs);
+        // One authority of Azure's would sign both; here, a node trusts two.
+        let authorities = [inside.ca_pem(), outside.ca_pem()].concat();
+        std::fs::write(path.join("authorities.pem"), &authorities).expect("a file");
+        let mut cluster = Self {
+            workers: Vec::new(),
+            control,
+            inside,
+            _outside: outside,
+            _registry: registry,
+            _resolvers: resolvers,
+            _unlinked: unlinked,
+            network,
+            image: image.to_owned(),
+            folder,
+        };
+        cluster.start_workers(&authorities);
+        cluster
+    }
+
+    fn start_workers(&mut self, authorities: &str) {
+        let pause = Image::make(self.path(), "pause").archive(self.path(), worker::pause());
+        for number in 1..=NODES {
+            let (name, address) = (worker::name(number), worker::address(number));
+            let subject = format!("system:node:{name}");
+            let pair = self.control.authority.issue(&name, &subject, Some("system:nodes"), &[&address]);
+            let programs = &self.control.programs;
+            let worker =
+                Worker::start(number, &self.network, self.folder.path(), programs, &pair, authorities);
+            self.workers.push(worker);
+        }
+        for index in 0..NODES {
+            self.wait("containerd", Duration::from_secs(60), || self.workers[index].is_up());
+            self.workers[index].import(&pause);
+            self.import_agent(index);
+        }
+        self.wait("every node to be Ready", Duration::from_secs(120), || {
+            let nodes = self.kubectl(&["get", "nodes", "--no-headers"]);
+            nodes.lines().filter(|line| line.contains(" Ready ")).count() == NODES
+        });
+    }
+
+    /// Puts the agent's image on a node, as another registry would have.
+    pub(crate) fn import_agent(&self, index: usize) {
+        self.workers[index].import(&self.image);
+    }
+
+    /// Where files for the commands go.
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Runs kubectl, which must succeed; its output.
+    #[track_caller]
+    pub(crate) fn kubectl(&self, arguments: &[&str]) -> String {
+        succeeded("kubectl", arguments, &self.try_kubectl(arguments))
+    }
+
+    pub(crate) fn try_kubectl(&self, arguments: &[&str]) -> Output {
+        self.network.vnet.run(|| self.control.kubectl(arguments))
+    }
+
+    /// Runs helm, which must succeed; its output.
+    #[track_caller]
+    pub(crate) fn helm(&self, arguments: &[&str]) -> String {
+        succeeded("helm", arguments, &self.try_helm(arguments))
+    }
+
+    pub(crate) fn try_helm(&self, arguments: &[&str]) -> Output {
+        self.network.vnet.run(|| self.control.helm(arguments))
+    }
+
+    /// Runs the smoke check from outside of the cluster, through the API server; its exit code and its output.
+    pub(crate) fn smoke(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_acr-verifier"));
+        command.args(["smoke", "--kubeconfig"]).arg(&self.control.kubeconfig).args(arguments);
+        command.stdin(Stdio::null()).env_remove("KUBERNETES_SERVICE_HOST");
+        let output = self.network.vnet.run(|| command.output().expect("the program starts"));
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.code(), text + &String::from_utf8_lossy(&output.stderr))
+    }
+
+    /// Takes the private zone away from one node: its resolver is replaced by one that does not see it.
+    pub(crate) fn break_names(&self, index: usize) {
+        let rules: String = ["udp", "tcp"]
+            .map(|protocol| {
+                format!(
+                    "add rule ip node names ip daddr {FORWARDER} {protocol} dport 53 dnat to {UNLINKED}\n"
+                )
+            })
+            .concat();
+        self.workers[index].namespace.run(|| run("nft", &["-f", "-"], &rules));
+    }
+
+    /// Gives it back.
+    pub(crate) fn mend_names(&self, index: usize) {
+        self.workers[index].namespace.run(|| run("nft", &["flush", "chain", "ip", "node", "names"], ""));
+    }
+
+    /// Packets that arrived at a public address of the registry.
+    pub(crate) fn public_packets(&self) -> u64 {
+        self.network.strays().public
+    }
+
+    /// Waits for something that has to happen.
+    #[track_caller]
+    pub(crate) fn wait(&self, what: &str, limit: Duration, mut happened: impl FnMut() -> bool) {
+        let started = Instant::now();
+        while !happened() {
+            assert!(started.elapsed() < limit, "waited {} s for {what}", limit.as_secs());
+            std::thread::sleep(BETWEEN_LOOKS);
+        }
+    }
+}
+
+impl Drop for Cluster {
+    /// A failure is told with what an operator would look at first.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let looks: [&[&str]; 4] = [
+            &["get", "nodes,pods,jobs,daemonsets", "--all-namespaces", "--output=wide"],
+            &["describe", "pods", "--namespace=acr-verifier"],
+            &["get", "events", "--all-namespaces"],
+            &[
+                "logs",
+                "--namespace=acr-verifier",
+                "--selector=app.kubernetes.io/name=acr-verifier",
+                "--prefix",
+            ],
+        ];
+        for look in looks {
+            let output = self.try_kubectl(look);
+            tell(&format!("--- kubectl {}\n{}", look.join(" "), String::from_utf8_lossy(&output.stdout)));
+        }
+        tell(&self.control.logs());
+        for worker in &self.workers {
+            tell(&worker.logs());
+        }
+    }
+}
+
+/// Settings with Azure's port and no nameserver.
+fn endpoints(login: IpAddr, data: IpAddr) -> Settings {
+    let mut settings = Settings { nameservers: Vec::new(), ..Settings::default() };
+    settings.place.login_address = login;
+    settings.place.data_address = data;
+    settings.place.port = Some(443);
+    settings.place.key_hint = KeyHint::Certificate;
+    settings
+}
+
+#[track_caller]
+fn succeeded(program: &str, arguments: &[&str], output: &Output) -> String {
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {}: {text}{errors}", arguments.join(" "));
+    text
+}

@@ -1,0 +1,283 @@
+//! A node: kubelet, containerd and runc in namespaces of their own, with the names and the network of a VNet.
+//!
+//! Owns what such a node needs where there is no systemd, no cgroup v2 and no CAP_SYS_RESOURCE. Everything of it is in one
+//! PID namespace, whose end is the end of all of it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::json;
+
+use super::certificates::Pair;
+use super::control::{ADDRESS, PORT, Programs, SERVICE};
+use super::network::{FORWARDER, Namespace, Network};
+use super::process::{run, try_run};
+
+/// The controllers of cgroup v1.
+const CGROUPS: &str = "/sys/fs/cgroup";
+const PAUSE: &str = "registry.k8s.io/pause:tests";
+const PLUGINS: &str = "/usr/lib/cni";
+
+/// Starts containerd, then kubelet, in a mount namespace with the node's own resolv.conf.
+const START: &str = r#"
+set -e
+mount --make-rprivate /
+mount --bind "$1/resolv.conf" /etc/resolv.conf
+mount -t tmpfs none /run
+mkdir /run/lock
+SSL_CERT_FILE="$1/authorities.pem" containerd --config "$1/containerd.toml" >"$1/containerd.log" 2>&1 &
+until [ -S "$1/containerd.sock" ]; do sleep 0.05; done
+exec "$2" --config="$1/kubelet.json" --kubeconfig="$1/kubeconfig" --hostname-override="$3" --node-ip="$4" \
+    --root-dir="$1/kubelet" --cert-dir="$1/certificates" --node-labels="$5" >"$1/kubelet.log" 2>&1
+"#;
+
+/// A node of the cluster.
+pub(crate) struct Worker {
+    pub(crate) name: String,
+    number: usize,
+    pub(crate) folder: PathBuf,
+    process: Child,
+    pub(crate) namespace: Namespace,
+}
+
+/// The name of a node.
+pub(crate) fn name(number: usize) -> String {
+    format!("aks-np{}-{number}", pool(number))
+}
+
+/// The first two nodes share a pool.
+fn pool(number: usize) -> usize {
+    if number < 3 { 1 } else { 2 }
+}
+
+/// The node's address.
+pub(crate) fn address(number: usize) -> String {
+    format!("10.61.{number}.2")
+}
+
+impl Worker {
+    /// Joins a node to the VNet and starts it.
+    pub(crate) fn start(
+        number: usize,
+        network: &Network,
+        folder: &Path,
+        programs: &Programs,
+        pair: &Pair,
+        authorities: &str,
+    ) -> Self {
+        let namespace = Namespace::new(&format!("worker{number}"));
+        join(number, network, &namespace);
+        let folder = folder.join(format!("worker{number}"));
+        fs::create_dir_all(folder.join("cni")).expect("a folder");
+        let write = |file: &str, text: &str| fs::write(folder.join(file), text).expect("a file");
+        write("resolv.conf", &format!("nameserver {FORWARDER}\n"));
+        write("authorities.pem", authorities);
+        write("containerd.toml", &containerd(&folder));
+        write("cni/10-pods.conflist", &pods(&folder, number));
+        write("kubelet.json", &kubelet(&folder, number, programs, pair));
+        write("kubeconfig", &programs.kubeconfig(pair));
+        let cgroup = cgroup(number);
+        for controller in controllers() {
+            fs::create_dir_all(controller.join(&cgroup)).expect("root may make cgroups");
+        }
+        for file in ["cpuset.cpus", "cpuset.mems"] {
+            let root = Path::new(CGROUPS).join("cpuset");
+            if let Ok(all) = fs::read(root.join(file)) {
+                fs::write(root.join(&cgroup).join(file), all).expect("root may set cgroups");
+            }
+        }
+        let labels = format!(
+            "kubernetes.azure.com/agentpool=np{0},kubernetes.azure.com/network-name=aks-vnet,\
+             kubernetes.azure.com/network-subnet=snet-np{0},topology.kubernetes.io/zone=westeurope-{number}",
+            pool(number)
+        );
+        let name = name(number);
+        let mut command = Command::new("unshare");
+        command
+            .args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", START, "node"])
+            .arg(&folder)
+            .arg(programs.path("kubelet"))
+            .args([&name, &address(number), &labels])
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(folder.join("start.log")).expect("a file"));
+        let process = namespace.run(|| command.spawn().expect("unshare is there"));
+        Self { name, number, folder, process, namespace }
+    }
+
+    /// Puts an image into the node's containerd.
+    pub(crate) fn import(&self, archive: &Path) {
+        let path = archive.display().to_string();
+        self.containerd(&["images", "import", "--snapshotter", "native", &path]);
+    }
+
+    /// Runs a command of containerd's client.
+    pub(crate) fn containerd(&self, arguments: &[&str]) -> String {
+        let socket = self.folder.join("containerd.sock").display().to_string();
+        run("ctr", &[&["--address", &socket, "--namespace", "k8s.io"], arguments].concat(), "")
+    }
+
+    /// The ends of the node's logs.
+    pub(crate) fn logs(&self) -> String {
+        let end = |file: &str| {
+            let text = fs::read_to_string(self.folder.join(file)).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().collect();
+            lines[lines.len().saturating_sub(25)..].join("\n")
+        };
+        format!(
+            "--- {} kubelet\n{}\n--- containerd\n{}\n{}",
+            self.name,
+            end("kubelet.log"),
+            end("containerd.log"),
+            end("start.log")
+        )
+    }
+
+    /// Whether containerd answers.
+    pub(crate) fn is_up(&self) -> bool {
+        let socket = self.folder.join("containerd.sock").display().to_string();
+        try_run("ctr", &["--address", &socket, "version"], "").is_ok()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // With its first process everything of the PID namespace ends, containers included.
+        self.process.kill().ok();
+        self.process.wait().ok();
+        remove_cgroup(&cgroup(self.number));
+    }
+}
+
+/// The name of the cgroup of a node of this run.
+fn cgroup(number: usize) -> String {
+    format!("{}{number}", super::leftovers::folder_prefix())
+}
+
+/// Where cgroups are, one folder a controller.
+fn controllers() -> Vec<PathBuf> {
+    let entries = fs::read_dir(CGROUPS).into_iter().flatten().flatten();
+    // A link is another name of a controller, and cgroup v2 has none of its own here.
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()) && entry.file_name() != "unified")
+        .map(|entry| entry.path())
+        .collect()
+}
+
+/// Removes a cgroup with those below it.
+fn remove_cgroup(name: &str) {
+    for controller in controllers() {
+        // What has just ended leaves its cgroup a moment later.
+        for _ in 0..50 {
+            let path = controller.join(name);
+            if !path.exists() {
+                break;
+            }
+            let text = path.display().to_string();
+            let _ = try_run("find", &[&text, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";"], "");
+            std::thread::sleep(super::process::PAUSE);
+        }
+    }
+}
+
+/// Removes the cgroups of runs that are over.
+pub(crate) fn remove_leftovers() {
+    for controller in controllers() {
+        for entry in fs::read_dir(controller).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if let Some((pid, _)) = super::leftovers::parts(&name)
+                && !super::leftovers::is_running(pid)
+            {
+                remove_cgroup(&name);
+            }
+        }
+    }
+}
+
+fn join(number: usize, network: &Network, namespace: &Namespace) {
+    let own = namespace.name();
+    network.vnet.ip(&format!(
+        "link add worker{number} type veth peer name eth0 netns {own}\n\
+         link set worker{number} up\n\
+         address add 10.61.{number}.1/24 dev worker{number}\n"
+    ));
+    namespace.ip(&format!(
+        "link set lo up\nlink set eth0 up\naddress add {}/24 dev eth0\nroute add default via 10.61.{number}.1\n",
+        address(number)
+    ));
+    network.vnet.ip(&format!("route add 10.244.{number}.0/24 via {}\n", address(number)));
+    namespace.run(|| {
+        fs::write("/proc/sys/net/ipv4/ip_forward", "1").expect("a node that routes for its Pods");
+        // The Service of the API server, which on a usual node kube-proxy brings. `names` is empty until its resolver fails.
+        let rule = format!("ip daddr {SERVICE} tcp dport 443 dnat to {ADDRESS}:{PORT}");
+        let table = format!(
+            "table ip node {{\n chain out {{\n type nat hook output priority -100;\n {rule}\n jump names\n }}\n \
+             chain through {{\n type nat hook prerouting priority -100;\n {rule}\n jump names\n }}\n chain names {{ }}\n}}\n"
+        );
+        run("nft", &["-f", "-"], &table)
+    });
+}
+
+fn containerd(folder: &Path) -> String {
+    let folder = folder.display();
+    format!(
+        r#"version = 2
+root = "{folder}/root"
+state = "{folder}/state"
+[grpc]
+  address = "{folder}/containerd.sock"
+[plugins."io.containerd.grpc.v1.cri"]
+  restrict_oom_score_adj = true
+  disable_apparmor = true
+  sandbox_image = "{PAUSE}"
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "{PLUGINS}"
+    conf_dir = "{folder}/cni"
+  [plugins."io.containerd.grpc.v1.cri".containerd]
+    # A folder of a temporary file system takes no overlay.
+    snapshotter = "native"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+      runtime_type = "io.containerd.runc.v2"
+      [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+        SystemdCgroup = false
+"#
+    )
+}
+
+/// The Pods' network: a cable for each, and the VNet routes.
+fn pods(folder: &Path, number: usize) -> String {
+    json!({"cniVersion": "0.4.0", "name": "pods", "plugins": [{
+        "type": "ptp", "ipMasq": false,
+        "ipam": {"type": "host-local", "dataDir": folder.join("addresses"),
+            "ranges": [[{"subnet": format!("10.244.{number}.0/24")}]], "routes": [{"dst": "0.0.0.0/0"}]},
+    }]})
+    .to_string()
+}
+
+fn kubelet(folder: &Path, number: usize, programs: &Programs, pair: &Pair) -> String {
+    json!({
+        "apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
+        "address": address(number),
+        "authentication": {"anonymous": {"enabled": false}, "webhook": {"enabled": false},
+            "x509": {"clientCAFile": programs.authority()}},
+        "authorization": {"mode": "AlwaysAllow"},
+        "tlsCertFile": pair.certificate, "tlsPrivateKeyFile": pair.key,
+        "containerRuntimeEndpoint": format!("unix://{}/containerd.sock", folder.display()),
+        "cgroupDriver": "cgroupfs", "failCgroupV1": false, "cgroupRoot": format!("/{}", cgroup(number)),
+        "failSwapOn": false, "localStorageCapacityIsolation": false,
+        "resolvConf": folder.join("resolv.conf"), "podLogsDir": folder.join("logs"),
+        // A Secret that was changed is seen at once, not within a minute.
+        "configMapAndSecretChangeDetectionStrategy": "Watch", "syncFrequency": "2s",
+        "nodeStatusUpdateFrequency": "2s", "healthzPort": 0, "readOnlyPort": 0,
+        "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
+    })
+    .to_string()
+}
+
+/// The image of every Pod's first process.
+pub(crate) const fn pause() -> &'static str {
+    PAUSE
+}
