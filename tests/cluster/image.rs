@@ -9,7 +9,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::process::run;
 
-const PROGRAM: &str = "/bin/busybox";
+/// Debian's busybox-static; another one may need libraries.
+pub(crate) const PROGRAM: &str = "/bin/busybox";
 
 /// What sleeps for ever.
 pub(crate) struct Image {

@@ -4,13 +4,14 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::image::PROGRAM;
+
 const SERVERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster/servers");
 /// Where tests/run puts the image.
 const IMAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/image");
 /// Where system programs are, also for users whose path has none of it.
 const FOLDERS: [&str; 5] = ["/usr/sbin", "/sbin", "/usr/bin", "/bin", "/usr/local/sbin"];
-const PROGRAMS: [&str; 8] =
-    ["busybox", "containerd", "ctr", "docker-registry", "nft", "nsd", "runc", "unbound"];
+const PROGRAMS: [&str; 7] = ["containerd", "ctr", "docker-registry", "nft", "nsd", "runc", "unbound"];
 
 /// What to do.
 pub(crate) enum Requirements {
@@ -36,6 +37,9 @@ fn look() -> Result<(PathBuf, PathBuf), String> {
     let missing: Vec<&str> = PROGRAMS.into_iter().filter(|program| find(program).is_none()).collect();
     if !missing.is_empty() {
         return Err(format!("needs {}: tests/install tests/cluster/packages.txt", missing.join(", ")));
+    }
+    if !is_static(Path::new(PROGRAM)) {
+        return Err(format!("needs {PROGRAM} without libraries: apt-get install busybox-static"));
     }
     if !Path::new("/sys/fs/cgroup/memory").exists() {
         return Err("needs cgroup v1, which the nodes are set up for".to_owned());
@@ -64,6 +68,13 @@ fn image() -> Result<PathBuf, String> {
         .ok_or_else(|| {
             "needs the image: deploy/image --output target/image, or ACR_VERIFIER_IMAGE".to_owned()
         })
+}
+
+/// Whether a program asks for no interpreter (`PT_INTERP` of ELF names it by its path).
+fn is_static(program: &Path) -> bool {
+    std::fs::read(program).is_ok_and(|bytes| {
+        !bytes.is_empty() && !bytes[..bytes.len().min(4_096)].windows(7).any(|part| part == b"ld-linu")
+    })
 }
 
 /// Where a program is.

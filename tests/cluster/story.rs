@@ -212,6 +212,14 @@ fn one_node(cluster: &Cluster) {
     assert!(text.contains("1 of 3 nodes: private_zone_not_linked (login.address)"), "{text}");
     assert_eq!(cluster.public_packets(), 0, "an agent took the public path");
 
+    let metrics = |index| cluster.ask(index, "/metrics");
+    assert!(metrics(2).contains(&format!(
+        "acr_verifier_cause{{cause=\"private_zone_not_linked\",node=\"{broken}\",registry=\"contoso.azurecr.io\",severity=\"fail\"}} 1"
+    )));
+    assert!(cluster.ask(2, "/report").contains("private_zone_not_linked"));
+    for index in [0, 1] {
+        assert!(!metrics(index).contains("acr_verifier_cause{"), "node {index} is not broken");
+    }
     cluster.wait("the Event", SOON, || described(cluster, broken, "PrivateZoneNotLinked"));
     for worker in &cluster.workers[..2] {
         assert!(!described(cluster, &worker.name, "PrivateZoneNotLinked"), "{} is not broken", worker.name);
@@ -229,6 +237,8 @@ fn one_node(cluster: &Cluster) {
     });
     assert!(cluster.public_packets() > 0, "the pull took some other path");
     cluster.kubectl(&["delete", "pod", "refused", "granted", NAMESPACE]);
+    // The next one is of the repair.
+    cluster.kubectl(&["delete", "events", "--all", "--namespace=default"]);
     cluster.mend_names(2);
 }
 
@@ -239,10 +249,7 @@ fn repaired(cluster: &Cluster) {
     let told = cluster.helm(&["test", "acr-verifier", NAMESPACE, "--timeout=120s", "--logs=false"]);
     assert!(told.contains("Succeeded"), "{told}");
     let broken = &cluster.workers[2].name;
-    cluster.wait("the recovery", SOON, || {
-        let text = cluster.kubectl(&["describe", "node", broken]);
-        text.lines().filter(|line| line.contains("RegistryVerified")).count() >= 1
-    });
+    cluster.wait("the recovery", SOON, || described(cluster, broken, "RegistryVerified"));
 }
 
 fn rotation(cluster: &Cluster) {
@@ -350,4 +357,5 @@ fn uninstall(cluster: &Cluster) {
         .and_then(|text| serde_json::from_str(&text).ok())
         .expect("the first step wrote it");
     cluster.wait("nothing to be left", SOON, || objects(cluster) == before);
+    assert_eq!(cluster.public_packets_of_agents(), 0, "an agent took the public path");
 }

@@ -2,7 +2,8 @@
 //!
 //! Owns what is started in which order, and the ways in which a step looks at it and breaks it.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::io::{Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -167,9 +168,27 @@ impl Cluster {
         self.workers[index].namespace.run(|| run("nft", &["flush", "chain", "ip", "node", "names"], ""));
     }
 
-    /// Packets that arrived at a public address of the registry.
+    /// Packets that arrived at a public address of the registry, whoever sent them.
     pub(crate) fn public_packets(&self) -> u64 {
         self.network.strays().public
+    }
+
+    /// Those of agents among them, which there must be none of.
+    pub(crate) fn public_packets_of_agents(&self) -> u64 {
+        self.workers.iter().map(Worker::public_packets).sum()
+    }
+
+    /// What an agent serves, asked from inside the VNet.
+    pub(crate) fn ask(&self, index: usize, path: &str) -> String {
+        let address = format!("{}:9469", worker::address(index + 1));
+        self.network.vnet.run(|| {
+            let mut stream = TcpStream::connect(&address).expect("the agent listens");
+            let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+            stream.write_all(request.as_bytes()).expect("the agent reads");
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).expect("the agent answers");
+            answer
+        })
     }
 
     /// Waits for something that has to happen.

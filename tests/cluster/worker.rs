@@ -11,13 +11,15 @@ use serde_json::json;
 
 use super::certificates::Pair;
 use super::control::{ADDRESS, PORT, Programs, SERVICE};
-use super::network::{FORWARDER, Namespace, Network};
+use super::network::{FORWARDER, Namespace, Network, PUBLIC_DATA, PUBLIC_LOGIN};
 use super::process::{run, try_run};
 
 /// The controllers of cgroup v1.
 const CGROUPS: &str = "/sys/fs/cgroup";
 const PAUSE: &str = "registry.k8s.io/pause:tests";
 const PLUGINS: &str = "/usr/lib/cni";
+/// Who the agent is.
+const USER: u32 = 65_532;
 
 /// Starts containerd, then kubelet, in a mount namespace with the node's own resolv.conf.
 const START: &str = r#"
@@ -26,6 +28,8 @@ mount --make-rprivate /
 mount --bind "$1/resolv.conf" /etc/resolv.conf
 mount -t tmpfs none /run
 mkdir /run/lock
+# Links to the logs of containers go there whatever is configured.
+mount -t tmpfs none /var/log
 SSL_CERT_FILE="$1/authorities.pem" containerd --config "$1/containerd.toml" >"$1/containerd.log" 2>&1 &
 until [ -S "$1/containerd.sock" ]; do sleep 0.05; done
 exec "$2" --config="$1/kubelet.json" --kubeconfig="$1/kubeconfig" --hostname-override="$3" --node-ip="$4" \
@@ -118,6 +122,11 @@ impl Worker {
     pub(crate) fn containerd(&self, arguments: &[&str]) -> String {
         let socket = self.folder.join("containerd.sock").display().to_string();
         run("ctr", &[&["--address", &socket, "--namespace", "k8s.io"], arguments].concat(), "")
+    }
+
+    /// Packets of agents, and of Pods with a network of their own, to a public address of the registry.
+    pub(crate) fn public_packets(&self) -> u64 {
+        self.namespace.counter("ip", "node", "agents")
     }
 
     /// The ends of the node's logs.
@@ -213,8 +222,13 @@ fn join(number: usize, network: &Network, namespace: &Namespace) {
         fs::write("/proc/sys/net/ipv4/ip_forward", "1").expect("a node that routes for its Pods");
         // The Service of the API server, which on a usual node kube-proxy brings. `names` is empty until its resolver fails.
         let rule = format!("ip daddr {SERVICE} tcp dport 443 dnat to {ADDRESS}:{PORT}");
+        let public = format!("ip daddr {{ {PUBLIC_LOGIN}, {PUBLIC_DATA} }}");
         let table = format!(
-            "table ip node {{\n chain out {{\n type nat hook output priority -100;\n {rule}\n jump names\n }}\n \
+            "table ip node {{\n counter agents {{ }}\n \
+             chain watch {{\n type filter hook output priority -150;\n meta skuid {USER} {public} counter name agents\n }}\n \
+             chain watch_pods {{\n type filter hook prerouting priority -150;\n \
+             ip saddr 10.244.0.0/16 {public} counter name agents\n }}\n \
+             chain out {{\n type nat hook output priority -100;\n {rule}\n jump names\n }}\n \
              chain through {{\n type nat hook prerouting priority -100;\n {rule}\n jump names\n }}\n chain names {{ }}\n}}\n"
         );
         run("nft", &["-f", "-"], &table)
@@ -229,6 +243,8 @@ root = "{folder}/root"
 state = "{folder}/state"
 [grpc]
   address = "{folder}/containerd.sock"
+[plugins."io.containerd.internal.v1.opt"]
+  path = "{folder}/opt"
 [plugins."io.containerd.grpc.v1.cri"]
   restrict_oom_score_adj = true
   disable_apparmor = true
@@ -269,6 +285,7 @@ fn kubelet(folder: &Path, number: usize, programs: &Programs, pair: &Pair) -> St
         "cgroupDriver": "cgroupfs", "failCgroupV1": false, "cgroupRoot": format!("/{}", cgroup(number)),
         "failSwapOn": false, "localStorageCapacityIsolation": false,
         "resolvConf": folder.join("resolv.conf"), "podLogsDir": folder.join("logs"),
+        "volumePluginDir": folder.join("plugins"),
         // A Secret that was changed is seen at once, not within a minute.
         "configMapAndSecretChangeDetectionStrategy": "Watch", "syncFrequency": "2s",
         "nodeStatusUpdateFrequency": "2s", "healthzPort": 0, "readOnlyPort": 0,

@@ -166,7 +166,10 @@ impl Network {
 
     /// The counters since the start.
     pub(crate) fn strays(&self) -> Strays {
-        Strays { elsewhere: self.vnet.counter("elsewhere"), public: self.internet.counter("public") }
+        Strays {
+            elsewhere: self.vnet.counter("inet", "acrv", "elsewhere"),
+            public: self.internet.counter("inet", "acrv", "public"),
+        }
     }
 }
 
@@ -200,8 +203,9 @@ impl Namespace {
         run("ip", &["-netns", &self.name, "-batch", "-"], lines);
     }
 
-    pub(crate) fn counter(&self, name: &str) -> u64 {
-        let list = self.run(|| run("nft", &["list", "counter", "inet", "acrv", name], ""));
+    /// The packets of a counter of a table.
+    pub(crate) fn counter(&self, family: &str, table: &str, name: &str) -> u64 {
+        let list = self.run(|| run("nft", &["list", "counter", family, table, name], ""));
         let mut words = list.split_whitespace().skip_while(|word| *word != "packets");
         words.nth(1).and_then(|number| number.parse().ok()).expect("nft lists the packets")
     }
