@@ -15,6 +15,7 @@ mod check;
 mod cli;
 mod dashboards;
 mod fleet;
+mod image;
 mod lab;
 mod metrics;
 mod readme;

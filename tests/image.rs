@@ -1,0 +1,196 @@
+//! The image: what is in it, how large it is, that it runs, and that the same content makes the same image.
+//!
+//! It is the one that `tests/run` has built; without it these tests say so and pass, unless it is demanded.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+/// What an image may take on a node, unpacked.
+const LARGEST: u64 = 8_000_000;
+
+/// The image, unpacked.
+struct Unpacked {
+    layout: TempDir,
+    root: TempDir,
+    config: Value,
+    digest: String,
+}
+
+fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn archive() -> Option<PathBuf> {
+    let entries = std::fs::read_dir(Path::new(ROOT).join("target/image")).into_iter().flatten().flatten();
+    let archive = entries
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some_and(|extension| extension == "tar"));
+    if archive.is_none() {
+        let demanded = std::env::var_os("ACR_VERIFIER_REQUIRE_CLUSTER").is_some_and(|value| value == "1");
+        assert!(!demanded, "there is no image: deploy/image --output target/image");
+        #[expect(clippy::print_stderr, reason = "whoever runs the tests has to see what was not tried")]
+        {
+            eprintln!("SKIPPED image: there is none; deploy/image --output target/image");
+        }
+    }
+    archive
+}
+
+fn blob(layout: &Path, digest: &str) -> PathBuf {
+    layout.join("blobs").join(digest.replace(':', "/"))
+}
+
+fn unpack(archive: &Path) -> Unpacked {
+    let (layout, root) = (TempDir::new().expect("a folder"), TempDir::new().expect("a folder"));
+    run(Command::new("tar")
+        .arg("--extract")
+        .arg("--file")
+        .arg(archive)
+        .arg("--directory")
+        .arg(layout.path()));
+    let read = |digest: &str| -> Value {
+        let text = std::fs::read(blob(layout.path(), digest)).expect("a blob of the layout");
+        serde_json::from_slice(&text).expect("JSON")
+    };
+    let digest_of = |value: &Value| value["digest"].as_str().expect("a digest").to_owned();
+    let index: Value =
+        serde_json::from_slice(&std::fs::read(layout.path().join("index.json")).expect("an index"))
+            .expect("JSON");
+    let digest = digest_of(&index["manifests"][0]);
+    let manifest = read(&digest_of(&read(&digest)["manifests"][0]));
+    let config = read(&digest_of(&manifest["config"]));
+    for layer in manifest["layers"].as_array().expect("layers") {
+        let layer = blob(layout.path(), &digest_of(layer));
+        run(Command::new("tar")
+            .arg("--extract")
+            .arg("--file")
+            .arg(layer)
+            .arg("--directory")
+            .arg(root.path()));
+    }
+    Unpacked { layout, root, config, digest }
+}
+
+fn files(folder: &Path, below: &Path, found: &mut BTreeSet<String>) -> u64 {
+    let mut size = 0;
+    for entry in std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry")) {
+        let path = entry.path();
+        let metadata = path.symlink_metadata().expect("an entry");
+        if metadata.is_dir() {
+            size += files(&path, below, found);
+        } else {
+            found.insert(path.strip_prefix(below).expect("below").to_string_lossy().into_owned());
+            size += metadata.len();
+        }
+    }
+    size
+}
+
+#[test]
+fn it_holds_the_program_and_certificates_and_nothing_else() {
+    let Some(archive) = archive() else { return };
+    let image = unpack(&archive);
+    let mut found = BTreeSet::new();
+    let size = files(image.root.path(), image.root.path(), &mut found);
+    let expected = ["LICENSE", "acr-verifier", "etc/ssl/certs/ca-certificates.crt"];
+    assert_eq!(found, expected.map(str::to_owned).into());
+    assert!(size < LARGEST, "{size} bytes");
+    let config = &image.config["config"];
+    assert_eq!(config["User"], "65532:65532");
+    assert_eq!(config["Entrypoint"], serde_json::json!(["/acr-verifier"]));
+    assert_eq!(config["ExposedPorts"], serde_json::json!({"9469/tcp": {}}));
+    assert!(
+        config["Env"]
+            .as_array()
+            .expect("variables")
+            .contains(&"SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt".into())
+    );
+    let labels = &config["Labels"];
+    assert_eq!(labels["org.opencontainers.image.version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(labels["org.opencontainers.image.licenses"], "Apache-2.0");
+    // It was reproducible down to its times.
+    assert_eq!(image.config["created"], "1970-01-01T00:00:00Z");
+}
+
+#[test]
+fn its_program_runs_alone_and_as_nobody() {
+    let Some(archive) = archive() else { return };
+    let image = unpack(&archive);
+    let mut in_it = Command::new("chroot");
+    in_it
+        .arg("--userspec=65532:65532")
+        .arg(image.root.path())
+        .args(["/acr-verifier", "--version"])
+        .env_clear();
+    assert_eq!(run(&mut in_it), concat!("acr-verifier ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
+fn the_same_content_makes_the_same_image() {
+    let Some(archive) = archive() else { return };
+    let first = unpack(&archive);
+    let folder = TempDir::new().expect("a folder");
+    let mut again = Command::new(Path::new(ROOT).join("deploy/image"));
+    again.arg("--output").arg(folder.path()).arg("--binary").arg(first.root.path().join("acr-verifier"));
+    let path = run(&mut again);
+    let second = unpack(Path::new(path.trim_end()));
+    let revision =
+        |image: &Unpacked| image.config["config"]["Labels"]["org.opencontainers.image.revision"].clone();
+    // A commit between the two is told by its label.
+    if revision(&first) == revision(&second) {
+        assert_eq!(first.digest, second.digest);
+    }
+    let layers = |image: &Unpacked| image.config["rootfs"]["diff_ids"].clone();
+    assert_eq!(layers(&first), layers(&second));
+    drop(first.layout);
+}
+
+#[test]
+fn wrong_usage_of_the_script_exits_2_and_says_what_is_allowed() {
+    for (arguments, expected) in [
+        (&[][..], "--output is missing"),
+        (&["--output"], "--output takes a value"),
+        (&["--output", "x", "--arch", "riscv64"], "allowed is amd64, arm64, all"),
+        (&["--output", "x", "--binary", "/nowhere"], "is no program"),
+        (&["--output", "x", "--arch", "all", "--binary", "/bin/true"], "for one architecture"),
+        (&["--push"], "there is no option '--push'"),
+    ] {
+        let output =
+            Command::new(Path::new(ROOT).join("deploy/image")).args(arguments).output().expect("it runs");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(text.contains(expected), "{arguments:?}: {text}");
+    }
+}
+
+#[test]
+fn every_step_of_the_release_is_a_script_that_can_be_read() {
+    let text =
+        std::fs::read_to_string(Path::new(ROOT).join(".github/workflows/release.yml")).expect("the workflow");
+    let workflow: Value = serde_saphyr::from_str(&text).expect("YAML");
+    let jobs = workflow["jobs"].as_object().expect("jobs");
+    let mut scripts = 0;
+    for (name, job) in jobs {
+        // Nobody gets more than a job names, and each names what it takes.
+        assert!(job["permissions"].is_object(), "{name} has no permissions of its own");
+        for step in job["steps"].as_array().expect("steps") {
+            let Some(script) = step["run"].as_str() else { continue };
+            assert!(
+                !script.contains("${{"),
+                "{name}: an expression in a script can be made to run something else"
+            );
+            run(Command::new("bash").args(["-n", "-c", script]));
+            scripts += 1;
+        }
+    }
+    assert!(scripts > 8, "{scripts} scripts");
+    let needs = |job: &str| jobs[job]["needs"].to_string();
+    assert!(needs("build").contains("test") && needs("publish").contains("build"));
+}
