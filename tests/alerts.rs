@@ -5,6 +5,7 @@
 
 mod forms;
 mod names;
+mod paging;
 
 use std::path::PathBuf;
 use std::process::Command;

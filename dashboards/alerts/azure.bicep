@@ -1,11 +1,11 @@
 // Written by the tests from acr-verifier.rules.yaml.
 
 param location string = resourceGroup().location
-@description('The Azure Monitor workspace's resource id.')
+@description('The resource id of the Azure Monitor workspace.')
 param workspaceId string
 @description('The value of the label cluster: the name of the AKS cluster.')
 param clusterName string
-@description('The action group's resource id: who is told.')
+@description('The resource id of the action group: who is told.')
 param actionGroupId string
 
 resource recording 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {

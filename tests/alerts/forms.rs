@@ -100,9 +100,9 @@ fn arm() -> Value {
     })
 }
 
-const WORKSPACE: &str = "The Azure Monitor workspace's resource id.";
+const WORKSPACE: &str = "The resource id of the Azure Monitor workspace.";
 const CLUSTER: &str = "The value of the label cluster: the name of the AKS cluster.";
-const ACTIONS: &str = "The action group's resource id: who is told.";
+const ACTIONS: &str = "The resource id of the action group: who is told.";
 
 /// A value in Bicep's words. A parameter of ARM becomes its name.
 fn bicep(value: &Value, depth: usize) -> String {
