@@ -204,9 +204,9 @@ impl Entry {
                 }
                 self.node.state = State::Reported(report);
                 if self.node.verdict() == Some(Verdict::Pass) {
-                    self.next = Next::Never
+                    self.next = Next::Never;
                 } else {
-                    self.ask_again(now)
+                    self.ask_again(now);
                 }
             }
         }

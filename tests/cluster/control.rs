@@ -52,7 +52,7 @@ pub(crate) struct Control {
     pub(crate) kubeconfig: PathBuf,
     pub(crate) authority: Authority,
     folder: PathBuf,
-    _servers: Vec<Server>,
+    servers: Vec<Server>,
 }
 
 impl Control {
@@ -69,7 +69,7 @@ impl Control {
         fs::write(&kubeconfig, programs.kubeconfig(&administrator)).expect("a file");
         let show = |path: &Path| path.display().to_string();
         let mut control =
-            Self { programs, kubeconfig, authority, folder: folder.to_owned(), _servers: Vec::new() };
+            Self { programs, kubeconfig, authority, folder: folder.to_owned(), servers: Vec::new() };
 
         let etcd = [
             ("data-dir", show(&folder.join("etcd"))),
@@ -131,7 +131,7 @@ impl Control {
         let mut server = vnet.run(|| Server::start(&mut command, &log));
         server.wait_until(|| is_ready(self));
         // Dropped in reverse: the API server before etcd.
-        self._servers.insert(0, server);
+        self.servers.insert(0, server);
     }
 
     /// Runs kubectl as one who may do everything. The caller is in the VNet.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::whole::Cluster;
+use super::whole::{Cluster, wait};
 
 /// A step, with its name.
 type Step = (&'static str, fn(&Cluster));
@@ -128,7 +128,7 @@ fn agents(cluster: &Cluster) -> Vec<(String, String, String, i64)> {
 
 fn events(cluster: &Cluster) {
     for worker in &cluster.workers {
-        cluster.wait("RegistryVerified", SOON, || described(cluster, &worker.name, "RegistryVerified"));
+        wait("RegistryVerified", SOON, || described(cluster, &worker.name, "RegistryVerified"));
         let text = cluster.kubectl(&["describe", "node", &worker.name]);
         let line = text.lines().find(|line| line.contains("RegistryVerified")).expect("it was there");
         assert!(line.contains("Normal") && line.contains("acr-verifier"), "{line}");
@@ -220,7 +220,7 @@ fn one_node(cluster: &Cluster) {
     for index in [0, 1] {
         assert!(!metrics(index).contains("acr_verifier_cause{"), "node {index} is not broken");
     }
-    cluster.wait("the Event", SOON, || described(cluster, broken, "PrivateZoneNotLinked"));
+    wait("the Event", SOON, || described(cluster, broken, "PrivateZoneNotLinked"));
     for worker in &cluster.workers[..2] {
         assert!(!described(cluster, &worker.name, "PrivateZoneNotLinked"), "{} is not broken", worker.name);
     }
@@ -231,7 +231,7 @@ fn one_node(cluster: &Cluster) {
     start_pod(cluster, "refused", broken);
     start_pod(cluster, "granted", &cluster.workers[0].name);
     cluster.kubectl(&["wait", "--for=condition=Ready", "pod/granted", NAMESPACE, "--timeout=60s"]);
-    cluster.wait("the pull to fail", SOON, || {
+    wait("the pull to fail", SOON, || {
         let text = cluster.kubectl(&["describe", "pod", "refused", NAMESPACE]);
         text.contains("Failed to pull image") && text.contains("403")
     });
@@ -249,13 +249,13 @@ fn repaired(cluster: &Cluster) {
     let told = cluster.helm(&["test", "acr-verifier", NAMESPACE, "--timeout=120s", "--logs=false"]);
     assert!(told.contains("Succeeded"), "{told}");
     let broken = &cluster.workers[2].name;
-    cluster.wait("the recovery", SOON, || described(cluster, broken, "RegistryVerified"));
+    wait("the recovery", SOON, || described(cluster, broken, "RegistryVerified"));
 }
 
 fn rotation(cluster: &Cluster) {
     let before = agents(cluster);
     // The old password is disabled first, as after a leak.
-    cluster.inside.change(|settings| settings.credentials.password = "the-second-password".to_owned());
+    cluster.inside.change(|settings| "the-second-password".clone_into(&mut settings.credentials.password));
     let (code, report) = smoke_json(cluster, "acr-verifier", "12s");
     assert_eq!(code, Some(1), "{report:#}");
     assert_eq!(report["groups"][0]["cause"], "credentials_rejected");
@@ -277,7 +277,7 @@ fn states(cluster: &Cluster) {
     }
     let pod = agents(cluster).into_iter().find(|(node, ..)| node == without).expect("its agent").1;
     cluster.kubectl(&["delete", "pod", &pod, NAMESPACE]);
-    cluster.wait("the image to be missed", SOON, || {
+    wait("the image to be missed", SOON, || {
         cluster.kubectl(&["get", "pods", NAMESPACE]).contains("ImagePull")
     });
     let (code, report) = smoke_json(cluster, "acr-verifier", "8s");
@@ -330,7 +330,7 @@ fn pod_security(cluster: &Cluster) {
 
     prepare(cluster, "baseline", "baseline");
     install_as(cluster, "acr-verifier", "baseline", &[]);
-    cluster.wait("the refusal", SOON, || {
+    wait("the refusal", SOON, || {
         let text = cluster.kubectl(&["get", "events", "--namespace=baseline"]);
         text.contains("violates PodSecurity") && text.contains("hostNetwork=true")
     });
@@ -356,6 +356,6 @@ fn uninstall(cluster: &Cluster) {
         .ok()
         .and_then(|text| serde_json::from_str(&text).ok())
         .expect("the first step wrote it");
-    cluster.wait("nothing to be left", SOON, || objects(cluster) == before);
+    wait("nothing to be left", SOON, || objects(cluster) == before);
     assert_eq!(cluster.public_packets_of_agents(), 0, "an agent took the public path");
 }

@@ -101,11 +101,11 @@ impl Cluster {
             self.workers.push(worker);
         }
         for index in 0..NODES {
-            self.wait("containerd", Duration::from_secs(60), || self.workers[index].is_up());
+            wait("containerd", Duration::from_secs(60), || self.workers[index].is_up());
             self.workers[index].import(&pause);
             self.import_agent(index);
         }
-        self.wait("every node to be Ready", Duration::from_secs(120), || {
+        wait("every node to be Ready", Duration::from_secs(120), || {
             let nodes = self.kubectl(&["get", "nodes", "--no-headers"]);
             nodes.lines().filter(|line| line.contains(" Ready ")).count() == NODES
         });
@@ -190,15 +190,15 @@ impl Cluster {
             answer
         })
     }
+}
 
-    /// Waits for something that has to happen.
-    #[track_caller]
-    pub(crate) fn wait(&self, what: &str, limit: Duration, mut happened: impl FnMut() -> bool) {
-        let started = Instant::now();
-        while !happened() {
-            assert!(started.elapsed() < limit, "waited {} s for {what}", limit.as_secs());
-            std::thread::sleep(BETWEEN_LOOKS);
-        }
+/// Waits for something that has to happen.
+#[track_caller]
+pub(crate) fn wait(what: &str, limit: Duration, mut happened: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !happened() {
+        assert!(started.elapsed() < limit, "waited {} s for {what}", limit.as_secs());
+        std::thread::sleep(BETWEEN_LOOKS);
     }
 }
 
