@@ -7,7 +7,7 @@
 mod lint;
 mod node;
 mod overview;
-mod paging;
+pub(crate) mod paging;
 mod panel;
 mod picture;
 mod proof;

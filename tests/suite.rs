@@ -21,6 +21,7 @@ mod metrics;
 mod readme;
 mod report;
 mod rules;
+mod runbook;
 mod server;
 mod smoke;
 

@@ -14,11 +14,11 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
-/// Names, registries and states of the alerts that arrived.
-pub(super) type Pages = BTreeSet<(String, String, String)>;
+/// Names, registries and states of the alerts that arrived, as often as they did.
+type Pages = Vec<(String, String, String)>;
 
 /// An Alertmanager and a receiver for it; it ends when this is dropped.
-pub(super) struct Pager {
+pub(crate) struct Pager {
     process: Child,
     address: SocketAddr,
     pages: Arc<Mutex<Pages>>,
@@ -37,7 +37,7 @@ fn hastened(file: &str, keys: &[&str], to: &str) -> String {
 
 impl Pager {
     /// Starts both, with files in this folder.
-    pub(super) fn start(folder: &Path) -> Self {
+    pub(crate) fn start(folder: &Path) -> Self {
         let pages = Arc::new(Mutex::new(Pages::new()));
         let receiver = receive(Arc::clone(&pages));
         let shipped = hastened("alertmanager.example.yml", &["group_wait", "group_interval"], "5s");
@@ -65,7 +65,7 @@ impl Pager {
     }
 
     /// What Prometheus has to be configured with to use it; writes the rules into the folder.
-    pub(super) fn rules(&self, folder: &Path) -> String {
+    pub(crate) fn rules(&self, folder: &Path) -> String {
         let file = folder.join("rules.yaml");
         std::fs::write(&file, hastened("acr-verifier.rules.yaml", &["for", "interval"], "1s"))
             .expect("a file");
@@ -77,14 +77,21 @@ impl Pager {
     }
 
     /// Whether an alert about a registry has arrived in this state, `firing` or `resolved`.
-    pub(super) fn has(&self, alert: &str, registry: &str, state: &str) -> bool {
+    pub(crate) fn has(&self, alert: &str, registry: &str, state: &str) -> bool {
         let page = (alert.to_owned(), registry.to_owned(), state.to_owned());
         self.pages.lock().expect("nobody panicked").contains(&page)
     }
 
-    /// The alerts about a registry that fired.
-    pub(super) fn fired(&self, registry: &str) -> Vec<String> {
+    /// Every message about a registry: the alert's name and state, in the order in which they came.
+    pub(crate) fn told(&self, registry: &str) -> Vec<(String, String)> {
         let pages = self.pages.lock().expect("nobody panicked");
+        let of = pages.iter().filter(|(_, of, _)| of == registry);
+        of.map(|(alert, _, state)| (alert.clone(), state.clone())).collect()
+    }
+
+    /// The alerts about a registry that fired.
+    pub(crate) fn fired(&self, registry: &str) -> Vec<String> {
+        let pages: BTreeSet<_> = self.pages.lock().expect("nobody panicked").iter().cloned().collect();
         let of = pages.iter().filter(|(_, of, state)| of == registry && state == "firing");
         // The windows of the burn rates are longer than any test: with seconds of data they say nothing.
         let of = of.filter(|(alert, _, _)| !alert.starts_with("AcrVerifierErrorBudgetBurn"));
@@ -125,7 +132,7 @@ fn receive(pages: Arc<Mutex<Pages>>) -> SocketAddr {
                 let registry = word(&labels["registry"]);
                 let registry = registry.split('.').next().unwrap_or_default().to_owned();
                 let page = (word(&labels["alertname"]), registry, word(&alert["status"]));
-                pages.lock().expect("nobody panicked").insert(page);
+                pages.lock().expect("nobody panicked").push(page);
             }
         }
     });

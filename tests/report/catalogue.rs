@@ -6,8 +6,8 @@ use acr_verifier::cause::Cause;
 use acr_verifier::cause::advice::{self, Names};
 use acr_verifier::image::ImageReference;
 use acr_verifier::observation::Endpoint;
+use acr_verifier::report::Style;
 use acr_verifier::report::catalogue::{self, Entry};
-use acr_verifier::report::{RUNBOOK, Style};
 
 /// What a command may begin with: programs that operators of AKS have at hand.
 const PROGRAMS: [&str; 7] = ["acr-verifier", "az", "curl", "dig", "docker", "kubectl", "openssl"];
@@ -112,18 +112,6 @@ fn commands_are_filled_in_for_cloud_endpoint_and_nameserver() {
         scope.contains("--registry contoso --name SCOPE_MAP --add-repository apps/canary content/read"),
         "{scope}"
     );
-}
-
-#[test]
-fn the_runbook_is_what_the_code_says() {
-    let mut runbook = Vec::new();
-    catalogue::write_markdown(&mut runbook).expect("memory takes everything");
-    let runbook = String::from_utf8(runbook).expect("UTF-8") + &crate::alerts::runbook();
-    for cause in Cause::ALL {
-        assert!(runbook.contains(&format!("\n## {cause}\n")), "{cause} has no section");
-    }
-    assert!(RUNBOOK.ends_with("/dashboards/runbook.md"));
-    expectorate::assert_contents("dashboards/runbook.md", &runbook);
 }
 
 #[test]

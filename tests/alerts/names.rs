@@ -1,0 +1,174 @@
+//! That the rules name what is exported: metrics, labels, and values of the labels whose values are a closed list.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use acr_verifier::address::Scope;
+use acr_verifier::cause::Cause;
+use acr_verifier::diagnosis::{Severity, Verdict};
+use acr_verifier::metrics::FAMILIES;
+use acr_verifier::observation::{Endpoint, Resolver, Stage};
+use acr_verifier::transition::EventResult;
+use promql_parser::label::MatchOp;
+use promql_parser::parser::{self, Expr, LabelModifier, VectorSelector, token};
+
+use super::groups;
+
+/// Series of kube-state-metrics, which the add-on of AKS has by default, with those of their labels that are used: what
+/// nodes there are, why a container waits, and whether there is a DaemonSet. No agent can tell that it is not there.
+const FOREIGN: [(&str, &[&str]); 3] = [
+    ("kube_node_info", &["node", "os_image", "kubelet_version"]),
+    ("kube_pod_container_status_waiting_reason", &["namespace", "pod", "container", "reason"]),
+    ("kube_daemonset_status_desired_number_scheduled", &["namespace", "daemonset"]),
+];
+
+/// The values of a label, where they are a closed list. A compared resolver has the operator's name, so that rules for
+/// everybody can only name the node's own.
+fn values(label: &str) -> Option<Vec<&str>> {
+    let stages = || Endpoint::ALL.into_iter().flat_map(Stage::of).map(|stage| stage.as_str());
+    match label {
+        "cause" => Some(Cause::ALL.iter().map(|cause| cause.code()).collect()),
+        "verdict" => Some(Verdict::ALL.iter().map(|verdict| verdict.as_str()).collect()),
+        "severity" => {
+            Some([Severity::Fail, Severity::Unknown, Severity::Warn].map(Severity::as_str).to_vec())
+        }
+        "stage" => Some(stages().collect()),
+        "endpoint" => Some(Endpoint::ALL.map(Endpoint::as_str).to_vec()),
+        "scope" => Some(
+            [Scope::Private, Scope::Public, Scope::Reserved, Scope::Unexpected].map(Scope::as_str).to_vec(),
+        ),
+        "resolver" => Some(vec![if Resolver::System.label() == "system" { "system" } else { "" }]),
+        "result" => Some(EventResult::ALL.map(EventResult::as_str).to_vec()),
+        _ => None,
+    }
+}
+
+type Labels = BTreeSet<String>;
+
+/// What is known while the rules are read in their order.
+struct Names {
+    /// The labels of what was recorded, by name.
+    recorded: BTreeMap<String, Labels>,
+}
+
+impl Names {
+    /// The labels of a selected series; everything that the selector names is held against what is exported.
+    fn selected(&self, selector: &VectorSelector) -> Labels {
+        let name = selector.name.as_deref().expect("a selector has a name");
+        let family = FAMILIES.iter().find(|family| family.name == name);
+        let foreign = FOREIGN.iter().find(|(foreign, _)| *foreign == name);
+        let mut labels: Labels = match (family, foreign, self.recorded.get(name)) {
+            (Some(family), ..) => {
+                family.subject.labels().iter().chain(family.labels).map(|&label| label.to_owned()).collect()
+            }
+            (None, Some((_, labels)), _) => labels.iter().map(|&label| label.to_owned()).collect(),
+            (None, None, Some(labels)) => labels.clone(),
+            (None, None, None) => panic!("nothing exports {name}"),
+        };
+        // The operator's, for each cluster.
+        labels.insert("cluster".to_owned());
+        for matcher in &selector.matchers.matchers {
+            assert!(labels.contains(&matcher.name), "{name} has no label {}", matcher.name);
+            let closed = family.and_then(|_| values(&matcher.name));
+            assert!(family.is_none() || closed.is_some(), "{name}: {} has values of operators", matcher.name);
+            let several = matches!(matcher.op, MatchOp::Re(_) | MatchOp::NotRe(_));
+            let separator = if several { '|' } else { '\0' };
+            for value in matcher.value.split(separator) {
+                let known = closed.as_ref().is_none_or(|values| values.contains(&value));
+                assert!(known, "{name}: {} is never {value:?}", matcher.name);
+            }
+        }
+        labels
+    }
+
+    /// The labels that the result of an expression has; every label that it groups or matches by has to be there.
+    fn carried(&self, expr: &Expr) -> Labels {
+        match expr {
+            Expr::VectorSelector(selector) => self.selected(selector),
+            Expr::MatrixSelector(matrix) => self.selected(&matrix.vs),
+            Expr::Subquery(query) => self.carried(&query.expr),
+            Expr::Paren(inner) => self.carried(&inner.expr),
+            Expr::Unary(inner) => self.carried(&inner.expr),
+            Expr::Call(call) => call.args.args.iter().flat_map(|argument| self.carried(argument)).collect(),
+            Expr::Aggregate(aggregate) => {
+                let inner = self.carried(&aggregate.expr);
+                match &aggregate.modifier {
+                    None => Labels::new(),
+                    Some(LabelModifier::Include(by)) => {
+                        all_in(&by.labels, &inner);
+                        by.labels.iter().cloned().collect()
+                    }
+                    Some(LabelModifier::Exclude(without)) => {
+                        all_in(&without.labels, &inner);
+                        inner.into_iter().filter(|label| !without.labels.contains(label)).collect()
+                    }
+                }
+            }
+            Expr::Binary(binary) => {
+                let (left, right) = (self.carried(&binary.lhs), self.carried(&binary.rhs));
+                let matching = binary.modifier.as_ref().and_then(|modifier| modifier.matching.as_ref());
+                if let Some(LabelModifier::Include(on) | LabelModifier::Exclude(on)) = matching {
+                    all_in(&on.labels, &left);
+                    all_in(&on.labels, &right);
+                }
+                if binary.op.id() == token::T_LOR {
+                    left.intersection(&right).cloned().collect()
+                } else if left.is_empty() {
+                    right
+                } else {
+                    left
+                }
+            }
+            Expr::NumberLiteral(_) | Expr::StringLiteral(_) | Expr::Extension(_) => Labels::new(),
+        }
+    }
+}
+
+#[track_caller]
+fn all_in(named: &[String], labels: &Labels) {
+    for label in named {
+        assert!(labels.contains(label), "no series there has a label {label}");
+    }
+}
+
+#[test]
+fn the_rules_name_what_is_exported() {
+    let mut names = Names { recorded: BTreeMap::new() };
+    for rule in groups().into_iter().flat_map(|group| group.rules) {
+        let parsed = parser::parse(&rule.expr).unwrap_or_else(|error| panic!("{}: {error}", rule.expr));
+        let carried = names.carried(&parsed);
+        assert!(!carried.is_empty(), "{} selects nothing", rule.expr);
+        if let Some(annotations) = rule.annotations {
+            for label in annotations.description.split("$labels.").skip(1) {
+                let end = label.find(|letter: char| letter != '_' && !letter.is_alphanumeric());
+                let label = &label[..end.unwrap_or(label.len())];
+                assert!(carried.contains(label), "{:?} has no label {label} to tell", rule.alert);
+            }
+        }
+        if let Some(record) = rule.record {
+            names.recorded.insert(record, carried);
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "verdict is never \"failed\"")]
+fn a_value_that_is_never_exported_is_found() {
+    let names = Names { recorded: BTreeMap::new() };
+    names.carried(
+        &parser::parse("rate(acr_verifier_checks_total{verdict=\"failed\"}[5m])").expect("an expression"),
+    );
+}
+
+#[test]
+#[should_panic(expected = "no series there has a label stage")]
+fn a_label_that_is_never_exported_is_found() {
+    let names = Names { recorded: BTreeMap::new() };
+    names.carried(&parser::parse("sum by (stage) (acr_verifier_check_success)").expect("an expression"));
+}
+
+#[test]
+fn the_chart_names_its_container_and_daemonset_as_the_rules_expect() {
+    let daemonset = include_str!("../../deploy/chart/templates/daemonset.yaml");
+    assert!(daemonset.contains("\n        - name: agent\n"));
+    assert!(include_str!("../../deploy/chart/Chart.yaml").contains("\nname: acr-verifier\n"));
+}

@@ -1,0 +1,120 @@
+//! What an operator is told: the shipped rules in a real Prometheus, and a real Alertmanager with the shipped inhibition.
+//!
+//! Series are served as they stand here; `dashboards::proof` does the same with real agents. Waiting times are made
+//! seconds, as `dashboards::paging` says.
+
+use std::fmt::Write as _;
+use std::io::{Read, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::dashboards::paging::Pager;
+use crate::metrics::prometheus::{Prometheus, installed};
+
+const NODES: usize = 12;
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than the Alertmanager waits for a group, and than Prometheus waits before it fires.
+const SETTLED: Duration = Duration::from_secs(8);
+
+/// A page of metrics of a fleet: at `contoso` nothing is to be had on any node, or everything; names of `fabrikam` lead to
+/// public addresses on every node; `northwind` cannot be reached from one node.
+fn page(contoso: u8) -> String {
+    let mut page = String::new();
+    for number in 0..NODES {
+        let lonely = u8::from(number != 0);
+        write!(
+            page,
+            "acr_verifier_check_success{{node=\"n{number}\",registry=\"contoso.azurecr.io\"}} {contoso}\n\
+             acr_verifier_stage_success{{node=\"n{number}\",registry=\"contoso.azurecr.io\",endpoint=\"data\",stage=\"connect\"}} {contoso}\n\
+             acr_verifier_check_success{{node=\"n{number}\",registry=\"fabrikam.azurecr.io\"}} 0\n\
+             acr_verifier_dns_answers{{node=\"n{number}\",registry=\"fabrikam.azurecr.io\",endpoint=\"login\",resolver=\"system\",scope=\"public\"}} 1\n\
+             acr_verifier_check_success{{node=\"n{number}\",registry=\"northwind.azurecr.io\"}} {lonely}\n"
+        )
+        .expect("a string takes everything");
+    }
+    page
+}
+
+/// Serves a page that can be changed; ends with the process.
+fn serve(page: Arc<Mutex<String>>) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request);
+            let body = page.lock().expect("nobody panicked").clone();
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                body.len()
+            );
+            let _ = stream.write_all(format!("{head}{body}").as_bytes());
+        }
+    });
+    address
+}
+
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < PATIENCE, "{what} does not come");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+#[test]
+fn alertmanager_takes_the_example() {
+    if !installed("amtool") {
+        return;
+    }
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("dashboards/alerts/alertmanager.example.yml");
+    let output = Command::new("amtool").arg("check-config").arg(file).output().expect("amtool runs");
+    let told = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&told));
+}
+
+#[test]
+fn an_outage_of_a_fleet_is_one_message_and_its_end_another() {
+    if !installed("prometheus") || !installed("prometheus-alertmanager") {
+        return;
+    }
+    let served = Arc::new(Mutex::new(page(0)));
+    let target = serve(Arc::clone(&served));
+    let folder = tempfile::tempdir().expect("a folder");
+    let pager = Pager::start(folder.path());
+    let config = format!(
+        "global: {{scrape_interval: 500ms, scrape_timeout: 500ms, evaluation_interval: 1s}}\n\
+         scrape_configs:\n- {{job_name: acr-verifier, honor_labels: true, static_configs: [{{targets: ['{target}']}}]}}\n{}",
+        pager.rules(folder.path())
+    );
+    let prometheus = Prometheus::start(&config, folder.path());
+    let told = |words: &[(&str, &str)]| -> Vec<(String, String)> {
+        words.iter().map(|&(alert, state)| (alert.to_owned(), state.to_owned())).collect()
+    };
+    let outage = ("AcrVerifierRegistryUnreachable", "firing");
+    let public = ("AcrVerifierPublicPathInUse", "firing");
+    let lonely = ("AcrVerifierRegistryUnreachableFromNode", "firing");
+    for (registry, (alert, state)) in [("contoso", outage), ("fabrikam", public), ("northwind", lonely)] {
+        wait_until(alert, || pager.has(alert, registry, state));
+    }
+    std::thread::sleep(SETTLED);
+    // What is inhibited fires all the same.
+    for (alert, registry) in
+        [("AcrVerifierDataPathBroken", "contoso"), ("AcrVerifierRegistryUnreachable", "fabrikam")]
+    {
+        prometheus.await_value(
+            &format!("ALERTS{{alertname='{alert}',registry='{registry}.azurecr.io',alertstate='firing'}}"),
+            1.0,
+        );
+    }
+    assert_eq!(pager.told("contoso"), told(&[outage]));
+    assert_eq!(pager.told("fabrikam"), told(&[public]));
+    assert_eq!(pager.told("northwind"), told(&[lonely]));
+
+    *served.lock().expect("nobody panicked") = page(1);
+    wait_until("the end", || pager.has(outage.0, "contoso", "resolved"));
+    assert_eq!(pager.told("contoso"), told(&[outage, (outage.0, "resolved")]));
+}
