@@ -61,7 +61,8 @@ for (const { look, axe: isExamined = true, ...options } of looks) {
       told(`axe ${violation.id} (${violation.impact}): ${nodes}`);
     }
     for (const doubt of found.incomplete) {
-      told(`axe is not sure of ${doubt.id}: ${doubt.nodes.map((node) => node.target).join(", ")}`);
+      const nodes = doubt.nodes.map((node) => `${node.target}: ${node.failureSummary}`).join("; ");
+      told(`axe is not sure of ${doubt.id}: ${nodes}`);
     }
     await page.close();
   }
