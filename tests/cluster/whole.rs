@@ -3,7 +3,7 @@
 //! Owns what is started in which order, and the ways in which a step looks at it and breaks it.
 
 use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use super::control::Control;
 use super::image::Image;
 use super::lab::Lab;
 use super::lab::answers::{Canned, FirewallWording, Step};
-use super::lab::settings::{KeyHint, Settings};
+use super::lab::settings::Settings;
 use super::names::{self, Resolvers};
 use super::network::{DATA, FORWARDER, LOGIN, Network, PUBLIC_DATA, PUBLIC_LOGIN};
 use super::process::{Server, run};
@@ -53,12 +53,12 @@ impl Cluster {
         let network = Network::start();
         let control = Control::start(&network, programs, path);
         let inside = network.vnet.run(|| {
-            let mut settings = endpoints(LOGIN.into(), DATA.into());
+            let mut settings = Settings::on_azures_port(LOGIN.into(), DATA.into());
             settings.place.upstream = Some(registry::address());
             Lab::start(settings)
         });
         let outside = network.internet.run(|| {
-            let mut settings = endpoints(PUBLIC_LOGIN.into(), PUBLIC_DATA.into());
+            let mut settings = Settings::on_azures_port(PUBLIC_LOGIN.into(), PUBLIC_DATA.into());
             for step in Step::ALL {
                 settings.answer(step, Canned::Firewall(FirewallWording::CorrelationId));
             }
@@ -228,16 +228,6 @@ impl Drop for Cluster {
             tell(&worker.logs());
         }
     }
-}
-
-/// Settings with Azure's port and no nameserver.
-fn endpoints(login: IpAddr, data: IpAddr) -> Settings {
-    let mut settings = Settings { nameservers: Vec::new(), ..Settings::default() };
-    settings.place.login_address = login;
-    settings.place.data_address = data;
-    settings.place.port = Some(443);
-    settings.place.key_hint = KeyHint::Certificate;
-    settings
 }
 
 #[track_caller]

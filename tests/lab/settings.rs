@@ -57,6 +57,18 @@ impl Settings {
         }
     }
 
+    /// Endpoints at addresses of a network of the test's own, with Azure's port, a foreign registry's hint at keys, and no
+    /// nameserver.
+    #[allow(dead_code, reason = "on loopback the lab takes a free port")]
+    pub fn on_azures_port(login: IpAddr, data: IpAddr) -> Self {
+        let mut settings = Self { nameservers: Vec::new(), ..Self::default() };
+        settings.place.login_address = login;
+        settings.place.data_address = data;
+        settings.place.port = Some(443);
+        settings.place.key_hint = KeyHint::Certificate;
+        settings
+    }
+
     /// Sets how the answers of a step travel, for tests that go through all steps.
     pub fn deliver(&mut self, step: Step, delivery: Delivery) {
         match step {

@@ -4,7 +4,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -18,7 +17,7 @@ use tempfile::TempDir;
 use super::lab::Lab;
 use super::lab::answers::{Canned, FirewallWording, Step};
 use super::lab::log::Listener;
-use super::lab::settings::{KeyHint, Settings};
+use super::lab::settings::Settings;
 use super::leftovers;
 use super::names::{Names, Resolvers};
 use super::network::{DATA, LOGIN, NOBODY, Network, PUBLIC_DATA, PUBLIC_LOGIN, Strays};
@@ -53,14 +52,14 @@ impl Azure {
         let folder =
             tempfile::Builder::new().prefix(&leftovers::folder_prefix()).tempdir().expect("a folder");
         let network = Network::start();
-        let inside_settings = endpoints(LOGIN.into(), DATA.into());
+        let inside_settings = Settings::on_azures_port(LOGIN.into(), DATA.into());
         let inside = network.vnet.run(|| {
             let mut settings = inside_settings.clone();
             settings.place.upstream = Some(registry::address());
             Lab::start(settings)
         });
         let outside = network.internet.run(|| {
-            let mut settings = endpoints(PUBLIC_LOGIN.into(), PUBLIC_DATA.into());
+            let mut settings = Settings::on_azures_port(PUBLIC_LOGIN.into(), PUBLIC_DATA.into());
             for step in Step::ALL {
                 settings.answer(step, Canned::Firewall(FirewallWording::CorrelationId));
             }
@@ -202,14 +201,4 @@ impl Azure {
         let wrong = json!({"auths": {self.inside.registry(): {"auth": auth}}});
         fs::write(folder.join("wrong/config.json"), wrong.to_string()).expect("a file");
     }
-}
-
-/// Settings with Azure's port and no nameserver.
-fn endpoints(login: IpAddr, data: IpAddr) -> Settings {
-    let mut settings = Settings { nameservers: Vec::new(), ..Settings::default() };
-    settings.place.login_address = login;
-    settings.place.data_address = data;
-    settings.place.port = Some(443);
-    settings.place.key_hint = KeyHint::Certificate;
-    settings
 }
