@@ -20,6 +20,9 @@
 //! what the loop leaves behind. Its sinks are [`metrics`], [`events`] and [`server`] with its [`page`]; none of them is
 //! ever waited for.
 //!
+//! [`smoke`] is the gate over all nodes: [`cluster`] asks Kubernetes and the agents, [`fleet`] is the vocabulary of what came of
+//! it and, purely, what the nodes amount to together. It never checks a registry itself: every verdict is an agent's.
+//!
 //! **Where a new cause goes.** Its code into [`cause`], what it means and what mends it into [`cause::advice`], the
 //! condition that shows it into [`observation`], how it is recognised into [`rules`]. The compiler asks for each of them,
 //! and a test fails until a case over real sockets reaches it.
@@ -42,9 +45,11 @@ pub mod config;
 
 pub mod agent;
 pub mod check;
-pub mod cluster;
 pub mod logging;
 pub mod probe;
+
+pub mod cluster;
+pub mod fleet;
 pub mod smoke;
 
 pub mod address;
@@ -54,7 +59,6 @@ pub mod observation;
 
 pub mod cause;
 pub mod diagnosis;
-pub mod fleet;
 pub mod rules;
 
 pub mod schedule;
