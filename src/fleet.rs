@@ -174,7 +174,7 @@ impl State {
                 Some(reason.clone())
             }
             Self::Stale { age: Some(age) } => {
-                Some(format!("its check had been running for {} s before it was asked", age.as_secs()))
+                Some(format!("its check had been running for {} s when the smoke check began", age.as_secs()))
             }
             Self::Stale { age: None } => Some("it has not answered a request for a check yet".to_owned()),
             Self::Excluded(exclusion) => Some(exclusion.to_string()),
