@@ -203,14 +203,37 @@ pub fn running_architecture() -> &'static str {
     }
 }
 
-/// Bytes that stand for a layer: always the same for the same platform, and not compressible to nothing.
+/// A layer, so that it can be unpacked: a tar of one file, whose bytes are always the same for the same platform.
 fn layer(length: usize, first: &str, second: &str) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(length + 32);
+    let mut file = Vec::with_capacity(length + 32);
     let mut block = Sha256::digest(format!("{first}/{second}"));
-    while bytes.len() < length {
-        bytes.extend_from_slice(&block);
+    while file.len() < length {
+        file.extend_from_slice(&block);
         block = Sha256::digest(block);
     }
-    bytes.truncate(length);
-    bytes
+    file.truncate(length);
+    tar("canary", &file)
+}
+
+/// An archive of one file, in the form of POSIX (ustar): one block of head, the bytes in whole blocks, two empty blocks.
+fn tar(name: &str, bytes: &[u8]) -> Vec<u8> {
+    const BLOCK: usize = 512;
+    let mut head = [0_u8; BLOCK];
+    let mut put = |at: usize, text: &str| head[at..at + text.len()].copy_from_slice(text.as_bytes());
+    put(0, name);
+    put(100, "0000644\0");
+    put(108, "0000000\0");
+    put(116, "0000000\0");
+    put(124, &format!("{:011o}\0", bytes.len()));
+    put(136, "00000000000\0");
+    // The sum is over the head with spaces in its own place.
+    put(148, "        ");
+    put(156, "0");
+    put(257, "ustar\x0000");
+    let sum: u32 = head.iter().map(|byte| u32::from(*byte)).sum();
+    head[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    let mut archive = head.to_vec();
+    archive.extend_from_slice(bytes);
+    archive.resize(archive.len().next_multiple_of(BLOCK) + 2 * BLOCK, 0);
+    archive
 }

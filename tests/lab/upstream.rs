@@ -58,7 +58,10 @@ async fn login(
         Route::Blob { .. } => (Step::BlobRedirect, settings.blob_redirect.answer == Answer::Normal),
         Route::Token | Route::Nothing => return None,
     };
-    if !normal {
+    // A faulty challenge is one at every step that asks for a token.
+    let challenged =
+        request.all("Authorization").next().is_none() && settings.challenge.answer != Answer::Normal;
+    if !normal || challenged {
         return None;
     }
     let asked = format!("https://{}{}", service(shared), request.target);

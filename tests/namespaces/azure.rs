@@ -20,20 +20,32 @@ use super::lab::log::Listener;
 use super::lab::settings::Settings;
 use super::leftovers;
 use super::names::{Names, Resolvers};
-use super::network::{DATA, LOGIN, NOBODY, Network, PUBLIC_DATA, PUBLIC_LOGIN, Strays};
+use super::network::{DATA, Faults, LOGIN, NOBODY, Network, PUBLIC_DATA, PUBLIC_LOGIN, Strays};
 use super::process::command;
-use super::pull;
+use super::pull::{self, Containerd, Order, Pulled};
 use super::registry::{self, Registry};
 use super::states::{Credentials, State};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_acr-verifier");
 /// What clients trust, alone in a folder, as containers' tools want it.
 const AUTHORITIES: &str = "trusted/ca.crt";
+const WRONG: &str = "not-the-password";
 /// What the program calls the node.
 const NODE: &str = "aks-np1-0";
 
 /// A first pass of a check is over after so long.
 const BEFORE_MENDING: Duration = Duration::from_secs(1);
+
+/// By then a client waits for the manifest, in a state where that takes twice as long.
+const HALFWAY: Duration = Duration::from_millis(1_500);
+
+/// What became of a state.
+pub(crate) struct Outcome {
+    /// What was not as expected.
+    pub(crate) problems: Vec<String>,
+    /// What became of the clients' pulls, where they are there.
+    pub(crate) pulled: Option<Pulled>,
+}
 
 /// All of it. The fields are dropped in this order: the servers, then the namespaces, then the files.
 pub(crate) struct Azure {
@@ -43,6 +55,7 @@ pub(crate) struct Azure {
     resolvers: Resolvers,
     network: Network,
     healthy: Settings,
+    containerd: Option<Containerd>,
     folder: TempDir,
 }
 
@@ -67,13 +80,15 @@ impl Azure {
         });
         let registry = Registry::start(&network.vnet, folder.path(), &inside);
         let resolvers = Resolvers::start(&network, folder.path());
-        let azure = Self { inside, outside, registry, resolvers, network, healthy: inside_settings, folder };
+        let containerd = pull::are_possible().then(|| Containerd::start(folder.path()));
+        let healthy = inside_settings;
+        let azure = Self { inside, outside, registry, resolvers, network, healthy, containerd, folder };
         azure.write_files();
         azure
     }
 
-    /// Brings a state about, checks, goes back, and tells what was not as expected.
-    pub(crate) fn try_state(&mut self, state: &State) -> Vec<String> {
+    /// Brings a state about, checks, lets the clients pull, and goes back.
+    pub(crate) fn try_state(&mut self, state: &State) -> Outcome {
         self.resolvers.become_like(&self.network, &state.names);
         self.network.break_with(&state.faults);
         self.inside.change(|settings| (state.endpoints)(settings));
@@ -88,6 +103,7 @@ impl Azure {
         let before = self.network.strays();
         let output = self.check(state);
         let after = self.network.strays();
+        let connected = self.connected();
         let pulled = self.pull(state);
         if state.frozen {
             self.registry.server.signal(Signal::CONT);
@@ -95,31 +111,58 @@ impl Azure {
         if let Some(digest) = &lost {
             self.registry.find(digest);
         }
-        self.inside.change(|settings| {
-            settings.login = self.healthy.login.clone();
-            settings.data = self.healthy.data.clone();
-            settings.credentials.grant = self.healthy.credentials.grant.clone();
-        });
+        self.inside.change(|settings| *settings = self.healthy.clone());
         self.network.mend(&state.faults);
         let strays =
             Strays { elsewhere: after.elsewhere - before.elsewhere, public: after.public - before.public };
-        let mut problems = self.problems(state, &output, strays);
-        problems.extend(pulled);
-        problems
+        let mut problems = self.problems(state, &output, strays, &connected);
+        if let (Some(pulled), Some(works)) = (&pulled, state.claim()) {
+            problems.extend(pulled.problems(works, &state.differences, state.skopeo_says));
+        }
+        Outcome { problems, pulled }
     }
 
-    /// Lets a real client try the same, and tells if that came out differently.
-    fn pull(&self, state: &State) -> Option<String> {
+    /// Lets the real clients try the same.
+    fn pull(&self, state: &State) -> Option<Pulled> {
         let folder = self.folder.path();
-        let image = (state.image)(&self.inside);
         let credentials = self.credentials(state).join("config.json");
-        pull::problem(state.pull?, &self.network.node, folder, &image, &credentials, state.trusted)
+        let password = match state.credentials {
+            Credentials::Right => Some(self.inside.password()),
+            Credentials::Wrong => Some(WRONG.to_owned()),
+            Credentials::Missing | Credentials::Broken => None,
+        };
+        let order = Order {
+            image: (state.image)(&self.inside),
+            user: password.map(|password| (self.inside.username(), password)),
+            credentials: &credentials,
+            trusted: state.trusted,
+            limit: pull::limit(state.claim(), &state.differences),
+        };
+        let containerd = self.containerd.as_ref()?;
+        Some(self.breaking(state, || pull::pull(containerd, &self.network.node, folder, &order)))
+    }
+
+    /// Does a job, in the middle of which the state gets worse.
+    fn breaking<T: Send>(&self, state: &State, job: impl FnOnce() -> T + Send) -> T {
+        let Some(rule) = state.halfway else { return job() };
+        let faults = Faults { arriving: vec![rule], ..Faults::default() };
+        let result = std::thread::scope(|scope| {
+            let job = scope.spawn(job);
+            std::thread::sleep(HALFWAY);
+            self.network.break_with(&faults);
+            job.join()
+        });
+        self.network.mend(&faults);
+        result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
     fn credentials(&self, state: &State) -> PathBuf {
         match state.credentials {
+            Credentials::Right if state.expiring => self.folder.path().join("expiring"),
             Credentials::Right => self.inside.credentials_folder(),
             Credentials::Wrong => self.folder.path().join("wrong"),
+            Credentials::Missing => self.folder.path().join("absent"),
+            Credentials::Broken => self.folder.path().join("broken"),
         }
     }
 
@@ -128,7 +171,7 @@ impl Azure {
         let resolv_conf = folder.join("resolv.conf");
         let lines: String =
             state.nameservers.iter().map(|address| format!("nameserver {address}\n")).collect();
-        fs::write(&resolv_conf, lines).expect("a file");
+        fs::write(&resolv_conf, lines + state.options).expect("a file");
         let credentials = self.credentials(state);
         let image = (state.image)(&self.inside);
         let mut program = command(PROGRAM);
@@ -149,10 +192,16 @@ impl Azure {
             std::thread::sleep(BEFORE_MENDING);
             self.resolvers.become_like(&self.network, &Names::default());
         }
-        child.wait_with_output().expect("the program runs")
+        self.breaking(state, || child.wait_with_output().expect("the program runs"))
     }
 
-    fn problems(&self, state: &State, output: &Output, strays: Strays) -> Vec<String> {
+    fn problems(
+        &self,
+        state: &State,
+        output: &Output,
+        strays: Strays,
+        connected: &BTreeSet<&str>,
+    ) -> Vec<String> {
         let [stdout, stderr] =
             [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
         let report: Value = match serde_json::from_str(&stdout) {
@@ -171,11 +220,6 @@ impl Azure {
         if state.expected.leaves && (strays.elsewhere == 0 || strays.public == 0) {
             problems.push(format!("no packet took the public path: {strays:?}"));
         }
-        let connected: BTreeSet<&str> = [Listener::Login, Listener::Data]
-            .into_iter()
-            .filter(|listener| self.inside.connections(*listener) > 0)
-            .map(|listener| if listener == Listener::Data { "data" } else { "login" })
-            .collect();
         let place = |key: &str| report.pointer(&format!("/images/0/{key}")).and_then(Value::as_str);
         if let (Some("dns" | "address"), Some(endpoint)) = (place("failedStage"), place("failedEndpoint"))
             && connected.contains(endpoint)
@@ -188,17 +232,42 @@ impl Azure {
         problems
     }
 
+    /// The endpoints that were connected to.
+    fn connected(&self) -> BTreeSet<&'static str> {
+        [(Listener::Login, "login"), (Listener::Data, "data")]
+            .into_iter()
+            .filter(|(listener, _)| self.inside.connections(*listener) > 0)
+            .map(|(_, endpoint)| endpoint)
+            .collect()
+    }
+
     /// The files that a client reads beside those of the lab.
     fn write_files(&self) {
         let folder = self.folder.path();
         // One authority of Azure's would sign both; here, a client trusts two.
         let authorities = [self.inside.ca_pem(), self.outside.ca_pem()].concat();
-        for name in ["trusted", "untrusted", "wrong"] {
+        for name in ["trusted", "untrusted", "wrong", "absent", "broken", "expiring"] {
             fs::create_dir(folder.join(name)).expect("a folder");
         }
         fs::write(folder.join(AUTHORITIES), authorities).expect("a file");
-        let auth = STANDARD.encode(format!("{}:not-the-password", self.inside.username()));
+        let auth = STANDARD.encode(format!("{}:{WRONG}", self.inside.username()));
         let wrong = json!({"auths": {self.inside.registry(): {"auth": auth}}});
         fs::write(folder.join("wrong/config.json"), wrong.to_string()).expect("a file");
+        for (name, registry, entry) in [
+            (
+                "absent",
+                "fabrikam.azurecr.io".to_owned(),
+                json!({"username": "a-user", "password": "a-password"}),
+            ),
+            // As `az acr login` writes it, and the kubelet ignores it.
+            ("broken", self.inside.registry(), json!({"identitytoken": "an-identity-token"})),
+        ] {
+            fs::write(folder.join(name).join("config.json"), json!({"auths": {registry: entry}}).to_string())
+                .expect("a file");
+        }
+        let right = self.inside.credentials_folder().join("config.json");
+        fs::copy(right, folder.join("expiring/config.json")).expect("a file");
+        let end = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * 13);
+        fs::write(folder.join("expiring/expiresAt"), end.to_string()).expect("a file");
     }
 }

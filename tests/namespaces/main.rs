@@ -1,11 +1,12 @@
 //! The real thing: network namespaces with Azure's names and ports, and in them Debian's docker-registry behind TLS,
-//! unbound as the VNet's resolvers, nsd with the private zone. `check` is the real binary, on a node of its own.
+//! unbound as the VNet's resolvers, nsd with the private zone. `check` is the real binary, on a node of its own, and in every
+//! state containerd and skopeo pull there, too: the verdict has to be what becomes of their pulls.
 //!
 //! It needs root and some packages (`packages.txt`): without them it says so and passes, unless they are demanded.
 //! All traffic stays on addresses inside the namespaces; everything is gone afterwards, also what a killed run left.
 //!
 //! Reading order: `network` is the ground, `names` and `registry` are what stands on it, `azure` is the whole with one
-//! check of it, `states` are the ways in which it is right or wrong.
+//! check of it, `states` are the ways in which it is right or wrong, `pull` are the clients.
 
 #![cfg(target_os = "linux")]
 #![allow(
@@ -24,15 +25,19 @@ mod pull;
 mod registry;
 mod requirements;
 mod states;
+mod table;
 
 use std::io::Write as _;
 use std::time::Instant;
 
-use self::azure::Azure;
+use self::azure::{Azure, Outcome};
 use self::requirements::Requirements;
+use self::table::Table;
 
 /// Only the states whose name has this text.
 const ONLY: &str = "ACR_VERIFIER_NAMESPACES_ONLY";
+/// The table of all states, for readers of README.md.
+const TABLE: &str = "tests/golden/states.md";
 
 /// Tells something at once: what the test harness captures is not seen where the test passes.
 fn tell(line: &str) {
@@ -54,20 +59,28 @@ fn every_state_of_a_real_network_leads_to_its_diagnoses() {
         "\nnamespaces up                                  {:.2} s",
         started.elapsed().as_secs_f64()
     ));
-    if !pull::is_possible() {
-        tell(&format!("SKIPPED the real pulls: needs {}", pull::PROGRAM));
+    if !pull::are_possible() {
+        tell(&format!("SKIPPED the real pulls: needs {}", pull::PROGRAMS.join(", ")));
     }
     let states = states::all();
     let states: Vec<_> = states.iter().filter(|state| state.name.contains(&only)).collect();
     let mut wrong = Vec::new();
+    let mut table = Table::default();
     for state in &states {
         let begun = Instant::now();
-        let problems = azure.try_state(state);
+        let Outcome { problems, pulled } = azure.try_state(state);
+        table.add(state, pulled.as_ref(), problems.is_empty());
         let result = if problems.is_empty() { "ok    " } else { "FAILED" };
         let seconds = begun.elapsed().as_secs_f64();
         tell(&format!("state {:<50} {result} {:<24} {seconds:.2} s", state.name, state.cause()));
+        for problem in &problems {
+            tell(problem);
+        }
         wrong.extend(problems.into_iter().map(|problem| format!("{}: {problem}", state.name)));
     }
     tell(&format!("{} states in {:.1} s", states.len(), started.elapsed().as_secs_f64()));
     assert!(wrong.is_empty(), "{} problems:\n{}", wrong.len(), wrong.join("\n"));
+    if only.is_empty() && pull::are_possible() {
+        expectorate::assert_contents(TABLE, &table.to_string());
+    }
 }

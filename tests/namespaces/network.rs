@@ -87,6 +87,8 @@ pub(crate) struct Faults {
     pub(crate) leaving: Vec<&'static str>,
     /// Routes of the node beside its own.
     pub(crate) routes: Vec<&'static str>,
+    /// The rate of the link to the node, where it is slow.
+    pub(crate) link: Option<&'static str>,
 }
 
 /// How many packets went where none should.
@@ -144,6 +146,10 @@ impl Network {
         for route in &faults.routes {
             self.node.ip(&format!("route add {route}\n"));
         }
+        if let Some(rate) = faults.link {
+            let queue = format!("qdisc add dev node root tbf rate {rate} burst 2000 latency 2s\n");
+            self.vnet.run(|| run("tc", &["-batch", "-"], &queue));
+        }
         let rule = |chain: &str, rules: &[&str]| -> String {
             rules.iter().map(|rule| format!("add rule inet acrv {chain} {rule}\n")).collect()
         };
@@ -157,6 +163,9 @@ impl Network {
     pub(crate) fn mend(&self, faults: &Faults) {
         for route in &faults.routes {
             self.node.ip(&format!("route delete {route}\n"));
+        }
+        if faults.link.is_some() {
+            self.vnet.run(|| run("tc", &["qdisc", "delete", "dev", "node", "root"], ""));
         }
         if !faults.arriving.is_empty() || !faults.leaving.is_empty() {
             let flush = "flush chain inet acrv arriving_faults\nflush chain inet acrv leaving_faults\n";

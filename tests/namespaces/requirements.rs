@@ -10,13 +10,14 @@ use super::{leftovers, pull};
 /// Demands the suite, as a pipeline does.
 const REQUIRE: [&str; 2] = ["CI", "ACR_VERIFIER_REQUIRE_NAMESPACES"];
 /// The programs that are called, and whose package each is.
-const PROGRAMS: [(&str, &str); 6] = [
+const PROGRAMS: [(&str, &str); 8] = [
+    ("containerd", "containerd"),
+    ("ctr", "containerd"),
     ("docker-registry", "docker-registry"),
     ("ip", "iproute2"),
     ("nft", "nftables"),
     ("nsd", "nsd"),
-    // Where nothing is demanded, the suite runs without it.
-    (pull::PROGRAM, "skopeo"),
+    ("skopeo", "skopeo"),
     ("unbound", "unbound"),
 ];
 /// Where system programs are, also for users whose path has none of it.
@@ -36,12 +37,14 @@ pub(crate) fn met() -> Requirements {
         problems.push("needs root, to make network namespaces".to_owned());
     }
     let demanded = REQUIRE.iter().find(|name| std::env::var(name).is_ok_and(|value| is_yes(&value)));
-    let missing: Vec<&str> = PROGRAMS
+    // Where nothing is demanded, the suite runs without the clients.
+    let mut missing: Vec<&str> = PROGRAMS
         .iter()
-        .filter(|(program, _)| demanded.is_some() || *program != pull::PROGRAM)
+        .filter(|(program, _)| demanded.is_some() || !pull::PROGRAMS.contains(program))
         .filter(|(program, _)| find(program).is_none())
         .map(|(_, package)| *package)
         .collect();
+    missing.dedup();
     if !missing.is_empty() {
         problems.push(format!("needs the Debian packages {}", missing.join(" ")));
     }
@@ -83,6 +86,7 @@ fn is_yes(value: &str) -> bool {
 #[test]
 fn the_package_of_every_program_is_in_the_list() {
     let listed: Vec<&str> = include_str!("packages.txt").lines().collect();
-    let known: Vec<&str> = PROGRAMS.iter().map(|(_, package)| *package).collect();
+    let mut known: Vec<&str> = PROGRAMS.iter().map(|(_, package)| *package).collect();
+    known.dedup();
     assert_eq!(listed, known);
 }

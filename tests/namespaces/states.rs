@@ -1,6 +1,9 @@
 //! The states: what is wrong, how it is asked, and what the report has to say.
 
+mod answers;
+mod certificates;
 mod expected;
+mod flaky;
 mod healthy;
 mod names;
 mod network;
@@ -13,7 +16,7 @@ use super::lab::Lab;
 use super::lab::settings::Settings;
 use super::names::Names;
 use super::network::{FORWARDER, Faults};
-use super::pull::Pull;
+use super::pull::{Client, Difference};
 
 /// One state, with the check of it.
 pub(crate) struct State {
@@ -28,18 +31,26 @@ pub(crate) struct State {
     pub(crate) frozen: bool,
     /// The node's resolv.conf.
     pub(crate) nameservers: Vec<Ipv4Addr>,
+    /// A further line of it.
+    pub(crate) options: &'static str,
     pub(crate) image: fn(&Lab) -> String,
     pub(crate) credentials: Credentials,
+    /// Whether they end within two weeks, as the secret tells.
+    pub(crate) expiring: bool,
     /// Whether the lab's root is given to the program.
     pub(crate) trusted: bool,
     /// Whether the names become right while the check is going on.
     pub(crate) mended: bool,
+    /// What begins to be dropped or rejected of what comes from the node, in the middle of a check and of a pull.
+    pub(crate) halfway: Option<&'static str>,
     /// The limit of a stage: short where it is going to be reached.
     pub(crate) patience: &'static str,
     pub(crate) arguments: Vec<&'static str>,
     pub(crate) expected: Expected,
-    /// What becomes of a real client's pull, where it is tried.
-    pub(crate) pull: Option<Pull>,
+    /// How real clients fare otherwise than the verdict says.
+    pub(crate) differences: Vec<Difference>,
+    /// What skopeo says of it.
+    pub(crate) skopeo_says: Option<&'static str>,
 }
 
 /// What the node signs in with.
@@ -47,6 +58,10 @@ pub(crate) struct State {
 pub(crate) enum Credentials {
     Right,
     Wrong,
+    /// The file has an entry for another registry.
+    Missing,
+    /// The file has an entry that no node can use.
+    Broken,
 }
 
 /// A state in which all is well: the beginning of each.
@@ -59,14 +74,18 @@ fn state(name: &'static str) -> State {
         lost: None,
         frozen: false,
         nameservers: vec![FORWARDER],
+        options: "",
         image: Lab::image,
         credentials: Credentials::Right,
+        expiring: false,
         trusted: true,
         mended: false,
+        halfway: None,
         patience: "5s",
         arguments: Vec::new(),
         expected: Expected::default(),
-        pull: None,
+        differences: Vec::new(),
+        skopeo_says: None,
     }
 }
 
@@ -108,6 +127,22 @@ impl State {
         Self { patience: "1s", ..self }
     }
 
+    /// Waits longer than one retransmission after another takes.
+    fn patient(self) -> Self {
+        Self { patience: "20s", ..self }
+    }
+
+    /// The rate of the link to the node, as `tc` has it.
+    fn link(mut self, rate: &'static str) -> Self {
+        self.faults.link = Some(rate);
+        self
+    }
+
+    /// The operator has said when the password ends.
+    fn expiring(self) -> Self {
+        Self { expiring: true, ..self }
+    }
+
     /// The whole list of diagnoses, each as `severity endpoint stage cause`.
     fn tells(mut self, told: &[&'static str]) -> Self {
         self.expected.told = told.to_vec();
@@ -120,14 +155,48 @@ impl State {
         self
     }
 
-    /// A real client can pull.
-    fn pulls(self) -> Self {
-        Self { pull: Some(Pull::Works), ..self }
+    /// What skopeo says when it cannot pull either.
+    fn pull_fails(self, saying: &'static str) -> Self {
+        Self { skopeo_says: Some(saying), ..self }
     }
 
-    /// A real client cannot pull, and says this.
-    fn pull_fails(self, saying: &'static str) -> Self {
-        Self { pull: Some(Pull::Fails(saying)), ..self }
+    /// Both clients come out otherwise than the verdict, on purpose.
+    fn differs(self, reason: &'static str) -> Self {
+        self.differing(None, true, reason)
+    }
+
+    /// One client comes out otherwise than the verdict, on purpose.
+    fn differs_from(self, client: Client, reason: &'static str) -> Self {
+        self.differing(Some(client), true, reason)
+    }
+
+    /// The clients come out as chance has it.
+    fn is_chance(self, reason: &'static str) -> Self {
+        self.differing(None, false, reason)
+    }
+
+    fn differing(mut self, client: Option<Client>, always: bool, reason: &'static str) -> Self {
+        self.differences.push(Difference { client, always, reason });
+        self
+    }
+
+    /// A change of the endpoints or of an answer.
+    fn endpoints(self, change: fn(&mut Settings)) -> Self {
+        Self { endpoints: change, ..self }
+    }
+
+    /// Whether the verdict says that the image can be pulled; nothing where it makes no claim.
+    pub(crate) fn claim(&self) -> Option<bool> {
+        match self.verdict() {
+            "pass" | "warn" => Some(true),
+            "fail" => Some(false),
+            _ => None,
+        }
+    }
+
+    /// The verdict that is expected.
+    pub(crate) fn verdict(&self) -> &str {
+        self.expected.told.first().and_then(|line| line.split(' ').next()).unwrap_or("pass")
     }
 
     /// A value of the image's part of the report.
@@ -139,8 +208,28 @@ impl State {
 
 /// All states, in the order in which they are tried: those with the same names stand together.
 pub(crate) fn all() -> Vec<State> {
-    [healthy::states(), network::states(), registry::states(), names::states()]
+    [
+        healthy::states(),
+        flaky::states(),
+        network::states(),
+        certificates::states(),
+        registry::states(),
+        answers::states(),
+        names::states(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+#[test]
+fn every_cause_is_brought_about() {
+    let states = all();
+    let told: Vec<&str> = states.iter().flat_map(|state| state.expected.told.iter().copied()).collect();
+    let absent: Vec<&str> = acr_verifier::cause::Cause::ALL
         .into_iter()
-        .flatten()
-        .collect()
+        .map(acr_verifier::cause::Cause::code)
+        .filter(|code| !told.iter().any(|line| line.ends_with(&format!(" {code}"))))
+        .collect();
+    assert!(absent.is_empty(), "no state brings about {}", absent.join(", "));
 }

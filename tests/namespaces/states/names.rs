@@ -109,13 +109,13 @@ fn zones() -> Vec<State> {
         state("private and public record")
             .names(|names| names.records.push(login_record("20.45.122.144".parse().expect("an address"))))
             .tells(&["fail login address mixed_addresses"])
+            .is_chance("a client takes the address that happens to come first")
             .naming(&["10.60.4.4", "20.45.122.144"]),
         state("record of Azure's platform address")
             .names(|names| names.records = record("168.63.129.16"))
             .tells(&["fail login address reserved_address"]),
         // This node has no IPv6, and no private endpoint has it.
         state("record for IPv6 as well")
-            .pulls()
             .names(|names| names.records.push("contoso 10 IN AAAA fd00:60::4".to_owned()))
             .reports("/resolutions/0/addresses", r#"["10.60.4.4","fd00:60::4"]"#),
         state("record for IPv6 alone")
@@ -164,7 +164,7 @@ fn servers() -> Vec<State> {
             })
             .tells(&["fail login dns dns_server_failure"])
             .naming(&["10.60.0.10 answered SERVFAIL", "extended error"]),
-        state("answer needs TCP").pulls().names(truncating),
+        state("answer needs TCP").names(truncating),
         state("answer needs TCP, which is dropped")
             .names(truncating)
             .arriving("tcp dport 53 drop")
@@ -187,6 +187,7 @@ fn several() -> Vec<State> {
             nameservers: both(),
             ..state("two nameservers that disagree")
                 .names(bypass)
+                .differs("clients use the first nameserver while it answers; the other one leads to the public path")
                 .tells(&["fail login address private_zone_not_linked", "warn login dns resolvers_disagree"])
                 .naming(&["10.60.0.10 (of 2)"])
         },

@@ -5,7 +5,6 @@ use super::{State, state};
 pub(crate) fn states() -> Vec<State> {
     vec![
         state("443 dropped")
-            .pull_fails("pinging container registry")
             .arriving("ip daddr 10.60.4.4 tcp dport 443 drop")
             .impatient()
             .tells(&["fail login connect connect_timeout"])
@@ -55,7 +54,6 @@ pub(crate) fn states() -> Vec<State> {
             .naming(&["the TLS handshake"]),
         // Only the request with the token is as long.
         state("long packets from the node are lost")
-            .pull_fails("/manifests/1")
             .arriving("ip daddr 10.60.4.4 tcp dport 443 meta length > 1000 drop")
             .impatient()
             .tells(&["fail login manifest response_timeout"])

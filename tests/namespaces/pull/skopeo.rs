@@ -1,0 +1,20 @@
+//! skopeo: a pull into a folder.
+
+use std::path::Path;
+
+use super::{Order, on_the_node, outcome};
+use crate::network::Namespace;
+
+/// Pulls, and leaves nothing.
+pub(super) fn pull(node: &Namespace, folder: &Path, order: &Order<'_>) -> Result<(), String> {
+    let target = folder.join("pulled");
+    let mut program = on_the_node(folder, "skopeo", order.limit);
+    program.args(["--insecure-policy", "copy", "--src-cert-dir"]);
+    program.arg(folder.join(if order.trusted { "trusted" } else { "untrusted" }));
+    program.arg("--src-authfile").arg(order.credentials);
+    program.arg(format!("docker://{}", order.image)).arg(format!("dir:{}", target.display()));
+    let output = node.run(|| program.output().expect("unshare is there"));
+    // Nothing is there where nothing was pulled.
+    let _ = std::fs::remove_dir_all(target);
+    outcome(&output)
+}

@@ -1,0 +1,112 @@
+//! Networks that lose, that are slow, that get worse while they are used; and several things wrong at once.
+
+use super::{Credentials, State, state};
+use crate::lab::answers::{Delivery, Step};
+use crate::lab::settings::Certificate;
+use crate::network::{FORWARDER, NOBODY};
+use std::time::Duration;
+
+/// Every fifth packet of the way to the registry, and of the way back. Names are left alone: Go's resolver asks twice and gives
+/// up, so that pulls would fail as chance has it.
+const A_FIFTH: &str = "tcp dport 443 numgen inc mod 5 0 drop";
+const A_FIFTH_BACK: &str = "tcp sport 443 numgen inc mod 5 0 drop";
+/// Why a client may fail where the check does not.
+const GIVES_UP: &str =
+    "clients ask a nameserver twice, 5 s apart, the check four times; the kubelet pulls again";
+/// Long enough that what happens halfway happens while the manifest is waited for.
+const SLOW_MANIFEST: Duration = Duration::from_secs(3);
+
+pub(crate) fn states() -> Vec<State> {
+    let mut states = losing();
+    states.extend(worse_and_worse());
+    states.extend(several_at_once());
+    states
+}
+
+fn losing() -> Vec<State> {
+    vec![
+        state("a fifth of the packets is lost, both ways").arriving(A_FIFTH).leaving(A_FIFTH_BACK).patient(),
+        state("a fifth of the packets is lost by chance, names and all")
+            .arriving("meta l4proto { tcp, udp } numgen random mod 5 0 drop")
+            .patient()
+            .is_chance(GIVES_UP),
+        // Every second one; the program asks again.
+        state("every second question to a nameserver is lost")
+            .arriving("udp dport 53 numgen inc mod 2 0 drop")
+            .is_chance(GIVES_UP),
+        // 8 KB a second: the certificates alone take half of one.
+        state("a link of 64 kbit/s").link("64kbit").patient(),
+        state("answers take their time").endpoints(|settings| {
+            for step in Step::ALL {
+                settings.deliver(step, Delivery::Delayed(Duration::from_millis(700)));
+            }
+        }),
+        State {
+            nameservers: vec![NOBODY, FORWARDER],
+            options: "options timeout:1\n",
+            ..state("first nameserver drops")
+                .arriving("ip daddr 10.60.0.12 drop")
+                .impatient()
+                .tells(&["warn login dns nameserver_failing", "warn data dns nameserver_failing"])
+        },
+    ]
+}
+
+fn worse_and_worse() -> Vec<State> {
+    let slow = |name| {
+        state(name)
+            .endpoints(|settings| settings.deliver(Step::Manifest, Delivery::Delayed(SLOW_MANIFEST)))
+            .patient()
+    };
+    vec![
+        State {
+            halfway: Some("meta l4proto { tcp, udp } th dport 53 drop"),
+            ..slow("nameserver dies halfway").tells(&["fail data dns dns_timeout"])
+        },
+        State {
+            halfway: Some("ip daddr 10.60.4.5 tcp dport 443 reject with tcp reset"),
+            ..slow("data endpoint dies halfway").tells(&["fail data connect connect_refused"])
+        },
+        State {
+            halfway: Some("ip daddr 10.60.4.4 tcp dport 443 reject with tcp reset"),
+            ..slow("login server dies halfway").tells(&["fail login manifest connection_reset"])
+        },
+    ]
+}
+
+fn several_at_once() -> Vec<State> {
+    vec![
+        State {
+            credentials: Credentials::Wrong,
+            ..state("zone not linked, and the password is wrong")
+                .names(|names| names.linked = false)
+                .tells(&["fail login address private_zone_not_linked"])
+        },
+        State {
+            credentials: Credentials::Wrong,
+            ..state("wrong password, and the data endpoint is closed")
+                .arriving("ip daddr 10.60.4.5 tcp dport 443 reject with tcp reset")
+                .tells(&["fail login token credentials_rejected"])
+        },
+        State {
+            nameservers: vec![FORWARDER, NOBODY],
+            ..state("second nameserver drops, and the login server's port is closed")
+                .arriving("ip daddr 10.60.0.12 drop")
+                .arriving("ip daddr 10.60.4.4 tcp dport 443 reject with tcp reset")
+                .impatient()
+                .tells(&["fail login connect connect_refused", "warn login dns nameserver_failing"])
+        },
+        state("certificate with 13 days left, and one that has ended at the data endpoint")
+            .endpoints(|settings| {
+                settings.login.certificate = Certificate::ExpiresIn(13);
+                settings.data.certificate = Certificate::Expired;
+            })
+            .tells(&["fail data tls certificate_expired", "warn login tls certificate_expiring"]),
+        state("a fifth of the packets is lost, and the data record is missing")
+            .names(|names| names.records.truncate(1))
+            .arriving(A_FIFTH)
+            .leaving(A_FIFTH_BACK)
+            .patient()
+            .tells(&["fail data dns private_record_missing"]),
+    ]
+}
