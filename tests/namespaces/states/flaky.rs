@@ -53,10 +53,10 @@ fn losing() -> Vec<State> {
 }
 
 fn worse_and_worse() -> Vec<State> {
-    let slow = |name| {
-        state(name)
-            .endpoints(|settings| settings.deliver(Step::Manifest, Delivery::Delayed(SLOW_MANIFEST)))
-            .patient()
+    // Two manifests within the stage's limit.
+    let slow = |name| State {
+        patience: "8s",
+        ..state(name).endpoints(|settings| settings.deliver(Step::Manifest, Delivery::Delayed(SLOW_MANIFEST)))
     };
     vec![
         State {

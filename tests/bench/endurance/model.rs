@@ -1,0 +1,71 @@
+//! What has to be announced, by the contract alone: told from what each check found, and held against the Events.
+//!
+//! Owns a model of its own, so that the program is not compared with itself.
+
+/// Failed checks in a row that confirm a failure (`confirmAfter` of the configuration).
+pub(crate) const CONFIRM_AFTER: u32 = 2;
+
+/// What a check found of an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// Pass or warn.
+    Good,
+    /// Fail, by this cause.
+    Bad(String),
+    /// It could not be judged.
+    Nothing,
+}
+
+/// One image at one agent.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Expected {
+    /// The reasons of all Events so far, oldest first.
+    pub(crate) reasons: Vec<String>,
+    /// What the last one told: none, all is well (no cause), or a cause.
+    told: Option<Option<String>>,
+    /// The last checks that failed and are not told yet.
+    waiting: Vec<String>,
+}
+
+impl Expected {
+    /// Takes a check up.
+    pub(crate) fn check(&mut self, found: Found) {
+        match found {
+            Found::Nothing => {}
+            Found::Good => {
+                self.waiting.clear();
+                if self.told != Some(None) {
+                    self.tell(None);
+                }
+            }
+            Found::Bad(cause) if self.told == Some(Some(cause.clone())) => self.waiting.clear(),
+            Found::Bad(cause) => {
+                let is_failing = matches!(self.told, Some(Some(_)));
+                // Of an announced failure another cause is announced when it is confirmed by itself.
+                if is_failing && self.waiting.last().is_some_and(|last| *last != cause) {
+                    self.waiting.clear();
+                }
+                self.waiting.push(cause.clone());
+                if self.waiting.len() >= CONFIRM_AFTER as usize {
+                    self.waiting.clear();
+                    self.tell(Some(cause));
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self, cause: Option<String>) {
+        let reason = cause.as_deref().map_or_else(|| "RegistryVerified".to_owned(), in_pascal_case);
+        self.reasons.push(reason);
+        self.told = Some(cause);
+    }
+}
+
+/// `dns_timeout` as `DnsTimeout`.
+fn in_pascal_case(cause: &str) -> String {
+    let capitalised = |word: &str| {
+        let (first, rest) = word.split_at(word.len().min(1));
+        first.to_uppercase() + rest
+    };
+    cause.split('_').map(capitalised).collect()
+}
