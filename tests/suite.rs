@@ -18,6 +18,7 @@ mod fleet;
 mod image;
 mod lab;
 mod metrics;
+mod observations;
 mod readme;
 mod report;
 mod rules;
