@@ -21,8 +21,9 @@ use crate::secret::{Redactor, Secret};
 
 /// A token answer has some 2 KiB.
 const MAX_TOKEN_BODY: usize = 64 * 1024;
-/// Registries take manifests of at most 4 MiB (distribution's limit), and so does this.
-const MAX_MANIFEST: usize = 4 * 1024 * 1024;
+/// What containerd takes when it resolves a tag (its `MaxManifestSize`); registries take 4 MiB (distribution's limit).
+/// Less would refuse images that can be pulled.
+const MAX_MANIFEST: usize = 4 * 1048 * 1048;
 /// An index may list an index; more levels are no image.
 const MAX_INDEX_DEPTH: usize = 3;
 

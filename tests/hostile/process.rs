@@ -10,6 +10,9 @@ use crate::lab::Lab;
 /// How often the kernel is asked; it keeps the peak itself, so that only what comes right before the end is missed.
 const LOOK: Duration = Duration::from_millis(1);
 
+/// Tags of the lab, for as many images as are checked at a time.
+const TAGS: [&str; 4] = [":1", ":latest", ":single", ":nested"];
+
 /// How a process ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
@@ -32,12 +35,7 @@ pub(crate) fn check(program: &Path, lab: &Lab, images: usize, stage: Duration, w
     command.args(["--timeout", &format!("{}ms", whole.as_millis())]);
     command.arg("--nameserver").arg(lab.nameservers()[0].to_string());
     command.arg("--ca-file").arg(lab.ca_file()).arg("--credentials").arg(lab.credentials_folder());
-    // The tag makes each another image; a digest decides what is pulled.
-    let digest = lab.digest("1");
-    command.args((0..images).map(|number| match number {
-        0 => lab.image(),
-        more => lab.image_of("apps/canary", &format!(":n{more}@{digest}")),
-    }));
+    command.args(TAGS[..images].iter().map(|tag| lab.image_of("apps/canary", tag)));
     command.stdin(Stdio::null()).stdout(file("out")).stderr(file("log"));
     let started = Instant::now();
     let mut child = command.spawn().expect("the program starts");
