@@ -5,7 +5,9 @@
 
 pub(crate) mod attacks;
 pub(crate) mod bombs;
+mod crowd;
 mod memory;
+mod neighbour;
 mod places;
 pub(crate) mod process;
 mod targets;
