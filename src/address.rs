@@ -193,7 +193,82 @@ mod tests {
         assert_eq!(lab.classify("169.254.0.1".parse().expect("an address")), Scope::Reserved);
     }
 
+    /// The first and the last address of a range, and what lies just outside.
+    fn edges(range: &str) -> Vec<IpAddr> {
+        let range: IpNet = range.parse().expect("a range of our own");
+        match range {
+            IpNet::V4(range) => {
+                let (first, last) = (range.network().to_bits(), range.broadcast().to_bits());
+                let bits = [Some(first), Some(last), first.checked_sub(1), last.checked_add(1)];
+                bits.into_iter().flatten().map(|bits| IpAddr::V4(Ipv4Addr::from(bits))).collect()
+            }
+            IpNet::V6(range) => {
+                let (first, last) = (range.network().to_bits(), range.broadcast().to_bits());
+                let bits = [Some(first), Some(last), first.checked_sub(1), last.checked_add(1)];
+                bits.into_iter().flatten().map(|bits| IpAddr::V6(Ipv6Addr::from(bits))).collect()
+            }
+        }
+    }
+
+    #[test]
+    fn the_ranges_are_exact_at_both_of_their_edges() {
+        let all = [&PRIVATE_RANGES[..], &RESERVED_RANGES[..]].concat();
+        let mut looked_at = 0;
+        for address in all.iter().flat_map(|range| edges(range)) {
+            let documented = match address.to_canonical() {
+                canonical if in_any(&RESERVED_RANGES, canonical) => Scope::Reserved,
+                canonical if in_any(&PRIVATE_RANGES, canonical) => Scope::Private,
+                _ => Scope::Public,
+            };
+            assert_eq!(AddressPolicy::default().classify(address), documented, "{address}");
+            looked_at += 1;
+        }
+        assert!(looked_at > 50, "{looked_at}");
+    }
+
+    fn any_address() -> impl Strategy<Value = IpAddr> {
+        let all = [&PRIVATE_RANGES[..], &RESERVED_RANGES[..]].concat();
+        let near = prop::sample::select(all.iter().flat_map(|range| edges(range)).collect::<Vec<_>>());
+        prop_oneof![any::<IpAddr>(), near, any::<u32>().prop_map(|bits| IpAddr::V4(bits.into()))]
+    }
+
+    fn any_range() -> impl Strategy<Value = IpNet> {
+        (any_address(), any::<u8>()).prop_map(|(address, prefix)| {
+            let longest = if address.is_ipv4() { 32 } else { 128 };
+            IpNet::new(address, prefix % (longest + 1)).expect("a prefix of the family").trunc()
+        })
+    }
+
     proptest! {
+        #[test]
+        fn every_address_is_in_exactly_one_class_under_every_policy(
+            address in any_address(),
+            expected in proptest::collection::vec(any_range(), 0..3),
+            allow_loopback in any::<bool>(),
+        ) {
+            let policy = AddressPolicy { expected: expected.clone(), allow_loopback };
+            let canonical = address.to_canonical();
+            let inside = expected.iter().any(|range| range.contains(&canonical));
+            let scope = policy.classify(address);
+            let is_reserved = in_any(&RESERVED_RANGES, canonical) && !(allow_loopback && canonical.is_loopback());
+            let is_private = in_any(&PRIVATE_RANGES, canonical) || canonical.is_loopback();
+            prop_assert_eq!(scope == Scope::Reserved, is_reserved);
+            prop_assert_eq!(scope == Scope::Private, !is_reserved && (inside || (is_private && expected.is_empty())));
+            prop_assert_eq!(scope == Scope::Unexpected, !is_reserved && is_private && !inside && !expected.is_empty());
+            prop_assert_eq!(scope == Scope::Public, !is_reserved && !is_private && !inside);
+        }
+
+        #[test]
+        fn a_mapped_address_is_what_its_ipv4_is(
+            bits in any::<u32>(),
+            expected in proptest::collection::vec(any_range(), 0..3),
+            allow_loopback in any::<bool>(),
+        ) {
+            let policy = AddressPolicy { expected, allow_loopback };
+            let address = Ipv4Addr::from(bits);
+            prop_assert_eq!(policy.classify(address.to_ipv6_mapped().into()), policy.classify(address.into()));
+        }
+
         #[test]
         fn every_address_has_the_scope_of_the_documented_ranges(bits in any::<u128>(), v4 in any::<bool>()) {
             let address = if v4 { IpAddr::V4(Ipv4Addr::from((bits & 0xffff_ffff) as u32)) } else { IpAddr::V6(Ipv6Addr::from(bits)) };

@@ -8,6 +8,7 @@ mod blob;
 mod clock;
 mod dial;
 mod dns;
+mod echo;
 mod manifest;
 mod names;
 mod registry;
@@ -115,11 +116,22 @@ async fn run(task: &Task, clock: &Clock, observation: &mut Observation) -> Resul
     observation.add_names(configured);
     let session = Session::new(Endpoint::Login, login, task.image.port(), &addresses?, &task.trust, clock);
     let mut pull = Pull::new(task, session);
+    let mut outcome = ask_registry(&names, &mut pull, observation).await;
+    echo::silence(&pull.redactor, observation, outcome.as_mut().err().and_then(Option::as_mut));
+    outcome
+}
+
+/// Everything that is sent to the registry.
+async fn ask_registry(
+    names: &Names<'_>,
+    pull: &mut Pull<'_>,
+    observation: &mut Observation,
+) -> Result<(), Halt> {
     let realm = pull.challenge(observation).await?;
     let token = pull.token(realm, observation).await?;
     let manifest = pull.manifest(&token, observation).await?;
-    if task.blob {
-        read_blob(&names, &mut pull, (&token, &manifest), observation).await?;
+    if names.task.blob {
+        read_blob(names, pull, (&token, &manifest), observation).await?;
     }
     Ok(())
 }

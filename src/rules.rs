@@ -62,7 +62,8 @@ fn explain(expectation: &Expectation, failure: &Failure, observation: &Observati
     let case = Case { expectation, failure, observation };
     let (cause, message) = match &failure.fault {
         // The attempts have told, one diagnosis a cause.
-        Fault::NotConnected => return None,
+        Fault::NotConnected if transport::tells(failure.endpoint, observation) => return None,
+        Fault::NotConnected => (Cause::NetworkUnreachable, transport::explain_unconnected(&case)),
         Fault::Tls(tls) => transport::explain_tls(&case, tls),
         Fault::ResponseTimeout { limit } => {
             (Cause::ResponseTimeout, transport::explain_timeout(&case, *limit))

@@ -8,6 +8,7 @@ mod guard;
 mod routes;
 mod stream;
 mod table;
+mod turn;
 
 use std::future::Future;
 use std::io;
@@ -162,7 +163,12 @@ async fn connect(
     let slot = place.slot();
     let service = service_fn(|mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(Arc::clone(&slot));
-        router.clone().call(request)
+        let mut router = router.clone();
+        async move {
+            // Requests that came in one piece are answered one at a time, with everybody else in between.
+            tokio::task::yield_now().await;
+            router.call(request).await
+        }
     });
     let mut stream = Guarded::new(socket, limits.write);
     {

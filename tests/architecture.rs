@@ -42,7 +42,10 @@ const CONFINED: [(&str, &[&str]); 14] = [
     ("maud", &["page.rs", "page/history.rs", "page/image.rs", "page/names.rs", "page/verdict.rs"]),
     ("rustls", &["probe/tls.rs", "probe/dial.rs", "events.rs", "cluster.rs"]),
     ("x509_parser", &["probe/tls.rs"]),
-    ("oci_client", &["probe/manifest.rs", "probe/registry.rs", "probe/blob.rs", "probe.rs"]),
+    (
+        "oci_client",
+        &["probe/manifest.rs", "probe/manifest/shape.rs", "probe/registry.rs", "probe/blob.rs", "probe.rs"],
+    ),
     ("prometheus", &["metrics.rs", "metrics/families.rs", "metrics/series.rs"]),
     ("quick_junit", &["report/junit.rs", "report/fleet/junit.rs"]),
     ("clap", &["cli.rs", "cli/arguments.rs", "cli/help.rs", "cli/pages.rs", "cli/resolve.rs"]),

@@ -1,5 +1,6 @@
 //! What the renderers make of runs: goldens for the words, properties for what must hold in every one.
 
+mod anything;
 mod catalogue;
 pub(crate) mod samples;
 

@@ -1,4 +1,4 @@
-//! The rules by themselves: total, deterministic, and indifferent to the order of nameservers.
+//! The rules by themselves: total, deterministic, and indifferent to the order in which things were seen.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -12,6 +12,8 @@ use acr_verifier::observation::{
 use acr_verifier::rules::{Expectation, diagnose};
 use jiff::Timestamp;
 use proptest::prelude::*;
+
+use crate::observations;
 
 const HOST: &str = "contoso.azurecr.io";
 
@@ -86,7 +88,14 @@ fn observation(lookups: &[(Lookup, Lookup)]) -> Observation {
 
 /// The diagnoses without what depends on who is named first.
 fn kinds(observation: &Observation) -> Vec<(Severity, Endpoint, Stage, &'static str)> {
-    let told = diagnose(&expectation(), observation);
+    kinds_for(&expectation(), observation)
+}
+
+fn kinds_for(
+    expectation: &Expectation,
+    observation: &Observation,
+) -> Vec<(Severity, Endpoint, Stage, &'static str)> {
+    let told = diagnose(expectation, observation);
     let mut kinds: Vec<_> =
         told.iter().map(|told| (told.severity, told.endpoint, told.stage, told.cause.code())).collect();
     kinds.sort_unstable();
@@ -135,5 +144,40 @@ proptest! {
         causes.sort_unstable();
         causes.dedup();
         prop_assert_eq!(causes.len(), all);
+    }
+
+    #[test]
+    fn whatever_was_seen_the_first_diagnosis_decides_and_a_failure_is_never_a_pass(
+        expectation in observations::expectation(),
+        observation in observations::observation(),
+    ) {
+        let told = diagnose(&expectation, &observation);
+        prop_assert_eq!(&told, &diagnose(&expectation, &observation));
+        prop_assert!(told.is_sorted_by_key(|told| (told.severity, told.endpoint, told.stage)));
+        let decided = told.first().map_or(Verdict::Pass, |first| first.severity.verdict());
+        prop_assert_eq!(Verdict::of(&told), decided);
+        if let Some(failure) = &observation.failure {
+            prop_assert!(matches!(decided, Verdict::Fail | Verdict::Unknown), "{:?}: {:?}", failure, told);
+        }
+        for told in &told {
+            prop_assert!(!told.message.is_empty() && !told.remedy.is_empty());
+        }
+    }
+
+    #[test]
+    fn the_order_in_which_things_were_seen_changes_no_cause(
+        expectation in observations::expectation(),
+        (observation, shuffled) in observations::observation().prop_flat_map(|observation| {
+            let resolutions = Just(observation.resolutions.clone()).prop_shuffle();
+            let attempts = Just(observation.attempts.clone()).prop_shuffle();
+            let marks = Just(observation.marks.clone()).prop_shuffle();
+            let seen = observation.clone();
+            let shuffled = (resolutions, attempts, marks).prop_map(move |(resolutions, attempts, marks)| {
+                Observation { resolutions, attempts, marks, ..seen.clone() }
+            });
+            (Just(observation), shuffled)
+        }),
+    ) {
+        prop_assert_eq!(kinds_for(&expectation, &observation), kinds_for(&expectation, &shuffled));
     }
 }

@@ -264,24 +264,4 @@ fn extended_errors(message: &Message) -> Vec<ExtendedError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::parse_nameservers;
-
-    #[test]
-    fn reads_the_first_three_nameservers_and_forgives_the_other_lines() {
-        for (text, expected) in [
-            ("nameserver 10.0.0.10\n", vec!["10.0.0.10:53"]),
-            ("search a..b \u{7f}\nnameserver 10.0.0.10\noptions nonsense:x\n", vec!["10.0.0.10:53"]),
-            ("nameserver\t10.0.0.1 # comment\nnameserver fd00::1\n", vec!["10.0.0.1:53", "[fd00::1]:53"]),
-            (
-                "nameserver 10.0.0.1\nnameserver nonsense\nnameserver 10.0.0.2\nnameserver 10.0.0.3\nnameserver 10.0.0.4\n",
-                vec!["10.0.0.1:53", "10.0.0.2:53", "10.0.0.3:53"],
-            ),
-            ("# No DNS servers known.\n", vec![]),
-            ("", vec![]),
-        ] {
-            let servers: Vec<String> = parse_nameservers(text).iter().map(ToString::to_string).collect();
-            assert_eq!(servers, expected, "{text:?}");
-        }
-    }
-}
+mod tests;

@@ -1,7 +1,9 @@
 //! Manifests and what stands in them: media types, digests, platforms.
 //!
-//! Bytes in, facts out: pure and bounded. The types are oci-client's; the digests are computed here, because a check
-//! is over the bytes that came.
+//! Bytes in, facts out: pure and bounded. The types are oci-client's, filled by [`shape`]; the digests are computed here,
+//! because a check is over the bytes that came.
+
+mod shape;
 
 use oci_client::manifest::{
     IMAGE_MANIFEST_LIST_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, ImageIndexEntry, OCI_IMAGE_INDEX_MEDIA_TYPE,
@@ -41,9 +43,9 @@ pub(super) fn hex_digest(hash: &[u8]) -> String {
 /// A manifest, of one of the two kinds.
 #[derive(Debug)]
 pub(super) enum ParsedManifest {
-    /// An image for one platform.
+    /// An image for one platform; of its layers only the one that a check could read.
     Image(Box<OciImageManifest>),
-    /// A list of images by platform.
+    /// A list of images by platform, each platform once.
     Index(Box<OciImageIndex>),
 }
 
@@ -76,9 +78,9 @@ pub(super) fn read_manifest(
     };
     let is_index = media_type == OCI_IMAGE_INDEX_MEDIA_TYPE || media_type == IMAGE_MANIFEST_LIST_MEDIA_TYPE;
     let parsed = if is_index {
-        serde_json::from_slice(body).map(|index| ParsedManifest::Index(Box::new(index)))
+        shape::read_index(body).map(|index| ParsedManifest::Index(Box::new(index)))
     } else {
-        serde_json::from_slice(body).map(|image| ParsedManifest::Image(Box::new(image)))
+        shape::read_image(body).map(|image| ParsedManifest::Image(Box::new(image)))
     };
     parsed
         .map(|manifest| (manifest, media_type.clone()))

@@ -21,8 +21,9 @@ use crate::secret::{Redactor, Secret};
 
 /// A token answer has some 2 KiB.
 const MAX_TOKEN_BODY: usize = 64 * 1024;
-/// Registries take manifests of at most 4 MiB (distribution's limit), and so does this.
-const MAX_MANIFEST: usize = 4 * 1024 * 1024;
+/// What containerd takes when it resolves a tag (its `MaxManifestSize`); registries take 4 MiB (distribution's limit).
+/// Less would refuse images that can be pulled.
+const MAX_MANIFEST: usize = 4 * 1048 * 1048;
 /// An index may list an index; more levels are no image.
 const MAX_INDEX_DEPTH: usize = 3;
 
@@ -30,13 +31,21 @@ const MAX_INDEX_DEPTH: usize = 3;
 pub(super) struct Pull<'check> {
     pub(super) task: &'check Task,
     pub(super) session: Session<'check>,
-    /// What was sent as a secret: a hostile registry could say it back.
+    /// What is sent as a secret: a hostile registry could say it back, in a later check also before it is sent.
     pub(super) redactor: Redactor,
+    credentials: Result<Credentials, CredentialsError>,
 }
 
 impl<'check> Pull<'check> {
+    /// Prepares a pull with the credentials as they are now.
     pub(super) fn new(task: &'check Task, session: Session<'check>) -> Self {
-        Self { task, session, redactor: Redactor::default() }
+        let credentials = task.credentials.read(&task.image);
+        let mut redactor = Redactor::default();
+        if let Ok(credentials) = &credentials {
+            redactor.hide_encoded(&pair(credentials));
+            redactor.hide_encoded(&credentials.password);
+        }
+        Self { task, session, redactor, credentials }
     }
 
     fn url(&self, path: &str) -> Result<Url, Failure> {
@@ -87,14 +96,17 @@ impl<'check> Pull<'check> {
         let challenge = wire::bearer_challenge(values.iter().map(HeaderValue::as_bytes))
             .map_err(|reason| reply.fail(not_a_registry(reason)))?;
         let realm = wire::judge_realm(&self.task.image, &challenge.realm).map_err(|untrusted| {
-            reply.fail(Fault::UntrustedRealm { realm: untrusted.realm, reason: untrusted.reason })
+            // Looked for in all of it: what is shown is cut.
+            let said_back = self.redactor.finds(&challenge.realm);
+            let realm = if said_back { "(what was sent as a secret)".to_owned() } else { untrusted.realm };
+            reply.fail(Fault::UntrustedRealm { realm, reason: untrusted.reason })
         })?;
         // The body is read so that the connection can be used again.
         drop(reply.error(self.task.now, &self.redactor).await?);
         Ok((realm, challenge))
     }
 
-    /// The token service, with the credentials as they are now.
+    /// The token service, with the credentials.
     pub(super) async fn token(
         &mut self,
         (realm, challenge): (Url, BearerChallenge),
@@ -115,7 +127,7 @@ impl<'check> Pull<'check> {
         challenge: &BearerChallenge,
         observation: &mut Observation,
     ) -> Result<Grant, Failure> {
-        let credentials = self.task.credentials.read(&self.task.image).map_err(|error| {
+        let credentials = self.credentials.clone().map_err(|error| {
             let fault = match error {
                 CredentialsError::Missing(searched) => Fault::CredentialsMissing { searched },
                 CredentialsError::Invalid(reason) => Fault::CredentialsInvalid { reason },
@@ -128,7 +140,7 @@ impl<'check> Pull<'check> {
         }
         let scope = format!("repository:{}:pull", self.task.image.repository());
         realm.query_pairs_mut().append_pair("scope", &scope);
-        let authorization = self.basic(&credentials)?;
+        let authorization = basic(&credentials)?;
         let limit = self.session.clock.limit();
         let headers = headers("application/json", Some(authorization));
         let mut reply = self.session.get(Stage::Token, realm, headers, limit, observation).await?;
@@ -146,17 +158,6 @@ impl<'check> Pull<'check> {
             return Err(not_a_registry("its token answer is over-long"));
         }
         wire::read_grant(&body.bytes, self.task.image.repository()).map_err(not_a_registry)
-    }
-
-    fn basic(&mut self, credentials: &Credentials) -> Result<HeaderValue, Failure> {
-        let pair = Secret::new(format!("{}:{}", credentials.username, credentials.password.expose()));
-        self.redactor.hide_encoded(&pair);
-        self.redactor.hide_encoded(&credentials.password);
-        let value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair.expose())));
-        value.map_err(|_| {
-            let reason = "the credentials make no header".to_owned();
-            fail(Stage::Token, Fault::CredentialsInvalid { reason })
-        })
     }
 
     /// The manifest that a pull on this node would use; an index goes on to the node's platform.
@@ -270,12 +271,16 @@ impl<'check> Pull<'check> {
         let location = reply.headers.get(LOCATION).map(HeaderValue::as_bytes);
         let fault = match wire::judge_redirect(&self.task.image, &self.task.data_endpoints, &asked, location)
         {
+            Redirect::Data(url) if self.says_back(&url) => Fault::UntrustedRedirect {
+                target: self.redactor.apply(&wire::target_of(&url)),
+                reason: "a host outside the registry's own names",
+            },
             Redirect::Data(url) => {
                 // ACR's page of a few hundred bytes; nothing depends on it.
                 drop(reply.body(MAX_TOKEN_BODY).await.map_err(at_blob)?);
                 return Ok(BlobAnswer::Redirected(url));
             }
-            Redirect::Storage(host) => Fault::StorageRedirect { host },
+            Redirect::Storage(host) => Fault::StorageRedirect { host: self.redactor.apply(&host) },
             Redirect::Untrusted { target, reason } => {
                 Fault::UntrustedRedirect { target: self.redactor.apply(&target), reason }
             }
@@ -285,6 +290,12 @@ impl<'check> Pull<'check> {
             },
         };
         Err(fail(Stage::Blob, fault))
+    }
+
+    /// Whether a data endpoint's region is what was sent as a secret: resolving it would tell it to every nameserver.
+    fn says_back(&self, url: &Url) -> bool {
+        let region = self.task.image.data_region(url.host_str().unwrap_or_default());
+        region.is_some_and(|region| self.redactor.finds(region))
     }
 
     /// An answer that the stage cannot go on with.
@@ -297,6 +308,19 @@ impl<'check> Pull<'check> {
         let target = location.as_ref().map_or_else(|| "(no usable Location)".to_owned(), wire::target_of);
         Fault::UntrustedRedirect { target: self.redactor.apply(&target), reason }
     }
+}
+
+/// What Basic authentication sends, before its base64.
+fn pair(credentials: &Credentials) -> Secret {
+    Secret::new(format!("{}:{}", credentials.username, credentials.password.expose()))
+}
+
+fn basic(credentials: &Credentials) -> Result<HeaderValue, Failure> {
+    let value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair(credentials).expose())));
+    value.map_err(|_| {
+        let reason = "the credentials make no header".to_owned();
+        fail(Stage::Token, Fault::CredentialsInvalid { reason })
+    })
 }
 
 fn bearer(stage: Stage, token: &Secret) -> Result<HeaderValue, Failure> {

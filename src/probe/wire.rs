@@ -269,22 +269,24 @@ pub(super) fn read_error(head: &Head<'_>, body: &[u8], now: Timestamp, redactor:
     let envelope: Option<Envelope> = serde_json::from_slice(body).ok();
     let errors = envelope.as_ref().map(|envelope| envelope.errors.as_slice()).unwrap_or_default();
     let message = errors.iter().find_map(|error| error.message.as_deref());
+    // Redacted before anything is cut or picked out of it: a part of a secret is one too.
+    let message = message.map(|message| redactor.apply(message));
+    let message = message.as_deref();
     let storage_code = envelope.is_none().then(|| xml_code(body)).flatten();
-    // Redacted before it is cut: a part of a secret is one too.
     let told = |text: &str| clean(&redactor.apply(text));
     let codes = errors.iter().map(|error| error.code.as_str()).chain(storage_code.as_deref());
     Answer {
         status: head.status,
         correlation_id: head
             .correlation_id
+            .filter(|id| !redactor.finds(id))
             .and_then(correlation_id)
-            .filter(|id| redactor.apply(id) == *id)
             .or_else(|| {
                 message.and_then(|message| message.split("CorrelationId: ").nth(1)).and_then(correlation_id)
             }),
         retry_after: head.retry_after.and_then(|value| retry_after(value, now)),
         codes: codes.take(MAX_CODES).map(told).collect(),
-        message: message.map(told).filter(|message| !message.is_empty()),
+        message: message.map(clean).filter(|message| !message.is_empty()),
         challenge_error: head.challenge_error.as_deref().map(told),
         seen_address: message.and_then(seen_address),
         from_registry: envelope.is_some()

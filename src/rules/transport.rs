@@ -62,6 +62,17 @@ fn connections(expectation: &Expectation, endpoint: Endpoint, observation: &Obse
     diagnoses
 }
 
+/// Whether the attempts to connect explain by themselves that there is no connection.
+pub(super) fn tells(endpoint: Endpoint, observation: &Observation) -> bool {
+    let mut attempts = observation.attempts.iter().filter(|attempt| attempt.endpoint == endpoint).peekable();
+    attempts.peek().is_some() && attempts.all(|attempt| attempt.failure.is_some())
+}
+
+/// No connection, and no attempt to make one that would say why: a failure all the same, never a pass.
+pub(super) fn explain_unconnected(case: &Case<'_>) -> String {
+    format!("No connection to {} could even be tried from this node.", case.peer())
+}
+
 fn describe(failure: ConnectFailure, whose: &str) -> String {
     match failure {
         ConnectFailure::Timeout => format!("No answer from {whose} to the attempt to connect"),

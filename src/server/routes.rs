@@ -16,6 +16,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
 use super::guard::{guard, own_pages_only};
+use super::turn::Turn;
 use super::{CheckAnswer, CheckRequest, Shared, Slot};
 use crate::page::{self, Reload};
 use crate::report::{Run, json};
@@ -35,6 +36,7 @@ const BUSY_RETRY: Duration = Duration::from_secs(5);
 struct Context {
     shared: Arc<Shared>,
     waiting: Arc<Semaphore>,
+    turn: Turn,
 }
 
 /// A reason, for programs that read JSON and people who read anything.
@@ -84,7 +86,7 @@ pub(super) fn router(shared: Arc<Shared>, waiting: Arc<Semaphore>) -> Router {
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn_with_state(patience, guard))
-        .with_state(Context { shared, waiting })
+        .with_state(Context { shared, waiting, turn: Turn::default() })
 }
 
 async fn status_page(State(context): State<Context>, RawQuery(query): RawQuery) -> Response {
@@ -92,22 +94,26 @@ async fn status_page(State(context): State<Context>, RawQuery(query): RawQuery) 
         Some("reload=on") => Reload::On,
         Some(_) | None => Reload::Off,
     };
-    let now = (context.shared.now)();
-    let mut text = Vec::new();
-    // Cloned, so that the loop never waits for a page.
-    let status = context.shared.status.borrow().clone();
-    page::write(&mut text, &status, now, reload).expect("memory takes everything");
+    let text = context.turn.take(|| {
+        let now = (context.shared.now)();
+        let mut text = Vec::new();
+        // Cloned, so that the loop never waits for a page.
+        let status = context.shared.status.borrow().clone();
+        page::write(&mut text, &status, now, reload).expect("memory takes everything");
+        text
+    });
+    let text = text.await;
     answer(StatusCode::OK, HTML, text)
 }
 
 async fn metrics(State(context): State<Context>) -> Response {
-    answer(StatusCode::OK, METRICS, (context.shared.metrics)())
+    answer(StatusCode::OK, METRICS, context.turn.take(|| (context.shared.metrics)()).await)
 }
 
 async fn report(State(context): State<Context>) -> Response {
     let latest = context.shared.status.borrow().latest.clone();
     match latest {
-        Some(run) => report_of(&run),
+        Some(run) => context.turn.take(|| report_of(&run)).await,
         None => {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the first check is not done yet").into_response()
         }
@@ -150,7 +156,7 @@ async fn check(
     match answered {
         // The page shows the newest check; one that is a moment old is as good as a new one.
         Ok(CheckAnswer::Report(_) | CheckAnswer::TooSoon { .. }) if for_people => to_the_page(),
-        Ok(CheckAnswer::Report(run)) => report_of(&run),
+        Ok(CheckAnswer::Report(run)) => context.turn.take(|| report_of(&run)).await,
         Ok(CheckAnswer::TooSoon { retry_after }) => {
             Problem::later("the last check was a moment ago: GET /report has it", retry_after).into_response()
         }

@@ -7,6 +7,7 @@ mod bench;
 mod connection_cases;
 mod content_cases;
 mod healthy;
+mod hostile_cases;
 mod login_cases;
 mod name_cases;
 mod program;
@@ -21,6 +22,7 @@ use acr_verifier::cause::Cause;
 
 use crate::lab::settings::Settings;
 pub(crate) use bench::{Bench, Outcome};
+pub(crate) use safety::violations;
 
 /// Cases at a time: they wait more than they work.
 const SIDE_BY_SIDE: usize = 8;
@@ -80,6 +82,7 @@ pub(crate) fn all_cases() -> Vec<Case> {
     cases.extend(connection_cases::cases());
     cases.extend(login_cases::cases());
     cases.extend(content_cases::cases());
+    cases.extend(hostile_cases::cases());
     cases
 }
 

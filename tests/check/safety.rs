@@ -8,7 +8,7 @@ use crate::lab::log::{Listener, Request};
 use crate::lab::settings::{Settings, View};
 
 /// What a check must never do, whatever it meets; empty when it did not.
-pub(super) fn violations(bench: &Bench, outcome: &Outcome) -> Vec<String> {
+pub(crate) fn violations(bench: &Bench, outcome: &Outcome) -> Vec<String> {
     let mut violations = Vec::new();
     for request in bench.lab.requests() {
         violations.extend(misplaced(&request));

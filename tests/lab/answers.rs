@@ -327,8 +327,16 @@ pub enum Delivery {
     BodyOneBytePerSecond,
     /// A status line and headers that never end, as fast as they are read.
     EndlessHeaders,
+    /// A status line and one header that never ends, as fast as it is read.
+    EndlessLine,
+    /// Interim answers (103) without end, as fast as they are read, and never the one that was asked for.
+    EndlessInterim,
     /// A chunked body that never ends, as fast as it is read.
     EndlessBody,
+    /// A body of 10 GB by its length, as fast as it is read.
+    HugeBody,
+    /// New keys for TLS 1.3 without end instead of an answer, as fast as they are read.
+    EndlessKeyUpdates,
     /// The right answer with one header of 1 MiB.
     HugeHeader,
     /// Bytes that are no HTTP.

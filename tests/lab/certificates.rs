@@ -121,6 +121,7 @@ impl Certificates {
             | Certificate::Untrusted
             | Certificate::SelfSigned
             | Certificate::MissingIntermediate
+            | Certificate::Crowded(_)
             | Certificate::WrongName => (now - DAY, now + LIFE),
         };
         let params = leaf(names, from, until);
@@ -133,6 +134,12 @@ impl Certificates {
             }
             Certificate::Untrusted => vec![signed(&self.inspection), self.inspection.certificate.clone()],
             Certificate::MissingIntermediate => vec![signed(&self.issuing)],
+            Certificate::Crowded(count) => {
+                let stranger = self.inspection.certificate.clone();
+                let mut chain = vec![signed(&self.issuing), self.issuing.certificate.clone()];
+                chain.extend(std::iter::repeat_n(stranger, count));
+                chain
+            }
             Certificate::Good
             | Certificate::WrongName
             | Certificate::Expired

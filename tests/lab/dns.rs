@@ -5,13 +5,13 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hickory_proto::op::{Edns, Message, OpCode, ResponseCode};
-use hickory_proto::rr::rdata::A;
 use hickory_proto::rr::rdata::opt::EdnsOption;
+use hickory_proto::rr::rdata::{A, AAAA};
 use hickory_proto::rr::{RData, Record, RecordType};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
@@ -36,6 +36,8 @@ const TCP_IDLE: Duration = Duration::from_secs(10);
 const MOST_AT_A_TIME: usize = 256;
 /// As many fit in the 64 KiB of a message.
 const MOST_ADDRESSES: usize = 3_000;
+/// As many as fit beside a chain, each with a name of its own.
+const MOST_STRANGERS: usize = 1_700;
 /// An address that no right answer ever holds.
 const FORGED_ADDRESS: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 66);
 
@@ -181,6 +183,13 @@ impl Server {
             let length = timeout(TCP_IDLE, stream.read_u16()).await??;
             let mut query = vec![0; length.into()];
             timeout(TCP_IDLE, stream.read_exact(&mut query)).await??;
+            if self.behaviour() == Behaviour::TcpDrips {
+                stream.write_u16(512).await?;
+                for _ in 0..512 {
+                    stream.write_u8(0).await?;
+                    sleep(Duration::from_secs(1)).await;
+                }
+            }
             match self.react(&query, Protocol::Tcp).await {
                 Reaction::Nothing => {}
                 Reaction::Send(messages) => {
@@ -259,8 +268,50 @@ impl Server {
                 forged.add_answer(Record::from_rdata(name, 60, RData::A(A(FORGED_ADDRESS))));
                 Reaction::Send(vec![encode(&forged), encode(&right())])
             }
-            Behaviour::Truncated | Behaviour::TruncatedTcpDead(_) if udp => one(&right().truncate()),
-            Behaviour::Truncated | Behaviour::TruncatedTcpDead(_) => one(&right()),
+            Behaviour::Truncated
+            | Behaviour::TruncatedTcpDead(_)
+            | Behaviour::TcpDrips
+            | Behaviour::TcpCrowded
+                if udp =>
+            {
+                one(&right().truncate())
+            }
+            Behaviour::Truncated | Behaviour::TruncatedTcpDead(_) | Behaviour::TcpDrips => one(&right()),
+            Behaviour::TcpCrowded => {
+                let mut message = right();
+                let strangers = (0..MOST_STRANGERS).map(|number| {
+                    let stranger = absolute(&format!("{number}.fabrikam.example"));
+                    Record::from_rdata(stranger, 60, RData::A(A(FORGED_ADDRESS)))
+                });
+                message.add_answers(strangers);
+                one(&message)
+            }
+            Behaviour::CompressionLoop => {
+                let mut looped = query.metadata.id.to_be_bytes().to_vec();
+                // One question and one answer; the answer's name is a pointer to itself, behind the question.
+                looped.extend_from_slice(&[0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
+                let mut asked = skeleton(&query);
+                asked.edns = None;
+                looped.extend_from_slice(&encode(&asked)[12..]);
+                let here = u8::try_from(looped.len()).unwrap_or(12);
+                looped.extend_from_slice(&[0xC0, here, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 10, 0, 0, 1]);
+                Reaction::Send(vec![looped])
+            }
+            Behaviour::Rebinds(_) if self.still_ignores(&query, 1) => one(&right()),
+            Behaviour::Rebinds(addresses) => {
+                let mut message = skeleton(&query);
+                let name = question.name();
+                message.add_answers(addresses.iter().filter_map(|address| match (address, kind) {
+                    (IpAddr::V4(address), RecordType::A) => {
+                        Some(Record::from_rdata(name.clone(), 0, RData::A(A(*address))))
+                    }
+                    (IpAddr::V6(address), RecordType::AAAA) => {
+                        Some(Record::from_rdata(name.clone(), 0, RData::AAAA(AAAA(*address))))
+                    }
+                    _ => None,
+                }));
+                one(&message)
+            }
             Behaviour::Delay(delay) => {
                 sleep(delay).await;
                 one(&right())

@@ -28,6 +28,7 @@ const MOST_REQUESTS: usize = 1_000;
 /// Between two requests of one connection.
 const IDLE: Duration = Duration::from_secs(75);
 const HUGE_HEADER: usize = 1 << 20;
+const HUGE_BODY: u64 = 10_000_000_000;
 
 /// A request as it was read.
 #[derive(Clone, Debug)]
@@ -219,6 +220,32 @@ async fn deliver(
                 write(stream, format!("X-Endless-{number}: {}\r\n", "a".repeat(1_000)).as_bytes()).await?;
             }
         }
+        Delivery::EndlessLine => {
+            write(stream, &head[..head.len() - 2]).await?;
+            write(stream, b"X-Endless: ").await?;
+            loop {
+                write(stream, &[b'a'; 16 << 10]).await?;
+            }
+        }
+        Delivery::EndlessInterim => {
+            let hint = b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n".repeat(256);
+            loop {
+                write(stream, &hint).await?;
+            }
+        }
+        Delivery::HugeBody => {
+            let mut huge = response.without("Content-Length").without("Transfer-Encoding");
+            huge.headers.push(("Content-Length".into(), HUGE_BODY.to_string()));
+            write(stream, &huge.head()).await?;
+            for _ in 0..HUGE_BODY / (16 << 10) {
+                write(stream, &[b' '; 16 << 10]).await?;
+            }
+            hold(stream).await?;
+        }
+        Delivery::EndlessKeyUpdates => loop {
+            stream.get_mut().1.refresh_traffic_keys().map_err(io::Error::other)?;
+            stream.flush().await?;
+        },
         Delivery::EndlessBody => {
             let mut endless = response.without("Content-Length").without("Transfer-Encoding");
             endless.headers.push(("Transfer-Encoding".into(), "chunked".into()));

@@ -87,6 +87,15 @@ pub async fn serve(shared: Arc<Shared>, listener: Listener, place: Reserved, sea
     }
 }
 
+/// Sends a record again and again, as fast as it is read.
+async fn flood(mut stream: TcpStream, record: &[u8]) -> io::Result<()> {
+    stream.read_u8().await?;
+    let records = record.repeat(1_000);
+    loop {
+        stream.write_all(&records).await?;
+    }
+}
+
 /// The settings of a listener's endpoint; decoys look like the login endpoint.
 fn endpoint(settings: &Settings, listener: Listener) -> &Endpoint {
     match listener {
@@ -104,7 +113,10 @@ fn wanted(transport: Transport) -> Wanted {
         | Transport::CloseOnAccept
         | Transport::SilentAfterAccept
         | Transport::ResetInHandshake
-        | Transport::PlainHttp => Wanted::Open,
+        | Transport::PlainHttp
+        | Transport::DrippingHandshake
+        | Transport::EndlessAlerts
+        | Transport::EndlessRecords => Wanted::Open,
     }
 }
 
@@ -161,6 +173,17 @@ async fn receive(
             stream.shutdown().await?;
             return http::drain(&mut stream).await;
         }
+        Transport::DrippingHandshake => {
+            stream.read_u8().await?;
+            // A record of 16 KiB with a server hello of as much.
+            stream.write_all(&[22, 3, 3, 0x40, 0, 2, 0, 0x3f, 0xfc, 3, 3]).await?;
+            loop {
+                sleep(Duration::from_secs(1)).await;
+                stream.write_u8(0).await?;
+            }
+        }
+        Transport::EndlessAlerts => return flood(stream, &[21, 3, 3, 0, 2, 1, 90]).await,
+        Transport::EndlessRecords => return flood(stream, &[22, 3, 3, 0, 0]).await,
     }
     let names = match listener {
         Listener::Login | Listener::Decoy(_) => Names::Login,

@@ -292,6 +292,15 @@ pub enum Behaviour {
     AnswersUnrelatedRecords,
     /// Answers A with this many addresses of 10.0.0.0/8, which only TCP carries.
     HugeAnswer(usize),
+    /// Sets TC over UDP, and over TCP sends a byte a second of an answer.
+    TcpDrips,
+    /// Sets TC over UDP, and over TCP sends 64 KiB of records of names nobody asked for.
+    TcpCrowded,
+    /// An answer whose record's name points to itself.
+    CompressionLoop,
+    /// Answers each question (name and type) rightly once, and from then on with these addresses. A change of settings
+    /// counts anew.
+    Rebinds(Vec<IpAddr>),
 }
 
 /// In which way TCP of a nameserver comes to nothing.
@@ -352,6 +361,12 @@ pub enum Transport {
     ResetInHandshake,
     /// Answers the TLS handshake with an HTTP page in clear text.
     PlainHttp,
+    /// Answers the client hello with a server hello that comes a byte a second.
+    DrippingHandshake,
+    /// Answers the client hello with warnings (TLS alerts of level 1) without end, as fast as they are read.
+    EndlessAlerts,
+    /// Answers the client hello with empty records without end, as fast as they are read.
+    EndlessRecords,
 }
 
 /// The certificate that an endpoint shows.
@@ -374,6 +389,8 @@ pub enum Certificate {
     NotYetValid,
     /// Good, and runs out in this many days.
     ExpiresIn(u32),
+    /// Good, followed by this many authorities that have nothing to do with it.
+    Crowded(usize),
 }
 
 /// The TLS versions that an endpoint speaks.

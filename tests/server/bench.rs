@@ -46,6 +46,23 @@ impl Server {
     }
 
     pub(crate) async fn with_metrics(status: Status, limits: Limits, metrics: Vec<u8>) -> Self {
+        Self::writing(status, limits, move || metrics.clone()).await
+    }
+
+    /// One whose metrics take this long to write.
+    pub(crate) async fn with_work(status: Status, limits: Limits, work: Duration) -> Self {
+        let write = move || {
+            std::thread::sleep(work);
+            b"# metrics\n".to_vec()
+        };
+        Self::writing(status, limits, write).await
+    }
+
+    async fn writing(
+        status: Status,
+        limits: Limits,
+        metrics: impl Fn() -> Vec<u8> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("a bound socket has an address");
         let (status, status_seen) = watch::channel(status);
@@ -53,7 +70,7 @@ impl Server {
         let (queue, checks) = mpsc::channel(2);
         let shared = Shared {
             status: status_seen,
-            metrics: Box::new(move || metrics.clone()),
+            metrics: Box::new(metrics),
             checks: queue,
             heartbeat: beats,
             now: || NOW.parse::<Timestamp>().expect("a moment"),

@@ -1,10 +1,13 @@
 //! What clients can do to the server, and that it costs the loop nothing.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use acr_verifier::server::Limits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep, timeout};
 
 use super::bench::{PATIENCE, Server, ask, limits, post};
@@ -136,6 +139,45 @@ async fn a_thousand_idle_connections_do_not_keep_the_kubelet_or_the_loop_waiting
     // The oldest had to go, and only so many were ever held.
     let mut byte = [0];
     assert!(matches!(timeout(PATIENCE, idle[0].read(&mut byte)).await, Ok(Ok(0) | Err(_))));
+}
+
+/// Whatever is asked for in a row and without waiting, the loop has its time.
+#[tokio::test]
+async fn a_crowd_that_asks_without_waiting_leaves_the_loop_its_time() {
+    let patient = Limits { heartbeat: Duration::from_secs(60), ..limits() };
+    let server = Server::with_work(states::healthy(), patient, Duration::from_millis(2)).await;
+    let address = server.address;
+    let (go, gone) = oneshot::channel::<()>();
+    // On a thread of its own; the server has this one, with what plays the loop.
+    let crowd = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let mut crowd = JoinSet::new();
+            for path in ["/metrics", "/", "/livez"].repeat(40) {
+                crowd.spawn(ask_without_waiting(address, path));
+            }
+            gone.await.expect_err("the test ends");
+        });
+    });
+    let started = Instant::now();
+    let mut turns = 0;
+    while started.elapsed() < Duration::from_secs(3) {
+        sleep(Duration::from_millis(1)).await;
+        turns += 1;
+    }
+    assert_eq!(ask(address, LIVEZ).await.status, 200);
+    // A check takes some sixty.
+    assert!(turns > 60, "{turns} turns in {:?}", started.elapsed());
+    drop(go);
+    crowd.join().expect("no panic");
+}
+
+async fn ask_without_waiting(address: SocketAddr, path: &'static str) {
+    let (mut read, mut write) = TcpStream::connect(address).await.expect("a connection").into_split();
+    let requests = format!("GET {path} HTTP/1.1\r\nHost: agent\r\n\r\n").repeat(50);
+    let asking = async { while write.write_all(requests.as_bytes()).await.is_ok() {} };
+    let mut sink = tokio::io::sink();
+    tokio::select! { () = asking => {}, _ = tokio::io::copy(&mut read, &mut sink) => {} }
 }
 
 #[tokio::test]

@@ -1,0 +1,220 @@
+//! `hostile BINARY`: what hostile peers cost the program, in memory and time, with real processes.
+//!
+//! First a check against each attack of a registry and a nameserver, then an agent whose port is pressed by crowds of a
+//! neighbour while it checks every second. `tests/bench/hostile` builds and starts it. Fails where a goal is missed.
+
+#[path = "../hostile/attacks.rs"]
+mod attacks;
+#[path = "../hostile/bombs.rs"]
+mod bombs;
+#[path = "../hostile/crowd.rs"]
+mod crowd;
+#[path = "../lab/mod.rs"]
+mod lab;
+#[path = "../hostile/process.rs"]
+mod process;
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use clap::Parser;
+use crowd::{Crowd, Toll};
+use lab::Lab;
+use lab::answers::Step;
+use lab::settings::Settings;
+
+/// The most memory that a check may have, whatever it meets, in MiB.
+const GOAL_CHECK: f64 = 24.0;
+/// The same for the agent under a crowd: half of its limit in the chart.
+const GOAL_AGENT: f64 = 32.0;
+/// Descriptors of the agent: 256 connections, as many again as are taken in before those that have to go get to know it
+/// (128, the budget of a task in tokio), and its own.
+const GOAL_DESCRIPTORS: usize = 400;
+/// From the going of a crowd until the agent answers as before.
+const GOAL_RECOVERY: Duration = Duration::from_secs(1);
+const STAGE: Duration = Duration::from_secs(1);
+const WHOLE: Duration = Duration::from_secs(3);
+/// How long a crowd stays after its last has come.
+const STAY: Duration = Duration::from_secs(5);
+
+/// Measure what hostile peers cost the program
+#[derive(Parser)]
+#[command(name = "hostile")]
+struct Arguments {
+    /// The program, built for release
+    binary: PathBuf,
+    /// Connections of each crowd
+    #[arg(long, default_value_t = 10_000)]
+    connections: usize,
+    /// Leave the attacks on a check out
+    #[arg(long)]
+    no_check: bool,
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let arguments = Arguments::parse();
+    let mut missed = Vec::new();
+    if !arguments.no_check {
+        missed.extend(attack_checks(&arguments.binary)?);
+    }
+    if arguments.connections > 0 {
+        missed.extend(press_agent(&arguments.binary, arguments.connections)?);
+    }
+    if missed.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    writeln!(io::stdout(), "\nMissed: {}", missed.join("; "))?;
+    Ok(ExitCode::FAILURE)
+}
+
+/// A check against each attack; the goals that were missed.
+fn attack_checks(binary: &Path) -> anyhow::Result<Vec<String>> {
+    let mut out = io::stdout();
+    let mut missed = Vec::new();
+    writeln!(
+        out,
+        "A check, with {} s a stage and {} s in all; the goal is less than {GOAL_CHECK} MiB.\n\n\
+         | attack | peak memory, MiB | took | told |\n| --- | --- | --- | --- |",
+        STAGE.as_secs(),
+        WHOLE.as_secs()
+    )?;
+    let healthy = attacks::Attack { name: "none".to_owned(), images: 1, arrange: Box::new(|_| {}) };
+    for attack in std::iter::once(healthy).chain(attacks::all()) {
+        let mut settings = Settings::default();
+        (attack.arrange)(&mut settings);
+        let lab = Lab::try_start(settings)?;
+        let ended = process::check(binary, &lab, attack.images, STAGE, WHOLE);
+        let causes = ended.report["images"].as_array().into_iter().flatten();
+        let mut causes: Vec<&str> =
+            causes.map(|image| image["diagnoses"][0]["cause"].as_str().unwrap_or("pass")).collect();
+        causes.dedup();
+        let peak = ended.peak as f64 / 1024.0;
+        writeln!(
+            out,
+            "| {} | {peak:.1} | {:.1} s | {} |",
+            attack.name,
+            ended.took.as_secs_f64(),
+            causes.join(", ")
+        )?;
+        if peak >= GOAL_CHECK {
+            missed.push(format!("{}: {peak:.1} MiB", attack.name));
+        }
+        if ended.took > WHOLE + STAGE || ended.code.is_none() {
+            missed.push(format!("{}: {:?} after {:?}", attack.name, ended.code, ended.took));
+        }
+        let shown =
+            lab.secrets().into_iter().find(|secret| secret.len() >= 8 && ended.shown.contains(secret));
+        missed.extend(shown.map(|_| format!("{}: a secret is shown", attack.name)));
+    }
+    Ok(missed)
+}
+
+/// An agent under each crowd; the goals that were missed.
+fn press_agent(binary: &Path, connections: usize) -> anyhow::Result<Vec<String>> {
+    let connections = raise_descriptors(connections)?;
+    let lab = Lab::try_start(Settings::default())?;
+    let agent = Agent::start(binary, &lab)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let mut out = io::stdout();
+    writeln!(
+        out,
+        "\nAn agent that checks every second, and {connections} connections at its port.\n\n\
+         | crowd | connections made | peak memory so far, MiB | descriptors | threads | checks in | slowest /livez \
+         | without answer | recovered in |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+    )?;
+    let mut missed = Vec::new();
+    for crowd in Crowd::ALL {
+        let before = lab.requests_of(Step::Challenge).len();
+        let toll: Toll =
+            runtime.block_on(crowd::press(crowd, agent.address, agent.child.id(), connections, STAY));
+        let checks = lab.requests_of(Step::Challenge).len() - before;
+        let peak = toll.peak as f64 / 1024.0;
+        writeln!(
+            out,
+            "| {crowd:?} | {} | {peak:.1} | {} | {} | {checks} in {:.0} s | {:.0} ms | {} of {} | {:.0} ms |",
+            toll.connections,
+            toll.descriptors,
+            toll.threads,
+            toll.lasted.as_secs_f64(),
+            toll.slowest.as_secs_f64() * 1000.0,
+            toll.unanswered,
+            toll.probes,
+            toll.recovered.as_secs_f64() * 1000.0
+        )?;
+        let mut miss = |what: &str, is_missed: bool| {
+            if is_missed {
+                missed.push(format!("{crowd:?}: {what}"));
+            }
+        };
+        miss("memory", peak >= GOAL_AGENT);
+        miss("descriptors", toll.descriptors >= GOAL_DESCRIPTORS);
+        miss("recovery", toll.recovered >= GOAL_RECOVERY);
+        miss("checks", (checks as f64) < toll.lasted.as_secs_f64() / 2.0);
+    }
+    Ok(missed)
+}
+
+/// Takes as many descriptors as a crowd needs, or as there are.
+fn raise_descriptors(connections: usize) -> anyhow::Result<usize> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    const OWN: u64 = 500;
+    let limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.unwrap_or(u64::MAX);
+    setrlimit(Resource::Nofile, Rlimit { current: Some(most.min(1 << 20)), maximum: limit.maximum })?;
+    let room = usize::try_from(most.saturating_sub(OWN)).unwrap_or(usize::MAX);
+    ensure!(room > 0, "no descriptors are left");
+    Ok(connections.min(room))
+}
+
+/// The agent's process; it is ended when this is dropped.
+struct Agent {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Agent {
+    fn start(binary: &Path, lab: &Lab) -> anyhow::Result<Self> {
+        // Taken and given back: the agent tells its port in its log alone, which is not read here.
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let yaml = format!(
+            "images:\n  - image: {}\n    credentials: {{path: {}}}\ntls: {{caFile: {}}}\nschedule: {{interval: 1s, jitter: \
+             0}}\nserver: {{address: \"{address}\"}}\nevents: {{enabled: false}}\n",
+            lab.image(),
+            lab.secret_folder().display(),
+            lab.ca_file().display()
+        );
+        let config = lab.folder().join("hostile.yaml");
+        fs::write(&config, yaml)?;
+        let mut command = Command::new(binary);
+        command.args([
+            "agent",
+            "--allow-loopback",
+            "--nameserver",
+            &lab.nameservers()[0].to_string(),
+            "--config",
+        ]);
+        command.arg(config).stdin(Stdio::null()).stdout(Stdio::null());
+        command.stderr(File::create(lab.folder().join("hostile.log"))?);
+        let child = command.spawn().with_context(|| format!("cannot start {}", binary.display()))?;
+        let agent = Self { child, address };
+        let started = Instant::now();
+        while TcpStream::connect(agent.address).is_err() {
+            ensure!(started.elapsed() < Duration::from_secs(20), "the agent does not listen");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(agent)
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,66 @@
+//! Bodies that are small on the wire, or just within a limit, and large once somebody unfolds them.
+
+use crate::lab::answers::Canned;
+use crate::lab::content::{OCI_INDEX, OCI_MANIFEST};
+
+/// What a manifest may have.
+const LARGEST_MANIFEST: usize = 4 << 20;
+
+/// A gzip of 40 MB of zeros in 63 KB, right up to its checksum, which comes last: who inflates it finds out too late.
+pub(crate) fn zipped(status: u16) -> Canned {
+    let headers = vec![
+        ("Content-Type".to_owned(), OCI_MANIFEST.to_owned()),
+        ("Content-Encoding".to_owned(), "gzip".to_owned()),
+    ];
+    Canned::Raw { status, headers, body: gzip_of_zeros(40_000_000) }
+}
+
+/// One block of the fixed code (RFC 1951, 3.2.6): a zero, then "258 bytes as the last one" over and over.
+fn gzip_of_zeros(length: usize) -> Vec<u8> {
+    let mut out = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+    let (mut bits, mut count) = (0_u32, 0_u32);
+    // First bit first; Huffman codes with their highest bit first.
+    let mut put = |code: &str| {
+        for bit in code.bytes() {
+            bits |= u32::from(bit == b'1') << count;
+            count += 1;
+            if count == 8 {
+                out.push(u8::try_from(bits).unwrap_or_default());
+                (bits, count) = (0, 0);
+            }
+        }
+    };
+    put("110");
+    put("00110000");
+    for _ in 0..length / 258 {
+        put("1100010100000");
+    }
+    put("0000000");
+    put("0000000");
+    out.extend_from_slice(&[0; 8]);
+    out
+}
+
+/// An index of 4 MiB in which each of the small entries would make a structure of its own.
+pub(crate) fn crowded_index() -> Canned {
+    let entry = r#"{"mediaType":"","digest":"","size":0,"annotations":{"":""}}"#;
+    manifest(OCI_INDEX, r#"{"schemaVersion":2,"manifests":["#, entry, "]}")
+}
+
+/// The same as the layers of an image.
+pub(crate) fn crowded_image() -> Canned {
+    let entry = r#"{"mediaType":"","digest":"","size":0,"annotations":{"":""}}"#;
+    manifest(
+        OCI_MANIFEST,
+        r#"{"schemaVersion":2,"config":{"mediaType":"","digest":"","size":0},"layers":["#,
+        entry,
+        "]}",
+    )
+}
+
+fn manifest(media_type: &str, start: &str, entry: &str, end: &str) -> Canned {
+    let room = LARGEST_MANIFEST - start.len() - end.len();
+    let entries = vec![entry; room / (entry.len() + 1)].join(",");
+    let headers = vec![("Content-Type".to_owned(), media_type.to_owned())];
+    Canned::Raw { status: 200, headers, body: format!("{start}{entries}{end}").into_bytes() }
+}

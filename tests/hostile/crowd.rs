@@ -1,0 +1,233 @@
+//! A neighbour on the cluster's network that is after the agent's port: crowds of connections, and what they cost.
+//!
+//! Owns the crowds and the measuring beside them. The agent is anybody's: its address and its process are arguments.
+
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+
+use super::process::peak_of;
+
+/// Connections that are being made at a time.
+const AT_A_TIME: usize = 256;
+/// Between two probes; the kubelet's come every few seconds.
+const PROBE: Duration = Duration::from_millis(100);
+/// When a probe is given up.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Addresses that a crowd comes from, since one has no more than some 28,000 ports.
+const SOURCES: u8 = 8;
+
+/// What each of a crowd does once it is connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Crowd {
+    /// Nothing.
+    Idle,
+    /// Sends a head, a byte a second.
+    SlowHeads,
+    /// Sends a head of a megabyte.
+    HugeHeads,
+    /// Asks for the metrics again and again without waiting, and takes every answer; comes again when it is sent away.
+    Pipelines,
+    /// The same, and takes no answer.
+    DeafPipelines,
+    /// Asks for a check; comes again when it has its answer.
+    Posts,
+}
+
+impl Crowd {
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Idle, Self::SlowHeads, Self::HugeHeads, Self::Pipelines, Self::DeafPipelines, Self::Posts];
+
+    /// Whether it comes again.
+    const fn returns(self) -> bool {
+        matches!(self, Self::Pipelines | Self::DeafPipelines | Self::Posts)
+    }
+}
+
+/// What a crowd cost the agent.
+#[derive(Debug, Default)]
+pub(crate) struct Toll {
+    /// Connections that were made.
+    pub(crate) connections: usize,
+    /// The most descriptors, threads and resident memory (KiB, since the agent's start) that were seen.
+    pub(crate) descriptors: usize,
+    pub(crate) threads: u64,
+    pub(crate) peak: u64,
+    /// Probes of `/livez` while the crowd was there, those that came to nothing, and the slowest of the others.
+    pub(crate) probes: usize,
+    pub(crate) unanswered: usize,
+    pub(crate) slowest: Duration,
+    /// The same of `/livez` and `/metrics` once it had gone: the time until both had answered.
+    pub(crate) recovered: Duration,
+    /// How long the crowd was there.
+    pub(crate) lasted: Duration,
+}
+
+/// Lets a crowd of so many come, stay for a while after the last has come, and go.
+pub(crate) async fn press(
+    crowd: Crowd,
+    address: SocketAddr,
+    agent: u32,
+    count: usize,
+    stay: Duration,
+) -> Toll {
+    let started = Instant::now();
+    let mut toll = Toll::default();
+    let gate = Arc::new(Semaphore::new(AT_A_TIME));
+    let (come, mut came) = tokio::sync::mpsc::unbounded_channel();
+    let mut visitors = JoinSet::new();
+    for number in 0..count {
+        visitors.spawn(visit(crowd, address, number, Arc::clone(&gate), come.clone()));
+    }
+    drop(come);
+    let mut until = None;
+    let mut waiting = count;
+    while until.is_none_or(|until| Instant::now() < until) {
+        toll.note(agent);
+        toll.probe(address).await;
+        while came.try_recv().is_ok() {
+            toll.connections += 1;
+            waiting = waiting.saturating_sub(1);
+        }
+        // Who comes again and again is never all there.
+        let all_there = waiting == 0 || (crowd.returns() && toll.connections >= AT_A_TIME);
+        if until.is_none() && (all_there || started.elapsed() > stay * 6) {
+            until = Some(Instant::now() + stay);
+        }
+        sleep(PROBE).await;
+    }
+    toll.note(agent);
+    toll.lasted = started.elapsed();
+    drop(visitors);
+    let gone = Instant::now();
+    for path in ["/livez", "/metrics"] {
+        while ask(address, path).await.is_err() && gone.elapsed() < PATIENCE {
+            sleep(PROBE / 10).await;
+        }
+    }
+    toll.recovered = gone.elapsed();
+    toll
+}
+
+impl Toll {
+    fn note(&mut self, agent: u32) {
+        let folder = format!("/proc/{agent}");
+        let descriptors = fs::read_dir(format!("{folder}/fd")).map_or(0, Iterator::count);
+        self.descriptors = self.descriptors.max(descriptors);
+        self.peak = self.peak.max(peak_of(agent).unwrap_or_default());
+        let status = fs::read_to_string(format!("{folder}/status")).unwrap_or_default();
+        let threads = status.lines().find_map(|line| line.strip_prefix("Threads:")?.trim().parse().ok());
+        self.threads = self.threads.max(threads.unwrap_or_default());
+    }
+
+    async fn probe(&mut self, address: SocketAddr) {
+        let started = Instant::now();
+        self.probes += 1;
+        match ask(address, "/livez").await {
+            Ok(()) => self.slowest = self.slowest.max(started.elapsed()),
+            Err(_) => self.unanswered += 1,
+        }
+    }
+}
+
+/// One request as a kubelet or a scraper makes it; an error where the answer is not a whole 200.
+async fn ask(address: SocketAddr, path: &str) -> io::Result<()> {
+    let asked = async {
+        let mut stream = TcpStream::connect(address).await?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await?;
+        if answer.starts_with(b"HTTP/1.1 200") { Ok(()) } else { Err(io::Error::other("no answer")) }
+    };
+    timeout(PATIENCE, asked).await?
+}
+
+/// One of a crowd, for ever; told of every connection that is made.
+async fn visit(
+    crowd: Crowd,
+    address: SocketAddr,
+    number: usize,
+    gate: Arc<Semaphore>,
+    come: tokio::sync::mpsc::UnboundedSender<()>,
+) {
+    let from = u8::try_from(number % usize::from(SOURCES)).unwrap_or_default();
+    loop {
+        let Ok(pass) = gate.acquire().await else { return };
+        let connected = connect(Ipv4Addr::new(127, 0, 9, from + 1), address).await;
+        drop(pass);
+        if let Ok(mut stream) = connected {
+            // Nobody counts any more once the crowd goes.
+            let _counted = come.send(());
+            let _sent_away = behave(crowd, &mut stream).await;
+            if !crowd.returns() {
+                // The place is kept, also where the agent has closed it.
+                std::future::pending::<()>().await;
+            }
+        }
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn connect(from: Ipv4Addr, address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((from, 0).into())?;
+    timeout(PATIENCE, socket.connect(address)).await?
+}
+
+async fn behave(crowd: Crowd, stream: &mut TcpStream) -> io::Result<()> {
+    match crowd {
+        Crowd::Idle => {}
+        Crowd::SlowHeads => {
+            stream.write_all(b"GET / HTTP/1.1\r\nX-Slow: ").await?;
+            loop {
+                sleep(Duration::from_secs(1)).await;
+                stream.write_all(b"x").await?;
+            }
+        }
+        Crowd::HugeHeads => {
+            stream.write_all(b"GET / HTTP/1.1\r\nX-Huge: ").await?;
+            stream.write_all(&vec![b'x'; 1 << 20]).await?;
+        }
+        Crowd::Pipelines => {
+            let (mut read, mut write) = stream.split();
+            let asking = async {
+                loop {
+                    write.write_all(&b"GET /metrics HTTP/1.1\r\nHost: agent\r\n\r\n".repeat(50)).await?;
+                }
+            };
+            let mut sink = tokio::io::sink();
+            let taking = tokio::io::copy(&mut read, &mut sink);
+            let _over: io::Result<()> =
+                tokio::select! { ended = asking => ended, ended = taking => ended.map(drop) };
+        }
+        Crowd::DeafPipelines => {
+            // Until the agent reads no more, and then until it gives up.
+            let until = Instant::now() + PATIENCE;
+            while let Ok(sent) = timeout_at(
+                until,
+                stream.write_all(&b"GET /metrics HTTP/1.1\r\nHost: agent\r\n\r\n".repeat(50)),
+            )
+            .await
+            {
+                sent?;
+            }
+            sleep_until(until).await;
+        }
+        Crowd::Posts => {
+            let post =
+                b"POST /check HTTP/1.1\r\nHost: agent\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            stream.write_all(post).await?;
+            tokio::io::copy(stream, &mut tokio::io::sink()).await?;
+        }
+    }
+    Ok(())
+}
