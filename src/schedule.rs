@@ -1,36 +1,90 @@
 //! When the next check is due: arithmetic alone.
 //!
-//! Owns the spread of a fleet, the stretching of the interval, jitter and back-off. Pure: the node's name, chance and
-//! what the registry asked for are arguments.
+//! Owns the spread of a fleet, the stretching of the interval, jitter and back-off; which of several reasons for a check
+//! comes first is [`timetable`]'s. Pure: the node's name, chance, the time and what the registry asked for are arguments.
 
+pub mod timetable;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::config::Schedule;
+use crate::config::{ImageConfig, Schedule};
+
+pub use timetable::{Outcome, Timetable};
 
 /// Requests of the check of one image at the registry: challenge, token, index, manifest, redirect of the blob, blob.
 ///
 /// A Premium registry takes 20,000 reads and 20,000 token requests a minute (Azure's documented limits). The budget of
 /// 4,000 a minute by default is a fifth of either, and counts all six together: the truth is better than that.
 pub const REQUESTS_PER_IMAGE: u32 = 6;
-/// A throttled registry is asked again after at most this many intervals.
+/// A throttled registry is asked again after at most this many intervals,
 const MAX_BACK_OFF: u32 = 8;
+/// and after at most this time, unless one interval is longer: an interval that is stretched for a fleet is kind already,
+/// and eight of them would leave a node without a verdict for an hour, and "checks stale" would be said of all nodes.
+const LONGEST_BACK_OFF: Duration = Duration::from_secs(15 * 60);
+/// After a change of files a check follows within this time, where no fleet has to be spread.
+const AFTER_CHANGE: Duration = Duration::from_secs(5);
 
-/// The time between two checks: as configured, or as long as the fleet's budget demands.
+/// How fast an agent checks: what the schedule and the images amount to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pace {
+    /// Between two checks: as configured, or as long as the fleet's budget demands.
+    pub interval: Duration,
+    /// Share of the interval by which it varies, 0 to 1.
+    pub jitter: f64,
+    /// Within what time after a change of files a check follows, spread by chance; none where the regular one has to do,
+    /// since the regular ones take the whole budget.
+    pub after_change: Option<Duration>,
+}
+
+impl Pace {
+    /// The pace of an agent that checks so many images of one registry, see [`most_of_one_registry`].
+    #[must_use]
+    pub fn of(schedule: &Schedule, images: usize) -> Self {
+        let interval = interval(schedule, images);
+        let after_change = match round(schedule, images) {
+            None => Some(AFTER_CHANGE),
+            // The regular checks go on beside those after a change. Rates add up: what the regular ones leave of the budget
+            // is 1/round - 1/interval.
+            Some(round) => {
+                let left = 1.0 / round.as_secs_f64() - 1.0 / interval.as_secs_f64();
+                let window = Duration::try_from_secs_f64(1.0 / left).ok().filter(|_| left > 0.0);
+                window.map(|window| window.max(AFTER_CHANGE))
+            }
+        };
+        Self { interval, jitter: schedule.jitter, after_change }
+    }
+}
+
+/// The images of the registry that has most of them: what one registry takes is limited, not what all take together.
+#[must_use]
+pub fn most_of_one_registry(images: &[ImageConfig]) -> usize {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for image in images {
+        *counts.entry(image.image.registry()).or_default() += 1;
+    }
+    counts.into_values().max().unwrap_or_default()
+}
+
+/// The time between two checks: as configured, or as long as the fleet's budget demands. `images` are those of one registry.
 #[must_use]
 pub fn interval(schedule: &Schedule, images: usize) -> Duration {
-    let Some(fleet) = schedule.fleet_size else {
-        return schedule.interval;
-    };
+    round(schedule, images).map_or(schedule.interval, |round| schedule.interval.max(round))
+}
+
+/// The shortest time in which the whole fleet may check once; none where its size is not told.
+fn round(schedule: &Schedule, images: usize) -> Option<Duration> {
+    let fleet = schedule.fleet_size?;
     let budget = schedule.budget_per_minute.unwrap_or(Schedule::DEFAULT_BUDGET_PER_MINUTE).max(1);
     let images = u32::try_from(images).unwrap_or(u32::MAX);
     let requests = f64::from(fleet) * f64::from(REQUESTS_PER_IMAGE) * f64::from(images);
-    schedule.interval.max(Duration::from_secs_f64(requests / f64::from(budget) * 60.0))
+    Some(Duration::from_secs_f64(requests / f64::from(budget) * 60.0))
 }
 
 /// The time to the first check of a node: a share of the interval that its name decides, so that a fleet that starts at
-/// once does not arrive at once, and a node that restarts arrives where it did.
+/// once does not arrive at once, and a node that restarts waits as long as it did.
 #[must_use]
 pub fn first_delay(node: &str, interval: Duration) -> Duration {
     let hash = Sha256::digest(node.as_bytes());
@@ -50,19 +104,20 @@ pub fn next_delay(
     throttled: u32,
     retry_after: Option<Duration>,
 ) -> Duration {
-    let factor = 1.0 + jitter.clamp(0.0, 1.0) * (2.0 * chance.clamp(0.0, 1.0) - 1.0);
-    let backed_off = interval * 2_u32.saturating_pow(throttled).min(MAX_BACK_OFF);
+    let chance = chance.clamp(0.0, 1.0);
+    let factor = 1.0 + jitter.clamp(0.0, 1.0) * (2.0 * chance - 1.0);
+    let longest = LONGEST_BACK_OFF.max(interval);
+    let backed_off = (interval * 2_u32.saturating_pow(throttled).min(MAX_BACK_OFF)).min(longest);
     let delay = backed_off.mul_f64(factor);
-    // A fleet that was told the same number must not come back at the same moment.
-    let asked =
-        retry_after.map(|asked| asked + interval.mul_f64(jitter.clamp(0.0, 1.0) * chance.clamp(0.0, 1.0)));
+    // A fleet that was told the same end of the throttling must not come back at that moment, but as spread as ever.
+    let asked = retry_after.map(|asked| asked + interval.mul_f64(chance));
     delay.max(asked.unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{REQUESTS_PER_IMAGE, first_delay, interval, next_delay};
-    use crate::config::Schedule;
+    use super::{AFTER_CHANGE, Pace, REQUESTS_PER_IMAGE, first_delay, interval, most_of_one_registry, next_delay};
+    use crate::config::{ImageConfig, Schedule};
     use proptest::prelude::*;
     use std::time::Duration;
 
@@ -101,12 +156,55 @@ mod tests {
 
     #[test]
     fn retry_after_is_obeyed_and_backed_off_from() {
-        let delay = |throttled, asked| next_delay(MINUTE, 0.0, 0.5, throttled, asked);
+        let delay = |throttled, asked| next_delay(MINUTE, 0.0, 0.0, throttled, asked);
         assert_eq!(delay(0, None), MINUTE);
         assert_eq!(delay(1, None), 2 * MINUTE);
         assert_eq!(delay(2, None), 4 * MINUTE);
         assert_eq!(delay(40, None), 8 * MINUTE);
         assert_eq!(delay(1, Some(Duration::from_secs(600))), Duration::from_secs(600));
+    }
+
+    #[test]
+    fn a_stretched_interval_is_not_backed_off_from_until_the_check_is_stale() {
+        let delay = |interval, throttled| next_delay(Duration::from_secs(interval), 0.0, 0.5, throttled, None);
+        assert_eq!([delay(450, 1), delay(450, 9)], [Duration::from_secs(900); 2]);
+        assert_eq!(delay(1350, 3), Duration::from_secs(1350), "never sooner than without throttling");
+    }
+
+    #[test]
+    fn a_fleet_that_is_told_the_same_end_comes_back_over_a_whole_interval() {
+        let asked = Some(Duration::from_secs(3600));
+        let delay = |chance| next_delay(Duration::from_secs(450), 0.2, chance, 1, asked);
+        assert_eq!(delay(0.0), Duration::from_secs(3600));
+        assert_eq!(delay(1.0), Duration::from_secs(3600 + 450));
+    }
+
+    #[test]
+    fn a_change_is_checked_with_as_soon_as_the_budget_allows() {
+        let after = |schedule: &Schedule| Pace::of(schedule, 1).after_change;
+        assert_eq!(after(&Schedule::default()), Some(AFTER_CHANGE), "no fleet, no budget");
+        assert_eq!(after(&fleet(5, None)), Some(AFTER_CHANGE), "a small fleet is spread enough");
+        assert_eq!(after(&fleet(5000, None)), None, "the regular checks take the whole budget");
+        let some = fleet(500, None);
+        let window = after(&some).expect("45 s of each minute are taken");
+        let rate = |every: Duration| 500.0 * f64::from(REQUESTS_PER_IMAGE) * 60.0 / every.as_secs_f64();
+        let requests = rate(window) + rate(Pace::of(&some, 1).interval);
+        assert!((requests - 4000.0).abs() < 1.0, "{requests} requests a minute");
+    }
+
+    #[test]
+    fn the_budget_is_that_of_one_registry() {
+        let images: Vec<ImageConfig> = ["a.azurecr.io/x:1", "b.azurecr.io/x:1", "A.azurecr.io/y:1"]
+            .map(|image| ImageConfig {
+                image: image.parse().expect("an image"),
+                name: None,
+                credentials: None,
+                expected: Vec::new(),
+                data_endpoints: Vec::new(),
+            })
+            .into();
+        assert_eq!(most_of_one_registry(&images), 2);
+        assert_eq!(most_of_one_registry(&[]), 0);
     }
 
     proptest! {

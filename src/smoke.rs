@@ -82,6 +82,12 @@ struct Asked {
     pod: String,
 }
 
+/// The time between a request and the next, by the requests that went before.
+#[must_use]
+pub const fn spacing(requests: usize) -> Duration {
+    if requests < FIRST_REQUESTS { FIRST_SPACING } else { SPACING }
+}
+
 /// Runs a smoke check, writes its report and tells how it ended.
 ///
 /// # Errors
@@ -226,9 +232,8 @@ impl Watch {
                 return Some(due);
             }
             let agent = self.roll.begin(now)?;
-            let spacing = if self.requests < FIRST_REQUESTS { FIRST_SPACING } else { SPACING };
+            self.next_request = now + spacing(self.requests);
             self.requests += 1;
-            self.next_request = now + spacing;
             let cluster = self.cluster.clone();
             let limit = ASK_LIMIT.min((self.started + self.timeout).saturating_duration_since(now));
             self.tasks.spawn(async move {
