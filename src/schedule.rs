@@ -83,13 +83,24 @@ fn round(schedule: &Schedule, images: usize) -> Option<Duration> {
     Some(Duration::from_secs_f64(requests / f64::from(budget) * 60.0))
 }
 
-/// The time to the first check of a node: a share of the interval that its name decides, so that a fleet that starts at
+/// The time to the first check of a node: a part of the interval that its name decides, so that a fleet that starts at
 /// once does not arrive at once, and a node that restarts waits as long as it did.
 #[must_use]
-pub fn first_delay(node: &str, interval: Duration) -> Duration {
+pub fn first_delay(node: &str, interval: Duration, jitter: f64) -> Duration {
     let hash = Sha256::digest(node.as_bytes());
     let number = hash.iter().take(4).fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
-    interval.mul_f64(f64::from(number) / (f64::from(u32::MAX) + 1.0))
+    interval.mul_f64(rest(f64::from(number) / (f64::from(u32::MAX) + 1.0), jitter))
+}
+
+/// What is left of an interval at a moment that chance picks, as a share of one without jitter.
+///
+/// A fleet whose first checks come after such times is as even from its first minute as it will ever be. Were they spread
+/// evenly over one interval, the last of them would come together with the early ones of the next round: half as many
+/// again, for a minute. The rest of an interval from 1 - jitter to 1 + jitter is t with a density of 1 up to 1 - jitter,
+/// falling to 0 at 1 + jitter; this is the inverse of its distribution.
+fn rest(chance: f64, jitter: f64) -> f64 {
+    let (chance, jitter) = (chance.clamp(0.0, 1.0), jitter.clamp(0.0, 1.0));
+    if chance <= 1.0 - jitter { chance } else { 1.0 + jitter - (4.0 * jitter * (1.0 - chance)).sqrt() }
 }
 
 /// The time to the next check.
@@ -110,7 +121,7 @@ pub fn next_delay(
     let backed_off = (interval * 2_u32.saturating_pow(throttled).min(MAX_BACK_OFF)).min(longest);
     let delay = backed_off.mul_f64(factor);
     // A fleet that was told the same end of the throttling must not come back at that moment, but as spread as ever.
-    let asked = retry_after.map(|asked| asked + interval.mul_f64(chance));
+    let asked = retry_after.map(|asked| asked + interval.mul_f64(rest(chance, jitter)));
     delay.max(asked.unwrap_or_default())
 }
 
@@ -146,12 +157,31 @@ mod tests {
     fn a_fleet_that_starts_at_once_arrives_spread_over_the_interval() {
         let mut seconds = [0_u32; 60];
         for node in 0..5000 {
-            let delay = first_delay(&format!("aks-np1-12345678-vmss{node:06}"), MINUTE);
+            let delay = first_delay(&format!("aks-np1-12345678-vmss{node:06}"), MINUTE, 0.0);
             seconds[usize::try_from(delay.as_secs()).expect("below a minute")] += 1;
         }
         // 83 a second on average; a start at once would be 5,000 in one.
         assert!(seconds.iter().all(|&count| (40..=130).contains(&count)), "{seconds:?}");
-        assert_eq!(first_delay("aks-np1-0", MINUTE), first_delay("aks-np1-0", MINUTE));
+        assert_eq!(first_delay("aks-np1-0", MINUTE, 0.2), first_delay("aks-np1-0", MINUTE, 0.2));
+    }
+
+    #[test]
+    fn the_second_round_does_not_meet_the_end_of_the_first() {
+        const NODES: u32 = 50_000;
+        let mut tenths = [0_u32; 40];
+        for node in 0..NODES {
+            let mut at = first_delay(&node.to_string(), MINUTE, 0.2);
+            for round in 1..=6_u32 {
+                let tenth = usize::try_from(at.as_millis() / 6000).expect("minutes");
+                if let Some(count) = tenths.get_mut(tenth) {
+                    *count += 1;
+                }
+                let chance = f64::from(node.wrapping_mul(2_654_435_761).rotate_left(round * 7)) / f64::from(u32::MAX);
+                at += next_delay(MINUTE, 0.2, chance, 0, None);
+            }
+        }
+        // A tenth of the fleet in each tenth of an interval, from the first on.
+        assert!(tenths.iter().all(|count| (4700..=5300).contains(count)), "{tenths:?}");
     }
 
     #[test]
@@ -176,7 +206,8 @@ mod tests {
         let asked = Some(Duration::from_secs(3600));
         let delay = |chance| next_delay(Duration::from_secs(450), 0.2, chance, 1, asked);
         assert_eq!(delay(0.0), Duration::from_secs(3600));
-        assert_eq!(delay(1.0), Duration::from_secs(3600 + 450));
+        assert_eq!(delay(0.8), Duration::from_secs(3600 + 360));
+        assert_eq!(delay(1.0), Duration::from_secs(3600 + 540));
     }
 
     #[test]
@@ -220,8 +251,12 @@ mod tests {
         }
 
         #[test]
-        fn the_first_check_is_within_an_interval(node in ".{0,40}", seconds in 1_u64..90_000) {
-            prop_assert!(first_delay(&node, Duration::from_secs(seconds)) < Duration::from_secs(seconds));
+        fn the_first_check_is_within_an_interval(
+            node in ".{0,40}", seconds in 1_u64..90_000, jitter in 0.0..=1.0,
+        ) {
+            let interval = Duration::from_secs(seconds);
+            prop_assert!(first_delay(&node, interval, 0.0) < interval);
+            prop_assert!(first_delay(&node, interval, jitter) <= interval.mul_f64(1.0 + jitter));
         }
     }
 }

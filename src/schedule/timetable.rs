@@ -41,7 +41,7 @@ impl Timetable {
     #[must_use]
     pub fn start(node: &str, pace: &Pace) -> Self {
         Self {
-            regular: first_delay(node, pace.interval),
+            regular: first_delay(node, pace.interval, pace.jitter),
             extra: None,
             throttled: 0,
             is_changed: false,
