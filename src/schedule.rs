@@ -127,7 +127,9 @@ pub fn next_delay(
 
 #[cfg(test)]
 mod tests {
-    use super::{AFTER_CHANGE, Pace, REQUESTS_PER_IMAGE, first_delay, interval, most_of_one_registry, next_delay};
+    use super::{
+        AFTER_CHANGE, Pace, REQUESTS_PER_IMAGE, first_delay, interval, most_of_one_registry, next_delay,
+    };
     use crate::config::{ImageConfig, Schedule};
     use proptest::prelude::*;
     use std::time::Duration;
@@ -176,7 +178,8 @@ mod tests {
                 if let Some(count) = tenths.get_mut(tenth) {
                     *count += 1;
                 }
-                let chance = f64::from(node.wrapping_mul(2_654_435_761).rotate_left(round * 7)) / f64::from(u32::MAX);
+                let chance =
+                    f64::from(node.wrapping_mul(2_654_435_761).rotate_left(round * 7)) / f64::from(u32::MAX);
                 at += next_delay(MINUTE, 0.2, chance, 0, None);
             }
         }
@@ -196,7 +199,8 @@ mod tests {
 
     #[test]
     fn a_stretched_interval_is_not_backed_off_from_until_the_check_is_stale() {
-        let delay = |interval, throttled| next_delay(Duration::from_secs(interval), 0.0, 0.5, throttled, None);
+        let delay =
+            |interval, throttled| next_delay(Duration::from_secs(interval), 0.0, 0.5, throttled, None);
         assert_eq!([delay(450, 1), delay(450, 9)], [Duration::from_secs(900); 2]);
         assert_eq!(delay(1350, 3), Duration::from_secs(1350), "never sooner than without throttling");
     }

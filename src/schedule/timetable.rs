@@ -66,8 +66,7 @@ impl Timetable {
         self.throttled = if outcome.is_throttled { self.throttled.saturating_add(1) } else { 0 };
         // One that was not due stays where it is, unless the registry wants to be left alone.
         if self.regular <= now || outcome.is_throttled {
-            let delay =
-                next_delay(pace.interval, pace.jitter, chance, self.throttled, outcome.retry_after);
+            let delay = next_delay(pace.interval, pace.jitter, chance, self.throttled, outcome.retry_after);
             self.regular = self.regular.max(now + delay);
         }
     }
@@ -118,11 +117,8 @@ mod tests {
     use std::time::Duration;
 
     const NODE: &str = "aks-np1-0";
-    const PACE: Pace = Pace {
-        interval: Duration::from_secs(60),
-        jitter: 0.0,
-        after_change: Some(Duration::from_secs(5)),
-    };
+    const PACE: Pace =
+        Pace { interval: Duration::from_secs(60), jitter: 0.0, after_change: Some(Duration::from_secs(5)) };
     const GOOD: Outcome = Outcome { is_throttled: false, retry_after: None };
     const THROTTLED: Outcome = Outcome { is_throttled: true, retry_after: None };
 

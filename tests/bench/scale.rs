@@ -1,5 +1,6 @@
 //! `scale`: a day of 5,000 nodes and 3 registries, in a clock of its own, by the program's own decisions about when to
-//! check and what to announce. Prints tables in Markdown, draws a picture, and fails where a goal is missed.
+//! check and what to announce. `tests/bench/scale/run` builds and starts it. Prints tables in Markdown, draws a picture,
+//! and fails where a goal is missed.
 //!
 //! Owns the command line and the goals. The day is `day`'s, the fleet `fleet`'s, what a check comes to `outcomes`'s.
 
@@ -64,9 +65,13 @@ fn main() -> anyhow::Result<ExitCode> {
     writeln!(out)?;
     table::rest(&mut out, &day)?;
     writeln!(out)?;
-    table::choices(&mut out, &[("6000", &day), ("5000, too few from 11:00 on", &small), ("not set", &without)])?;
+    table::choices(
+        &mut out,
+        &[("6000", &day), ("5000, too few from 11:00 on", &small), ("not set", &without)],
+    )?;
     if let Some(path) = &arguments.picture {
-        std::fs::write(path, picture::draw(&day)).with_context(|| format!("cannot write {}", path.display()))?;
+        std::fs::write(path, picture::draw(&day))
+            .with_context(|| format!("cannot write {}", path.display()))?;
     }
     let missed = missed(&day);
     writeln!(out, "\n{} s.", started.elapsed().as_secs())?;
@@ -84,7 +89,8 @@ fn missed(day: &Day) -> Vec<String> {
         missed.push(format!("{reads} reads a minute at a registry are over a fifth of its limit"));
     }
     let asked = day.tally.between(day::SMOKE, day::SMOKE + 3600.0);
-    let most = asked.iter().flat_map(|minute| minute.requests.map(outcomes::Requests::reads_of_identity)).max();
+    let most =
+        asked.iter().flat_map(|minute| minute.requests.map(outcomes::Requests::reads_of_identity)).max();
     if most.is_none_or(|most| most > table::READS_OF_IDENTITY * 4 / 5) {
         missed.push(format!("{most:?} reads a minute of an identity are over four fifths of its limit"));
     }

@@ -89,8 +89,13 @@ const OUTAGE: &str = "(registry:acr_verifier_nodes_failing:sum == registry:acr_v
 /// How long each rule has to hold, out of the rules' file.
 fn patience() -> anyhow::Result<BTreeMap<Rule, Duration>> {
     let rules: Value = serde_saphyr::from_str(RULES)?;
-    let all: Vec<&Value> =
-        rules["groups"].as_array().into_iter().flatten().filter_map(|group| group["rules"].as_array()).flatten().collect();
+    let all: Vec<&Value> = rules["groups"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|group| group["rules"].as_array())
+        .flatten()
+        .collect();
     let find = |key: &str, name: &str| {
         all.iter().find(|rule| rule[key] == name).with_context(|| format!("there is no rule {name}"))
     };
@@ -100,7 +105,8 @@ fn patience() -> anyhow::Result<BTreeMap<Rule, Duration>> {
     for rule in Rule::ALL {
         let found = find("alert", rule.name())?;
         ensure!(found["expr"] == rule.holds(), "{} has another expression: {}", rule.name(), found["expr"]);
-        let minutes = found["for"].as_str().and_then(|text| text.strip_suffix('m')).and_then(|text| text.parse().ok());
+        let minutes =
+            found["for"].as_str().and_then(|text| text.strip_suffix('m')).and_then(|text| text.parse().ok());
         let minutes: u64 = minutes.with_context(|| format!("{} has no `for` in minutes", rule.name()))?;
         patience.insert(rule, Duration::from_secs(minutes * 60));
     }
@@ -172,7 +178,10 @@ impl Watcher {
     }
 
     fn of(&self, registry: usize) -> impl Iterator<Item = (usize, Exposed)> + '_ {
-        self.scraped.iter().enumerate().filter_map(move |(node, seen)| seen[registry].map(|seen| (node, seen)))
+        self.scraped
+            .iter()
+            .enumerate()
+            .filter_map(move |(node, seen)| seen[registry].map(|seen| (node, seen)))
     }
 
     /// The first group.
@@ -214,8 +223,12 @@ impl Watcher {
                     held.insert((Rule::Stale, registry, Some(node)));
                 }
                 match seen.cause {
-                    Some(Cause::PrivateZoneNotLinked) => drop(held.insert((Rule::PublicPath, registry, None))),
-                    Some(Cause::CredentialsRejected) => drop(held.insert((Rule::Credentials, registry, None))),
+                    Some(Cause::PrivateZoneNotLinked) => {
+                        drop(held.insert((Rule::PublicPath, registry, None)))
+                    }
+                    Some(Cause::CredentialsRejected) => {
+                        drop(held.insert((Rule::Credentials, registry, None)))
+                    }
                     Some(_) | None => {}
                 }
             }

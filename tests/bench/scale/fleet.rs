@@ -331,7 +331,9 @@ impl Fleet<'_> {
                 network_view: NetworkView::Node,
                 started_at: self.midnight + begun,
                 duration: CHECK,
-                images: images.map(|(registry, condition)| self.outcomes.of(condition, registry).checked.clone()).collect(),
+                images: images
+                    .map(|(registry, condition)| self.outcomes.of(condition, registry).checked.clone())
+                    .collect(),
             });
             announcements.iter().flatten().for_each(|_| metrics.record_event(EventResult::Published));
         }
@@ -437,7 +439,9 @@ impl Fleet<'_> {
     /// The controller of the DaemonSet replaces as many pods as it may.
     fn replace(&mut self, now: Duration) {
         let most = self.nodes.len() * MAX_UNAVAILABLE / 100;
-        while self.unavailable < most && let Some(number) = self.waiting.pop_front() {
+        while self.unavailable < most
+            && let Some(number) = self.waiting.pop_front()
+        {
             self.unavailable += 1;
             let pause = self.between(REPLACEMENT);
             let node = &mut self.nodes[number];
@@ -457,8 +461,13 @@ impl Fleet<'_> {
             let text = metrics.encode();
             text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty() && line[0] != b'#').count()
         };
-        let sampled: Vec<usize> =
-            self.nodes.iter().filter(|node| node.is_up).filter_map(|node| node.metrics.as_ref()).map(count).collect();
+        let sampled: Vec<usize> = self
+            .nodes
+            .iter()
+            .filter(|node| node.is_up)
+            .filter_map(|node| node.metrics.as_ref())
+            .map(count)
+            .collect();
         let up = self.nodes.iter().filter(|node| node.is_up).count();
         let average = sampled.iter().sum::<usize>() as f64 / sampled.len() as f64;
         self.day.series.push(average * up as f64);

@@ -64,7 +64,9 @@ impl Canvas {
 
     fn line(&mut self, class: &str, from: (f64, f64), to: (f64, f64)) {
         let ((x1, y1), (x2, y2)) = (from, to);
-        self.add(&format!("<line class=\"{class}\" x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\"/>"));
+        self.add(&format!(
+            "<line class=\"{class}\" x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\"/>"
+        ));
     }
 
     fn panel(&mut self, panel: &Panel) {
@@ -111,13 +113,21 @@ impl Canvas {
                 }
             }
             let end = (at(minutes.len() - 1), panel.y(0.0));
-            self.add(&format!("<path class=\"{}\" d=\"{path}L{:.1} {:.1}Z\"/>", areas[count - 1].class, end.0, end.1));
+            self.add(&format!(
+                "<path class=\"{}\" d=\"{path}L{:.1} {:.1}Z\"/>",
+                areas[count - 1].class,
+                end.0,
+                end.1
+            ));
         }
         let mut left = RIGHT;
         for area in areas.iter().rev() {
             left -= 24.0 + 6.0 * area.word.len() as f64;
             let y = panel.top - 22.0;
-            self.add(&format!("<rect class=\"{}\" x=\"{left:.1}\" y=\"{y:.1}\" width=\"9\" height=\"9\"/>", area.class));
+            self.add(&format!(
+                "<rect class=\"{}\" x=\"{left:.1}\" y=\"{y:.1}\" width=\"9\" height=\"9\"/>",
+                area.class
+            ));
             self.text("s", (left + 13.0, panel.top - 14.0), area.word);
         }
     }
@@ -128,11 +138,13 @@ impl Canvas {
         self.text("l", (LEFT + 8.0, y - 5.0), words);
     }
 
-    /// The phases, numbered.
-    fn phases(&mut self, top: f64, bottom: f64) {
+    /// The phases, numbered, with a line through each panel.
+    fn phases(&mut self, top: f64, panels: &[&Panel]) {
         for (number, phase) in PHASES.iter().enumerate() {
             let x = x(phase.from);
-            self.line("event", (x, top), (x, bottom));
+            for panel in panels {
+                self.line("event", (x, panel.top), (x, panel.top + panel.height));
+            }
             self.add(&format!("<circle class=\"dot\" cx=\"{x:.1}\" cy=\"{top:.1}\" r=\"8\"/>"));
             self.text("n", (x, top + 3.5), &(number + 1).to_string());
         }
@@ -176,7 +188,11 @@ pub(crate) fn draw(day: &Day) -> String {
         Area { class: "d", word: "token", of: |minute| f64::from(busiest(minute).oauth) },
     ];
     canvas.areas(&requests, minutes, &areas);
-    canvas.limit(&requests, f64::from(READS), "documented limit of a Premium registry: reads, and tokens as well");
+    canvas.limit(
+        &requests,
+        f64::from(READS),
+        "documented limit of a Premium registry: reads, and tokens as well",
+    );
     canvas.limit(&requests, f64::from(READS_OF_IDENTITY), "documented limit of one identity: reads");
     canvas.limit(&requests, f64::from(READS) / 5.0, "a fifth of the registry's limit, for all but tokens");
 
@@ -207,7 +223,7 @@ pub(crate) fn draw(day: &Day) -> String {
     let most = |minute: &Minute| f64::from(minute.failing.into_iter().max().unwrap_or_default());
     canvas.areas(&failing, minutes, &[Area { class: "f", word: "failing", of: most }]);
 
-    canvas.phases(66.0, 690.0);
+    canvas.phases(66.0, &[&requests, &events, &failing]);
     for (number, phase) in PHASES.iter().enumerate() {
         let (column, row) = (number % 3, number / 3);
         let (x, y) = (LEFT + 310.0 * column as f64, 732.0 + 20.0 * row as f64);

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::alerts::Rule;
+use crate::alerts::{Fired, Rule};
 use crate::day::{self, DAY, Fault, PHASES};
 use crate::fleet::{Day, Delays};
 use crate::outcomes::{Condition, Requests};
@@ -26,7 +26,8 @@ pub(crate) fn minutes(day: &Day, phase: usize) -> &[Minute] {
 
 /// The most reads that a registry gets in a minute in which nobody asks for checks.
 pub(crate) fn most_reads(day: &Day) -> u32 {
-    let unasked = (0..PHASES.len()).filter(|&phase| PHASES[phase].from < day::SMOKE || PHASES[phase].from > day::SMOKE);
+    let unasked =
+        (0..PHASES.len()).filter(|&phase| PHASES[phase].from < day::SMOKE || PHASES[phase].from > day::SMOKE);
     unasked.map(|phase| peak(minutes(day, phase), Requests::reads)).max().unwrap_or_default()
 }
 
@@ -120,18 +121,20 @@ pub(crate) fn delays(out: &mut impl Write, day: &Day) -> io::Result<()> {
         let recovered = collect(faults, |delays| delays.recovered.values().copied().collect());
         let fired: Vec<(Rule, f64)> = faults.iter().flat_map(|(fault, _)| alerts(day, fault)).collect();
         let told = match faults {
-            [_] => fired.iter().map(|(rule, after)| format!("{} `{}`", time(*after), rule.name())).collect::<Vec<_>>().join(", "),
+            [_] => fired
+                .iter()
+                .map(|(rule, after)| format!("{} `{}`", time(*after), rule.name()))
+                .collect::<Vec<_>>()
+                .join(", "),
             _ => {
-                let alerted: std::collections::BTreeSet<usize> = day
-                    .watcher
-                    .fired
-                    .iter()
-                    .filter(|fired| fired.rule == Rule::FromNode)
-                    .filter_map(|fired| fired.node)
-                    .collect();
                 let after: Vec<f64> = fired.iter().map(|(_, after)| *after).collect();
                 let rule = fired.first().map_or("none", |(rule, _)| rule.name());
-                format!("{} of {}: {} `{rule}`", alerted.len(), faults.len(), three(&after).replace(" | ", " / "))
+                format!(
+                    "{} of {}: {} `{rule}`",
+                    after.len(),
+                    faults.len(),
+                    three(&after).replace(" | ", " / ")
+                )
             }
         };
         writeln!(
@@ -164,8 +167,19 @@ pub(crate) fn rest(out: &mut impl Write, day: &Day) -> io::Result<()> {
         quantile(&day.renewed, 0.95).map_or_else(String::new, time),
         quantile(&day.renewed, 1.0).map_or_else(String::new, time),
     )?;
+    let after = |fired: &Fired| fired.at.as_secs_f64() - day::ROTATION;
+    let rotated = day.watcher.fired.iter().filter(|fired| (0.0..1800.0).contains(&after(fired)));
+    let told: Vec<String> =
+        rotated.map(|fired| format!("`{}` after {}", fired.rule.name(), time(after(fired)))).collect();
+    let told = if told.is_empty() { "none".to_owned() } else { told.join(", ") };
+    writeln!(out, "- Alerts in the half hour after the password was rotated: {told}.")?;
     let over = |time_taken: Option<f64>| time_taken.map_or_else(|| "not over".to_owned(), time);
-    writeln!(out, "- Rolling update of 6,000 nodes: {}. Smoke check of 6,000 nodes: {}.", over(day.rollout), over(day.smoke))?;
+    writeln!(
+        out,
+        "- Rolling update of 6,000 nodes: {}. Smoke check of 6,000 nodes: {}.",
+        over(day.rollout),
+        over(day.smoke)
+    )?;
     writeln!(
         out,
         "- Events that the API server holds at most: {}, of at most {} bytes as JSON, {size:.0} MB.",
@@ -173,7 +187,11 @@ pub(crate) fn rest(out: &mut impl Write, day: &Day) -> io::Result<()> {
         day.event_bytes,
     )?;
     let strays = strays(day);
-    writeln!(out, "- Alerts that fired: {}; beside the faults and within their half hour after: {strays}.", day.watcher.fired.len())
+    writeln!(
+        out,
+        "- Alerts that fired: {}; beside the faults and within their half hour after: {strays}.",
+        day.watcher.fired.len()
+    )
 }
 
 /// Alerts that no fault explains.
