@@ -5,6 +5,11 @@
 //! Owns the command line and the goals. The day is `day`'s, the fleet `fleet`'s, what a check comes to `outcomes`'s.
 
 #![expect(clippy::disallowed_methods, reason = "here the clock becomes an argument")]
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "seconds and minutes of one day"
+)]
 
 #[path = "scale/alerts.rs"]
 mod alerts;
@@ -18,6 +23,10 @@ mod lab;
 mod outcomes;
 #[path = "scale/picture.rs"]
 mod picture;
+#[path = "scale/queue.rs"]
+mod queue;
+#[path = "scale/record.rs"]
+mod record;
 #[path = "scale/table.rs"]
 mod table;
 #[path = "scale/tally.rs"]
@@ -31,8 +40,8 @@ use std::time::Instant;
 use acr_verifier::config::Schedule;
 use anyhow::Context as _;
 use clap::Parser;
-use fleet::Day;
 use outcomes::Outcomes;
+use record::Day;
 use tally::Minute;
 
 /// Events a minute of the whole fleet: 50 a second, what a single kubelet may write by its defaults. The API server has no

@@ -203,7 +203,7 @@ impl Watcher {
         for subject in held {
             let since = *self.pending.entry(subject).or_insert(now);
             let (rule, registry, node) = subject;
-            if now - since >= self.patience[&rule] && self.firing.insert(subject) {
+            if now.saturating_sub(since) >= self.patience[&rule] && self.firing.insert(subject) {
                 self.fired.push(Fired { rule, registry, node, at: now });
             }
         }
@@ -222,15 +222,12 @@ impl Watcher {
                 if now.saturating_sub(seen.checked_at) > Duration::from_secs(1800) {
                     held.insert((Rule::Stale, registry, Some(node)));
                 }
-                match seen.cause {
-                    Some(Cause::PrivateZoneNotLinked) => {
-                        drop(held.insert((Rule::PublicPath, registry, None)))
-                    }
-                    Some(Cause::CredentialsRejected) => {
-                        drop(held.insert((Rule::Credentials, registry, None)))
-                    }
-                    Some(_) | None => {}
-                }
+                let rule = match seen.cause {
+                    Some(Cause::PrivateZoneNotLinked) => Rule::PublicPath,
+                    Some(Cause::CredentialsRejected) => Rule::Credentials,
+                    Some(_) | None => continue,
+                };
+                held.insert((rule, registry, None));
             }
             let sum = |of: fn(&Minute) -> [u32; REGISTRIES]| -> u32 {
                 quarter.iter().map(|minute| of(minute)[registry]).sum()

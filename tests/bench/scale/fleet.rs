@@ -4,25 +4,24 @@
 //! exposes by `Metrics`, as in the agent's loop; what a check comes to was measured before. Kubelets, the controller of the
 //! DaemonSet and Prometheus are played here, as far as they set times. Chance has a seed, so that a day is the same every time.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use acr_verifier::agent::LOOK;
 use acr_verifier::config::Schedule;
 use acr_verifier::diagnosis::Verdict;
-use acr_verifier::events::event::{self, Pod, Reporter};
 use acr_verifier::metrics::Metrics;
 use acr_verifier::report::{NetworkView, Run};
 use acr_verifier::schedule::{self, Pace, Timetable, most_of_one_registry};
 use acr_verifier::smoke;
-use acr_verifier::transition::{Announcement, EventResult, News, Track};
+use acr_verifier::transition::{EventResult, Track};
 use jiff::Timestamp;
 
-use crate::alerts::{BETWEEN_GROUPS, Exposed, SCRAPE, Watcher};
-use crate::day::{self, Fault, Visitor};
+use crate::alerts::{BETWEEN_GROUPS, Exposed, SCRAPE};
+use crate::day::{self, Visitor};
 use crate::outcomes::{Condition, Outcomes, REGISTRIES, images};
-use crate::tally::Tally;
+use crate::queue::{Happening, Queue};
+use crate::record::{Day, Seen};
 
 /// How long a check takes, and how long a pod takes from its end to the next one's start.
 const CHECK: Duration = Duration::from_millis(100);
@@ -34,22 +33,7 @@ const MAX_UNAVAILABLE: usize = 10;
 const SAMPLED: usize = 250;
 const MIDNIGHT: &str = "2026-11-24T00:00:00Z";
 
-/// What happens to a node, or to all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Happening {
-    Start(usize),
-    Due(usize, u32),
-    End(usize, u32),
-    /// The loop looks at its files; whether it finds a change there for the first time.
-    Look(usize, u32, bool),
-    Demand(usize),
-    Available(usize),
-    Scrape(usize),
-    Rollout,
-    Record,
-    Evaluate,
-}
-
+#[expect(clippy::struct_excessive_bools, reason = "each is waited for by somebody else")]
 struct Node {
     name: String,
     /// Which of the node's agents this is; 0 where none has started.
@@ -72,40 +56,13 @@ struct Node {
     metrics: Option<Metrics>,
 }
 
-/// How long it took the nodes to find a fault, to announce it, and to find that it is over, in seconds.
-#[derive(Default)]
-pub(crate) struct Delays {
-    pub(crate) found: BTreeMap<usize, f64>,
-    pub(crate) announced: BTreeMap<usize, f64>,
-    pub(crate) recovered: BTreeMap<usize, f64>,
-}
-
-/// What a day has come to.
-pub(crate) struct Day {
-    pub(crate) pace: Pace,
-    pub(crate) tally: Tally,
-    pub(crate) faults: Vec<(Fault, Delays)>,
-    pub(crate) watcher: Watcher,
-    /// Series in Prometheus at the end of each phase.
-    pub(crate) series: Vec<f64>,
-    /// From the new password on a node to the check with it; and the checks that met the gap before it.
-    pub(crate) renewed: Vec<f64>,
-    pub(crate) rejected: usize,
-    /// How long the rollout and the smoke check took; none where they are not over.
-    pub(crate) rollout: Option<f64>,
-    pub(crate) smoke: Option<f64>,
-    /// The longest Event, as JSON.
-    pub(crate) event_bytes: usize,
-}
-
 /// A day that goes on.
 struct Fleet<'outcomes> {
     outcomes: &'outcomes Outcomes,
     schedule: Schedule,
     chance: fastrand::Rng,
     nodes: Vec<Node>,
-    queue: BinaryHeap<Reverse<(Duration, u64, Happening)>>,
-    number: u64,
+    queue: Queue,
     /// The nodes that wait for the controller, and those that it waits for.
     waiting: VecDeque<usize>,
     unavailable: usize,
@@ -119,25 +76,13 @@ pub(crate) fn live(outcomes: &Outcomes, schedule: Schedule, until: f64) -> anyho
     let pace = Pace::of(&schedule, most_of_one_registry(&images()?));
     let nodes = day::NODES + day::JOINING;
     let until = Duration::from_secs_f64(until);
-    let day = Day {
-        pace,
-        tally: Tally::of(until),
-        faults: day::faults(day::NODES).into_iter().map(|fault| (fault, Delays::default())).collect(),
-        watcher: Watcher::new(nodes)?,
-        series: Vec::new(),
-        renewed: Vec::new(),
-        rejected: 0,
-        rollout: None,
-        smoke: None,
-        event_bytes: 0,
-    };
+    let day = Day::of(pace, until, nodes)?;
     let mut fleet = Fleet {
         outcomes,
         schedule,
         chance: fastrand::Rng::with_seed(5000),
         nodes: Vec::new(),
-        queue: BinaryHeap::new(),
-        number: 0,
+        queue: Queue::default(),
         waiting: VecDeque::new(),
         unavailable: 0,
         demands: 0,
@@ -152,11 +97,6 @@ pub(crate) fn live(outcomes: &Outcomes, schedule: Schedule, until: f64) -> anyho
 impl Fleet<'_> {
     fn between(&mut self, (least, most): (f64, f64)) -> f64 {
         least + (most - least) * self.chance.f64()
-    }
-
-    fn push(&mut self, at: Duration, happening: Happening) {
-        self.number += 1;
-        self.queue.push(Reverse((at, self.number, happening)));
     }
 
     /// Puts the nodes into the queue, and what the clock brings.
@@ -184,21 +124,21 @@ impl Fleet<'_> {
                 metrics: None,
             };
             self.nodes.push(node);
-            self.push(Duration::from_secs_f64(starts), Happening::Start(number));
+            self.queue.push(Duration::from_secs_f64(starts), Happening::Start(number));
         }
-        self.push(Duration::from_secs_f64(day::ROLLOUT), Happening::Rollout);
+        self.queue.push(Duration::from_secs_f64(day::ROLLOUT), Happening::Rollout);
         let mut at = Duration::from_secs_f64(day::SMOKE);
         for number in 0..nodes {
-            self.push(at, Happening::Demand(number));
+            self.queue.push(at, Happening::Demand(number));
             at += smoke::spacing(number);
         }
-        self.push(SCRAPE, Happening::Record);
-        self.push(SCRAPE + BETWEEN_GROUPS, Happening::Evaluate);
+        self.queue.push(SCRAPE, Happening::Record);
+        self.queue.push(SCRAPE + BETWEEN_GROUPS, Happening::Evaluate);
     }
 
     fn go(&mut self, until: Duration) {
         let mut ends = day::PHASES.iter().skip(1).map(|phase| phase.from).chain([day::DAY]).peekable();
-        while let Some(Reverse((now, _, happening))) = self.queue.pop() {
+        while let Some((now, happening)) = self.queue.pop() {
             if ends.peek().is_some_and(|end| now.as_secs_f64() >= *end - 1.0) {
                 ends.next();
                 self.measure();
@@ -244,13 +184,13 @@ impl Fleet<'_> {
                 let failing = [failing(0), failing(1), failing(2)];
                 self.day.tally.at(now.saturating_sub(Duration::from_secs(1))).failing = failing;
                 self.day.watcher.record();
-                self.push(now + SCRAPE, Happening::Record);
+                self.queue.push(now + SCRAPE, Happening::Record);
             }
             Happening::Evaluate => {
                 let until = now.as_secs_f64() - BETWEEN_GROUPS.as_secs_f64();
                 let quarter = self.day.tally.between((until - 900.0).max(0.0), until);
                 self.day.watcher.evaluate(now, quarter);
-                self.push(now + SCRAPE, Happening::Evaluate);
+                self.queue.push(now + SCRAPE, Happening::Evaluate);
             }
         }
     }
@@ -275,10 +215,10 @@ impl Fleet<'_> {
         });
         if !node.has_renewed {
             // The first look after the kubelet has brought it.
-            let looks = (Duration::from_secs_f64(node.renewed_at) - now).as_secs_f64() / LOOK.as_secs_f64();
+            let looks = (node.renewed_at - now.as_secs_f64()) / LOOK.as_secs_f64();
             let at = now + LOOK.mul_f64(looks.ceil());
             let life = node.life;
-            self.push(at, Happening::Look(number, life, true));
+            self.queue.push(at, Happening::Look(number, life, true));
         }
         self.expect(number);
     }
@@ -287,7 +227,7 @@ impl Fleet<'_> {
     fn expect(&mut self, number: usize) {
         let node = &self.nodes[number];
         let (at, life) = (node.started + node.timetable.due(), node.life);
-        self.push(at, Happening::Due(number, life));
+        self.queue.push(at, Happening::Due(number, life));
     }
 
     fn begin(&mut self, number: usize, now: Duration) {
@@ -302,7 +242,7 @@ impl Fleet<'_> {
             minute.requests[registry].add(self.outcomes.of(condition, registry).requests);
         }
         let life = node.life;
-        self.push(now + CHECK, Happening::End(number, life));
+        self.queue.push(now + CHECK, Happening::End(number, life));
     }
 
     /// A check is over: everybody is told, and the next is planned, as the agent's loop does it.
@@ -348,61 +288,33 @@ impl Fleet<'_> {
             }
         }
         if self.nodes[number].is_replaced {
-            self.push(now + MIN_READY, Happening::Available(number));
+            self.queue.push(now + MIN_READY, Happening::Available(number));
         }
-        self.push(scraped, Happening::Scrape(number));
-        self.note(number, begun, now, verdicts, &announcements);
+        self.queue.push(scraped, Happening::Scrape(number));
+        self.note_password(number, begun.as_secs_f64(), now.as_secs_f64());
+        let name = &self.nodes[number].name;
+        self.day.note(&Seen {
+            node: number,
+            name,
+            begun,
+            ended: now,
+            verdicts,
+            announcements: &announcements,
+        });
         self.expect(number);
     }
 
-    /// Counts Events, and how long it has taken to find out.
-    fn note(
-        &mut self,
-        number: usize,
-        begun: Duration,
-        now: Duration,
-        verdicts: [Verdict; REGISTRIES],
-        announcements: &[Option<Announcement>],
-    ) {
+    /// Whether a check is the first with the new password, or met the end of the old one.
+    fn note_password(&mut self, number: usize, begun: f64, ended: f64) {
         let node = &mut self.nodes[number];
-        for announcement in announcements.iter().flatten() {
-            let minute = self.day.tally.at(now);
-            match announcement.news {
-                News::StillFailing(_) => minute.renewed += 1,
-                News::Failing(_) | News::Verified => minute.created += 1,
-            }
-            let pod = Pod { name: "acr-verifier-abcde".into(), namespace: "acr-verifier".into(), uid: None };
-            let reporter = Reporter { node: node.name.clone(), pod: Some(pod) };
-            let event = serde_json::to_vec(&event::new(&reporter, announcement)).map_or(0, |json| json.len());
-            self.day.event_bytes = self.day.event_bytes.max(event);
+        if begun < day::ROTATION || node.has_renewed {
+            return;
         }
-        let (begun, now) = (begun.as_secs_f64(), now.as_secs_f64());
-        if begun >= day::ROTATION && !node.has_renewed {
-            if begun >= node.renewed_at {
-                node.has_renewed = true;
-                self.day.renewed.push(now - node.renewed_at);
-            } else {
-                self.day.rejected += 1;
-            }
-        }
-        for (fault, delays) in &mut self.day.faults {
-            if fault.node.is_some_and(|node| node != number) || begun < fault.from {
-                continue;
-            }
-            let worst = fault.registries.iter().map(|&registry| verdicts[registry]).max();
-            let is_good = worst.is_none_or(|worst| worst == Verdict::Pass);
-            let announced = fault.registries.iter().any(|&registry| {
-                matches!(&announcements[registry], Some(Announcement { news: News::Failing(_), .. }))
-            });
-            if begun < fault.until && !is_good {
-                delays.found.entry(number).or_insert(now - fault.from);
-            }
-            if begun < fault.until && announced {
-                delays.announced.entry(number).or_insert(now - fault.from);
-            }
-            if begun >= fault.until && is_good && delays.found.contains_key(&number) {
-                delays.recovered.entry(number).or_insert(now - fault.until);
-            }
+        if begun >= node.renewed_at {
+            node.has_renewed = true;
+            self.day.renewed.push(ended - node.renewed_at);
+        } else {
+            self.day.rejected += 1;
         }
     }
 
@@ -414,7 +326,7 @@ impl Fleet<'_> {
         }
         if node.running.is_some() {
             let life = node.life;
-            self.push(now + LOOK, Happening::Look(number, life, false));
+            self.queue.push(now + LOOK, Happening::Look(number, life, false));
             return;
         }
         let since = now.checked_sub(node.started).expect("it has started");
@@ -429,7 +341,7 @@ impl Fleet<'_> {
         if node.running.is_some() {
             node.is_asked = true;
         } else if let Err(wait) = node.timetable.admit(since) {
-            self.push(now + wait, Happening::Demand(number));
+            self.queue.push(now + wait, Happening::Demand(number));
         } else {
             node.is_asked = true;
             self.begin(number, now);
@@ -447,8 +359,8 @@ impl Fleet<'_> {
             let node = &mut self.nodes[number];
             (node.is_up, node.is_replaced, node.running) = (false, true, None);
             node.exposed = [None; REGISTRIES];
-            self.push(now, Happening::Scrape(number));
-            self.push(now + Duration::from_secs_f64(pause), Happening::Start(number));
+            self.queue.push(now, Happening::Scrape(number));
+            self.queue.push(now + Duration::from_secs_f64(pause), Happening::Start(number));
         }
         if self.unavailable == 0 && self.waiting.is_empty() {
             self.day.rollout.get_or_insert(now.as_secs_f64() - day::ROLLOUT);

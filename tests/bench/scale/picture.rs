@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::day::{self, DAY, PHASES};
-use crate::fleet::Day;
 use crate::outcomes::Requests;
+use crate::record::Day;
 use crate::table::{READS, READS_OF_IDENTITY};
 use crate::tally::Minute;
 

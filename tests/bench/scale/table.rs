@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use crate::alerts::{Fired, Rule};
 use crate::day::{self, DAY, Fault, PHASES};
-use crate::fleet::{Day, Delays};
 use crate::outcomes::{Condition, Requests};
+use crate::record::{Day, Delays};
 use crate::tally::{Minute, quantile};
 
 /// Azure's documented limits of a Premium registry, a minute: reads, reads of one identity, requests at the token service.
@@ -26,8 +26,7 @@ pub(crate) fn minutes(day: &Day, phase: usize) -> &[Minute] {
 
 /// The most reads that a registry gets in a minute in which nobody asks for checks.
 pub(crate) fn most_reads(day: &Day) -> u32 {
-    let unasked =
-        (0..PHASES.len()).filter(|&phase| PHASES[phase].from < day::SMOKE || PHASES[phase].from > day::SMOKE);
+    let unasked = (0..PHASES.len()).filter(|&phase| PHASES[phase].from.total_cmp(&day::SMOKE).is_ne());
     unasked.map(|phase| peak(minutes(day, phase), Requests::reads)).max().unwrap_or_default()
 }
 
@@ -120,22 +119,14 @@ pub(crate) fn delays(out: &mut impl Write, day: &Day) -> io::Result<()> {
         let announced = collect(faults, |delays| delays.announced.values().copied().collect());
         let recovered = collect(faults, |delays| delays.recovered.values().copied().collect());
         let fired: Vec<(Rule, f64)> = faults.iter().flat_map(|(fault, _)| alerts(day, fault)).collect();
-        let told = match faults {
-            [_] => fired
-                .iter()
-                .map(|(rule, after)| format!("{} `{}`", time(*after), rule.name()))
-                .collect::<Vec<_>>()
-                .join(", "),
-            _ => {
-                let after: Vec<f64> = fired.iter().map(|(_, after)| *after).collect();
-                let rule = fired.first().map_or("none", |(rule, _)| rule.name());
-                format!(
-                    "{} of {}: {} `{rule}`",
-                    after.len(),
-                    faults.len(),
-                    three(&after).replace(" | ", " / ")
-                )
-            }
+        let told = if let [_] = faults {
+            let each = fired.iter().map(|(rule, after)| format!("{} `{}`", time(*after), rule.name()));
+            each.collect::<Vec<_>>().join(", ")
+        } else {
+            let after: Vec<f64> = fired.iter().map(|(_, after)| *after).collect();
+            let rule = fired.first().map_or("none", |(rule, _)| rule.name());
+            let three = three(&after).replace(" | ", " / ");
+            format!("{} of {}: {three} `{rule}`", after.len(), faults.len())
         };
         writeln!(
             out,
