@@ -1,8 +1,8 @@
 //! The process of the DaemonSet: verifies for ever, serves HTTP, publishes Events.
 //!
-//! Owns the loop: when a check starts, that there is only one at a time, what happens after it, and how the process
-//! ends. The check itself is `check`'s, the arithmetic of its times `schedule`'s, what is announced `transition`'s;
-//! each sink is handed what it needs and is never waited for.
+//! Owns the loop: that a check starts when it is due, that there is only one at a time, what happens after it, and how
+//! the process ends. The check itself is `check`'s, when it is due `schedule`'s, what is announced `transition`'s; each
+//! sink is handed what it needs and is never waited for.
 
 mod files;
 mod settings;
@@ -28,18 +28,13 @@ use crate::diagnosis::Verdict;
 use crate::events::{self, Publisher, event};
 use crate::metrics::Metrics;
 use crate::report::{Checked, Run};
-use crate::schedule;
+use crate::schedule::{Outcome, Timetable};
 use crate::server::{self, CheckAnswer, CheckRequest, Limits, Shared};
 use crate::status::{Configuration, Status};
 use crate::transition::Track;
 
-/// How often the files of configuration and credentials are looked at: a change is seen within three of these, and
-/// checked with within 15 s.
-const LOOK: Duration = Duration::from_secs(5);
-/// After a change of files a check follows within this time, spread by chance: a fleet shares its ConfigMap.
-const AFTER_CHANGE: Duration = Duration::from_secs(5);
-/// A check on demand waits for this long after the last one.
-const ON_DEMAND_PAUSE: Duration = Duration::from_secs(5);
+/// How often the files of configuration and credentials are looked at: a change is seen within three of these.
+pub const LOOK: Duration = Duration::from_secs(5);
 /// Checks on demand that may wait in line; they all get the same answer.
 const REQUESTS: usize = 64;
 /// What is left to do at the end gets this long.
@@ -90,6 +85,8 @@ pub async fn run(options: AgentOptions, place: Place, stop: impl Future<Output =
     }));
     tracing::info!(node = place.surroundings.node, %address, images = settings.config.images.len(), "started");
     let agent = Agent {
+        started: Instant::now(),
+        timetable: Timetable::start(&place.surroundings.node, &settings.pace()),
         fingerprint: Fingerprint::of(&settings.config, &settings.usual_credentials),
         settings,
         place,
@@ -98,10 +95,7 @@ pub async fn run(options: AgentOptions, place: Place, stop: impl Future<Output =
         status,
         heartbeat,
         tracks: BTreeMap::new(),
-        throttled: 0,
         waiters: Vec::new(),
-        last_end: None,
-        is_changed: false,
     };
     tokio::select! {
         () = agent.work(waiting) => {}
@@ -145,7 +139,7 @@ fn first_status(settings: &Settings, place: &Place, now: Timestamp) -> Status {
         latest: None,
         verdict_since: None,
         history: std::collections::VecDeque::new(),
-        interval: settings.interval(),
+        interval: settings.pace().interval,
         configuration: Configuration { read_at: now, refused: None },
     }
 }
@@ -194,14 +188,11 @@ struct Agent {
     heartbeat: watch::Sender<Instant>,
     /// One an image and name: the same image may be configured under several.
     tracks: BTreeMap<(String, Option<String>), Track>,
-    /// Checks in a row that were throttled.
-    throttled: u32,
+    /// What the times of the timetable count from.
+    started: Instant,
+    timetable: Timetable,
     /// Who waits for the check that is running.
     waiters: Vec<oneshot::Sender<CheckAnswer>>,
-    /// When the last check was over.
-    last_end: Option<Instant>,
-    /// Whether files have changed that no check has been brought forward for.
-    is_changed: bool,
 }
 
 impl Agent {
@@ -209,14 +200,13 @@ impl Agent {
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut running: Option<Pass> = None;
-        let mut due =
-            Instant::now() + schedule::first_delay(&self.place.surroundings.node, self.settings.interval());
         loop {
             self.heartbeat.send_replace(Instant::now());
+            let due = self.started + self.timetable.due();
             tokio::select! {
                 run = finished(&mut running) => {
                     running = None;
-                    due = Instant::now() + self.conclude(run);
+                    self.conclude(run);
                 }
                 Some(request) = requests.recv() => {
                     if self.admit(request, running.is_some()) {
@@ -225,11 +215,10 @@ impl Agent {
                 }
                 () = sleep_until(due), if running.is_none() => running = Some(self.start()),
                 _ = look.tick() => {
-                    self.is_changed |= self.look_at_files();
-                    // The check that runs may have read what was there before; and who throttles is not asked sooner.
-                    if self.is_changed && running.is_none() && self.throttled == 0 {
-                        self.is_changed = false;
-                        due = due.min(Instant::now() + AFTER_CHANGE.mul_f64((self.place.chance)()));
+                    self.look_at_files();
+                    if running.is_none() {
+                        let (pace, chance) = (self.settings.pace(), (self.place.chance)());
+                        self.timetable.plan(&pace, chance, self.started.elapsed());
                     }
                 }
             }
@@ -238,9 +227,7 @@ impl Agent {
 
     /// Whether a check on demand starts one; it joins the one that is running, or is told to come later.
     fn admit(&mut self, request: CheckRequest, is_running: bool) -> bool {
-        let rested = self.last_end.map_or(ON_DEMAND_PAUSE, |end| end.elapsed());
-        if !is_running && rested < ON_DEMAND_PAUSE {
-            let retry_after = ON_DEMAND_PAUSE.saturating_sub(rested);
+        if !is_running && let Err(retry_after) = self.timetable.admit(self.started.elapsed()) {
             // Whoever asked may be gone.
             let _ = request.reply.send(CheckAnswer::TooSoon { retry_after });
             return false;
@@ -249,7 +236,8 @@ impl Agent {
         !is_running
     }
 
-    fn start(&self) -> Pass {
+    fn start(&mut self) -> Pass {
+        self.timetable.begin();
         let settings = self.settings.clone();
         let surroundings = self.place.surroundings.clone();
         Box::pin(async move {
@@ -257,22 +245,22 @@ impl Agent {
         })
     }
 
-    /// Hands a run to everybody, and tells when the next is due.
-    fn conclude(&mut self, run: Run) -> Duration {
+    /// Hands a run to everybody, and plans the next.
+    fn conclude(&mut self, run: Run) {
         let now = (self.place.surroundings.now)();
         let run = Arc::new(run);
-        self.last_end = Some(Instant::now());
         self.metrics.record(&run);
         self.status.send_modify(|status| status.record(Arc::clone(&run)));
         for waiter in self.waiters.drain(..) {
             let _ = waiter.send(CheckAnswer::Report(Arc::clone(&run)));
         }
         self.announce(&run, now);
-        let retry_after = run.images.iter().filter_map(|checked| checked.observation.retry_after()).max();
-        let is_throttled = run.images.iter().any(|checked| checked.verdict() == Verdict::Unknown);
-        self.throttled = if is_throttled { self.throttled.saturating_add(1) } else { 0 };
-        let (interval, jitter) = (self.settings.interval(), self.settings.config.schedule.jitter);
-        schedule::next_delay(interval, jitter, (self.place.chance)(), self.throttled, retry_after)
+        let outcome = Outcome {
+            is_throttled: run.images.iter().any(|checked| checked.verdict() == Verdict::Unknown),
+            retry_after: run.images.iter().filter_map(|checked| checked.observation.retry_after()).max(),
+        };
+        let (pace, chance) = (self.settings.pace(), (self.place.chance)());
+        self.timetable.finish(&pace, outcome, chance, self.started.elapsed());
     }
 
     fn announce(&mut self, run: &Run, now: Timestamp) {
@@ -292,10 +280,10 @@ impl Agent {
         }
     }
 
-    /// Whether configuration or credentials have changed, so that a check is due soon.
-    fn look_at_files(&mut self) -> bool {
+    /// Takes over what has changed in configuration and credentials.
+    fn look_at_files(&mut self) {
         let now = (self.place.surroundings.now)();
-        let mut is_due = false;
+        let before = self.settings.pace().interval;
         if let Some(outcome) = self.settings.read_again() {
             self.metrics.record_reload(outcome.is_ok(), now);
             let refused = outcome.err();
@@ -308,8 +296,11 @@ impl Agent {
                     tracing::error!("the new configuration is refused, the old one stays: {reason}");
                 }
             }
-            is_due = refused.is_none();
-            let interval = self.settings.interval();
+            if refused.is_none() {
+                self.timetable.change();
+            }
+            let interval = self.settings.pace().interval;
+            self.timetable.change_interval(before, interval, self.started.elapsed());
             self.status.send_modify(|status| {
                 status.configuration = Configuration { read_at: now, refused };
                 status.interval = interval;
@@ -319,9 +310,8 @@ impl Agent {
         if fingerprint != self.fingerprint {
             self.fingerprint = fingerprint;
             tracing::info!("files of credentials have changed");
-            is_due = true;
+            self.timetable.change();
         }
-        is_due
     }
 }
 

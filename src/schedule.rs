@@ -1,41 +1,106 @@
 //! When the next check is due: arithmetic alone.
 //!
-//! Owns the spread of a fleet, the stretching of the interval, jitter and back-off. Pure: the node's name, chance and
-//! what the registry asked for are arguments.
+//! Owns the spread of a fleet, the stretching of the interval, jitter and back-off; which of several reasons for a check
+//! comes first is [`timetable`]'s. Pure: the node's name, chance, the time and what the registry asked for are arguments.
 
+pub mod timetable;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::config::Schedule;
+use crate::config::{ImageConfig, Schedule};
+
+pub use timetable::{Outcome, Timetable};
 
 /// Requests of the check of one image at the registry: challenge, token, index, manifest, redirect of the blob, blob.
 ///
 /// A Premium registry takes 20,000 reads and 20,000 token requests a minute (Azure's documented limits). The budget of
 /// 4,000 a minute by default is a fifth of either, and counts all six together: the truth is better than that.
 pub const REQUESTS_PER_IMAGE: u32 = 6;
-/// A throttled registry is asked again after at most this many intervals.
+/// A throttled registry is asked again after at most this many intervals,
 const MAX_BACK_OFF: u32 = 8;
+/// and after at most this time, unless one interval is longer: an interval that is stretched for a fleet is kind already,
+/// and eight of them would leave a node without a verdict for an hour, and "checks stale" would be said of all nodes.
+const LONGEST_BACK_OFF: Duration = Duration::from_secs(15 * 60);
+/// After a change of files a check follows within this time, where no fleet has to be spread.
+const AFTER_CHANGE: Duration = Duration::from_secs(5);
 
-/// The time between two checks: as configured, or as long as the fleet's budget demands.
+/// How fast an agent checks: what the schedule and the images amount to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pace {
+    /// Between two checks: as configured, or as long as the fleet's budget demands.
+    pub interval: Duration,
+    /// Share of the interval by which it varies, 0 to 1.
+    pub jitter: f64,
+    /// Within what time after a change of files a check follows, spread by chance; none where the regular one has to do,
+    /// since the regular ones take the whole budget.
+    pub after_change: Option<Duration>,
+}
+
+impl Pace {
+    /// The pace of an agent that checks so many images of one registry, see [`most_of_one_registry`].
+    #[must_use]
+    pub fn of(schedule: &Schedule, images: usize) -> Self {
+        let interval = interval(schedule, images);
+        let after_change = match round(schedule, images) {
+            None => Some(AFTER_CHANGE),
+            // The regular checks go on beside those after a change. Rates add up: what the regular ones leave of the budget
+            // is 1/round - 1/interval.
+            Some(round) => {
+                let left = 1.0 / round.as_secs_f64() - 1.0 / interval.as_secs_f64();
+                let window = Duration::try_from_secs_f64(1.0 / left).ok().filter(|_| left > 0.0);
+                window.map(|window| window.max(AFTER_CHANGE))
+            }
+        };
+        Self { interval, jitter: schedule.jitter, after_change }
+    }
+}
+
+/// The images of the registry that has most of them: what one registry takes is limited, not what all take together.
+#[must_use]
+pub fn most_of_one_registry(images: &[ImageConfig]) -> usize {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for image in images {
+        *counts.entry(image.image.registry()).or_default() += 1;
+    }
+    counts.into_values().max().unwrap_or_default()
+}
+
+/// The time between two checks: as configured, or as long as the fleet's budget demands. `images` are those of one registry.
 #[must_use]
 pub fn interval(schedule: &Schedule, images: usize) -> Duration {
-    let Some(fleet) = schedule.fleet_size else {
-        return schedule.interval;
-    };
+    round(schedule, images).map_or(schedule.interval, |round| schedule.interval.max(round))
+}
+
+/// The shortest time in which the whole fleet may check once; none where its size is not told.
+fn round(schedule: &Schedule, images: usize) -> Option<Duration> {
+    let fleet = schedule.fleet_size?;
     let budget = schedule.budget_per_minute.unwrap_or(Schedule::DEFAULT_BUDGET_PER_MINUTE).max(1);
     let images = u32::try_from(images).unwrap_or(u32::MAX);
     let requests = f64::from(fleet) * f64::from(REQUESTS_PER_IMAGE) * f64::from(images);
-    schedule.interval.max(Duration::from_secs_f64(requests / f64::from(budget) * 60.0))
+    Some(Duration::from_secs_f64(requests / f64::from(budget) * 60.0))
 }
 
-/// The time to the first check of a node: a share of the interval that its name decides, so that a fleet that starts at
-/// once does not arrive at once, and a node that restarts arrives where it did.
+/// The time to the first check of a node: a part of the interval that its name decides, so that a fleet that starts at
+/// once does not arrive at once, and a node that restarts waits as long as it did.
 #[must_use]
-pub fn first_delay(node: &str, interval: Duration) -> Duration {
+pub fn first_delay(node: &str, interval: Duration, jitter: f64) -> Duration {
     let hash = Sha256::digest(node.as_bytes());
     let number = hash.iter().take(4).fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
-    interval.mul_f64(f64::from(number) / (f64::from(u32::MAX) + 1.0))
+    interval.mul_f64(rest(f64::from(number) / (f64::from(u32::MAX) + 1.0), jitter))
+}
+
+/// What is left of an interval at a moment that chance picks, as a share of one without jitter.
+///
+/// A fleet whose first checks come after such times is as even from its first minute as it will ever be. Were they spread
+/// evenly over one interval, the last of them would come together with the early ones of the next round: half as many
+/// again, for a minute. The rest of an interval from 1 - jitter to 1 + jitter is t with a density of 1 up to 1 - jitter,
+/// falling to 0 at 1 + jitter; this is the inverse of its distribution.
+fn rest(chance: f64, jitter: f64) -> f64 {
+    let (chance, jitter) = (chance.clamp(0.0, 1.0), jitter.clamp(0.0, 1.0));
+    if chance <= 1.0 - jitter { chance } else { 1.0 + jitter - (4.0 * jitter * (1.0 - chance)).sqrt() }
 }
 
 /// The time to the next check.
@@ -50,19 +115,22 @@ pub fn next_delay(
     throttled: u32,
     retry_after: Option<Duration>,
 ) -> Duration {
-    let factor = 1.0 + jitter.clamp(0.0, 1.0) * (2.0 * chance.clamp(0.0, 1.0) - 1.0);
-    let backed_off = interval * 2_u32.saturating_pow(throttled).min(MAX_BACK_OFF);
+    let chance = chance.clamp(0.0, 1.0);
+    let factor = 1.0 + jitter.clamp(0.0, 1.0) * (2.0 * chance - 1.0);
+    let longest = LONGEST_BACK_OFF.max(interval);
+    let backed_off = (interval * 2_u32.saturating_pow(throttled).min(MAX_BACK_OFF)).min(longest);
     let delay = backed_off.mul_f64(factor);
-    // A fleet that was told the same number must not come back at the same moment.
-    let asked =
-        retry_after.map(|asked| asked + interval.mul_f64(jitter.clamp(0.0, 1.0) * chance.clamp(0.0, 1.0)));
+    // A fleet that was told the same end of the throttling must not come back at that moment, but as spread as ever.
+    let asked = retry_after.map(|asked| asked + interval.mul_f64(rest(chance, jitter)));
     delay.max(asked.unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{REQUESTS_PER_IMAGE, first_delay, interval, next_delay};
-    use crate::config::Schedule;
+    use super::{
+        AFTER_CHANGE, Pace, REQUESTS_PER_IMAGE, first_delay, interval, most_of_one_registry, next_delay,
+    };
+    use crate::config::{ImageConfig, Schedule};
     use proptest::prelude::*;
     use std::time::Duration;
 
@@ -91,22 +159,87 @@ mod tests {
     fn a_fleet_that_starts_at_once_arrives_spread_over_the_interval() {
         let mut seconds = [0_u32; 60];
         for node in 0..5000 {
-            let delay = first_delay(&format!("aks-np1-12345678-vmss{node:06}"), MINUTE);
+            let delay = first_delay(&format!("aks-np1-12345678-vmss{node:06}"), MINUTE, 0.0);
             seconds[usize::try_from(delay.as_secs()).expect("below a minute")] += 1;
         }
         // 83 a second on average; a start at once would be 5,000 in one.
         assert!(seconds.iter().all(|&count| (40..=130).contains(&count)), "{seconds:?}");
-        assert_eq!(first_delay("aks-np1-0", MINUTE), first_delay("aks-np1-0", MINUTE));
+        assert_eq!(first_delay("aks-np1-0", MINUTE, 0.2), first_delay("aks-np1-0", MINUTE, 0.2));
+    }
+
+    #[test]
+    fn the_second_round_does_not_meet_the_end_of_the_first() {
+        const NODES: u32 = 50_000;
+        let mut tenths = [0_u32; 40];
+        for node in 0..NODES {
+            let mut at = first_delay(&node.to_string(), MINUTE, 0.2);
+            for round in 1..=6_u32 {
+                let tenth = usize::try_from(at.as_millis() / 6000).expect("minutes");
+                if let Some(count) = tenths.get_mut(tenth) {
+                    *count += 1;
+                }
+                let chance =
+                    f64::from(node.wrapping_mul(2_654_435_761).rotate_left(round * 7)) / f64::from(u32::MAX);
+                at += next_delay(MINUTE, 0.2, chance, 0, None);
+            }
+        }
+        // A tenth of the fleet in each tenth of an interval, from the first on.
+        assert!(tenths.iter().all(|count| (4700..=5300).contains(count)), "{tenths:?}");
     }
 
     #[test]
     fn retry_after_is_obeyed_and_backed_off_from() {
-        let delay = |throttled, asked| next_delay(MINUTE, 0.0, 0.5, throttled, asked);
+        let delay = |throttled, asked| next_delay(MINUTE, 0.0, 0.0, throttled, asked);
         assert_eq!(delay(0, None), MINUTE);
         assert_eq!(delay(1, None), 2 * MINUTE);
         assert_eq!(delay(2, None), 4 * MINUTE);
         assert_eq!(delay(40, None), 8 * MINUTE);
         assert_eq!(delay(1, Some(Duration::from_secs(600))), Duration::from_secs(600));
+    }
+
+    #[test]
+    fn a_stretched_interval_is_not_backed_off_from_until_the_check_is_stale() {
+        let delay =
+            |interval, throttled| next_delay(Duration::from_secs(interval), 0.0, 0.5, throttled, None);
+        assert_eq!([delay(450, 1), delay(450, 9)], [Duration::from_secs(900); 2]);
+        assert_eq!(delay(1350, 3), Duration::from_secs(1350), "never sooner than without throttling");
+    }
+
+    #[test]
+    fn a_fleet_that_is_told_the_same_end_comes_back_over_a_whole_interval() {
+        let asked = Some(Duration::from_secs(3600));
+        let delay = |chance| next_delay(Duration::from_secs(450), 0.2, chance, 1, asked);
+        assert_eq!(delay(0.0), Duration::from_secs(3600));
+        assert_eq!(delay(0.8), Duration::from_secs(3600 + 360));
+        assert_eq!(delay(1.0), Duration::from_secs(3600 + 540));
+    }
+
+    #[test]
+    fn a_change_is_checked_with_as_soon_as_the_budget_allows() {
+        let after = |schedule: &Schedule| Pace::of(schedule, 1).after_change;
+        assert_eq!(after(&Schedule::default()), Some(AFTER_CHANGE), "no fleet, no budget");
+        assert_eq!(after(&fleet(5, None)), Some(AFTER_CHANGE), "a small fleet is spread enough");
+        assert_eq!(after(&fleet(5000, None)), None, "the regular checks take the whole budget");
+        let some = fleet(500, None);
+        let window = after(&some).expect("45 s of each minute are taken");
+        let rate = |every: Duration| 500.0 * f64::from(REQUESTS_PER_IMAGE) * 60.0 / every.as_secs_f64();
+        let requests = rate(window) + rate(Pace::of(&some, 1).interval);
+        assert!((requests - 4000.0).abs() < 1.0, "{requests} requests a minute");
+    }
+
+    #[test]
+    fn the_budget_is_that_of_one_registry() {
+        let images: Vec<ImageConfig> = ["a.azurecr.io/x:1", "b.azurecr.io/x:1", "A.azurecr.io/y:1"]
+            .map(|image| ImageConfig {
+                image: image.parse().expect("an image"),
+                name: None,
+                credentials: None,
+                expected: Vec::new(),
+                data_endpoints: Vec::new(),
+            })
+            .into();
+        assert_eq!(most_of_one_registry(&images), 2);
+        assert_eq!(most_of_one_registry(&[]), 0);
     }
 
     proptest! {
@@ -122,8 +255,12 @@ mod tests {
         }
 
         #[test]
-        fn the_first_check_is_within_an_interval(node in ".{0,40}", seconds in 1_u64..90_000) {
-            prop_assert!(first_delay(&node, Duration::from_secs(seconds)) < Duration::from_secs(seconds));
+        fn the_first_check_is_within_an_interval(
+            node in ".{0,40}", seconds in 1_u64..90_000, jitter in 0.0..=1.0,
+        ) {
+            let interval = Duration::from_secs(seconds);
+            prop_assert!(first_delay(&node, interval, 0.0) < interval);
+            prop_assert!(first_delay(&node, interval, jitter) <= interval.mul_f64(1.0 + jitter));
         }
     }
 }

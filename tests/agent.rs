@@ -168,6 +168,20 @@ fn a_secret_that_is_rotated_during_a_check_is_not_forgotten() {
     assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
 }
 
+/// A check of 100,000 nodes within 15 s of a new Secret would be 40,000 requests a second.
+#[test]
+fn a_fleet_that_takes_its_whole_budget_is_not_called_together_by_a_new_secret() {
+    let lab = Lab::start(Settings::default());
+    let fleet = config(&lab, "1h").replace("jitter: 0", "jitter: 0, fleetSize: 100000");
+    let agent = Agent::start(&lab, &fleet);
+    assert_eq!(verdict(&agent.post("/check")), "pass");
+    std::fs::write(lab.secret_folder().join("password"), "a-wrong-password").expect("a file");
+    std::thread::sleep(Duration::from_secs(15));
+    assert!(agent.log().contains("files of credentials have changed"), "it is seen all the same");
+    assert_eq!(lab.requests_of(Step::Token).len(), 1, "no check is brought forward");
+    assert_eq!(verdict(&agent.post("/check")), "fail", "and the next one reads it");
+}
+
 #[test]
 fn sigterm_and_ctrl_c_end_it_within_two_seconds_also_in_a_hanging_check() {
     for (signal, hanging) in [("TERM", false), ("INT", false), ("TERM", true)] {

@@ -4,12 +4,11 @@
 //! swapped symlink, a rename and a write in place are all seen alike.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use crate::cli::AgentOptions;
 use crate::config::{Config, SystemResolver, file};
 use crate::probe::Trust;
-use crate::schedule;
+use crate::schedule::{Pace, most_of_one_registry};
 
 /// What the agent works with, whole: a new file replaces all of it or nothing.
 #[derive(Debug, Clone)]
@@ -56,9 +55,9 @@ impl Settings {
         }))
     }
 
-    /// The time between two checks.
-    pub(super) fn interval(&self) -> Duration {
-        schedule::interval(&self.config.schedule, self.config.images.len())
+    /// How fast the agent checks.
+    pub(super) fn pace(&self) -> Pace {
+        Pace::of(&self.config.schedule, most_of_one_registry(&self.config.images))
     }
 }
 

@@ -1,0 +1,242 @@
+//! The alerts, as a Prometheus would have them: what was scraped, the rules once a minute, and how long each has to hold.
+//!
+//! Owns the conditions of the rules that the day can meet. They are written out here, and held against the expressions and
+//! the durations of `dashboards/alerts/acr-verifier.rules.yaml`: where those change, this refuses to run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use acr_verifier::cause::Cause;
+use acr_verifier::diagnosis::Verdict;
+use acr_verifier::report::Checked;
+use anyhow::{Context as _, ensure};
+use serde_json::Value;
+
+use crate::outcomes::REGISTRIES;
+use crate::tally::Minute;
+
+/// Between two scrapes, and between two evaluations of a group.
+pub(crate) const SCRAPE: Duration = Duration::from_secs(60);
+/// The alerts are evaluated this long after what is recorded for them.
+pub(crate) const BETWEEN_GROUPS: Duration = Duration::from_secs(30);
+const RULES: &str = include_str!("../../../dashboards/alerts/acr-verifier.rules.yaml");
+
+/// A rule that the day can meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Rule {
+    Unreachable,
+    FromNode,
+    PublicPath,
+    Credentials,
+    Inconclusive,
+    Stale,
+}
+
+impl Rule {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Unreachable,
+        Self::FromNode,
+        Self::PublicPath,
+        Self::Credentials,
+        Self::Inconclusive,
+        Self::Stale,
+    ];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Unreachable => "AcrVerifierRegistryUnreachable",
+            Self::FromNode => "AcrVerifierRegistryUnreachableFromNode",
+            Self::PublicPath => "AcrVerifierPublicPathInUse",
+            Self::Credentials => "AcrVerifierCredentialsRejected",
+            Self::Inconclusive => "AcrVerifierChecksInconclusive",
+            Self::Stale => "AcrVerifierChecksStale",
+        }
+    }
+
+    /// What the rule has to say for the conditions below to be its own.
+    const fn holds(self) -> &'static str {
+        match self {
+            Self::Unreachable => "registry:acr_verifier_nodes_failing_outage:sum > 0",
+            Self::FromNode => {
+                "node_registry:acr_verifier_check_success:max == 0 unless on (cluster, registry) \
+                 registry:acr_verifier_nodes_failing_outage:sum"
+            }
+            Self::PublicPath => {
+                "count by (cluster, registry) (max by (cluster, node, registry) \
+                 (acr_verifier_cause{cause=~\"private_zone_not_linked|no_private_endpoint|mixed_addresses|data_endpoint_disabled\"} \
+                 or acr_verifier_dns_answers{resolver=\"system\",scope=\"public\"} > 0))"
+            }
+            Self::Credentials => {
+                "count by (cluster, registry) (max by (cluster, node, registry) \
+                 (acr_verifier_cause{cause=~\"credentials_missing|credentials_invalid|credentials_rejected|token_refused|scope_missing\"}))"
+            }
+            Self::Inconclusive => {
+                "sum by (cluster, registry) (rate(acr_verifier_checks_total{verdict=\"unknown\"}[15m])) \
+                 / sum by (cluster, registry) (rate(acr_verifier_checks_total[15m])) > 0.2"
+            }
+            Self::Stale => {
+                "time() - max by (cluster, node, registry) (acr_verifier_last_check_timestamp_seconds) > 1800"
+            }
+        }
+    }
+}
+
+/// The record that [`Rule::Unreachable`] takes, as it has to be.
+const OUTAGE: &str = "(registry:acr_verifier_nodes_failing:sum == registry:acr_verifier_nodes:count) \
+    or (registry:acr_verifier_nodes_failing:sum >= 10) or ((registry:acr_verifier_nodes_failing:sum >= 2) \
+    and (registry:acr_verifier_nodes_failing:sum / registry:acr_verifier_nodes:count >= 0.2))";
+
+/// How long each rule has to hold, out of the rules' file.
+fn patience() -> anyhow::Result<BTreeMap<Rule, Duration>> {
+    let rules: Value = serde_saphyr::from_str(RULES)?;
+    let all: Vec<&Value> = rules["groups"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|group| group["rules"].as_array())
+        .flatten()
+        .collect();
+    let find = |key: &str, name: &str| {
+        all.iter().find(|rule| rule[key] == name).with_context(|| format!("there is no rule {name}"))
+    };
+    let outage = find("record", "registry:acr_verifier_nodes_failing_outage:sum")?;
+    ensure!(outage["expr"] == OUTAGE, "the record of outages is another: {}", outage["expr"]);
+    let mut patience = BTreeMap::new();
+    for rule in Rule::ALL {
+        let found = find("alert", rule.name())?;
+        ensure!(found["expr"] == rule.holds(), "{} has another expression: {}", rule.name(), found["expr"]);
+        let minutes =
+            found["for"].as_str().and_then(|text| text.strip_suffix('m')).and_then(|text| text.parse().ok());
+        let minutes: u64 = minutes.with_context(|| format!("{} has no `for` in minutes", rule.name()))?;
+        patience.insert(rule, Duration::from_secs(minutes * 60));
+    }
+    Ok(patience)
+}
+
+/// What a node's agent exposes of a registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Exposed {
+    success: Option<bool>,
+    cause: Option<Cause>,
+    pub(crate) checked_at: Duration,
+}
+
+impl Exposed {
+    pub(crate) fn of(checked: &Checked, at: Duration) -> Self {
+        let success = match checked.verdict() {
+            Verdict::Pass | Verdict::Warn => Some(true),
+            Verdict::Fail => Some(false),
+            Verdict::Unknown => None,
+        };
+        Self { success, cause: checked.decisive().map(|diagnosis| diagnosis.cause), checked_at: at }
+    }
+
+    pub(crate) fn is_failing(&self) -> bool {
+        self.success == Some(false)
+    }
+}
+
+/// An alert about a registry, of one node or of all.
+type Subject = (Rule, usize, Option<usize>);
+
+/// An alert that fired.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fired {
+    pub(crate) rule: Rule,
+    pub(crate) registry: usize,
+    pub(crate) node: Option<usize>,
+    pub(crate) at: Duration,
+}
+
+/// The Prometheus of the fleet.
+pub(crate) struct Watcher {
+    patience: BTreeMap<Rule, Duration>,
+    scraped: Vec<[Option<Exposed>; REGISTRIES]>,
+    /// What was recorded last: which registries are in an outage.
+    outages: [bool; REGISTRIES],
+    /// Since when the condition of a rule has held.
+    pending: BTreeMap<Subject, Duration>,
+    firing: BTreeSet<Subject>,
+    pub(crate) fired: Vec<Fired>,
+}
+
+impl Watcher {
+    pub(crate) fn new(nodes: usize) -> anyhow::Result<Self> {
+        Ok(Self {
+            patience: patience()?,
+            scraped: vec![[None; REGISTRIES]; nodes],
+            outages: [false; REGISTRIES],
+            pending: BTreeMap::new(),
+            firing: BTreeSet::new(),
+            fired: Vec::new(),
+        })
+    }
+
+    /// A node is scraped.
+    pub(crate) fn scrape(&mut self, node: usize, exposed: [Option<Exposed>; REGISTRIES]) {
+        self.scraped[node] = exposed;
+    }
+
+    fn of(&self, registry: usize) -> impl Iterator<Item = (usize, Exposed)> + '_ {
+        self.scraped
+            .iter()
+            .enumerate()
+            .filter_map(move |(node, seen)| seen[registry].map(|seen| (node, seen)))
+    }
+
+    /// The first group.
+    pub(crate) fn record(&mut self) {
+        for registry in 0..REGISTRIES {
+            let judged = self.of(registry).filter(|(_, seen)| seen.success.is_some()).count();
+            let failing = self.of(registry).filter(|(_, seen)| seen.is_failing()).count();
+            let share = failing as f64 / judged as f64;
+            self.outages[registry] =
+                failing > 0 && (failing == judged || failing >= 10 || (failing >= 2 && share >= 0.2));
+        }
+    }
+
+    /// The second group; `quarter` are the minutes of the last fifteen.
+    pub(crate) fn evaluate(&mut self, now: Duration, quarter: &[Minute]) {
+        let held = self.conditions(now, quarter);
+        self.pending.retain(|subject, _| held.contains(subject));
+        self.firing.retain(|subject| held.contains(subject));
+        for subject in held {
+            let since = *self.pending.entry(subject).or_insert(now);
+            let (rule, registry, node) = subject;
+            if now.saturating_sub(since) >= self.patience[&rule] && self.firing.insert(subject) {
+                self.fired.push(Fired { rule, registry, node, at: now });
+            }
+        }
+    }
+
+    fn conditions(&self, now: Duration, quarter: &[Minute]) -> BTreeSet<Subject> {
+        let mut held = BTreeSet::new();
+        for registry in 0..REGISTRIES {
+            if self.outages[registry] {
+                held.insert((Rule::Unreachable, registry, None));
+            }
+            for (node, seen) in self.of(registry) {
+                if seen.is_failing() && !self.outages[registry] {
+                    held.insert((Rule::FromNode, registry, Some(node)));
+                }
+                if now.saturating_sub(seen.checked_at) > Duration::from_secs(1800) {
+                    held.insert((Rule::Stale, registry, Some(node)));
+                }
+                let rule = match seen.cause {
+                    Some(Cause::PrivateZoneNotLinked) => Rule::PublicPath,
+                    Some(Cause::CredentialsRejected) => Rule::Credentials,
+                    Some(_) | None => continue,
+                };
+                held.insert((rule, registry, None));
+            }
+            let sum = |of: fn(&Minute) -> [u32; REGISTRIES]| -> u32 {
+                quarter.iter().map(|minute| of(minute)[registry]).sum()
+            };
+            let (unknown, checks) = (sum(|minute| minute.unknown), sum(|minute| minute.checks));
+            if f64::from(unknown) > 0.2 * f64::from(checks) {
+                held.insert((Rule::Inconclusive, registry, None));
+            }
+        }
+        held
+    }
+}

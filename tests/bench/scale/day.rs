@@ -1,0 +1,131 @@
+//! The day: what happens to the registries and to the fleet, and when.
+//!
+//! Owns the order of the events and who meets them. Times are seconds since midnight.
+
+use std::time::Duration;
+
+use crate::outcomes::{Condition, REGISTRIES};
+
+/// Nodes at midnight, and those that the autoscaler adds.
+pub(crate) const NODES: usize = 5000;
+pub(crate) const JOINING: usize = 1000;
+
+/// The faults of single nodes: one every ten minutes, each for forty, so that no more than four are broken at a time.
+pub(crate) const SINGLES: usize = 24;
+const SINGLE_EVERY: f64 = 600.0;
+const SINGLE_LASTS: f64 = 2400.0;
+
+const HOUR: f64 = 3600.0;
+pub(crate) const DAY: f64 = 24.0 * HOUR;
+pub(crate) const OUTAGE: (f64, f64) = (2.0 * HOUR, 4.0 * HOUR);
+pub(crate) const ZONE: (f64, f64) = (6.0 * HOUR, 7.0 * HOUR);
+pub(crate) const ROTATION: f64 = 9.0 * HOUR;
+/// ACR takes a new password about this long after it was made; the old one ends at once.
+const NEW_PASSWORD_AFTER: f64 = 51.0;
+/// A kubelet brings a changed Secret after such a time, drawn anew for each node.
+pub(crate) const PROPAGATION: (f64, f64) = (60.0, 90.0);
+pub(crate) const JOIN: (f64, f64) = (11.0 * HOUR, 11.0 * HOUR + 600.0);
+pub(crate) const THROTTLING: (f64, f64) = (13.0 * HOUR, 13.5 * HOUR);
+pub(crate) const ROLLOUT: f64 = 15.0 * HOUR;
+pub(crate) const SMOKE: f64 = 17.5 * HOUR;
+const SINGLE_FROM: f64 = 18.5 * HOUR;
+/// A node's resolver knows an answer for this long: private records live for 10 s.
+const DNS_LIFE: f64 = 10.0;
+
+/// A part of the day.
+pub(crate) struct Phase {
+    pub(crate) name: &'static str,
+    /// From this second to the next phase.
+    pub(crate) from: f64,
+}
+
+pub(crate) const PHASES: [Phase; 9] = [
+    Phase { name: "start of 5,000 nodes at once", from: 0.0 },
+    Phase { name: "registry 1 answers 503 for 2 h", from: OUTAGE.0 },
+    Phase { name: "private zone not linked for 1 h", from: ZONE.0 },
+    Phase { name: "password of registry 1 rotated", from: ROTATION },
+    Phase { name: "1,000 nodes join in 10 min", from: JOIN.0 },
+    Phase { name: "registry 3 throttles for 30 min", from: THROTTLING.0 },
+    Phase { name: "rolling update, 10 % at once", from: ROLLOUT },
+    Phase { name: "smoke check of 6,000 nodes", from: SMOKE },
+    Phase { name: "24 single nodes are cut off", from: SINGLE_FROM },
+];
+
+/// What goes wrong.
+#[derive(Clone, Debug)]
+pub(crate) struct Fault {
+    pub(crate) name: &'static str,
+    pub(crate) condition: Condition,
+    pub(crate) from: f64,
+    pub(crate) until: f64,
+    /// The registries that have it.
+    pub(crate) registries: &'static [usize],
+    /// The one node that has it, where it is not all.
+    pub(crate) node: Option<usize>,
+}
+
+/// The faults of the day that every node meets alike, then those of single nodes.
+pub(crate) fn faults(nodes: usize) -> Vec<Fault> {
+    let fault = |name, condition, (from, until), registries| Fault {
+        name,
+        condition,
+        from,
+        until,
+        registries,
+        node: None,
+    };
+    let mut faults = vec![
+        fault("registry answers 503", Condition::Away, OUTAGE, &[0]),
+        fault("zone not linked", Condition::NotLinked, ZONE, &[0, 1, 2]),
+        fault("throttling", Condition::Throttled, THROTTLING, &[2]),
+    ];
+    faults.extend((0..SINGLES).map(|number| {
+        let from = SINGLE_FROM + SINGLE_EVERY * number as f64;
+        Fault {
+            name: "one node is cut off",
+            condition: Condition::Cut,
+            from,
+            until: from + SINGLE_LASTS,
+            registries: &[0, 1, 2],
+            node: Some((number * 211 + 97) % nodes),
+        }
+    }));
+    faults
+}
+
+/// What a node brings along to a check.
+pub(crate) struct Visitor {
+    pub(crate) node: usize,
+    /// How long after a change of DNS its resolver still knows the old answer: a share of the records' life.
+    pub(crate) dns_share: f64,
+    /// When its kubelet brought the new password.
+    pub(crate) renewed_at: f64,
+}
+
+/// How a node finds each registry at a moment, and how long the one that throttles asks to wait.
+pub(crate) fn conditions<'fault>(
+    faults: impl Iterator<Item = &'fault Fault>,
+    visitor: &Visitor,
+    now: f64,
+) -> ([Condition; REGISTRIES], Option<Duration>) {
+    let mut conditions = [Condition::Healthy; REGISTRIES];
+    if now >= ROTATION && (now < visitor.renewed_at || now < ROTATION + NEW_PASSWORD_AFTER) {
+        conditions[0] = Condition::Rejected;
+    }
+    let mut retry_after = None;
+    for fault in faults {
+        let late = if fault.condition == Condition::NotLinked { DNS_LIFE * visitor.dns_share } else { 0.0 };
+        let meets = fault.node.is_none_or(|node| node == visitor.node);
+        if !meets || now < fault.from + late || now >= fault.until + late {
+            continue;
+        }
+        for &registry in fault.registries {
+            conditions[registry] = fault.condition;
+        }
+        if fault.condition == Condition::Throttled {
+            // Counts down to the one moment for everybody: the worst for a fleet.
+            retry_after = Some(Duration::from_secs((fault.until - now).ceil() as u64));
+        }
+    }
+    (conditions, retry_after)
+}

@@ -1,0 +1,387 @@
+//! The fleet: nodes whose agents' decisions are the program's own, and a queue of what happens next.
+//!
+//! Owns the order of time. When an agent checks is decided by `Timetable` and `Pace`, what it announces by `Track`, what it
+//! exposes by `Metrics`, as in the agent's loop; what a check comes to was measured before. Kubelets, the controller of the
+//! DaemonSet and Prometheus are played here, as far as they set times. Chance has a seed, so that a day is the same every time.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use acr_verifier::agent::LOOK;
+use acr_verifier::config::Schedule;
+use acr_verifier::diagnosis::Verdict;
+use acr_verifier::metrics::Metrics;
+use acr_verifier::report::{NetworkView, Run};
+use acr_verifier::schedule::{self, Pace, Timetable, most_of_one_registry};
+use acr_verifier::smoke;
+use acr_verifier::transition::{EventResult, Track};
+use jiff::Timestamp;
+
+use crate::alerts::{BETWEEN_GROUPS, Exposed, SCRAPE};
+use crate::day::{self, Visitor};
+use crate::outcomes::{Condition, Outcomes, REGISTRIES, images};
+use crate::queue::{Happening, Queue};
+use crate::record::{Day, Seen};
+
+/// How long a check takes, and how long a pod takes from its end to the next one's start.
+const CHECK: Duration = Duration::from_millis(100);
+const REPLACEMENT: (f64, f64) = (5.0, 10.0);
+/// The chart's `minReadySeconds` and `maxUnavailable`.
+const MIN_READY: Duration = Duration::from_secs(10);
+const MAX_UNAVAILABLE: usize = 10;
+/// One node in so many has real metrics: all of them at once would be gigabytes.
+const SAMPLED: usize = 250;
+const MIDNIGHT: &str = "2026-11-24T00:00:00Z";
+
+#[expect(clippy::struct_excessive_bools, reason = "each is waited for by somebody else")]
+struct Node {
+    name: String,
+    /// Which of the node's agents this is; 0 where none has started.
+    life: u32,
+    is_up: bool,
+    started: Duration,
+    timetable: Timetable,
+    tracks: [Track; REGISTRIES],
+    /// What the check that runs meets.
+    running: Option<([Condition; REGISTRIES], Option<Duration>, Duration)>,
+    /// Whether the controller waits for it.
+    is_replaced: bool,
+    /// Whether the smoke check waits for it.
+    is_asked: bool,
+    dns_share: f64,
+    renewed_at: f64,
+    has_renewed: bool,
+    scraped_at: Duration,
+    exposed: [Option<Exposed>; REGISTRIES],
+    metrics: Option<Metrics>,
+}
+
+/// A day that goes on.
+struct Fleet<'outcomes> {
+    outcomes: &'outcomes Outcomes,
+    schedule: Schedule,
+    chance: fastrand::Rng,
+    nodes: Vec<Node>,
+    queue: Queue,
+    /// The nodes that wait for the controller, and those that it waits for.
+    waiting: VecDeque<usize>,
+    unavailable: usize,
+    demands: usize,
+    midnight: Timestamp,
+    day: Day,
+}
+
+/// Lives through a day of a fleet with this schedule, or through the beginning of it.
+pub(crate) fn live(outcomes: &Outcomes, schedule: Schedule, until: f64) -> anyhow::Result<Day> {
+    let pace = Pace::of(&schedule, most_of_one_registry(&images()?));
+    let nodes = day::NODES + day::JOINING;
+    let until = Duration::from_secs_f64(until);
+    let day = Day::of(pace, until, nodes)?;
+    let mut fleet = Fleet {
+        outcomes,
+        schedule,
+        chance: fastrand::Rng::with_seed(5000),
+        nodes: Vec::new(),
+        queue: Queue::default(),
+        waiting: VecDeque::new(),
+        unavailable: 0,
+        demands: 0,
+        midnight: MIDNIGHT.parse()?,
+        day,
+    };
+    fleet.settle(nodes);
+    fleet.go(until);
+    Ok(fleet.day)
+}
+
+impl Fleet<'_> {
+    fn between(&mut self, (least, most): (f64, f64)) -> f64 {
+        least + (most - least) * self.chance.f64()
+    }
+
+    /// Puts the nodes into the queue, and what the clock brings.
+    fn settle(&mut self, nodes: usize) {
+        for number in 0..nodes {
+            let name = format!("aks-np1-12345678-vmss{number:06}");
+            let joins = number >= day::NODES;
+            let starts = if joins { self.between(day::JOIN) } else { 0.0 };
+            let node = Node {
+                timetable: Timetable::start(&name, &self.day.pace),
+                name,
+                life: 0,
+                is_up: false,
+                started: Duration::ZERO,
+                tracks: Default::default(),
+                running: None,
+                is_replaced: false,
+                is_asked: false,
+                dns_share: self.chance.f64(),
+                renewed_at: day::ROTATION + self.between(day::PROPAGATION),
+                // Who joins later has never had another.
+                has_renewed: joins,
+                scraped_at: Duration::from_secs_f64(self.chance.f64() * SCRAPE.as_secs_f64()),
+                exposed: [None; REGISTRIES],
+                metrics: None,
+            };
+            self.nodes.push(node);
+            self.queue.push(Duration::from_secs_f64(starts), Happening::Start(number));
+        }
+        self.queue.push(Duration::from_secs_f64(day::ROLLOUT), Happening::Rollout);
+        let mut at = Duration::from_secs_f64(day::SMOKE);
+        for number in 0..nodes {
+            self.queue.push(at, Happening::Demand(number));
+            at += smoke::spacing(number);
+        }
+        self.queue.push(SCRAPE, Happening::Record);
+        self.queue.push(SCRAPE + BETWEEN_GROUPS, Happening::Evaluate);
+    }
+
+    fn go(&mut self, until: Duration) {
+        let mut ends = day::PHASES.iter().skip(1).map(|phase| phase.from).chain([day::DAY]).peekable();
+        while let Some((now, happening)) = self.queue.pop() {
+            if ends.peek().is_some_and(|end| now.as_secs_f64() >= *end - 1.0) {
+                ends.next();
+                self.measure();
+            }
+            if now >= until {
+                break;
+            }
+            self.happen(happening, now);
+        }
+    }
+
+    fn happen(&mut self, happening: Happening, now: Duration) {
+        match happening {
+            Happening::Start(node) => self.start(node, now),
+            Happening::Due(node, life) => {
+                let known = &self.nodes[node];
+                let is_due = known.started + known.timetable.due() <= now;
+                if self.lives(node, life) && known.running.is_none() && is_due {
+                    self.begin(node, now);
+                }
+            }
+            Happening::End(node, life) if self.lives(node, life) => self.end(node, now),
+            Happening::Look(node, life, is_new) if self.lives(node, life) => self.look(node, is_new, now),
+            Happening::End(..) | Happening::Look(..) => {}
+            Happening::Demand(node) => self.demand(node, now),
+            Happening::Available(node) => {
+                self.nodes[node].is_replaced = false;
+                self.unavailable -= 1;
+                self.replace(now);
+            }
+            Happening::Scrape(node) => self.day.watcher.scrape(node, self.nodes[node].exposed),
+            Happening::Rollout => {
+                self.waiting = (0..self.nodes.len()).collect();
+                // The controller goes by no order that says anything.
+                self.chance.shuffle(self.waiting.make_contiguous());
+                self.replace(now);
+            }
+            Happening::Record => {
+                let failing = |registry: usize| {
+                    let told = self.nodes.iter().filter_map(|node| node.exposed[registry]);
+                    u32::try_from(told.filter(Exposed::is_failing).count()).expect("a fleet")
+                };
+                let failing = [failing(0), failing(1), failing(2)];
+                self.day.tally.at(now.saturating_sub(Duration::from_secs(1))).failing = failing;
+                self.day.watcher.record();
+                self.queue.push(now + SCRAPE, Happening::Record);
+            }
+            Happening::Evaluate => {
+                let until = now.as_secs_f64() - BETWEEN_GROUPS.as_secs_f64();
+                let quarter = self.day.tally.between((until - 900.0).max(0.0), until);
+                self.day.watcher.evaluate(now, quarter);
+                self.queue.push(now + SCRAPE, Happening::Evaluate);
+            }
+        }
+    }
+
+    fn lives(&self, node: usize, life: u32) -> bool {
+        self.nodes[node].is_up && self.nodes[node].life == life
+    }
+
+    /// An agent starts.
+    fn start(&mut self, number: usize, now: Duration) {
+        let pace = self.day.pace;
+        let node = &mut self.nodes[number];
+        node.life += 1;
+        node.is_up = true;
+        node.started = now;
+        node.timetable = Timetable::start(&node.name, &pace);
+        node.tracks = Default::default();
+        node.metrics = number.is_multiple_of(SAMPLED).then(|| {
+            let metrics = Metrics::new(&node.name, env!("CARGO_PKG_VERSION"), "unknown");
+            metrics.record_reload(true, self.midnight);
+            metrics
+        });
+        if !node.has_renewed {
+            // The first look after the kubelet has brought it.
+            let looks = (node.renewed_at - now.as_secs_f64()) / LOOK.as_secs_f64();
+            let at = now + LOOK.mul_f64(looks.ceil());
+            let life = node.life;
+            self.queue.push(at, Happening::Look(number, life, true));
+        }
+        self.expect(number);
+    }
+
+    /// Puts a node's next check into the queue; an older entry finds that it is not due.
+    fn expect(&mut self, number: usize) {
+        let node = &self.nodes[number];
+        let (at, life) = (node.started + node.timetable.due(), node.life);
+        self.queue.push(at, Happening::Due(number, life));
+    }
+
+    fn begin(&mut self, number: usize, now: Duration) {
+        let node = &mut self.nodes[number];
+        node.timetable.begin();
+        let visitor = Visitor { node: number, dns_share: node.dns_share, renewed_at: node.renewed_at };
+        let faults = self.day.faults.iter().map(|(fault, _)| fault);
+        let (conditions, retry_after) = day::conditions(faults, &visitor, now.as_secs_f64());
+        node.running = Some((conditions, retry_after, now));
+        let minute = self.day.tally.at(now);
+        for (registry, condition) in conditions.into_iter().enumerate() {
+            minute.requests[registry].add(self.outcomes.of(condition, registry).requests);
+        }
+        let life = node.life;
+        self.queue.push(now + CHECK, Happening::End(number, life));
+    }
+
+    /// A check is over: everybody is told, and the next is planned, as the agent's loop does it.
+    fn end(&mut self, number: usize, now: Duration) {
+        let node = &mut self.nodes[number];
+        let Some((conditions, retry_after, begun)) = node.running.take() else { return };
+        let at = self.midnight + now;
+        let mut outcome = schedule::Outcome { is_throttled: false, retry_after };
+        let mut announcements = Vec::new();
+        let mut verdicts = [Verdict::Pass; REGISTRIES];
+        for (registry, condition) in conditions.into_iter().enumerate() {
+            let checked = &self.outcomes.of(condition, registry).checked;
+            let verdict = checked.verdict();
+            verdicts[registry] = verdict;
+            outcome.is_throttled |= verdict == Verdict::Unknown;
+            announcements.push(node.tracks[registry].step(checked, self.schedule.confirm_after, at));
+            node.exposed[registry] = Some(Exposed::of(checked, now));
+            let minute = self.day.tally.at(now);
+            minute.checks[registry] += 1;
+            minute.unknown[registry] += u32::from(verdict == Verdict::Unknown);
+        }
+        if let Some(metrics) = &node.metrics {
+            let images = conditions.into_iter().enumerate();
+            metrics.record(&Run {
+                node: node.name.clone(),
+                network_view: NetworkView::Node,
+                started_at: self.midnight + begun,
+                duration: CHECK,
+                images: images
+                    .map(|(registry, condition)| self.outcomes.of(condition, registry).checked.clone())
+                    .collect(),
+            });
+            announcements.iter().flatten().for_each(|_| metrics.record_event(EventResult::Published));
+        }
+        let since = now.checked_sub(node.started).expect("it has started");
+        node.timetable.finish(&self.day.pace, outcome, self.chance.f64(), since);
+        let to_scrape = (now.as_secs_f64() - node.scraped_at.as_secs_f64()) / SCRAPE.as_secs_f64();
+        let scraped = node.scraped_at + SCRAPE.mul_f64(to_scrape.ceil().max(0.0));
+        if std::mem::take(&mut node.is_asked) && verdicts.iter().all(|verdict| *verdict == Verdict::Pass) {
+            self.demands += 1;
+            if self.demands == self.nodes.len() {
+                self.day.smoke = Some(now.as_secs_f64() - day::SMOKE);
+            }
+        }
+        if self.nodes[number].is_replaced {
+            self.queue.push(now + MIN_READY, Happening::Available(number));
+        }
+        self.queue.push(scraped, Happening::Scrape(number));
+        self.note_password(number, begun.as_secs_f64(), now.as_secs_f64());
+        let name = &self.nodes[number].name;
+        self.day.note(&Seen {
+            node: number,
+            name,
+            begun,
+            ended: now,
+            verdicts,
+            announcements: &announcements,
+        });
+        self.expect(number);
+    }
+
+    /// Whether a check is the first with the new password, or met the end of the old one.
+    fn note_password(&mut self, number: usize, begun: f64, ended: f64) {
+        let node = &mut self.nodes[number];
+        if begun < day::ROTATION || node.has_renewed {
+            return;
+        }
+        if begun >= node.renewed_at {
+            node.has_renewed = true;
+            self.day.renewed.push(ended - node.renewed_at);
+        } else {
+            self.day.rejected += 1;
+        }
+    }
+
+    fn look(&mut self, number: usize, is_new: bool, now: Duration) {
+        let chance = self.chance.f64();
+        let node = &mut self.nodes[number];
+        if is_new {
+            node.timetable.change();
+        }
+        if node.running.is_some() {
+            let life = node.life;
+            self.queue.push(now + LOOK, Happening::Look(number, life, false));
+            return;
+        }
+        let since = now.checked_sub(node.started).expect("it has started");
+        node.timetable.plan(&self.day.pace, chance, since);
+        self.expect(number);
+    }
+
+    /// The smoke check asks a node.
+    fn demand(&mut self, number: usize, now: Duration) {
+        let node = &mut self.nodes[number];
+        let since = now.saturating_sub(node.started);
+        if node.running.is_some() {
+            node.is_asked = true;
+        } else if let Err(wait) = node.timetable.admit(since) {
+            self.queue.push(now + wait, Happening::Demand(number));
+        } else {
+            node.is_asked = true;
+            self.begin(number, now);
+        }
+    }
+
+    /// The controller of the DaemonSet replaces as many pods as it may.
+    fn replace(&mut self, now: Duration) {
+        let most = self.nodes.len() * MAX_UNAVAILABLE / 100;
+        while self.unavailable < most
+            && let Some(number) = self.waiting.pop_front()
+        {
+            self.unavailable += 1;
+            let pause = self.between(REPLACEMENT);
+            let node = &mut self.nodes[number];
+            (node.is_up, node.is_replaced, node.running) = (false, true, None);
+            node.exposed = [None; REGISTRIES];
+            self.queue.push(now, Happening::Scrape(number));
+            self.queue.push(now + Duration::from_secs_f64(pause), Happening::Start(number));
+        }
+        if self.unavailable == 0 && self.waiting.is_empty() {
+            self.day.rollout.get_or_insert(now.as_secs_f64() - day::ROLLOUT);
+        }
+    }
+
+    /// Counts the series of the sampled nodes, and takes the others for alike.
+    fn measure(&mut self) {
+        let count = |metrics: &Metrics| {
+            let text = metrics.encode();
+            text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty() && line[0] != b'#').count()
+        };
+        let sampled: Vec<usize> = self
+            .nodes
+            .iter()
+            .filter(|node| node.is_up)
+            .filter_map(|node| node.metrics.as_ref())
+            .map(count)
+            .collect();
+        let up = self.nodes.iter().filter(|node| node.is_up).count();
+        let average = sampled.iter().sum::<usize>() as f64 / sampled.len() as f64;
+        self.day.series.push(average * up as f64);
+    }
+}

@@ -1,0 +1,103 @@
+//! What a day has come to: counts, and how long it took to find out what.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use acr_verifier::diagnosis::Verdict;
+use acr_verifier::events::event::{self, Pod, Reporter};
+use acr_verifier::schedule::Pace;
+use acr_verifier::transition::{Announcement, News};
+
+use crate::alerts::Watcher;
+use crate::day::{self, Fault};
+use crate::outcomes::REGISTRIES;
+use crate::tally::Tally;
+
+/// How long it took the nodes to find a fault, to announce it, and to find that it is over, in seconds.
+#[derive(Default)]
+pub(crate) struct Delays {
+    pub(crate) found: BTreeMap<usize, f64>,
+    pub(crate) announced: BTreeMap<usize, f64>,
+    pub(crate) recovered: BTreeMap<usize, f64>,
+}
+
+/// What a day has come to.
+pub(crate) struct Day {
+    pub(crate) pace: Pace,
+    pub(crate) tally: Tally,
+    pub(crate) faults: Vec<(Fault, Delays)>,
+    pub(crate) watcher: Watcher,
+    /// Series in Prometheus at the end of each phase.
+    pub(crate) series: Vec<f64>,
+    /// From the new password on a node to the check with it; and the checks that met the gap before it.
+    pub(crate) renewed: Vec<f64>,
+    pub(crate) rejected: usize,
+    /// How long the rollout and the smoke check took; none where they are not over.
+    pub(crate) rollout: Option<f64>,
+    pub(crate) smoke: Option<f64>,
+    /// The longest Event, as JSON.
+    pub(crate) event_bytes: usize,
+}
+
+/// A check of a node that is over.
+pub(crate) struct Seen<'check> {
+    pub(crate) node: usize,
+    pub(crate) name: &'check str,
+    pub(crate) begun: Duration,
+    pub(crate) ended: Duration,
+    pub(crate) verdicts: [Verdict; REGISTRIES],
+    pub(crate) announcements: &'check [Option<Announcement>],
+}
+
+impl Day {
+    /// A day that has not begun.
+    pub(crate) fn of(pace: Pace, until: Duration, nodes: usize) -> anyhow::Result<Self> {
+        Ok(Self {
+            pace,
+            tally: Tally::of(until),
+            faults: day::faults(day::NODES).into_iter().map(|fault| (fault, Delays::default())).collect(),
+            watcher: Watcher::new(nodes)?,
+            series: Vec::new(),
+            renewed: Vec::new(),
+            rejected: 0,
+            rollout: None,
+            smoke: None,
+            event_bytes: 0,
+        })
+    }
+
+    /// Counts Events, and how long it has taken to find out.
+    pub(crate) fn note(&mut self, seen: &Seen<'_>) {
+        for announcement in seen.announcements.iter().flatten() {
+            let minute = self.tally.at(seen.ended);
+            match announcement.news {
+                News::StillFailing(_) => minute.renewed += 1,
+                News::Failing(_) | News::Verified => minute.created += 1,
+            }
+            let pod = Pod { name: "acr-verifier-abcde".into(), namespace: "acr-verifier".into(), uid: None };
+            let reporter = Reporter { node: seen.name.to_owned(), pod: Some(pod) };
+            let event = serde_json::to_vec(&event::new(&reporter, announcement)).map_or(0, |json| json.len());
+            self.event_bytes = self.event_bytes.max(event);
+        }
+        let (begun, ended) = (seen.begun.as_secs_f64(), seen.ended.as_secs_f64());
+        for (fault, delays) in &mut self.faults {
+            if fault.node.is_some_and(|node| node != seen.node) || begun < fault.from {
+                continue;
+            }
+            let worst = fault.registries.iter().map(|&registry| seen.verdicts[registry]).max();
+            let is_good = worst.is_none_or(|worst| worst == Verdict::Pass);
+            let is_announced = fault.registries.iter().any(|&registry| {
+                matches!(&seen.announcements[registry], Some(Announcement { news: News::Failing(_), .. }))
+            });
+            if begun < fault.until && !is_good {
+                delays.found.entry(seen.node).or_insert(ended - fault.from);
+            }
+            if begun < fault.until && is_announced {
+                delays.announced.entry(seen.node).or_insert(ended - fault.from);
+            }
+            if begun >= fault.until && is_good && delays.found.contains_key(&seen.node) {
+                delays.recovered.entry(seen.node).or_insert(ended - fault.until);
+            }
+        }
+    }
+}
