@@ -11,6 +11,7 @@ pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 pub const OCI_LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+pub const OCI_PLAIN_LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 pub const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
@@ -25,6 +26,9 @@ pub struct Manifest {
     pub bytes: Vec<u8>,
 }
 
+/// A tar archive is made of these.
+const TAR_BLOCK: usize = 512;
+
 /// One repository.
 #[derive(Clone, Debug, Default)]
 pub struct Repository {
@@ -38,7 +42,8 @@ pub struct Repository {
 pub struct Content(HashMap<String, Repository>);
 
 impl Content {
-    /// `apps/canary` with the tags `1`, `latest`, `single`, `foreign` and `nested`.
+    /// `apps/canary` with the tags `1`, `latest`, `single`, `foreign`, `nested`, and `tiny`, the only one with a layer that
+    /// a container runtime can unpack.
     pub fn new() -> Self {
         let mut canary = Repository::default();
         let amd64 = canary.add_image("linux", "amd64", Format::Oci);
@@ -56,6 +61,9 @@ impl Content {
         let inner = json!({"mediaType": OCI_INDEX, "digest": multi["digest"], "size": multi["size"]});
         let nested = canary.add_index(&[inner]);
         canary.tag("nested", &nested);
+        let tiny = canary.add_tiny_image();
+        let tiny = canary.add_index(&[tiny]);
+        canary.tag("tiny", &tiny);
         Self(HashMap::from([(REPOSITORY.to_owned(), canary)]))
     }
 
@@ -113,6 +121,24 @@ impl Repository {
         let mut descriptor = self.add_manifest(
             format.manifest(),
             &json!({"schemaVersion": 2, "mediaType": format.manifest(), "config": config, "layers": layers}),
+        );
+        descriptor["platform"] = json!({"architecture": architecture, "os": os});
+        descriptor
+    }
+
+    /// An image of one small file for this machine.
+    fn add_tiny_image(&mut self) -> Value {
+        let (os, architecture) = ("linux", running_architecture());
+        let layer = archive("canary", b"a canary\n");
+        let config = json!({
+            "architecture": architecture, "os": os,
+            "rootfs": {"type": "layers", "diff_ids": [digest_of(&layer)]},
+        });
+        let config = self.add_blob(OCI_CONFIG, config.to_string().into_bytes());
+        let layer = self.add_blob(OCI_PLAIN_LAYER, layer);
+        let mut descriptor = self.add_manifest(
+            OCI_MANIFEST,
+            &json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": [layer]}),
         );
         descriptor["platform"] = json!({"architecture": architecture, "os": os});
         descriptor
@@ -213,4 +239,22 @@ fn layer(length: usize, first: &str, second: &str) -> Vec<u8> {
     }
     bytes.truncate(length);
     bytes
+}
+
+/// A tar archive of one file: a header of the old format, its content, and two empty blocks.
+fn archive(name: &str, content: &[u8]) -> Vec<u8> {
+    let mut header = [0; TAR_BLOCK];
+    let mut write = |place: usize, text: &str| header[place..place + text.len()].copy_from_slice(text.as_bytes());
+    write(0, name);
+    write(100, "0000644\0");
+    write(124, &format!("{:011o}\0", content.len()));
+    write(136, "00000000000\0");
+    // The sum counts its own field as spaces.
+    write(148, "        ");
+    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    let mut archive = header.to_vec();
+    archive.extend_from_slice(content);
+    archive.resize(archive.len().next_multiple_of(TAR_BLOCK) + 2 * TAR_BLOCK, 0);
+    archive
 }
