@@ -11,6 +11,7 @@ pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 pub const OCI_LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+pub const OCI_PLAIN_LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 pub const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
@@ -38,7 +39,7 @@ pub struct Repository {
 pub struct Content(HashMap<String, Repository>);
 
 impl Content {
-    /// `apps/canary` with the tags `1`, `latest`, `single`, `foreign` and `nested`.
+    /// `apps/canary` with the tags `1`, `latest`, `single`, `foreign`, `nested` and `tiny`.
     pub fn new() -> Self {
         let mut canary = Repository::default();
         let amd64 = canary.add_image("linux", "amd64", Format::Oci);
@@ -56,6 +57,9 @@ impl Content {
         let inner = json!({"mediaType": OCI_INDEX, "digest": multi["digest"], "size": multi["size"]});
         let nested = canary.add_index(&[inner]);
         canary.tag("nested", &nested);
+        let tiny = canary.add_tiny_image();
+        let tiny = canary.add_index(&[tiny]);
+        canary.tag("tiny", &tiny);
         Self(HashMap::from([(REPOSITORY.to_owned(), canary)]))
     }
 
@@ -113,6 +117,24 @@ impl Repository {
         let mut descriptor = self.add_manifest(
             format.manifest(),
             &json!({"schemaVersion": 2, "mediaType": format.manifest(), "config": config, "layers": layers}),
+        );
+        descriptor["platform"] = json!({"architecture": architecture, "os": os});
+        descriptor
+    }
+
+    /// An image of one small file for this machine.
+    fn add_tiny_image(&mut self) -> Value {
+        let (os, architecture) = ("linux", running_architecture());
+        let layer = tar("canary", b"a canary\n");
+        let config = json!({
+            "architecture": architecture, "os": os,
+            "rootfs": {"type": "layers", "diff_ids": [digest_of(&layer)]},
+        });
+        let config = self.add_blob(OCI_CONFIG, config.to_string().into_bytes());
+        let layer = self.add_blob(OCI_PLAIN_LAYER, layer);
+        let mut descriptor = self.add_manifest(
+            OCI_MANIFEST,
+            &json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": [layer]}),
         );
         descriptor["platform"] = json!({"architecture": architecture, "os": os});
         descriptor

@@ -7,6 +7,7 @@
 mod lab;
 
 use std::io::{self, BufRead, Write};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use acr_verifier::agent::{self, Place};
@@ -19,7 +20,7 @@ use acr_verifier::report::{Format, NetworkView, Run, write};
 use acr_verifier::terminal;
 use clap::Parser;
 use lab::Lab;
-use lab::settings::{Settings, View};
+use lab::settings::{Nameserver, Settings, View};
 
 /// Start a private registry on loopback, verify it, and show what happens when it breaks
 #[derive(Parser)]
@@ -28,6 +29,9 @@ struct Arguments {
     /// Keep the registry up, and print the command that verifies it
     #[arg(long)]
     serve: bool,
+    /// Serve at addresses of a network of your own, on the ports of Azure
+    #[arg(long, requires = "serve", num_args = 3, value_names = ["LOGIN", "DATA", "NAMESERVER"])]
+    at: Vec<IpAddr>,
     /// Keep the registry up, and run the agent against it: a check every 5 s, and its status page
     #[arg(long, conflicts_with = "serve")]
     agent: bool,
@@ -63,13 +67,22 @@ const FAULTS: [Fault; 3] = [
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let healthy = Settings::default();
+    let healthy = settings(&arguments.at);
     let lab = Lab::try_start(healthy.clone())?;
     match (arguments.agent, arguments.serve) {
         (true, _) => watch(lab, healthy),
         (false, true) => serve(lab, healthy),
         (false, false) => show(&lab, &healthy),
     }
+}
+
+/// On loopback with free ports, or at three addresses with the ports of Azure.
+fn settings(at: &[IpAddr]) -> Settings {
+    let &[login, data, nameserver] = at else {
+        return Settings::default();
+    };
+    let nameserver = Nameserver { address: Some(SocketAddr::new(nameserver, 53)), ..Nameserver::default() };
+    Settings { nameservers: vec![nameserver], ..Settings::on_azures_port(login, data) }
 }
 
 /// The healthy registry, and each fault with its diagnosis.
@@ -123,8 +136,9 @@ fn watch(lab: Lab, healthy: Settings) -> anyhow::Result<()> {
 fn serve(lab: Lab, healthy: Settings) -> anyhow::Result<()> {
     let nameserver = lab.nameservers()[0];
     headline("A private registry is up. In another terminal:")?;
+    let allowed = if lab.login_address().ip().is_loopback() { " --allow-loopback" } else { "" };
     let words = [
-        "cargo run -- check --allow-loopback".to_owned(),
+        format!("cargo run -- check{allowed}"),
         format!("--nameserver {nameserver}"),
         format!("--ca-file {}", lab.ca_file().display()),
         format!("--credentials {}", lab.credentials_folder().display()),
