@@ -8,6 +8,8 @@ mod blob;
 mod clock;
 mod dial;
 mod dns;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod manifest;
 mod names;
 mod registry;
