@@ -9,6 +9,8 @@ mod clock;
 mod dial;
 mod dns;
 mod echo;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod manifest;
 mod names;
 mod registry;

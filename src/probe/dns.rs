@@ -59,7 +59,8 @@ pub(super) fn read_nameservers(path: &Path) -> Vec<SocketAddr> {
     parse_nameservers(&String::from_utf8_lossy(&text))
 }
 
-fn parse_nameservers(text: &str) -> Vec<SocketAddr> {
+/// The addresses of a resolv.conf's text.
+pub(super) fn parse_nameservers(text: &str) -> Vec<SocketAddr> {
     // The other lines are left out: the library refuses a whole file for a `search` that it cannot read.
     let lines: String =
         text.lines().filter(|line| line.starts_with("nameserver")).flat_map(|line| [line, "\n"]).collect();
@@ -171,7 +172,8 @@ fn classify(error: &NetError) -> DnsFailureKind {
     }
 }
 
-fn read_answer(name: &Name, message: &Message, over_tcp: bool) -> Lookup {
+/// The facts in one message about the name that was asked for.
+pub(super) fn read_answer(name: &Name, message: &Message, over_tcp: bool) -> Lookup {
     let extended_errors = extended_errors(message);
     let rcode = Rcode(u16::from(message.metadata.response_code));
     if rcode != Rcode::NOERROR && rcode != Rcode::NXDOMAIN {

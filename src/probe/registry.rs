@@ -80,7 +80,8 @@ impl<'check> Pull<'check> {
         outcome
     }
 
-    async fn read_challenge(&self, reply: Reply) -> Result<(Url, BearerChallenge), Failure> {
+    /// Reads the answer to `GET /v2/`.
+    pub(super) async fn read_challenge(&self, reply: Reply) -> Result<(Url, BearerChallenge), Failure> {
         let status = reply.status;
         let not_a_registry =
             |reason: &str| Fault::NotARegistry { status: Some(status), reason: reason.to_owned() };
@@ -143,7 +144,12 @@ impl<'check> Pull<'check> {
         let authorization = basic(&credentials)?;
         let limit = self.session.clock.limit();
         let headers = headers("application/json", Some(authorization));
-        let mut reply = self.session.get(Stage::Token, realm, headers, limit, observation).await?;
+        let reply = self.session.get(Stage::Token, realm, headers, limit, observation).await?;
+        self.read_grant(reply).await
+    }
+
+    /// Reads the answer of the token service.
+    pub(super) async fn read_grant(&self, mut reply: Reply) -> Result<Grant, Failure> {
         match reply.status {
             200 => {}
             300..=399 => {
@@ -216,7 +222,8 @@ impl<'check> Pull<'check> {
         Err(fail(Stage::Manifest, Fault::ManifestInvalid { reason }))
     }
 
-    async fn read_manifest_body(
+    /// Reads a manifest's bytes, which have the digest that was wanted or announced, and their content type.
+    pub(super) async fn read_manifest_body(
         &self,
         mut reply: Reply,
         wanted: &str,
@@ -261,16 +268,23 @@ impl<'check> Pull<'check> {
         let asked = url.clone();
         let headers = headers("*/*", Some(bearer(Stage::Blob, token)?));
         let limit = self.session.clock.limit();
-        let mut reply =
-            self.session.get(Stage::Blob, url, headers, limit, observation).await.map_err(at_blob)?;
+        let reply = self.session.get(Stage::Blob, url, headers, limit, observation).await.map_err(at_blob)?;
+        self.read_blob_answer(reply, &asked).await
+    }
+
+    /// Reads the login server's answer to the request for a blob.
+    pub(super) async fn read_blob_answer(
+        &self,
+        mut reply: Reply,
+        asked: &Url,
+    ) -> Result<BlobAnswer, Failure> {
         match reply.status {
             200 => return Ok(BlobAnswer::Direct(Box::new(reply))),
             300..=399 => {}
             _ => return Err(at_blob(self.unhelpful(reply).await)),
         }
         let location = reply.headers.get(LOCATION).map(HeaderValue::as_bytes);
-        let fault = match wire::judge_redirect(&self.task.image, &self.task.data_endpoints, &asked, location)
-        {
+        let fault = match wire::judge_redirect(&self.task.image, &self.task.data_endpoints, asked, location) {
             Redirect::Data(url) if self.says_back(&url) => Fault::UntrustedRedirect {
                 target: self.redactor.apply(&wire::target_of(&url)),
                 reason: "a host outside the registry's own names",

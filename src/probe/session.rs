@@ -84,15 +84,19 @@ impl<'check> Session<'check> {
         if head.as_ref().err().is_none_or(|failure| failure.stage == stage) {
             observation.requests.push(Request { endpoint: self.endpoint, stage, status });
         }
-        let head = head?;
-        Ok(Reply {
+        Ok(self.reply(stage, head?))
+    }
+
+    /// The answer of a stage, as this session reads it.
+    pub(super) fn reply(&self, stage: Stage, head: Head) -> Reply {
+        Reply {
             status: head.response.status().as_u16(),
             headers: head.response.headers().clone(),
             head,
             stage,
             endpoint: self.endpoint,
             clock: *self.clock,
-        })
+        }
     }
 
     /// The first request: over the first of the addresses that can be connected to.

@@ -1,0 +1,65 @@
+//! What has to hold for every observation, whatever the network brought: it is judged, and its report can be read.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use acr_verifier::image::ImageReference;
+use acr_verifier::observation::Observation;
+use acr_verifier::probe::fuzz::{Desk, LOGIN, PLANTED};
+use acr_verifier::report::{self, Checked, Format, NetworkView, Run, Style};
+use acr_verifier::rules::{Expectation, diagnose};
+use jiff::Timestamp;
+
+/// Far above the longest report on one image.
+const LONGEST_REPORT: usize = 256 * 1024;
+
+thread_local! {
+    /// The surroundings of a check.
+    pub static DESK: Desk = Desk::new();
+}
+
+/// The image that is pulled.
+pub static IMAGE: LazyLock<ImageReference> =
+    LazyLock::new(|| format!("{LOGIN}/apps/canary:1").parse().expect("a reference"));
+
+/// Diagnoses an observation, twice the same, and reads its reports.
+pub fn judge(observation: Observation) {
+    let now = Timestamp::UNIX_EPOCH;
+    let expectation = Expectation { image: IMAGE.clone(), policy: Default::default(), now };
+    let diagnoses = diagnose(&expectation, &observation);
+    assert_eq!(diagnoses, diagnose(&expectation, &observation));
+    assert!(
+        observation.failure.is_none() || !diagnoses.is_empty(),
+        "a failure without a diagnosis: {observation:?}"
+    );
+    let checked = Checked {
+        image: expectation.image,
+        name: None,
+        blob_requested: true,
+        policy: expectation.policy,
+        observation,
+        diagnoses,
+    };
+    let run = Run {
+        node: "aks-np1-0".to_owned(),
+        network_view: NetworkView::Node,
+        started_at: now,
+        duration: Duration::from_secs(1),
+        images: vec![checked],
+    };
+    for format in [Format::Text, Format::Json, Format::Junit] {
+        let mut bytes = Vec::new();
+        let style = Style { color: false, unicode: false, width: 80 };
+        report::write(&mut bytes, &run, format, &style).expect("memory takes all");
+        assert!(bytes.len() < LONGEST_REPORT, "{} bytes", bytes.len());
+        let text = std::str::from_utf8(&bytes).expect("text");
+        assert!(!text.contains(PLANTED), "a secret shows: {text}");
+        let controls = text.chars().find(|character| character.is_control() && *character != '\n');
+        assert!(controls.is_none(), "{controls:?} in {text:?}");
+        match format {
+            Format::Text => assert!(text.is_ascii(), "{text:?}"),
+            Format::Json => drop(serde_json::from_slice::<serde_json::Value>(&bytes).expect("JSON")),
+            Format::Junit => assert!(text.starts_with("<?xml") && text.trim_end().ends_with("</testsuites>")),
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! `WWW-Authenticate` headers, one a line; the last line is a `Location`, too.
+
+#![no_main]
+
+use acr_verifier::probe::fuzz;
+use acr_verifier_fuzz::{IMAGE, judge};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
+    judge(fuzz::headers(&IMAGE, &lines));
+});

@@ -1,0 +1,13 @@
+//! Bytes of a nameserver: one message.
+
+#![no_main]
+
+use acr_verifier::probe::fuzz;
+use acr_verifier_fuzz::judge;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Some(observation) = fuzz::dns_answer(bytes) {
+        judge(observation);
+    }
+});
