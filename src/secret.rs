@@ -88,7 +88,7 @@ impl Redactor {
         let starts = text.char_indices().map(|(start, _)| start);
         let at =
             |start| self.0.iter().filter_map(move |secret| end_of(text.as_bytes(), start, secret.expose()));
-        let found = starts.flat_map(|start| at(start).max().map(|end| start..text.ceil_char_boundary(end)));
+        let found = starts.filter_map(|start| at(start).max().map(|end| start..text.ceil_char_boundary(end)));
         let mut merged: Vec<Range<usize>> = Vec::new();
         for range in found {
             match merged.last_mut() {

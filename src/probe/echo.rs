@@ -35,7 +35,7 @@ pub(super) fn silence(redactor: &Redactor, observation: &mut Observation, failur
         Some(Fault::Tls(TlsFailure::Handshake(text))) => hide(text),
         Some(Fault::UntrustedRealm { realm: text, .. }) => hide(text),
         Some(Fault::UntrustedRedirect { target: text, .. } | Fault::StorageRedirect { host: text }) => {
-            hide(text)
+            hide(text);
         }
         Some(Fault::ManifestInvalid { reason }) => hide(reason),
         Some(Fault::PlatformMissing { found, .. }) => found.iter_mut().for_each(hide),

@@ -139,7 +139,8 @@ fn lay_all(bench: &Bench, every: usize) -> (usize, Vec<String>) {
             let told = outcome.told();
             // A header that is not one, or no URL, leads nowhere.
             let nowhere = told.iter().all(|line| line.ends_with(" not_a_registry"));
-            if told != [lure.told()] && !(nowhere && !told.is_empty()) {
+            let refused = told == [lure.told()] || (nowhere && !told.is_empty());
+            if !refused {
                 wrong.push(format!("{lure:?} to {url}: {told:?}"));
             }
             wrong.extend(astray(bench, &outcome).iter().map(|what| format!("{lure:?} to {url}: {what}")));

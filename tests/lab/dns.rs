@@ -5,19 +5,20 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hickory_proto::op::{Edns, Message, OpCode, ResponseCode};
+use hickory_proto::rr::rdata::A;
 use hickory_proto::rr::rdata::opt::EdnsOption;
-use hickory_proto::rr::rdata::{A, AAAA};
 use hickory_proto::rr::{RData, Record, RecordType};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::lies::{self, FORGED_ADDRESS};
 use super::log::{Protocol, Query};
 use super::places;
 use super::settings::{Behaviour, ExtendedError, Rcode, TcpDeath};
@@ -36,10 +37,6 @@ const TCP_IDLE: Duration = Duration::from_secs(10);
 const MOST_AT_A_TIME: usize = 256;
 /// As many fit in the 64 KiB of a message.
 const MOST_ADDRESSES: usize = 3_000;
-/// As many as fit beside a chain, each with a name of its own.
-const MOST_STRANGERS: usize = 1_700;
-/// An address that no right answer ever holds.
-const FORGED_ADDRESS: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 66);
 
 /// One nameserver.
 struct Server {
@@ -277,41 +274,14 @@ impl Server {
                 one(&right().truncate())
             }
             Behaviour::Truncated | Behaviour::TruncatedTcpDead(_) | Behaviour::TcpDrips => one(&right()),
-            Behaviour::TcpCrowded => {
-                let mut message = right();
-                let strangers = (0..MOST_STRANGERS).map(|number| {
-                    let stranger = absolute(&format!("{number}.fabrikam.example"));
-                    Record::from_rdata(stranger, 60, RData::A(A(FORGED_ADDRESS)))
-                });
-                message.add_answers(strangers);
-                one(&message)
-            }
+            Behaviour::TcpCrowded => one(&lies::crowded(right())),
             Behaviour::CompressionLoop => {
-                let mut looped = query.metadata.id.to_be_bytes().to_vec();
-                // One question and one answer; the answer's name is a pointer to itself, behind the question.
-                looped.extend_from_slice(&[0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
                 let mut asked = skeleton(&query);
                 asked.edns = None;
-                looped.extend_from_slice(&encode(&asked)[12..]);
-                let here = u8::try_from(looped.len()).unwrap_or(12);
-                looped.extend_from_slice(&[0xC0, here, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 10, 0, 0, 1]);
-                Reaction::Send(vec![looped])
+                Reaction::Send(vec![lies::looped(&encode(&asked))])
             }
             Behaviour::Rebinds(_) if self.still_ignores(&query, 1) => one(&right()),
-            Behaviour::Rebinds(addresses) => {
-                let mut message = skeleton(&query);
-                let name = question.name();
-                message.add_answers(addresses.iter().filter_map(|address| match (address, kind) {
-                    (IpAddr::V4(address), RecordType::A) => {
-                        Some(Record::from_rdata(name.clone(), 0, RData::A(A(*address))))
-                    }
-                    (IpAddr::V6(address), RecordType::AAAA) => {
-                        Some(Record::from_rdata(name.clone(), 0, RData::AAAA(AAAA(*address))))
-                    }
-                    _ => None,
-                }));
-                one(&message)
-            }
+            Behaviour::Rebinds(addresses) => one(&lies::elsewhere(skeleton(&query), &addresses)),
             Behaviour::Delay(delay) => {
                 sleep(delay).await;
                 one(&right())

@@ -21,6 +21,7 @@ pub mod content;
 mod data;
 mod dns;
 mod http;
+mod lies;
 mod links;
 mod listener;
 pub mod log;

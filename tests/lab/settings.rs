@@ -1,8 +1,7 @@
 //! What a lab is told: names, addresses, credentials, and for each part whether it works or how it misbehaves.
 //!
-//! Owns the settings of the lab as a whole, of the nameservers and of the endpoints. Leaves alone what the HTTP
-//! steps answer (`answers.rs`) and everything that acts on a setting. All misbehaviour is a variant here or there:
-//! a test never reaches into a socket.
+//! Owns the settings of the lab as a whole, of the nameservers and of the endpoints; what the HTTP steps answer is in
+//! `answers.rs`. All misbehaviour is a variant here or there: a test never reaches into a socket.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -57,8 +56,7 @@ impl Settings {
         }
     }
 
-    /// Endpoints at addresses of a network of the test's own, with Azure's port, a foreign registry's hint at keys, and no
-    /// nameserver.
+    /// Endpoints in a network of the test's own, at Azure's port, with a foreign registry's hint at keys, no nameserver.
     #[allow(dead_code, reason = "on loopback the lab takes a free port")]
     pub fn on_azures_port(login: IpAddr, data: IpAddr) -> Self {
         let mut settings = Self { nameservers: Vec::new(), ..Self::default() };
@@ -298,8 +296,7 @@ pub enum Behaviour {
     TcpCrowded,
     /// An answer whose record's name points to itself.
     CompressionLoop,
-    /// Answers each question (name and type) rightly once, and from then on with these addresses. A change of settings
-    /// counts anew.
+    /// Answers each question (name and type) rightly once, and then with these addresses. A change counts anew.
     Rebinds(Vec<IpAddr>),
 }
 

@@ -1,0 +1,47 @@
+//! Answers of a nameserver that are lies by intent: crowded, looped, or about somewhere else.
+//!
+//! Pure: sockets, and which lie is told when, are `dns.rs`'s.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use hickory_proto::op::Message;
+use hickory_proto::rr::rdata::{A, AAAA};
+use hickory_proto::rr::{RData, Record};
+
+use super::zones::absolute;
+
+/// As many as fit beside a chain in the 64 KiB of a message, each with a name of its own.
+const MOST_STRANGERS: usize = 1_700;
+/// An address that no right answer ever holds.
+pub const FORGED_ADDRESS: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 66);
+
+/// The answer with as many records of names nobody asked for as fit.
+pub fn crowded(mut message: Message) -> Message {
+    message.add_answers((0..MOST_STRANGERS).map(|number| {
+        let stranger = absolute(&format!("{number}.fabrikam.example"));
+        Record::from_rdata(stranger, 60, RData::A(A(FORGED_ADDRESS)))
+    }));
+    message
+}
+
+/// One question and one answer, whose name is a pointer to itself; `asked` is the encoded message with the question alone.
+pub fn looped(asked: &[u8]) -> Vec<u8> {
+    let mut bytes = asked.to_vec();
+    // The count of answers.
+    bytes[7] = 1;
+    let here = u8::try_from(bytes.len()).expect("a question is short");
+    bytes.extend_from_slice(&[0xC0, here, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 10, 0, 0, 1]);
+    bytes
+}
+
+/// The answer that the name is at these addresses.
+pub fn elsewhere(mut message: Message, addresses: &[IpAddr]) -> Message {
+    let Some(question) = message.queries.first().cloned() else { return message };
+    let records = addresses.iter().map(|address| match address {
+        IpAddr::V4(address) => RData::A(A(*address)),
+        IpAddr::V6(address) => RData::AAAA(AAAA(*address)),
+    });
+    let of_the_type = records.filter(|data| data.record_type() == question.query_type());
+    message.add_answers(of_the_type.map(|data| Record::from_rdata(question.name().clone(), 0, data)));
+    message
+}
