@@ -244,7 +244,8 @@ fn layer(length: usize, first: &str, second: &str) -> Vec<u8> {
 /// A tar archive of one file: a header of the old format, its content, and two empty blocks.
 fn archive(name: &str, content: &[u8]) -> Vec<u8> {
     let mut header = [0; TAR_BLOCK];
-    let mut write = |place: usize, text: &str| header[place..place + text.len()].copy_from_slice(text.as_bytes());
+    let mut write =
+        |place: usize, text: &str| header[place..place + text.len()].copy_from_slice(text.as_bytes());
     write(0, name);
     write(100, "0000644\0");
     write(124, &format!("{:011o}\0", content.len()));
