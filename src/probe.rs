@@ -3,6 +3,25 @@
 //! Owns what is done after what, and the invariant that nothing is sent to an address that was not resolved here and
 //! judged good. Each step is a module of its own that turns what a library says into facts. A probe never fails: what
 //! went wrong is part of the observation.
+//!
+//! # Round trips
+//! On a network they are what a check's time is made of. A healthy check waits for twelve, one after the other:
+//!
+//! | | waits for | because it brings |
+//! | --- | --- | --- |
+//! | 1 | DNS of the login server: A and AAAA of every nameserver, at once | the address |
+//! | 2, 3 | TCP, then TLS 1.3; TLS 1.2 takes one more | the connection of the next five |
+//! | 4 | challenge | the realm, which is judged before it gets the credentials |
+//! | 5 | token | what the registry lets pull |
+//! | 6, 7 | index, then manifest; an image without an index takes one less | the digest of the next |
+//! | 8 | redirect of the blob | the name of the data endpoint |
+//! | 9 | DNS of the data endpoint; none where it is configured, since it is asked beside 1 | the address |
+//! | 10, 11 | TCP, then TLS | the connection |
+//! | 12 | blob | the bytes |
+//!
+//! Each needs what an earlier one brought, or has to be judged before the next may be sent, so that none can go. A
+//! connection to a configured data endpoint could be made early and save two; but a check that fails at the login server,
+//! or is redirected elsewhere, would have connected where a pull never goes.
 
 mod blob;
 mod clock;
@@ -14,6 +33,7 @@ pub mod fuzz;
 mod manifest;
 mod names;
 mod registry;
+mod roots;
 mod session;
 mod tls;
 mod wire;

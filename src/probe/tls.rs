@@ -1,18 +1,14 @@
 //! Whom a check trusts, and what a handshake showed, also one that was refused.
 //!
-//! Verification itself is WebPKI's, unchanged; a wrapper around it writes down the certificates that were sent.
+//! Verification itself is WebPKI's, unchanged; a wrapper around it writes down the certificates that were sent. Which
+//! roots there are is `roots`'s.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{
-    ClientSessionStore, Resumption, Tls12ClientSessionValue, Tls13ClientSessionValue, WebPkiServerVerifier,
-};
-use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject;
+use rustls::client::{ClientSessionStore, Resumption, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, NamedGroup, RootCertStore, SignatureScheme,
@@ -21,11 +17,10 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::dial::Marks;
+use super::roots::Roots;
 use super::wire::clean;
 use crate::observation::{Certificate, TlsFailure, TlsVersion};
 
-/// A bundle of roots has some 200 KiB.
-const MAX_CA_FILE: u64 = 4 * 1024 * 1024;
 /// Certificates of a chain that are written down; real ones have two to four.
 const MAX_CHAIN: usize = 8;
 
@@ -72,8 +67,10 @@ pub enum TrustError {
 /// Whom a check trusts: the system's roots and the operator's. Made once, shared by all checks.
 #[derive(Debug, Clone)]
 pub struct Trust {
-    provider: Arc<CryptoProvider>,
-    verifier: Arc<WebPkiServerVerifier>,
+    roots: Arc<Roots>,
+    /// What all connections have in common, without whom they trust. To build it costs more than to copy it: the library
+    /// makes room for 256 sessions each time.
+    template: ClientConfig,
 }
 
 impl Trust {
@@ -82,54 +79,25 @@ impl Trust {
     /// # Errors
     /// When the file cannot be used, and when there is no root at all: in an empty image nothing else would tell.
     pub fn load(ca_file: Option<&Path>) -> Result<Self, TrustError> {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if let Some(path) = ca_file {
-            let (added, _ignored) = roots.add_parsable_certificates(read_certificates(path)?);
-            if added == 0 {
-                return Err(TrustError::Parse { path: path.to_owned() });
-            }
-        }
-        if roots.is_empty() {
-            return Err(TrustError::NoRoots);
-        }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-            .build()
-            .map_err(TrustError::Verifier)?;
-        // Once, so that a version that the provider cannot speak is found at the start.
-        ClientConfig::builder_with_provider(Arc::clone(&provider))
+        let roots = Arc::new(Roots::load(Arc::clone(&provider), ca_file)?);
+        let mut template = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(TrustError::Setup)?;
-        Ok(Self { provider, verifier })
+            .map_err(TrustError::Setup)?
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth();
+        template.resumption = Resumption::disabled();
+        Ok(Self { roots, template })
     }
 
     /// The settings of one connection, and where its handshake is written down.
     pub(super) fn client_config(&self, marks: Marks) -> (ClientConfig, Handshake) {
         let handshake = Handshake::default();
-        let recorder = Recorder { inner: Arc::clone(&self.verifier), handshake: handshake.clone() };
-        let mut config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
-            .with_safe_default_protocol_versions()
-            .expect("`load` has tried the same settings")
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(recorder))
-            .with_no_client_auth();
+        let recorder = Recorder { roots: Arc::clone(&self.roots), handshake: handshake.clone() };
+        let mut config = self.template.clone();
+        config.dangerous().set_certificate_verifier(Arc::new(recorder));
         config.resumption = Resumption::store(Arc::new(NoResumption(marks)));
         (config, handshake)
-    }
-}
-
-fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
-    let read_error = |source| TrustError::Read { path: path.to_owned(), source };
-    let length = fs::metadata(path).map_err(read_error)?.len();
-    if length > MAX_CA_FILE {
-        return Err(TrustError::TooLarge { path: path.to_owned(), limit: MAX_CA_FILE });
-    }
-    let text = fs::read(path).map_err(read_error)?;
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-    match certificates {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        Ok(_) | Err(_) => Err(TrustError::Parse { path: path.to_owned() }),
     }
 }
 
@@ -168,7 +136,7 @@ impl Handshake {
 /// WebPKI's verifier with a pencil.
 #[derive(Debug)]
 struct Recorder {
-    inner: Arc<WebPkiServerVerifier>,
+    roots: Arc<Roots>,
     handshake: Handshake,
 }
 
@@ -182,8 +150,7 @@ impl ServerCertVerifier for Recorder {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         let certificate = read_certificate(end_entity, intermediates);
-        let verified =
-            self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        let verified = self.roots.verify(end_entity, intermediates, server_name, ocsp_response, now);
         self.handshake.with(|seen| {
             seen.certificate = certificate;
             seen.rejection = verified.as_ref().err().map(rejection);
@@ -198,7 +165,7 @@ impl ServerCertVerifier for Recorder {
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         self.handshake.with(|seen| seen.version = Some(TlsVersion::Tls12));
-        self.inner.verify_tls12_signature(message, certificate, signature)
+        self.roots.verifier().verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -208,11 +175,11 @@ impl ServerCertVerifier for Recorder {
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         self.handshake.with(|seen| seen.version = Some(TlsVersion::Tls13));
-        self.inner.verify_tls13_signature(message, certificate, signature)
+        self.roots.verifier().verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
+        self.roots.verifier().supported_verify_schemes()
     }
 }
 

@@ -1,7 +1,10 @@
 //! What works, and how little it takes.
 
+use std::collections::BTreeSet;
+
 use super::Bench;
 use crate::lab::log::Listener;
+use crate::lab::settings::{Behaviour, Nameserver};
 use acr_verifier::diagnosis::Verdict;
 use acr_verifier::observation::{Endpoint, Request, Stage};
 
@@ -45,4 +48,29 @@ fn no_check_of_many_needs_a_second_connection() {
         assert_eq!(bench.lab.connections(Listener::Login), round);
         assert_eq!(bench.lab.connections(Listener::Data), round);
     }
+}
+
+/// The round trips of `probe.rs`, counted: what is asked at once is one, and each thing that waits for another is its own.
+#[test]
+fn a_healthy_check_waits_for_twelve_round_trips() {
+    let together = Nameserver::behaving(Behaviour::Together);
+    let bench = Bench::with(|settings| settings.nameservers = vec![together.clone(), together]);
+    bench.check().expect(&[]);
+    let queries = bench.lab.queries();
+    let names: BTreeSet<&str> = queries.iter().map(|query| query.name.as_str()).collect();
+    assert_eq!(queries.len(), names.len() * 4, "A and AAAA of two nameservers, once: {queries:#?}");
+    let connections = bench.lab.all_connections();
+    for connection in &connections {
+        assert_eq!(connection.tls_version.as_deref(), Some("TLSv1_3"), "TLS 1.2 takes one more");
+    }
+    // TCP and TLS of each connection.
+    assert_eq!(names.len() + 2 * connections.len() + bench.lab.requests().len(), 12);
+}
+
+#[test]
+fn the_name_of_a_configured_data_endpoint_is_asked_once() {
+    let mut bench = Bench::healthy();
+    bench.task.data_endpoints = vec![bench.lab.data_endpoint()];
+    bench.check().expect(&[]);
+    assert_eq!(bench.lab.queries().len(), 4, "A and AAAA of both names");
 }

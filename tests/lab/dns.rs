@@ -37,6 +37,8 @@ const TCP_IDLE: Duration = Duration::from_secs(10);
 const MOST_AT_A_TIME: usize = 256;
 /// As many fit in the 64 KiB of a message.
 const MOST_ADDRESSES: usize = 3_000;
+/// Between two looks at what was asked.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// One nameserver.
 struct Server {
@@ -286,7 +288,25 @@ impl Server {
                 sleep(delay).await;
                 one(&right())
             }
+            Behaviour::Together => {
+                while !self.is_asked_whole(&question.name().to_string()) {
+                    sleep(LOOK).await;
+                }
+                one(&right())
+            }
         }
+    }
+
+    /// Whether both families of a name were asked of every nameserver.
+    fn is_asked_whole(&self, name: &str) -> bool {
+        let servers = 0..self.shared.settings().settings.nameservers.len();
+        let is_asked = |server, kind| {
+            self.shared
+                .log
+                .queries
+                .any(|query| query.nameserver == server && query.name == name && query.kind == kind)
+        };
+        servers.into_iter().all(|server| is_asked(server, "A") && is_asked(server, "AAAA"))
     }
 
     fn still_ignores(&self, query: &Message, count: usize) -> bool {

@@ -286,6 +286,8 @@ pub enum Behaviour {
     AaaaServfail,
     /// Answers rightly after this long.
     Delay(Duration),
+    /// Answers rightly once A and AAAA of the name were asked of every nameserver: never to who asks one after the other.
+    Together,
     /// Adds records of names nobody asked for to the answer section.
     AnswersUnrelatedRecords,
     /// Answers A with this many addresses of 10.0.0.0/8, which only TCP carries.
