@@ -35,9 +35,9 @@ const FIRST_SPACING: Duration = Duration::from_millis(10);
 /// image makes four: a thousand checks a minute are 4,000 of them, and the agents' own budget has room beside it.
 const FIRST_REQUESTS: usize = 1_000;
 /// Between the requests of the rest of the first minute, which are for agents that have to be asked again,
-const LULL_SPACING: Duration = Duration::from_millis(500);
+const LULL_SPACING: Duration = Duration::from_millis(250);
 /// and how many these are.
-const LULL_REQUESTS: usize = 100;
+const LULL_REQUESTS: usize = 200;
 /// Between later requests: a thousand a minute.
 const SPACING: Duration = Duration::from_millis(60);
 /// Until a node that did not pass is asked again: doubled from the first to the last.
