@@ -127,7 +127,7 @@ impl Azure {
         let folder = self.folder.path();
         let credentials = self.credentials(state).join("config.json");
         let password = match state.credentials {
-            Credentials::Right => Some(self.inside.password()),
+            Credentials::Right | Credentials::Expiring => Some(self.inside.password()),
             Credentials::Wrong => Some(WRONG.to_owned()),
             Credentials::Missing | Credentials::Broken => None,
         };
@@ -158,8 +158,8 @@ impl Azure {
 
     fn credentials(&self, state: &State) -> PathBuf {
         match state.credentials {
-            Credentials::Right if state.expiring => self.folder.path().join("expiring"),
             Credentials::Right => self.inside.credentials_folder(),
+            Credentials::Expiring => self.folder.path().join("expiring"),
             Credentials::Wrong => self.folder.path().join("wrong"),
             Credentials::Missing => self.folder.path().join("absent"),
             Credentials::Broken => self.folder.path().join("broken"),

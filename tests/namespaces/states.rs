@@ -35,8 +35,6 @@ pub(crate) struct State {
     pub(crate) options: &'static str,
     pub(crate) image: fn(&Lab) -> String,
     pub(crate) credentials: Credentials,
-    /// Whether they end within two weeks, as the secret tells.
-    pub(crate) expiring: bool,
     /// Whether the lab's root is given to the program.
     pub(crate) trusted: bool,
     /// Whether the names become right while the check is going on.
@@ -57,6 +55,8 @@ pub(crate) struct State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Credentials {
     Right,
+    /// They end within two weeks, as the Secret tells.
+    Expiring,
     Wrong,
     /// The file has an entry for another registry.
     Missing,
@@ -77,7 +77,6 @@ fn state(name: &'static str) -> State {
         options: "",
         image: Lab::image,
         credentials: Credentials::Right,
-        expiring: false,
         trusted: true,
         mended: false,
         halfway: None,
@@ -140,7 +139,7 @@ impl State {
 
     /// The operator has said when the password ends.
     fn expiring(self) -> Self {
-        Self { expiring: true, ..self }
+        Self { credentials: Credentials::Expiring, ..self }
     }
 
     /// The whole list of diagnoses, each as `severity endpoint stage cause`.
@@ -171,7 +170,7 @@ impl State {
     }
 
     /// The clients come out as chance has it.
-    fn is_chance(self, reason: &'static str) -> Self {
+    fn by_chance(self, reason: &'static str) -> Self {
         self.differing(None, false, reason)
     }
 

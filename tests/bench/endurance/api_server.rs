@@ -15,7 +15,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -61,7 +61,7 @@ struct Record {
 pub(crate) struct ApiServer {
     /// Where it listens, on loopback.
     pub(crate) address: SocketAddr,
-    /// Its certificate, which vouches for itself.
+    /// The certificate of the authority that vouches for it.
     pub(crate) ca_file: PathBuf,
     record: Arc<Mutex<Record>>,
 }
@@ -69,10 +69,14 @@ pub(crate) struct ApiServer {
 impl ApiServer {
     /// Starts it on a thread of its own, with its certificate in a file of the folder.
     pub(crate) fn start(folder: &Path) -> anyhow::Result<Self> {
+        let mut authority = CertificateParams::default();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
+        let ca_file = folder.join("cluster-ca.pem");
+        fs::write(&ca_file, authority.pem())?;
         let key = KeyPair::generate()?;
-        let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned()])?.self_signed(&key)?;
-        let ca_file = folder.join("api-server.pem");
-        fs::write(&ca_file, certificate.pem())?;
+        let certificate =
+            CertificateParams::new(vec!["127.0.0.1".to_owned()])?.signed_by(&key, &authority)?;
         let key = PrivatePkcs8KeyDer::from(key.serialize_der());
         let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()?

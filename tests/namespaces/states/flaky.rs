@@ -29,11 +29,11 @@ fn losing() -> Vec<State> {
         state("a fifth of the packets is lost by chance, names and all")
             .arriving("meta l4proto { tcp, udp } numgen random mod 5 0 drop")
             .patient()
-            .is_chance(GIVES_UP),
+            .by_chance(GIVES_UP),
         // Every second one; the program asks again.
         state("every second question to a nameserver is lost")
             .arriving("udp dport 53 numgen inc mod 2 0 drop")
-            .is_chance(GIVES_UP),
+            .by_chance(GIVES_UP),
         // 8 KB a second: the certificates alone take half of one.
         state("a link of 64 kbit/s").link("64kbit").patient(),
         state("answers take their time").endpoints(|settings| {

@@ -109,7 +109,7 @@ fn zones() -> Vec<State> {
         state("private and public record")
             .names(|names| names.records.push(login_record("20.45.122.144".parse().expect("an address"))))
             .tells(&["fail login address mixed_addresses"])
-            .is_chance("a client takes the address that happens to come first")
+            .by_chance("a client takes the address that happens to come first")
             .naming(&["10.60.4.4", "20.45.122.144"]),
         state("record of Azure's platform address")
             .names(|names| names.records = record("168.63.129.16"))
