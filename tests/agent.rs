@@ -1,5 +1,6 @@
 //! The agent as a process: the binary against the lab, over its own HTTP.
 
+mod node;
 pub(crate) mod process;
 
 use std::os::unix::fs::symlink;

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -76,6 +76,20 @@ impl Agent {
         })
     }
 
+    /// An agent whose log goes where nobody reads it, at an address that was free a moment ago.
+    pub(crate) fn start_unheard(lab: &Lab, text: &str, log: Stdio) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let address = free.expect("a free port");
+        let path = folder.path().join("config.yaml");
+        std::fs::write(&path, text.replace("127.0.0.1:0", &address.to_string())).expect("a file");
+        std::fs::write(folder.path().join("log"), "not kept").expect("a file");
+        let child = command(lab, &path).stderr(log).spawn().expect("the program starts");
+        let agent = Self { child, folder, address };
+        agent.wait_for("its address", |agent| TcpStream::connect(agent.address).is_ok());
+        agent
+    }
+
     fn start_by(text: &str, command: impl FnOnce(&std::path::Path) -> Command) -> Self {
         let folder = TempDir::new().expect("a folder");
         let path = folder.path().join("config.yaml");
@@ -112,6 +126,11 @@ impl Agent {
     /// Writes the configuration in place.
     pub(crate) fn rewrite(&self, text: &str) {
         std::fs::write(self.config_path(), text).expect("a file");
+    }
+
+    /// Takes the configuration away.
+    pub(crate) fn remove_configuration(&self) {
+        std::fs::remove_file(self.config_path()).expect("it was there");
     }
 
     /// Puts a new file in the configuration's place.
