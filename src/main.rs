@@ -14,11 +14,6 @@ use acr_verifier::report::{NetworkView, catalogue};
 use acr_verifier::{logging, smoke, terminal};
 use anyhow::bail;
 
-/// musl's own asks the kernel for every buffer of a connection and gives it back at once.
-#[cfg(target_env = "musl")]
-#[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
-
 /// Wrong usage or configuration, or the program itself could not work.
 const EXIT_USAGE: u8 = 2;
 

@@ -25,8 +25,8 @@ account=/run/secrets/kubernetes.io/serviceaccount
 mount -t tmpfs none /run
 mkdir -p "$account"
 cp "$1" "$account/ca.crt"
-echo a-token >"$account/token"
-echo acr-verifier >"$account/namespace"
+printf a-token >"$account/token"
+printf acr-verifier >"$account/namespace"
 shift
 exec "$@"
 "#;
