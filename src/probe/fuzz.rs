@@ -22,7 +22,7 @@ use super::manifest::ParsedManifest;
 use super::registry::{BlobAnswer, Pull};
 use super::session::{Reply, Session};
 use super::wire::{self, Redirect};
-use super::{Platform, Task, Trust, blob, dns, manifest};
+use super::{Platform, Task, Trust, blob, dns, echo, manifest};
 use crate::address::AddressPolicy;
 use crate::config::Resolvers;
 use crate::credentials::CredentialsSource;
@@ -112,7 +112,9 @@ impl Desk {
                 duration: LIMIT,
             });
             pull.redactor.hide_encoded(&Secret::new(PLANTED.to_owned()));
-            observation.failure = read(&pull, reading, reply, &mut observation).await.err();
+            let mut failure = read(&pull, reading, reply, &mut observation).await.err();
+            echo::silence(&pull.redactor, &mut observation, failure.as_mut());
+            observation.failure = failure;
             observation
         })
     }
