@@ -50,6 +50,8 @@ const CONFINED: [(&str, &[&str]); 14] = [
     ("quick_junit", &["report/junit.rs", "report/fleet/junit.rs"]),
     ("clap", &["cli.rs", "cli/arguments.rs", "cli/help.rs", "cli/pages.rs", "cli/resolve.rs"]),
 ];
+/// Built for the fuzzers alone: it makes up what these libraries bring.
+const DOORS: &str = "probe/fuzz.rs";
 /// What no pure module may touch.
 const OUTSIDE: [&str; 5] =
     ["tokio", "std::env", "std::process", "std::time::Instant", "std::time::SystemTime"];
@@ -177,7 +179,7 @@ fn libraries_stop_at_the_file_that_calls_them() {
     for (file, paths) in all() {
         for (library, homes) in CONFINED {
             let named = paths.iter().any(|path| path.split("::").next() == Some(library));
-            if named && !homes.contains(&file.as_str()) {
+            if named && file != DOORS && !homes.contains(&file.as_str()) {
                 wrong.push(format!("{file} knows {library}"));
             }
         }
