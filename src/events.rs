@@ -19,7 +19,7 @@ use self::event::{NAMESPACE, Reporter};
 use crate::transition::{Announcement, EventResult, News};
 
 /// Announcements on their way to the task: one an image, for more images than an agent has.
-const QUEUE: usize = 128;
+const QUEUE: usize = 1024;
 /// One call to the API server; in-cluster clients have no limit of their own.
 const CALL_LIMIT: Duration = Duration::from_secs(10);
 /// Between two attempts at one announcement: doubled from the first to the last.
