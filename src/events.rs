@@ -7,6 +7,8 @@
 pub mod event;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::pin::pin;
 use std::time::Duration;
 
 use k8s_openapi::api::events::v1::Event;
@@ -18,8 +20,6 @@ use tokio::time::{Instant, sleep_until, timeout};
 use self::event::{NAMESPACE, Reporter};
 use crate::transition::{Announcement, EventResult, News};
 
-/// Announcements on their way to the task: one an image, for more images than an agent has.
-const QUEUE: usize = 1024;
 /// One call to the API server; in-cluster clients have no limit of their own.
 const CALL_LIMIT: Duration = Duration::from_secs(10);
 /// Between two attempts at one announcement: doubled from the first to the last.
@@ -29,16 +29,19 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const ATTEMPTS_AT_A_REFUSAL: u32 = 5;
 
 /// Hands announcements to the task.
+///
+/// The queue has no limit of its own: the task takes over what is in it even while it waits for the API server, and
+/// keeps one announcement an image.
 #[derive(Debug, Clone)]
-pub struct Publisher(mpsc::Sender<Announcement>);
+pub struct Publisher(mpsc::UnboundedSender<Announcement>);
 
 impl Publisher {
     /// Hands an announcement over; never waits.
     ///
     /// # Errors
-    /// The queue is full: the announcement is lost, and is to be counted as failed.
+    /// The task is gone: the announcement is lost, and is to be counted as failed.
     pub fn publish(&self, announcement: Announcement) -> Result<(), EventResult> {
-        self.0.try_send(announcement).map_err(|_| EventResult::Failed)
+        self.0.send(announcement).map_err(|_| EventResult::Failed)
     }
 }
 
@@ -70,12 +73,11 @@ pub fn prepare(
     config.read_timeout = Some(CALL_LIMIT);
     config.write_timeout = Some(CALL_LIMIT);
     let client = Client::try_from(config).map_err(|error| error.to_string())?;
-    let (sender, queue) = mpsc::channel(QUEUE);
+    let (sender, queue) = mpsc::unbounded_channel();
     let desk = Desk {
         api: Api::namespaced(client, NAMESPACE),
         reporter,
-        count: Box::new(count),
-        pending: BTreeMap::new(),
+        tray: Tray { count: Box::new(count), pending: BTreeMap::new() },
         series: BTreeMap::new(),
     };
     Ok((Publisher(sender), desk.work(queue)))
@@ -89,11 +91,44 @@ struct Pending {
 }
 
 /// Where announcements lie until they are published: the newest of each image.
+struct Tray {
+    pending: BTreeMap<String, Pending>,
+    count: Box<dyn Fn(EventResult) + Send>,
+}
+
+impl Tray {
+    fn take(&mut self, announcement: Announcement) {
+        let image = announcement.image.to_string();
+        let pending = Pending { announcement, attempts: 0, due: Instant::now() };
+        if self.pending.insert(image, pending).is_some() {
+            (self.count)(EventResult::Suppressed);
+        }
+    }
+
+    /// Takes one back that was not published, unless there is a newer one.
+    fn take_back(&mut self, image: String, pending: Pending) {
+        match self.pending.entry(image) {
+            Entry::Vacant(place) => drop(place.insert(pending)),
+            Entry::Occupied(_) => (self.count)(EventResult::Suppressed),
+        }
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        self.pending.values().map(|pending| pending.due).min()
+    }
+
+    fn remove_due(&mut self) -> Option<(String, Pending)> {
+        let now = Instant::now();
+        let image = self.pending.iter().find(|(_, pending)| pending.due <= now)?.0.clone();
+        self.pending.remove_entry(&image)
+    }
+}
+
+/// The task that publishes.
 struct Desk {
     api: Api<Event>,
     reporter: Reporter,
-    count: Box<dyn Fn(EventResult) + Send>,
-    pending: BTreeMap<String, Pending>,
+    tray: Tray,
     /// The last Event about a failure of an image, which a renewal counts up.
     series: BTreeMap<String, Event>,
 }
@@ -107,77 +142,83 @@ enum Setback {
 }
 
 impl Desk {
-    async fn work(mut self, mut queue: mpsc::Receiver<Announcement>) {
+    async fn work(mut self, mut queue: mpsc::UnboundedReceiver<Announcement>) {
         loop {
-            let due = self.pending.values().map(|pending| pending.due).min();
+            let due = self.tray.next_due();
             tokio::select! {
                 received = queue.recv() => match received {
-                    Some(announcement) => self.take(announcement),
+                    Some(announcement) => self.tray.take(announcement),
                     None => return,
                 },
-                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.publish_due().await,
-            }
-        }
-    }
-
-    fn take(&mut self, announcement: Announcement) {
-        let pending = Pending { attempts: 0, due: Instant::now(), announcement };
-        let image = pending.announcement.image.to_string();
-        if self.pending.insert(image, pending).is_some() {
-            (self.count)(EventResult::Suppressed);
-        }
-    }
-
-    async fn publish_due(&mut self) {
-        let now = Instant::now();
-        let Some(image) =
-            self.pending.iter().find(|(_, pending)| pending.due <= now).map(|(image, _)| image.clone())
-        else {
-            return;
-        };
-        let Some(mut pending) = self.pending.remove(&image) else { return };
-        match self.send(&image, &pending.announcement).await {
-            Ok(()) => (self.count)(EventResult::Published),
-            Err(setback) => {
-                (self.count)(EventResult::Failed);
-                pending.attempts += 1;
-                let wait = FIRST_PAUSE * 2_u32.saturating_pow(pending.attempts - 1).min(64);
-                let (wait, reason) = match setback {
-                    Setback::Later(asked, reason) => {
-                        (wait.min(LONGEST_PAUSE).max(asked.unwrap_or_default()), reason)
-                    }
-                    Setback::Refused(reason) if pending.attempts < ATTEMPTS_AT_A_REFUSAL => (wait, reason),
-                    Setback::Refused(reason) => {
-                        tracing::warn!(image, "gave an Event up: {reason}");
-                        return;
-                    }
-                };
-                // The first time is news; the later ones are in the metrics.
-                if pending.attempts == 1 {
-                    tracing::warn!(image, "cannot publish an Event yet: {reason}");
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    self.publish_due(&mut queue).await;
                 }
-                pending.due = Instant::now() + wait;
-                self.pending.insert(image, pending);
             }
         }
     }
 
-    /// Applies the Event: the one call that makes it where it is not there, counts it up where it is, and can be sent again
-    /// where the answer was lost. It takes the same two rights, create and patch.
-    async fn send(&mut self, image: &str, announcement: &Announcement) -> Result<(), Setback> {
-        let event = match (&announcement.news, self.series.get(image)) {
-            (News::StillFailing(_), Some(first)) => event::renewed(first, announcement.at),
-            _ => event::new(&self.reporter, announcement),
+    /// Makes one attempt, and takes over what is announced meanwhile.
+    async fn publish_due(&mut self, queue: &mut mpsc::UnboundedReceiver<Announcement>) {
+        let Some((image, mut pending)) = self.tray.remove_due() else { return };
+        let event = self.event(&image, &pending.announcement);
+        let result = {
+            let mut sent = pin!(send(&self.api, &event));
+            loop {
+                tokio::select! {
+                    result = &mut sent => break result,
+                    Some(announcement) = queue.recv() => self.tray.take(announcement),
+                }
+            }
         };
-        let name = event.metadata.name.clone().unwrap_or_default();
-        let parameters = PatchParams::apply(event::CONTROLLER).force();
-        call(self.api.patch(&name, &parameters, &Patch::Apply(&event))).await?;
-        match &announcement.news {
-            News::Failing(_) | News::StillFailing(_) => drop(self.series.insert(image.to_owned(), event)),
-            News::Verified => drop(self.series.remove(image)),
+        let setback = match result {
+            Ok(()) => {
+                (self.tray.count)(EventResult::Published);
+                match pending.announcement.news {
+                    News::Failing(_) | News::StillFailing(_) => drop(self.series.insert(image, event)),
+                    News::Verified => drop(self.series.remove(&image)),
+                }
+                return;
+            }
+            Err(setback) => setback,
+        };
+        (self.tray.count)(EventResult::Failed);
+        pending.attempts += 1;
+        let wait = FIRST_PAUSE * 2_u32.saturating_pow(pending.attempts - 1).min(64);
+        let (wait, reason) = match setback {
+            Setback::Later(asked, reason) => (wait.min(LONGEST_PAUSE).max(asked.unwrap_or_default()), reason),
+            Setback::Refused(reason) if pending.attempts < ATTEMPTS_AT_A_REFUSAL => (wait, reason),
+            Setback::Refused(reason) => {
+                tracing::warn!(image, "gave an Event up: {reason}");
+                return;
+            }
+        };
+        // The first time is news; the later ones are in the metrics.
+        if pending.attempts == 1 {
+            tracing::warn!(image, "cannot publish an Event yet: {reason}");
         }
-        Ok(())
+        pending.due = Instant::now() + wait;
+        self.tray.take_back(image, pending);
     }
+
+    /// A renewal counts up the Event about the same cause; where that was never published, it is a new one.
+    fn event(&self, image: &str, announcement: &Announcement) -> Event {
+        match (&announcement.news, self.series.get(image)) {
+            (News::StillFailing(diagnosis), Some(first))
+                if first.reason.as_deref() == Some(diagnosis.cause.reason().as_str()) =>
+            {
+                event::renewed(first, announcement.at)
+            }
+            _ => event::new(&self.reporter, announcement),
+        }
+    }
+}
+
+/// Applies the Event: the one call that makes it where it is not there, counts it up where it is, and can be sent again
+/// where the answer was lost. It takes the same two rights, create and patch.
+async fn send(api: &Api<Event>, event: &Event) -> Result<(), Setback> {
+    let name = event.metadata.name.as_deref().unwrap_or_default();
+    let parameters = PatchParams::apply(event::CONTROLLER).force();
+    call(api.patch(name, &parameters, &Patch::Apply(event))).await.map(drop)
 }
 
 /// One call, within its limit.

@@ -21,18 +21,29 @@ const PLUGINS: &str = "/usr/lib/cni";
 /// Who the agent is.
 const USER: u32 = 65_532;
 
-/// Starts containerd, then kubelet, in a mount namespace with the node's own resolv.conf.
+/// Starts containerd, then kubelet, in a mount namespace with the node's own resolv.conf. One that ends is started again, as
+/// systemd does: a kubelet ends where it is faster than containerd, and nothing else would start it a second time.
 const START: &str = r#"
 set -e
+for_ever() {
+    while :; do
+        code=0
+        "$@" || code=$?
+        echo "$1 ended with $code" >&2
+        sleep 0.5
+    done
+}
 mount --make-rprivate /
 mount --bind "$1/resolv.conf" /etc/resolv.conf
 mount -t tmpfs none /run
 mkdir /run/lock
 # Links to the logs of containers go there whatever is configured.
 mount -t tmpfs none /var/log
-SSL_CERT_FILE="$1/authorities.pem" containerd --config "$1/containerd.toml" >"$1/containerd.log" 2>&1 &
+export SSL_CERT_FILE="$1/authorities.pem"
+for_ever containerd --config "$1/containerd.toml" >"$1/containerd.log" 2>&1 &
+unset SSL_CERT_FILE
 until [ -S "$1/containerd.sock" ]; do sleep 0.05; done
-exec "$2" --config="$1/kubelet.json" --kubeconfig="$1/kubeconfig" --hostname-override="$3" --node-ip="$4" \
+for_ever "$2" --config="$1/kubelet.json" --kubeconfig="$1/kubeconfig" --hostname-override="$3" --node-ip="$4" \
     --root-dir="$1/kubelet" --cert-dir="$1/certificates" --node-labels="$5" >"$1/kubelet.log" 2>&1
 "#;
 
