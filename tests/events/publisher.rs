@@ -84,7 +84,7 @@ impl Desk {
     /// Hands an announcement over, which takes no time whatever the server does.
     fn publish(&self, announcement: Announcement) {
         let started = Instant::now();
-        self.publisher.publish(announcement).expect("the queue has room");
+        self.publisher.publish(announcement).expect("the task is there");
         assert!(started.elapsed() < Duration::from_millis(50), "{:?}", started.elapsed());
     }
 }
@@ -232,6 +232,51 @@ async fn a_server_that_is_halted_or_gone_gets_the_newest_when_it_is_back() {
         .collect();
     assert!(notes.iter().any(|note| note.contains("third")), "{notes:?}");
     assert!(!notes.iter().any(|note| note.contains("second")), "what is superseded is not told: {notes:?}");
+}
+
+#[tokio::test]
+async fn everything_that_is_announced_while_the_server_is_halted_is_published_or_counted() {
+    const IMAGES: usize = 300;
+    let Some(server) = ApiServer::start() else { return };
+    let desk = Desk::new(&server, server.url()).await;
+    server.pause();
+    for _ in 0..2 {
+        for image in 0..IMAGES {
+            desk.publish(failing(&format!("many{image}"), "It is public."));
+        }
+        // One of them is on its way now, and the others lie on the desk.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert_eq!(desk.count(EventResult::Suppressed), IMAGES - 1, "all but the one on its way are superseded");
+    server.resume();
+    desk.wait_for(EventResult::Published, IMAGES + 1).await;
+    assert_eq!(desk.count(EventResult::Failed), 0);
+    let list = server.kubectl(&["get", "events.events.k8s.io", "--namespace=default", "--output=json"]);
+    let list = String::from_utf8(list.stdout).expect("UTF-8");
+    for image in 0..IMAGES {
+        assert!(list.contains(&format!("/many{image}:1")), "many{image}");
+    }
+}
+
+#[tokio::test]
+async fn a_renewal_of_a_failure_that_was_never_published_does_not_count_up_another() {
+    let Some(server) = ApiServer::shared() else { return };
+    let proxy = FaultProxy::start(server);
+    let desk = Desk::new(server, proxy.url()).await;
+    desk.publish(failing("changed", "It is public."));
+    desk.wait_for(EventResult::Published, 1).await;
+    let News::Failing(mut other) = failing("changed", "Nobody answers.").news else { panic!("a failure") };
+    other.cause = Cause::ConnectTimeout;
+    proxy.next(1, &Fault::Answer { status: 409, retry_after: None });
+    desk.publish(announcement("changed", News::Failing(other.clone())));
+    desk.wait_for(EventResult::Failed, 1).await;
+    desk.publish(announcement("changed", News::StillFailing(other)));
+    desk.wait_for(EventResult::Suppressed, 1).await;
+    desk.wait_for(EventResult::Published, 2).await;
+    let mut reasons: Vec<Value> =
+        events_about(server, "changed").iter().map(|event| event["reason"].clone()).collect();
+    reasons.sort_by_key(ToString::to_string);
+    assert_eq!(reasons, ["ConnectTimeout", "PrivateZoneNotLinked"]);
 }
 
 #[tokio::test]
