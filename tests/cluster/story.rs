@@ -208,7 +208,8 @@ fn one_node(cluster: &Cluster) {
     let properties: Vec<&Value> =
         groups[0]["differences"].as_array().expect("a list").iter().map(|found| &found["property"]).collect();
     assert_eq!(properties, ["agentPool", "subnet"]);
-    let (_, text) = cluster.smoke(&["--timeout", "5s"]);
+    // An agent that was just asked rests for five seconds.
+    let (_, text) = cluster.smoke(&["--timeout", "10s"]);
     assert!(text.contains("1 of 3 nodes: private_zone_not_linked (login.address)"), "{text}");
     assert_eq!(cluster.public_packets(), 0, "an agent took the public path");
 
