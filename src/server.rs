@@ -79,7 +79,8 @@ pub enum CheckAnswer {
 /// How patient the server is.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Connections at a time; one more closes the oldest that does not wait for a check.
+    /// Connections at a time. One more closes one that does not wait for a check: the oldest of the address that has
+    /// the most of them.
     pub connections: usize,
     /// From the first moment that a request could come until its head is whole: a slow client's time, and an idle one's.
     pub head: Duration,
@@ -130,7 +131,7 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>, shutdown: impl Fu
         };
         match accepted {
             Ok((socket, peer)) => {
-                let Some(place) = table.enter() else {
+                let Some(place) = table.enter(peer.ip()) else {
                     tracing::debug!(%peer, "no place for another connection");
                     continue;
                 };

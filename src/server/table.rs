@@ -1,9 +1,11 @@
 //! The connections that are open, at most so many.
 //!
-//! Owns who has to go when there is no place: the oldest that does not wait for a check. A crowd of idle connections
-//! then only ever closes itself, and a probe of the kubelet always gets in.
+//! Owns who has to go when there is no place: of the address with the most connections that wait for no check, the
+//! oldest of them. A crowd then only ever closes itself, and a probe of the kubelet gets in and stays for its answer.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -24,8 +26,8 @@ struct Open {
 }
 
 /// What a connection and the table know of each other.
-#[derive(Default)]
 pub(super) struct Slot {
+    peer: IpAddr,
     waits: AtomicBool,
     evicted: Notify,
 }
@@ -43,18 +45,17 @@ impl Table {
     }
 
     /// A place for one more connection; none where all others wait for a check.
-    pub(super) fn enter(self: &Arc<Self>) -> Option<Place> {
+    pub(super) fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
         let mut open = self.open();
         if open.slots.len() >= self.limit {
-            let idle = open.slots.iter().find(|(_, slot)| !slot.waits.load(Ordering::Relaxed));
-            let number = *idle?.0;
+            let number = open.dispensable()?;
             if let Some(slot) = open.slots.remove(&number) {
                 slot.evicted.notify_one();
             }
         }
         open.newest += 1;
         let number = open.newest;
-        let slot = Arc::new(Slot::default());
+        let slot = Arc::new(Slot { peer, waits: AtomicBool::new(false), evicted: Notify::new() });
         open.slots.insert(number, Arc::clone(&slot));
         drop(open);
         Some(Place { table: Arc::clone(self), number, slot })
@@ -63,6 +64,19 @@ impl Table {
     /// The lock is never held while anything could panic; if it were, the list would still be whole.
     fn open(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Open {
+    /// The one that goes first; none where all wait for a check.
+    fn dispensable(&self) -> Option<u64> {
+        let mut crowds: BTreeMap<IpAddr, (usize, Reverse<u64>)> = BTreeMap::new();
+        for (&number, slot) in &self.slots {
+            if !slot.waits.load(Ordering::Relaxed) {
+                crowds.entry(slot.peer).or_insert((0, Reverse(number))).0 += 1;
+            }
+        }
+        crowds.into_values().max().map(|(_, Reverse(oldest))| oldest)
     }
 }
 

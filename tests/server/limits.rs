@@ -141,6 +141,28 @@ async fn a_thousand_idle_connections_do_not_keep_the_kubelet_or_the_loop_waiting
     assert!(matches!(timeout(PATIENCE, idle[0].read(&mut byte)).await, Ok(Ok(0) | Err(_))));
 }
 
+/// A probe whose request is slow to come, since the machine is busy, is older than a crowd that comes meanwhile.
+#[tokio::test]
+async fn a_crowd_of_other_addresses_closes_no_connection_but_its_own() {
+    let few = Limits { connections: 16, head: Duration::from_secs(60), ..limits() };
+    let server = Server::start(states::healthy(), few).await;
+    let mut probe = TcpStream::connect(server.address).await.expect("a connection");
+    let mut crowd = Vec::new();
+    for number in 0..64 {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(([127, 0, 9, 1 + number % 8], 0).into()).expect("an address of its own");
+        crowd.push(socket.connect(server.address).await.expect("a connection"));
+    }
+    // By then more have come than there are places.
+    let mut byte = [0];
+    let last = crowd.len() - 17;
+    assert!(matches!(timeout(PATIENCE, crowd[last].read(&mut byte)).await, Ok(Ok(0) | Err(_))));
+    probe.write_all(LIVEZ.as_bytes()).await.expect("sent");
+    let mut answer = Vec::new();
+    timeout(PATIENCE, probe.read_to_end(&mut answer)).await.expect("in time").expect("an answer");
+    assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+}
+
 /// Whatever is asked for in a row and without waiting, the loop has its time.
 #[tokio::test]
 async fn a_crowd_that_asks_without_waiting_leaves_the_loop_its_time() {
