@@ -45,7 +45,7 @@ impl From<&Checked> for Image {
                 digest: word(&manifest.digest),
                 media_type: word(&manifest.media_type),
                 size_bytes: manifest.size,
-                platform: manifest.platform.as_deref().map(word),
+                platform: manifest.platform.as_deref().and_then(optional_word),
             }),
             blob: observation.blob.as_ref().map(|blob| BlobReport {
                 digest: word(&blob.digest),
@@ -56,7 +56,7 @@ impl From<&Checked> for Image {
             correlation_id: checked
                 .decisive()
                 .and_then(|diagnosis| diagnosis.correlation_id.as_deref())
-                .map(word),
+                .and_then(optional_word),
             not_tested: if checked.blob_requested { Vec::new() } else { vec![Word(Stage::Blob)] },
             loopback_allowed: checked.policy.allow_loopback,
         }
@@ -71,8 +71,8 @@ impl From<&Diagnosis> for DiagnosisReport {
             severity: Word(diagnosis.severity),
             stage: Word(stage),
             endpoint: Word(endpoint),
-            message: printable(&diagnosis.message, MAX_TEXT),
-            remedy: printable(&diagnosis.remedy, MAX_TEXT),
+            message: sentence(&diagnosis.message),
+            remedy: sentence(&diagnosis.remedy),
             commands: diagnosis.commands.iter().map(|command| pasteable(command)).collect(),
             runbook: runbook(diagnosis.cause),
         }
@@ -98,8 +98,8 @@ impl From<&Resolution> for ResolutionReport {
             answers: answers::records(resolution).into_iter().map(Answer::from).collect(),
             addresses: resolution.addresses().iter().map(ToString::to_string).collect(),
             duration_seconds: resolution.duration.into(),
-            error: answers::trouble(resolution).map(|error| printable(&error, MAX_TEXT)),
-            soa: usable.find_map(|answer| answer.soa_owner.as_deref()).map(word),
+            error: answers::trouble(resolution).map(|error| sentence(&error)),
+            soa: usable.find_map(|answer| answer.soa_owner.as_deref()).and_then(optional_word),
             extended_errors: extended_errors(resolution),
             transport,
         }
@@ -118,7 +118,21 @@ impl From<&Record> for Answer {
 }
 
 fn word(text: &str) -> String {
-    printable(text, MAX_WORD)
+    visible(text, MAX_WORD)
+}
+
+fn sentence(text: &str) -> String {
+    visible(text, MAX_TEXT)
+}
+
+/// A question mark where nothing of it can be seen, since no field is ever empty.
+fn visible(text: &str, limit: usize) -> String {
+    Some(printable(text, limit)).filter(|shown| !shown.is_empty()).unwrap_or_else(|| "?".to_owned())
+}
+
+/// None where nothing of it can be seen: that was not given.
+fn optional_word(text: &str) -> Option<String> {
+    Some(printable(text, MAX_WORD)).filter(|shown| !shown.is_empty())
 }
 
 fn stages(checked: &Checked) -> Vec<StageEntry> {
@@ -143,7 +157,7 @@ fn extended_errors(resolution: &Resolution) -> Vec<ExtendedErrorReport> {
             Lookup::Failed(failure) => &failure.extended_errors,
         };
         for error in with_it {
-            let error = ExtendedErrorReport { code: error.code, text: word(&error.text) };
+            let error = ExtendedErrorReport { code: error.code, text: printable(&error.text, MAX_WORD) };
             if !errors.contains(&error) {
                 errors.push(error);
             }
