@@ -90,7 +90,7 @@ struct Pending {
     due: Instant,
 }
 
-/// Where announcements lie until they are published: the newest of each image.
+/// Where announcements lie until they are published: the newest of each image under its name.
 struct Tray {
     pending: BTreeMap<String, Pending>,
     count: Box<dyn Fn(EventResult) + Send>,
@@ -98,16 +98,16 @@ struct Tray {
 
 impl Tray {
     fn take(&mut self, announcement: Announcement) {
-        let image = announcement.image.to_string();
+        let subject = announcement.subject();
         let pending = Pending { announcement, attempts: 0, due: Instant::now() };
-        if self.pending.insert(image, pending).is_some() {
+        if self.pending.insert(subject, pending).is_some() {
             (self.count)(EventResult::Suppressed);
         }
     }
 
     /// Takes one back that was not published, unless there is a newer one.
-    fn take_back(&mut self, image: String, pending: Pending) {
-        match self.pending.entry(image) {
+    fn take_back(&mut self, subject: String, pending: Pending) {
+        match self.pending.entry(subject) {
             Entry::Vacant(place) => drop(place.insert(pending)),
             Entry::Occupied(_) => (self.count)(EventResult::Suppressed),
         }
@@ -119,8 +119,8 @@ impl Tray {
 
     fn remove_due(&mut self) -> Option<(String, Pending)> {
         let now = Instant::now();
-        let image = self.pending.iter().find(|(_, pending)| pending.due <= now)?.0.clone();
-        self.pending.remove_entry(&image)
+        let subject = self.pending.iter().find(|(_, pending)| pending.due <= now)?.0.clone();
+        self.pending.remove_entry(&subject)
     }
 }
 
@@ -129,7 +129,7 @@ struct Desk {
     api: Api<Event>,
     reporter: Reporter,
     tray: Tray,
-    /// The last Event about a failure of an image, which a renewal counts up.
+    /// The last Event about a failure of an image under its name, which a renewal counts up.
     series: BTreeMap<String, Event>,
 }
 
@@ -159,8 +159,8 @@ impl Desk {
 
     /// Makes one attempt, and takes over what is announced meanwhile.
     async fn publish_due(&mut self, queue: &mut mpsc::UnboundedReceiver<Announcement>) {
-        let Some((image, mut pending)) = self.tray.remove_due() else { return };
-        let event = self.event(&image, &pending.announcement);
+        let Some((subject, mut pending)) = self.tray.remove_due() else { return };
+        let event = self.event(&subject, &pending.announcement);
         let result = {
             let mut sent = pin!(send(&self.api, &event));
             loop {
@@ -174,8 +174,8 @@ impl Desk {
             Ok(()) => {
                 (self.tray.count)(EventResult::Published);
                 match pending.announcement.news {
-                    News::Failing(_) | News::StillFailing(_) => drop(self.series.insert(image, event)),
-                    News::Verified => drop(self.series.remove(&image)),
+                    News::Failing(_) | News::StillFailing(_) => drop(self.series.insert(subject, event)),
+                    News::Verified => drop(self.series.remove(&subject)),
                 }
                 return;
             }
@@ -188,21 +188,21 @@ impl Desk {
             Setback::Later(asked, reason) => (wait.min(LONGEST_PAUSE).max(asked.unwrap_or_default()), reason),
             Setback::Refused(reason) if pending.attempts < ATTEMPTS_AT_A_REFUSAL => (wait, reason),
             Setback::Refused(reason) => {
-                tracing::warn!(image, "gave an Event up: {reason}");
+                tracing::warn!(image = subject, "gave an Event up: {reason}");
                 return;
             }
         };
         // The first time is news; the later ones are in the metrics.
         if pending.attempts == 1 {
-            tracing::warn!(image, "cannot publish an Event yet: {reason}");
+            tracing::warn!(image = subject, "cannot publish an Event yet: {reason}");
         }
         pending.due = Instant::now() + wait;
-        self.tray.take_back(image, pending);
+        self.tray.take_back(subject, pending);
     }
 
     /// A renewal counts up the Event about the same cause; where that was never published, it is a new one.
-    fn event(&self, image: &str, announcement: &Announcement) -> Event {
-        match (&announcement.news, self.series.get(image)) {
+    fn event(&self, subject: &str, announcement: &Announcement) -> Event {
+        match (&announcement.news, self.series.get(subject)) {
             (News::StillFailing(diagnosis), Some(first))
                 if first.reason.as_deref() == Some(diagnosis.cause.reason().as_str()) =>
             {

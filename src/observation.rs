@@ -157,6 +157,29 @@ impl Observation {
     pub fn reached(&self, endpoint: Endpoint, stage: Stage) -> bool {
         self.marks.iter().any(|mark| mark.endpoint == endpoint && mark.stage == stage)
     }
+
+    /// Notes that a stage ran; what runs in parts is added up.
+    pub(crate) fn mark(&mut self, endpoint: Endpoint, stage: Stage, duration: Duration) {
+        match self.marks.iter_mut().find(|mark| mark.endpoint == endpoint && mark.stage == stage) {
+            Some(mark) => mark.duration += duration,
+            None => self.marks.push(Mark { endpoint, stage, duration }),
+        }
+    }
+
+    /// Takes over what was seen of names meanwhile.
+    pub(crate) fn add_names(&mut self, other: Self) {
+        self.resolutions.extend(other.resolutions);
+        for mark in other.marks {
+            self.mark(mark.endpoint, mark.stage, mark.duration);
+        }
+    }
+
+    /// How long it took to connect to an endpoint, the handshake included.
+    pub(crate) fn connecting(&self, endpoint: Endpoint) -> Duration {
+        let is_connecting =
+            |mark: &&Mark| mark.endpoint == endpoint && matches!(mark.stage, Stage::Connect | Stage::Tls);
+        self.marks.iter().filter(is_connecting).map(|mark| mark.duration).sum()
+    }
 }
 
 /// A stage that ran.

@@ -172,13 +172,19 @@ async fn read_blob(
     let started = Instant::now();
     let answer = pull.blob(token, descriptor, observation).await;
     let asking = started.elapsed();
-    let (mut reply, host) = match answer {
+    let (mut reply, host, asking) = match answer {
         Ok(BlobAnswer::Redirected(url)) => {
             let host = url.host_str().unwrap_or_default().to_owned();
-            let reply = ask_data_endpoint(names, (url, &host), pull, observation).await?;
-            (reply, host)
+            let reply = ask_data_endpoint(names, (url, &host), pull, observation).await;
+            let reply = reply.inspect_err(|halt| {
+                if halt.as_ref().is_some_and(|failure| failure.stage == Stage::Blob) {
+                    observation.mark(Endpoint::Data, Stage::Blob, asking);
+                }
+            })?;
+            (reply, host, asking)
         }
-        Ok(BlobAnswer::Direct(reply)) => (*reply, names.task.image.host().to_owned()),
+        // What was asked is what is answered: the reply counts from the same moment.
+        Ok(BlobAnswer::Direct(reply)) => (*reply, names.task.image.host().to_owned(), Duration::ZERO),
         Err(failure) => {
             observation.mark(Endpoint::Data, Stage::Blob, asking);
             return Err(Some(failure));
@@ -208,7 +214,8 @@ async fn ask_data_endpoint(
     let reply = blob::fetch(&mut session, url, task.now, &pull.redactor, observation).await;
     reply.map_err(|failure| {
         if failure.stage == Stage::Blob {
-            observation.mark(Endpoint::Data, Stage::Blob, started.elapsed());
+            let taken = started.elapsed().saturating_sub(observation.connecting(Endpoint::Data));
+            observation.mark(Endpoint::Data, Stage::Blob, taken);
         }
         Some(failure)
     })

@@ -32,11 +32,12 @@ pub fn quote(text: &str) -> String {
 /// Where a leading `USER:PASSWORD@` ends, with or without a scheme before it.
 fn userinfo_end(text: &str) -> Option<usize> {
     let start = text.find("://").map_or(0, |scheme| scheme + "://".len());
-    let authority = text[start..].split('/').next().unwrap_or_default();
-    let at = authority.rfind('@')?;
-    // `app:1@sha256:…` is an image without its registry, not a password.
-    let is_digest = authority[at + 1..].starts_with("sha256:");
-    (authority[..at].contains(':') && !is_digest).then_some(start + at + 1)
+    // Not only up to the first slash: a password may have one, such as those of ACR, which are base64.
+    let rest = &text[start..];
+    // `app:1@sha256:…` has a digest there, not a host.
+    let end = rest.rfind("@sha256:").unwrap_or(rest.len());
+    let at = rest[..end].rfind('@')?;
+    rest[..at].contains(':').then_some(start + at + 1)
 }
 
 #[cfg(test)]
@@ -56,6 +57,11 @@ mod tests {
             ("app:1@sha256:0", "`app:1@sha256:0`"),
             ("user:hunter2@contoso.azurecr.io/app", "`[redacted]@contoso.azurecr.io/app`"),
             ("https://user:hunter2@contoso.azurecr.io/app", "`[redacted]@contoso.azurecr.io/app`"),
+            ("user:hun/ter2@contoso.azurecr.io/app", "`[redacted]@contoso.azurecr.io/app`"),
+            (
+                "user:hun@ter/2@contoso.azurecr.io/app@sha256:0",
+                "`[redacted]@contoso.azurecr.io/app@sha256:0`",
+            ),
             ("contoso.azurecr.io/app:1@sha256:0", "`contoso.azurecr.io/app:1@sha256:0`"),
         ] {
             assert_eq!(quote(text), shown);

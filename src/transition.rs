@@ -23,10 +23,23 @@ pub const VERIFIED: &str = "RegistryVerified";
 pub struct Announcement {
     /// About which image.
     pub image: ImageReference,
+    /// The name that the configuration gives to it: one image may be checked under several, each on its own.
+    pub name: Option<String>,
     /// What.
     pub news: News,
     /// As of when.
     pub at: Timestamp,
+}
+
+impl Announcement {
+    /// The image as people call it: its reference, and the name that it has in the configuration.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        match &self.name {
+            Some(name) => format!("{} ({name})", self.image),
+            None => self.image.to_string(),
+        }
+    }
 }
 
 /// What is announced.
@@ -98,7 +111,7 @@ impl Track {
             (Verdict::Fail, Some(diagnosis)) => self.fail(diagnosis, confirm_after, now),
             (Verdict::Fail | Verdict::Unknown, _) => None,
         }?;
-        Some(Announcement { image: checked.image.clone(), news, at: now })
+        Some(Announcement { image: checked.image.clone(), name: checked.name.clone(), news, at: now })
     }
 
     fn pass(&mut self) -> Option<News> {

@@ -94,7 +94,7 @@ pub fn renewed(first: &Event, at: Timestamp) -> Event {
 /// The text: the image, the sentence, the remedy, and the registry's id of the answer.
 #[must_use]
 pub fn note(announcement: &Announcement) -> String {
-    let image = &announcement.image;
+    let image = announcement.subject();
     match &announcement.news {
         News::Verified => format!("{image}: it can be pulled from this node over the private path."),
         News::Failing(diagnosis) | News::StillFailing(diagnosis) => {
@@ -123,10 +123,10 @@ fn cut(text: &str, bytes: usize) -> String {
     format!("{}{MORE}", &text[..end])
 }
 
-/// A name that no other Event has, and that this one has at every attempt: of the node, the image and the time.
+/// A name that no other Event has, and that this one has at every attempt: of the node, the image, its name and the time.
 fn name(reporter: &Reporter, announcement: &Announcement) -> String {
-    let Announcement { image, at, .. } = announcement;
-    let hash = Sha256::digest(format!("{}\n{image}\n{}", reporter.node, at.as_nanosecond()));
+    let text = format!("{}\n{}\n{}", reporter.node, announcement.subject(), announcement.at.as_nanosecond());
+    let hash = Sha256::digest(text);
     hash.iter().take(10).fold(format!("{CONTROLLER}."), |name, byte| format!("{name}{byte:02x}"))
 }
 
@@ -152,6 +152,7 @@ mod tests {
         };
         Announcement {
             image: "contoso.azurecr.io/apps/canary:1".parse().expect("a reference"),
+            name: None,
             news: News::Failing(Box::new(diagnosis)),
             at: "2026-11-23T02:06:00.5Z".parse().expect("a time"),
         }
@@ -178,6 +179,15 @@ mod tests {
         let expected =
             "contoso.azurecr.io/apps/canary:1: It is public. Link the zone. Correlation id: 0a1b-2c3d.";
         assert_eq!(json["note"], expected);
+    }
+
+    #[test]
+    fn one_image_under_two_names_has_two_events_at_the_same_moment() {
+        let named =
+            |name: &str| Announcement { name: Some(name.to_owned()), ..announcement("It is public.", None) };
+        let (first, second) = (new(&reporter(), &named("canary")), new(&reporter(), &named("apps")));
+        assert_ne!(first.metadata.name, second.metadata.name);
+        assert_eq!(note(&named("apps")).split(':').nth(1), Some("1 (apps)"));
     }
 
     #[test]

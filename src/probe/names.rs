@@ -108,13 +108,3 @@ fn nameservers(resolvers: &Resolvers) -> Vec<Nameserver> {
         .map(|(name, address)| Nameserver { resolver: Resolver::Compared(name.clone()), address: *address });
     system.chain(compared).collect()
 }
-
-impl Observation {
-    /// Takes over what was seen of names meanwhile.
-    pub(super) fn add_names(&mut self, other: Self) {
-        self.resolutions.extend(other.resolutions);
-        for mark in other.marks {
-            self.mark(mark.endpoint, mark.stage, mark.duration);
-        }
-    }
-}

@@ -2,11 +2,9 @@
 //!
 //! Owns the order in which several good addresses are tried and what of a connection goes into the observation.
 
-use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
-
 use jiff::Timestamp;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
+use std::net::{IpAddr, SocketAddr};
 use tokio::time::Instant;
 use url::Url;
 
@@ -15,7 +13,7 @@ use super::dial::{Connection, Head, Reached, Trouble, chunk};
 use super::tls::Trust;
 use super::wire::{self, bearer_challenge};
 use crate::observation::{
-    Answer, Attempt, ConnectFailure, Endpoint, Failure, Fault, Mark, Observation, Request, Stage, TlsSession,
+    Answer, Attempt, ConnectFailure, Endpoint, Failure, Fault, Observation, Request, Stage, TlsSession,
 };
 use crate::secret::Redactor;
 
@@ -107,20 +105,13 @@ impl<'check> Session<'check> {
         headers: HeaderMap,
         observation: &mut Observation,
     ) -> Result<Head, Failure> {
-        let mut connecting = Duration::ZERO;
         for address in self.addresses.clone() {
             let started = Instant::now();
-            let Ok(mut connection) = Connection::new(self.trust, &self.host, address) else {
-                continue;
-            };
+            let mut connection = Connection::new(self.trust, &self.host, address);
             let head = connection.get(url.clone(), headers.clone(), self.clock, self.clock.limit()).await;
             let timings = connection.timings();
-            connecting += timings.connect.unwrap_or_else(|| started.elapsed());
-            observation.mark(
-                self.endpoint,
-                Stage::Connect,
-                timings.connect.unwrap_or_else(|| started.elapsed()),
-            );
+            let connecting = timings.connect.unwrap_or_else(|| started.elapsed());
+            observation.mark(self.endpoint, Stage::Connect, connecting);
             let attempt = |failure| Attempt { endpoint: self.endpoint, address, failure };
             if let Err(Trouble::Connect(failure)) = &head {
                 observation.attempts.push(attempt(Some(*failure)));
@@ -238,15 +229,5 @@ impl Reply {
     /// A failure of this answer's stage.
     pub(super) const fn fail(&self, fault: Fault) -> Failure {
         Failure { endpoint: self.endpoint, stage: self.stage, fault }
-    }
-}
-
-impl Observation {
-    /// Notes that a stage ran; what runs in parts is added up.
-    pub(super) fn mark(&mut self, endpoint: Endpoint, stage: Stage, duration: Duration) {
-        match self.marks.iter_mut().find(|mark| mark.endpoint == endpoint && mark.stage == stage) {
-            Some(mark) => mark.duration += duration,
-            None => self.marks.push(Mark { endpoint, stage, duration }),
-        }
     }
 }

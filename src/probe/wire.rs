@@ -155,12 +155,11 @@ pub(super) fn judge_redirect(
     };
     let shown = target_of(&url);
     let untrusted = |reason| Redirect::Untrusted { target: shown.clone(), reason };
-    let Some(url::Host::Domain(host)) = url.host() else {
-        return untrusted("an IP literal");
+    let host = match url.host() {
+        Some(url::Host::Domain(host)) if url.scheme() == "https" => host,
+        Some(url::Host::Ipv4(_) | url::Host::Ipv6(_)) => return untrusted("an IP literal"),
+        Some(url::Host::Domain(_)) | None => return untrusted("not HTTPS"),
     };
-    if url.scheme() != "https" {
-        return untrusted("not HTTPS");
-    }
     if !url.username().is_empty() || url.password().is_some() {
         return untrusted("user information in the URL");
     }

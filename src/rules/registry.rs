@@ -6,7 +6,7 @@ use super::transport::days;
 use super::{Case, Expectation, WARN_BEFORE, diagnosis, list};
 use crate::cause::Cause;
 use crate::diagnosis::Diagnosis;
-use crate::observation::{Answer, Endpoint, Observation, Stage};
+use crate::observation::{Answer, Endpoint, Failure, Fault, Observation, Stage};
 
 /// Warnings about what works today.
 pub(super) fn warn(expectation: &Expectation, observation: &Observation) -> Option<Diagnosis> {
@@ -16,8 +16,11 @@ pub(super) fn warn(expectation: &Expectation, observation: &Observation) -> Opti
         return None;
     }
     // Rejected ones have a cause of their own, which tells the date as well.
-    let rejected = observation.failure.as_ref().is_some_and(|failure| failure.stage == Stage::Token);
-    if rejected {
+    let is_rejected = |failure: &Failure| {
+        failure.stage == Stage::Token
+            && matches!(&failure.fault, Fault::Answer(answer) if answer.status == 401)
+    };
+    if observation.failure.as_ref().is_some_and(is_rejected) {
         return None;
     }
     let message = match left {

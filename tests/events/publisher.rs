@@ -105,7 +105,7 @@ fn failing(repository: &str, message: &str) -> Announcement {
 
 fn announcement(repository: &str, news: News) -> Announcement {
     let image = format!("contoso.azurecr.io/{repository}:1").parse().expect("a reference");
-    Announcement { image, news, at: Timestamp::now() }
+    Announcement { image, name: None, news, at: Timestamp::now() }
 }
 
 fn still(first: &Announcement) -> Announcement {
@@ -158,6 +158,29 @@ async fn failure_renewal_and_recovery_are_in_kubectl_describe_node() {
             .any(|line| line.contains("Normal") && line.contains("RegistryVerified"))
     );
     assert_eq!(desk.count(EventResult::Failed), 0);
+}
+
+#[tokio::test]
+async fn an_image_under_two_names_is_told_of_under_each() {
+    let Some(server) = ApiServer::shared() else { return };
+    let desk = Desk::new(server, server.url()).await;
+    let named = |name: &str, what: &Announcement| Announcement { name: Some(name.into()), ..what.clone() };
+    let failing = failing("twice", "It is public.");
+    let verified = Announcement { news: News::Verified, ..failing.clone() };
+    desk.publish(named("one", &failing));
+    desk.publish(named("other", &verified));
+    desk.wait_for(EventResult::Published, 2).await;
+    desk.publish(named("one", &still(&failing)));
+    desk.wait_for(EventResult::Published, 3).await;
+    let mut told: Vec<(String, Option<u64>)> = events_about(server, "twice")
+        .iter()
+        .map(|event| (event["reason"].to_string(), event["series"]["count"].as_u64()))
+        .collect();
+    told.sort();
+    let expected =
+        [("\"PrivateZoneNotLinked\"".to_owned(), Some(2)), ("\"RegistryVerified\"".to_owned(), None)];
+    assert_eq!(told, expected);
+    assert_eq!(desk.count(EventResult::Suppressed), 0);
 }
 
 #[tokio::test]

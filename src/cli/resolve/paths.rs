@@ -40,7 +40,8 @@ pub(super) fn credentials(path: &Path) -> Result<PathBuf, Refusal> {
     const ALLOWED: &str = "a docker config.json, or a folder with .dockerconfigjson, config.json, or username and \
                            password";
     let text = path.to_string_lossy();
-    if text.contains(':') && !text.contains('/') && !path.exists() {
+    // Passwords of ACR may have a slash: only what begins like a path is surely one.
+    if text.contains(':') && !text.starts_with(['/', '.', '~']) && !path.exists() {
         let found = "something that is no path (it is not shown, because it may be a password)";
         return Err(Refusal::new(found, ALLOWED));
     }

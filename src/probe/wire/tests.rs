@@ -97,7 +97,7 @@ fn redirects_go_to_the_registry_s_own_names_alone() {
         ("contoso.azurecr.io", "/elsewhere", "data contoso.azurecr.io"),
         ("contoso.azurecr.io", "/v2/app/blobs/sha256:0?again=1", "back to itself"),
         ("contoso.azurecr.io", "https://data.example.net/", "data data.example.net"),
-        ("contoso.azurecr.io", "javascript:alert(1)", "an IP literal"),
+        ("contoso.azurecr.io", "javascript:alert(1)", "not HTTPS"),
         ("contoso.azurecr.io", "https://[", "missing"),
         ("registry.example.net", "https://blobs.registry.example.net/x", "data blobs.registry.example.net"),
         ("registry.example.net", "https://store.blob.core.windows.net/x", foreign),
