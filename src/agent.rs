@@ -139,6 +139,7 @@ fn first_status(settings: &Settings, place: &Place, now: Timestamp) -> Status {
         latest: None,
         verdict_since: None,
         history: std::collections::VecDeque::new(),
+        due_at: None,
         interval: settings.pace().interval,
         configuration: Configuration { read_at: now, refused: None },
     }
@@ -197,6 +198,7 @@ struct Agent {
 
 impl Agent {
     async fn work(mut self, mut requests: mpsc::Receiver<CheckRequest>) {
+        self.tell_due();
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut running: Option<Pass> = None;
@@ -219,6 +221,7 @@ impl Agent {
                     if running.is_none() {
                         let (pace, chance) = (self.settings.pace(), (self.place.chance)());
                         self.timetable.plan(&pace, chance, self.started.elapsed());
+                        self.tell_due();
                     }
                 }
             }
@@ -238,6 +241,7 @@ impl Agent {
 
     fn start(&mut self) -> Pass {
         self.timetable.begin();
+        self.status.send_modify(|status| status.due_at = None);
         let settings = self.settings.clone();
         let surroundings = self.place.surroundings.clone();
         Box::pin(async move {
@@ -261,6 +265,14 @@ impl Agent {
         };
         let (pace, chance) = (self.settings.pace(), (self.place.chance)());
         self.timetable.finish(&pace, outcome, chance, self.started.elapsed());
+        self.tell_due();
+    }
+
+    /// Tells when the next check is due; only while none runs.
+    fn tell_due(&self) {
+        let left = self.timetable.due().saturating_sub(self.started.elapsed());
+        let due_at = (self.place.surroundings.now)() + left;
+        self.status.send_modify(|status| status.due_at = Some(due_at));
     }
 
     fn announce(&mut self, run: &Run, now: Timestamp) {

@@ -3,8 +3,8 @@
 //! Owns the order of the program's parts for `check`, the repetition until all pass (`--wait`), and where the report
 //! goes. What is checked comes from `config`; what it looks like is `report`'s.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -227,8 +227,13 @@ pub(crate) fn write_whole(path: &Path, text: &[u8]) -> io::Result<()> {
         return fs::write(path, text);
     }
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
+    name.push(format!(".{}.new", std::process::id()));
     let new = path.with_file_name(name);
-    fs::write(&new, text)?;
-    fs::rename(&new, path)
+    // Never through a link that somebody laid there: the folder may be everybody's.
+    let mut file = File::options().write(true).create_new(true).open(&new)?;
+    let written = file.write_all(text).and_then(|()| fs::rename(&new, path));
+    written.inspect_err(|_| {
+        // Half a report is nothing to leave behind.
+        let _ = fs::remove_file(&new);
+    })
 }

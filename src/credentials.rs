@@ -6,14 +6,15 @@
 mod docker;
 
 use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read};
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
 use self::docker::{DockerConfig, Pair};
 use crate::config::ImageConfig;
+use crate::file::{self, FileError};
 use crate::image::ImageReference;
 use crate::secret::Secret;
 
@@ -229,24 +230,13 @@ fn read_docker(path: &Path) -> Result<Option<DockerConfig>, CredentialsError> {
 /// The text of a file, bounded; nothing where it is not there. Messages name it as `shown`.
 fn read_text(path: &Path, shown: &Path) -> Result<Option<String>, CredentialsError> {
     let refuse = |phrase: &str| CredentialsError::Invalid(phrase.to_owned()).about(shown);
-    let metadata = match fs::metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) if is_absence(&error) => return Ok(None),
-        Err(error) => return Err(unreadable(shown, &error)),
+    let bytes = match file::read(path, MAX_BYTES) {
+        Ok(bytes) => bytes,
+        Err(FileError::Read(error)) if is_absence(&error) => return Ok(None),
+        Err(FileError::Read(error)) => return Err(unreadable(shown, &error)),
+        Err(FileError::Irregular) => return Err(refuse("it is no regular file")),
+        Err(FileError::TooLarge) => return Err(refuse("it is larger than 1 MiB")),
     };
-    // Checked before opening: a named pipe would wait for its writer for ever.
-    if !metadata.is_file() {
-        return Err(refuse("it is no regular file"));
-    }
-    let mut bytes = Vec::new();
-    match File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)) {
-        Ok(_) => {}
-        Err(error) if is_absence(&error) => return Ok(None),
-        Err(error) => return Err(unreadable(shown, &error)),
-    }
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(refuse("it is larger than 1 MiB"));
-    }
     String::from_utf8(bytes).map(Some).map_err(|_| refuse("it is not UTF-8"))
 }
 

@@ -193,12 +193,13 @@ impl FromStr for ImageReference {
         if let Some((scheme, _)) = text.split_once("://") {
             return Err(ImageReferenceError::Scheme(format!("{scheme}://")));
         }
+        // Before anything else is said, since other errors show the text. A password may have a slash.
+        if text.rsplit_once('@').is_some_and(|(_, behind)| !is_digest(behind)) {
+            return Err(ImageReferenceError::UserInfo);
+        }
         let Some((registry, rest)) = text.split_once('/') else {
             return Err(ImageReferenceError::RegistryMissing(text.to_owned()));
         };
-        if registry.contains('@') {
-            return Err(ImageReferenceError::UserInfo);
-        }
         // The rule by which docker, containerd and the kubelet tell a registry from the first part of a repository.
         if !registry.contains(['.', ':']) && registry != "localhost" {
             return Err(ImageReferenceError::RegistryMissing(text.to_owned()));
@@ -234,6 +235,13 @@ pub fn is_host_name(host: &str) -> bool {
     let numeric_end =
         host.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
     host.len() <= 253 && host.split('.').all(label) && !numeric_end
+}
+
+/// Whether what stands behind an `@` is meant as a digest, of whatever algorithm.
+fn is_digest(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(algorithm, _)| {
+        algorithm.to_ascii_lowercase().strip_prefix("sha").is_some_and(|bits| bits.parse::<u16>().is_ok())
+    })
 }
 
 fn parse_registry(registry: &str) -> Result<(String, u16), ImageReferenceError> {

@@ -72,5 +72,6 @@ pub mod report;
 pub mod server;
 pub mod terminal;
 
+mod file;
 pub mod quote;
 pub mod secret;

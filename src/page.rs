@@ -27,8 +27,8 @@ pub const STYLE: &str = include_str!("page/style.css");
 const RELOAD_SECONDS: u32 = 20;
 /// Problems of a refused configuration that are shown; the log has all.
 const MAX_PROBLEMS: usize = 20;
-/// Intervals without a check after which the page says that something is wrong with the agent.
-const LATE: u32 = 3;
+/// So long after a check was due and has not begun, the page says that something is wrong with the agent.
+const LATE: Duration = Duration::from_secs(60);
 
 /// Whether the page loads itself again. A page that changes under its reader is a burden to who reads slowly or by
 /// ear, so that it is off until asked for.
@@ -162,13 +162,13 @@ fn controls(reload: Reload) -> Markup {
 /// What is wrong with the agent itself, rather than with the registry.
 fn warnings(status: &Status, now: Timestamp) -> Markup {
     let seen = status.latest.as_ref().map_or(status.started_at, |run| run.started_at + run.duration);
-    let late = elapsed(seen, now) > status.interval.saturating_mul(LATE).max(Duration::from_secs(60));
+    let late = status.due_at.filter(|due| elapsed(*due, now) > LATE);
     html! {
-        @if late {
+        @if let Some(due) = late {
             section.notice aria-labelledby="late" {
                 h2 id="late" { "This is old" }
-                p { "No check was completed for " (span_of(seen, now)) ", although one is due every "
-                    (words(status.interval)) ". The agent may be stuck: see its log and " code { "/livez" } "." }
+                p { "No check was completed for " (span_of(seen, now)) ", although one was due at "
+                    (moment(due, now)) ". The agent may be stuck: see its log and " code { "/livez" } "." }
             }
         }
         @if let Some(refused) = &status.configuration.refused {

@@ -58,6 +58,7 @@ use registry::{BlobAnswer, Pull};
 use session::{Reply, Session};
 
 pub use manifest::Platform;
+pub use roots::MAX_CA_FILE;
 pub use tls::{Trust, TrustError};
 
 /// Everything that one check of one image needs.

@@ -106,7 +106,7 @@ fn rest(chance: f64, jitter: f64) -> f64 {
 /// The time to the next check.
 ///
 /// `chance` is a number from 0 to 1. While the registry throttles (`throttled` checks in a row) the interval doubles
-/// with each, and what it asked for is waited for in any case.
+/// with each, and what it asked for is waited for, up to the longest back-off.
 #[must_use]
 pub fn next_delay(
     interval: Duration,
@@ -120,15 +120,17 @@ pub fn next_delay(
     let longest = LONGEST_BACK_OFF.max(interval);
     let backed_off = (interval * 2_u32.saturating_pow(throttled).min(MAX_BACK_OFF)).min(longest);
     let delay = backed_off.mul_f64(factor);
-    // A fleet that was told the same end of the throttling must not come back at that moment, but as spread as ever.
-    let asked = retry_after.map(|asked| asked + interval.mul_f64(rest(chance, jitter)));
+    // A fleet that was told the same end of the throttling must not come back at that moment, but as spread as ever. One
+    // registry's wish is bounded, since the others wait as well: a day of silence would be theirs, too.
+    let asked = retry_after.map(|asked| asked.min(longest) + interval.mul_f64(rest(chance, jitter)));
     delay.max(asked.unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
     use super::{
-        AFTER_CHANGE, Pace, REQUESTS_PER_IMAGE, first_delay, interval, most_of_one_registry, next_delay,
+        AFTER_CHANGE, LONGEST_BACK_OFF, Pace, REQUESTS_PER_IMAGE, first_delay, interval,
+        most_of_one_registry, next_delay,
     };
     use crate::config::{ImageConfig, Schedule};
     use proptest::prelude::*;
@@ -207,11 +209,18 @@ mod tests {
 
     #[test]
     fn a_fleet_that_is_told_the_same_end_comes_back_over_a_whole_interval() {
-        let asked = Some(Duration::from_secs(3600));
+        let asked = Some(Duration::from_secs(900));
         let delay = |chance| next_delay(Duration::from_secs(450), 0.2, chance, 1, asked);
-        assert_eq!(delay(0.0), Duration::from_secs(3600));
-        assert_eq!(delay(0.8), Duration::from_secs(3600 + 360));
-        assert_eq!(delay(1.0), Duration::from_secs(3600 + 540));
+        assert_eq!(delay(0.0), Duration::from_secs(900));
+        assert_eq!(delay(0.8), Duration::from_secs(900 + 360));
+        assert_eq!(delay(1.0), Duration::from_secs(900 + 540));
+    }
+
+    #[test]
+    fn no_registry_silences_the_others_for_a_day() {
+        let delay = |interval, asked| next_delay(interval, 0.0, 0.0, 1, Some(Duration::from_secs(asked)));
+        assert_eq!(delay(MINUTE, 86_400), Duration::from_secs(900));
+        assert_eq!(delay(30 * MINUTE, 86_400), 30 * MINUTE);
     }
 
     #[test]
@@ -249,7 +258,7 @@ mod tests {
         ) {
             let asked = Duration::from_secs(asked);
             let delay = next_delay(MINUTE, jitter, chance, throttled, Some(asked));
-            prop_assert!(delay >= asked);
+            prop_assert!(delay >= asked.min(LONGEST_BACK_OFF));
             let plain = next_delay(MINUTE, jitter, chance, 0, None).as_secs_f64();
             prop_assert!(plain >= 60.0 * (1.0 - jitter) - 0.001 && plain <= 60.0 * (1.0 + jitter) + 0.001);
         }

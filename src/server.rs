@@ -88,7 +88,7 @@ pub struct Limits {
     pub body: Duration,
     /// For an answer to be taken.
     pub write: Duration,
-    /// For `POST /check`: longer than any check.
+    /// For `POST /check`: as long as a check of forty images that all run into their limit of 30 s, four at a time.
     pub check: Duration,
     /// The age of a heartbeat at which the loop counts as stuck.
     pub heartbeat: Duration,

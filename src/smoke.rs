@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use jiff::Timestamp;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, interval, sleep_until};
+use tokio::time::{Instant, interval, sleep_until, timeout};
 
 use self::roll::Roll;
 use crate::check::{Outcome, write_whole};
@@ -45,7 +45,8 @@ const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Between two looks at the lists of nodes and Pods, while something is waited for.
 const BETWEEN_LISTS: Duration = Duration::from_secs(3);
-/// Longest that one agent may take for its answer: all images of a configuration, each within its limit.
+/// Longest that one agent may take for its answer: that of sixteen images which all run into their limit of 30 s, four at a
+/// time. One that takes longer is asked again, and joins the check that runs.
 const ASK_LIMIT: Duration = Duration::from_secs(120);
 /// Attempts at the first lists; a connection that is reset once is no reason to stop a pipeline.
 const FIRST_ATTEMPTS: u32 = 3;
@@ -106,7 +107,11 @@ pub async fn run(options: Options, now: fn() -> Timestamp) -> anyhow::Result<Out
     let gate = async {
         let cluster =
             Cluster::connect(&options.access, options.namespace.as_deref(), &options.selector).await?;
-        let mut watch = Watch::start(cluster, &options, now()).await?;
+        let starting = Watch::start(cluster, &options, now());
+        let mut watch = timeout(options.timeout, starting).await.unwrap_or_else(|_elapsed| {
+            let seconds = options.timeout.as_secs();
+            Err(ClusterError::Unavailable(format!("the API server gave no answer within {seconds} s")))
+        })?;
         let ended = watch.until_good().await?;
         Ok((watch, ended))
     };

@@ -32,6 +32,8 @@ pub struct Status {
     pub verdict_since: Option<Timestamp>,
     /// The checks of the last hour, oldest first.
     pub history: VecDeque<Past>,
+    /// When the next check is due; absent while one runs.
+    pub due_at: Option<Timestamp>,
     /// The time between two checks, as it is in force: stretched for a fleet, without jitter.
     pub interval: Duration,
     /// The configuration that is in force, and whether a newer one was refused.

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 
 use syn::visit::Visit;
 
-/// Modules without IO, clock or environment; they may know each other.
-const PURE: [&str; 15] = [
+/// Modules without IO, clock or environment, but for the reading of files; they may know each other.
+const PURE: [&str; 16] = [
     "address",
     "cause",
     "config",
     "diagnosis",
+    "file",
     "fleet",
     "image",
     "observation",
@@ -55,8 +56,8 @@ const DOORS: &str = "probe/fuzz.rs";
 /// What no pure module may touch.
 const OUTSIDE: [&str; 5] =
     ["tokio", "std::env", "std::process", "std::time::Instant", "std::time::SystemTime"];
-/// The configuration and a mounted secret are read here.
-const READERS: [&str; 1] = ["config/file.rs"];
+/// Files are read here.
+const READERS: [&str; 1] = ["file.rs"];
 
 /// The paths that one source file names, `use` or not, outside its tests.
 #[derive(Default)]
@@ -194,6 +195,18 @@ fn every_file_says_what_it_owns_and_fits_a_head() {
         let text = std::fs::read_to_string(path).expect("a source file");
         assert!(text.starts_with("//!") || text.starts_with("#![doc"), "{file} does not say what it owns");
         let lines = text.lines().count();
-        assert!(lines <= 450, "{file} has {lines} lines: it is more than one room");
+        assert!(lines <= 400, "{file} has {lines} lines: it is more than one room");
     }
+}
+
+/// The compiler asks for everything else that a new cause needs; the list is what it cannot know.
+#[test]
+fn the_list_of_causes_is_whole() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cause.rs");
+    let source = syn::parse_file(&std::fs::read_to_string(path).expect("a source file")).expect("Rust");
+    let variants = source.items.iter().find_map(|item| match item {
+        syn::Item::Enum(causes) if causes.ident == "Cause" => Some(causes.variants.len()),
+        _ => None,
+    });
+    assert_eq!(variants, Some(acr_verifier::cause::Cause::ALL.len()));
 }

@@ -4,8 +4,6 @@
 //! is in `yaml`, the forms of single values are in [`value`]. Paths that the file names are not opened here: an agent's
 //! Secret may come later.
 
-use std::fs::File;
-use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,6 +13,7 @@ use super::section::{Field, Reader, Section};
 use super::value::{self, Refusal};
 use super::yaml::{self, Node, Position, Value};
 use super::{Config, CredentialsConfig, ImageConfig, Resolvers, Schedule, SystemResolver};
+use crate::file::{self, FileError};
 
 /// Largest configuration file, in bytes: a thousand images need a tenth of it.
 const MAX_BYTES: u64 = 1 << 20;
@@ -32,20 +31,25 @@ const MAX_FLEET: u32 = 1_000_000;
 /// # Errors
 /// Everything that is wrong with it, or why it cannot be read.
 pub fn read(path: &Path) -> Result<Config, ConfigErrors> {
+    parse(path, &text(path)?)
+}
+
+/// Reads the text of a configuration file.
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn text(path: &Path) -> Result<String, ConfigErrors> {
     let unreadable = |message: String| ConfigErrors::unreadable(path, message);
-    let describe = |error: std::io::Error| unreadable(format!("the file cannot be read: {error}"));
-    let metadata = std::fs::metadata(path).map_err(describe)?;
-    // Checked before opening: a named pipe would wait for its writer for ever.
-    if !metadata.is_file() {
-        return Err(unreadable("found something that is no regular file; allowed is a YAML file".to_owned()));
-    }
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(describe)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(unreadable(format!("the file is too large; allowed are {MAX_BYTES} bytes")));
-    }
-    let text = String::from_utf8(bytes).map_err(|_| unreadable("the file is not UTF-8".to_owned()))?;
-    parse(path, &text)
+    let bytes = file::read(path, MAX_BYTES).map_err(|error| {
+        unreadable(match error {
+            FileError::Read(error) => format!("the file cannot be read: {error}"),
+            FileError::Irregular => {
+                "found something that is no regular file; allowed is a YAML file".to_owned()
+            }
+            FileError::TooLarge => format!("the file is too large; allowed are {MAX_BYTES} bytes"),
+        })
+    })?;
+    String::from_utf8(bytes).map_err(|_| unreadable("the file is not UTF-8".to_owned()))
 }
 
 /// Reads the text of a configuration file; the path is only for the messages.

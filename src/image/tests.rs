@@ -42,7 +42,7 @@ fn refuses_everything_else_and_says_which_part_is_wrong() {
     let long_tag = format!("contoso.azurecr.io/app:{}", "t".repeat(129));
     let long_repository = format!("contoso.azurecr.io/{}", "r".repeat(256));
     let upper_digest = format!("contoso.azurecr.io/app@{}", DIGEST.to_uppercase());
-    let wrong: [(&str, Recognises); 33] = [
+    let wrong: [(&str, Recognises); 36] = [
         ("", |e| matches!(e, E::RegistryMissing(_))),
         ("app", |e| matches!(e, E::RegistryMissing(_))),
         ("app:1", |e| matches!(e, E::RegistryMissing(_))),
@@ -53,6 +53,9 @@ fn refuses_everything_else_and_says_which_part_is_wrong() {
         ("docker://contoso.azurecr.io/app", |e| matches!(e, E::Scheme(_))),
         ("user:pw@contoso.azurecr.io/app", |e| *e == E::UserInfo),
         ("user@contoso.azurecr.io/app", |e| *e == E::UserInfo),
+        ("user:pw@contoso.azurecr.io", |e| *e == E::UserInfo),
+        ("user:p/w@contoso.azurecr.io/app", |e| *e == E::UserInfo),
+        ("user:p@w@contoso.azurecr.io:443/app:1", |e| *e == E::UserInfo),
         ("contoso.azurecr.io./app", |e| matches!(e, E::Host(_))),
         ("contoso..io/app", |e| matches!(e, E::Host(_))),
         ("-contoso.azurecr.io/app", |e| matches!(e, E::Host(_))),

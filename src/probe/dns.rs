@@ -3,7 +3,6 @@
 //! Works on the lower level of hickory, one question to one server: its resolver would lose the chain of a negative
 //! answer, hide which server spoke, and ask two of them in parallel. Leaves to `rules` what the answers mean.
 
-use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
@@ -23,6 +22,7 @@ use hickory_resolver::system_conf::parse_resolv_conf;
 use tokio::time::{Instant, timeout_at};
 
 use super::wire::clean;
+use crate::file;
 use crate::observation::{
     DnsAnswer, DnsFailure, DnsFailureKind, Endpoint, ExtendedError, Lookup, Rcode, Record, RecordData,
     Resolution, Resolver,
@@ -54,8 +54,7 @@ pub(super) struct Nameserver {
 ///
 /// A file that cannot be read has none, as for the C library.
 pub(super) fn read_nameservers(path: &Path) -> Vec<SocketAddr> {
-    let readable = fs::metadata(path).is_ok_and(|metadata| metadata.len() <= MAX_RESOLV_CONF);
-    let text = if readable { fs::read(path).unwrap_or_default() } else { Vec::new() };
+    let text = file::read(path, MAX_RESOLV_CONF).unwrap_or_default();
     parse_nameservers(&String::from_utf8_lossy(&text))
 }
 

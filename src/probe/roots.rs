@@ -3,7 +3,6 @@
 //! The system has its roots twice: in one bundle, and in a folder with a file for each, which takes more time to read than
 //! all the rest of a check takes. A real client trusts both, and so does this: what the bundle refuses is asked of all.
 
-use std::fs;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -15,9 +14,10 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::tls::TrustError;
+use crate::file::{self, FileError};
 
-/// A bundle of roots has some 200 KiB.
-const MAX_CA_FILE: u64 = 4 * 1024 * 1024;
+/// Largest file of certificates, in bytes: a bundle of roots has some 200 KiB.
+pub const MAX_CA_FILE: u64 = 4 * 1024 * 1024;
 /// Where the environment names the system's roots; the library that reads them goes by the same.
 const VARIABLES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 
@@ -118,16 +118,16 @@ fn read_bundle() -> Vec<CertificateDer<'static>> {
 }
 
 fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
-    let read_error = |source| TrustError::Read { path: path.to_owned(), source };
-    let length = fs::metadata(path).map_err(read_error)?.len();
-    if length > MAX_CA_FILE {
-        return Err(TrustError::TooLarge { path: path.to_owned(), limit: MAX_CA_FILE });
-    }
-    let text = fs::read(path).map_err(read_error)?;
+    let path = path.to_owned();
+    let text = match file::read(&path, MAX_CA_FILE) {
+        Ok(text) => text,
+        Err(FileError::TooLarge) => return Err(TrustError::TooLarge { path, limit: MAX_CA_FILE }),
+        Err(source) => return Err(TrustError::Read { path, source: source.into() }),
+    };
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     match certificates {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        Ok(_) | Err(_) => Err(TrustError::Parse { path: path.to_owned() }),
+        Ok(_) | Err(_) => Err(TrustError::Parse { path }),
     }
 }
 

@@ -6,6 +6,7 @@
 mod bench;
 mod connection_cases;
 mod content_cases;
+mod durations;
 mod healthy;
 mod hostile_cases;
 mod login_cases;

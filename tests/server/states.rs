@@ -47,6 +47,7 @@ pub(crate) fn before() -> Status {
         network_view: NetworkView::Node,
         started_at: moment("2026-11-23T02:06:09Z"),
         latest: None,
+        due_at: None,
         verdict_since: None,
         history: VecDeque::new(),
         interval: Duration::from_secs(60),
@@ -120,6 +121,7 @@ fn late() -> Status {
     let mut status = with(vec![samples::certificate_expiring()]);
     let mut run = Arc::unwrap_or_clone(status.latest.take().expect("a run"));
     run.started_at -= Duration::from_secs(31 * 60);
+    status.due_at = Some(run.started_at + status.interval);
     status.latest = Some(Arc::new(run));
     status.verdict_since = Some(moment("2026-11-22T22:04:00Z"));
     status.history.retain(|past| past.at < moment("2026-11-23T01:35:30Z"));

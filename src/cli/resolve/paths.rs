@@ -1,11 +1,10 @@
 //! Paths that were named on the command line: what is not there, or is something else, is wrong usage.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::config::value::Refusal;
 use crate::credentials::inspect;
+use crate::file::{self, FileError};
 use crate::quote::quote;
 
 /// Largest file of certificates, in bytes: the whole of Mozilla's roots is a quarter of it.
@@ -16,19 +15,15 @@ const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
 /// A regular file that can be opened.
 pub(super) fn file(path: &Path) -> Result<PathBuf, Refusal> {
-    open(path, "a file that can be read").map(|_| path.to_owned())
+    const ALLOWED: &str = "a file that can be read";
+    file::open(path).map_err(|error| refuse(path, error, ALLOWED))?;
+    Ok(path.to_owned())
 }
 
 /// A file with at least one certificate in PEM.
 pub(super) fn certificates(path: &Path) -> Result<PathBuf, Refusal> {
     const ALLOWED: &str = "a file of certificates in PEM, at most 1 MiB";
-    let file = open(path, ALLOWED)?;
-    let mut bytes = Vec::new();
-    let read = file.take(MAX_CERTIFICATES + 1).read_to_end(&mut bytes);
-    read.map_err(|error| refusal(path, &error.to_string(), ALLOWED))?;
-    if bytes.len() as u64 > MAX_CERTIFICATES {
-        return Err(refusal(path, "which is larger", ALLOWED));
-    }
+    let bytes = file::read(path, MAX_CERTIFICATES).map_err(|error| refuse(path, error, ALLOWED))?;
     if !bytes.windows(BEGIN.len()).any(|window| window == BEGIN) {
         return Err(refusal(path, "which has no certificate in PEM", ALLOWED));
     }
@@ -70,14 +65,12 @@ pub(super) fn writable(path: &Path) -> Result<PathBuf, Refusal> {
     Ok(path.to_owned())
 }
 
-fn open(path: &Path, allowed: &str) -> Result<File, Refusal> {
-    let describe = |error: io::Error| refusal(path, &format!("which cannot be read ({error})"), allowed);
-    let metadata = fs::metadata(path).map_err(describe)?;
-    // Checked before opening: a named pipe would wait for its writer for ever.
-    if !metadata.is_file() {
-        return Err(refusal(path, "which is no regular file", allowed));
+fn refuse(path: &Path, error: FileError, allowed: &str) -> Refusal {
+    match error {
+        FileError::Read(error) => refusal(path, &format!("which cannot be read ({error})"), allowed),
+        FileError::Irregular => refusal(path, "which is no regular file", allowed),
+        FileError::TooLarge => refusal(path, "which is larger", allowed),
     }
-    File::open(path).map_err(describe)
 }
 
 fn refusal(path: &Path, what: &str, allowed: &str) -> Refusal {

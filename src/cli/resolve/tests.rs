@@ -217,15 +217,24 @@ fn a_password_is_never_an_argument_and_never_printed() {
         assert!(found[0].contains("--credentials PATH"), "{found:?}");
         assert!(!found.concat().contains("hunter2"), "{found:?}");
     }
-    for path in ["pull:hunter2", "user:hunter2"] {
+    for path in ["pull:hunter2", "user:hun/ter2hunter2"] {
         let found = errors(&["check", IMAGE, "--credentials", path]);
         assert!(found.len() == 1 && !found[0].contains("hunter2"), "{found:?}");
     }
-    let found = errors(&["check", "pull:hunter2@contoso.azurecr.io/app"]);
-    assert!(
-        found[0].contains("an image has no user name in front") && !found[0].contains("hunter2"),
-        "{found:?}"
-    );
+    for image in [
+        "pull:hunter2@contoso.azurecr.io/app",
+        "pull:hunter2@contoso.azurecr.io",
+        "pull:abc/hunter2@contoso.azurecr.io/app",
+    ] {
+        let found = errors(&["check", image]);
+        let told = found.concat();
+        assert!(
+            told.contains("an image has no user name in front")
+                && !told.contains("hunter2")
+                && !told.contains("abc"),
+            "{found:?}"
+        );
+    }
 }
 
 #[test]
