@@ -88,6 +88,7 @@ pub async fn run(options: AgentOptions, place: Place, stop: impl Future<Output =
         started: Instant::now(),
         timetable: Timetable::start(&place.surroundings.node, &settings.pace()),
         fingerprint: Fingerprint::of(&settings.config, &settings.usual_credentials),
+        publishes: settings.config.events,
         settings,
         place,
         metrics,
@@ -185,6 +186,8 @@ struct Agent {
     place: Place,
     metrics: Arc<Metrics>,
     publisher: Option<Publisher>,
+    /// Whether Events are wanted, as `publisher` was made for.
+    publishes: bool,
     status: watch::Sender<Status>,
     heartbeat: watch::Sender<Instant>,
     /// One an image and name: the same image may be configured under several.
@@ -292,6 +295,17 @@ impl Agent {
         }
     }
 
+    /// Publishes Events from now on, or no longer, as the configuration says.
+    fn switch_events(&mut self) {
+        if self.settings.config.events == self.publishes {
+            return;
+        }
+        self.publishes = self.settings.config.events;
+        self.publisher = publisher(&self.settings, &self.place, &self.metrics);
+        // Nobody was told of what was announced meanwhile.
+        self.tracks.clear();
+    }
+
     /// Takes over what has changed in configuration and credentials.
     fn look_at_files(&mut self) {
         let now = (self.place.surroundings.now)();
@@ -310,6 +324,7 @@ impl Agent {
             }
             if refused.is_none() {
                 self.timetable.change();
+                self.switch_events();
             }
             let interval = self.settings.pace().interval;
             self.timetable.change_interval(before, interval, self.started.elapsed());

@@ -42,11 +42,11 @@ pub fn diagnose(expectation: &Expectation, observation: &Observation) -> Vec<Dia
         diagnoses.extend(transport::judge(expectation, endpoint, observation));
     }
     if let Some(failure) = &observation.failure {
-        if let Fault::DeadlineExceeded { .. } = failure.fault {
-            // The stage ran into the whole check's limit, not into its own: its timeout would be the wrong cause.
+        if let (Fault::DeadlineExceeded { .. }, Stage::Dns) = (&failure.fault, failure.stage) {
+            // The questions ran into the whole check's limit, not into their own: a timeout would be the wrong cause.
             diagnoses.retain(|diagnosis| {
                 diagnosis.severity != Severity::Fail
-                    || (diagnosis.endpoint, diagnosis.stage) != (failure.endpoint, failure.stage)
+                    || (diagnosis.endpoint, diagnosis.stage) != (failure.endpoint, Stage::Dns)
             });
         }
         diagnoses.extend(explain(expectation, failure, observation));

@@ -29,31 +29,39 @@ pub(super) struct Settings {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Texts {
     config: Result<String, ConfigErrors>,
-    ca_file: Option<Vec<u8>>,
+    /// The file of certificates that the configuration names, also one that is refused because of it.
+    ca_file: Option<CaFile>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct CaFile {
+    path: PathBuf,
+    /// What cannot be read is told by who needs it; here it only has to differ.
+    text: Option<Vec<u8>>,
 }
 
 impl Settings {
     /// Reads the configuration for the first time.
     pub(super) fn read(options: AgentOptions) -> anyhow::Result<Self> {
-        let texts = Texts::read(&options, None);
-        let (config, trust, texts) = load(&options, texts).map_err(anyhow::Error::msg)?;
+        let mut texts = Texts::read(&options, None);
+        let (config, trust) = load(&options, &mut texts).map_err(anyhow::Error::msg)?;
         let usual_credentials = options.usual_credentials.clone();
         Ok(Self { config, trust, usual_credentials, options, texts })
     }
 
     /// Reads the configuration again if a file has changed: taken, or refused with everything that is wrong.
     pub(super) fn read_again(&mut self) -> Option<Result<(), String>> {
-        let texts = Texts::read(&self.options, self.config.ca_file.as_deref());
+        let texts = Texts::read(&self.options, self.texts.ca_file.as_ref());
         if texts == self.texts {
             return None;
         }
-        self.texts = texts.clone();
-        let loaded = load(&self.options, texts);
-        Some(loaded.map(|(config, trust, texts)| {
+        self.texts = texts;
+        let loaded = load(&self.options, &mut self.texts);
+        Some(loaded.map(|(config, trust)| {
             if config.server_address != self.config.server_address {
                 tracing::warn!("server.address has changed: it counts from the next start on");
             }
-            (self.config, self.trust, self.texts) = (config, trust, texts);
+            (self.config, self.trust) = (config, trust);
         }))
     }
 
@@ -64,27 +72,29 @@ impl Settings {
 }
 
 impl Texts {
-    fn read(options: &AgentOptions, ca_file: Option<&Path>) -> Self {
-        Self { config: file::text(&options.config), ca_file: ca_file.and_then(read_certificates) }
+    /// Reads the configuration, and again the file of certificates that was known of.
+    fn read(options: &AgentOptions, known: Option<&CaFile>) -> Self {
+        Self { config: file::text(&options.config), ca_file: known.map(|known| CaFile::read(&known.path)) }
     }
 }
 
-/// The bytes of a file of certificates. What cannot be read is told by who needs it; here it only has to differ.
-fn read_certificates(path: &Path) -> Option<Vec<u8>> {
-    crate::file::read(path, MAX_CA_FILE).ok()
+impl CaFile {
+    fn read(path: &Path) -> Self {
+        Self { path: path.to_owned(), text: crate::file::read(path, MAX_CA_FILE).ok() }
+    }
 }
 
-/// The settings that the texts make; with them the text of the file of certificates that they name.
-fn load(options: &AgentOptions, texts: Texts) -> Result<(Config, Trust, Texts), String> {
-    let told = |errors: ConfigErrors| errors.lines().join("; ");
-    let text = texts.config.map_err(told)?;
-    let mut config = file::parse(&options.config, &text).map_err(told)?;
+/// The settings that the texts make; which file of certificates they name goes into the texts.
+fn load(options: &AgentOptions, texts: &mut Texts) -> Result<(Config, Trust), String> {
+    let told = |errors: &ConfigErrors| errors.lines().join("; ");
+    let text = texts.config.as_ref().map_err(told)?;
+    let mut config = file::parse(&options.config, text).map_err(|errors| told(&errors))?;
     config.allow_loopback = options.allow_loopback;
     if !options.nameservers.is_empty() {
         config.resolvers.system = SystemResolver::Servers(options.nameservers.clone());
     }
-    let ca_file = config.ca_file.as_deref().and_then(read_certificates);
+    texts.ca_file = config.ca_file.as_deref().map(CaFile::read);
     let trust = Trust::load(config.ca_file.as_deref())
         .map_err(|error| format!("{:#}", anyhow::Error::from(error)))?;
-    Ok((config, trust, Texts { config: Ok(text), ca_file }))
+    Ok((config, trust))
 }

@@ -117,9 +117,8 @@ impl<'check> Session<'check> {
                 observation.attempts.push(attempt(Some(*failure)));
                 continue;
             }
-            if let Err(Trouble::Deadline { reached: Reached::Connect }) = &head {
-                observation.attempts.push(attempt(Some(ConnectFailure::Timeout)));
-            } else {
+            // One that the whole check's limit ended has not failed by itself; earlier ones have, and explain more.
+            if !matches!(&head, Err(Trouble::Deadline { reached: Reached::Connect })) {
                 observation.attempts.push(attempt(None));
                 let tls = timings.tls.unwrap_or_else(|| started.elapsed().saturating_sub(connecting));
                 observation.mark(self.endpoint, Stage::Tls, tls);

@@ -79,14 +79,13 @@ fn outcome(seen: &Resolution) -> Outcome<'_> {
         return Outcome::Addresses(addresses);
     }
     match (&seen.a, &seen.aaaa) {
-        (Lookup::Answered(answer), Lookup::Answered(_)) => Outcome::NoAddress(answer),
+        // Private endpoints have no IPv6: who says that there is no A has said what counts, whatever becomes of AAAA.
+        (Lookup::Answered(answer), _) => Outcome::NoAddress(answer),
         // A name that does not exist has no record of any type (RFC 2308, section 2.1).
-        (Lookup::Answered(answer), Lookup::Failed(_)) | (Lookup::Failed(_), Lookup::Answered(answer))
-            if answer.rcode == Rcode::NXDOMAIN =>
-        {
+        (Lookup::Failed(_), Lookup::Answered(answer)) if answer.rcode == Rcode::NXDOMAIN => {
             Outcome::NoAddress(answer)
         }
-        (Lookup::Failed(_), _) | (_, Lookup::Failed(_)) => Outcome::Failed,
+        (Lookup::Failed(_), _) => Outcome::Failed,
     }
 }
 
@@ -195,7 +194,7 @@ impl Name<'_> {
         let first = failing.first()?;
         let told: Vec<String> = failing.iter().map(|seen| describe_failures(seen)).collect();
         let message = format!(
-            "Of {} {} for {}, {}: pulls work, and are slow or fail whenever it is asked first.",
+            "Of {} {} for {}, {}: pulls are slow or fail whenever it is asked first.",
             system.len(),
             if system.len() == 1 { "nameserver" } else { "nameservers" },
             self.host,

@@ -67,30 +67,39 @@ fn meaning(case: &Case<'_>, answer: &Answer) -> Meaning {
     match answer.status {
         429 => Meaning::Throttled,
         500..=599 => Meaning::RegistryError,
-        _ if !answer.from_registry && answer.codes.is_empty() => Meaning::Foreign,
+        // The data endpoint is no registry, and its refusals have no form of their own: the status is what counts.
         401 | 403 if at_data_endpoint => Meaning::BlobDenied,
+        404 if at_data_endpoint => Meaning::BlobNotFound,
+        _ if !answer.from_registry && answer.codes.is_empty() => Meaning::Foreign,
         401 if stage == Stage::Token => Meaning::CredentialsRejected,
         401 if matches!(stage, Stage::Manifest | Stage::Blob) => refused_token(case, answer),
+        403 if answer.seen_address.is_none() && case.has_no_pull() => Meaning::ScopeMissing,
         403 => Meaning::AccessDenied,
         404 if stage == Stage::Blob => Meaning::BlobNotFound,
         404 if stage == Stage::Manifest && has("NAME_UNKNOWN") => Meaning::RepositoryNotFound,
         404 if stage == Stage::Manifest && has("MANIFEST_UNKNOWN") => Meaning::ManifestNotFound,
+        // In a registry's own words, such as ACR's 405 REGISTRY_DISALLOWED_OPERATION.
+        400 | 402 | 405..=499 if !answer.codes.is_empty() => Meaning::RegistryError,
         _ => Meaning::Foreign,
     }
 }
 
 /// Which of the two a 401 with a fresh token is: the challenge says so, and where it does not, the token's own claim.
 fn refused_token(case: &Case<'_>, answer: &Answer) -> Meaning {
-    let claimed = case.observation.token.as_ref().and_then(|token| token.pull);
     match answer.challenge_error.as_deref() {
         Some("insufficient_scope") => Meaning::ScopeMissing,
         Some("invalid_token") => Meaning::TokenRefused,
-        _ if claimed == Some(false) => Meaning::ScopeMissing,
+        _ if case.has_no_pull() => Meaning::ScopeMissing,
         _ => Meaning::TokenRefused,
     }
 }
 
 impl Case<'_> {
+    /// Whether the token's own claim says that it does not allow the pull.
+    fn has_no_pull(&self) -> bool {
+        self.observation.token.as_ref().and_then(|token| token.pull) == Some(false)
+    }
+
     /// Whether it was the data endpoint that answered, and not the login server before its redirect.
     fn at_data_endpoint(&self) -> bool {
         self.observation.attempts.iter().any(|attempt| attempt.endpoint == Endpoint::Data)

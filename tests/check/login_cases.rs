@@ -121,6 +121,22 @@ fn tokens() -> Vec<Case> {
         token(TokenFault::TokenKey, &[]),
         token(TokenFault::WithoutPull, scope),
         token(TokenFault::OtherRepository, scope),
+        case(
+            "a token without pull, and a plain refusal",
+            |settings| {
+                settings.token.answer = TokenFault::WithoutPull.into();
+                settings.answer(Step::Manifest, Canned::PermissionsFailed);
+            },
+            scope,
+        ),
+        case(
+            "a token without pull, and a firewall",
+            |settings| {
+                settings.token.answer = TokenFault::WithoutPull.into();
+                settings.answer(Step::Manifest, Canned::Firewall(FirewallWording::Refer));
+            },
+            &["fail login manifest access_denied"],
+        ),
         token(TokenFault::AccessMissing, scope),
         token(TokenFault::Expired, refused),
         token(TokenFault::OtherAudience, refused),
@@ -131,6 +147,13 @@ fn tokens() -> Vec<Case> {
             scope,
         ),
     ]
+}
+
+/// What ACR says where an operation is switched off, word for word.
+fn disallowed() -> Canned {
+    let body = r#"{"errors":[{"code":"REGISTRY_DISALLOWED_OPERATION","message":"operation is disallowed on the registry, for more info please visit https://aka.ms/acr/faq/pushorpulldisallowed"}]}"#;
+    let headers = vec![("Content-Type".to_owned(), "application/json".to_owned())];
+    Canned::Raw { status: 405, headers, body: body.as_bytes().to_vec() }
 }
 
 /// Answers that fit at any step, and mean the same at each.
@@ -158,7 +181,8 @@ fn answers_anywhere(step: Step) -> Vec<Case> {
         with(Canned::ServerError(500), "registry_error"),
         with(Canned::ServerError(503), "registry_error"),
         with(Canned::BadGateway, "registry_error"),
-        with(Canned::ProxyForbidden, "not_a_registry"),
+        with(Canned::ProxyForbidden, if step == Step::Blob { denied } else { "not_a_registry" }),
+        with(disallowed(), "registry_error"),
         with(Canned::PermissionsFailed, denied),
     ];
     for wording in FirewallWording::ALL {

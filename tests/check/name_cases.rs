@@ -195,6 +195,19 @@ fn several() -> Vec<Case> {
     vec![
         second("two that agree", Nameserver::default(), &[]),
         second(
+            "second has no A, and fails for AAAA",
+            Nameserver {
+                behaviour: Behaviour::AaaaServfail,
+                login: View::RecordEmpty,
+                ..Nameserver::default()
+            },
+            &[
+                "fail login dns private_record_missing",
+                "warn login dns nameserver_failing",
+                "warn login dns resolvers_disagree",
+            ],
+        ),
+        second(
             "second silent",
             Nameserver::behaving(Behaviour::Silent),
             &["warn login dns nameserver_failing", "warn data dns nameserver_failing"],

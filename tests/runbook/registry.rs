@@ -30,7 +30,7 @@ pub(super) const RESPONSE_TIMEOUT: Proof = Proof {
 };
 pub(super) const REGISTRY_ERROR: Proof = Proof {
     confirm: &[CHALLENGE],
-    shows: "An HTTP status of 500 or above, with the `X-Ms-Correlation-Request-Id` that support asks for.",
+    shows: "An HTTP status of 500 or above, or another refusal with an error code of its own such as `REGISTRY_DISALLOWED_OPERATION`, with the `X-Ms-Correlation-Request-Id` that support asks for.",
     mended: "HTTP status 401 with a `Www-Authenticate` header.",
 };
 pub(super) const THROTTLED: Proof = Proof {

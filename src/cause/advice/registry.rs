@@ -17,9 +17,9 @@ pub(super) const RESPONSE_TIMEOUT: Advice = Advice {
 };
 
 pub(super) const REGISTRY_ERROR: Advice = Advice {
-    meaning: "The registry itself failed, and the node can do nothing about it.",
-    recognised_by: "5xx; carries the correlation id",
-    remedy: "Wait for the next check, and give the correlation id to Azure's support if it lasts.",
+    meaning: "The registry itself failed, or refuses in its own words what every pull asks for; the node can do nothing about it.",
+    recognised_by: "5xx, or another refusal with a registry's error code that no other cause explains; carries the correlation id",
+    remedy: "Read the registry's own words, wait for the next check, and give the correlation id to Azure's support if it lasts.",
     commands: |names| {
         let mut commands = vec![names.curl_on_node()];
         commands.extend(names.acr([health(names)]));
