@@ -44,17 +44,14 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Check(asked) => {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let outcome = runtime.block_on(check::run(asked.config, asked.options, surroundings()?))?;
+            let outcome = block_on(check::run(asked.config, asked.options, surroundings()?))?;
             return Ok(ExitCode::from(outcome.exit_code()));
         }
         Command::Agent(options) => {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(async { agent::run(options, place()?, agent::stop_signal()?).await })?;
+            block_on(async { agent::run(options, place()?, agent::stop_signal()?).await })?;
         }
         Command::Smoke(options) => {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let outcome = runtime.block_on(smoke::run(options, jiff::Timestamp::now))?;
+            let outcome = block_on(smoke::run(options, jiff::Timestamp::now))?;
             return Ok(ExitCode::from(outcome.exit_code()));
         }
         Command::Causes(format) => {
@@ -66,6 +63,11 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Man => terminal::print(&pages::manual())?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// One thread is enough for all of it: what is done here is waiting.
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 
 /// What the DaemonSet's downward API tells of the agent's own Pod.
