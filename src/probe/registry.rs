@@ -97,9 +97,7 @@ impl<'check> Pull<'check> {
         let challenge = wire::bearer_challenge(values.iter().map(HeaderValue::as_bytes))
             .map_err(|reason| reply.fail(not_a_registry(reason)))?;
         let realm = wire::judge_realm(&self.task.image, &challenge.realm).map_err(|untrusted| {
-            // Looked for in all of it: what is shown is cut.
-            let said_back = self.redactor.finds(&challenge.realm);
-            let realm = if said_back { "(what was sent as a secret)".to_owned() } else { untrusted.realm };
+            let realm = self.redactor.show_part(&challenge.realm, &untrusted.realm);
             reply.fail(Fault::UntrustedRealm { realm, reason: untrusted.reason })
         })?;
         // The body is read so that the connection can be used again.
@@ -286,7 +284,7 @@ impl<'check> Pull<'check> {
         let location = reply.headers.get(LOCATION).map(HeaderValue::as_bytes);
         let fault = match wire::judge_redirect(&self.task.image, &self.task.data_endpoints, asked, location) {
             Redirect::Data(url) if self.says_back(&url) => Fault::UntrustedRedirect {
-                target: self.redactor.apply(&wire::target_of(&url)),
+                target: self.redactor.show(&wire::target_of(&url)),
                 reason: "a host outside the registry's own names",
             },
             Redirect::Data(url) => {
@@ -294,9 +292,10 @@ impl<'check> Pull<'check> {
                 drop(reply.body(MAX_TOKEN_BODY).await.map_err(at_blob)?);
                 return Ok(BlobAnswer::Redirected(url));
             }
-            Redirect::Storage(host) => Fault::StorageRedirect { host: self.redactor.apply(&host) },
+            Redirect::Storage(host) => Fault::StorageRedirect { host: self.redactor.show(&host) },
             Redirect::Untrusted { target, reason } => {
-                Fault::UntrustedRedirect { target: self.redactor.apply(&target), reason }
+                let target = self.redactor.show_part(reply.header(LOCATION).unwrap_or_default(), &target);
+                Fault::UntrustedRedirect { target, reason }
             }
             Redirect::Missing => Fault::NotARegistry {
                 status: Some(reply.status),
@@ -306,10 +305,21 @@ impl<'check> Pull<'check> {
         Err(fail(Stage::Blob, fault))
     }
 
-    /// Whether a data endpoint's region is what was sent as a secret: resolving it would tell it to every nameserver.
-    fn says_back(&self, url: &Url) -> bool {
-        let region = self.task.image.data_region(url.host_str().unwrap_or_default());
-        region.is_some_and(|region| self.redactor.finds(region))
+    /// Whether the part of a data endpoint's name that the registry chooses is what was sent as a secret: resolving it
+    /// would tell it to every nameserver.
+    pub(super) fn says_back(&self, url: &Url) -> bool {
+        /// A name has no more (RFC 1123): nobody would be asked.
+        const LONGEST_NAME: usize = 253;
+        let host = url.host_str().unwrap_or_default();
+        if self.task.data_endpoints.iter().any(|configured| configured == host) {
+            return false;
+        }
+        let image = &self.task.image;
+        let chosen = image.data_region(host).or_else(|| host.strip_suffix(image.host())).unwrap_or_default();
+        // One label is too short for some secrets, so that they would come as several.
+        chosen.len() > LONGEST_NAME
+            || self.redactor.finds(chosen)
+            || self.redactor.finds(&chosen.replace('.', ""))
     }
 
     /// An answer that the stage cannot go on with.
@@ -318,9 +328,10 @@ impl<'check> Pull<'check> {
     }
 
     fn untrusted_redirect(&self, reply: &Reply, reason: &'static str) -> Fault {
-        let location = reply.header(LOCATION).and_then(|location| Url::parse(location).ok());
-        let target = location.as_ref().map_or_else(|| "(no usable Location)".to_owned(), wire::target_of);
-        Fault::UntrustedRedirect { target: self.redactor.apply(&target), reason }
+        let location = reply.header(LOCATION).unwrap_or_default();
+        let url = Url::parse(location).ok();
+        let target = url.as_ref().map_or_else(|| "(no usable Location)".to_owned(), wire::target_of);
+        Fault::UntrustedRedirect { target: self.redactor.show_part(location, &target), reason }
     }
 }
 
