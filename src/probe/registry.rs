@@ -2,6 +2,8 @@
 //!
 //! Says what is sent and which answers go on; reading the answers' texts is `wire`'s, the connection `session`'s.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use oci_client::manifest::{OciDescriptor, OciImageManifest};
@@ -282,11 +284,14 @@ impl<'check> Pull<'check> {
             _ => return Err(at_blob(self.unhelpful(reply).await)),
         }
         let location = reply.headers.get(LOCATION).map(HeaderValue::as_bytes);
-        let fault = match wire::judge_redirect(&self.task.image, &self.task.data_endpoints, asked, location) {
-            Redirect::Data(url) if self.says_back(&url) => Fault::UntrustedRedirect {
-                target: self.redactor.show(&wire::target_of(&url)),
-                reason: "a host outside the registry's own names",
-            },
+        let configured = &self.task.data_endpoints;
+        let fault = match wire::judge_redirect(&self.task.image, configured, asked, location) {
+            Redirect::Data(url) if wire::says_back(&self.task.image, configured, &self.redactor, &url) => {
+                Fault::UntrustedRedirect {
+                    target: self.redactor.show(&wire::target_of(&url)),
+                    reason: "a host outside the registry's own names",
+                }
+            }
             Redirect::Data(url) => {
                 // ACR's page of a few hundred bytes; nothing depends on it.
                 drop(reply.body(MAX_TOKEN_BODY).await.map_err(at_blob)?);
@@ -294,7 +299,7 @@ impl<'check> Pull<'check> {
             }
             Redirect::Storage(host) => Fault::StorageRedirect { host: self.redactor.show(&host) },
             Redirect::Untrusted { target, reason } => {
-                let target = self.redactor.show_part(reply.header(LOCATION).unwrap_or_default(), &target);
+                let target = self.redactor.show_part(&location_of(&reply), &target);
                 Fault::UntrustedRedirect { target, reason }
             }
             Redirect::Missing => Fault::NotARegistry {
@@ -305,34 +310,22 @@ impl<'check> Pull<'check> {
         Err(fail(Stage::Blob, fault))
     }
 
-    /// Whether the part of a data endpoint's name that the registry chooses is what was sent as a secret: resolving it
-    /// would tell it to every nameserver.
-    pub(super) fn says_back(&self, url: &Url) -> bool {
-        /// A name has no more (RFC 1123): nobody would be asked.
-        const LONGEST_NAME: usize = 253;
-        let host = url.host_str().unwrap_or_default();
-        if self.task.data_endpoints.iter().any(|configured| configured == host) {
-            return false;
-        }
-        let image = &self.task.image;
-        let chosen = image.data_region(host).or_else(|| host.strip_suffix(image.host())).unwrap_or_default();
-        // One label is too short for some secrets, so that they would come as several.
-        chosen.len() > LONGEST_NAME
-            || self.redactor.finds(chosen)
-            || self.redactor.finds(&chosen.replace('.', ""))
-    }
-
     /// An answer that the stage cannot go on with.
     async fn unhelpful(&self, reply: Reply) -> Failure {
         reply.into_failure(self.task.now, &self.redactor).await
     }
 
     fn untrusted_redirect(&self, reply: &Reply, reason: &'static str) -> Fault {
-        let location = reply.header(LOCATION).unwrap_or_default();
-        let url = Url::parse(location).ok();
+        let location = location_of(reply);
+        let url = Url::parse(&location).ok();
         let target = url.as_ref().map_or_else(|| "(no usable Location)".to_owned(), wire::target_of);
-        Fault::UntrustedRedirect { target: self.redactor.show_part(location, &target), reason }
+        Fault::UntrustedRedirect { target: self.redactor.show_part(&location, &target), reason }
     }
+}
+
+/// The `Location` as it came.
+fn location_of(reply: &Reply) -> Cow<'_, str> {
+    reply.headers.get(LOCATION).map(|value| String::from_utf8_lossy(value.as_bytes())).unwrap_or_default()
 }
 
 /// What Basic authentication sends, before its base64.

@@ -170,6 +170,26 @@ pub(super) fn judge_redirect(
     if own { Redirect::Data(url) } else { untrusted("a host outside the registry's own names") }
 }
 
+/// Whether the part of a data endpoint's name that the registry chooses is what was sent as a secret: resolving it would
+/// tell it to every nameserver.
+pub(super) fn says_back(
+    image: &ImageReference,
+    data_endpoints: &[String],
+    redactor: &Redactor,
+    url: &Url,
+) -> bool {
+    /// A name has no more characters (RFC 1123): nobody would be asked.
+    const LONGEST_NAME: usize = 253;
+    let host = url.host_str().unwrap_or_default();
+    if data_endpoints.iter().any(|configured| configured == host) {
+        return false;
+    }
+    let chosen = image.data_region(host).or_else(|| host.strip_suffix(image.host())).unwrap_or_default();
+    // One label is too short for some secrets, so that they would come as several.
+    let joined = chosen.replace('.', "");
+    chosen.len() > LONGEST_NAME || redactor.finds(chosen) || redactor.finds(&joined)
+}
+
 /// What of a redirect's target may be shown, once secrets are taken out of it.
 pub(super) fn target_of(url: &Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();

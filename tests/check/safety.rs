@@ -5,7 +5,7 @@ use acr_verifier::observation::{Endpoint, Stage};
 use super::{Bench, Outcome, case};
 use crate::lab::answers::{Canned, Step, Target};
 use crate::lab::log::{Listener, Request};
-use crate::lab::settings::{Settings, View};
+use crate::lab::settings::{Behaviour, ExtendedError, Rcode, Settings, View};
 
 /// What a check must never do, whatever it meets; empty when it did not.
 pub(crate) fn violations(bench: &Bench, outcome: &Outcome) -> Vec<String> {
@@ -116,8 +116,11 @@ fn decoys_stay_alone() {
 /// A password with everything in it that a report writes in another way than it came.
 const PASSWORD: &str = "pass word-and...'so' on";
 
+/// A way to write a text, and its name.
+type Disguise = (&'static str, fn(&str) -> String);
+
 /// Ways to write a text so that a report shows it as it was: as it is, and with what is not seen or not ASCII.
-const DISGUISES: [(&str, fn(&str) -> String); 7] = [
+const DISGUISES: [Disguise; 7] = [
     ("as it is", str::to_owned),
     ("capitals", str::to_uppercase),
     ("a space without width", |text| with_inside(text, "\u{200b}")),
@@ -195,6 +198,26 @@ fn what_is_said_back_is_not_shown() {
         }
     }
     assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// A nameserver may be its owner's accomplice; what it says is shown also where nothing is sent.
+#[test]
+fn what_a_nameserver_says_back_is_not_shown() {
+    for (name, disguise) in DISGUISES {
+        for letters in [0, 280] {
+            let bench = Bench::with(|settings| {
+                settings.credentials.password = PASSWORD.to_owned();
+                let text = format!("{}{}", "x".repeat(letters), disguise(PASSWORD));
+                let error = ExtendedError { info_code: 22, text };
+                settings.nameservers[0].behaviour = Behaviour::Rcode(Rcode::ServFail, Some(error));
+            });
+            let outcome = bench.check();
+            outcome.expect(&["fail login dns dns_server_failure"]);
+            assert_eq!(violations(&bench, &outcome), Vec::<String>::new(), "{name}");
+            let shown = outcome.shown(&bench);
+            assert!(!shown.contains("xpass wo"), "{name}: {shown}");
+        }
+    }
 }
 
 /// A registry that is no ACR may have its blobs at any name below its own: not at one that says a secret to the nameservers.
