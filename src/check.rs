@@ -19,7 +19,7 @@ use crate::config::{Config, ImageConfig};
 use crate::credentials::CredentialsSource;
 use crate::diagnosis::Verdict;
 use crate::probe::{self, Task, Trust};
-use crate::report::{self, Checked, NetworkView, Run, Style};
+use crate::report::{self, Checked, MAX_TEXT, NetworkView, Run, Style, printable};
 use crate::rules::{Expectation, diagnose};
 use crate::terminal;
 
@@ -187,7 +187,7 @@ fn log(checked: &Checked) {
         causes = causes.join(","),
         seconds = checked.observation.duration.as_secs_f64(),
         correlation_id = first.and_then(|diagnosis| diagnosis.correlation_id.as_deref()),
-        "{}", first.map_or("checked", |diagnosis| diagnosis.message.as_str())
+        "{}", first.map_or_else(|| "checked".to_owned(), |diagnosis| printable(&diagnosis.message, MAX_TEXT))
     );
 }
 

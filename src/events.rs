@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use self::event::{NAMESPACE, Reporter};
+use crate::report::{MAX_WORD, printable};
 use crate::transition::{Announcement, EventResult, News};
 
 /// One call to the API server; in-cluster clients have no limit of their own.
@@ -230,7 +231,8 @@ async fn call<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Resul
                 .details
                 .as_ref()
                 .map(|details| Duration::from_secs(u64::from(details.retry_after_seconds)));
-            let reason = format!("the API server answered {} {}", status.code, status.reason);
+            let reason =
+                format!("the API server answered {} {}", status.code, printable(&status.reason, MAX_WORD));
             match status.code {
                 401 | 408 | 409 | 429 | 500.. => {
                     Err(Setback::Later(asked.map(|asked| asked.min(LONGEST_PAUSE)), reason))

@@ -232,9 +232,15 @@ pub fn is_host_name(host: &str) -> bool {
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
-    let numeric_end =
-        host.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
-    host.len() <= 253 && host.split('.').all(label) && !numeric_end
+    host.len() <= 253 && host.split('.').all(label) && !host.rsplit('.').next().is_some_and(is_number)
+}
+
+/// Whether a name that ends in this label is an IPv4 address for a URL (WHATWG URL, "ends in a number"): `10.0.0x4` is
+/// 10.0.0.4 there, and would be connected to without being asked of a nameserver.
+fn is_number(label: &str) -> bool {
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let hexadecimal = label.strip_prefix("0x").or_else(|| label.strip_prefix("0X"));
+    digits(label) || hexadecimal.is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// Whether what stands behind an `@` is meant as a digest, of whatever algorithm.

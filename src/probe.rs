@@ -137,9 +137,17 @@ async fn run(task: &Task, clock: &Clock, observation: &mut Observation) -> Resul
         names.resolve_configured(&mut configured)
     );
     observation.add_names(configured);
-    let session = Session::new(Endpoint::Login, login, task.image.port(), &addresses?, &task.trust, clock);
+    let (addresses, halted) = match addresses {
+        Ok(addresses) => (addresses, None),
+        Err(halt) => (Vec::new(), Some(halt)),
+    };
+    let session = Session::new(Endpoint::Login, login, task.image.port(), &addresses, &task.trust, clock);
+    // Also where nothing is sent: an earlier check may have told a nameserver's owner what it should not say now.
     let mut pull = Pull::new(task, session);
-    let mut outcome = ask_registry(&names, &mut pull, observation).await;
+    let mut outcome = match halted {
+        Some(halt) => Err(halt),
+        None => ask_registry(&names, &mut pull, observation).await,
+    };
     echo::silence(&pull.redactor, observation, outcome.as_mut().err().and_then(Option::as_mut));
     outcome
 }

@@ -31,7 +31,7 @@ use crate::observation::{Endpoint, Observation, Stage};
 pub use clean::printable;
 // What the status page shares with the renderers.
 pub(crate) use answers::records;
-pub(crate) use clean::{MAX_TEXT, MAX_WORD, pasteable};
+pub(crate) use clean::{MAX_TEXT, MAX_WORD, likeness, pasteable, visible};
 pub(crate) use finding::{ending, finding, host, server};
 pub use page::Style;
 pub use scalar::{Moment, Seconds, Word};

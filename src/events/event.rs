@@ -9,6 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use sha2::{Digest as _, Sha256};
 
 use crate::diagnosis::Diagnosis;
+use crate::report::printable;
 use crate::transition::{Announcement, News, VERIFIED};
 
 /// Events about a Node live here: its kind has no namespace, and the API server takes no other for them.
@@ -94,12 +95,15 @@ pub fn renewed(first: &Event, at: Timestamp) -> Event {
 /// The text: the image, the sentence, the remedy, and the registry's id of the answer.
 #[must_use]
 pub fn note(announcement: &Announcement) -> String {
-    let image = announcement.subject();
+    let shown = |text: &str| printable(text, MAX_NOTE);
+    let image = shown(&announcement.subject());
     match &announcement.news {
         News::Verified => format!("{image}: it can be pulled from this node over the private path."),
         News::Failing(diagnosis) | News::StillFailing(diagnosis) => {
             let Diagnosis { message, remedy, correlation_id, .. } = diagnosis.as_ref();
-            let id = correlation_id.as_ref().map(|id| format!(" Correlation id: {id}.")).unwrap_or_default();
+            let (message, remedy) = (shown(message), shown(remedy));
+            let id = correlation_id.as_ref().map(|id| format!(" Correlation id: {}.", shown(id)));
+            let id = id.unwrap_or_default();
             // The id goes first where not all fits: support asks for it, and the remedy is in the runbook as well.
             let whole = format!("{image}: {message} {remedy}{id}");
             if whole.len() <= MAX_NOTE || id.is_empty() {
@@ -195,6 +199,16 @@ mod tests {
         let note = note(&announcement(&"ü€😀".repeat(1667), Some("0a1b-2c3d")));
         assert!(note.len() <= MAX_NOTE, "{} bytes", note.len());
         assert!(note.ends_with("... Correlation id: 0a1b-2c3d."), "{note}");
+    }
+
+    #[test]
+    fn a_note_holds_nothing_that_cannot_be_seen() {
+        let mut announcement =
+            announcement("It says \u{202e}drawkcab\u{1b}[31m\nand more.", Some("0a1b\u{200b}-2c3d"));
+        announcement.name = Some("can\u{202e}ary".to_owned());
+        let expected = "contoso.azurecr.io/apps/canary:1 (canary): It says drawkcab and more. Link the zone. Correlation \
+                        id: 0a1b-2c3d.";
+        assert_eq!(note(&announcement), expected);
     }
 
     proptest! {

@@ -129,3 +129,24 @@ proptest! {
         prop_assert!(is_host_name(image.host()));
     }
 }
+
+#[test]
+fn no_host_is_an_address_for_a_url() {
+    for host in
+        ["10.0.0.4", "10.0.0x4", "10.0.0.0x4", "a.0x", "a.0X1f", "contoso.0xdeadbeef", "0x7f000001", "a.017"]
+    {
+        assert!(!is_host_name(host), "{host}");
+    }
+    for host in ["a.x4", "0x4.example", "a.0xyz", "a.0x-1", "contoso.azurecr.io"] {
+        assert!(is_host_name(host), "{host}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_host_name_stays_a_name_in_a_url(host in "[0-9a-fxX]{1,4}(\\.[0-9a-fxX]{1,4}){0,3}") {
+        if let Ok(url) = url::Url::parse(&format!("https://{host}/")) && is_host_name(&host) {
+            prop_assert_eq!(url.domain().map(str::to_owned), Some(host.to_ascii_lowercase()));
+        }
+    }
+}

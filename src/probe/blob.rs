@@ -41,8 +41,10 @@ pub(super) async fn fetch(
     observation: &mut Observation,
 ) -> Result<Reply, Failure> {
     let mut redactor = redactor.clone();
-    for (_, value) in url.query_pairs() {
-        redactor.hide(&Secret::new(value.into_owned()));
+    for (key, value) in url.query_pairs() {
+        // A signature may stand alone, too.
+        let secret = if value.is_empty() { key } else { value };
+        redactor.hide(&Secret::new(secret.into_owned()));
     }
     let limit = session.clock.limit();
     let reply = session.get(Stage::Blob, url, headers("*/*", None), limit, observation).await?;
@@ -51,10 +53,8 @@ pub(super) async fn fetch(
         300..=399 => {
             let base = reply.header("location").and_then(|location| Url::parse(location).ok());
             let target = base.as_ref().map_or_else(|| "(no usable Location)".to_owned(), target_of);
-            Err(reply.fail(Fault::UntrustedRedirect {
-                target: redactor.apply(&target),
-                reason: "a second redirect",
-            }))
+            let target = redactor.show(&target);
+            Err(reply.fail(Fault::UntrustedRedirect { target, reason: "a second redirect" }))
         }
         _ => Err(reply.into_failure(now, &redactor).await),
     }

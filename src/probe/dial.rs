@@ -25,6 +25,7 @@ use url::Url;
 use super::clock::{Clock, Limit};
 use super::tls::{Handshake, Trust};
 use crate::observation::{ConnectFailure, TlsFailure};
+use crate::secret::hear;
 
 /// Header fields that one answer may have; ACR sends some fifteen. hyper bounds their bytes.
 const MAX_HEADERS: usize = 100;
@@ -206,9 +207,7 @@ impl Connection {
                     return Trouble::Tls(failure);
                 }
                 match tls_error(error) {
-                    Some(error) => {
-                        Trouble::Tls(TlsFailure::Handshake(super::wire::clean(&error.to_string())))
-                    }
+                    Some(error) => Trouble::Tls(TlsFailure::Handshake(hear(&error.to_string()))),
                     None => Trouble::Closed { handshaking: true },
                 }
             }

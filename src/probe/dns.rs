@@ -21,12 +21,12 @@ use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::system_conf::parse_resolv_conf;
 use tokio::time::{Instant, timeout_at};
 
-use super::wire::clean;
 use crate::file;
 use crate::observation::{
     DnsAnswer, DnsFailure, DnsFailureKind, Endpoint, ExtendedError, Lookup, Rcode, Record, RecordData,
     Resolution, Resolver,
 };
+use crate::secret::hear;
 
 /// glibc and Go read three `nameserver` lines and no more (`MAXNS` of resolv.conf(5)).
 const MAX_SYSTEM_NAMESERVERS: usize = 3;
@@ -255,7 +255,7 @@ fn extended_errors(message: &Message) -> Vec<ExtendedError> {
         .filter_map(|option| match option {
             EdnsOption::Unknown(_, data) => {
                 let (code, text) = data.split_first_chunk::<2>()?;
-                let text = clean(&String::from_utf8_lossy(text));
+                let text = hear(&String::from_utf8_lossy(text));
                 Some(ExtendedError { code: u16::from_be_bytes(*code), text })
             }
             _ => None,

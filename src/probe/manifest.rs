@@ -12,7 +12,7 @@ use oci_client::manifest::{
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use super::wire::clean;
+use crate::secret::hear;
 
 /// Platforms of an index that a report lists.
 const MAX_PLATFORMS: usize = 16;
@@ -71,10 +71,7 @@ pub(super) fn read_manifest(
     let known =
         |media_type: Option<String>| media_type.filter(|kind| MANIFEST_TYPES.contains(&kind.as_str()));
     let Some(media_type) = known(header.clone()).or_else(|| known(shape.media_type)) else {
-        return Err(format!(
-            "its media type {} is unsupported",
-            clean(header.as_deref().unwrap_or("(none)"))
-        ));
+        return Err(format!("its media type {} is unsupported", named(header.as_deref())));
     };
     let is_index = media_type == OCI_IMAGE_INDEX_MEDIA_TYPE || media_type == IMAGE_MANIFEST_LIST_MEDIA_TYPE;
     let parsed = if is_index {
@@ -85,6 +82,14 @@ pub(super) fn read_manifest(
     parsed
         .map(|manifest| (manifest, media_type.clone()))
         .map_err(|_| format!("it is not a valid {media_type}"))
+}
+
+/// A media type as a phrase names it; one that is too long is none, and is not cut: a part of a secret is one too.
+fn named(media_type: Option<&str>) -> String {
+    /// Two names of 127 characters (RFC 6838, section 4.2).
+    const LONGEST: usize = 255;
+    let media_type = media_type.unwrap_or("(none)");
+    if media_type.len() <= LONGEST { hear(media_type) } else { "(over-long)".to_owned() }
 }
 
 /// What a node runs: Go's names, as in an index.
@@ -128,11 +133,16 @@ pub(super) fn select_platform<'index>(
     };
     let entry = index.manifests.iter().find(fits);
     entry.or_else(|| index.manifests.iter().find(|entry| entry.platform.is_none())).ok_or_else(|| {
-        let platforms = index.manifests.iter().filter_map(|entry| entry.platform.as_ref());
-        let mut found: Vec<String> =
-            platforms.map(|found| clean(&format!("{}/{}", found.os, found.architecture))).collect();
-        found.dedup();
-        found.truncate(MAX_PLATFORMS);
+        let mut found: Vec<String> = Vec::new();
+        for platform in index.manifests.iter().filter_map(|entry| entry.platform.as_ref()) {
+            let name = hear(&format!("{}/{}", platform.os, platform.architecture));
+            if found.last() != Some(&name) {
+                found.push(name);
+            }
+            if found.len() == MAX_PLATFORMS {
+                break;
+            }
+        }
         found
     })
 }
@@ -145,5 +155,5 @@ pub(super) fn config_platform(config: &[u8]) -> Option<(String, String)> {
         architecture: String,
     }
     let config: Config = serde_json::from_slice(config).ok()?;
-    Some((clean(&config.os), clean(&config.architecture)))
+    Some((hear(&config.os), hear(&config.architecture)))
 }

@@ -2,6 +2,8 @@
 //!
 //! Says what is sent and which answers go on; reading the answers' texts is `wire`'s, the connection `session`'s.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use oci_client::manifest::{OciDescriptor, OciImageManifest};
@@ -97,9 +99,7 @@ impl<'check> Pull<'check> {
         let challenge = wire::bearer_challenge(values.iter().map(HeaderValue::as_bytes))
             .map_err(|reason| reply.fail(not_a_registry(reason)))?;
         let realm = wire::judge_realm(&self.task.image, &challenge.realm).map_err(|untrusted| {
-            // Looked for in all of it: what is shown is cut.
-            let said_back = self.redactor.finds(&challenge.realm);
-            let realm = if said_back { "(what was sent as a secret)".to_owned() } else { untrusted.realm };
+            let realm = self.redactor.show_part(&challenge.realm, &untrusted.realm);
             reply.fail(Fault::UntrustedRealm { realm, reason: untrusted.reason })
         })?;
         // The body is read so that the connection can be used again.
@@ -284,19 +284,23 @@ impl<'check> Pull<'check> {
             _ => return Err(at_blob(self.unhelpful(reply).await)),
         }
         let location = reply.headers.get(LOCATION).map(HeaderValue::as_bytes);
-        let fault = match wire::judge_redirect(&self.task.image, &self.task.data_endpoints, asked, location) {
-            Redirect::Data(url) if self.says_back(&url) => Fault::UntrustedRedirect {
-                target: self.redactor.apply(&wire::target_of(&url)),
-                reason: "a host outside the registry's own names",
-            },
+        let configured = &self.task.data_endpoints;
+        let fault = match wire::judge_redirect(&self.task.image, configured, asked, location) {
+            Redirect::Data(url) if wire::says_back(&self.task.image, configured, &self.redactor, &url) => {
+                Fault::UntrustedRedirect {
+                    target: self.redactor.show(&wire::target_of(&url)),
+                    reason: "a host outside the registry's own names",
+                }
+            }
             Redirect::Data(url) => {
                 // ACR's page of a few hundred bytes; nothing depends on it.
                 drop(reply.body(MAX_TOKEN_BODY).await.map_err(at_blob)?);
                 return Ok(BlobAnswer::Redirected(url));
             }
-            Redirect::Storage(host) => Fault::StorageRedirect { host: self.redactor.apply(&host) },
+            Redirect::Storage(host) => Fault::StorageRedirect { host: self.redactor.show(&host) },
             Redirect::Untrusted { target, reason } => {
-                Fault::UntrustedRedirect { target: self.redactor.apply(&target), reason }
+                let target = self.redactor.show_part(&location_of(&reply), &target);
+                Fault::UntrustedRedirect { target, reason }
             }
             Redirect::Missing => Fault::NotARegistry {
                 status: Some(reply.status),
@@ -306,22 +310,22 @@ impl<'check> Pull<'check> {
         Err(fail(Stage::Blob, fault))
     }
 
-    /// Whether a data endpoint's region is what was sent as a secret: resolving it would tell it to every nameserver.
-    fn says_back(&self, url: &Url) -> bool {
-        let region = self.task.image.data_region(url.host_str().unwrap_or_default());
-        region.is_some_and(|region| self.redactor.finds(region))
-    }
-
     /// An answer that the stage cannot go on with.
     async fn unhelpful(&self, reply: Reply) -> Failure {
         reply.into_failure(self.task.now, &self.redactor).await
     }
 
     fn untrusted_redirect(&self, reply: &Reply, reason: &'static str) -> Fault {
-        let location = reply.header(LOCATION).and_then(|location| Url::parse(location).ok());
-        let target = location.as_ref().map_or_else(|| "(no usable Location)".to_owned(), wire::target_of);
-        Fault::UntrustedRedirect { target: self.redactor.apply(&target), reason }
+        let location = location_of(reply);
+        let url = Url::parse(&location).ok();
+        let target = url.as_ref().map_or_else(|| "(no usable Location)".to_owned(), wire::target_of);
+        Fault::UntrustedRedirect { target: self.redactor.show_part(&location, &target), reason }
     }
+}
+
+/// The `Location` as it came.
+fn location_of(reply: &Reply) -> Cow<'_, str> {
+    reply.headers.get(LOCATION).map(|value| String::from_utf8_lossy(value.as_bytes())).unwrap_or_default()
 }
 
 /// What Basic authentication sends, before its base64.

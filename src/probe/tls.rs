@@ -18,8 +18,8 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::dial::Marks;
 use super::roots::Roots;
-use super::wire::clean;
 use crate::observation::{Certificate, TlsFailure, TlsVersion};
+use crate::secret::hear;
 
 /// Certificates of a chain that are written down; real ones have two to four.
 const MAX_CHAIN: usize = 8;
@@ -186,7 +186,7 @@ impl ServerCertVerifier for Recorder {
 #[expect(clippy::wildcard_enum_match_arm, reason = "the library's enum is open")]
 fn rejection(error: &rustls::Error) -> TlsFailure {
     let rustls::Error::InvalidCertificate(error) = error else {
-        return TlsFailure::Handshake(clean(&error.to_string()));
+        return TlsFailure::Handshake(hear(&error.to_string()));
     };
     match error {
         CertificateError::UnknownIssuer
@@ -204,11 +204,11 @@ fn rejection(error: &rustls::Error) -> TlsFailure {
         // A certificate that is its own authority (`CaUsedAsEndEntity`) comes as "other".
         CertificateError::Other(_) => TlsFailure::Untrusted,
         // The library's list is open: what it adds is told in its own words.
-        other => TlsFailure::Handshake(clean(&other.to_string())),
+        other => TlsFailure::Handshake(hear(&other.to_string())),
     }
 }
 
-fn read_certificate(
+pub(super) fn read_certificate(
     end_entity: &CertificateDer<'_>,
     intermediates: &[CertificateDer<'_>],
 ) -> Option<Certificate> {
@@ -217,14 +217,14 @@ fn read_certificate(
     let alternatives = parsed.subject_alternative_name().ok().flatten();
     let names = alternatives.iter().flat_map(|extension| &extension.value.general_names);
     let names =
-        names.filter_map(|name| if let GeneralName::DNSName(name) = name { Some(clean(name)) } else { None });
+        names.filter_map(|name| if let GeneralName::DNSName(name) = name { Some(hear(name)) } else { None });
     let issuers = intermediates.iter().take(MAX_CHAIN).filter_map(|intermediate| {
         let (_, parsed) = X509Certificate::from_der(intermediate).ok()?;
-        Some(clean(&parsed.issuer().to_string()))
+        Some(hear(&parsed.issuer().to_string()))
     });
     Some(Certificate {
-        subject: clean(&parsed.subject().to_string()),
-        issuer: clean(&parsed.issuer().to_string()),
+        subject: hear(&parsed.subject().to_string()),
+        issuer: hear(&parsed.issuer().to_string()),
         names: names.take(Certificate::MAX_NAMES).collect(),
         not_before: timestamp(parsed.validity().not_before.timestamp())?,
         not_after: timestamp(parsed.validity().not_after.timestamp())?,

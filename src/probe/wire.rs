@@ -15,24 +15,14 @@ use url::Url;
 
 use crate::image::{DEFAULT_PORT, ImageReference};
 use crate::observation::Answer;
-use crate::secret::{Redactor, Secret};
+use crate::secret::{Redactor, Secret, hear};
 
-/// Longest text of somebody else's that is kept.
-const MAX_TEXT: usize = 300;
 /// Longest challenge header that is read: ACR's has 130 bytes.
 const MAX_CHALLENGE: usize = 8 * 1024;
 /// Longest token that is sent on: ACR's have about 1,500 bytes, and servers refuse headers from 8 to 16 KiB.
 const MAX_TOKEN: usize = 16 * 1024;
 /// Error codes kept of one body.
 const MAX_CODES: usize = 8;
-
-/// Somebody else's text, without control characters and cut to a bounded length.
-pub(super) fn clean(text: &str) -> String {
-    let printable = text.chars().map(|character| if character.is_control() { ' ' } else { character });
-    let mut cleaned: String = printable.take(MAX_TEXT).collect();
-    cleaned.truncate(cleaned.trim_end().len());
-    cleaned
-}
 
 /// A Bearer challenge (RFC 6750, section 3; distribution's token authentication).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,7 +86,7 @@ pub(super) struct UntrustedRealm {
 
 /// Judges a realm: only the login server itself, on its own port and over HTTPS, may see the credentials.
 pub(super) fn judge_realm(image: &ImageReference, realm: &str) -> Result<Url, UntrustedRealm> {
-    let untrusted = |shown: String, reason| Err(UntrustedRealm { realm: clean(&shown), reason });
+    let untrusted = |shown: String, reason| Err(UntrustedRealm { realm: hear(&shown), reason });
     let Ok(url) = Url::parse(realm) else {
         return untrusted(realm.split(['?', '#', '@']).next().unwrap_or_default().to_owned(), "not a URL");
     };
@@ -165,7 +155,7 @@ pub(super) fn judge_redirect(
     }
     let host = host.to_owned();
     if image.is_acr() && ImageReference::is_azure_storage(&host) {
-        return Redirect::Storage(host);
+        return Redirect::Storage(hear(&host));
     }
     if url.port().unwrap_or(DEFAULT_PORT) != image.port() {
         return untrusted("another port");
@@ -180,10 +170,30 @@ pub(super) fn judge_redirect(
     if own { Redirect::Data(url) } else { untrusted("a host outside the registry's own names") }
 }
 
-/// What of a redirect's target may be shown.
+/// Whether the part of a data endpoint's name that the registry chooses is what was sent as a secret: resolving it would
+/// tell it to every nameserver.
+pub(super) fn says_back(
+    image: &ImageReference,
+    data_endpoints: &[String],
+    redactor: &Redactor,
+    url: &Url,
+) -> bool {
+    /// A name has no more characters (RFC 1123): nobody would be asked.
+    const LONGEST_NAME: usize = 253;
+    let host = url.host_str().unwrap_or_default();
+    if data_endpoints.iter().any(|configured| configured == host) {
+        return false;
+    }
+    let chosen = image.data_region(host).or_else(|| host.strip_suffix(image.host())).unwrap_or_default();
+    // One label is too short for some secrets, so that they would come as several.
+    let joined = chosen.replace('.', "");
+    chosen.len() > LONGEST_NAME || redactor.finds(chosen) || redactor.finds(&joined)
+}
+
+/// What of a redirect's target may be shown, once secrets are taken out of it.
 pub(super) fn target_of(url: &Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    clean(&format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default()))
+    hear(&format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default()))
 }
 
 /// What the token service granted.
@@ -268,24 +278,19 @@ pub(super) fn read_error(head: &Head<'_>, body: &[u8], now: Timestamp, redactor:
     let envelope: Option<Envelope> = serde_json::from_slice(body).ok();
     let errors = envelope.as_ref().map(|envelope| envelope.errors.as_slice()).unwrap_or_default();
     let message = errors.iter().find_map(|error| error.message.as_deref());
-    // Redacted before anything is cut or picked out of it: a part of a secret is one too.
-    let message = message.map(|message| redactor.apply(message));
+    let message = message.map(|message| redactor.silence(message));
     let message = message.as_deref();
     let storage_code = envelope.is_none().then(|| xml_code(body)).flatten();
-    let told = |text: &str| clean(&redactor.apply(text));
+    let told = |text: &str| redactor.show(text);
     let codes = errors.iter().map(|error| error.code.as_str()).chain(storage_code.as_deref());
     Answer {
         status: head.status,
-        correlation_id: head
-            .correlation_id
-            .filter(|id| !redactor.finds(id))
-            .and_then(correlation_id)
-            .or_else(|| {
-                message.and_then(|message| message.split("CorrelationId: ").nth(1)).and_then(correlation_id)
-            }),
+        correlation_id: head.correlation_id.map(told).as_deref().and_then(correlation_id).or_else(|| {
+            message.and_then(|message| message.split("CorrelationId: ").nth(1)).and_then(correlation_id)
+        }),
         retry_after: head.retry_after.and_then(|value| retry_after(value, now)),
         codes: codes.take(MAX_CODES).map(told).collect(),
-        message: message.map(clean).filter(|message| !message.is_empty()),
+        message: message.map(told).filter(|message| !message.is_empty()),
         challenge_error: head.challenge_error.as_deref().map(told),
         seen_address: message.and_then(seen_address),
         from_registry: envelope.is_some()

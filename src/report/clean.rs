@@ -9,35 +9,32 @@ pub(crate) const MAX_TEXT: usize = 1_000;
 /// Longest single name, digest or other word from the network, in characters: a host name has 253 at most.
 pub(crate) const MAX_WORD: usize = 300;
 
-/// One line of visible characters, at most `limit` of them: terminal sequences are taken out whole, line breaks and
-/// tabs become spaces, what else cannot be seen goes.
+/// One line of visible characters, at most `limit` of them.
 #[must_use]
 pub fn printable(text: &str, limit: usize) -> String {
-    let mut cleaned = String::new();
-    let mut length = 0;
-    let mut characters = text.chars().peekable();
-    while let Some(character) = characters.next() {
-        let visible = match character {
-            '\u{1b}' => {
-                skip_escape(&mut characters);
-                continue;
-            }
-            '\u{9b}' => {
-                skip_control_sequence(&mut characters);
-                continue;
-            }
-            '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' => ' ',
-            character if is_invisible(character) => continue,
-            character => character,
-        };
-        if length == limit {
-            cleaned.push('…');
-            break;
-        }
-        cleaned.push(visible);
-        length += 1;
+    let mut characters = visible(text);
+    let mut cleaned: String = characters.by_ref().take(limit).collect();
+    if characters.next().is_some() {
+        cleaned.push('…');
     }
     cleaned
+}
+
+/// What of a text can be seen, on one line: terminal sequences are taken out whole, line breaks, tabs and all other space
+/// become spaces, what else cannot be seen goes. Of what is left all can be seen.
+pub(crate) fn visible(text: &str) -> impl Iterator<Item = char> {
+    let mut characters = text.chars().peekable();
+    std::iter::from_fn(move || {
+        loop {
+            match characters.next()? {
+                '\u{1b}' => skip_escape(&mut characters),
+                '\u{9b}' => skip_control_sequence(&mut characters),
+                character if character.is_whitespace() => return Some(' '),
+                character if is_invisible(character) => {}
+                character => return Some(character),
+            }
+        }
+    })
 }
 
 /// A command of our own advice as it is shown: never cut, since half a command does something else.
@@ -45,29 +42,41 @@ pub(crate) fn pasteable(command: &str) -> String {
     printable(command, usize::MAX)
 }
 
-/// Without characters outside of ASCII: the usual signs become their likeness, all else a question mark.
+/// Without characters outside of ASCII.
 pub(super) fn ascii(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
     for character in text.chars() {
-        match character {
-            '…' => folded.push_str("..."),
-            '→' => folded.push_str("->"),
-            '–' | '—' => folded.push('-'),
-            '‘' | '’' => folded.push('\''),
-            '“' | '”' => folded.push('"'),
-            character if character.is_ascii() => folded.push(character),
-            _ => folded.push('?'),
+        match likeness(character) {
+            Some(likeness) => folded.push_str(likeness),
+            None => folded.push(character),
         }
     }
     folded
 }
 
-/// Controls (C0, DEL, C1), marks of direction, and characters without width.
+/// What stands for a character outside of ASCII: of the usual signs their likeness, of all else a question mark.
+pub(crate) const fn likeness(character: char) -> Option<&'static str> {
+    Some(match character {
+        '…' => "...",
+        '→' => "->",
+        '–' | '—' => "-",
+        '‘' | '’' => "'",
+        '“' | '”' => "\"",
+        character if character.is_ascii() => return None,
+        _ => "?",
+    })
+}
+
+/// Controls (C0, DEL, C1), what Unicode says to show as nothing (`Default_Ignorable_Code_Point`: marks of direction, spaces
+/// without width, selectors of a variation, fillers, tags), marks of annotation, and what is no character.
 pub(super) fn is_invisible(character: char) -> bool {
     character.is_control()
         || matches!(character,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+            | '\u{fdd0}'..='\u{fdef}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+        || u32::from(character) & 0xfffe == 0xfffe
 }
 
 /// What follows an ESC (ECMA-48): a control sequence, a string up to its terminator, or a single function.
@@ -114,6 +123,8 @@ mod tests {
             ("line\nforged\r\tcolumn", "line forged  column"),
             ("right\u{202e}left", "rightleft"),
             ("bell\u{7}del\u{7f}nul\0", "belldelnul"),
+            ("no\u{a0}break wide\u{3000}space", "no break wide space"),
+            ("hun\u{200b}t\u{fe0f}e\u{3164}r\u{fffe}2", "hunter2"),
             ("end\u{1b}", "end"),
             ("end\u{1b}[", "end"),
             ("charset\u{1b}(0x", "charsetx"),
@@ -136,6 +147,8 @@ mod tests {
             prop_assert!(!shown.chars().any(char::is_control));
             prop_assert!(shown.chars().count() <= limit + 1);
             prop_assert!(ascii(&shown).is_ascii());
+            let whole = printable(&text, usize::MAX);
+            prop_assert_eq!(printable(&whole, usize::MAX), whole);
         }
     }
 }

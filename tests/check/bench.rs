@@ -146,6 +146,8 @@ impl Outcome {
         for format in [Format::Text, Format::Json, Format::Junit] {
             report::write(&mut shown, &run, format, &style).expect("memory takes everything");
         }
+        let ascii = Style { unicode: false, ..style };
+        report::write(&mut shown, &run, Format::Text, &ascii).expect("memory takes everything");
         format!("{}\n{}\n{run:?}\n{:?}", String::from_utf8_lossy(&shown), self.log, bench.task)
     }
 

@@ -266,3 +266,17 @@ fn ctrl_c_ends_a_hanging_check_at_once() {
     let (code, out, err) = finish(child, Duration::from_secs(2));
     assert_eq!((code, out.as_str(), err.as_str()), (Some(130), "", "interrupted\n"));
 }
+
+#[test]
+fn the_log_holds_nothing_that_cannot_be_seen() {
+    let bench = Bench::with(|settings| {
+        let body = serde_json::json!({"errors": [{"code": "DENIED", "message": "\u{202e}drawkcab\u{200b}"}]});
+        let headers = vec![("Content-Type".to_owned(), "application/json".to_owned())];
+        let canned = Canned::Raw { status: 403, headers, body: body.to_string().into_bytes() };
+        settings.answer(Step::Manifest, canned);
+    });
+    let output = run(command(&bench.lab).arg("-vvv").arg(bench.lab.image()));
+    let shown = text(&output.stdout) + &text(&output.stderr);
+    assert!(text(&output.stderr).contains("drawkcab"), "{shown}");
+    assert!(!shown.contains(['\u{202e}', '\u{200b}']), "{shown}");
+}

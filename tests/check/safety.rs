@@ -5,7 +5,7 @@ use acr_verifier::observation::{Endpoint, Stage};
 use super::{Bench, Outcome, case};
 use crate::lab::answers::{Canned, Step, Target};
 use crate::lab::log::{Listener, Request};
-use crate::lab::settings::{Settings, View};
+use crate::lab::settings::{Behaviour, ExtendedError, Rcode, Settings, View};
 
 /// What a check must never do, whatever it meets; empty when it did not.
 pub(crate) fn violations(bench: &Bench, outcome: &Outcome) -> Vec<String> {
@@ -113,25 +113,132 @@ fn decoys_stay_alone() {
     }
 }
 
-/// A hostile registry says back what it was sent; nothing of it is shown.
+/// A password with everything in it that a report writes in another way than it came.
+const PASSWORD: &str = "pass word-and...'so' on";
+
+/// A way to write a text, and its name.
+type Disguise = (&'static str, fn(&str) -> String);
+
+/// Ways to write a text so that a report shows it as it was: as it is, and with what is not seen or not ASCII.
+const DISGUISES: [Disguise; 7] = [
+    ("as it is", str::to_owned),
+    ("capitals", str::to_uppercase),
+    ("a space without width", |text| with_inside(text, "\u{200b}")),
+    ("a variation selector", |text| with_inside(text, "\u{fe0f}")),
+    ("a colour", |text| with_inside(text, "\u{1b}[1m")),
+    ("other spaces", |text| text.replace(' ', "\t")),
+    ("signs of typographers", |text| {
+        text.replace('-', "\u{2014}").replace("...", "\u{2026}").replace('\'', "\u{2019}")
+    }),
+];
+
+fn with_inside(text: &str, inside: &str) -> String {
+    let middle = text.floor_char_boundary(text.len() / 2);
+    format!("{}{inside}{}", &text[..middle], &text[middle..])
+}
+
+/// Answers that say a text in the places that there are for one.
+fn answers_saying(text: &str) -> [Canned; 3] {
+    let headers = |kind: &str| {
+        let said = format!("Bearer realm=\"https://contoso.azurecr.io/\",error=\"{text}\"");
+        // The lab writes a head as it is told; a line break in it would end the line.
+        let said = said.replace(['\u{1b}', '\t'], "");
+        vec![
+            ("Content-Type".to_owned(), kind.to_owned()),
+            ("X-Ms-Correlation-Request-Id".to_owned(), text.replace('\u{1b}', "")),
+            ("WWW-Authenticate".to_owned(), said),
+        ]
+    };
+    let json = serde_json::json!({"errors": [{"code": text, "message": text, "detail": null}]});
+    let xml = format!("<?xml version=\"1.0\"?><Error><Code>{text}</Code></Error>");
+    [
+        Canned::Raw {
+            status: 403,
+            headers: headers("application/json"),
+            body: json.to_string().into_bytes(),
+        },
+        Canned::Raw { status: 403, headers: headers("application/xml"), body: xml.into_bytes() },
+        Canned::Raw {
+            status: 200,
+            headers: headers(&text.replace('\u{1b}', "")),
+            body: manifest_saying(text),
+        },
+    ]
+}
+
+/// An index whose only platform is a text; as a configuration it says the same.
+fn manifest_saying(text: &str) -> Vec<u8> {
+    let platform = serde_json::json!({"os": text, "architecture": text});
+    let index = serde_json::json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [{"mediaType": "", "digest": "", "size": 1, "platform": platform}],
+    });
+    index.to_string().into_bytes()
+}
+
+/// A hostile registry says back what it was sent, or will be, since an earlier check has sent it; nothing of it is shown.
 #[test]
 fn what_is_said_back_is_not_shown() {
+    let mut wrong = Vec::new();
     for step in Step::ALL {
-        let bench = Bench::healthy();
-        let echoed: Vec<String> = bench.lab.secrets();
-        let message = echoed.join(" ");
-        let body = serde_json::json!({"errors": [{"code": message, "message": message, "detail": null}]});
-        let headers = vec![
-            ("Content-Type".to_owned(), "application/json".to_owned()),
-            ("X-Ms-Correlation-Request-Id".to_owned(), bench.lab.password()),
-        ];
-        let canned = Canned::Raw { status: 403, headers, body: body.to_string().into_bytes() };
-        bench.lab.change(|settings| settings.answer(step, canned));
-        let outcome = bench.check();
-        // Before the credentials are sent nobody can say them back.
-        if step != Step::Challenge {
-            assert_eq!(violations(&bench, &outcome), Vec::<String>::new(), "{step:?}");
+        for (name, disguise) in DISGUISES {
+            let bench = Bench::with(|settings| settings.credentials.password = PASSWORD.to_owned());
+            let said = disguise(&bench.lab.secrets().join(" "));
+            for canned in answers_saying(&said) {
+                bench.lab.change(|settings| settings.answer(step, canned.clone()));
+                let outcome = bench.check();
+                wrong.extend(
+                    violations(&bench, &outcome).into_iter().map(|what| format!("{step:?}, {name}: {what}")),
+                );
+                if outcome.diagnoses.len() != 1 {
+                    wrong.push(format!("{step:?}, {name}: {:?}", outcome.told()));
+                }
+            }
         }
-        assert_eq!(outcome.diagnoses.len(), 1, "{step:?}: {:?}", outcome.told());
     }
+    assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// A nameserver may be its owner's accomplice; what it says is shown also where nothing is sent.
+#[test]
+fn what_a_nameserver_says_back_is_not_shown() {
+    for (name, disguise) in DISGUISES {
+        for letters in [0, 280] {
+            let bench = Bench::with(|settings| {
+                settings.credentials.password = PASSWORD.to_owned();
+                let text = format!("{}{}", "x".repeat(letters), disguise(PASSWORD));
+                let error = ExtendedError { info_code: 22, text };
+                settings.nameservers[0].behaviour = Behaviour::Rcode(Rcode::ServFail, Some(error));
+            });
+            let outcome = bench.check();
+            outcome.expect(&["fail login dns dns_server_failure"]);
+            assert_eq!(violations(&bench, &outcome), Vec::<String>::new(), "{name}");
+            let shown = outcome.shown(&bench);
+            assert!(!shown.contains("xpass wo"), "{name}: {shown}");
+        }
+    }
+}
+
+/// A registry that is no ACR may have its blobs at any name below its own: not at one that says a secret to the nameservers.
+#[test]
+fn no_nameserver_is_asked_for_a_secret() {
+    let mut bench = Bench::with(|settings| {
+        settings.place.suffix = "registry.example".to_owned();
+        settings.credentials.password = "opensesame2".to_owned();
+    });
+    let (own, port) = (bench.lab.login_server(), bench.lab.port());
+    for said in ["opensesame2", "a.openSESAME2.b", "open.sesame2", "x-opensesame2-x"] {
+        let target = Target::Url(format!("https://{said}.{own}:{port}/x"));
+        bench.lab.change(|settings| {
+            settings.answer(Step::BlobRedirect, Canned::Redirect { status: 307, target });
+        });
+        let outcome = bench.check();
+        outcome.expect(&["fail data blob untrusted_redirect"]);
+        assert_eq!(violations(&bench, &outcome), Vec::<String>::new(), "{said}");
+        let asked = bench.lab.queries();
+        assert!(asked.iter().all(|query| query.name.trim_end_matches('.') == own), "{said}: {asked:?}");
+    }
+    bench.task.blob = false;
+    bench.check().expect(&[]);
 }

@@ -1,7 +1,7 @@
 //! The attacks whose cost is measured: each a change of a healthy lab.
 
 use super::bombs;
-use crate::lab::answers::{Canned, Delivery, ManifestFault, Step};
+use crate::lab::answers::{Canned, Delivery, ManifestFault, RedirectFault, Step};
 use crate::lab::settings::{Behaviour, Certificate, Settings, Transport, View};
 
 /// One attack.
@@ -65,6 +65,14 @@ pub(crate) fn all() -> Vec<Attack> {
             settings.answer(step, bombs::zipped(200));
         }));
     }
+    attacks.push(attack("a token of one letter, and that letter said back", |settings| {
+        settings.answer(Step::Token, bombs::long_token());
+        settings.answer(Step::Manifest, bombs::letters());
+    }));
+    attacks.push(attack("a signed URL of one letter, and that letter said back", |settings| {
+        settings.blob_redirect.answer = RedirectFault::ManyValues.into();
+        settings.answer(Step::Blob, bombs::letters());
+    }));
     for transport in [
         Transport::EndlessAlerts,
         Transport::EndlessRecords,

@@ -64,3 +64,23 @@ fn manifest(media_type: &str, start: &str, entry: &str, end: &str) -> Canned {
     let headers = vec![("Content-Type".to_owned(), media_type.to_owned())];
     Canned::Raw { status: 200, headers, body: format!("{start}{entries}{end}").into_bytes() }
 }
+
+/// A token as long as one may be, of one letter.
+pub(crate) fn long_token() -> Canned {
+    let body = format!(r#"{{"access_token":"{}"}}"#, "a".repeat(16 << 10));
+    let headers = vec![("Content-Type".to_owned(), "application/json".to_owned())];
+    Canned::Raw { status: 200, headers, body: body.into_bytes() }
+}
+
+/// An error that says that letter in each of its places, as often as an answer may have it there.
+pub(crate) fn letters() -> Canned {
+    let letters = |count: usize| "a".repeat(count);
+    let error = format!(r#"{{"code":"{}","message":"{}"}}"#, letters(3_500), letters(3_500));
+    let headers = vec![
+        ("Content-Type".to_owned(), "application/json".to_owned()),
+        ("X-Ms-Correlation-Request-Id".to_owned(), letters(300 << 10)),
+        ("WWW-Authenticate".to_owned(), format!(r#"Bearer realm="https://a/",error="{}""#, letters(8_000))),
+    ];
+    let body = format!(r#"{{"errors":[{}]}}"#, vec![error; 8].join(","));
+    Canned::Raw { status: 403, headers, body: body.into_bytes() }
+}

@@ -283,6 +283,8 @@ pub enum RedirectFault {
     Unparsable,
     /// A 307 with a `Location` of 64 KiB.
     OverLong,
+    /// A 307 with a query of many long values of one letter.
+    ManyValues,
     /// 200 and the blob itself, by the login endpoint.
     ServedDirectly,
 }

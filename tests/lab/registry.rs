@@ -191,6 +191,10 @@ fn blob(
         Some(RedirectFault::OverLong) => {
             canned::redirect(307, &format!("{}&l={}", to(&Target::DataEndpoint), random::url_safe(48 << 10)))
         }
+        Some(RedirectFault::ManyValues) => {
+            let values = (1..=20).map(|count| format!("&a={}", "a".repeat(2_500 + count)));
+            canned::redirect(307, &(to(&Target::DataEndpoint) + &values.collect::<String>()))
+        }
         Some(RedirectFault::ServedDirectly) => Response::registry(
             200,
             "application/octet-stream",

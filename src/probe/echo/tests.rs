@@ -1,0 +1,106 @@
+//! What a certificate, a nameserver or an answer says back, at every place where a cut could leave most of a secret.
+
+use jiff::Timestamp;
+use rcgen::{CertificateParams, DnType, KeyPair, SanType};
+use rustls::pki_types::CertificateDer;
+
+use super::silence;
+use crate::observation::{
+    Certificate, DnsFailure, DnsFailureKind, Endpoint, ExtendedError, Failure, Fault, Lookup, Observation,
+    Resolution, Resolver, Stage, TlsFailure, TlsSession,
+};
+use crate::probe::tls::read_certificate;
+use crate::secret::{Redactor, Secret, hear};
+
+const PASSWORD: &str = "correct-horse-battery-staple-1234567890";
+
+fn redactor() -> Redactor {
+    let mut redactor = Redactor::default();
+    redactor.hide_encoded(&Secret::new(PASSWORD.to_owned()));
+    redactor
+}
+
+/// The password behind so many letters, as it is and with what cannot be seen in it.
+fn saying(letters: usize) -> [String; 2] {
+    let before = "x".repeat(letters);
+    let (start, end) = PASSWORD.split_at(20);
+    [format!("{before}{PASSWORD}"), format!("{before}{start}\u{200b}{end}")]
+}
+
+fn certificate(name: &str) -> Certificate {
+    let mut params = CertificateParams::new(Vec::new()).expect("no names");
+    params.distinguished_name.push(DnType::OrganizationName, name);
+    if name.is_ascii() {
+        params.subject_alt_names.push(SanType::DnsName(name.try_into().expect("ASCII")));
+    }
+    let key = KeyPair::generate().expect("a key");
+    let signed = params.self_signed(&key).expect("a certificate");
+    let other: CertificateDer<'_> = signed.der().clone();
+    read_certificate(signed.der(), &[other]).expect("it can be read")
+}
+
+fn resolution(text: &str) -> Resolution {
+    let failed = || {
+        let error = ExtendedError { code: 22, text: hear(text) };
+        Lookup::Failed(DnsFailure { kind: DnsFailureKind::Timeout, extended_errors: vec![error] })
+    };
+    Resolution {
+        endpoint: Endpoint::Login,
+        host: "contoso.azurecr.io".to_owned(),
+        resolver: Resolver::System,
+        server: "10.0.0.10:53".parse().expect("an address"),
+        a: failed(),
+        aaaa: failed(),
+        duration: std::time::Duration::ZERO,
+    }
+}
+
+fn faults(text: &str) -> Vec<Fault> {
+    vec![
+        Fault::Tls(TlsFailure::Handshake(hear(text))),
+        Fault::UntrustedRealm { realm: hear(text), reason: "another host" },
+        Fault::UntrustedRedirect { target: hear(text), reason: "not HTTPS" },
+        Fault::StorageRedirect { host: hear(text) },
+        Fault::ManifestInvalid { reason: hear(text) },
+        Fault::PlatformMissing { wanted: "linux/amd64".to_owned(), found: vec![hear(text)] },
+    ]
+}
+
+#[test]
+fn a_secret_at_the_place_of_a_cut_leaves_nothing_behind() {
+    // A piece that nobody would take for a coincidence.
+    let piece = &PASSWORD[..8];
+    for letters in (0..400).step_by(3).chain([3_800, 3_838, 3_842, 4_060, 4_090, 10_000]) {
+        for said in saying(letters) {
+            let mut observation = Observation::default();
+            observation.resolutions.push(resolution(&said));
+            for fault in faults(&said) {
+                let mut failure = Failure { endpoint: Endpoint::Login, stage: Stage::Blob, fault };
+                silence(&redactor(), &mut observation, Some(&mut failure));
+                let shown = format!("{observation:?} {failure:?}");
+                assert!(!shown.contains(piece), "behind {letters}: {shown}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_certificate_says_no_secret_wherever_it_stands() {
+    for letters in [0, 20, 260, 280, 290, 298] {
+        for said in saying(letters) {
+            let mut observation = Observation::default();
+            let session = TlsSession {
+                endpoint: Endpoint::Login,
+                address: "10.60.4.4:443".parse().expect("an address"),
+                version: None,
+                certificate: Some(certificate(&said)),
+            };
+            observation.tls.push(session);
+            silence(&redactor(), &mut observation, None);
+            let shown = format!("{observation:?}");
+            assert!(!shown.contains(&PASSWORD[..8]), "behind {letters}: {shown}");
+            let certificate = observation.tls[0].certificate.as_ref().expect("it was there");
+            assert!(certificate.not_after > Timestamp::UNIX_EPOCH && certificate.subject.len() <= 300);
+        }
+    }
+}
