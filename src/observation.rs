@@ -130,6 +130,8 @@ pub struct Observation {
     pub manifest: Option<Manifest>,
     /// The blob that was read, as far as it was.
     pub blob: Option<Blob>,
+    /// What the registry calls the answer that was read last, for Azure's support; absent where none came.
+    pub correlation_id: Option<String>,
     /// The step that ended the check after its addresses were judged good; absent when nothing did.
     pub failure: Option<Failure>,
     /// How long the whole check took.

@@ -129,6 +129,10 @@ pub async fn observe(task: &Task) -> Observation {
 type Halt = Option<Failure>;
 
 async fn run(task: &Task, clock: &Clock, observation: &mut Observation) -> Result<(), Halt> {
+    let credentials = task.credentials.read(&task.image);
+    // Known from here on, however far the check comes.
+    observation.credentials_expire_at =
+        credentials.as_ref().map_or(task.credentials.expires_at, |credentials| credentials.expires_at);
     let names = Names::new(task, clock);
     let login = task.image.host();
     let mut configured = Observation::default();
@@ -143,7 +147,7 @@ async fn run(task: &Task, clock: &Clock, observation: &mut Observation) -> Resul
     };
     let session = Session::new(Endpoint::Login, login, task.image.port(), &addresses, &task.trust, clock);
     // Also where nothing is sent: an earlier check may have told a nameserver's owner what it should not say now.
-    let mut pull = Pull::new(task, session);
+    let mut pull = Pull::new(task, session, credentials);
     let mut outcome = match halted {
         Some(halt) => Err(halt),
         None => ask_registry(&names, &mut pull, observation).await,
@@ -216,6 +220,8 @@ async fn ask_data_endpoint(
     observation: &mut Observation,
 ) -> Result<Reply, Halt> {
     let task = names.task;
+    // The redirect was a good answer: what fails from here on is another's.
+    observation.correlation_id = None;
     let addresses = names.resolve(Endpoint::Data, host, observation).await?;
     let mut session =
         Session::new(Endpoint::Data, host, task.image.port(), &addresses, &task.trust, names.clock);
@@ -232,16 +238,15 @@ async fn ask_data_endpoint(
 
 /// An image that is not in an index tells its platform in its configuration alone; containerd refuses it there.
 fn judge_platform(task: &Task, config: &[u8], observation: &mut Observation) -> Result<(), Halt> {
-    let Some((os, architecture)) = manifest::config_platform(config) else {
+    let Some(found) = manifest::config_platform(config) else {
         return Ok(());
     };
-    let found = format!("{os}/{architecture}");
-    if os == task.platform.os && architecture == task.platform.architecture {
+    if task.platform.rank(&found).is_some() {
         if let Some(manifest) = &mut observation.manifest {
-            manifest.platform = Some(found);
+            manifest.platform.get_or_insert_with(|| found.heard());
         }
         return Ok(());
     }
-    let fault = Fault::PlatformMissing { wanted: task.platform.to_string(), found: vec![found] };
+    let fault = Fault::PlatformMissing { wanted: task.platform.to_string(), found: vec![found.heard()] };
     Err(Some(Failure { endpoint: Endpoint::Login, stage: Stage::Manifest, fault }))
 }

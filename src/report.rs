@@ -156,9 +156,10 @@ impl Checked {
             self.observation.marks.iter().find(|mark| mark.endpoint == endpoint && mark.stage == stage);
         let status = match diagnoses.iter().map(|diagnosis| diagnosis.severity.verdict()).max() {
             Some(Verdict::Fail | Verdict::Unknown) => Status::Failed,
-            Some(Verdict::Warn) => Status::Warning,
+            // Credentials that are about to end are warned of whether the check came to them or not.
+            Some(Verdict::Warn) if mark.is_some() => Status::Warning,
             Some(Verdict::Pass) | None if mark.is_some() => Status::Ok,
-            Some(Verdict::Pass) | None => Status::Skipped,
+            Some(Verdict::Warn | Verdict::Pass) | None => Status::Skipped,
         };
         StageReport { endpoint, stage, status, duration: mark.map(|mark| mark.duration), diagnoses }
     }

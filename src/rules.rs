@@ -85,9 +85,8 @@ fn explain(expectation: &Expectation, failure: &Failure, observation: &Observati
     };
     let mut diagnosis =
         diagnosis(&expectation.image, cause, (failure.endpoint, failure.stage), case.host(), None, message);
-    if let Fault::Answer(answer) = &failure.fault {
-        diagnosis.correlation_id.clone_from(&answer.correlation_id);
-    }
+    let of_answer = if let Fault::Answer(answer) = &failure.fault { &answer.correlation_id } else { &None };
+    diagnosis.correlation_id = of_answer.clone().or_else(|| observation.correlation_id.clone());
     Some(diagnosis)
 }
 

@@ -45,7 +45,14 @@ const CONFINED: [(&str, &[&str]); 14] = [
     ("x509_parser", &["probe/tls.rs"]),
     (
         "oci_client",
-        &["probe/manifest.rs", "probe/manifest/shape.rs", "probe/registry.rs", "probe/blob.rs", "probe.rs"],
+        &[
+            "probe/manifest.rs",
+            "probe/manifest/platform.rs",
+            "probe/manifest/shape.rs",
+            "probe/registry.rs",
+            "probe/blob.rs",
+            "probe.rs",
+        ],
     ),
     ("prometheus", &["metrics.rs", "metrics/families.rs", "metrics/series.rs"]),
     ("quick_junit", &["report/junit.rs", "report/fleet/junit.rs"]),

@@ -284,9 +284,11 @@ pub(crate) fn observation() -> impl Strategy<Value = Observation> {
         vec(request, 0..4),
         vec(tls(), 0..3),
     );
-    (lists, option::of(moment()), found(), option::weighted(0.8, failure), duration()).prop_map(
-        |((marks, resolutions, attempts, requests, tls), credentials_expire_at, found, failure, duration)| {
+    let ended = (option::of(words()), option::weighted(0.8, failure));
+    (lists, option::of(moment()), found(), ended, duration()).prop_map(
+        |((marks, resolutions, attempts, requests, tls), credentials_expire_at, found, ended, duration)| {
             let (token, manifest, blob) = found;
+            let (correlation_id, failure) = ended;
             Observation {
                 marks,
                 resolutions,
@@ -297,6 +299,7 @@ pub(crate) fn observation() -> impl Strategy<Value = Observation> {
                 token,
                 manifest,
                 blob,
+                correlation_id,
                 failure,
                 duration,
             }

@@ -5,6 +5,7 @@
 //! the rules judge by them; where a peer chooses a name, `registry` refuses it. What is picked out of a text is picked
 //! after its secrets are out of it, where it is read.
 
+use super::wire::correlation_id;
 use crate::observation::{
     Answer, Certificate, ExtendedError, Failure, Fault, Lookup, Observation, TlsFailure, TlsSession,
 };
@@ -27,7 +28,9 @@ pub(super) fn silence(redactor: &Redactor, observation: &mut Observation, failur
         blob: _,
         failure: _,
         duration: _,
+        correlation_id: id,
     } = observation;
+    *id = id.take().and_then(|id| correlation_id(&redactor.show(&id)));
     for TlsSession { certificate, endpoint: _, address: _, version: _ } in tls {
         let Some(certificate) = certificate else { continue };
         let Certificate { subject, issuer, names, chain_issuers, not_before: _, not_after: _ } = certificate;
@@ -48,13 +51,13 @@ pub(super) fn silence(redactor: &Redactor, observation: &mut Observation, failur
                 codes,
                 message,
                 challenge_error,
-                correlation_id,
+                correlation_id: id,
                 status: _,
                 retry_after: _,
                 seen_address: _,
                 from_registry: _,
             } = answer;
-            codes.iter_mut().chain(message).chain(challenge_error).chain(correlation_id).for_each(show);
+            codes.iter_mut().chain(message).chain(challenge_error).chain(id).for_each(show);
         }
         Some(Fault::Tls(TlsFailure::Handshake(text))) => show(text),
         Some(Fault::UntrustedRealm { realm: text, reason: _ }) => show(text),

@@ -3,6 +3,7 @@
 //! Bytes in, facts out: pure and bounded. The types are oci-client's, filled by [`shape`]; the digests are computed here,
 //! because a check is over the bytes that came.
 
+mod platform;
 mod shape;
 
 use oci_client::manifest::{
@@ -11,6 +12,9 @@ use oci_client::manifest::{
 };
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
+
+pub use platform::Platform;
+pub(super) use platform::PlatformName;
 
 use crate::secret::hear;
 
@@ -92,50 +96,21 @@ fn named(media_type: Option<&str>) -> String {
     if media_type.len() <= LONGEST { hear(media_type) } else { "(over-long)".to_owned() }
 }
 
-/// What a node runs: Go's names, as in an index.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Platform {
-    /// `linux`.
-    pub os: &'static str,
-    /// `amd64`, `arm64`.
-    pub architecture: &'static str,
-}
-
-impl Platform {
-    /// Linux on an architecture in Rust's name for it.
-    #[must_use]
-    pub fn linux(rust_architecture: &'static str) -> Self {
-        let architecture = match rust_architecture {
-            "x86_64" => "amd64",
-            "aarch64" => "arm64",
-            other => other,
-        };
-        Self { os: "linux", architecture }
-    }
-}
-
-impl std::fmt::Display for Platform {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{}/{}", self.os, self.architecture)
-    }
-}
-
-/// The entry of an index for a platform, or the platforms that there are. As containerd does, an entry that names no
-/// platform fits where none names the node's.
+/// The entry of an index that fits a platform best, or the platforms that there are. As containerd does, an entry that names
+/// no platform fits where none names one that the node runs.
 pub(super) fn select_platform<'index>(
     index: &'index OciImageIndex,
     platform: &Platform,
 ) -> Result<&'index ImageIndexEntry, Vec<String>> {
-    let fits = |entry: &&ImageIndexEntry| {
-        entry.platform.as_ref().is_some_and(|found| {
-            found.os.to_string() == platform.os && found.architecture.to_string() == platform.architecture
-        })
-    };
-    let entry = index.manifests.iter().find(fits);
-    entry.or_else(|| index.manifests.iter().find(|entry| entry.platform.is_none())).ok_or_else(|| {
+    let ranked = index
+        .manifests
+        .iter()
+        .filter_map(|entry| PlatformName::of(entry).and_then(|name| platform.rank(&name)).zip(Some(entry)));
+    let best = ranked.min_by_key(|(rank, _)| *rank).map(|(_, entry)| entry);
+    best.or_else(|| index.manifests.iter().find(|entry| entry.platform.is_none())).ok_or_else(|| {
         let mut found: Vec<String> = Vec::new();
-        for platform in index.manifests.iter().filter_map(|entry| entry.platform.as_ref()) {
-            let name = hear(&format!("{}/{}", platform.os, platform.architecture));
+        for name in index.manifests.iter().filter_map(PlatformName::of) {
+            let name = name.heard();
             if found.last() != Some(&name) {
                 found.push(name);
             }
@@ -147,13 +122,13 @@ pub(super) fn select_platform<'index>(
     })
 }
 
-/// `os/architecture` of an image's configuration, where the blob is one.
-pub(super) fn config_platform(config: &[u8]) -> Option<(String, String)> {
+/// The platform of an image's configuration, where the blob is one. containerd leaves the variant there alone.
+pub(super) fn config_platform(config: &[u8]) -> Option<PlatformName> {
     #[derive(Deserialize)]
     struct Config {
         os: String,
         architecture: String,
     }
     let config: Config = serde_json::from_slice(config).ok()?;
-    Some((hear(&config.os), hear(&config.architecture)))
+    Some(PlatformName::new(&config.os, &config.architecture, ""))
 }

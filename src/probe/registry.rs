@@ -13,7 +13,7 @@ use url::Url;
 
 use super::Task;
 use super::dial::headers;
-use super::manifest::{self, ParsedManifest};
+use super::manifest::{self, ParsedManifest, PlatformName};
 use super::session::{Reply, Session};
 use super::wire::{self, BearerChallenge, Grant, Redirect};
 use crate::credentials::{Credentials, CredentialsError};
@@ -40,8 +40,11 @@ pub(super) struct Pull<'check> {
 
 impl<'check> Pull<'check> {
     /// Prepares a pull with the credentials as they are now.
-    pub(super) fn new(task: &'check Task, session: Session<'check>) -> Self {
-        let credentials = task.credentials.read(&task.image);
+    pub(super) fn new(
+        task: &'check Task,
+        session: Session<'check>,
+        credentials: Result<Credentials, CredentialsError>,
+    ) -> Self {
         let mut redactor = Redactor::default();
         if let Ok(credentials) = &credentials {
             redactor.hide_encoded(&pair(credentials));
@@ -135,7 +138,6 @@ impl<'check> Pull<'check> {
             };
             fail(Stage::Token, fault)
         })?;
-        observation.credentials_expire_at = credentials.expires_at;
         if let Some(service) = &challenge.service {
             realm.query_pairs_mut().append_pair("service", service);
         }
@@ -207,8 +209,9 @@ impl<'check> Pull<'check> {
                         let wanted = platform.to_string();
                         fail(Stage::Manifest, Fault::PlatformMissing { wanted, found })
                     })?;
-                    if let (Some(manifest), Some(_)) = (&mut observation.manifest, &entry.platform) {
-                        manifest.platform = Some(platform.to_string());
+                    if let (Some(manifest), Some(name)) = (&mut observation.manifest, PlatformName::of(entry))
+                    {
+                        manifest.platform = Some(name.heard());
                     }
                     if !is_sha256_digest(&entry.digest) {
                         let reason = "its index names a digest that is not sha256".to_owned();

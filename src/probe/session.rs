@@ -15,8 +15,10 @@ use super::wire::{self, bearer_challenge};
 use crate::observation::{
     Answer, Attempt, ConnectFailure, Endpoint, Failure, Fault, Observation, Request, Stage, TlsSession,
 };
-use crate::secret::Redactor;
+use crate::secret::{Redactor, hear};
 
+/// What Azure's support finds a request by.
+const CORRELATION_ID: &str = "x-ms-correlation-request-id";
 /// An error body has some 200 bytes; a proxy's page is not needed whole.
 const MAX_ERROR_BODY: usize = 64 * 1024;
 
@@ -70,6 +72,7 @@ impl<'check> Session<'check> {
         limit: Limit,
         observation: &mut Observation,
     ) -> Result<Reply, Failure> {
+        observation.correlation_id = None;
         let head = match &mut self.connection {
             Some(connection) => {
                 let head = connection.get(url, headers, self.clock, limit).await;
@@ -82,7 +85,9 @@ impl<'check> Session<'check> {
         if head.as_ref().err().is_none_or(|failure| failure.stage == stage) {
             observation.requests.push(Request { endpoint: self.endpoint, stage, status });
         }
-        Ok(self.reply(stage, head?))
+        let reply = self.reply(stage, head?);
+        observation.correlation_id = reply.header(CORRELATION_ID).map(hear);
+        Ok(reply)
     }
 
     /// The answer of a stage, as this session reads it.
@@ -209,7 +214,7 @@ impl Reply {
         let head = wire::Head {
             status: self.status,
             content_type: self.header(CONTENT_TYPE),
-            correlation_id: self.header("x-ms-correlation-request-id"),
+            correlation_id: self.header(CORRELATION_ID),
             retry_after: self.header(RETRY_AFTER),
             challenge_error: challenge_error.ok().and_then(|challenge| challenge.error),
         };

@@ -299,7 +299,7 @@ pub(super) fn read_error(head: &Head<'_>, body: &[u8], now: Timestamp, redactor:
 }
 
 /// A GUID-shaped id, and nothing that could be anything else.
-fn correlation_id(text: &str) -> Option<String> {
+pub(super) fn correlation_id(text: &str) -> Option<String> {
     let id: String =
         text.chars().take_while(|character| character.is_ascii_alphanumeric() || *character == '-').collect();
     (8..=64).contains(&id.len()).then_some(id)

@@ -75,6 +75,8 @@ fn images() -> Vec<Case> {
                 bench.task.image = bench.lab.image_of("apps/absent", ":1").parse().expect("a reference");
             },
         ),
+        on_amd64(":newer", &["fail login manifest platform_missing"]),
+        on_amd64(":older", &[]),
         case("another node's platform", |_| {}, &["fail login manifest platform_missing"]).adjust(|bench| {
             bench.task.platform = acr_verifier::probe::Platform::linux("riscv64");
         }),
@@ -85,6 +87,13 @@ fn images() -> Vec<Case> {
             },
         ),
     ]
+}
+
+fn on_amd64(reference: &'static str, expected: &[&str]) -> Case {
+    image(reference, expected).adjust(move |bench| {
+        bench.image(reference);
+        bench.task.platform = acr_verifier::probe::Platform::linux("x86_64");
+    })
 }
 
 fn manifests() -> Vec<Case> {

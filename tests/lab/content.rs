@@ -39,7 +39,7 @@ pub struct Repository {
 pub struct Content(HashMap<String, Repository>);
 
 impl Content {
-    /// `apps/canary` with the tags `1`, `latest`, `single`, `foreign`, `nested` and `tiny`.
+    /// `apps/canary` with the tags `1`, `latest`, `single`, `foreign`, `newer`, `older`, `nested` and `tiny`.
     pub fn new() -> Self {
         let mut canary = Repository::default();
         let amd64 = canary.add_image("linux", "amd64", Format::Oci);
@@ -54,6 +54,13 @@ impl Content {
         let s390x = canary.add_image("linux", "s390x", Format::Oci);
         let foreign = canary.add_index(&[windows, s390x]);
         canary.tag("foreign", &foreign);
+        let newer = canary.add_image("linux", "amd64", Format::Oci);
+        let newer = with_variant(newer, "v3");
+        let older = canary.add_image("linux", "386", Format::Oci);
+        let index = canary.add_index(std::slice::from_ref(&newer));
+        canary.tag("newer", &index);
+        let index = canary.add_index(&[newer, older]);
+        canary.tag("older", &index);
         let inner = json!({"mediaType": OCI_INDEX, "digest": multi["digest"], "size": multi["size"]});
         let nested = canary.add_index(&[inner]);
         canary.tag("nested", &nested);
@@ -71,6 +78,12 @@ impl Content {
     pub fn digest(&self, tag: &str) -> Option<&str> {
         self.repository(REPOSITORY)?.tags.get(tag).map(String::as_str)
     }
+}
+
+/// An entry of an index that is for a variant of its architecture.
+fn with_variant(mut descriptor: Value, variant: &str) -> Value {
+    descriptor["platform"]["variant"] = variant.into();
+    descriptor
 }
 
 impl Repository {

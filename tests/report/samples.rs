@@ -272,6 +272,7 @@ fn observation() -> Observation {
             session(Endpoint::Login, "10.60.4.4:443", "*.azurecr.io"),
             session(Endpoint::Data, "10.60.4.5:443", "*.westeurope.data.azurecr.io"),
         ],
+        correlation_id: None,
         credentials_expire_at: Some("2027-05-01T00:00:00Z".parse().expect("a moment")),
         token: Some(Token { pull: Some(true) }),
         manifest: Some(Manifest {

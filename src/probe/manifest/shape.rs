@@ -109,8 +109,7 @@ struct PlatformNames<'json> {
     _os_version: Option<Text>,
     #[serde(rename = "os.features")]
     _os_features: Option<Vec<Text>>,
-    #[serde(rename = "variant")]
-    _variant: Option<Text>,
+    variant: Option<Cow<'json, str>>,
     #[serde(rename = "features")]
     _features: Option<Vec<Text>>,
 }
@@ -122,8 +121,10 @@ impl Descriptor<'_> {
 }
 
 impl Entry<'_> {
-    fn names(&self) -> Option<(&str, &str)> {
-        self.platform.as_ref().map(|platform| (platform.os.as_ref(), platform.architecture.as_ref()))
+    fn names(&self) -> Option<(&str, &str, Option<&str>)> {
+        self.platform.as_ref().map(|platform| {
+            (platform.os.as_ref(), platform.architecture.as_ref(), platform.variant.as_deref())
+        })
     }
 
     fn keep(self) -> ImageIndexEntry {
@@ -132,7 +133,7 @@ impl Entry<'_> {
             os: names.os.as_ref().into(),
             os_version: None,
             os_features: None,
-            variant: None,
+            variant: names.variant.map(Cow::into_owned),
             features: None,
         });
         ImageIndexEntry {
