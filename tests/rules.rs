@@ -75,6 +75,7 @@ fn observation(lookups: &[(Lookup, Lookup)]) -> Observation {
         host: HOST.to_owned(),
         resolver: Resolver::System,
         server: SocketAddr::from(([10, 60, 0, number], 53)),
+        tcp_alone: false,
         a: a.clone(),
         aaaa: aaaa.clone(),
         duration: Duration::ZERO,

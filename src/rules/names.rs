@@ -398,7 +398,10 @@ fn describe_failure(seen: &Resolution) -> String {
         return server_text(seen.server);
     };
     let what = match &failure.kind {
+        // Whoever looks into it by UDP would find the nameserver well.
+        DnsFailureKind::Timeout if seen.tcp_alone => "gave no answer over TCP in time".to_owned(),
         DnsFailureKind::Timeout => "gave no answer in time".to_owned(),
+        DnsFailureKind::Unreachable if seen.tcp_alone => "cannot be reached over TCP".to_owned(),
         DnsFailureKind::Unreachable => "cannot be reached".to_owned(),
         DnsFailureKind::Refused(rcode) => format!("answered {rcode}"),
         DnsFailureKind::Malformed => "sent an answer that cannot be parsed".to_owned(),
