@@ -152,7 +152,7 @@ fn blobs() -> Vec<State> {
             .tells(&["fail data blob untrusted_redirect"]),
         state("blobs are sent to a replica without a record")
             .endpoints(|settings| {
-                settings.blob_redirect.answer = RedirectFault::Target(Target::OtherRegion).into();
+                settings.blob_redirect.answer = RedirectFault::Target(Target::Region("northeurope")).into();
             })
             .tells(&["fail data dns name_not_found"]),
         state("redirect with another status")
