@@ -61,7 +61,6 @@ pub(crate) struct Azure {
 
 impl Azure {
     pub(crate) fn start() -> Self {
-        leftovers::remove();
         let folder =
             tempfile::Builder::new().prefix(&leftovers::folder_prefix()).tempdir().expect("a folder");
         let network = Network::start();
