@@ -2,12 +2,14 @@
 
 mod answers;
 mod certificates;
+mod data;
 mod expected;
 mod flaky;
 mod healthy;
 mod names;
 mod network;
 mod registry;
+mod replicas;
 mod words;
 
 use std::net::Ipv4Addr;
@@ -264,6 +266,8 @@ pub(crate) fn all() -> Vec<State> {
         registry::states(),
         answers::states(),
         names::states(),
+        data::states(),
+        replicas::states(),
     ]
     .into_iter()
     .flatten()
