@@ -75,6 +75,7 @@ fn observation(lookups: &[(Lookup, Lookup)]) -> Observation {
         host: HOST.to_owned(),
         resolver: Resolver::System,
         server: SocketAddr::from(([10, 60, 0, number], 53)),
+        tcp_alone: false,
         a: a.clone(),
         aaaa: aaaa.clone(),
         duration: Duration::ZERO,
@@ -179,5 +180,20 @@ proptest! {
         }),
     ) {
         prop_assert_eq!(kinds_for(&expectation, &observation), kinds_for(&expectation, &shuffled));
+    }
+}
+
+#[test]
+fn a_nameserver_that_is_silent_over_tcp_alone_is_told_so() {
+    for (kind, expected) in [
+        (DnsFailureKind::Timeout, "gave no answer over TCP in time"),
+        (DnsFailureKind::Unreachable, "cannot be reached over TCP"),
+    ] {
+        let failed = || Lookup::Failed(DnsFailure { kind: kind.clone(), extended_errors: Vec::new() });
+        let mut observation = observation(&[(failed(), failed())]);
+        let message = |observation: &Observation| diagnose(&expectation(), observation)[0].message.clone();
+        assert!(!message(&observation).contains("TCP"), "{}", message(&observation));
+        observation.resolutions[0].tcp_alone = true;
+        assert!(message(&observation).contains(expected), "{}", message(&observation));
     }
 }

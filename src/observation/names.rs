@@ -37,6 +37,8 @@ pub struct Resolution {
     pub resolver: Resolver,
     /// The nameserver.
     pub server: SocketAddr,
+    /// Whether it was asked over TCP alone, as `use-vc` in resolv.conf wants it.
+    pub tcp_alone: bool,
     /// What it said to the A question.
     pub a: Lookup,
     /// What it said to the AAAA question.
@@ -91,7 +93,7 @@ pub struct DnsAnswer {
     pub soa_owner: Option<String>,
     /// Extended DNS errors (RFC 8914).
     pub extended_errors: Vec<ExtendedError>,
-    /// Whether it took TCP, because the datagram was truncated.
+    /// Whether it came over TCP: the datagram was truncated, or none was sent.
     pub over_tcp: bool,
 }
 
@@ -109,7 +111,7 @@ pub struct DnsFailure {
 pub enum DnsFailureKind {
     /// No answer in time after the resends; a closed port shows the same.
     Timeout,
-    /// The question could not even be sent: no route to the nameserver.
+    /// The question could not even be sent: no route to the nameserver, or none of its port's TCP.
     Unreachable,
     /// An answer code other than NOERROR and NXDOMAIN.
     Refused(Rcode),

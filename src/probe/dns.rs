@@ -5,7 +5,6 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::{join, join_all};
@@ -36,6 +35,9 @@ const MAX_CHAIN: usize = 16;
 const MAX_ADDRESSES: usize = 256;
 /// Sends of one question within the stage's limit, as glibc and Go ask again before they give up.
 const SENDS: u8 = 4;
+/// The options of a resolv.conf that let a node ask over TCP alone: glibc knows the first, Go, by which containerd and
+/// the kubelet resolve, all three.
+const TCP_ALONE: [&str; 3] = ["use-vc", "usevc", "tcp"];
 /// Payload that fits every path without fragments (DNS flag day 2020, RFC 9715).
 const UDP_PAYLOAD: u16 = 1232;
 /// A resolv.conf has a few lines; more than this is something else.
@@ -48,26 +50,46 @@ const EXTENDED_ERROR_OPTION: u16 = 15;
 pub(super) struct Nameserver {
     pub(super) resolver: Resolver,
     pub(super) address: SocketAddr,
+    /// Whether it is asked over TCP alone, as the node would ask it.
+    pub(super) tcp_alone: bool,
 }
 
-/// The nameservers that the node's own resolver would use, by its resolv.conf: the first three.
+/// What a resolv.conf says of whom the node asks, and how.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct ResolvConf {
+    /// The first three nameservers: the others are never asked.
+    pub(super) nameservers: Vec<SocketAddr>,
+    /// Whether they are asked over TCP alone.
+    pub(super) tcp_alone: bool,
+}
+
+/// What the node's own resolver would take from its resolv.conf.
 ///
-/// A file that cannot be read has none, as for the C library.
-pub(super) fn read_nameservers(path: &Path) -> Vec<SocketAddr> {
+/// A file that cannot be read names no nameserver, as for the C library.
+pub(super) fn read_resolv_conf(path: &Path) -> ResolvConf {
     let text = file::read(path, MAX_RESOLV_CONF).unwrap_or_default();
-    parse_nameservers(&String::from_utf8_lossy(&text))
+    parse(&String::from_utf8_lossy(&text))
 }
 
-/// The addresses of a resolv.conf's text.
-pub(super) fn parse_nameservers(text: &str) -> Vec<SocketAddr> {
+/// What a resolv.conf's text says.
+pub(super) fn parse(text: &str) -> ResolvConf {
     // The other lines are left out: the library refuses a whole file for a `search` that it cannot read.
     let lines: String =
         text.lines().filter(|line| line.starts_with("nameserver")).flat_map(|line| [line, "\n"]).collect();
-    let Ok((config, _options)) = parse_resolv_conf(lines) else {
-        return Vec::new();
-    };
-    let servers = config.name_servers().iter().map(|server| SocketAddr::new(server.ip, 53));
-    servers.take(MAX_SYSTEM_NAMESERVERS).collect()
+    let nameservers = parse_resolv_conf(lines).map_or_else(
+        |_| Vec::new(),
+        |(config, _options)| {
+            let servers = config.name_servers().iter().map(|server| SocketAddr::new(server.ip, 53));
+            servers.take(MAX_SYSTEM_NAMESERVERS).collect()
+        },
+    );
+    // The library knows none of these options. A `#` ends no line of options, neither for glibc nor for Go.
+    let mut options = text.lines().filter_map(|line| {
+        let mut words = line.split_ascii_whitespace();
+        (words.next() == Some("options")).then_some(words)
+    });
+    let tcp_alone = options.any(|mut words| words.any(|word| TCP_ALONE.contains(&word)));
+    ResolvConf { nameservers, tcp_alone }
 }
 
 /// Asks every nameserver for a name, A and AAAA, all at once.
@@ -83,8 +105,8 @@ pub(super) async fn resolve(
 async fn ask(endpoint: Endpoint, host: &str, nameserver: &Nameserver, until: Instant) -> Resolution {
     let started = Instant::now();
     let (a, aaaa) = join(
-        look_up(nameserver.address, host, RecordType::A, until),
-        look_up(nameserver.address, host, RecordType::AAAA, until),
+        look_up(nameserver, host, RecordType::A, until),
+        look_up(nameserver, host, RecordType::AAAA, until),
     )
     .await;
     Resolution {
@@ -92,34 +114,39 @@ async fn ask(endpoint: Endpoint, host: &str, nameserver: &Nameserver, until: Ins
         host: host.to_owned(),
         resolver: nameserver.resolver.clone(),
         server: nameserver.address,
+        tcp_alone: nameserver.tcp_alone,
         a,
         aaaa,
         duration: started.elapsed(),
     }
 }
 
-async fn look_up(server: SocketAddr, host: &str, record_type: RecordType, until: Instant) -> Lookup {
+async fn look_up(nameserver: &Nameserver, host: &str, record_type: RecordType, until: Instant) -> Lookup {
     // Absolute, so that no search list is ever applied.
     let Ok(mut name) = Name::from_ascii(host) else {
         return failed(DnsFailureKind::Malformed);
     };
     name.set_fqdn(true);
-    let (message, over_tcp) = match query(server, &name, record_type, until).await {
-        Ok(answered) => answered,
-        Err(kind) => return failed(kind),
+    let query = Query::query(name.clone(), record_type);
+    let answered = if nameserver.tcp_alone {
+        query_over_tcp(nameserver.address, query, until).await.map(|message| (message, true))
+    } else {
+        query_over_udp(nameserver.address, query, until).await
     };
-    read_answer(&name, &message, over_tcp)
+    match answered {
+        Ok((message, over_tcp)) => read_answer(&name, &message, over_tcp),
+        Err(kind) => failed(kind),
+    }
 }
 
 const fn failed(kind: DnsFailureKind) -> Lookup {
     Lookup::Failed(DnsFailure { kind, extended_errors: Vec::new() })
 }
 
-/// One question to one server: UDP with resends, then TCP where the datagram was truncated.
-async fn query(
+/// One question to one server: UDP with resends, then TCP where the datagram was truncated. Says whether it took TCP.
+async fn query_over_udp(
     server: SocketAddr,
-    name: &Name,
-    record_type: RecordType,
+    query: Query,
     until: Instant,
 ) -> Result<(Message, bool), DnsFailureKind> {
     let remaining = until.saturating_duration_since(Instant::now());
@@ -127,14 +154,14 @@ async fn query(
     let mut options = DnsRequestOptions::default();
     options.edns_payload_len = UDP_PAYLOAD;
     options.retry_interval = resend_after;
-    let request = || DnsRequest::from_query(Query::query(name.clone(), record_type), options);
+    let request = DnsRequest::from_query(query.clone(), options);
 
     let mut stream = UdpClientStream::builder(server, TokioRuntimeProvider::default())
         .with_timeout(Some(remaining))
         .with_max_retries(SENDS)
         .with_retry_interval_floor(u64::try_from(resend_after.as_millis()).unwrap_or(u64::MAX))
         .build();
-    let answer = timeout_at(until, stream.send_message(request()).next()).await;
+    let answer = timeout_at(until, stream.send_message(request).next()).await;
     let message = match answer {
         Err(_elapsed) => return Err(DnsFailureKind::Timeout),
         Ok(None) => return Err(DnsFailureKind::Timeout),
@@ -144,22 +171,37 @@ async fn query(
     if !message.metadata.truncation {
         return Ok((message, false));
     }
-    let remaining = until.saturating_duration_since(Instant::now());
-    let message = timeout_at(until, query_tcp(server, request(), remaining)).await;
-    match message {
-        Ok(Ok(message)) if !message.metadata.truncation => Ok((message, true)),
-        Ok(Ok(_) | Err(_)) | Err(_) => Err(DnsFailureKind::TruncatedWithoutTcp),
+    match query_over_tcp(server, query, until).await {
+        Ok(message) => Ok((message, true)),
+        Err(_) => Err(DnsFailureKind::TruncatedWithoutTcp),
     }
 }
 
-async fn query_tcp(server: SocketAddr, request: DnsRequest, limit: Duration) -> Result<Message, NetError> {
-    let asked = request.queries.clone();
+/// The same over TCP, where the kernel sends again what is lost.
+async fn query_over_tcp(server: SocketAddr, query: Query, until: Instant) -> Result<Message, DnsFailureKind> {
+    let remaining = until.saturating_duration_since(Instant::now());
+    let mut options = DnsRequestOptions::default();
+    options.edns_payload_len = UDP_PAYLOAD;
+    let request = DnsRequest::from_query(query.clone(), options);
     // Kept until the answer is there: the provider's end is the end of the tasks that carry it.
     let provider = TokioRuntimeProvider::default();
-    let exchange = TcpClientStream::exchange(server, None, limit, None, provider.clone()).await?;
-    let message = Message::from(exchange.send(request).first_answer().await?);
+    let exchange = async {
+        let exchange = TcpClientStream::exchange(server, None, remaining, None, provider.clone()).await?;
+        exchange.send(request).first_answer().await
+    };
+    let message = match timeout_at(until, exchange).await {
+        Err(_elapsed) => return Err(DnsFailureKind::Timeout),
+        Ok(Err(error)) => return Err(classify(&error)),
+        Ok(Ok(response)) => Message::from(response),
+    };
     // Over UDP hickory compares the question itself (RFC 5452); over TCP it does not.
-    if message.queries == asked { Ok(message) } else { Err(NetError::Message("answer to another question")) }
+    if message.queries != [query] {
+        return Err(DnsFailureKind::Malformed);
+    }
+    if message.metadata.truncation {
+        return Err(DnsFailureKind::TruncatedWithoutTcp);
+    }
+    Ok(message)
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the library's enum is open")]

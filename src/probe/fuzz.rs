@@ -299,6 +299,7 @@ pub fn dns_answer(bytes: &[u8]) -> Option<Observation> {
         host: LOGIN.to_owned(),
         resolver: Resolver::System,
         server,
+        tcp_alone: false,
         a,
         aaaa,
         duration: LIMIT,
@@ -311,6 +312,6 @@ pub fn dns_answer(bytes: &[u8]) -> Option<Observation> {
 
 /// A resolv.conf.
 pub fn nameservers(text: &str) {
-    let servers = dns::parse_nameservers(text);
+    let servers = dns::parse(text).nameservers;
     assert!(servers.len() <= 3 && servers.iter().all(|server| server.port() == 53));
 }

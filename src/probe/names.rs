@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::clock::Clock;
-use super::dns::{self, Nameserver};
+use super::dns::{self, Nameserver, ResolvConf};
 use super::{Halt, Task};
 use crate::address::Scope;
 use crate::config::{Resolvers, SystemResolver};
@@ -97,14 +97,19 @@ impl<'check> Names<'check> {
 }
 
 fn nameservers(resolvers: &Resolvers) -> Vec<Nameserver> {
-    let system = match &resolvers.system {
-        SystemResolver::File(path) => dns::read_nameservers(path),
-        SystemResolver::Servers(servers) => servers.clone(),
+    let node = match &resolvers.system {
+        SystemResolver::File(path) => dns::read_resolv_conf(path),
+        SystemResolver::Servers(servers) => {
+            ResolvConf { nameservers: servers.clone(), ..ResolvConf::default() }
+        }
     };
-    let system = system.into_iter().map(|address| Nameserver { resolver: Resolver::System, address });
+    // A resolver to compare with is asked as the node would ask it.
+    let tcp_alone = node.tcp_alone;
+    let nameserver = |resolver, address| Nameserver { resolver, address, tcp_alone };
+    let system = node.nameservers.into_iter().map(|address| nameserver(Resolver::System, address));
     let compared = resolvers
         .compare
         .iter()
-        .map(|(name, address)| Nameserver { resolver: Resolver::Compared(name.clone()), address: *address });
+        .map(|(name, address)| nameserver(Resolver::Compared(name.clone()), *address));
     system.chain(compared).collect()
 }

@@ -158,7 +158,7 @@ pub struct ResolutionReport {
     /// Extended DNS errors (RFC 8914).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extended_errors: Vec<ExtendedErrorReport>,
-    /// How the answers came; absent where none did.
+    /// How the answers came; absent where none did, unless TCP alone was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transport: Option<Transport>,
 }
@@ -189,13 +189,13 @@ pub enum RecordType {
     Aaaa,
 }
 
-/// How answers came.
+/// How a nameserver was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// In datagrams.
     Udp,
-    /// At least one over TCP, because its datagram was truncated.
+    /// At least one question over TCP: its datagram was truncated, or resolv.conf wants TCP alone.
     Tcp,
 }
 

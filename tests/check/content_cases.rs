@@ -142,7 +142,7 @@ fn redirects() -> Vec<Case> {
         target(Target::OtherRegistry, untrusted),
         target(Target::Itself, untrusted),
         target(Target::BlobStorage, &["fail data blob data_endpoint_disabled"]),
-        target(Target::OtherRegion, &["fail data dns name_not_found"]),
+        target(Target::Region("northeurope"), &["fail data dns name_not_found"]),
         redirect(RedirectFault::Status(302), &[]),
         redirect(RedirectFault::NoLocation, &["fail data blob not_a_registry"]),
         redirect(RedirectFault::Unparsable, &["fail data blob not_a_registry"]),

@@ -157,8 +157,8 @@ pub enum Target {
     Itself,
     /// Azure's blob storage: the registry has no data endpoint.
     BlobStorage,
-    /// This registry's data endpoint of another region.
-    OtherRegion,
+    /// This registry's data endpoint of a region, whether it has one there or not.
+    Region(&'static str),
     /// Word for word.
     Url(String),
 }

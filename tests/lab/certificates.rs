@@ -64,10 +64,12 @@ impl Certificates {
             issuing,
             inspection: self::root(INSPECTION_CA),
             login_names: vec![format!("*.{}", place.suffix)],
-            data_names: vec![
-                format!("*.{}.data.{}", place.region, place.suffix),
-                format!("*.data.{}", place.suffix),
-            ],
+            data_names: std::iter::once(place.region.as_str())
+                .chain(place.replicas.iter().map(|(region, _)| *region))
+                .map(|region| format!("*.{region}.data.{}", place.suffix))
+                .chain([format!("*.data.{}", place.suffix)])
+                .chain(place.storage_address.map(|_| "*.blob.core.windows.net".to_owned()))
+                .collect(),
             made: Mutex::default(),
             root,
         }

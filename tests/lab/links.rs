@@ -30,11 +30,20 @@ impl Links {
                 .find(|(key, _)| key == wanted)
                 .map(|(_, value)| value.into_owned())
         };
-        let (digest, payload, signature) = (value("d")?, value("p")?, value("s")?);
+        // The storage's links have their digest in the path, and nothing but the signature to go by.
+        let parts = || Some((value("d")?, value("p")?, value("s")?));
+        let (digest, payload, signature) = match value("sig") {
+            Some(signature) => (None, String::new(), signature),
+            None => parts().map(|(digest, payload, signature)| (Some(digest), payload, signature))?,
+        };
         self.0
             .all()
             .into_iter()
-            .find(|link| link.digest == digest && link.payload == payload && link.signature == signature)
+            .find(|link| {
+                digest.as_ref().is_none_or(|digest| link.digest == *digest)
+                    && link.payload == payload
+                    && link.signature == signature
+            })
             .map(|link| (link.repository, link.digest))
     }
 }
@@ -76,9 +85,8 @@ pub fn locate(shared: &Shared, target: &Target, subject: &Subject<'_>) -> String
         }
         Target::Itself => subject.asked.to_owned(),
         Target::BlobStorage => storage(shared, subject),
-        Target::OtherRegion => {
-            let other = format!("{}.northeurope.data.{}", place.registry, place.suffix);
-            format!("https://{}/?{}", shared.authority(&other), query())
+        Target::Region(region) => {
+            format!("https://{}/?{}", shared.authority(&place.data_endpoint_of(region)), query())
         }
         Target::Url(url) => url.clone(),
     }
@@ -112,6 +120,12 @@ fn signed_query(shared: &Shared, subject: &Subject<'_>) -> String {
 fn storage(shared: &Shared, subject: &Subject<'_>) -> String {
     let signature = random::url_safe(32);
     shared.log.secrets.push(signature.clone());
+    shared.links.0.push(Link {
+        digest: subject.digest.to_owned(),
+        repository: subject.repository.to_owned(),
+        payload: String::new(),
+        signature: format!("{signature}="),
+    });
     let digest = subject.digest.trim_start_matches("sha256:");
     let domain = match shared.place.suffix.rsplit('.').next() {
         Some("us") => "core.usgovcloudapi.net",

@@ -13,6 +13,7 @@ const MOST_ENTRIES: usize = 100_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Listener {
     Login,
+    /// The data endpoint, in whichever region, and the storage behind it.
     Data,
     /// One of the decoys, by its place in the settings.
     Decoy(usize),

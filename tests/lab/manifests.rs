@@ -26,8 +26,16 @@ pub fn respond(
     reference: &str,
 ) -> Response {
     let Some(known) = shared.content.repository(repository) else { return canned::name_unknown(repository) };
+    let fault = if let Answer::Faulty(fault) = &settings.manifest.answer { Some(*fault) } else { None };
     let Some((digest, manifest)) = known.manifest(reference) else {
-        return canned::manifest_unknown(reference);
+        // What is made up is there by its digest, too: clients take it from an answer's head, and ask for it next.
+        let (media_type, bytes) = fault.map(made_up).unwrap_or_default();
+        let digest = digest_of(&bytes);
+        return if reference == digest && !bytes.is_empty() {
+            found(media_type, &digest, bytes)
+        } else {
+            canned::manifest_unknown(reference)
+        };
     };
     // As ACR: a manifest in a type that the client does not take is not found.
     let accepted: Vec<_> = request.all("Accept").collect();
@@ -35,7 +43,6 @@ pub fn respond(
     if !accepted.is_empty() && !accepted.iter().any(suits) {
         return canned::manifest_unknown(reference);
     }
-    let fault = if let Answer::Faulty(fault) = &settings.manifest.answer { Some(*fault) } else { None };
     let (media_type, bytes, honest) = match fault {
         None | Some(ManifestFault::DigestHeaderMissing | ManifestFault::DigestHeaderMalformed) => {
             (manifest.media_type, manifest.bytes.clone(), false)
@@ -48,12 +55,7 @@ pub fn respond(
         }
     };
     let digest = if honest { digest_of(&bytes) } else { digest.to_owned() };
-    let response = Response::registry(
-        200,
-        media_type,
-        &[("Docker-Content-Digest", shown(fault, &digest)), ("ETag", format!("\"{digest}\""))],
-        bytes,
-    );
+    let response = found(media_type, shown(fault, &digest), bytes);
     if fault == Some(ManifestFault::DigestHeaderMissing) {
         response.without("Docker-Content-Digest")
     } else {
@@ -61,12 +63,13 @@ pub fn respond(
     }
 }
 
-fn shown(fault: Option<ManifestFault>, digest: &str) -> String {
-    if fault == Some(ManifestFault::DigestHeaderMalformed) {
-        "sha256:not-a-digest".into()
-    } else {
-        digest.to_owned()
-    }
+fn found(media_type: &str, digest: &str, bytes: Vec<u8>) -> Response {
+    let own = [("Docker-Content-Digest", digest.to_owned()), ("ETag", format!("\"{digest}\""))];
+    Response::registry(200, media_type, &own, bytes)
+}
+
+fn shown(fault: Option<ManifestFault>, digest: &str) -> &str {
+    if fault == Some(ManifestFault::DigestHeaderMalformed) { "sha256:not-a-digest" } else { digest }
 }
 
 /// The same manifest in other bytes: a space more behind each comma.

@@ -295,6 +295,8 @@ async fn run(settings: Settings, tell: &mpsc::Sender<Started>, stopped: oneshot:
         }
     };
     let port = endpoints[0].address.port();
+    let first_decoy =
+        2 + settings.place.replicas.len() + usize::from(settings.place.storage_address.is_some());
     let addresses = nameservers.iter().map(|place| place.address).collect();
     let shared = Arc::new(Shared::new(settings, port, endpoints.len() + nameservers.len()));
     let mut servers = JoinSet::new();
@@ -302,8 +304,8 @@ async fn run(settings: Settings, tell: &mpsc::Sender<Started>, stopped: oneshot:
     for (number, place) in endpoints.into_iter().enumerate() {
         let listener = match number {
             0 => Listener::Login,
-            1 => Listener::Data,
-            decoy => Listener::Decoy(decoy - 2),
+            data if data < first_decoy => Listener::Data,
+            decoy => Listener::Decoy(decoy - first_decoy),
         };
         servers.spawn(listener::serve(
             Arc::clone(&shared),

@@ -27,10 +27,12 @@ pub struct Reserved {
     _tcp: TcpSocket,
 }
 
-/// The endpoints at one common port: login, data, then the decoys.
+/// The endpoints at one common port: login, data, the replicas' data endpoints, the storage, then the decoys.
 pub fn reserve_endpoints(place: &Place) -> io::Result<Vec<Reserved>> {
     let addresses: Vec<IpAddr> = [place.login_address, place.data_address]
         .into_iter()
+        .chain(place.replicas.iter().map(|(_, address)| *address))
+        .chain(place.storage_address)
         .chain(place.decoy_addresses.iter().copied())
         .collect();
     if let Some(port) = place.port {

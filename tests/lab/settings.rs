@@ -101,6 +101,10 @@ pub struct Place {
     /// Login and data endpoint share the port, so their addresses differ.
     pub login_address: IpAddr,
     pub data_address: IpAddr,
+    /// Further regions that hold the registry, each with the address of its data endpoint; same port.
+    pub replicas: Vec<(&'static str, IpAddr)>,
+    /// Azure's public blob storage, where it can be reached; same port.
+    pub storage_address: Option<IpAddr>,
     /// Further addresses where the login endpoint answers although nobody should go there; same port.
     pub decoy_addresses: Vec<IpAddr>,
     /// The one port of all endpoints; none takes a port that is free at every address.
@@ -119,6 +123,8 @@ impl Default for Place {
             region: "westeurope".into(),
             login_address: IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)),
             data_address: IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3)),
+            replicas: Vec::new(),
+            storage_address: None,
             decoy_addresses: Vec::new(),
             port: None,
             key_hint: KeyHint::KeyId,
@@ -133,7 +139,11 @@ impl Place {
     }
 
     pub fn data_endpoint(&self) -> String {
-        format!("{}.{}.data.{}", self.registry, self.region, self.suffix)
+        self.data_endpoint_of(&self.region)
+    }
+
+    pub fn data_endpoint_of(&self, region: &str) -> String {
+        format!("{}.{region}.data.{}", self.registry, self.suffix)
     }
 
     /// The private zone, in which the records of the private endpoint live.

@@ -2,7 +2,6 @@
 //!
 //! Owns what is started in which order, the change from state to state and back, and what must hold in every state.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
@@ -16,11 +15,14 @@ use tempfile::TempDir;
 
 use super::lab::Lab;
 use super::lab::answers::{Canned, FirewallWording, Step};
-use super::lab::log::Listener;
+use super::lab::log::{Connection, Listener};
 use super::lab::settings::Settings;
 use super::leftovers;
 use super::names::{Names, Resolvers};
-use super::network::{DATA, Faults, LOGIN, NOBODY, Network, PUBLIC_DATA, PUBLIC_LOGIN, Strays};
+use super::network::{
+    DATA, FOREIGN_DATA, FOREIGN_LOGIN, Faults, LOGIN, NOBODY, Network, PUBLIC_DATA, PUBLIC_LOGIN, REPLICAS,
+    STORAGE, Strays,
+};
 use super::process::command;
 use super::pull::{self, Containerd, Order, Pulled};
 use super::registry::{self, Registry};
@@ -51,21 +53,25 @@ pub(crate) struct Outcome {
 pub(crate) struct Azure {
     pub(crate) inside: Lab,
     outside: Lab,
+    /// Another registry, `fabrikam`, with a private endpoint in the same subnet.
+    foreign: Lab,
     registry: Registry,
     resolvers: Resolvers,
     network: Network,
     healthy: Settings,
+    healthy_foreign: Settings,
     containerd: Option<Containerd>,
     folder: TempDir,
 }
 
 impl Azure {
     pub(crate) fn start() -> Self {
-        leftovers::remove();
         let folder =
             tempfile::Builder::new().prefix(&leftovers::folder_prefix()).tempdir().expect("a folder");
         let network = Network::start();
-        let inside_settings = Settings::on_azures_port(LOGIN.into(), DATA.into());
+        let mut inside_settings = Settings::on_azures_port(LOGIN.into(), DATA.into());
+        inside_settings.place.storage_address = Some(STORAGE.into());
+        inside_settings.place.replicas = REPLICAS.map(|(region, address)| (region, address.into())).to_vec();
         let inside = network.vnet.run(|| {
             let mut settings = inside_settings.clone();
             settings.place.upstream = Some(registry::address());
@@ -78,11 +84,25 @@ impl Azure {
             }
             Lab::start(settings)
         });
+        let mut foreign_settings = Settings::on_azures_port(FOREIGN_LOGIN.into(), FOREIGN_DATA.into());
+        "fabrikam".clone_into(&mut foreign_settings.place.registry);
+        let foreign = network.vnet.run(|| Lab::start(foreign_settings.clone()));
         let registry = Registry::start(&network.vnet, folder.path(), &inside);
         let resolvers = Resolvers::start(&network, folder.path());
         let containerd = pull::are_possible().then(|| Containerd::start(folder.path()));
-        let healthy = inside_settings;
-        let azure = Self { inside, outside, registry, resolvers, network, healthy, containerd, folder };
+        let (healthy, healthy_foreign) = (inside_settings, foreign_settings);
+        let azure = Self {
+            inside,
+            outside,
+            foreign,
+            registry,
+            resolvers,
+            network,
+            healthy,
+            healthy_foreign,
+            containerd,
+            folder,
+        };
         azure.write_files();
         azure
     }
@@ -92,6 +112,7 @@ impl Azure {
         self.resolvers.become_like(&self.network, &state.names);
         self.network.break_with(&state.faults);
         self.inside.change(|settings| (state.endpoints)(settings));
+        self.foreign.change(|settings| (state.foreign)(settings));
         let lost = state.lost.map(|lost| lost(&self.inside));
         if let Some(digest) = &lost {
             self.registry.lose(digest);
@@ -103,7 +124,7 @@ impl Azure {
         let before = self.network.strays();
         let output = self.check(state);
         let after = self.network.strays();
-        let connected = self.connected();
+        let connected = self.inside.all_connections();
         let pulled = self.pull(state);
         if state.frozen {
             self.registry.server.signal(Signal::CONT);
@@ -112,12 +133,13 @@ impl Azure {
             self.registry.find(digest);
         }
         self.inside.change(|settings| *settings = self.healthy.clone());
+        self.foreign.change(|settings| *settings = self.healthy_foreign.clone());
         self.network.mend(&state.faults);
         let strays =
             Strays { elsewhere: after.elsewhere - before.elsewhere, public: after.public - before.public };
         let mut problems = self.problems(state, &output, strays, &connected);
-        if let (Some(pulled), Some(works)) = (&pulled, state.claim()) {
-            problems.extend(pulled.problems(works, &state.differences, state.skopeo_says));
+        if let Some(pulled) = &pulled {
+            problems.extend(pulled.problems(&state.pulls()));
         }
         Outcome { problems, pulled }
     }
@@ -136,7 +158,7 @@ impl Azure {
             user: password.map(|password| (self.inside.username(), password)),
             credentials: &credentials,
             trusted: state.trusted,
-            limit: pull::limit(state.claim(), &state.differences),
+            limit: state.pulls().limit(),
         };
         let containerd = self.containerd.as_ref()?;
         Some(self.breaking(state, || pull::pull(containerd, &self.network.node, folder, &order)))
@@ -200,7 +222,7 @@ impl Azure {
         state: &State,
         output: &Output,
         strays: Strays,
-        connected: &BTreeSet<&str>,
+        connected: &[Connection],
     ) -> Vec<String> {
         let [stdout, stderr] =
             [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
@@ -221,10 +243,16 @@ impl Azure {
             problems.push(format!("no packet took the public path: {strays:?}"));
         }
         let place = |key: &str| report.pointer(&format!("/images/0/{key}")).and_then(Value::as_str);
-        if let (Some("dns" | "address"), Some(endpoint)) = (place("failedStage"), place("failedEndpoint"))
-            && connected.contains(endpoint)
-        {
-            problems.push(format!("{endpoint} was connected to all the same"));
+        if let (Some("dns" | "address"), Some(endpoint)) = (place("failedStage"), place("failedEndpoint")) {
+            let failed = if endpoint == "login" { Listener::Login } else { Listener::Data };
+            // A region that does not serve may have failed; the one that serves is another host.
+            let other = state.expected.blob_host;
+            let wrong = |it: &&Connection| {
+                it.listener == failed && (other.is_none() || it.server_name.as_deref() != other)
+            };
+            problems.extend(connected.iter().find(wrong).map(|connection| {
+                format!("{endpoint} was connected to all the same: {:?}", connection.server_name)
+            }));
         }
         if !problems.is_empty() {
             problems.push(format!("the report: {report}\n{stderr}"));
@@ -232,20 +260,11 @@ impl Azure {
         problems
     }
 
-    /// The endpoints that were connected to.
-    fn connected(&self) -> BTreeSet<&'static str> {
-        [(Listener::Login, "login"), (Listener::Data, "data")]
-            .into_iter()
-            .filter(|(listener, _)| self.inside.connections(*listener) > 0)
-            .map(|(_, endpoint)| endpoint)
-            .collect()
-    }
-
     /// The files that a client reads beside those of the lab.
     fn write_files(&self) {
         let folder = self.folder.path();
-        // One authority of Azure's would sign both; here, a client trusts two.
-        let authorities = [self.inside.ca_pem(), self.outside.ca_pem()].concat();
+        // One authority of Azure's would sign all; here, a client trusts three.
+        let authorities = [&self.inside, &self.outside, &self.foreign].map(Lab::ca_pem).concat();
         for name in ["trusted", "untrusted", "wrong", "absent", "broken", "expiring"] {
             fs::create_dir(folder.join(name)).expect("a folder");
         }

@@ -5,6 +5,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -15,10 +16,11 @@ const ROLES: [&str; 6] = ["node", "vnet", "internet", "worker1", "worker2", "wor
 /// How the names of the programs of these tests begin.
 const PROCESSES: [&str; 2] = ["namespaces-", "cluster-"];
 
-/// The name of a namespace of this run.
+/// The name of a new namespace of this run: those of one role are numbered.
 pub(crate) fn namespace(role: &str) -> String {
+    static MADE: AtomicU32 = AtomicU32::new(0);
     assert!(ROLES.contains(&role), "{role} would not be found again");
-    format!("{}{role}", folder_prefix())
+    format!("{}{role}.{}", folder_prefix(), MADE.fetch_add(1, Ordering::Relaxed))
 }
 
 /// How the name of a folder of this run begins.
@@ -32,7 +34,7 @@ pub(crate) fn remove() {
     // A line may have the number of the namespace behind its name.
     for name in list.lines().filter_map(|line| line.split_whitespace().next()) {
         if let Some((pid, role)) = parts(name)
-            && ROLES.contains(&role)
+            && role.split('.').next().is_some_and(|role| ROLES.contains(&role))
             && !is_running(pid)
         {
             remove_namespace(name);

@@ -28,12 +28,17 @@ mod states;
 mod table;
 
 use std::io::Write as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Instant;
 
 use self::azure::{Azure, Outcome};
 use self::requirements::Requirements;
+use self::states::State;
 use self::table::Table;
 
+/// So many states are tried at once: most of their time is waiting, of checks and of clients.
+const AT_ONCE: usize = 4;
 /// Only the states whose name has this text.
 const ONLY: &str = "ACR_VERIFIER_NAMESPACES_ONLY";
 /// The table of all states, for readers of README.md.
@@ -45,6 +50,40 @@ fn tell(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
+/// Tries all states, some at once, each in namespaces that no other one has at that time. The outcomes are in their order.
+fn try_all(states: &[&State]) -> Vec<Outcome> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut azure = Azure::start();
+        let mut outcomes = Vec::new();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(state) = states.get(number) else { return outcomes };
+            outcomes.push((number, try_one(&mut azure, state)));
+        }
+    };
+    let mut outcomes: Vec<(usize, Outcome)> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..AT_ONCE.min(states.len())).map(|_| scope.spawn(work)).collect();
+        let joined = workers.into_iter().map(thread::ScopedJoinHandle::join);
+        joined.flat_map(|done| done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    });
+    outcomes.sort_by_key(|(number, _)| *number);
+    outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+}
+
+fn try_one(azure: &mut Azure, state: &State) -> Outcome {
+    let begun = Instant::now();
+    let outcome = azure.try_state(state);
+    let result = if outcome.problems.is_empty() { "ok    " } else { "FAILED" };
+    let seconds = begun.elapsed().as_secs_f64();
+    let mut lines = format!("state {:<50} {result} {:<24} {seconds:.2} s", state.name, state.cause());
+    for problem in &outcome.problems {
+        lines.push_str(&format!("\n{problem}"));
+    }
+    tell(&lines);
+    outcome
+}
+
 #[test]
 fn every_state_of_a_real_network_leads_to_its_diagnoses() {
     match requirements::met() {
@@ -52,30 +91,19 @@ fn every_state_of_a_real_network_leads_to_its_diagnoses() {
         Requirements::Skip(reason) => return tell(&format!("\nSKIPPED namespaces: {reason}\n")),
         Requirements::Fail(reason) => panic!("namespaces: {reason}"),
     }
-    let only = std::env::var(ONLY).unwrap_or_default();
-    let started = Instant::now();
-    let mut azure = Azure::start();
-    tell(&format!(
-        "\nnamespaces up                                  {:.2} s",
-        started.elapsed().as_secs_f64()
-    ));
     if !pull::are_possible() {
         tell(&format!("SKIPPED the real pulls: needs {}", pull::PROGRAMS.join(", ")));
     }
+    let only = std::env::var(ONLY).unwrap_or_default();
+    let started = Instant::now();
+    leftovers::remove();
     let states = states::all();
     let states: Vec<_> = states.iter().filter(|state| state.name.contains(&only)).collect();
+    let outcomes = try_all(&states);
     let mut wrong = Vec::new();
     let mut table = Table::default();
-    for state in &states {
-        let begun = Instant::now();
-        let Outcome { problems, pulled } = azure.try_state(state);
+    for (state, Outcome { problems, pulled }) in states.iter().zip(outcomes) {
         table.add(state, pulled.as_ref(), problems.is_empty());
-        let result = if problems.is_empty() { "ok    " } else { "FAILED" };
-        let seconds = begun.elapsed().as_secs_f64();
-        tell(&format!("state {:<50} {result} {:<24} {seconds:.2} s", state.name, state.cause()));
-        for problem in &problems {
-            tell(problem);
-        }
         wrong.extend(problems.into_iter().map(|problem| format!("{}: {problem}", state.name)));
     }
     tell(&format!("{} states in {:.1} s", states.len(), started.elapsed().as_secs_f64()));

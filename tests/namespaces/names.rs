@@ -10,12 +10,14 @@ use std::time::Duration;
 
 use super::network::{
     AZURE_DNS, DATA, FORWARDER, LOGIN, Namespace, Network, PRIVATE_ZONE, PUBLIC_DATA, PUBLIC_DNS,
-    PUBLIC_LOGIN,
+    PUBLIC_LOGIN, REPLICAS, STORAGE,
 };
 use super::process::{Server, command};
 
 /// `version.bind`, class CH, type TXT: every server answers it out of its own head.
 const VERSION_QUESTION: &[u8] = b"\x04\xd2\x01\0\0\x01\0\0\0\0\0\0\x07version\x04bind\0\0\x10\0\x03";
+/// The name of the private zone.
+const PRIVATE_DNS_ZONE: &str = "privatelink.azurecr.io";
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// What the names are like.
@@ -27,6 +29,8 @@ pub(crate) struct Names {
     pub(crate) forwarder_options: Vec<&'static str>,
     /// Whether Azure's resolver sees the private zone.
     pub(crate) linked: bool,
+    /// Whether it asks the Internet for what the zone does not have (`NxDomainRedirect` of the zone's link).
+    pub(crate) falls_back: bool,
     /// The private zone's records.
     pub(crate) records: Vec<String>,
     /// Further private zones, linked and without a record.
@@ -39,8 +43,24 @@ impl Default for Names {
             forwards_to: AZURE_DNS,
             forwarder_options: Vec::new(),
             linked: true,
+            falls_back: false,
             records: vec![login_record(LOGIN), data_record(DATA)],
             empty_zones: Vec::new(),
+        }
+    }
+}
+
+impl Names {
+    /// What Azure's resolver asks the private zone for. unbound has no fallback for a name that a zone does not have: such
+    /// a zone is asked for the names alone that it has.
+    fn seen(&self) -> Vec<String> {
+        match (self.linked, self.falls_back) {
+            (false, _) => Vec::new(),
+            (true, false) => vec![PRIVATE_DNS_ZONE.to_owned()],
+            (true, true) => {
+                let owners = self.records.iter().filter_map(|record| record.split_whitespace().next());
+                owners.map(|owner| format!("{owner}.{PRIVATE_DNS_ZONE}")).collect()
+            }
         }
     }
 }
@@ -53,6 +73,11 @@ pub(crate) fn login_record(address: Ipv4Addr) -> String {
 /// The data endpoint's record in the private zone.
 pub(crate) fn data_record(address: Ipv4Addr) -> String {
     format!("contoso.westeurope.data 10 IN A {address}")
+}
+
+/// The records of the data endpoints of the other regions.
+pub(crate) fn replica_records() -> impl Iterator<Item = String> {
+    REPLICAS.into_iter().map(|(region, address)| format!("contoso.{region}.data 10 IN A {address}"))
 }
 
 /// The four servers. One that is none is between two lives.
@@ -99,11 +124,7 @@ impl Resolvers {
             self.private = None;
             self.private = Some(nsd(vnet, folder, "private", PRIVATE_ZONE, &private_zones(names)));
         }
-        let stub = if names.linked {
-            zone_clause("stub", "privatelink.azurecr.io", PRIVATE_ZONE)
-        } else {
-            String::new()
-        };
+        let stub: String = names.seen().iter().map(|zone| zone_clause("stub", zone, PRIVATE_ZONE)).collect();
         let rest = zone_clause("forward", ".", PUBLIC_DNS);
         self.azure = Some(unbound(vnet, folder, "azure", AZURE_DNS, &[], &(stub + &rest)));
         let rest = zone_clause("forward", ".", names.forwards_to);
@@ -120,19 +141,20 @@ pub(crate) fn unlinked(network: &Network, folder: &Path, address: Ipv4Addr) -> S
 /// A zone's name with its records.
 type Zone = (String, Vec<String>);
 
-/// The chains of two registries: `contoso`, which has a private endpoint, and `open`, which has none.
+/// The chains of three registries: `contoso` and `fabrikam`, which have private endpoints, and `open`, which has none.
 fn public_zones() -> Vec<Zone> {
     let zone = |name: &str, records: &[&str]| -> Zone {
         (name.to_owned(), records.iter().map(|&record| record.to_owned()).collect())
     };
     let address = |name: &str, address: Ipv4Addr| format!("{name}.westeurope 10 IN A {address}");
-    vec![
+    let mut zones = vec![
         zone(
             "azurecr.io",
             &[
                 "contoso 1783 IN CNAME contoso.privatelink.azurecr.io.",
                 "contoso.westeurope.data 1783 IN CNAME contoso.westeurope.data.privatelink.azurecr.io.",
                 "open 1783 IN CNAME we.fe.azcr.io.",
+                "fabrikam 1783 IN CNAME fabrikam.privatelink.azurecr.io.",
             ],
         ),
         zone(
@@ -157,12 +179,18 @@ fn public_zones() -> Vec<Zone> {
             ],
         ),
         zone("cloudapp.azure.com", &[&address("r1007we", PUBLIC_LOGIN), &address("d0831we", PUBLIC_DATA)]),
-    ]
+        zone("blob.core.windows.net", &[&format!("weureplstore28 60 IN A {STORAGE}")]),
+    ];
+    // The replicas' public addresses are never asked for: their chains end at the private zone's name.
+    let alias =
+        |region| format!("contoso.{region}.data 1783 IN CNAME contoso.{region}.data.{PRIVATE_DNS_ZONE}.");
+    zones[0].1.extend(REPLICAS.map(|(region, _)| alias(region)));
+    zones
 }
 
 fn private_zones(names: &Names) -> Vec<Zone> {
     let empty = names.empty_zones.iter().map(|&name| (name.to_owned(), Vec::new()));
-    std::iter::once(("privatelink.azurecr.io".to_owned(), names.records.clone())).chain(empty).collect()
+    std::iter::once((PRIVATE_DNS_ZONE.to_owned(), names.records.clone())).chain(empty).collect()
 }
 
 /// An authoritative server.

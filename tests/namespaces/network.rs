@@ -16,6 +16,13 @@ use super::process::run;
 pub(crate) const LOGIN: Ipv4Addr = Ipv4Addr::new(10, 60, 4, 4);
 /// The private endpoint of the data endpoint.
 pub(crate) const DATA: Ipv4Addr = Ipv4Addr::new(10, 60, 4, 5);
+/// The other regions of the registry, each with the private endpoint of its data endpoint.
+pub(crate) const REPLICAS: [(&str, Ipv4Addr); 2] =
+    [("uksouth", Ipv4Addr::new(10, 60, 4, 6)), ("eastus2", Ipv4Addr::new(10, 60, 4, 7))];
+/// The private endpoint of another registry, in the same subnet.
+pub(crate) const FOREIGN_LOGIN: Ipv4Addr = Ipv4Addr::new(10, 60, 4, 8);
+/// The same of its data endpoint, which nothing leads to.
+pub(crate) const FOREIGN_DATA: Ipv4Addr = Ipv4Addr::new(10, 60, 4, 9);
 /// The VNet's own resolver, which forwards.
 pub(crate) const FORWARDER: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 10);
 /// The authoritative server of the private zone.
@@ -26,6 +33,8 @@ pub(crate) const NOBODY: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 12);
 pub(crate) const REGISTRY: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 20);
 /// Azure's resolver: it sees the private zones that are linked to the VNet.
 pub(crate) const AZURE_DNS: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
+/// Azure's blob storage: public, and in reach of a VNet that lets the node out.
+pub(crate) const STORAGE: Ipv4Addr = Ipv4Addr::new(20, 60, 1, 4);
 /// The authoritative server of all public names.
 pub(crate) const PUBLIC_DNS: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 53);
 /// The public address of the login server, as in the observed chains.
@@ -34,13 +43,13 @@ pub(crate) const PUBLIC_LOGIN: Ipv4Addr = Ipv4Addr::new(20, 45, 122, 144);
 pub(crate) const PUBLIC_DATA: Ipv4Addr = Ipv4Addr::new(40, 89, 120, 3);
 
 /// The filters of the VNet: `arriving` sees what comes from the node, `leaving` what goes to it. Whatever is not DNS and
-/// not for the private endpoint is counted, whether it gets anywhere or not.
+/// not for the private endpoints' addresses is counted, whether it gets anywhere or not.
 const VNET_FILTERS: &str = r#"
 table inet acrv {
     counter elsewhere {}
     chain watch {
         type filter hook prerouting priority -300; policy accept;
-        iifname "node" meta l4proto { tcp, udp } th dport != 53 ip daddr != { 10.60.4.4, 10.60.4.5 } counter name elsewhere
+        iifname "node" meta l4proto { tcp, udp } th dport != 53 ip daddr != 10.60.4.4-10.60.4.8 counter name elsewhere
     }
     chain arriving {
         type filter hook input priority 0; policy accept;
@@ -94,7 +103,7 @@ pub(crate) struct Faults {
 /// How many packets went where none should.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Strays {
-    /// From the node to anything but DNS and the private endpoint.
+    /// From the node to anything but DNS and the private endpoints.
     pub(crate) elsewhere: u64,
     /// Arrived at a public address of the registry.
     pub(crate) public: u64,
@@ -119,7 +128,10 @@ impl Network {
              route add default via 198.51.100.2\n",
             network.node.name, network.internet.name
         ));
-        for address in [LOGIN, DATA, FORWARDER, PRIVATE_ZONE, NOBODY, REGISTRY, AZURE_DNS] {
+        let endpoints = [LOGIN, DATA, FOREIGN_LOGIN, FOREIGN_DATA];
+        let endpoints = endpoints.into_iter().chain(REPLICAS.map(|(_, address)| address));
+        let others = [FORWARDER, PRIVATE_ZONE, NOBODY, REGISTRY, AZURE_DNS, STORAGE];
+        for address in endpoints.chain(others) {
             network.vnet.ip(&format!("address add {address}/32 dev node\n"));
         }
         network.node.ip("link set lo up\n\

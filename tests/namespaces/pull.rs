@@ -19,11 +19,11 @@ use super::requirements::find;
 /// What is looked for to have both clients, and to look after containerd.
 pub(crate) const PROGRAMS: [&str; 3] = ["containerd", "ctr", "skopeo"];
 
-/// A pull that works may take its time: Go's resolver waits for 5 s at a nameserver that is gone, at each name again.
+/// A pull comes to its end, whatever that is, within this: Go's resolver waits for 5 s at a nameserver that is gone, at each
+/// name again, and containerd tries a blob three times.
 const LONGEST_PULL: Duration = Duration::from_secs(60);
-/// Where none is to work nothing is won by waiting for minutes until the client gives up what was dropped.
-const LONGEST_FAILURE: Duration = Duration::from_secs(8);
-
+/// Where no answer is ever to come nothing is won by waiting for minutes until the client gives up.
+const LONGEST_SILENCE: Duration = Duration::from_secs(8);
 /// Where chance decides, its decision is told and nothing more.
 const LONGEST_CHANCE: Duration = Duration::from_secs(15);
 
@@ -47,6 +47,42 @@ pub(crate) struct Difference {
     pub(crate) reason: &'static str,
 }
 
+/// What becomes of a pull.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It works.
+    Pulled,
+    /// The client gives up, and says this.
+    Failed(String),
+    /// The client was still at it when its time was over: it was ended.
+    NoEnd,
+}
+
+/// Where a pull fails, by what a client says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// It may be anywhere.
+    Anywhere,
+    /// This is in it.
+    With(&'static str),
+    /// This is not in it.
+    Without(&'static str),
+}
+
+/// What is to become of the pulls.
+#[derive(Clone, Debug)]
+pub(crate) struct Expectation<'state> {
+    /// Whether the verdict claims that they work; nothing where it claims nothing.
+    pub(crate) works: Option<bool>,
+    /// Whether they get no answer at all at some point, and wait.
+    pub(crate) silent: bool,
+    /// What a client says when it gives up; containerd, then skopeo.
+    pub(crate) words: [&'static str; 2],
+    pub(crate) place: Place,
+    /// What is declared of them.
+    pub(crate) differences: &'state [Difference],
+}
+
 /// One image that clients pull.
 pub(crate) struct Order<'order> {
     pub(crate) image: String,
@@ -62,17 +98,8 @@ pub(crate) struct Order<'order> {
 /// What became of the pulls.
 #[derive(Clone, Debug)]
 pub(crate) struct Pulled {
-    pub(crate) containerd: Result<(), String>,
-    pub(crate) skopeo: Result<(), String>,
-}
-
-/// How long a pull may take where the verdict claims something, with what is declared of the clients.
-pub(crate) fn limit(claim: Option<bool>, differences: &[Difference]) -> Duration {
-    match (claim, differences) {
-        (_, [difference, ..]) if !difference.always => LONGEST_CHANCE,
-        (Some(true), _) | (_, [_, ..]) => LONGEST_PULL,
-        (Some(false) | None, []) => LONGEST_FAILURE,
-    }
+    pub(crate) containerd: Fate,
+    pub(crate) skopeo: Fate,
 }
 
 /// Whether the clients are there.
@@ -85,40 +112,65 @@ pub(crate) fn pull(containerd: &Containerd, node: &Namespace, folder: &Path, ord
     thread::scope(|scope| {
         let one = scope.spawn(|| containerd.pull(node, folder, order));
         let other = scope.spawn(|| skopeo::pull(node, folder, order));
-        let joined = |result: thread::Result<Result<(), String>>| {
-            result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
+        let joined =
+            |result: thread::Result<Fate>| result.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         Pulled { containerd: joined(one.join()), skopeo: joined(other.join()) }
     })
 }
 
 impl Pulled {
-    /// What was not as the verdict says (`works`), and not declared either.
-    pub(crate) fn problems(
-        &self,
-        works: bool,
-        differences: &[Difference],
-        says: Option<&'static str>,
-    ) -> Vec<String> {
-        let mut problems = Vec::new();
-        for (client, result) in [(Client::Containerd, &self.containerd), (Client::Skopeo, &self.skopeo)] {
-            let declared = differences.iter().find(|it| it.client.is_none_or(|named| named == client));
-            let agrees = result.is_ok() == works;
-            let said = result.as_ref().err().map_or("it works", String::as_str);
-            match declared {
-                Some(difference) if difference.always && agrees => {
-                    problems.push(format!("{client:?} agrees, which is declared to be impossible: {said}"));
-                }
-                None if !agrees => problems.push(format!("{client:?} comes out otherwise: {said}")),
-                Some(_) | None => {}
+    /// What was neither as expected nor declared.
+    pub(crate) fn problems(&self, expectation: &Expectation<'_>) -> Vec<String> {
+        let [containerd, skopeo] = expectation.words;
+        [(Client::Containerd, &self.containerd, containerd), (Client::Skopeo, &self.skopeo, skopeo)]
+            .into_iter()
+            .filter_map(|(client, fate, words)| expectation.problem(client, fate, words))
+            .collect()
+    }
+}
+
+impl Expectation<'_> {
+    /// How long a pull may take.
+    pub(crate) fn limit(&self) -> Duration {
+        if self.differences.iter().any(|difference| !difference.always) {
+            LONGEST_CHANCE
+        } else if self.silent {
+            LONGEST_SILENCE
+        } else {
+            LONGEST_PULL
+        }
+    }
+
+    /// What is declared of a client.
+    pub(crate) fn declared(&self, client: Client) -> Option<Difference> {
+        self.differences.iter().find(|it| it.client.is_none_or(|named| named == client)).copied()
+    }
+
+    fn problem(&self, client: Client, fate: &Fate, words: &str) -> Option<String> {
+        let declared = self.declared(client);
+        if declared.is_some_and(|difference| !difference.always) {
+            return None;
+        }
+        match (self.works.map(|works| works != declared.is_some()), fate) {
+            (Some(true) | None, Fate::Pulled) => None,
+            (Some(false), Fate::NoEnd) if self.silent => None,
+            (_, Fate::NoEnd) => Some(format!("{client:?} came to no end in {} s", self.limit().as_secs())),
+            (Some(false), Fate::Pulled) => Some(format!("{client:?} comes out otherwise: it works")),
+            (Some(true), Fate::Failed(said)) => Some(format!("{client:?} comes out otherwise: {said}")),
+            (Some(false), Fate::Failed(said)) if self.silent => {
+                Some(format!("{client:?} gives up where it is to wait in vain: {said}"))
+            }
+            (Some(false) | None, Fate::Failed(said)) => {
+                let cause = !words.is_empty() && said.contains(words);
+                let place = match self.place {
+                    Place::Anywhere => true,
+                    Place::With(text) => said.contains(text),
+                    Place::Without(text) => !said.contains(text),
+                };
+                let told = || format!("{client:?} does not say {words:?}, {:?}: {said}", self.place);
+                (!cause || !place).then(told)
             }
         }
-        if let (Some(says), Err(said)) = (says, &self.skopeo)
-            && !said.contains(says)
-        {
-            problems.push(format!("skopeo does not say {says}: {said}"));
-        }
-        problems
     }
 }
 
@@ -132,11 +184,27 @@ fn on_the_node(folder: &Path, program: &str, limit: Duration) -> Command {
     wrapped
 }
 
-/// What a client says, or that its time was over.
-fn outcome(output: &Output) -> Result<(), String> {
+/// What became of a client. The queries of links are left out of what it says: any word may be in a signature.
+fn outcome(output: &Output) -> Fate {
     match output.status.code() {
-        Some(0) => Ok(()),
-        Some(124 | 137) => Err("no end in time".to_owned()),
-        Some(_) | None => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        Some(0) => Fate::Pulled,
+        Some(124 | 137) => Fate::NoEnd,
+        Some(_) | None => Fate::Failed(without_queries(&String::from_utf8_lossy(&output.stderr))),
     }
+}
+
+fn without_queries(text: &str) -> String {
+    let mut pieces = text.split('?');
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |kept, piece| {
+        let end = piece.find(|sign: char| sign.is_whitespace() || "\"\\".contains(sign));
+        kept + "?…" + end.map_or("", |end| &piece[end..])
+    })
+}
+
+#[test]
+fn what_a_client_says_keeps_no_query() {
+    let said = "Get \\\"https://data.example/?s=403&t=x509\\\": EOF, and Get \"https://a.example/?d\": 401 ?";
+    let kept = "Get \\\"https://data.example/?…\\\": EOF, and Get \"https://a.example/?…\": 401 ?…";
+    assert_eq!(without_queries(said), kept);
 }

@@ -2,12 +2,15 @@
 
 mod answers;
 mod certificates;
+mod data;
 mod expected;
 mod flaky;
 mod healthy;
 mod names;
 mod network;
 mod registry;
+mod replicas;
+mod words;
 
 use std::net::Ipv4Addr;
 
@@ -16,7 +19,7 @@ use super::lab::Lab;
 use super::lab::settings::Settings;
 use super::names::Names;
 use super::network::{FORWARDER, Faults};
-use super::pull::{Client, Difference};
+use super::pull::{Client, Difference, Expectation, Place};
 
 /// One state, with the check of it.
 pub(crate) struct State {
@@ -25,6 +28,8 @@ pub(crate) struct State {
     pub(crate) faults: Faults,
     /// A change of the TLS endpoints or of the token service.
     pub(crate) endpoints: fn(&mut Settings),
+    /// The same of another registry with a private endpoint in the same subnet.
+    pub(crate) foreign: fn(&mut Settings),
     /// What the registry's storage has lost, by digest.
     pub(crate) lost: Option<fn(&Lab) -> String>,
     /// Whether docker-registry hangs.
@@ -47,8 +52,18 @@ pub(crate) struct State {
     pub(crate) expected: Expected,
     /// How real clients fare otherwise than the verdict says.
     pub(crate) differences: Vec<Difference>,
-    /// What skopeo says of it.
-    pub(crate) skopeo_says: Option<&'static str>,
+    pub(crate) said: Said,
+}
+
+/// What clients say of a pull that fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// What they usually say of the cause.
+    OfCause,
+    /// Something else, containerd and skopeo.
+    Own([&'static str; 2]),
+    /// Nothing: no answer comes at some point, and they wait for minutes.
+    Nothing,
 }
 
 /// What the node signs in with.
@@ -71,6 +86,7 @@ fn state(name: &'static str) -> State {
         names: Names::default(),
         faults: Faults::default(),
         endpoints: |_| {},
+        foreign: |_| {},
         lost: None,
         frozen: false,
         nameservers: vec![FORWARDER],
@@ -84,7 +100,7 @@ fn state(name: &'static str) -> State {
         arguments: Vec::new(),
         expected: Expected::default(),
         differences: Vec::new(),
-        skopeo_says: None,
+        said: Said::OfCause,
     }
 }
 
@@ -154,9 +170,19 @@ impl State {
         self
     }
 
-    /// What skopeo says when it cannot pull either.
-    fn pull_fails(self, saying: &'static str) -> Self {
-        Self { skopeo_says: Some(saying), ..self }
+    /// What containerd and skopeo say when they cannot pull either.
+    fn pulls_say(self, containerd: &'static str, skopeo: &'static str) -> Self {
+        Self { said: Said::Own([containerd, skopeo]), ..self }
+    }
+
+    /// The same for both.
+    fn pulls_fail(self, words: &'static str) -> Self {
+        self.pulls_say(words, words)
+    }
+
+    /// No answer ever comes, and the clients are not waited for.
+    fn silent(self) -> Self {
+        Self { said: Said::Nothing, ..self }
     }
 
     /// Both clients come out otherwise than the verdict, on purpose.
@@ -182,6 +208,31 @@ impl State {
     /// A change of the endpoints or of an answer.
     fn endpoints(self, change: fn(&mut Settings)) -> Self {
         Self { endpoints: change, ..self }
+    }
+
+    /// A change of the other registry, or of an answer of it.
+    fn foreign(self, change: fn(&mut Settings)) -> Self {
+        Self { foreign: change, ..self }
+    }
+
+    /// Layers come from this data endpoint.
+    fn blob_from(mut self, host: &'static str) -> Self {
+        self.expected.blob_host = Some(host);
+        self
+    }
+
+    /// What is to become of the clients' pulls.
+    pub(crate) fn pulls(&self) -> Expectation<'_> {
+        let first = self.expected.told.first().copied().unwrap_or_default();
+        let mut parts = first.split(' ').skip(1);
+        let (endpoint, stage) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let (words, place) = match self.said {
+            Said::OfCause => (words::of_cause(self.cause()), words::of_place(endpoint, stage)),
+            Said::Own(words) => (words, Place::Anywhere),
+            Said::Nothing => (["", ""], Place::Anywhere),
+        };
+        let silent = self.said == Said::Nothing;
+        Expectation { works: self.claim(), silent, words, place, differences: &self.differences }
     }
 
     /// Whether the verdict says that the image can be pulled; nothing where it makes no claim.
@@ -215,6 +266,8 @@ pub(crate) fn all() -> Vec<State> {
         registry::states(),
         answers::states(),
         names::states(),
+        data::states(),
+        replicas::states(),
     ]
     .into_iter()
     .flatten()
@@ -231,4 +284,22 @@ fn every_cause_is_brought_about() {
         .filter(|code| !told.iter().any(|line| line.ends_with(&format!(" {code}"))))
         .collect();
     assert!(absent.is_empty(), "no state brings about {}", absent.join(", "));
+}
+
+#[test]
+fn every_failure_has_words() {
+    let states = all();
+    let mut wordless = Vec::new();
+    for state in states.iter().filter(|state| state.said != Said::Nothing) {
+        let pulls = state.pulls();
+        for (client, words) in [Client::Containerd, Client::Skopeo].into_iter().zip(pulls.words) {
+            let declared = pulls.declared(client);
+            let chance = declared.is_some_and(|difference| !difference.always);
+            let may_fail = pulls.works.is_none_or(|works| works == declared.is_some());
+            if !chance && may_fail && words.is_empty() {
+                wordless.push(format!("{client:?} in {}", state.name));
+            }
+        }
+    }
+    assert!(wordless.is_empty(), "nothing is expected of what is said by {}", wordless.join(", "));
 }

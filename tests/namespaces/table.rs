@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::pull::{Client, Difference, Pulled};
+use super::pull::{Client, Difference, Fate, Pulled};
 use super::states::State;
 
 /// What is told of every state that was tried.
@@ -16,65 +16,114 @@ struct Row {
     verdict: String,
     claim: Option<bool>,
     right: bool,
-    /// Whether each client pulled, and what was declared of it.
-    clients: Option<[(bool, Option<Difference>); 2]>,
+    clients: Option<[Pull; 2]>,
+}
+
+/// One client's pull.
+struct Pull {
+    fate: Fate,
+    /// What it was expected to say when it gives up.
+    words: &'static str,
+    declared: Option<Difference>,
+    /// How long it was waited for.
+    seconds: u64,
+}
+
+/// How the pulls of one client compare with the verdicts, where it was not declared to come out otherwise.
+#[derive(Default)]
+struct Agreement {
+    judged: usize,
+    /// It pulled, or gave up, as the verdict says.
+    agrees: usize,
+    /// No pull is to work, and it was waiting still.
+    waits: usize,
 }
 
 impl Table {
     /// Adds a state; `right` where everything was as expected.
     pub(crate) fn add(&mut self, state: &State, pulled: Option<&Pulled>, right: bool) {
-        let declared = |client| {
-            let mut differences = state.differences.iter();
-            differences.find(|it| it.client.is_none_or(|named| named == client)).copied()
-        };
         let verdict = match state.cause() {
             "pass" => "pass".to_owned(),
             cause => format!("{}: `{cause}`", state.verdict()),
         };
+        let expectation = state.pulls();
+        let [containerd, skopeo] = expectation.words;
+        let pull = |fate: &Fate, client, words| Pull {
+            fate: fate.clone(),
+            words,
+            declared: expectation.declared(client),
+            seconds: expectation.limit().as_secs(),
+        };
         let clients = pulled.map(|pulled| {
             [
-                (pulled.containerd.is_ok(), declared(Client::Containerd)),
-                (pulled.skopeo.is_ok(), declared(Client::Skopeo)),
+                pull(&pulled.containerd, Client::Containerd, containerd),
+                pull(&pulled.skopeo, Client::Skopeo, skopeo),
             ]
         });
         self.rows.push(Row { name: state.name, verdict, claim: state.claim(), right, clients });
     }
 
-    /// In how many states a client came out as the verdict says, of those in which it was not declared otherwise.
-    fn agreement(&self, client: usize) -> (usize, usize) {
-        let judged = self.rows.iter().filter_map(|row| Some((row.claim?, row.clients?[client])));
-        let plain: Vec<bool> = judged
-            .filter(|(_, (_, declared))| declared.is_none())
-            .map(|(claim, (pulled, _))| claim == pulled)
-            .collect();
-        (plain.iter().filter(|agrees| **agrees).count(), plain.len())
+    fn agreement(&self, client: usize) -> Agreement {
+        let mut agreement = Agreement::default();
+        for row in &self.rows {
+            let (Some(claim), Some(clients)) = (row.claim, &row.clients) else { continue };
+            let pull = &clients[client];
+            if pull.declared.is_some() {
+                continue;
+            }
+            agreement.judged += 1;
+            match pull.fate {
+                Fate::Pulled => agreement.agrees += usize::from(claim),
+                Fate::Failed(_) => agreement.agrees += usize::from(!claim),
+                Fate::NoEnd => agreement.waits += usize::from(!claim),
+            }
+        }
+        agreement
+    }
+}
+
+impl fmt::Display for Agreement {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { judged, agrees, waits } = self;
+        write!(formatter, "{agrees} of {judged} times, and {waits} times it was waiting still")
+    }
+}
+
+impl fmt::Display for Pull {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.fate, self.declared) {
+            (_, Some(Difference { always: false, .. })) => write!(formatter, "as chance has it"),
+            (Fate::Pulled, _) => write!(formatter, "pulls"),
+            (Fate::Failed(_), _) if self.words.is_empty() => write!(formatter, "fails"),
+            (Fate::Failed(_), _) => write!(formatter, "fails: `{}`", self.words),
+            (Fate::NoEnd, _) => write!(formatter, "waits: no end in {} s", self.seconds),
+        }
     }
 }
 
 impl fmt::Display for Table {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let right = self.rows.iter().filter(|row| row.right).count();
-        let (one, of_one) = self.agreement(0);
-        let (other, of_other) = self.agreement(1);
         writeln!(
             formatter,
             "# Every state of a real network, the verdict, and what became of real pulls\n\n\
              Written by `EXPECTORATE=overwrite tests/bench/truth`.\n\n\
-             {} states, {right} with the right diagnoses; the verdict is what became of the pull: containerd {one} of \
-             {of_one}, skopeo {other} of {of_other}.\n",
-            self.rows.len()
+             {} states, {right} with the right diagnoses. Where the verdict claims something and nothing else was \
+             declared, it is what became of the pull: containerd pulled or gave up as it says {}; skopeo {}. A client \
+             waits where packets are dropped without a word, and is ended there; where it gives up, the table has a \
+             piece of what it has to say.\n",
+            self.rows.len(),
+            self.agreement(0),
+            self.agreement(1),
         )?;
         writeln!(formatter, "| state | verdict | containerd | skopeo | differs on purpose |")?;
         writeln!(formatter, "| --- | --- | --- | --- | --- |")?;
         for row in &self.rows {
-            let told = |client: usize| match row.clients.map(|clients| clients[client]) {
-                Some((_, Some(Difference { always: false, .. }))) => "as chance has it",
-                Some((true, _)) => "pulls",
-                Some((false, _)) => "fails",
-                None => "not tried",
+            let told = |client: usize| {
+                row.clients.as_ref().map_or_else(|| "not tried".to_owned(), |it| it[client].to_string())
             };
-            let mut reasons: Vec<&str> =
-                row.clients.iter().flatten().filter_map(|(_, it)| it.map(|it| it.reason)).collect();
+            let declared = row.clients.iter().flatten().filter_map(|pull| pull.declared);
+            let mut reasons: Vec<&str> = declared.map(|difference| difference.reason).collect();
             reasons.dedup();
             if row.claim.is_none() {
                 reasons.push("no claim is made");

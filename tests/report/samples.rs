@@ -302,6 +302,7 @@ fn resolution(endpoint: Endpoint, server: &str, ttl: u32) -> Resolution {
         host: host.to_owned(),
         resolver: Resolver::System,
         server: socket(server),
+        tcp_alone: false,
         a: answered(Rcode::NOERROR, vec![cname(host, private, ttl), address(private, found, 10)]),
         aaaa: answered(Rcode::NOERROR, vec![cname(host, private, ttl)]),
         duration: Duration::from_micros(1_950),

@@ -2,14 +2,18 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use hickory_resolver::proto::op::{Message, OpCode, Query, ResponseCode};
 use hickory_resolver::proto::rr::rdata::{A, AAAA, CNAME, TXT};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use proptest::prelude::*;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::time::Instant;
 
-use super::{MAX_ADDRESSES, MAX_CHAIN, parse_nameservers, read_answer};
-use crate::observation::{DnsFailureKind, Lookup, RecordData};
+use super::{MAX_ADDRESSES, MAX_CHAIN, Nameserver, parse, read_answer, resolve};
+use crate::observation::{DnsFailureKind, Endpoint, Lookup, RecordData, Resolution, Resolver};
 
 fn name(text: &str) -> Name {
     let mut name = Name::from_ascii(text).expect("a name");
@@ -164,7 +168,121 @@ fn reads_the_first_three_nameservers_and_forgives_the_other_lines() {
         ("# No DNS servers known.\n", vec![]),
         ("", vec![]),
     ] {
-        let servers: Vec<String> = parse_nameservers(text).iter().map(ToString::to_string).collect();
+        let resolv_conf = parse(text);
+        let servers: Vec<String> = resolv_conf.nameservers.iter().map(ToString::to_string).collect();
         assert_eq!(servers, expected, "{text:?}");
+        assert!(!resolv_conf.tcp_alone, "{text:?}");
     }
+}
+
+#[test]
+fn reads_whether_tcp_alone_is_asked() {
+    for (options, expected) in [
+        ("options use-vc", true),
+        ("options usevc", true),
+        ("options tcp", true),
+        ("options\ttimeout:1 edns0\tuse-vc", true),
+        ("options timeout:1\noptions use-vc", true),
+        // Both glibc and Go read on behind a `#`.
+        ("options # use-vc", true),
+        ("# options use-vc", false),
+        ("; options use-vc", false),
+        ("options no-use-vc", false),
+        ("options timeout:1 attempts:2 rotate", false),
+        ("search use-vc tcp", false),
+        ("options", false),
+    ] {
+        for text in [
+            format!("nameserver 10.0.0.10\n{options}\n"),
+            format!("{options}\nnameserver 10.0.0.10"),
+            format!("search a..b\nnameserver 10.0.0.10\n{options}"),
+        ] {
+            let resolv_conf = parse(&text);
+            assert_eq!(resolv_conf.tcp_alone, expected, "{text:?}");
+            assert_eq!(resolv_conf.nameservers, ["10.0.0.10:53".parse().expect("an address")], "{text:?}");
+        }
+    }
+}
+
+/// A nameserver on loopback with UDP and TCP at one port.
+async fn nameserver() -> (UdpSocket, TcpListener, Nameserver) {
+    loop {
+        let udp = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+        let address = udp.local_addr().expect("it is bound");
+        // A port that is free for UDP may be somebody's for TCP.
+        if let Ok(tcp) = TcpListener::bind(address).await {
+            return (udp, tcp, Nameserver { resolver: Resolver::System, address, tcp_alone: true });
+        }
+    }
+}
+
+/// Asks it; what it is doing meanwhile ends with the answer.
+async fn asked(nameserver: &Nameserver, limit: Duration, doing: impl Future<Output = ()>) -> Resolution {
+    let until = Instant::now() + limit;
+    let host = hop(0).to_ascii();
+    let nameservers = [nameserver.clone()];
+    tokio::select! {
+        mut resolutions = resolve(Endpoint::Login, &host, &nameservers, until) => resolutions.remove(0),
+        () = doing => unreachable!("a nameserver does not end"),
+    }
+}
+
+async fn read_question(stream: &mut TcpStream) -> Message {
+    let length = stream.read_u16().await.expect("a length");
+    let mut bytes = vec![0; length.into()];
+    stream.read_exact(&mut bytes).await.expect("a question");
+    Message::from_vec(&bytes).expect("a question")
+}
+
+#[tokio::test]
+async fn a_nameserver_that_is_asked_over_tcp_alone_gets_no_datagram() {
+    let (udp, tcp, nameserver) = nameserver().await;
+    let answering = async {
+        loop {
+            let (mut stream, _) = tcp.accept().await.expect("a connection");
+            let question = read_question(&mut stream).await;
+            let mut message = Message::response(question.metadata.id, OpCode::Query);
+            message.add_queries(question.queries.clone());
+            if question.queries[0].query_type() == RecordType::A {
+                message.add_answers([address(&hop(0), IpAddr::V4(Ipv4Addr::new(10, 60, 4, 4)))]);
+            }
+            let bytes = message.to_vec().expect("a message");
+            stream.write_u16(u16::try_from(bytes.len()).expect("short")).await.expect("a client");
+            stream.write_all(&bytes).await.expect("a client");
+        }
+    };
+    let resolution = asked(&nameserver, Duration::from_secs(5), answering).await;
+    assert_eq!(resolution.addresses(), ["10.60.4.4".parse::<IpAddr>().expect("an address")]);
+    assert!(resolution.tcp_alone);
+    for lookup in resolution.lookups() {
+        assert!(matches!(lookup, Lookup::Answered(answer) if answer.over_tcp), "{lookup:?}");
+    }
+    udp.try_recv(&mut [0; 512]).expect_err("a datagram came");
+}
+
+#[tokio::test]
+async fn a_nameserver_without_tcp_gives_no_answer_where_tcp_alone_is_asked() {
+    let kinds = |resolution: &Resolution| {
+        resolution.lookups().map(|lookup| match lookup {
+            Lookup::Failed(failure) => failure.kind.clone(),
+            Lookup::Answered(answer) => panic!("{answer:?}"),
+        })
+    };
+    let limit = Duration::from_millis(300);
+    let (udp, tcp, nameserver) = nameserver().await;
+    let silent = asked(&nameserver, limit, std::future::pending()).await;
+    assert_eq!(kinds(&silent), [DnsFailureKind::Timeout, DnsFailureKind::Timeout]);
+    let closing = async {
+        loop {
+            let (mut stream, _) = tcp.accept().await.expect("a connection");
+            read_question(&mut stream).await;
+        }
+    };
+    // The two that the first round left in the queue bring their questions, too.
+    let closed = asked(&nameserver, Duration::from_secs(5), closing).await;
+    assert_eq!(kinds(&closed), [DnsFailureKind::Unreachable, DnsFailureKind::Unreachable]);
+    drop(tcp);
+    let refused = asked(&nameserver, limit, std::future::pending()).await;
+    assert_eq!(kinds(&refused), [DnsFailureKind::Unreachable, DnsFailureKind::Unreachable]);
+    udp.try_recv(&mut [0; 512]).expect_err("a datagram came");
 }

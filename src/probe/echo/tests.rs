@@ -51,6 +51,7 @@ fn resolution(text: &str) -> Resolution {
         server: "10.0.0.10:53".parse().expect("an address"),
         a: failed(),
         aaaa: failed(),
+        tcp_alone: false,
         duration: std::time::Duration::ZERO,
     }
 }

@@ -82,13 +82,9 @@ impl From<&Diagnosis> for DiagnosisReport {
 impl From<&Resolution> for ResolutionReport {
     fn from(resolution: &Resolution) -> Self {
         let mut usable = answers::answered(resolution).peekable();
-        let transport = usable.peek().is_some().then(|| {
-            if answers::answered(resolution).any(|answer| answer.over_tcp) {
-                Transport::Tcp
-            } else {
-                Transport::Udp
-            }
-        });
+        let over_tcp = resolution.tcp_alone || answers::answered(resolution).any(|answer| answer.over_tcp);
+        let transport =
+            if over_tcp { Some(Transport::Tcp) } else { usable.peek().is_some().then_some(Transport::Udp) };
         Self {
             endpoint: Word(resolution.endpoint),
             host: word(&resolution.host),

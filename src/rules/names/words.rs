@@ -72,18 +72,23 @@ pub(super) fn failures(seen: &Resolution) -> Vec<(&'static str, &DnsFailure)> {
 /// A nameserver and what went wrong with its questions; which one is said where they did not go wrong alike.
 pub(super) fn describe_failures(seen: &Resolution) -> String {
     let phrases = match failures(seen).as_slice() {
-        [(_, a), (_, aaaa)] if a.kind == aaaa.kind => vec![describe_failure(a, "")],
+        [(_, a), (_, aaaa)] if a.kind == aaaa.kind => vec![describe_failure(seen, a, "")],
         failures => failures
             .iter()
-            .map(|(question, failure)| describe_failure(failure, &format!(" to the {question} question")))
+            .map(|(question, failure)| {
+                describe_failure(seen, failure, &format!(" to the {question} question"))
+            })
             .collect(),
     };
     format!("{} {}", server_text(seen.server), list(&phrases))
 }
 
-fn describe_failure(failure: &DnsFailure, question: &str) -> String {
+fn describe_failure(seen: &Resolution, failure: &DnsFailure, question: &str) -> String {
     let what = match &failure.kind {
+        // Whoever looks into it by UDP would find the nameserver well.
+        DnsFailureKind::Timeout if seen.tcp_alone => "gave no answer over TCP in time".to_owned(),
         DnsFailureKind::Timeout => "gave no answer in time".to_owned(),
+        DnsFailureKind::Unreachable if seen.tcp_alone => "cannot be reached over TCP".to_owned(),
         DnsFailureKind::Unreachable => "cannot be reached".to_owned(),
         DnsFailureKind::Refused(rcode) => format!("answered {rcode}"),
         DnsFailureKind::Malformed => "sent an answer that cannot be parsed".to_owned(),

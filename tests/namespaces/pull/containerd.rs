@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Order, on_the_node, outcome};
+use super::{Fate, Order, on_the_node, outcome};
 use crate::network::Namespace;
 use crate::process::{Server, command, run, try_run};
 
@@ -47,7 +47,7 @@ impl Containerd {
     }
 
     /// Pulls and unpacks, with nothing there before; nothing is left.
-    pub(super) fn pull(&self, node: &Namespace, folder: &Path, order: &Order<'_>) -> Result<(), String> {
+    pub(super) fn pull(&self, node: &Namespace, folder: &Path, order: &Order<'_>) -> Fate {
         let left = self.ask(&["content", "ls", "--quiet"]);
         assert!(left.is_empty(), "there is something of an earlier pull: {left}");
         let mut program = on_the_node(folder, "ctr", order.limit);

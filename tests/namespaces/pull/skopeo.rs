@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use super::{Order, on_the_node, outcome};
+use super::{Fate, Order, on_the_node, outcome};
 use crate::network::Namespace;
 
 /// Pulls, and leaves nothing.
-pub(super) fn pull(node: &Namespace, folder: &Path, order: &Order<'_>) -> Result<(), String> {
+pub(super) fn pull(node: &Namespace, folder: &Path, order: &Order<'_>) -> Fate {
     let target = folder.join("pulled");
     let mut program = on_the_node(folder, "skopeo", order.limit);
     program.args(["--insecure-policy", "copy", "--src-cert-dir"]);

@@ -33,7 +33,7 @@ fn login() -> Vec<State> {
             })
             .tells(&["fail login token access_denied"])
             .naming(&["203.0.113.7"]),
-        state("token service has an error")
+        state("token service has an error").pulls_say("503 Service Unavailable", "503 (Service Unavailable)")
             .endpoints(|settings| settings.answer(Step::Token, Canned::ServerError(503)))
             .tells(&["fail login token registry_error"]),
         state("registry throttles the token service")
@@ -41,35 +41,35 @@ fn login() -> Vec<State> {
                 settings.answer(Step::Token, Canned::Throttled(RetryAfter::Seconds(7)));
             })
             .tells(&["unknown login token throttled"]),
-        state("captive portal")
+        state("captive portal").pulls_say("unexpected media type text/html", "invalid character '<'")
             .endpoints(|settings| {
                 for step in Step::ALL {
                     settings.answer(step, Canned::CaptivePortal);
                 }
             })
             .tells(&["fail login challenge not_a_registry"]),
-        state("realm at another host")
+        state("realm at another host").pulls_fail("https://login.fabrikam.example/oauth2/token")
             .endpoints(|settings| settings.challenge.answer = ChallengeFault::RealmOtherHost.into())
             .tells(&["fail login challenge untrusted_realm"]),
         state("realm with a query")
             .endpoints(|settings| settings.challenge.answer = ChallengeFault::RealmWithQuery.into()),
-        state("token under its older key")
+        state("token under its older key").pulls_say("did not include a token", "")
             .endpoints(|settings| settings.token.answer = TokenFault::TokenKey.into())
             .differs_from(
                 Client::Containerd,
                 "containerd posts the password first, and then takes `access_token` alone, which ACR always sends",
             ),
-        state("token answer without a token")
+        state("token answer without a token").pulls_say("did not include a token", "unauthorized: authentication required")
             .endpoints(|settings| settings.token.answer = TokenFault::NoToken.into())
             .tells(&["fail login token not_a_registry"]),
         state("registry refuses the token it has issued")
             .endpoints(|settings| settings.answer(Step::Manifest, Canned::Unauthorized))
             .tells(&["fail login manifest token_refused"]),
-        state("nothing after the request for a token")
+        state("nothing after the request for a token").silent()
             .endpoints(|settings| settings.deliver(Step::Token, Delivery::SilentAfterRequest))
             .impatient()
             .tells(&["fail login token response_timeout"]),
-        state("the whole check's time is over")
+        state("the whole check's time is over").silent()
             .endpoints(|settings| settings.deliver(Step::Manifest, Delivery::SilentAfterRequest))
             .impatient()
             .arguments(&["--timeout", "1s"])
@@ -85,21 +85,27 @@ fn manifests() -> Vec<State> {
         state("repository unknown")
             .endpoints(|settings| settings.answer(Step::Manifest, Canned::NameUnknown))
             .tells(&["fail login manifest repository_not_found"]),
+        // containerd before 2.1 would read a signed one.
         state("manifest of the first schema")
+            .pulls_say("no signatures", "length of history not equal to number of layers")
             .endpoints(|settings| settings.manifest.answer = ManifestFault::Schema1.into())
             .tells(invalid),
         state("manifest that is no JSON")
+            .pulls_fail("looking for beginning of value")
             .endpoints(|settings| settings.manifest.answer = ManifestFault::NotJson.into())
             .tells(invalid),
         state("manifest of an unknown type")
+            .pulls_say("reference for unknown type", "unsupported schema version 9")
             .endpoints(|settings| settings.manifest.answer = ManifestFault::UnknownMediaType.into())
             .tells(invalid),
         state("manifest is not what its digest says")
+            .pulls_say("unexpected commit digest", "does not match provided manifest digest")
             .endpoints(|settings| settings.manifest.answer = ManifestFault::WrongBytes.into())
             .tells(mismatch),
         State {
             image: by_digest,
             ..state("manifest is not what was asked for by digest")
+                .pulls_say("unexpected commit digest", "does not match provided manifest digest")
                 .endpoints(|settings| settings.manifest.answer = ManifestFault::OtherContent.into())
                 .tells(mismatch)
         },
@@ -115,8 +121,16 @@ fn manifests() -> Vec<State> {
             })
             .tells(&["fail login manifest untrusted_redirect"]),
         state("registry has an error at the manifest")
+            .pulls_fail("500 Internal Server Error")
             .endpoints(|settings| settings.answer(Step::Manifest, Canned::ServerError(500)))
             .tells(&["fail login manifest registry_error"]),
+        state("registry throttles the manifest")
+            .pulls_say("429 Too Many Requests", "Too many requests.")
+            .endpoints(|settings| {
+                settings.answer(Step::Manifest, Canned::Throttled(RetryAfter::Seconds(2)));
+            })
+            .tells(&["unknown login manifest throttled"])
+            .naming(&["throttles (429)", "wait 2 s"]),
         state("every answer closes its connection").endpoints(|settings| {
             for step in Step::ALL {
                 settings.deliver(step, Delivery::Closing);
@@ -124,7 +138,7 @@ fn manifests() -> Vec<State> {
         }),
         State {
             image: |lab| lab.image_of(REPOSITORY, ":nested"),
-            ..state("index of an index").differs_from(
+            ..state("index of an index").pulls_say("", "Unexpectedly received a manifest list").differs_from(
                 Client::Skopeo,
                 "skopeo follows one index; containerd, as the check, one in another",
             )
@@ -135,42 +149,64 @@ fn manifests() -> Vec<State> {
 fn blobs() -> Vec<State> {
     let mismatch = &["fail data blob digest_mismatch"];
     vec![
-        state("blobs are sent to storage")
+        state("blobs are sent to storage, which the node reaches")
+            .endpoints(|settings| {
+                settings.blob_redirect.answer = RedirectFault::Target(Target::BlobStorage).into();
+            })
+            .differs("layers leave the private path, which a pull does not mind")
+            .tells(&["fail data blob data_endpoint_disabled"]),
+        state("blobs are sent to storage, which the node does not reach")
+            .arriving("ip daddr 20.60.1.4 tcp dport 443 reject with tcp reset")
+            .pulls_fail("dial tcp 20.60.1.4:443: connect: connection refused")
             .endpoints(|settings| {
                 settings.blob_redirect.answer = RedirectFault::Target(Target::BlobStorage).into();
             })
             .tells(&["fail data blob data_endpoint_disabled"]),
+        // No resolver of this network knows the foreign host: the clients set out for it all the same.
         state("blobs are sent to a foreign host")
             .endpoints(|settings| {
                 settings.blob_redirect.answer = RedirectFault::Target(Target::ForeignHost).into();
             })
             .tells(&["fail data blob untrusted_redirect"]),
         state("blobs are sent to an address")
+            .pulls_fail("cannot validate certificate for 10.60.4.5")
             .endpoints(|settings| {
                 settings.blob_redirect.answer = RedirectFault::Target(Target::DataAddress).into();
             })
             .tells(&["fail data blob untrusted_redirect"]),
         state("blobs are sent to a replica without a record")
             .endpoints(|settings| {
-                settings.blob_redirect.answer = RedirectFault::Target(Target::OtherRegion).into();
+                settings.blob_redirect.answer = RedirectFault::Target(Target::Region("northeurope")).into();
             })
             .tells(&["fail data dns name_not_found"]),
         state("redirect with another status")
             .endpoints(|settings| settings.blob_redirect.answer = RedirectFault::Status(302).into()),
         state("redirect without a target")
+            .pulls_say("307 Temporary Redirect", "307 (Temporary Redirect)")
             .endpoints(|settings| settings.blob_redirect.answer = RedirectFault::NoLocation.into())
             .tells(&["fail data blob not_a_registry"]),
+        state("registry throttles the blob")
+            .endpoints(|settings| {
+                settings.answer(Step::BlobRedirect, Canned::Throttled(RetryAfter::Seconds(2)));
+            })
+            .tells(&["unknown data blob throttled"])
+            .naming(&["contoso.azurecr.io", "throttles (429)", "wait 2 s"]),
+        state("data endpoint throttles the blob")
+            .endpoints(|settings| settings.answer(Step::Blob, Canned::Throttled(RetryAfter::Seconds(2))))
+            .tells(&["unknown data blob throttled"])
+            .naming(&["contoso.westeurope.data.azurecr.io", "throttles (429)", "wait 2 s"]),
         state("storage refuses the signature")
             .endpoints(|settings| settings.blob.answer = BlobFault::SignatureRefused.into())
-            .pull_fails("403")
             .tells(&["fail data blob blob_denied"]),
         state("blob of other bytes")
             .endpoints(|settings| settings.blob.answer = BlobFault::WrongBytes.into())
             .tells(mismatch),
         state("blob with more bytes")
+            .pulls_say("failed size validation", "Digest did not match")
             .endpoints(|settings| settings.blob.answer = BlobFault::MoreBytes.into())
             .tells(mismatch),
         state("blob with fewer bytes")
+            .pulls_say("failed to read expected number of bytes", "Digest did not match")
             .endpoints(|settings| settings.blob.answer = BlobFault::FewerBytes.into())
             .tells(mismatch),
         state("reset in the middle of a blob")

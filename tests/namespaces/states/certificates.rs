@@ -7,30 +7,24 @@ pub(crate) fn states() -> Vec<State> {
     vec![
         state("certificate of another name")
             .endpoints(|settings| settings.login.certificate = Certificate::WrongName)
-            .pull_fails("x509")
             .tells(&["fail login tls certificate_name_mismatch"]),
         state("certificate that has ended")
             .endpoints(|settings| settings.login.certificate = Certificate::Expired)
-            .pull_fails("expired")
             .tells(&["fail login tls certificate_expired"]),
         state("certificate that has not begun")
             .endpoints(|settings| settings.login.certificate = Certificate::NotYetValid)
             .tells(&["fail login tls certificate_not_yet_valid"]),
         state("certificate of the data endpoint that has ended")
             .endpoints(|settings| settings.data.certificate = Certificate::Expired)
-            .pull_fails("expired")
             .tells(&["fail data tls certificate_expired"]),
         state("certificate that nobody vouches for")
             .endpoints(|settings| settings.login.certificate = Certificate::SelfSigned)
-            .pull_fails("x509")
             .tells(&["fail login tls certificate_untrusted"]),
         state("TLS is inspected on the way to the data endpoint")
             .endpoints(|settings| settings.data.certificate = Certificate::Untrusted)
-            .pull_fails("x509")
             .tells(&["fail data tls certificate_untrusted"]),
         state("issuing authority is not sent along")
             .endpoints(|settings| settings.login.certificate = Certificate::MissingIntermediate)
-            .pull_fails("x509")
             .tells(&["fail login tls certificate_untrusted"]),
         state("certificate with 13 days left")
             .endpoints(|settings| settings.login.certificate = Certificate::ExpiresIn(13))
@@ -47,6 +41,7 @@ pub(crate) fn states() -> Vec<State> {
             .endpoints(|settings| settings.login.transport = Transport::PlainHttp)
             .tells(&["fail login tls tls_handshake_failed"]),
         state("closed as soon as it is connected")
+            .pulls_fail("EOF")
             .endpoints(|settings| settings.login.transport = Transport::CloseOnAccept)
             .tells(&["fail login tls connection_reset"]),
         state("reset in the handshake of the data endpoint")

@@ -61,15 +61,18 @@ fn worse_and_worse() -> Vec<State> {
     vec![
         State {
             halfway: Some("meta l4proto { tcp, udp } th dport 53 drop"),
-            ..slow("nameserver dies halfway").tells(&["fail data dns dns_timeout"])
+            ..slow("nameserver dies halfway").pulls_fail("i/o timeout").tells(&["fail data dns dns_timeout"])
         },
         State {
             halfway: Some("ip daddr 10.60.4.5 tcp dport 443 reject with tcp reset"),
             ..slow("data endpoint dies halfway").tells(&["fail data connect connect_refused"])
         },
+        // Reset or refused: clients may notice before they send the next request, and connect again.
         State {
             halfway: Some("ip daddr 10.60.4.4 tcp dport 443 reject with tcp reset"),
-            ..slow("login server dies halfway").tells(&["fail login manifest connection_reset"])
+            ..slow("login server dies halfway")
+                .pulls_fail(": connection re")
+                .tells(&["fail login manifest connection_reset"])
         },
     ]
 }

@@ -41,11 +41,11 @@ pub(crate) fn states() -> Vec<State> {
 fn zones() -> Vec<State> {
     let not_linked = &["fail login address private_zone_not_linked"];
     vec![
-        state("zone not linked")
-            .pull_fails("403 (Forbidden)")
-            .names(|names| names.linked = false)
-            .tells(not_linked)
-            .naming(&["10.60.0.10", "20.45.122.144", "contoso.privatelink.azurecr.io"]),
+        state("zone not linked").names(|names| names.linked = false).tells(not_linked).naming(&[
+            "10.60.0.10",
+            "20.45.122.144",
+            "contoso.privatelink.azurecr.io",
+        ]),
         State {
             mended: true,
             ..state("zone is linked while a check waits")
@@ -72,12 +72,10 @@ fn zones() -> Vec<State> {
         .tells(&["fail login challenge access_denied"])
         .naming(&["203.0.113.7"]),
         state("zone linked and empty")
-            .pull_fails("no such host")
             .names(|names| names.records.clear())
             .tells(&["fail login dns private_record_missing"])
             .naming(&["contoso.privatelink.azurecr.io", "NXDOMAIN"]),
         state("data record missing")
-            .pull_fails("no such host")
             .names(|names| names.records = vec![login_record(LOGIN)])
             .tells(&["fail data dns private_record_missing"])
             .naming(&["contoso.westeurope.data.privatelink.azurecr.io"]),
@@ -98,11 +96,13 @@ fn zones() -> Vec<State> {
                 .naming(&["nobody.azurecr.io", "NXDOMAIN"])
         },
         state("record of another host")
+            .pulls_fail("dial tcp 10.60.9.9:443: connect: no route to host")
             .names(|names| names.records = record("10.60.9.9"))
             .arguments(&["--expect-cidr", "10.60.4.0/24"])
             .tells(&["fail login address unexpected_address"])
             .naming(&["10.60.9.9", "10.60.4.0/24"]),
         state("record of a host that is gone")
+            .pulls_fail("dial tcp 10.60.0.12:443: connect: connection refused")
             .names(|names| names.records = record("10.60.0.12"))
             .arguments(&["--expect-cidr", "10.60.4.0/24"])
             .tells(&["fail login address unexpected_address"]),
@@ -112,6 +112,7 @@ fn zones() -> Vec<State> {
             .by_chance("a client takes the address that happens to come first")
             .naming(&["10.60.4.4", "20.45.122.144"]),
         state("record of Azure's platform address")
+            .pulls_fail("dial tcp 168.63.129.16:443: connect: connection refused")
             .names(|names| names.records = record("168.63.129.16"))
             .tells(&["fail login address reserved_address"]),
         // This node has no IPv6, and no private endpoint has it.
@@ -119,7 +120,7 @@ fn zones() -> Vec<State> {
             .names(|names| names.records.push("contoso 10 IN AAAA fd00:60::4".to_owned()))
             .reports("/resolutions/0/addresses", r#"["10.60.4.4","fd00:60::4"]"#),
         state("record for IPv6 alone")
-            .pull_fails("unreachable")
+            .pulls_fail("connect: network is unreachable")
             .names(|names| {
                 names.records = vec!["contoso 10 IN AAAA fd00:60::4".to_owned(), data_record(DATA)];
             })
@@ -140,6 +141,7 @@ fn zones() -> Vec<State> {
 fn servers() -> Vec<State> {
     vec![
         state("DNS dropped")
+            .pulls_fail("i/o timeout")
             .arriving("meta l4proto { tcp, udp } th dport 53 drop")
             .impatient()
             .tells(&["fail login dns dns_timeout"])
@@ -155,7 +157,6 @@ fn servers() -> Vec<State> {
             .naming(&["10.60.0.10 answered REFUSED"]),
         // Azure's private zones are not signed: a validating forwarder with an anchor there takes them for forged.
         state("resolver takes the zone for forged")
-            .pull_fails("misbehaving")
             .names(|names| {
                 names.forwarder_options = vec![concat!(
                     "trust-anchor: \"privatelink.azurecr.io. DS 1 13 2 ",
@@ -166,17 +167,50 @@ fn servers() -> Vec<State> {
             .naming(&["10.60.0.10 answered SERVFAIL", "extended error"]),
         state("answer needs TCP").names(truncating),
         state("answer needs TCP, which is dropped")
+            .pulls_fail("dial tcp 10.60.0.10:53: i/o timeout")
             .names(truncating)
             .arriving("tcp dport 53 drop")
             .impatient()
             .tells(&["fail login dns dns_server_failure"])
             .naming(&["did not complete it over TCP"]),
         state("answer needs TCP, which is rejected")
+            .pulls_fail("dial tcp 10.60.0.10:53: connect: connection refused")
             .names(truncating)
             .arriving("tcp dport 53 reject with tcp reset")
             .tells(&["fail login dns dns_server_failure"])
             .naming(&["did not complete it over TCP"]),
+        // glibc's word and Go's own.
+        over_tcp("options use-vc\n", "nameserver is asked over TCP alone, and UDP is dropped")
+            .arriving("udp dport 53 drop")
+            .reports("/resolutions/0/transport", "tcp")
+            .reports("/resolutions/1/transport", "tcp"),
+        over_tcp(
+            "options timeout:2 tcp\n",
+            "nameserver is asked over TCP alone, in Go's words, and UDP is dropped",
+        )
+        .arriving("udp dport 53 drop")
+        .reports("/resolutions/0/transport", "tcp"),
+        over_tcp("options use-vc\n", "nameserver is asked over TCP alone, and TCP is dropped")
+            .pulls_fail("dial tcp 10.60.0.10:53: i/o timeout")
+            .arriving("tcp dport 53 drop")
+            .impatient()
+            .tells(&["fail login dns dns_timeout"])
+            .naming(&["10.60.0.10 gave no answer over TCP in time"])
+            .reports("/resolutions/0/transport", "tcp"),
+        over_tcp("options use-vc\n", "nameserver is asked over TCP alone, and TCP is rejected")
+            .pulls_fail("dial tcp 10.60.0.10:53: connect: connection refused")
+            .arriving("tcp dport 53 reject with tcp reset")
+            .tells(&["fail login dns dns_timeout"])
+            .naming(&["10.60.0.10 cannot be reached over TCP"]),
+        // The other way round: without the option nobody asks over TCP what fits a datagram.
+        state("nameserver is asked over UDP, and TCP is dropped")
+            .arriving("tcp dport 53 drop")
+            .reports("/resolutions/0/transport", "udp"),
     ]
+}
+
+fn over_tcp(options: &'static str, name: &'static str) -> State {
+    State { options, ..state(name) }
 }
 
 fn several() -> Vec<State> {

@@ -5,12 +5,12 @@ use super::{State, state};
 pub(crate) fn states() -> Vec<State> {
     vec![
         state("443 dropped")
+            .silent()
             .arriving("ip daddr 10.60.4.4 tcp dport 443 drop")
             .impatient()
             .tells(&["fail login connect connect_timeout"])
             .naming(&["10.60.4.4:443", "contoso.azurecr.io"]),
         state("443 rejected with a reset")
-            .pull_fails("connection refused")
             .arriving("ip daddr 10.60.4.4 tcp dport 443 reject with tcp reset")
             .tells(&["fail login connect connect_refused"])
             .naming(&["10.60.4.4:443"]),
@@ -19,27 +19,29 @@ pub(crate) fn states() -> Vec<State> {
             .tells(&["fail login connect network_unreachable"])
             .naming(&["10.60.4.4:443"]),
         state("no route")
-            .pull_fails("no route to host")
             .route("unreachable 10.60.4.4/32")
             .tells(&["fail login connect network_unreachable"])
             .naming(&["10.60.4.4:443"]),
         state("blackhole route")
+            .pulls_fail("connect: invalid argument")
             .route("blackhole 10.60.4.4/32")
             .tells(&["fail login connect network_unreachable"]),
         state("prohibit route")
+            .pulls_fail("connect: permission denied")
             .route("prohibit 10.60.4.4/32")
             .tells(&["fail login connect network_unreachable"]),
         state("the way back is cut")
+            .silent()
             .leaving("ip saddr 10.60.4.4 tcp sport 443 drop")
             .impatient()
             .tells(&["fail login connect connect_timeout"]),
         state("data endpoint dropped")
+            .silent()
             .arriving("ip daddr 10.60.4.5 tcp dport 443 drop")
             .impatient()
             .tells(&["fail data connect connect_timeout"])
             .naming(&["10.60.4.5:443", "contoso.westeurope.data.azurecr.io"]),
         state("data endpoint reset")
-            .pull_fails("10.60.4.5:443: connect: connection refused")
             .arriving("ip daddr 10.60.4.5 tcp dport 443 reject with tcp reset")
             .tells(&["fail data connect connect_refused"])
             .naming(&["10.60.4.5:443"]),
@@ -54,6 +56,7 @@ pub(crate) fn states() -> Vec<State> {
             .naming(&["the TLS handshake"]),
         // Only the request with the token is as long.
         state("long packets from the node are lost")
+            .silent()
             .arriving("ip daddr 10.60.4.4 tcp dport 443 meta length > 1000 drop")
             .impatient()
             .tells(&["fail login manifest response_timeout"])

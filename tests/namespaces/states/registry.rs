@@ -16,23 +16,19 @@ pub(crate) fn states() -> Vec<State> {
     vec![
         State {
             credentials: Credentials::Wrong,
-            ..state("wrong password")
-                .pull_fails("invalid username/password")
-                .tells(&["fail login token credentials_rejected"])
+            ..state("wrong password").tells(&["fail login token credentials_rejected"])
         },
         State {
             endpoints: |settings| {
                 settings.credentials.grant = Grant::Repositories(vec!["apps/other".to_owned()]);
             },
             ..state("token without the repository")
-                .pull_fails("denied")
                 .tells(&["fail login manifest scope_missing"])
                 .naming(&[REPOSITORY])
         },
         State {
             image: |lab| lab.image_of(REPOSITORY, ":absent"),
             ..state("absent tag")
-                .pull_fails("manifest unknown")
                 .tells(&["fail login manifest manifest_not_found"])
                 .naming(&["MANIFEST_UNKNOWN", "absent"])
         },
@@ -54,18 +50,18 @@ pub(crate) fn states() -> Vec<State> {
         State {
             image: |lab| lab.image_of(REPOSITORY, ":single"),
             lost: Some(configuration),
-            ..state("blob lost by the storage")
-                .pull_fails("404 (Not Found)")
-                .tells(&["fail data blob blob_not_found"])
+            ..state("blob lost by the storage").tells(&["fail data blob blob_not_found"])
         },
         State {
             frozen: true,
-            ..state("docker-registry hangs").impatient().tells(&["fail login challenge response_timeout"])
+            ..state("docker-registry hangs")
+                .silent()
+                .impatient()
+                .tells(&["fail login challenge response_timeout"])
         },
         State {
             trusted: false,
             ..state("untrusted authority")
-                .pull_fails("x509")
                 .tells(&["fail login tls certificate_untrusted"])
                 .naming(&[crate::lab::ISSUING_CA])
         },

@@ -1,0 +1,61 @@
+//! What clients say when a pull fails, by the cause that the check tells and the endpoint at which.
+//!
+//! A client that fails for another reason than the check tells, or at the other endpoint, is a problem: that both fail
+//! would be an accident. A state in which clients say something else has words of its own.
+
+use crate::pull::Place;
+
+/// In every link to a data endpoint.
+const DATA_ENDPOINT: &str = ".data.azurecr.io/";
+
+/// Where clients fail, by the endpoint and the stage of a check.
+pub(super) fn of_place(endpoint: &str, stage: &str) -> Place {
+    match (endpoint, stage) {
+        ("login", _) => Place::Without(DATA_ENDPOINT),
+        ("data", "dns" | "connect" | "tls") => Place::With(DATA_ENDPOINT),
+        // What was answered there is told without a link, or with the one that led there.
+        _ => Place::Anywhere,
+    }
+}
+
+/// A piece of what containerd and skopeo say; empty where they say this and that.
+pub(super) fn of_cause(cause: &str) -> [&'static str; 2] {
+    let both = |words| [words, words];
+    match cause {
+        "dns_timeout" => both("lookup contoso.azurecr.io on 10.60.0.10:53: read udp"),
+        "dns_server_failure" => both("lookup contoso.azurecr.io on 10.60.0.10:53: server misbehaving"),
+        // Go's resolver asks the machine itself then.
+        "no_nameserver" => both("lookup contoso.azurecr.io on [::1]:53:"),
+        "name_not_found" | "private_record_missing" => both("no such host"),
+        "private_zone_not_linked" | "no_private_endpoint" | "access_denied" | "blob_denied" => {
+            ["403 Forbidden", "403 (Forbidden)"]
+        }
+        "connect_refused" => both("connect: connection refused"),
+        "network_unreachable" => both("connect: no route to host"),
+        "connection_reset" => both("connection reset by peer"),
+        "certificate_untrusted" => both("x509: certificate signed by unknown authority"),
+        "certificate_name_mismatch" => both("x509: certificate is valid for *.fabrikam.example"),
+        // The same sentence stands for both, and ends in one of these.
+        "certificate_expired" => both("Z is after"),
+        "certificate_not_yet_valid" => both("Z is before"),
+        "tls_handshake_failed" => both("server gave HTTP response to HTTPS client"),
+        "response_timeout" => both("TLS handshake timeout"),
+        "credentials_missing" | "credentials_invalid" => {
+            ["anonymous token: unexpected status: 401 Unauthorized", "invalid username/password"]
+        }
+        "credentials_rejected" => {
+            ["oauth token: unexpected status: 401 Unauthorized", "invalid username/password"]
+        }
+        "throttled" => ["429 Too Many Requests", "too many requests to registry"],
+        "scope_missing" => ["insufficient_scope", "requested access to the resource is denied"],
+        "token_refused" => ["401 Unauthorized", "unauthorized: authentication required"],
+        "repository_not_found" => ["http.StatusNotFound", "name unknown"],
+        "manifest_not_found" => ["http.StatusNotFound", "manifest unknown"],
+        "platform_missing" => ["no match for platform", "no image found in image index"],
+        "untrusted_redirect" => both("https://layers.fabrikam.example/"),
+        "blob_not_found" => ["from remote: not found", "404 (Not Found)"],
+        "digest_mismatch" => ["unexpected commit digest", "Digest did not match"],
+        // Without words of its own no state with another cause may fail.
+        _ => both(""),
+    }
+}
