@@ -21,6 +21,8 @@ pub(crate) struct Fault {
     pub(crate) name: String,
     /// The causes that it may be told as; the first stage that it stops decides.
     pub(crate) causes: &'static [&'static str],
+    /// Those that are told beside them while it comes or goes.
+    pub(crate) in_passing: &'static [&'static str],
     apply: Box<dyn Fn(&mut Settings)>,
 }
 
@@ -36,7 +38,7 @@ fn fault(
     causes: &'static [&'static str],
     apply: impl Fn(&mut Settings) + 'static,
 ) -> Fault {
-    Fault { name: name.into(), causes, apply: Box::new(apply) }
+    Fault { name: name.into(), causes, in_passing: &[], apply: Box::new(apply) }
 }
 
 /// Every kind of fault of the lab that makes a check fail.
@@ -123,10 +125,14 @@ fn connections() -> Vec<Fault> {
     for (endpoint, causes) in broken.into_iter().chain(untrusted) {
         let data = endpoint.clone();
         let name = format!("{:?} {:?}", endpoint.transport, endpoint.certificate);
-        faults.push(fault(format!("login {name}"), causes, move |settings| {
+        // With a listener the connections go that wait to be accepted, and there is none until the next one is there.
+        let is_door = matches!(endpoint.transport, Transport::Closed | Transport::AcceptQueueFull);
+        let in_passing: &[&str] = if is_door { &["connection_reset", "connect_refused"] } else { &[] };
+        let login = fault(format!("login {name}"), causes, move |settings| {
             settings.login = endpoint.clone();
-        }));
-        faults.push(fault(format!("data {name}"), causes, move |settings| settings.data = data.clone()));
+        });
+        let data = fault(format!("data {name}"), causes, move |settings| settings.data = data.clone());
+        faults.extend([login, data].map(|fault| Fault { in_passing, ..fault }));
     }
     faults
 }

@@ -39,20 +39,14 @@ pub(crate) struct Truth {
 impl Truth {
     /// Judges every image of a round.
     pub(crate) fn judge(&mut self, node: &str, round: &Round, weather: &Weather<'_>) {
-        let starts = starts(round);
-        let end = starts.iter().zip(&round.images).map(|(start, it)| *start + it.lasted).max();
-        // What the agent does between two checks is in no check's own time: the later ones begin later by so much.
-        let between = round.lasted.saturating_sub(end.unwrap_or_default());
-        for (checked, start) in round.images.iter().zip(starts) {
+        for (checked, (start, end)) in round.images.iter().zip(times(round)) {
             if checked.word != PASS {
                 self.causes.insert(checked.word.clone());
                 self.failed += usize::from(!checked.is_good());
             }
-            let until = round.started + (start + checked.lasted + between + SLACK);
-            let from = round.started + start.saturating_sub(SLACK);
+            let (from, until) = (round.started + start.saturating_sub(SLACK), round.started + (end + SLACK));
             let met = weather.between(from, until);
-            let allowed: BTreeSet<&str> =
-                met.iter().flat_map(|&fault| causes(weather, fault)).copied().collect();
+            let allowed = causes(weather, &met);
             let is_coherent = checked.verdict == verdict_of(&checked.word);
             let is_true = is_coherent && allowed.contains(checked.word.as_str());
             let is_late = is_coherent && !is_true && is_late(checked);
@@ -73,22 +67,40 @@ impl Truth {
     }
 }
 
-/// When each check of a round began at the soonest: four are under way at a time, and one begins when all of those up to the
-/// fourth before it are over.
-fn starts(round: &Round) -> Vec<Duration> {
+/// When each check of a round began at the soonest and ended at the latest: four are under way at a time, and one begins when
+/// all of those up to the fourth before it are over. What the agent does between two checks is in no check's own time.
+fn times(round: &Round) -> Vec<(Duration, Duration)> {
+    let lasted: Vec<Duration> = round.images.iter().map(|checked| checked.lasted).collect();
     let mut starts: Vec<Duration> = Vec::new();
     let mut over = Duration::ZERO;
-    for number in 0..round.images.len() {
+    for number in 0..lasted.len() {
         if let Some(before) = number.checked_sub(AT_A_TIME) {
-            over = over.max(starts[before] + round.images[before].lasted);
+            over = over.max(starts[before] + lasted[before]);
         }
         starts.push(over);
     }
-    starts
+    let mut ends = vec![round.lasted; lasted.len()];
+    let mut left = round.lasted;
+    for number in (0..lasted.len()).rev() {
+        if let Some(&end) = ends.get(number + AT_A_TIME) {
+            left = left.min(end.saturating_sub(lasted[number + AT_A_TIME]));
+        }
+        ends[number] = left;
+    }
+    starts.into_iter().zip(ends).collect()
 }
 
-fn causes(weather: &Weather<'_>, fault: Option<usize>) -> &'static [&'static str] {
-    fault.map_or(&[PASS], |fault| weather.faults[fault].causes)
+/// What a check may tell that met these states.
+fn causes(weather: &Weather<'_>, met: &BTreeSet<Option<usize>>) -> BTreeSet<&'static str> {
+    let faults = || met.iter().flatten().map(|&fault| &weather.faults[fault]);
+    let mut allowed: BTreeSet<&str> = faults().flat_map(|fault| fault.causes).copied().collect();
+    if met.contains(&None) {
+        allowed.insert(PASS);
+    }
+    if met.len() > 1 {
+        allowed.extend(faults().flat_map(|fault| fault.in_passing));
+    }
+    allowed
 }
 
 fn name<'weather>(weather: &'weather Weather<'_>, fault: Option<usize>) -> &'weather str {
