@@ -160,7 +160,8 @@ fn of_the_content() -> Vec<Fault> {
         (RedirectFault::Target(Target::Itself), untrusted),
         (RedirectFault::NoLocation, FOREIGN),
         (RedirectFault::Unparsable, FOREIGN),
-        (RedirectFault::OverLong, FOREIGN),
+        // It leads to the data endpoint, which takes no request of that size.
+        (RedirectFault::OverLong, &["connection_reset"]),
     ];
     faults.extend(redirects.map(|(found, causes)| {
         fault(format!("redirect {found:?}"), causes, move |settings| {
