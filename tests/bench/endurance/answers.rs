@@ -66,7 +66,8 @@ fn of_canned(canned: &Canned, step: Step) -> Causes {
             | Canned::StorageForbidden,
             Step::Blob,
         ) => &["blob_denied"],
-        (Canned::Firewall(_) | Canned::PermissionsFailed, _) => &["access_denied"],
+        // A refusal with a code is one, whoever words it.
+        (Canned::Firewall(_) | Canned::PermissionsFailed | Canned::StorageForbidden, _) => &["access_denied"],
         (Canned::NameUnknown, Step::Manifest) => &["repository_not_found"],
         (Canned::ManifestUnknown, Step::Manifest) => &["manifest_not_found"],
         (
@@ -75,11 +76,7 @@ fn of_canned(canned: &Canned, step: Step) -> Causes {
         ) => &["blob_not_found"],
         // Storage's own words, or a code of another step, are nothing that a registry says here.
         (
-            Canned::StorageForbidden
-            | Canned::NameUnknown
-            | Canned::ManifestUnknown
-            | Canned::BlobUnknown
-            | Canned::StorageNotFound,
+            Canned::NameUnknown | Canned::ManifestUnknown | Canned::BlobUnknown | Canned::StorageNotFound,
             _,
         ) => FOREIGN,
         (Canned::Throttled(_), _) => &["throttled"],

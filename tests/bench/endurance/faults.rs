@@ -15,6 +15,10 @@ use crate::lab::settings::{
 /// The word for a check that found nothing wrong.
 pub(crate) const PASS: &str = "pass";
 
+/// A and AAAA are asked at once, and may meet a state each: half of an answer is of the one, half of the other.
+const HALF: &[&str] =
+    &["nameserver_failing", "mixed_addresses", "private_record_missing", "private_zone_not_linked"];
+
 /// One way to break the registry.
 pub(crate) struct Fault {
     /// What is broken.
@@ -96,7 +100,7 @@ fn names() -> Vec<Fault> {
             settings.nameservers[0] = Nameserver::behaving(behaviour.clone());
         })
     }));
-    faults
+    faults.into_iter().map(|fault| Fault { in_passing: HALF, ..fault }).collect()
 }
 
 fn connections() -> Vec<Fault> {
