@@ -160,14 +160,19 @@ fn settle(
         }
         let mut expected = courses.iter().flat_map(|course| course.expected.values());
         let is_over = expected.all(|it| it.last().is_some_and(|reason| reason == model::VERIFIED));
-        if is_over && looked.elapsed() >= LOOK_AT_EVENTS {
+        let is_late = started.elapsed() > LAST_EVENTS;
+        if is_late || (is_over && looked.elapsed() >= LOOK_AT_EVENTS) {
             looked = Instant::now();
-            let ledger = Ledger::of(courses, server)?;
-            if ledger.wrong.is_empty() || started.elapsed() > LAST_EVENTS {
+            let mut ledger = Ledger::of(courses, server)?;
+            if ledger.wrong.is_empty() || is_late {
+                if !is_over {
+                    ledger
+                        .wrong
+                        .push("in good weather some image does not pass: is the machine busy?".to_owned());
+                }
                 return Ok(ledger);
             }
         }
-        ensure!(is_over || started.elapsed() < 2 * LAST_EVENTS, "in good weather a check does not pass");
         std::thread::sleep(LOOK);
     }
 }
