@@ -208,20 +208,23 @@ fn pause_after(run: &Run) -> Duration {
     asked.max().map_or(PAUSE, |asked| asked.max(PAUSE))
 }
 
-/// Writes the report to standard output, and to the file if one is named.
+/// Writes the report to standard output, and to the file if one is named; where one of them cannot be written, the other
+/// one is all the same.
 fn publish(run: &Run, options: &CheckOptions) -> anyhow::Result<()> {
+    let mut text = Vec::new();
+    report::write(&mut text, run, options.format, &terminal::style())?;
+    let printed = terminal::print(&text).context("cannot write the report to standard output");
     if let Some(path) = &options.report_file {
         let plain = Style { color: false, unicode: false, width: terminal::UNKNOWN_WIDTH };
         let mut text = Vec::new();
         report::write(&mut text, run, options.format, &plain)?;
         write_whole(path, &text).with_context(|| format!("cannot write the report to {}", path.display()))?;
     }
-    let mut text = Vec::new();
-    report::write(&mut text, run, options.format, &terminal::style())?;
-    terminal::print(&text).context("cannot write the report to standard output")
+    printed
 }
 
-/// Replaces a file as a whole, so that a reader never sees half a report; a pipe or a device is just written to.
+/// Replaces a file as a whole, so that a reader never sees half a report, also where the disk is full; a pipe or a device is
+/// just written to.
 pub(crate) fn write_whole(path: &Path, text: &[u8]) -> io::Result<()> {
     if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
         return fs::write(path, text);

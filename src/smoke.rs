@@ -301,8 +301,12 @@ async fn lists(cluster: &Cluster) -> Result<(DaemonSet, Vec<Member>, Vec<Agent>)
     Ok((set, members, agents))
 }
 
-/// Writes the report to standard output, and to the files that are named.
+/// Writes the report to standard output, and to the files that are named; where one of them cannot be written, standard output
+/// has it all the same.
 fn publish(fleet: &Fleet, options: &Options) -> anyhow::Result<()> {
+    let mut text = Vec::new();
+    report::write(&mut text, fleet, options.format, &terminal::style())?;
+    let printed = terminal::print(&text).context("cannot write the report to standard output");
     let plain = Style { color: false, unicode: false, width: terminal::UNKNOWN_WIDTH };
     if let Some(path) = &options.report_file {
         let mut text = Vec::new();
@@ -314,9 +318,7 @@ fn publish(fleet: &Fleet, options: &Options) -> anyhow::Result<()> {
         report::write(&mut text, fleet, Format::Markdown, &plain)?;
         append(path, &text).with_context(|| format!("cannot add the summary to {}", path.display()))?;
     }
-    let mut text = Vec::new();
-    report::write(&mut text, fleet, options.format, &terminal::style())?;
-    terminal::print(&text).context("cannot write the report to standard output")
+    printed
 }
 
 /// Other steps of a pipeline have their summaries in the same file.

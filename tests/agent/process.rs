@@ -78,13 +78,23 @@ impl Agent {
 
     /// An agent whose log goes where nobody reads it, at an address that was free a moment ago.
     pub(crate) fn start_unheard(lab: &Lab, text: &str, log: Stdio) -> Self {
+        Self::start_unheard_as(lab, text, log, |command| command)
+    }
+
+    /// The same, by another command that the usual one is made into.
+    pub(crate) fn start_unheard_as(
+        lab: &Lab,
+        text: &str,
+        log: Stdio,
+        wrap: impl FnOnce(Command) -> Command,
+    ) -> Self {
         let folder = TempDir::new().expect("a folder");
         let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let address = free.expect("a free port");
         let path = folder.path().join("config.yaml");
         std::fs::write(&path, text.replace("127.0.0.1:0", &address.to_string())).expect("a file");
         std::fs::write(folder.path().join("log"), "not kept").expect("a file");
-        let child = command(lab, &path).stderr(log).spawn().expect("the program starts");
+        let child = wrap(command(lab, &path)).stderr(log).spawn().expect("the program starts");
         let agent = Self { child, folder, address };
         agent.wait_for("its address", |agent| TcpStream::connect(agent.address).is_ok());
         agent

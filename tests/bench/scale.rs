@@ -2,7 +2,8 @@
 //! check and what to announce. `tests/bench/scale/run` builds and starts it. Prints tables in Markdown, draws a picture,
 //! and fails where a goal is missed.
 //!
-//! Owns the command line and the goals. The day is `day`'s, the fleet `fleet`'s, what a check comes to `outcomes`'s.
+//! Owns the command line. The day is `day`'s, the fleet `fleet`'s, what a check comes to `outcomes`'s, what the day has to come
+//! to `goals`'s.
 
 #![expect(clippy::disallowed_methods, reason = "here the clock becomes an argument")]
 #![expect(
@@ -17,6 +18,8 @@ mod alerts;
 mod day;
 #[path = "scale/fleet.rs"]
 mod fleet;
+#[path = "scale/goals.rs"]
+mod goals;
 #[path = "../lab/mod.rs"]
 mod lab;
 #[path = "scale/outcomes.rs"]
@@ -41,12 +44,6 @@ use acr_verifier::config::Schedule;
 use anyhow::Context as _;
 use clap::Parser;
 use outcomes::Outcomes;
-use record::Day;
-use tally::Minute;
-
-/// Events a minute of the whole fleet: 50 a second, what a single kubelet may write by its defaults. The API server has no
-/// limit of its own for Events unless `EventRateLimit` is turned on.
-const EVENTS: u32 = 3000;
 
 /// Live through a day of 5,000 nodes, and tell what it costs
 #[derive(Parser)]
@@ -72,6 +69,8 @@ fn main() -> anyhow::Result<ExitCode> {
     writeln!(out)?;
     table::delays(&mut out, &day)?;
     writeln!(out)?;
+    table::alerts(&mut out, &day)?;
+    writeln!(out)?;
     table::rest(&mut out, &day)?;
     writeln!(out)?;
     table::choices(
@@ -82,43 +81,10 @@ fn main() -> anyhow::Result<ExitCode> {
         std::fs::write(path, picture::draw(&day))
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
-    let missed = missed(&day);
+    let missed = goals::missed(&day);
     writeln!(out, "\n{} s.", started.elapsed().as_secs())?;
     for goal in &missed {
         writeln!(out, "Missed: {goal}.")?;
     }
     Ok(if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// The goals that the day has missed.
-fn missed(day: &Day) -> Vec<String> {
-    let mut missed = Vec::new();
-    let reads = table::most_reads(day);
-    if reads > table::READS / 5 {
-        missed.push(format!("{reads} reads a minute at a registry are over a fifth of its limit"));
-    }
-    let asked = day.tally.between(day::SMOKE, day::SMOKE + 3600.0);
-    let most =
-        asked.iter().flat_map(|minute| minute.requests.map(outcomes::Requests::reads_of_identity)).max();
-    if most.is_none_or(|most| most > table::READS_OF_IDENTITY * 4 / 5) {
-        missed.push(format!("{most:?} reads a minute of an identity are over four fifths of its limit"));
-    }
-    let events = day.tally.0.iter().map(Minute::events).max().unwrap_or_default();
-    if events > EVENTS {
-        missed.push(format!("{events} Events a minute are over {EVENTS}"));
-    }
-    for (fault, delays) in &day.faults {
-        let nodes = if fault.node.is_some() { 1 } else { day::NODES };
-        if delays.found.len() < nodes || delays.recovered.len() < delays.found.len() {
-            missed.push(format!("not every node has seen \"{}\" come and go", fault.name));
-        }
-    }
-    let strays = table::strays(day);
-    if strays > 0 {
-        missed.push(format!("{strays} alerts have no fault"));
-    }
-    if day.rollout.is_none() || day.smoke.is_none() {
-        missed.push("the rollout or the smoke check is not over".to_owned());
-    }
-    missed
 }

@@ -1,29 +1,48 @@
-//! Every way of the lab to make a check fail.
+//! Every way of the lab to make a check fail, and what the contract calls each.
 //!
-//! Owns the list, and how one is put into a lab.
+//! Owns the list, how a fault is put into a lab, and the causes that a check may tell which met nothing but that fault. The
+//! causes are written down here by the contract, and are not the program's own.
+
+mod answers;
 
 use std::time::Duration;
 
-use crate::lab::answers::{
-    BlobFault, Canned, ChallengeFault, Delivery, FirewallWording, ManifestFault, RedirectFault, RetryAfter,
-    Step, Target, TokenFault,
-};
+use crate::lab::answers::{Delivery, Step};
 use crate::lab::settings::{
-    Behaviour, Certificate, Endpoint, Grant, Nameserver, Rcode, Settings, TcpDeath, Transport, View,
+    Behaviour, Certificate, Endpoint, Nameserver, Rcode, Settings, TcpDeath, Transport, View,
 };
 
+/// The word for a check that found nothing wrong.
+pub(crate) const PASS: &str = "pass";
+
+/// A and AAAA are asked at once, and may meet a state each: half of an answer is of the one, half of the other.
+const HALF: &[&str] =
+    &["nameserver_failing", "mixed_addresses", "private_record_missing", "private_zone_not_linked"];
+
 /// One way to break the registry.
-pub(crate) struct Fault(Box<dyn Fn(&mut Settings)>);
+pub(crate) struct Fault {
+    /// What is broken.
+    pub(crate) name: String,
+    /// The causes that it may be told as; the first stage that it stops decides.
+    pub(crate) causes: &'static [&'static str],
+    /// Those that are told beside them while it comes or goes.
+    pub(crate) in_passing: &'static [&'static str],
+    apply: Box<dyn Fn(&mut Settings)>,
+}
 
 impl Fault {
     /// Makes healthy settings broken.
     pub(crate) fn apply(&self, settings: &mut Settings) {
-        (self.0)(settings);
+        (self.apply)(settings);
     }
 }
 
-fn fault(apply: impl Fn(&mut Settings) + 'static) -> Fault {
-    Fault(Box::new(apply))
+fn fault(
+    name: impl Into<String>,
+    causes: &'static [&'static str],
+    apply: impl Fn(&mut Settings) + 'static,
+) -> Fault {
+    Fault { name: name.into(), causes, in_passing: &[], apply: Box::new(apply) }
 }
 
 /// Every kind of fault of the lab that makes a check fail.
@@ -31,189 +50,122 @@ pub(crate) fn all() -> Vec<Fault> {
     let mut faults = names();
     faults.extend(connections());
     faults.extend(travels());
-    faults.extend(answers());
+    faults.extend(answers::all());
     faults
 }
 
 fn names() -> Vec<Fault> {
-    let views = [
-        View::Addresses(vec![[203, 0, 113, 7].into()]),
-        View::NotLinked,
-        View::NoPrivateEndpoint,
-        View::RecordMissing,
-        View::RecordEmpty,
-        View::NoSuchName,
-        View::Chain(Vec::new(), Rcode::ServFail),
-        View::CnameLoop,
+    let views: [(View, &[&str]); 8] = [
+        (View::Addresses(vec![[203, 0, 113, 7].into()]), &["private_zone_not_linked"]),
+        (View::NotLinked, &["private_zone_not_linked"]),
+        (View::NoPrivateEndpoint, &["no_private_endpoint"]),
+        (View::RecordMissing, &["private_record_missing"]),
+        (View::RecordEmpty, &["private_record_missing"]),
+        (View::NoSuchName, &["name_not_found"]),
+        (View::Chain(Vec::new(), Rcode::ServFail), &["dns_server_failure"]),
+        (View::CnameLoop, &["dns_server_failure"]),
     ];
-    let behaviours = [
-        Behaviour::Silent,
-        Behaviour::Closed,
-        Behaviour::Rcode(Rcode::Refused, None),
-        Behaviour::Rcode(Rcode::FormErr, None),
-        Behaviour::Rcode(Rcode::NotImp, None),
-        Behaviour::Garbage,
-        Behaviour::WrongId,
-        Behaviour::ForeignSource,
-        Behaviour::WrongQuestion,
-        Behaviour::TruncatedTcpDead(TcpDeath::Refuses),
-        Behaviour::TruncatedTcpDead(TcpDeath::Closes),
-        Behaviour::TruncatedTcpDead(TcpDeath::Silent),
-        Behaviour::DropFirst(5),
-        Behaviour::Delay(Duration::from_millis(400)),
-        Behaviour::HugeAnswer(300),
+    let (silent, failing) = (&["dns_timeout"], &["dns_server_failure"]);
+    let behaviours: [(Behaviour, &[&str]); 15] = [
+        (Behaviour::Silent, silent),
+        (Behaviour::Closed, silent),
+        (Behaviour::Rcode(Rcode::Refused, None), failing),
+        (Behaviour::Rcode(Rcode::FormErr, None), failing),
+        (Behaviour::Rcode(Rcode::NotImp, None), failing),
+        (Behaviour::Garbage, failing),
+        (Behaviour::WrongId, silent),
+        (Behaviour::ForeignSource, silent),
+        (Behaviour::WrongQuestion, silent),
+        (Behaviour::TruncatedTcpDead(TcpDeath::Refuses), failing),
+        (Behaviour::TruncatedTcpDead(TcpDeath::Closes), failing),
+        (Behaviour::TruncatedTcpDead(TcpDeath::Silent), failing),
+        // The checks at a time have the first datagrams of a question between them: some lose few enough to go on.
+        (Behaviour::DropFirst(5), &["dns_timeout", PASS]),
+        (Behaviour::Delay(Duration::from_millis(400)), silent),
+        // More addresses than any registry has.
+        (Behaviour::HugeAnswer(300), failing),
     ];
     let mut faults = Vec::new();
-    for view in views {
+    for (view, causes) in views {
         let data = view.clone();
-        faults.push(fault(move |settings| settings.nameservers[0].login = view.clone()));
-        faults.push(fault(move |settings| settings.nameservers[0].data = data.clone()));
+        faults.push(fault(format!("login {view:?}"), causes, move |settings| {
+            settings.nameservers[0].login = view.clone();
+        }));
+        faults.push(fault(format!("data {data:?}"), causes, move |settings| {
+            settings.nameservers[0].data = data.clone();
+        }));
     }
-    faults.extend(behaviours.map(|behaviour| {
-        fault(move |settings| settings.nameservers[0] = Nameserver::behaving(behaviour.clone()))
+    faults.extend(behaviours.map(|(behaviour, causes)| {
+        fault(format!("{behaviour:?}"), causes, move |settings| {
+            settings.nameservers[0] = Nameserver::behaving(behaviour.clone());
+        })
     }));
-    faults
+    faults.into_iter().map(|fault| Fault { in_passing: HALF, ..fault }).collect()
 }
 
 fn connections() -> Vec<Fault> {
-    let transports = [
-        Transport::Closed,
-        Transport::AcceptQueueFull,
-        Transport::ResetOnAccept,
-        Transport::CloseOnAccept,
-        Transport::SilentAfterAccept,
-        Transport::ResetInHandshake,
-        Transport::PlainHttp,
+    let transports: [(Transport, &[&str]); 7] = [
+        (Transport::Closed, &["connect_refused"]),
+        (Transport::AcceptQueueFull, &["connect_timeout"]),
+        (Transport::ResetOnAccept, &["connection_reset"]),
+        (Transport::CloseOnAccept, &["connection_reset"]),
+        (Transport::SilentAfterAccept, &["response_timeout"]),
+        (Transport::ResetInHandshake, &["connection_reset"]),
+        (Transport::PlainHttp, &["tls_handshake_failed"]),
     ];
-    let certificates = [
-        Certificate::Untrusted,
-        Certificate::SelfSigned,
-        Certificate::MissingIntermediate,
-        Certificate::WrongName,
-        Certificate::Expired,
-        Certificate::NotYetValid,
+    let certificates: [(Certificate, &[&str]); 6] = [
+        (Certificate::Untrusted, &["certificate_untrusted"]),
+        (Certificate::SelfSigned, &["certificate_untrusted"]),
+        (Certificate::MissingIntermediate, &["certificate_untrusted"]),
+        (Certificate::WrongName, &["certificate_name_mismatch"]),
+        (Certificate::Expired, &["certificate_expired"]),
+        (Certificate::NotYetValid, &["certificate_not_yet_valid"]),
     ];
-    let broken = transports.map(|transport| Endpoint { transport, ..Endpoint::default() });
-    let untrusted = certificates.map(|certificate| Endpoint { certificate, ..Endpoint::default() });
+    let broken =
+        transports.map(|(transport, causes)| (Endpoint { transport, ..Endpoint::default() }, causes));
+    let untrusted =
+        certificates.map(|(certificate, causes)| (Endpoint { certificate, ..Endpoint::default() }, causes));
     let mut faults = Vec::new();
-    for endpoint in broken.into_iter().chain(untrusted) {
+    for (endpoint, causes) in broken.into_iter().chain(untrusted) {
         let data = endpoint.clone();
-        faults.push(fault(move |settings| settings.login = endpoint.clone()));
-        faults.push(fault(move |settings| settings.data = data.clone()));
+        let name = format!("{:?} {:?}", endpoint.transport, endpoint.certificate);
+        // With a listener the connections go that wait to be accepted, and there is none until the next one is there.
+        let is_door = matches!(endpoint.transport, Transport::Closed | Transport::AcceptQueueFull);
+        let in_passing: &[&str] = if is_door { &["connection_reset", "connect_refused"] } else { &[] };
+        let login = fault(format!("login {name}"), causes, move |settings| {
+            settings.login = endpoint.clone();
+        });
+        let data = fault(format!("data {name}"), causes, move |settings| settings.data = data.clone());
+        faults.extend([login, data].map(|fault| Fault { in_passing, ..fault }));
     }
     faults
 }
 
 fn travels() -> Vec<Fault> {
-    let deliveries = [
-        Delivery::Delayed(Duration::from_millis(400)),
-        Delivery::ResetAfterRequest,
-        Delivery::CloseAfterRequest,
-        Delivery::SilentAfterRequest,
-        Delivery::ResetMidBody,
-        Delivery::CloseMidBody,
-        Delivery::SilentMidBody,
-        Delivery::OneBytePerSecond,
-        Delivery::BodyOneBytePerSecond,
-        Delivery::EndlessHeaders,
-        Delivery::EndlessBody,
-        Delivery::HugeHeader,
-        Delivery::NotHttp,
+    let (late, torn, foreign) = (&["response_timeout"], &["connection_reset"], &["not_a_registry"]);
+    let deliveries: [(Delivery, &[&str]); 13] = [
+        (Delivery::Delayed(Duration::from_millis(400)), late),
+        (Delivery::ResetAfterRequest, torn),
+        (Delivery::CloseAfterRequest, torn),
+        (Delivery::SilentAfterRequest, late),
+        (Delivery::ResetMidBody, torn),
+        (Delivery::CloseMidBody, torn),
+        (Delivery::SilentMidBody, late),
+        (Delivery::OneBytePerSecond, late),
+        (Delivery::BodyOneBytePerSecond, late),
+        (Delivery::EndlessHeaders, foreign),
+        // Of a challenge it is read to a limit and decides nothing; then the connection is another one.
+        (Delivery::EndlessBody, &["manifest_invalid", PASS]),
+        (Delivery::HugeHeader, foreign),
+        (Delivery::NotHttp, foreign),
     ];
     // Each delivery at a step of its own, then at the next: all pairs would be too many of the slow ones.
     let pairs = deliveries.into_iter().zip(Step::ALL.into_iter().cycle());
     let shifted = deliveries.into_iter().zip(Step::ALL.into_iter().cycle().skip(2));
-    pairs
-        .chain(shifted)
-        .map(|(delivery, step)| fault(move |settings| settings.deliver(step, delivery)))
-        .collect()
-}
-
-fn answers() -> Vec<Fault> {
-    let mut faults = vec![
-        fault(|settings| settings.credentials.password = "the-next-password".into()),
-        fault(|settings| settings.credentials.grant = Grant::Repositories(vec!["apps/other".into()])),
-    ];
-    let canned = [
-        Canned::Unauthorized,
-        Canned::InvalidClient,
-        Canned::Firewall(FirewallWording::Refer),
-        Canned::PermissionsFailed,
-        Canned::StorageForbidden,
-        Canned::NameUnknown,
-        Canned::ManifestUnknown,
-        Canned::BlobUnknown,
-        Canned::StorageNotFound,
-        Canned::Throttled(RetryAfter::Seconds(1)),
-        Canned::ServerError(503),
-        Canned::BadGateway,
-        Canned::CaptivePortal,
-        Canned::ProxyForbidden,
-    ];
-    for (number, canned) in canned.into_iter().enumerate() {
-        for step in [Step::ALL[number % 5], Step::ALL[(number + 2) % 5]] {
-            let canned = canned.clone();
-            faults.push(fault(move |settings| settings.answer(step, canned.clone())));
-        }
-    }
-    let challenges = [
-        ChallengeFault::HeaderMissing,
-        ChallengeFault::BasicOnly,
-        ChallengeFault::Unparsable,
-        ChallengeFault::OverLong,
-        ChallengeFault::RealmMissing,
-        ChallengeFault::RealmUnparsable,
-        ChallengeFault::RealmOtherHost,
-        ChallengeFault::RealmPlainHttp,
-        ChallengeFault::ServiceOther,
-    ];
-    faults.extend(
-        challenges.map(|found| fault(move |settings| settings.challenge.answer = found.clone().into())),
-    );
-    let tokens = [
-        TokenFault::NotJson,
-        TokenFault::NoToken,
-        TokenFault::Empty,
-        TokenFault::OverLong,
-        TokenFault::LineBreak,
-        TokenFault::WithoutPull,
-        TokenFault::Expired,
-        TokenFault::BadSignature,
-    ];
-    faults.extend(tokens.map(|found| fault(move |settings| settings.token.answer = found.into())));
-    let manifests = [
-        ManifestFault::WrongBytes,
-        ManifestFault::OtherContent,
-        ManifestFault::Schema1,
-        ManifestFault::NotJson,
-        ManifestFault::OverLong,
-        ManifestFault::DeeplyNested,
-        ManifestFault::HugeIndex,
-        ManifestFault::EmptyIndex,
-        ManifestFault::NoLayers,
-        ManifestFault::UnknownMediaType,
-        ManifestFault::Html,
-    ];
-    faults.extend(manifests.map(|found| fault(move |settings| settings.manifest.answer = found.into())));
-    let redirects = [
-        RedirectFault::Target(Target::PlainHttp),
-        RedirectFault::Target(Target::ForeignHost),
-        RedirectFault::Target(Target::Metadata),
-        RedirectFault::Target(Target::Itself),
-        RedirectFault::NoLocation,
-        RedirectFault::Unparsable,
-        RedirectFault::OverLong,
-    ];
-    faults.extend(
-        redirects.map(|found| fault(move |settings| settings.blob_redirect.answer = found.clone().into())),
-    );
-    let blobs = [
-        BlobFault::WrongBytes,
-        BlobFault::MoreBytes,
-        BlobFault::FewerBytes,
-        BlobFault::Empty,
-        BlobFault::SignatureRefused,
-    ];
-    faults.extend(blobs.map(|found| fault(move |settings| settings.blob.answer = found.into())));
-    faults
+    let fault = |((delivery, causes), step)| {
+        fault(format!("{delivery:?} at {step:?}"), causes, move |settings: &mut Settings| {
+            settings.deliver(step, delivery);
+        })
+    };
+    pairs.chain(shifted).map(fault).collect()
 }

@@ -1,16 +1,19 @@
 //! An agent's process, as a pod would run it, and what the system tells of it.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::api_server::ApiServer;
+use super::faults::PASS;
+use super::hosted;
 use super::lab::{self, Lab};
 use super::model::{CONFIRM_AFTER, Found};
 
@@ -18,18 +21,9 @@ use super::model::{CONFIRM_AFTER, Found};
 pub(crate) const IMAGES: usize = 100;
 /// An agent that does nothing for this long hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
-/// Puts the files of a service account where a pod has them, in a mount namespace of the agent's own.
-const IN_A_POD: &str = r#"
-set -e
-account=/run/secrets/kubernetes.io/serviceaccount
-mount -t tmpfs none /run
-mkdir -p "$account"
-cp "$1" "$account/ca.crt"
-printf a-token >"$account/token"
-printf acr-verifier >"$account/namespace"
-shift
-exec "$@"
-"#;
+/// The limits of the configuration.
+pub(crate) const STAGE_TIMEOUT: Duration = Duration::from_millis(250);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The agent's process; it is ended when this is dropped.
 pub(crate) struct Agent {
@@ -37,16 +31,30 @@ pub(crate) struct Agent {
     pub(crate) node: String,
     child: Child,
     address: SocketAddr,
+    /// Where an agent of this program is asked for its tasks.
+    hosted: Option<(ChildStdin, BufReader<ChildStdout>)>,
 }
 
 impl Agent {
     /// Starts an agent and waits until it answers.
-    pub(crate) fn start(binary: &Path, lab: &Lab, server: &ApiServer, number: usize) -> anyhow::Result<Self> {
+    pub(crate) fn start(binary: &Path, lab: &Lab, server: &ApiServer, node: &str) -> anyhow::Result<Self> {
+        Self::run(&Command::new(binary), lab, server, node)
+    }
+
+    /// Starts an agent of this program, whose tasks can be counted.
+    pub(crate) fn host(lab: &Lab, server: &ApiServer, node: &str) -> anyhow::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg(hosted::WORD);
+        Self::run(&command, lab, server, node)
+    }
+
+    fn run(program: &Command, lab: &Lab, server: &ApiServer, node: &str) -> anyhow::Result<Self> {
         // Taken and given back: the agent tells its port in its log alone, which is not read here.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let (timeout, stage_timeout) = (TIMEOUT.as_millis(), STAGE_TIMEOUT.as_millis());
         let mut yaml = format!(
-            "tls: {{caFile: {}}}\nschedule: {{interval: 1s, jitter: 0.2, timeout: 1s, stageTimeout: 250ms, \
-             confirmAfter: {CONFIRM_AFTER}}}\nserver: {{address: \"{address}\"}}\nimages:\n",
+            "tls: {{caFile: {}}}\nschedule: {{interval: 1s, jitter: 0.2, timeout: {timeout}ms, stageTimeout: \
+             {stage_timeout}ms, confirmAfter: {CONFIRM_AFTER}}}\nserver: {{address: \"{address}\"}}\nimages:\n",
             lab.ca_file().display()
         );
         for number in 0..IMAGES {
@@ -57,23 +65,24 @@ impl Agent {
                 folder.display()
             ));
         }
-        let node = format!("aks-np1-{number}");
         let config = lab.folder().join(format!("{node}.yaml"));
         fs::write(&config, yaml)?;
         let log = lab.folder().join(format!("{node}.log"));
-        let mut command = Command::new("unshare");
-        command.args(["--mount", "sh", "-c", IN_A_POD, "sh"]).arg(&server.ca_file).arg(binary);
+        let mut command = Command::new(program.get_program());
+        command.args(program.get_args());
         command.args(["agent", "--allow-loopback", "--nameserver", &lab.nameservers()[0].to_string()]);
         command.arg("--config").arg(config);
-        command.env("KUBERNETES_SERVICE_HOST", server.address.ip().to_string());
-        command.env("KUBERNETES_SERVICE_PORT", server.address.port().to_string());
-        command
-            .env("NODE_NAME", &node)
-            .env("POD_NAME", "acr-verifier-x7k2p")
-            .env("POD_NAMESPACE", "acr-verifier");
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log)?).spawn();
-        let child = child.with_context(|| format!("cannot start {}", binary.display()))?;
-        let mut agent = Self { node, child, address };
+        let mut command = server.in_a_pod(node, &command);
+        let is_hosted = program.get_args().next().is_some();
+        if is_hosted {
+            command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        }
+        let mut child = command
+            .stderr(File::create(&log)?)
+            .spawn()
+            .with_context(|| format!("cannot start {}", program.get_program().display()))?;
+        let hosted = child.stdin.take().zip(child.stdout.take().map(BufReader::new));
+        let mut agent = Self { node: node.to_owned(), child, address, hosted };
         let started = Instant::now();
         while let Err(error) = agent.get("/metrics") {
             if let Some(status) = agent.child.try_wait()? {
@@ -96,23 +105,46 @@ impl Agent {
         body.ok_or_else(|| io::Error::other("no answer"))
     }
 
-    /// What the last round found, image by image.
-    pub(crate) fn findings(&self) -> anyhow::Result<Vec<(String, Found)>> {
+    /// The last round.
+    pub(crate) fn round(&self) -> anyhow::Result<Round> {
         let report: Value = serde_json::from_str(&self.get("/report")?)?;
-        let images = report["images"].as_array().context("a report has images")?;
-        let found = |image: &Value| {
-            let cause = image["diagnoses"][0]["cause"].as_str().unwrap_or_default().to_owned();
-            match image["verdict"].as_str() {
-                Some("pass" | "warn") => Found::Good,
-                Some("fail") => Found::Bad(cause),
-                _ => Found::Nothing,
-            }
+        let seconds = |value: &Value| {
+            let seconds = value["durationSeconds"].as_f64().context("it has taken some time")?;
+            anyhow::Ok(Duration::from_secs_f64(seconds))
         };
-        Ok(images.iter().map(|it| (it["image"].as_str().unwrap_or_default().to_owned(), found(it))).collect())
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let checked = |image: &Value| {
+            let cause = image["diagnoses"][0]["cause"].as_str().unwrap_or(PASS).to_owned();
+            let verdict = text(&image["verdict"]);
+            let found = match verdict.as_str() {
+                "pass" | "warn" => Found::Good,
+                "fail" => Found::Bad(cause.clone()),
+                _ => Found::Nothing,
+            };
+            anyhow::Ok(Checked {
+                image: text(&image["image"]),
+                verdict,
+                word: cause,
+                found,
+                lasted: seconds(image)?,
+            })
+        };
+        let images = report["images"].as_array().context("a report has images")?;
+        Ok(Round {
+            started: text(&report["startedAt"]).parse()?,
+            lasted: seconds(&report)?,
+            images: images.iter().map(checked).collect::<anyhow::Result<_>>()?,
+        })
     }
 
-    /// What the system tells of the process.
-    pub(crate) fn sample(&self) -> anyhow::Result<Sample> {
+    /// What the system tells of the process; of one that is hosted, what its runtime tells.
+    pub(crate) fn sample(&mut self) -> anyhow::Result<Sample> {
+        if let Some((orders, answers)) = &mut self.hosted {
+            writeln!(orders)?;
+            let mut line = String::new();
+            answers.read_line(&mut line)?;
+            return Ok(Sample { tasks: Some(line.trim().parse()?), ..Sample::default() });
+        }
         let folder = PathBuf::from(format!("/proc/{}", self.child.id()));
         let status = fs::read_to_string(folder.join("status"))?;
         let of = |name: &str| {
@@ -120,20 +152,21 @@ impl Agent {
             let number = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
             number.with_context(|| format!("no {name} in /proc"))
         };
-        let mut sample = Sample {
-            resident: of("VmRSS")? / 1024.0,
-            peak: of("VmHWM")? / 1024.0,
-            threads: of("Threads")?,
-            descriptors: 0.0,
-            sockets: 0.0,
-        };
+        let (mut descriptors, mut sockets) = (0.0, 0.0);
         for entry in fs::read_dir(folder.join("fd"))? {
-            sample.descriptors += 1.0;
+            descriptors += 1.0;
             // It may be gone by now.
             let target = fs::read_link(entry?.path()).unwrap_or_default();
-            sample.sockets += f64::from(u8::from(target.to_string_lossy().starts_with("socket:")));
+            sockets += f64::from(u8::from(target.to_string_lossy().starts_with("socket:")));
         }
-        Ok(sample)
+        Ok(Sample {
+            resident: Some(of("VmRSS")? / 1024.0),
+            peak: Some(of("VmHWM")? / 1024.0),
+            threads: Some(of("Threads")?),
+            tasks: None,
+            descriptors: Some(descriptors),
+            sockets: Some(sockets),
+        })
     }
 }
 
@@ -150,17 +183,52 @@ fn image(lab: &Lab, number: usize) -> String {
     lab.image_of(lab::content::REPOSITORY, &format!(":n{number}@{}", lab.digest("1")))
 }
 
-/// What the system tells of a process between two rounds; memory in MiB.
-#[derive(Clone, Copy, Debug)]
+/// The sum of the series that begin like this.
+pub(crate) fn counted(metrics: &str, beginning: &str) -> usize {
+    let lines = metrics.lines().filter(|line| line.starts_with(beginning));
+    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<usize>().ok()).sum()
+}
+
+/// A round of checks, as the report tells of it.
+pub(crate) struct Round {
+    /// When it began,
+    pub(crate) started: Timestamp,
+    /// and how long it took.
+    pub(crate) lasted: Duration,
+    /// Its checks, in the order of the configuration.
+    pub(crate) images: Vec<Checked>,
+}
+
+/// A check of an image.
+pub(crate) struct Checked {
+    pub(crate) image: String,
+    pub(crate) verdict: String,
+    /// The cause of the verdict, or [`PASS`].
+    pub(crate) word: String,
+    pub(crate) found: Found,
+    pub(crate) lasted: Duration,
+}
+
+impl Checked {
+    /// Whether an image could be pulled.
+    pub(crate) fn is_good(&self) -> bool {
+        self.found == Found::Good
+    }
+}
+
+/// What is told of a process between two rounds, where it can be; memory in MiB.
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sample {
     /// Resident memory.
-    pub(crate) resident: f64,
+    pub(crate) resident: Option<f64>,
     /// Its peak.
-    pub(crate) peak: f64,
+    pub(crate) peak: Option<f64>,
     /// Threads.
-    pub(crate) threads: f64,
+    pub(crate) threads: Option<f64>,
+    /// Tasks of the runtime that are alive.
+    pub(crate) tasks: Option<f64>,
     /// Open descriptors,
-    pub(crate) descriptors: f64,
+    pub(crate) descriptors: Option<f64>,
     /// and how many of them are sockets.
-    pub(crate) sockets: f64,
+    pub(crate) sockets: Option<f64>,
 }

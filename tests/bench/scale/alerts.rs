@@ -137,7 +137,7 @@ impl Exposed {
 }
 
 /// An alert about a registry, of one node or of all.
-type Subject = (Rule, usize, Option<usize>);
+pub(crate) type Subject = (Rule, usize, Option<usize>);
 
 /// An alert that fired.
 #[derive(Clone, Copy, Debug)]
@@ -146,6 +146,12 @@ pub(crate) struct Fired {
     pub(crate) registry: usize,
     pub(crate) node: Option<usize>,
     pub(crate) at: Duration,
+}
+
+impl Fired {
+    pub(crate) const fn subject(&self) -> Subject {
+        (self.rule, self.registry, self.node)
+    }
 }
 
 /// The Prometheus of the fleet.

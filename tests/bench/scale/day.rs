@@ -19,6 +19,7 @@ const HOUR: f64 = 3600.0;
 pub(crate) const DAY: f64 = 24.0 * HOUR;
 pub(crate) const OUTAGE: (f64, f64) = (2.0 * HOUR, 4.0 * HOUR);
 pub(crate) const ZONE: (f64, f64) = (6.0 * HOUR, 7.0 * HOUR);
+pub(crate) const HANGING: (f64, f64) = (7.5 * HOUR, 8.5 * HOUR);
 pub(crate) const ROTATION: f64 = 9.0 * HOUR;
 /// ACR takes a new password about this long after it was made; the old one ends at once.
 const NEW_PASSWORD_AFTER: f64 = 51.0;
@@ -30,7 +31,7 @@ pub(crate) const ROLLOUT: f64 = 15.0 * HOUR;
 pub(crate) const SMOKE: f64 = 17.5 * HOUR;
 const SINGLE_FROM: f64 = 18.5 * HOUR;
 /// A node's resolver knows an answer for this long: private records live for 10 s.
-const DNS_LIFE: f64 = 10.0;
+pub(crate) const DNS_LIFE: f64 = 10.0;
 
 /// A part of the day.
 pub(crate) struct Phase {
@@ -39,10 +40,11 @@ pub(crate) struct Phase {
     pub(crate) from: f64,
 }
 
-pub(crate) const PHASES: [Phase; 9] = [
+pub(crate) const PHASES: [Phase; 10] = [
     Phase { name: "start of 5,000 nodes at once", from: 0.0 },
     Phase { name: "registry 1 answers 503 for 2 h", from: OUTAGE.0 },
     Phase { name: "private zone not linked for 1 h", from: ZONE.0 },
+    Phase { name: "registry 2 drops every packet for 1 h", from: HANGING.0 },
     Phase { name: "password of registry 1 rotated", from: ROTATION },
     Phase { name: "1,000 nodes join in 10 min", from: JOIN.0 },
     Phase { name: "registry 3 throttles for 30 min", from: THROTTLING.0 },
@@ -77,6 +79,7 @@ pub(crate) fn faults(nodes: usize) -> Vec<Fault> {
     let mut faults = vec![
         fault("registry answers 503", Condition::Away, OUTAGE, &[0]),
         fault("zone not linked", Condition::NotLinked, ZONE, &[0, 1, 2]),
+        fault("every packet is dropped", Condition::Hanging, HANGING, &[1]),
         fault("throttling", Condition::Throttled, THROTTLING, &[2]),
     ];
     faults.extend((0..SINGLES).map(|number| {

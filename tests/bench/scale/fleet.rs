@@ -23,8 +23,7 @@ use crate::outcomes::{Condition, Outcomes, REGISTRIES, images};
 use crate::queue::{Happening, Queue};
 use crate::record::{Day, Seen};
 
-/// How long a check takes, and how long a pod takes from its end to the next one's start.
-const CHECK: Duration = Duration::from_millis(100);
+/// How long a pod takes from its end to the next one's start.
 const REPLACEMENT: (f64, f64) = (5.0, 10.0);
 /// The chart's `minReadySeconds` and `maxUnavailable`.
 const MIN_READY: Duration = Duration::from_secs(10);
@@ -204,6 +203,7 @@ impl Fleet<'_> {
         let pace = self.day.pace;
         let node = &mut self.nodes[number];
         node.life += 1;
+        self.day.lives += 1;
         node.is_up = true;
         node.started = now;
         node.timetable = Timetable::start(&node.name, &pace);
@@ -238,11 +238,15 @@ impl Fleet<'_> {
         let (conditions, retry_after) = day::conditions(faults, &visitor, now.as_secs_f64());
         node.running = Some((conditions, retry_after, now));
         let minute = self.day.tally.at(now);
+        // The images are checked at the same time: the slowest decides when the next check is.
+        let mut took = Duration::ZERO;
         for (registry, condition) in conditions.into_iter().enumerate() {
-            minute.requests[registry].add(self.outcomes.of(condition, registry).requests);
+            let outcome = self.outcomes.of(condition, registry);
+            minute.requests[registry].add(outcome.requests);
+            took = took.max(outcome.took);
         }
         let life = node.life;
-        self.queue.push(now + CHECK, Happening::End(number, life));
+        self.queue.push(now + took, Happening::End(number, life));
     }
 
     /// A check is over: everybody is told, and the next is planned, as the agent's loop does it.
@@ -270,7 +274,7 @@ impl Fleet<'_> {
                 node: node.name.clone(),
                 network_view: NetworkView::Node,
                 started_at: self.midnight + begun,
-                duration: CHECK,
+                duration: now.saturating_sub(begun),
                 images: images
                     .map(|(registry, condition)| self.outcomes.of(condition, registry).checked.clone())
                     .collect(),

@@ -6,16 +6,20 @@
 
 use std::time::Duration;
 
+use acr_verifier::cause::Cause;
 use acr_verifier::check::verify;
 use acr_verifier::config::{Config, CredentialsConfig, ImageConfig, Resolvers, SystemResolver};
 use acr_verifier::image::ImageReference;
 use acr_verifier::observation::Stage;
 use acr_verifier::probe::Trust;
 use acr_verifier::report::Checked;
+use anyhow::ensure;
 
 use crate::lab::Lab;
 use crate::lab::answers::{Canned, RetryAfter, Step};
 use crate::lab::settings::{Settings, Transport, View};
+
+const TENTH: Duration = Duration::from_millis(100);
 
 /// Registries that every node checks, one image of each.
 pub(crate) const REGISTRIES: usize = 3;
@@ -34,11 +38,20 @@ pub(crate) enum Condition {
     Throttled,
     /// A device on the node's way refuses the connection.
     Cut,
+    /// Something on the way drops every packet: the attempt to connect hangs until the stage's limit.
+    Hanging,
 }
 
 impl Condition {
-    const ALL: [Self; 6] =
-        [Self::Healthy, Self::Away, Self::NotLinked, Self::Rejected, Self::Throttled, Self::Cut];
+    const ALL: [Self; 7] = [
+        Self::Healthy,
+        Self::Away,
+        Self::NotLinked,
+        Self::Rejected,
+        Self::Throttled,
+        Self::Cut,
+        Self::Hanging,
+    ];
 
     fn apply(self, settings: &mut Settings) {
         match self {
@@ -48,6 +61,20 @@ impl Condition {
             Self::Rejected => settings.credentials.password = "the-next-password".into(),
             Self::Throttled => settings.answer(Step::Manifest, Canned::Throttled(RetryAfter::Seconds(60))),
             Self::Cut => settings.login.transport = Transport::Closed,
+            Self::Hanging => settings.login.transport = Transport::AcceptQueueFull,
+        }
+    }
+
+    /// What a check has to tell.
+    pub(crate) const fn cause(self) -> Option<Cause> {
+        match self {
+            Self::Healthy => None,
+            Self::Away => Some(Cause::RegistryError),
+            Self::NotLinked => Some(Cause::PrivateZoneNotLinked),
+            Self::Rejected => Some(Cause::CredentialsRejected),
+            Self::Throttled => Some(Cause::Throttled),
+            Self::Cut => Some(Cause::ConnectRefused),
+            Self::Hanging => Some(Cause::ConnectTimeout),
         }
     }
 }
@@ -105,6 +132,8 @@ impl Requests {
 pub(crate) struct Outcome {
     pub(crate) checked: Checked,
     pub(crate) requests: Requests,
+    /// How long it takes, to a tenth of a second, so that a day is the same every time.
+    pub(crate) took: Duration,
 }
 
 /// The outcomes of every condition, for each registry.
@@ -127,11 +156,18 @@ impl Outcomes {
             });
             let check = verify(&config, &config.images[0], &[], &trust, jiff::Timestamp::now());
             let mut checked = runtime.block_on(check);
-            // Times of this machine would be in the metrics and nowhere else.
-            checked.observation.duration = Duration::from_millis(100);
+            let told = checked.decisive().map(|diagnosis| diagnosis.cause);
+            ensure!(told == condition.cause(), "{condition:?} was told as {told:?}");
+            let took = checked.observation.duration;
+            let took = TENTH * u32::try_from(took.as_millis() / TENTH.as_millis())?.max(1);
+            checked.observation.duration = took;
             let requests = Requests::of(&checked);
             let of = |registry: usize| -> anyhow::Result<Outcome> {
-                Ok(Outcome { checked: Checked { image: image(registry)?, ..checked.clone() }, requests })
+                Ok(Outcome {
+                    checked: Checked { image: image(registry)?, ..checked.clone() },
+                    requests,
+                    took,
+                })
             };
             outcomes.push((condition, (0..REGISTRIES).map(of).collect::<anyhow::Result<_>>()?));
         }

@@ -233,7 +233,7 @@ pub(crate) fn draw(day: &Day) -> String {
     }
     canvas.text("s", (x(day::SMOKE) + 10.0, requests.y(7000.0)), "checks on demand");
     format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} 790\" role=\"img\" aria-label=\"Requests, Events \
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} 810\" role=\"img\" aria-label=\"Requests, Events \
          and failing nodes over a day of a large fleet\">\n<style>{STYLE}</style>\n<rect class=\"bg\" width=\"100%\" \
          height=\"100%\"/>\n{}</svg>\n",
         canvas.0

@@ -9,7 +9,7 @@ use acr_verifier::schedule::Pace;
 use acr_verifier::transition::{Announcement, News};
 
 use crate::alerts::Watcher;
-use crate::day::{self, Fault};
+use crate::day::{self, DNS_LIFE, Fault};
 use crate::outcomes::REGISTRIES;
 use crate::tally::Tally;
 
@@ -19,6 +19,9 @@ pub(crate) struct Delays {
     pub(crate) found: BTreeMap<usize, f64>,
     pub(crate) announced: BTreeMap<usize, f64>,
     pub(crate) recovered: BTreeMap<usize, f64>,
+    /// How often each node announced it of each registry, with its cause; and how often it was announced again later.
+    pub(crate) told: BTreeMap<(usize, usize), u32>,
+    pub(crate) renewed: BTreeMap<(usize, usize), u32>,
 }
 
 /// What a day has come to.
@@ -35,6 +38,10 @@ pub(crate) struct Day {
     /// How long the rollout and the smoke check took; none where they are not over.
     pub(crate) rollout: Option<f64>,
     pub(crate) smoke: Option<f64>,
+    /// Agents that have started, announcements that all is well, and announcements of what no fault explains.
+    pub(crate) lives: usize,
+    pub(crate) verified: usize,
+    pub(crate) unexplained: usize,
     /// The longest Event, as JSON.
     pub(crate) event_bytes: usize,
 }
@@ -62,6 +69,9 @@ impl Day {
             rejected: 0,
             rollout: None,
             smoke: None,
+            lives: 0,
+            verified: 0,
+            unexplained: 0,
             event_bytes: 0,
         })
     }
@@ -78,6 +88,11 @@ impl Day {
             let reporter = Reporter { node: seen.name.to_owned(), pod: Some(pod) };
             let event = serde_json::to_vec(&event::new(&reporter, announcement)).map_or(0, |json| json.len());
             self.event_bytes = self.event_bytes.max(event);
+        }
+        for (registry, announcement) in seen.announcements.iter().enumerate() {
+            if let Some(announcement) = announcement {
+                self.enter(seen, registry, &announcement.news);
+            }
         }
         let (begun, ended) = (seen.begun.as_secs_f64(), seen.ended.as_secs_f64());
         for (fault, delays) in &mut self.faults {
@@ -99,5 +114,27 @@ impl Day {
                 delays.recovered.entry(seen.node).or_insert(ended - fault.until);
             }
         }
+    }
+
+    /// Puts an announcement to the fault that it tells of: the one of that time, node, registry and cause.
+    fn enter(&mut self, seen: &Seen<'_>, registry: usize, news: &News) {
+        let (News::Failing(diagnosis) | News::StillFailing(diagnosis)) = news else {
+            self.verified += 1;
+            return;
+        };
+        let begun = seen.begun.as_secs_f64();
+        let fault = self.faults.iter_mut().find(|(fault, _)| {
+            begun >= fault.from
+                && begun < fault.until + DNS_LIFE
+                && fault.node.is_none_or(|node| node == seen.node)
+                && fault.registries.contains(&registry)
+                && fault.condition.cause() == Some(diagnosis.cause)
+        });
+        let Some((_, delays)) = fault else {
+            self.unexplained += 1;
+            return;
+        };
+        let counts = if matches!(news, News::Failing(_)) { &mut delays.told } else { &mut delays.renewed };
+        *counts.entry((seen.node, registry)).or_default() += 1;
     }
 }

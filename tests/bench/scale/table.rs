@@ -4,7 +4,8 @@ use std::io::{self, Write};
 
 use crate::alerts::{Fired, Rule};
 use crate::day::{self, DAY, Fault, PHASES};
-use crate::outcomes::{Condition, Requests};
+use crate::goals::{expected, is_during, occasions, rules, strays};
+use crate::outcomes::Requests;
 use crate::record::{Day, Delays};
 use crate::tally::{Minute, quantile};
 
@@ -81,35 +82,24 @@ fn three(delays: &[f64]) -> String {
     format!("{} | {} | {}", of(0.5), of(0.95), of(1.0))
 }
 
-/// The alerts that have to tell of a condition, with how long after the fault each fired first.
-fn alerts(day: &Day, fault: &Fault) -> Vec<(Rule, f64)> {
-    let expected: &[Rule] = match (fault.condition, fault.node) {
-        (_, Some(_)) => &[Rule::FromNode],
-        (Condition::NotLinked, None) => &[Rule::PublicPath, Rule::Unreachable],
-        (Condition::Throttled, None) => &[Rule::Inconclusive],
-        (Condition::Rejected, None) => &[Rule::Credentials],
-        (Condition::Away | Condition::Cut | Condition::Healthy, None) => &[Rule::Unreachable],
-    };
+/// How long after a fault each of its alerts fired first.
+fn first_alerts(day: &Day, fault: &Fault) -> Vec<(Rule, f64)> {
     let first = |rule: Rule| {
+        let of_rule = expected(fault).into_iter().filter(|subject| subject.0 == rule).collect::<Vec<_>>();
         let fired = day.watcher.fired.iter().find(|fired| {
-            let at = fired.at.as_secs_f64();
-            fired.rule == rule
-                && fault.registries.contains(&fired.registry)
-                && fired.node == fault.node
-                && at > fault.from
-                && at < fault.until + 1800.0
+            of_rule.contains(&fired.subject()) && is_during((fault.from, fault.until), fired.at)
         });
         fired.map(|fired| (rule, fired.at.as_secs_f64() - fault.from))
     };
-    expected.iter().filter_map(|&rule| first(rule)).collect()
+    rules(fault.condition, fault.node).iter().filter_map(|&rule| first(rule)).collect()
 }
 
 /// How long it takes to find out: of each fault of all nodes, and of all the faults of single nodes together.
 pub(crate) fn delays(out: &mut impl Write, day: &Day) -> io::Result<()> {
     writeln!(
         out,
-        "| fault | nodes | first check that sees it: median | 95 % | all | Event: median | 95 % | all | first alert | good \
-         again: median | 95 % | all |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+        "| fault | nodes | first check that sees it: median | 95 % | all | Events | median | 95 % | all | first alert | good \
+         again: median | 95 % | all |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
     )?;
     let collect = |faults: &[&(Fault, Delays)], of: fn(&Delays) -> Vec<f64>| -> Vec<f64> {
         faults.iter().flat_map(|(_, delays)| of(delays)).collect()
@@ -118,7 +108,7 @@ pub(crate) fn delays(out: &mut impl Write, day: &Day) -> io::Result<()> {
         let found = collect(faults, |delays| delays.found.values().copied().collect());
         let announced = collect(faults, |delays| delays.announced.values().copied().collect());
         let recovered = collect(faults, |delays| delays.recovered.values().copied().collect());
-        let fired: Vec<(Rule, f64)> = faults.iter().flat_map(|(fault, _)| alerts(day, fault)).collect();
+        let fired: Vec<(Rule, f64)> = faults.iter().flat_map(|(fault, _)| first_alerts(day, fault)).collect();
         let told = if let [_] = faults {
             let each = fired.iter().map(|(rule, after)| format!("{} `{}`", time(*after), rule.name()));
             each.collect::<Vec<_>>().join(", ")
@@ -130,10 +120,11 @@ pub(crate) fn delays(out: &mut impl Write, day: &Day) -> io::Result<()> {
         };
         writeln!(
             out,
-            "| {} | {} | {} | {} | {told} | {} |",
+            "| {} | {} | {} | {} | {} | {told} | {} |",
             faults[0].0.name,
             thousands(u32::try_from(found.len()).unwrap_or_default()),
             three(&found),
+            thousands(faults.iter().flat_map(|(_, delays)| delays.told.values()).sum()),
             three(&announced),
             three(&recovered)
         )
@@ -177,21 +168,40 @@ pub(crate) fn rest(out: &mut impl Write, day: &Day) -> io::Result<()> {
         thousands(live),
         day.event_bytes,
     )?;
-    let strays = strays(day);
     writeln!(
         out,
-        "- Alerts that fired: {}; beside the faults and within their half hour after: {strays}.",
-        day.watcher.fired.len()
+        "- Announcements that no fault explains: {}. Of all being well: {}, for {} agents that started and what was over.",
+        day.unexplained,
+        thousands(u32::try_from(day.verified).unwrap_or_default()),
+        thousands(u32::try_from(day.lives).unwrap_or_default()),
     )
 }
 
-/// Alerts that no fault explains.
-pub(crate) fn strays(day: &Day) -> usize {
-    let explained = |at: f64| {
-        let rotated = at > day::ROTATION && at < day::ROTATION + 1800.0;
-        rotated || day.faults.iter().any(|(fault, _)| at > fault.from && at < fault.until + 1800.0)
-    };
-    day.watcher.fired.iter().filter(|fired| !explained(fired.at.as_secs_f64())).count()
+/// What fired, by rule and by what it told of: how many alerts, of how many that had to.
+pub(crate) fn alerts(out: &mut impl Write, day: &Day) -> io::Result<()> {
+    let occasions = occasions(day);
+    write!(out, "| alert")?;
+    for occasion in &occasions {
+        write!(out, " | {}", occasion.name)?;
+    }
+    writeln!(out, " | nothing of these |\n|{}", " --- |".repeat(occasions.len() + 2))?;
+    for rule in Rule::ALL {
+        write!(out, "| `{}`", rule.name())?;
+        for occasion in &occasions {
+            let due = occasion.due.iter().filter(|subject| subject.0 == rule).count();
+            let fired = occasion.fired.iter().filter(|subject| subject.0 == rule).count();
+            let besides = occasion.besides.iter().filter(|subject| subject.0 == rule).count();
+            let told = match (due, besides) {
+                (0, 0) => String::new(),
+                (0, besides) => format!("{besides}, which may"),
+                (due, _) => format!("{fired} of {due}"),
+            };
+            write!(out, " | {told}")?;
+        }
+        let strays = strays(day).iter().filter(|fired| fired.rule == rule).count();
+        writeln!(out, " | {} |", if strays == 0 { String::new() } else { strays.to_string() })?;
+    }
+    Ok(())
 }
 
 /// The same morning by other schedules: what is set decides.

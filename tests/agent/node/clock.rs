@@ -1,0 +1,174 @@
+//! The node's clock jumps, by libfaketime: the agent's own clock, and neither the timers of the kernel nor the lab's.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::{Agent, can_mount, checks, config, finds_out, goes_on, skip};
+use crate::lab::Lab;
+use crate::lab::settings::{Settings, View};
+use api_server::{ApiServer, Arrived};
+
+#[path = "../../bench/api_server.rs"]
+#[allow(dead_code, reason = "the endurance run uses more of it")]
+mod api_server;
+
+/// Debian's places of the library that fakes a clock.
+const FAKETIME: [&str; 2] = [
+    "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
+    "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
+];
+/// More than a check of the lab ever takes, in seconds.
+const LONG: f64 = 30.0;
+
+#[test]
+fn a_clock_that_jumps_by_an_hour_stops_nothing_and_makes_nothing_untrue() {
+    let lab = Lab::start(Settings::default());
+    let Some(clock) = Clock::of(&lab) else { return };
+    let agent = Agent::start_as(&lab, &config(&lab, "1s"), |command| clock.given_to(command));
+    for seconds in ["+0", "+3600", "+0", "-3600", "+3600", "-3600", "+0"] {
+        clock.jump(seconds);
+        goes_on(&agent, seconds);
+        let jumped = now() + seconds.parse::<f64>().expect("a number");
+        assert_eq!(agent.metric("acr_verifier_check_success"), Some(1.0), "{seconds}");
+        for name in
+            ["acr_verifier_last_check_timestamp_seconds", "acr_verifier_last_success_timestamp_seconds"]
+        {
+            let told = agent.metric(name).expect("it is told");
+            assert!((jumped - told).abs() < LONG, "{seconds}: {name} is {told}, and it is {jumped}");
+        }
+        for line in agent.get("/metrics").body.lines().filter(|line| line.contains("duration_seconds_sum{")) {
+            let took: f64 = line.rsplit(' ').next().and_then(|it| it.parse().ok()).expect("a number");
+            assert!((0.0..LONG * 7.0).contains(&took), "{seconds}: {line}");
+        }
+        let report = agent.get("/report").json();
+        let took = report["images"][0]["durationSeconds"].as_f64().expect("a duration");
+        assert!((0.0..LONG).contains(&took), "{seconds}: {took}");
+    }
+    assert!(!agent.get("/metrics").body.contains("acr_verifier_failures_total{"), "nothing was ever wrong");
+    clock.jump("-3600");
+    finds_out(&lab, &agent);
+}
+
+/// A failure is announced when it begins, once an hour while it lasts, and when it ends, whatever the clock does in between.
+/// The hour is the clock's: one that has jumped forward by an hour brings a renewal, and brings it once; one that has
+/// jumped back brings none until it is where it was, and an hour more.
+#[test]
+fn a_clock_that_jumps_by_an_hour_makes_no_flood_of_events_and_loses_none() {
+    if !can_mount() {
+        return skip("an agent as a pod has it needs root, for a mount namespace");
+    }
+    let lab = Lab::start(Settings::default());
+    let Some(clock) = Clock::of(&lab) else { return };
+    let server = ApiServer::start(lab.folder()).expect("an API server on loopback");
+    let agent = Agent::start_as(&lab, &config(&lab, "1s"), |command| {
+        clock.given_to(server.in_a_pod("aks-np1-0", &command))
+    });
+    let mut expected = vec![("RegistryVerified", 0)];
+    told(&server, &agent, &expected, "the first pass");
+
+    // A failure that was announced before the jumps: each hour is renewed once, wherever the clock is between them.
+    expected.push(("PrivateZoneNotLinked", 0));
+    breaks(&lab, View::NotLinked);
+    told(&server, &agent, &expected, "a failure before the clock jumps");
+    let jumps = [("+3600", 1), ("+0", 1), ("+3600", 1), ("-3600", 1), ("+7300", 2), ("+0", 2)];
+    for (seconds, renewals) in jumps {
+        clock.jump(seconds);
+        expected[1].1 = renewals;
+        told(&server, &agent, &expected, &format!("the clock at {seconds}"));
+    }
+
+    // Its end, by a clock that is hours before the announcement; then a failure that was announced by such a clock.
+    clock.jump("-3600");
+    expected.push(("RegistryVerified", 0));
+    breaks(&lab, View::Private);
+    told(&server, &agent, &expected, "the end after a jump back");
+    expected.push(("NameNotFound", 0));
+    breaks(&lab, View::NoSuchName);
+    told(&server, &agent, &expected, "a failure after a jump back");
+    clock.jump("+0");
+    expected[3].1 = 1;
+    told(&server, &agent, &expected, "the clock back where it was");
+
+    // A failure and its end after a jump forward, and nothing comes later.
+    clock.jump("+3600");
+    expected[3].1 = 2;
+    told(&server, &agent, &expected, "an hour forward");
+    expected.push(("RegistryVerified", 0));
+    breaks(&lab, View::Private);
+    told(&server, &agent, &expected, "the end after a jump forward");
+    expected.push(("PrivateRecordMissing", 0));
+    breaks(&lab, View::RecordMissing);
+    told(&server, &agent, &expected, "a failure after a jump forward");
+    expected.push(("RegistryVerified", 0));
+    breaks(&lab, View::Private);
+    clock.jump("-3600");
+    told(&server, &agent, &expected, "its end while the clock jumps back");
+    for (result, count) in [("suppressed", 0.0), ("failed", 0.0)] {
+        let name = format!("acr_verifier_events_total{{node=\"aks-np1-0\",result=\"{result}\"}}");
+        let metrics = agent.get("/metrics").body;
+        let line = metrics.lines().find_map(|line| line.strip_prefix(&name)?.trim().parse::<f64>().ok());
+        assert_eq!(line, Some(count), "{result}");
+    }
+}
+
+fn breaks(lab: &Lab, view: View) {
+    lab.change(|settings| settings.nameservers[0].login = view);
+}
+
+/// The Events are these, each with so many renewals, in their order; two checks later they are the same.
+#[track_caller]
+fn told(server: &ApiServer, agent: &Agent, expected: &[(&str, i64)], when: &str) {
+    let events = || {
+        let arrived: Vec<Arrived> = server.arrived();
+        for event in &arrived {
+            // One attempt when it is made, and one at each renewal: the server never refuses here.
+            assert_eq!((i64::from(event.taken), event.failed()), (event.renewed + 1, 0), "{when}: {event:?}");
+            assert!(!event.is_altered, "{when}: {event:?}");
+        }
+        arrived.into_iter().map(|event| (event.reason, event.renewed)).collect::<Vec<_>>()
+    };
+    let is_so = |events: &[(String, i64)]| {
+        let events = events.iter().map(|(reason, renewed)| (reason.as_str(), *renewed));
+        events.eq(expected.iter().copied())
+    };
+    agent.wait_for(&format!("{expected:?}, {when}"), |_| is_so(&events()));
+    let before = checks(agent);
+    agent.wait_for(&format!("two checks, {when}"), |agent| checks(agent) >= before + 2.0);
+    assert!(is_so(&events()), "{when}: {:?} and not {expected:?}", events());
+}
+
+/// A clock of an agent's own.
+struct Clock {
+    library: &'static str,
+    offset: PathBuf,
+}
+
+impl Clock {
+    /// One that is right so far, where the library is there.
+    fn of(lab: &Lab) -> Option<Self> {
+        let Some(library) = FAKETIME.into_iter().find(|place| Path::new(place).exists()) else {
+            skip("libfaketime is not there, for a clock that jumps");
+            return None;
+        };
+        let clock = Self { library, offset: lab.folder().join("clock") };
+        clock.jump("+0");
+        Some(clock)
+    }
+
+    /// Goes to so many seconds from the right time.
+    fn jump(&self, seconds: &str) {
+        fs::write(&self.offset, seconds).expect("a file");
+    }
+
+    fn given_to(&self, mut command: Command) -> Command {
+        command.env("LD_PRELOAD", self.library).env("FAKETIME_TIMESTAMP_FILE", &self.offset);
+        command.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        command
+    }
+}
+
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs_f64()
+}

@@ -1,0 +1,179 @@
+//! The faults in what the registry answers.
+
+use super::{Fault, fault};
+use crate::lab::answers::{
+    BlobFault, Canned, ChallengeFault, FirewallWording, ManifestFault, RedirectFault, RetryAfter, Step,
+    Target, TokenFault,
+};
+use crate::lab::settings::Grant;
+
+type Causes = &'static [&'static str];
+
+const FOREIGN: Causes = &["not_a_registry"];
+/// A long manifest may be on its way when the time of its stage is over.
+const LONG: Causes = &["manifest_invalid", "response_timeout"];
+
+/// All of them.
+pub(super) fn all() -> Vec<Fault> {
+    let mut faults = anywhere();
+    faults.extend(of_the_token());
+    faults.extend(of_the_content());
+    faults
+}
+
+/// Answers that fit at any step, each at two of them.
+fn anywhere() -> Vec<Fault> {
+    let canned = [
+        Canned::Unauthorized,
+        Canned::InvalidClient,
+        Canned::Firewall(FirewallWording::Refer),
+        Canned::PermissionsFailed,
+        Canned::StorageForbidden,
+        Canned::NameUnknown,
+        Canned::ManifestUnknown,
+        Canned::BlobUnknown,
+        Canned::StorageNotFound,
+        Canned::Throttled(RetryAfter::Seconds(1)),
+        Canned::ServerError(503),
+        Canned::BadGateway,
+        Canned::CaptivePortal,
+        Canned::ProxyForbidden,
+    ];
+    let mut faults = Vec::new();
+    for (number, canned) in canned.into_iter().enumerate() {
+        for step in [Step::ALL[number % 5], Step::ALL[(number + 2) % 5]] {
+            let (causes, canned) = (of_canned(&canned, step), canned.clone());
+            faults.push(fault(format!("{canned:?} at {step:?}"), causes, move |settings| {
+                settings.answer(step, canned.clone());
+            }));
+        }
+    }
+    faults
+}
+
+fn of_canned(canned: &Canned, step: Step) -> Causes {
+    match (canned, step) {
+        (Canned::Unauthorized | Canned::InvalidClient, Step::Challenge) => FOREIGN,
+        (Canned::Unauthorized | Canned::InvalidClient, Step::Token) => &["credentials_rejected"],
+        (Canned::Unauthorized | Canned::InvalidClient, Step::Manifest | Step::BlobRedirect) => {
+            &["token_refused"]
+        }
+        (
+            Canned::Unauthorized
+            | Canned::InvalidClient
+            | Canned::Firewall(_)
+            | Canned::PermissionsFailed
+            | Canned::StorageForbidden,
+            Step::Blob,
+        ) => &["blob_denied"],
+        // A refusal with a code is one, whoever words it.
+        (Canned::Firewall(_) | Canned::PermissionsFailed | Canned::StorageForbidden, _) => &["access_denied"],
+        (Canned::NameUnknown, Step::Manifest) => &["repository_not_found"],
+        (Canned::ManifestUnknown, Step::Manifest) => &["manifest_not_found"],
+        (
+            Canned::NameUnknown | Canned::ManifestUnknown | Canned::BlobUnknown | Canned::StorageNotFound,
+            Step::BlobRedirect | Step::Blob,
+        ) => &["blob_not_found"],
+        // Storage's own words, or a code of another step, are nothing that a registry says here.
+        (
+            Canned::NameUnknown | Canned::ManifestUnknown | Canned::BlobUnknown | Canned::StorageNotFound,
+            _,
+        ) => FOREIGN,
+        (Canned::Throttled(_), _) => &["throttled"],
+        (Canned::ServerError(_) | Canned::BadGateway, _) => &["registry_error"],
+        // A page is a blob of the wrong bytes.
+        (Canned::CaptivePortal, Step::BlobRedirect | Step::Blob) => &["digest_mismatch"],
+        (Canned::CaptivePortal | Canned::ProxyForbidden, _) => FOREIGN,
+        (Canned::Redirect { .. } | Canned::Raw { .. }, _) => &[],
+    }
+}
+
+fn of_the_token() -> Vec<Fault> {
+    let mut faults = vec![
+        fault("the password is another", &["credentials_rejected"], |settings| {
+            settings.credentials.password = "the-next-password".into();
+        }),
+        fault("no pull", &["scope_missing"], |settings| {
+            settings.credentials.grant = Grant::Repositories(vec!["apps/other".into()]);
+        }),
+    ];
+    let realm: Causes = &["untrusted_realm"];
+    let challenges: [(ChallengeFault, Causes); 9] = [
+        (ChallengeFault::HeaderMissing, FOREIGN),
+        (ChallengeFault::BasicOnly, FOREIGN),
+        (ChallengeFault::Unparsable, FOREIGN),
+        (ChallengeFault::OverLong, FOREIGN),
+        (ChallengeFault::RealmMissing, FOREIGN),
+        (ChallengeFault::RealmUnparsable, realm),
+        (ChallengeFault::RealmOtherHost, realm),
+        (ChallengeFault::RealmPlainHttp, realm),
+        // The token service issues no token for another registry.
+        (ChallengeFault::ServiceOther, &["credentials_rejected", "token_refused", "not_a_registry"]),
+    ];
+    faults.extend(challenges.map(|(found, causes)| {
+        fault(format!("{found:?}"), causes, move |settings| settings.challenge.answer = found.clone().into())
+    }));
+    let tokens: [(TokenFault, Causes); 8] = [
+        (TokenFault::NotJson, FOREIGN),
+        (TokenFault::NoToken, FOREIGN),
+        (TokenFault::Empty, FOREIGN),
+        (TokenFault::OverLong, FOREIGN),
+        (TokenFault::LineBreak, FOREIGN),
+        (TokenFault::WithoutPull, &["scope_missing"]),
+        (TokenFault::Expired, &["token_refused"]),
+        (TokenFault::BadSignature, &["token_refused"]),
+    ];
+    faults.extend(tokens.map(|(found, causes)| {
+        fault(format!("token {found:?}"), causes, move |settings| settings.token.answer = found.into())
+    }));
+    faults
+}
+
+fn of_the_content() -> Vec<Fault> {
+    let mut faults = Vec::new();
+    // By digest the digest decides: what was changed is found before it is read.
+    let changed: Causes = &["digest_mismatch"];
+    let manifests: [(ManifestFault, Causes); 11] = [
+        (ManifestFault::WrongBytes, changed),
+        (ManifestFault::OtherContent, changed),
+        (ManifestFault::Schema1, changed),
+        (ManifestFault::NotJson, changed),
+        (ManifestFault::OverLong, LONG),
+        (ManifestFault::DeeplyNested, changed),
+        (ManifestFault::HugeIndex, changed),
+        (ManifestFault::EmptyIndex, changed),
+        (ManifestFault::NoLayers, changed),
+        (ManifestFault::UnknownMediaType, changed),
+        (ManifestFault::Html, changed),
+    ];
+    faults.extend(manifests.map(|(found, causes)| {
+        fault(format!("manifest {found:?}"), causes, move |settings| settings.manifest.answer = found.into())
+    }));
+    let untrusted: Causes = &["untrusted_redirect"];
+    let redirects: [(RedirectFault, Causes); 7] = [
+        (RedirectFault::Target(Target::PlainHttp), untrusted),
+        (RedirectFault::Target(Target::ForeignHost), untrusted),
+        (RedirectFault::Target(Target::Metadata), untrusted),
+        (RedirectFault::Target(Target::Itself), untrusted),
+        (RedirectFault::NoLocation, FOREIGN),
+        (RedirectFault::Unparsable, FOREIGN),
+        // It leads to the data endpoint, which takes no request of that size.
+        (RedirectFault::OverLong, &["connection_reset"]),
+    ];
+    faults.extend(redirects.map(|(found, causes)| {
+        fault(format!("redirect {found:?}"), causes, move |settings| {
+            settings.blob_redirect.answer = found.clone().into();
+        })
+    }));
+    let blobs: [(BlobFault, Causes); 5] = [
+        (BlobFault::WrongBytes, changed),
+        (BlobFault::MoreBytes, changed),
+        (BlobFault::FewerBytes, changed),
+        (BlobFault::Empty, changed),
+        (BlobFault::SignatureRefused, &["blob_denied"]),
+    ];
+    faults.extend(blobs.map(|(found, causes)| {
+        fault(format!("blob {found:?}"), causes, move |settings| settings.blob.answer = found.into())
+    }));
+    faults
+}

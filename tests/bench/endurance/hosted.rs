@@ -1,0 +1,49 @@
+//! An agent in a process of this program: the library's own, and a runtime that can be asked how many tasks are alive.
+//!
+//! Owns that process. The agent of the release binary tells nobody of its tasks, and need not: they are the same.
+
+use std::ffi::OsString;
+use std::io::{self, BufRead as _, Write as _};
+
+use acr_verifier::agent::{self, Place};
+use acr_verifier::check::Surroundings;
+use acr_verifier::cli::{self, Command, Environment};
+use acr_verifier::events::event::Pod;
+use acr_verifier::report::NetworkView;
+use anyhow::{Context as _, bail};
+use tokio::sync::oneshot;
+
+/// The first word of the command line.
+pub(crate) const WORD: &str = "host";
+
+/// Runs the agent that the words ask for until standard input ends, and answers each line of it with the number of tasks.
+pub(crate) fn run(words: impl Iterator<Item = OsString>) -> anyhow::Result<()> {
+    let typed = cli::parse([OsString::from(cli::NAME)].into_iter().chain(words))?;
+    let environment = Environment { in_cluster: true, ..Environment::default() };
+    let invocation = match cli::resolve(typed, &environment) {
+        Ok(invocation) => invocation,
+        Err(usage) => bail!("{:?}", usage.errors),
+    };
+    let Command::Agent(options) = invocation.command else { bail!("only an agent is hosted") };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let metrics = runtime.metrics();
+    let (end, ended) = oneshot::channel::<()>();
+    std::thread::spawn(move || {
+        for _line in io::stdin().lock().lines().map_while(Result::ok) {
+            let mut out = io::stdout().lock();
+            if writeln!(out, "{}", metrics.num_alive_tasks()).and_then(|()| out.flush()).is_err() {
+                break;
+            }
+        }
+        drop(end);
+    });
+    let told = |name: &str| std::env::var(name).with_context(|| format!("{name} is not set"));
+    let pod = Pod { name: told("POD_NAME")?, namespace: told("POD_NAMESPACE")?, uid: None };
+    let surroundings =
+        Surroundings { node: told("NODE_NAME")?, network_view: NetworkView::Node, now: jiff::Timestamp::now };
+    let place = Place { surroundings, pod: Some(pod), in_cluster: true, chance: fastrand::f64 };
+    runtime.block_on(agent::run(options, place, async {
+        // Dropped or sent, it is the end.
+        let _ = ended.await;
+    }))
+}

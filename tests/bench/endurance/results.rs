@@ -1,0 +1,153 @@
+//! What the run has come to, as text and a table in Markdown.
+//!
+//! Owns the goals of what must not grow.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::ensure;
+
+use crate::Course;
+use crate::ledger::Ledger;
+use crate::process::{IMAGES, Sample};
+use crate::truth::Truth;
+use crate::weather::Weather;
+
+/// The part of the checks after which memory has to be flat, as buffers have found their size: a fifth.
+const WARM_UP: usize = 5;
+/// Growth of resident memory after the warm-up that is none yet, in MiB.
+const MAX_GROWTH: f64 = 1.0;
+/// Checks of a hundred that met one state, in whose time a busy machine may come between.
+const MAX_LATE: f64 = 5.0;
+/// Problems that are written down; more of them tell no more.
+const SHOWN: usize = 20;
+
+type Number = fn(&Sample) -> Option<f64>;
+
+/// Everything that is told at the end.
+pub(crate) struct Results<'run> {
+    pub(crate) seed: u64,
+    pub(crate) lasted: Duration,
+    pub(crate) courses: &'run [Course],
+    pub(crate) weather: &'run Weather<'run>,
+    pub(crate) truth: &'run Truth,
+    pub(crate) ledger: &'run Ledger,
+}
+
+impl Results<'_> {
+    /// Writes it, and tells whether all is as it has to be.
+    pub(crate) fn tell(&self) -> anyhow::Result<ExitCode> {
+        let mut out = io::stdout().lock();
+        let mut problems = self.ledger.wrong.clone();
+        problems.extend(self.truth.wrong.iter().map(|(told, count)| format!("told {count} times: {told}")));
+        let late = 100.0 * self.truth.late as f64 / self.truth.alone.max(1) as f64;
+        if late > MAX_LATE {
+            problems.push(format!("{late:.1} % of the checks were late for no fault: this says too little"));
+        }
+        self.summary(&mut out)?;
+        problems.extend(self.table(&mut out)?);
+        let peaks = self.courses.iter().filter_map(|course| course.samples.last()?.peak);
+        writeln!(
+            out,
+            "\nThe highest peak of resident memory, with {IMAGES} images and 4 checks at a time: {:.2} MiB.",
+            peaks.fold(0.0, f64::max)
+        )?;
+        if problems.is_empty() {
+            let words = "Nothing has grown, every transition was announced once, and nothing was told that was not so.";
+            writeln!(out, "{words}")?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        writeln!(out, "This is wrong, {} in all:", problems.len())?;
+        for problem in problems.iter().take(SHOWN) {
+            writeln!(out, "{problem}")?;
+        }
+        Ok(ExitCode::FAILURE)
+    }
+
+    fn summary(&self, out: &mut impl Write) -> io::Result<()> {
+        let Self { truth, ledger, weather, .. } = self;
+        let checks: usize = self.courses.iter().map(|course| course.checks).sum();
+        writeln!(
+            out,
+            "{checks} checks of {} agents with {IMAGES} images each, {:.0} s, seed {}: {} failed or stayed unknown, while {} \
+             faults of {} kinds came and went, and told {} different causes.\n",
+            self.courses.len(),
+            self.lasted.as_secs_f64(),
+            self.seed,
+            truth.failed,
+            weather.broken,
+            weather.faults.len(),
+            truth.causes.len(),
+        )?;
+        writeln!(
+            out,
+            "- What was told: {} checks met one state of the registry alone, {} of them one of {} faults, and {} told \
+             another cause than its own; {} more were late on a busy machine. Of {} during which a fault came or went {} \
+             told a cause of none of them.",
+            truth.alone,
+            truth.broken,
+            truth.faults.len(),
+            self.lies(false),
+            truth.late,
+            truth.between,
+            self.lies(true),
+        )?;
+        writeln!(
+            out,
+            "- What was announced: {} transitions, {} by one Event each; {} made room for a newer one about the same image, \
+             and were counted. The API server was slow, refused or forgot {} times, and {} attempts failed.\n",
+            ledger.transitions, ledger.announced, ledger.left_out, weather.refused, ledger.failed,
+        )
+    }
+
+    /// What was told and not so, by checks that met several states or one.
+    fn lies(&self, of_several: bool) -> usize {
+        let of = self.truth.wrong.iter().filter(|(told, _)| told.contains(" | ") == of_several);
+        of.map(|(_, count)| count).sum()
+    }
+
+    /// The table of what must not grow; what has grown.
+    fn table(&self, out: &mut impl Write) -> anyhow::Result<Vec<String>> {
+        writeln!(
+            out,
+            "| after the first fifth | first tenth | last tenth | least | most |\n| --- | --- | --- | --- | --- |"
+        )?;
+        let rows: [(&str, Number, f64); 5] = [
+            ("resident memory, MiB", |sample| sample.resident, MAX_GROWTH),
+            ("threads", |sample| sample.threads, 0.01),
+            // One may be half-way: an average of what is there between two rounds.
+            // The connection to the API server has two, and is there or not; a leak would be of hundreds.
+            ("tasks of the runtime", |sample| sample.tasks, 2.0),
+            ("file descriptors", |sample| sample.descriptors, 0.5),
+            ("of them sockets", |sample| sample.sockets, 0.5),
+        ];
+        let mut grown = Vec::new();
+        for (name, of, allowed) in rows {
+            let [mut before, mut after, mut least, mut most] = [0.0, 0.0, f64::INFINITY, 0.0_f64];
+            let mut measured = 0.0;
+            for course in self.courses {
+                let from = course.samples.len() / WARM_UP;
+                let steady: Vec<f64> = course.samples[from..].iter().filter_map(of).collect();
+                if steady.is_empty() {
+                    continue;
+                }
+                let tenth = (steady.len() / 10).max(1);
+                ensure!(steady.len() >= 2 * tenth, "too few checks");
+                let average = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
+                let (first, last) = (average(&steady[..tenth]), average(&steady[steady.len() - tenth..]));
+                if last - first > allowed {
+                    grown.push(format!("{name} of {} grew by {:.2}", course.agent.node, last - first));
+                }
+                measured += 1.0;
+                before += first;
+                after += last;
+                least = steady.iter().copied().fold(least, f64::min);
+                most = steady.iter().copied().fold(most, f64::max);
+            }
+            let (before, after) = (before / measured, after / measured);
+            writeln!(out, "| {name} | {before:.2} | {after:.2} | {least:.2} | {most:.2} |")?;
+        }
+        Ok(grown)
+    }
+}

@@ -1,0 +1,120 @@
+//! Faults that come and go by chance, and when each did.
+//!
+//! Owns the chance and the record.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use jiff::Timestamp;
+
+use crate::api_server::{ApiServer, Mood};
+use crate::faults::{self, Fault};
+use crate::lab::Lab;
+use crate::lab::settings::Settings;
+
+/// How long a fault stays, and how long all is well, in milliseconds.
+const STAYS: std::ops::Range<u64> = 30..400;
+/// Every so many faults one stays for longer than a round takes, so that all its checks meet nothing else.
+const LONG_EVERY: usize = 20;
+const LONG_STAYS: std::ops::Range<u64> = 2_000..4_000;
+/// The same of the API server, where a refusal makes an agent wait for seconds.
+const SINK_STAYS: std::ops::Range<u64> = 2_000..20_000;
+
+/// A state of the registry: since when some connections have met it, and since when all do.
+struct State {
+    first: Timestamp,
+    all: Timestamp,
+    fault: Option<usize>,
+}
+
+/// Faults that come and go.
+pub(crate) struct Weather<'lab> {
+    lab: &'lab Lab,
+    server: &'lab ApiServer,
+    rng: Rng,
+    healthy: Settings,
+    /// Every fault that there is.
+    pub(crate) faults: Vec<Fault>,
+    /// How many came,
+    pub(crate) broken: usize,
+    /// and how often the API server was not well.
+    pub(crate) refused: usize,
+    states: Vec<State>,
+    until: Instant,
+    sink_until: Instant,
+}
+
+impl<'lab> Weather<'lab> {
+    /// Good weather.
+    pub(crate) fn new(lab: &'lab Lab, server: &'lab ApiServer, seed: u64) -> Self {
+        let mut healthy = Settings::default();
+        lab.change(|settings| healthy = settings.clone());
+        let (now, first) = (Instant::now(), Timestamp::MIN);
+        Self {
+            lab,
+            server,
+            rng: Rng::with_seed(seed),
+            healthy,
+            faults: faults::all(),
+            broken: 0,
+            refused: 0,
+            states: vec![State { first, all: first, fault: None }],
+            until: now,
+            sink_until: now,
+        }
+    }
+
+    /// Changes what is due.
+    pub(crate) fn go_on(&mut self) {
+        let now = Instant::now();
+        if now >= self.until {
+            let is_broken = self.states.last().is_some_and(|state| state.fault.is_none());
+            self.broken += usize::from(is_broken);
+            let is_long = is_broken && self.broken.is_multiple_of(LONG_EVERY);
+            let stays = self.rng.u64(if is_long { LONG_STAYS } else { STAYS });
+            let fault = is_broken.then(|| self.rng.usize(..self.faults.len()));
+            self.become_like(fault);
+            self.lab.forget();
+            self.until = now + Duration::from_millis(stays);
+        }
+        if now >= self.sink_until {
+            self.sink_until = now + Duration::from_millis(self.rng.u64(SINK_STAYS));
+            let mood = match self.rng.u8(0..10) {
+                0 => Mood::Slow(300),
+                1 => Mood::Refusing(500),
+                2 => Mood::Refusing(429),
+                3 => Mood::Forgetful,
+                _ => Mood::Well,
+            };
+            self.refused += usize::from(mood != Mood::Well);
+            self.server.become_like(mood);
+        }
+    }
+
+    /// Good weather from now on.
+    pub(crate) fn clear(&mut self) {
+        self.become_like(None);
+        self.server.become_like(Mood::Well);
+    }
+
+    /// Returns when everything in the lab has the new settings.
+    fn become_like(&mut self, fault: Option<usize>) {
+        let first = Timestamp::now();
+        self.lab.change(|settings| {
+            *settings = self.healthy.clone();
+            if let Some(fault) = fault {
+                self.faults[fault].apply(settings);
+            }
+        });
+        self.states.push(State { first, all: Timestamp::now(), fault });
+    }
+
+    /// What a check from the one moment to the other may have met: faults by their number, and good weather.
+    pub(crate) fn between(&self, from: Timestamp, until: Timestamp) -> BTreeSet<Option<usize>> {
+        let begun = self.states.partition_point(|state| state.first <= until);
+        // The last that all connections had met by then, and whatever came after it.
+        let since = self.states.partition_point(|state| state.all <= from).saturating_sub(1);
+        self.states[since..begun].iter().map(|state| state.fault).collect()
+    }
+}

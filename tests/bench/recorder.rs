@@ -1,0 +1,28 @@
+//! `event-recorder FOLDER`: an API server on loopback for the agent that `tests/bench/agent` measures. It keeps the Events
+//! that are applied. Prints its host, its port and the file of its certificate's authority; the file is in the folder, and
+//! the server ends with standard input.
+
+#[path = "api_server.rs"]
+#[allow(dead_code, reason = "the endurance run uses more of it")]
+mod api_server;
+
+use std::io::{self, Read as _, Write as _};
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// Keep the Events of an agent
+#[derive(Parser)]
+#[command(name = "event-recorder")]
+struct Arguments {
+    /// Where the certificate goes
+    folder: PathBuf,
+}
+
+fn main() -> anyhow::Result<()> {
+    let server = api_server::ApiServer::start(&Arguments::parse().folder)?;
+    let (address, ca_file) = (server.address, server.ca_file.display());
+    writeln!(io::stdout(), "{} {} {ca_file}", address.ip(), address.port())?;
+    io::stdin().read_to_end(&mut Vec::new())?;
+    Ok(())
+}

@@ -1,0 +1,182 @@
+//! What the day has to come to.
+//!
+//! Owns the goals: limits of load, that each fault is found, announced and alerted by everybody whom it concerns, and that
+//! nothing else is.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::alerts::{Fired, Rule, Subject};
+use crate::day::{self, Fault};
+use crate::outcomes::{Condition, REGISTRIES, Requests};
+use crate::record::{Day, Delays};
+use crate::table::{READS, READS_OF_IDENTITY, most_reads};
+use crate::tally::Minute;
+
+/// Events a minute of the whole fleet: 50 a second, what a single kubelet may write by its defaults. The API server has no
+/// limit of its own for Events unless `EventRateLimit` is turned on.
+const EVENTS: u32 = 3000;
+/// What a fault was may still fire so long after it: an alert has to hold, and rates look back.
+const AFTERMATH: f64 = 1800.0;
+
+/// The rules that have to tell of a condition.
+pub(crate) const fn rules(condition: Condition, node: Option<usize>) -> &'static [Rule] {
+    match (condition, node) {
+        (_, Some(_)) => &[Rule::FromNode],
+        (Condition::NotLinked, None) => &[Rule::PublicPath, Rule::Unreachable],
+        (Condition::Throttled, None) => &[Rule::Inconclusive],
+        // A tenth of the nodes check in the minute in which there is no password that works.
+        (Condition::Rejected, None) => &[Rule::Credentials, Rule::Unreachable],
+        (Condition::Away | Condition::Cut | Condition::Hanging, None) => &[Rule::Unreachable],
+        (Condition::Healthy, None) => &[],
+    }
+}
+
+/// Every alert that a fault has to cause.
+pub(crate) fn expected(fault: &Fault) -> BTreeSet<Subject> {
+    let of = |&registry: &usize| {
+        rules(fault.condition, fault.node).iter().map(move |&rule| (rule, registry, fault.node))
+    };
+    fault.registries.iter().flat_map(of).collect()
+}
+
+/// Whether an alert may fire because of a fault, and need not: a node that was asked to wait for half an hour waits, for all of
+/// its registries, and then has not checked for so long.
+fn may_cause(fault: &Fault, (rule, _, node): Subject) -> bool {
+    fault.condition == Condition::Throttled && rule == Rule::Stale && node.is_some()
+}
+
+/// Whether something fired because of what lasted from the one second to the other.
+pub(crate) fn is_during((from, until): (f64, f64), at: Duration) -> bool {
+    let at = at.as_secs_f64();
+    at > from && at < until + AFTERMATH
+}
+
+/// What alerts tell of, with those that have to fire for it, those of them that did, and those that might and did.
+pub(crate) struct Occasion {
+    pub(crate) name: &'static str,
+    pub(crate) due: BTreeSet<Subject>,
+    pub(crate) fired: BTreeSet<Subject>,
+    pub(crate) besides: BTreeSet<Subject>,
+}
+
+/// The faults that end within the day, those of one name together, and the rotation of the password.
+pub(crate) fn occasions(day: &Day) -> Vec<Occasion> {
+    let mut occasions: Vec<Occasion> = Vec::new();
+    for (name, fault) in all(day) {
+        let due = expected(&fault);
+        let during = |fired: &&Fired| is_during((fault.from, fault.until), fired.at);
+        let all: BTreeSet<Subject> = day.watcher.fired.iter().filter(during).map(Fired::subject).collect();
+        let fired: BTreeSet<Subject> = all.intersection(&due).copied().collect();
+        let besides: BTreeSet<Subject> =
+            all.into_iter().filter(|&subject| may_cause(&fault, subject)).collect();
+        match occasions.iter_mut().find(|occasion| occasion.name == name) {
+            Some(occasion) => {
+                // A node is cut off once.
+                occasion.due.extend(due);
+                occasion.fired.extend(fired);
+                occasion.besides.extend(besides);
+            }
+            None => occasions.push(Occasion { name, due, fired, besides }),
+        }
+    }
+    occasions
+}
+
+/// Every fault, and the rotation of the password as the one that it is for a minute.
+fn all(day: &Day) -> Vec<(&'static str, Fault)> {
+    let mut all: Vec<(&str, Fault)> =
+        day.faults.iter().map(|(fault, _)| (fault.name, fault.clone())).collect();
+    let name = "password rotated";
+    let rotation = Fault {
+        name,
+        condition: Condition::Rejected,
+        from: day::ROTATION,
+        until: day::ROTATION + day::PROPAGATION.1,
+        registries: &[0],
+        node: None,
+    };
+    all.push((name, rotation));
+    all.sort_by(|one, other| one.1.from.total_cmp(&other.1.from));
+    all
+}
+
+/// Alerts that nothing of the day explains.
+pub(crate) fn strays(day: &Day) -> Vec<Fired> {
+    let all = all(day);
+    let is_explained = |fired: &Fired| {
+        all.iter().any(|(_, fault)| {
+            is_during((fault.from, fault.until), fired.at)
+                && (expected(fault).contains(&fired.subject()) || may_cause(fault, fired.subject()))
+        })
+    };
+    day.watcher.fired.iter().filter(|fired| !is_explained(fired)).copied().collect()
+}
+
+/// The goals that the day has missed.
+pub(crate) fn missed(day: &Day) -> Vec<String> {
+    let mut missed = Vec::new();
+    let reads = most_reads(day);
+    if reads > READS / 5 {
+        missed.push(format!("{reads} reads a minute at a registry are over a fifth of its limit"));
+    }
+    let asked = day.tally.between(day::SMOKE, day::SMOKE + 3600.0);
+    let most = asked.iter().flat_map(|minute| minute.requests.map(Requests::reads_of_identity)).max();
+    if most.is_none_or(|most| most > READS_OF_IDENTITY * 4 / 5) {
+        missed.push(format!("{most:?} reads a minute of an identity are over four fifths of its limit"));
+    }
+    let events = day.tally.0.iter().map(Minute::events).max().unwrap_or_default();
+    if events > EVENTS {
+        missed.push(format!("{events} Events a minute are over {EVENTS}"));
+    }
+    missed.extend(day.faults.iter().filter_map(|(fault, delays)| untold(fault, delays)));
+    missed.extend(untrue(day));
+    for occasion in occasions(day) {
+        let silent: Vec<&Subject> = occasion.due.difference(&occasion.fired).collect();
+        if !silent.is_empty() {
+            missed.push(format!("\"{}\" has not fired {silent:?}", occasion.name));
+        }
+    }
+    let strays = strays(day);
+    if !strays.is_empty() {
+        missed.push(format!("{} alerts have no fault, the first is {:?}", strays.len(), strays[0]));
+    }
+    if day.rollout.is_none() || day.smoke.is_none() {
+        missed.push("the rollout or the smoke check is not over".to_owned());
+    }
+    missed
+}
+
+/// What is wrong with how the nodes have told of a fault.
+fn untold(fault: &Fault, delays: &Delays) -> Option<String> {
+    let joined = fault.from > day::JOIN.1;
+    let nodes = match fault.node {
+        Some(_) => 1,
+        None if joined => day::NODES + day::JOINING,
+        None => day::NODES,
+    };
+    if delays.found.len() != nodes || delays.recovered.len() != nodes {
+        return Some(format!("not every node has seen \"{}\" come and go", fault.name));
+    }
+    // What cannot be judged is announced by nobody.
+    let is_judged = fault.condition != Condition::Throttled;
+    let due = if is_judged { nodes * fault.registries.len() } else { 0 };
+    let told = delays.told.len();
+    let repeated = delays.told.values().filter(|&&count| count != 1).count();
+    if told != due || repeated > 0 {
+        return Some(format!("\"{}\" has {told} Events of {due}, {repeated} of them not once", fault.name));
+    }
+    let hours = ((fault.until - fault.from) / 3600.0).floor() as u32;
+    let often = delays.renewed.values().filter(|&&count| count > hours).count();
+    (often > 0).then(|| format!("\"{}\" was renewed {often} times more often than once an hour", fault.name))
+}
+
+/// Announcements that are not what has happened.
+fn untrue(day: &Day) -> Option<String> {
+    let over: usize = day.faults.iter().map(|(_, delays)| delays.told.len()).sum();
+    let due = day.lives * REGISTRIES + over;
+    (day.unexplained > 0 || day.verified != due).then(|| {
+        let Day { unexplained, verified, .. } = day;
+        format!("{unexplained} announcements of a failure have no fault, {verified} of {due} tell that all is well")
+    })
+}
