@@ -22,6 +22,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
+use attacks::Attack;
 use clap::Parser;
 use crowd::{Crowd, Toll};
 use lab::Lab;
@@ -83,30 +84,26 @@ fn attack_checks(binary: &Path) -> anyhow::Result<Vec<String>> {
         STAGE.as_secs(),
         WHOLE.as_secs()
     )?;
-    let healthy = attacks::Attack { name: "none".to_owned(), images: 1, arrange: Box::new(|_| {}) };
-    for attack in std::iter::once(healthy).chain(attacks::all()) {
+    for attack in std::iter::once(Attack::none()).chain(attacks::all()) {
         let mut settings = Settings::default();
         (attack.arrange)(&mut settings);
         let lab = Lab::try_start(settings)?;
         let ended = process::check(binary, &lab, attack.images, STAGE, WHOLE);
-        let causes = ended.report["images"].as_array().into_iter().flatten();
-        let mut causes: Vec<&str> =
-            causes.map(|image| image["diagnoses"][0]["cause"].as_str().unwrap_or("pass")).collect();
-        causes.dedup();
         let peak = ended.peak as f64 / 1024.0;
         writeln!(
             out,
             "| {} | {peak:.1} | {:.1} s | {} |",
             attack.name,
             ended.took.as_secs_f64(),
-            causes.join(", ")
+            Attack::causes(&ended.report).join(", ")
         )?;
         if peak >= GOAL_CHECK {
             missed.push(format!("{}: {peak:.1} MiB", attack.name));
         }
-        if ended.took > WHOLE + STAGE || ended.code.is_none() {
-            missed.push(format!("{}: {:?} after {:?}", attack.name, ended.code, ended.took));
+        if ended.took > WHOLE + STAGE {
+            missed.push(format!("{}: {:?}", attack.name, ended.took));
         }
+        missed.extend(attack.surprise(&ended));
         let shown =
             lab.secrets().into_iter().find(|secret| secret.len() >= 8 && ended.shown.contains(secret));
         missed.extend(shown.map(|_| format!("{}: a secret is shown", attack.name)));
