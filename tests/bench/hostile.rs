@@ -36,6 +36,8 @@ const GOAL_AGENT: f64 = 32.0;
 /// Descriptors of the agent: 256 connections, as many again as are taken in before those that have to go get to know it
 /// (128, the budget of a task in tokio), and its own.
 const GOAL_DESCRIPTORS: usize = 400;
+/// The slowest answer of `/livez` under a crowd: the chart's `timeoutSeconds`, after which the kubelet counts a failure.
+const GOAL_PROBE: Duration = Duration::from_secs(5);
 /// From the going of a crowd until the agent answers as before.
 const GOAL_RECOVERY: Duration = Duration::from_secs(1);
 const STAGE: Duration = Duration::from_secs(1);
@@ -113,16 +115,22 @@ fn attack_checks(binary: &Path) -> anyhow::Result<Vec<String>> {
 
 /// An agent under each crowd; the goals that were missed.
 fn press_agent(binary: &Path, connections: usize) -> anyhow::Result<Vec<String>> {
-    let connections = raise_descriptors(connections)?;
+    let asked = connections;
+    let connections = raise_descriptors(asked)?;
     let lab = Lab::try_start(Settings::default())?;
     let agent = Agent::start(binary, &lab)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let mut out = io::stdout();
     writeln!(
         out,
-        "\nAn agent that checks every second, and {connections} connections at its port.\n\n\
+        "\nAn agent that checks every second, and {connections} connections at its port{}.\n\n\
          | crowd | connections made | peak memory so far, MiB | descriptors | threads | checks in | slowest /livez \
-         | without answer | recovered in |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+         | without answer | recovered in |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        if connections < asked {
+            format!(", because there are no descriptors for {asked}")
+        } else {
+            String::new()
+        }
     )?;
     let mut missed = Vec::new();
     for crowd in Crowd::ALL {
@@ -150,6 +158,9 @@ fn press_agent(binary: &Path, connections: usize) -> anyhow::Result<Vec<String>>
         };
         miss("memory", peak >= GOAL_AGENT);
         miss("descriptors", toll.descriptors >= GOAL_DESCRIPTORS);
+        miss("connections", toll.connections < connections);
+        miss("a probe without an answer", toll.unanswered > 0);
+        miss("a slow probe", toll.slowest >= GOAL_PROBE);
         miss("recovery", toll.recovered >= GOAL_RECOVERY);
         miss("checks", (checks as f64) < toll.lasted.as_secs_f64() / 2.0);
     }
