@@ -191,35 +191,46 @@ impl<'check> Pull<'check> {
             let headers = headers(&accept, Some(bearer(Stage::Manifest, token)?));
             let reply = self.session.get(Stage::Manifest, url, headers, limit, observation).await?;
             let (body, content_type) = self.read_manifest_body(reply, &wanted).await?;
-            let (parsed, media_type) = manifest::read_manifest(content_type.as_deref(), &body)
-                .map_err(|reason| fail(Stage::Manifest, Fault::ManifestInvalid { reason }))?;
-            let asked_first = observation.manifest.is_none();
-            if asked_first {
-                let size = u64::try_from(body.len()).unwrap_or(u64::MAX);
-                let digest = manifest::digest_of(&body);
-                observation.manifest = Some(Manifest { digest, media_type, size, platform: None });
-            }
-            match parsed {
-                ParsedManifest::Image(image) => return Ok(*image),
-                ParsedManifest::Index(index) => {
-                    let platform = &self.task.platform;
-                    let entry = manifest::select_platform(&index, platform).map_err(|found| {
-                        let wanted = platform.to_string();
-                        fail(Stage::Manifest, Fault::PlatformMissing { wanted, found })
-                    })?;
-                    if let (Some(manifest), Some(_)) = (&mut observation.manifest, &entry.platform) {
-                        manifest.platform = Some(platform.to_string());
-                    }
-                    if !is_sha256_digest(&entry.digest) {
-                        let reason = "its index names a digest that is not sha256".to_owned();
-                        return Err(fail(Stage::Manifest, Fault::ManifestInvalid { reason }));
-                    }
-                    wanted.clone_from(&entry.digest);
-                }
+            match self.read_manifest(&body, content_type.as_deref(), observation)? {
+                Listed::Image(image) => return Ok(*image),
+                Listed::Entry(digest) => wanted = digest,
             }
         }
         let reason = format!("its index lists an index more than {MAX_INDEX_DEPTH} levels deep");
         Err(fail(Stage::Manifest, Fault::ManifestInvalid { reason }))
+    }
+
+    /// Reads a manifest: an image, or the digest of this node's entry in an index.
+    pub(super) fn read_manifest(
+        &self,
+        body: &[u8],
+        content_type: Option<&str>,
+        observation: &mut Observation,
+    ) -> Result<Listed, Failure> {
+        let invalid = |reason| fail(Stage::Manifest, Fault::ManifestInvalid { reason });
+        let (parsed, media_type) = manifest::read_manifest(content_type, body).map_err(invalid)?;
+        // What was asked for first is what was pulled.
+        if observation.manifest.is_none() {
+            let size = u64::try_from(body.len()).unwrap_or(u64::MAX);
+            let digest = manifest::digest_of(body);
+            observation.manifest = Some(Manifest { digest, media_type, size, platform: None });
+        }
+        let index = match parsed {
+            ParsedManifest::Image(image) => return Ok(Listed::Image(image)),
+            ParsedManifest::Index(index) => index,
+        };
+        let platform = &self.task.platform;
+        let entry = manifest::select_platform(&index, platform).map_err(|found| {
+            fail(Stage::Manifest, Fault::PlatformMissing { wanted: platform.to_string(), found })
+        })?;
+        if let (Some(manifest), Some(_)) = (&mut observation.manifest, &entry.platform) {
+            manifest.platform = Some(platform.to_string());
+        }
+        if is_sha256_digest(&entry.digest) {
+            Ok(Listed::Entry(entry.digest.clone()))
+        } else {
+            Err(invalid("its index names a digest that is not sha256".to_owned()))
+        }
     }
 
     /// Reads a manifest's bytes, which have the digest that was wanted or announced, and their content type.
@@ -359,6 +370,14 @@ const fn fail(stage: Stage, fault: Fault) -> Failure {
     Failure { endpoint, stage, fault }
 }
 
+/// Where a manifest leads.
+pub(super) enum Listed {
+    /// It is the image's.
+    Image(Box<OciImageManifest>),
+    /// It is an index; this is the digest of what to ask for next.
+    Entry(String),
+}
+
 /// How the login server answers for a blob.
 pub(super) enum BlobAnswer {
     /// With the blob itself.
@@ -368,7 +387,7 @@ pub(super) enum BlobAnswer {
 }
 
 /// The blob stage belongs to the data endpoint, whoever answers.
-fn at_blob(failure: Failure) -> Failure {
+pub(super) fn at_blob(failure: Failure) -> Failure {
     Failure {
         endpoint: if failure.stage == Stage::Blob { Endpoint::Data } else { failure.endpoint },
         ..failure
