@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -60,7 +59,7 @@ pub async fn run(options: AgentOptions, place: Place, stop: impl Future<Output =
     let now = (place.surroundings.now)();
     let settings = Settings::read(options)?;
     let address = settings.config.server_address;
-    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen at {address}"))?;
+    let listener = server::listen(address).with_context(|| format!("cannot listen at {address}"))?;
     // Port 0 asks the system for a free one.
     let address = listener.local_addr().unwrap_or(address);
     let metrics = Arc::new(Metrics::new(&place.surroundings.node, env!("CARGO_PKG_VERSION"), revision()));

@@ -23,6 +23,7 @@
 //! connection to a configured data endpoint could be made early and save two; but a check that fails at the login server,
 //! or is redirected elsewhere, would have connected where a pull never goes.
 
+mod authorization;
 mod blob;
 mod clock;
 mod dial;

@@ -36,7 +36,7 @@ const CONFINED: [(&str, &[&str]); 14] = [
     ("kube", &["events.rs", "cluster.rs", "cluster/ask.rs"]),
     ("k8s_openapi", &["events.rs", "events/event.rs"]),
     ("hickory_resolver", &["probe/dns.rs"]),
-    ("reqwest", &["probe/dial.rs", "probe/session.rs", "probe/registry.rs"]),
+    ("reqwest", &["probe/authorization.rs", "probe/dial.rs", "probe/session.rs", "probe/registry.rs"]),
     ("hyper", &["probe/dial.rs", "server.rs", "cluster.rs", "cluster/ask.rs"]),
     ("hyper_util", &["server.rs", "cluster/ask.rs"]),
     ("axum", &["server.rs", "server/routes.rs", "server/guard.rs"]),

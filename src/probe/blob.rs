@@ -48,6 +48,15 @@ pub(super) async fn fetch(
     }
     let limit = session.clock.limit();
     let reply = session.get(Stage::Blob, url, headers("*/*", None), limit, observation).await?;
+    judge_answer(reply, now, &redactor).await
+}
+
+/// Lets an answer of the data endpoint pass that brings the blob.
+pub(super) async fn judge_answer(
+    reply: Reply,
+    now: Timestamp,
+    redactor: &Redactor,
+) -> Result<Reply, Failure> {
     match reply.status {
         200 => Ok(reply),
         300..=399 => {
@@ -56,7 +65,7 @@ pub(super) async fn fetch(
             let target = redactor.show(&target);
             Err(reply.fail(Fault::UntrustedRedirect { target, reason: "a second redirect" }))
         }
-        _ => Err(reply.into_failure(now, &redactor).await),
+        _ => Err(reply.into_failure(now, redactor).await),
     }
 }
 

@@ -28,7 +28,7 @@ use crate::observation::{ConnectFailure, TlsFailure};
 use crate::secret::hear;
 
 /// Header fields that one answer may have; ACR sends some fifteen. hyper bounds their bytes.
-const MAX_HEADERS: usize = 100;
+pub(super) const MAX_HEADERS: usize = 100;
 
 /// How far the connection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -293,10 +293,12 @@ fn connect_failure(error: &reqwest::Error) -> ConnectFailure {
 }
 
 fn request_trouble(error: &reqwest::Error) -> Trouble {
-    let Some(http) = inner::<hyper::Error>(error) else {
-        return Trouble::Closed { handshaking: false };
-    };
-    if http.is_parse() {
+    http_trouble(inner(error))
+}
+
+/// Why an answer did not come whole over a connection that was up.
+pub(super) fn http_trouble(error: Option<&hyper::Error>) -> Trouble {
+    if error.is_some_and(hyper::Error::is_parse) {
         Trouble::NotHttp("it does not answer in HTTP, or with an over-long head")
     } else {
         Trouble::Closed { handshaking: false }

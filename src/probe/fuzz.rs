@@ -3,34 +3,42 @@
 //! Built by `tests/fuzz` alone. Each door calls what a check calls, in its order, and asserts what has to hold whatever
 //! comes. What the facts amount to, and how they look, is asserted over there with the public functions.
 
+use std::future::{Future, ready};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use hickory_resolver::proto::op::Message;
 use hickory_resolver::proto::rr::{Name, RecordType};
+use http_body_util::Empty;
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, LOCATION, WWW_AUTHENTICATE};
 use hyper::http;
+use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
-use oci_client::manifest::{OciDescriptor, OciImageManifest};
+use oci_client::manifest::OciDescriptor;
+use reqwest::{Body, Response};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy, duplex, sink, split};
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use url::{Host, Url};
 
 use super::clock::Clock;
-use super::dial::Head;
-use super::manifest::ParsedManifest;
-use super::registry::{BlobAnswer, Pull};
+use super::dial::{Head, MAX_HEADERS, Trouble, http_trouble};
+use super::manifest::MANIFEST_TYPES;
+use super::registry::{BlobAnswer, Listed, Pull, at_blob};
 use super::session::{Reply, Session};
-use super::wire::{self, Redirect};
-use super::{Platform, Task, Trust, blob, dns, echo, manifest};
+use super::{Platform, Task, Trust, blob, dns, echo, judge_platform};
 use crate::address::AddressPolicy;
 use crate::config::Resolvers;
 use crate::credentials::CredentialsSource;
-use crate::image::{ImageReference, is_sha256_digest};
+use crate::image::is_sha256_digest;
 use crate::observation::{
-    Blob, Endpoint, Failure, Fault, Lookup, Mark, Observation, Resolution, Resolver, Stage,
+    Endpoint, Failure, Fault, Lookup, Mark, Observation, Resolution, Resolver, Stage, Token,
 };
-use crate::secret::Secret;
+use crate::secret::{Redactor, Secret};
 
 /// The login server of every check here, also for seeds and dictionaries.
 pub const LOGIN: &str = "contoso.azurecr.io";
@@ -38,8 +46,10 @@ pub const LOGIN: &str = "contoso.azurecr.io";
 pub const PLANTED: &str = "planted-secret-0123456789";
 /// A manifest that the registry has, by this digest.
 const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-/// As in `Session`: nothing is ever waited for.
-const LIMIT: Duration = Duration::from_secs(5);
+/// How long a stage took.
+const TAKEN: Duration = Duration::from_secs(5);
+/// Far longer than the fuzzer waits for one input: whoever waits for more than the peer has sent is a finding.
+const PATIENCE: Duration = Duration::from_secs(60 * 60);
 
 /// One check's surroundings, made once.
 pub struct Desk {
@@ -79,8 +89,8 @@ impl Desk {
             credentials: CredentialsSource::named(PathBuf::from("/nonexistent"), None),
             resolvers: Resolvers::default(),
             trust: Trust::load(None).expect("the system's roots"),
-            timeout: LIMIT,
-            stage_timeout: LIMIT,
+            timeout: PATIENCE,
+            stage_timeout: PATIENCE,
             blob: true,
             platform: Platform::linux("x86_64"),
             now: Timestamp::UNIX_EPOCH,
@@ -89,34 +99,81 @@ impl Desk {
         Self { runtime, task }
     }
 
-    /// The image that is pulled.
+    /// Reads an answer as it is on the wire, which comes in pieces of so many bytes, as the stage does that it belongs to.
     #[must_use]
-    pub const fn image(&self) -> &ImageReference {
-        &self.task.image
-    }
-
-    /// Reads an answer as the stage does that it belongs to.
-    #[must_use]
-    pub fn http_answer(&self, reading: Reading, answer: http::Response<Vec<u8>>) -> Observation {
+    pub fn http_answer(&self, reading: Reading, answer: &[u8], piece: usize) -> Observation {
         self.runtime.block_on(async {
-            let clock = Clock::start(LIMIT, LIMIT);
-            let address = [IpAddr::V4(Ipv4Addr::new(10, 60, 4, 4))];
-            let session = Session::new(Endpoint::Login, LOGIN, 443, &address, &self.task.trust, &clock);
-            let head = Head { response: answer.into(), sent_at: Instant::now(), limit: clock.limit() };
-            let reply = session.reply(stage_of(reading), head);
-            let mut pull = Pull::new(&self.task, session);
-            let mut observation = Observation::default();
-            observation.marks.push(Mark {
-                endpoint: Endpoint::Login,
-                stage: Stage::Connect,
-                duration: LIMIT,
-            });
-            pull.redactor.hide_encoded(&Secret::new(PLANTED.to_owned()));
-            let mut failure = read(&pull, reading, reply, &mut observation).await.err();
-            echo::silence(&pull.redactor, &mut observation, failure.as_mut());
-            observation.failure = failure;
+            let mut tasks = JoinSet::new();
+            let arriving = exchange(answer.to_vec(), piece, &mut tasks);
+            let observation = self.observe(reading, arriving).await;
+            tasks.shutdown().await;
             observation
         })
+    }
+
+    /// The challenge headers of one answer, one a line; and the last line as the `Location` of a blob's redirect.
+    #[must_use]
+    pub fn headers(&self, lines: &[&[u8]]) -> [Observation; 2] {
+        let challenges = lines.iter().map(|line| (WWW_AUTHENTICATE, *line));
+        let location = lines.last().map(|line| (LOCATION, *line));
+        [
+            self.read(Reading::Challenge, answer(401, challenges, &[])),
+            self.read(Reading::Redirect, answer(307, location, &[])),
+        ]
+    }
+
+    /// The body of a token answer.
+    #[must_use]
+    pub fn token(&self, body: &[u8]) -> Observation {
+        self.read(Reading::Token, answer(200, None, body))
+    }
+
+    /// A manifest or an index; and where it is a configuration that no node here can run, that.
+    #[must_use]
+    pub fn manifest(&self, content_type: &[u8], body: &[u8]) -> Vec<Observation> {
+        let manifest = self.read(Reading::Manifest, answer(200, Some((CONTENT_TYPE, content_type)), body));
+        let mut configuration = Observation::default();
+        let Err(mut failure) = judge_platform(&self.task, body, &mut configuration) else {
+            return vec![manifest];
+        };
+        let mut redactor = Redactor::default();
+        hide(&mut redactor);
+        echo::silence(&redactor, &mut configuration, failure.as_mut());
+        configuration.failure = failure;
+        vec![manifest, configuration]
+    }
+
+    fn read(&self, reading: Reading, answer: Response) -> Observation {
+        self.runtime.block_on(self.observe(reading, ready(Ok(answer))))
+    }
+
+    /// What a check sees in an answer, or in its failing to come.
+    async fn observe(
+        &self,
+        reading: Reading,
+        arriving: impl Future<Output = Result<Response, Trouble>>,
+    ) -> Observation {
+        let clock = Clock::start(PATIENCE, PATIENCE);
+        let address = [IpAddr::V4(Ipv4Addr::new(10, 60, 4, 4))];
+        let session = Session::new(Endpoint::Login, LOGIN, 443, &address, &self.task.trust, &clock);
+        let credentials = self.task.credentials.read(&self.task.image);
+        let mut pull = Pull::new(&self.task, session, credentials);
+        hide(&mut pull.redactor);
+        let mut observation = Observation::default();
+        observation.mark(Endpoint::Login, Stage::Connect, TAKEN);
+        let stage = stage_of(reading);
+        let outcome = match arriving.await {
+            Ok(response) => {
+                let head = Head { response, sent_at: Instant::now(), limit: clock.limit() };
+                let reply = pull.session.reply(stage, head);
+                read(&pull, reading, reply, &mut observation).await
+            }
+            Err(trouble) => Err(pull.session.failure(stage, trouble)),
+        };
+        let mut failure = outcome.map_err(at_blob).err();
+        echo::silence(&pull.redactor, &mut observation, failure.as_mut());
+        observation.failure = failure;
+        observation
     }
 }
 
@@ -124,6 +181,10 @@ impl Default for Desk {
     fn default() -> Self {
         Self::new()
     }
+}
+
+fn hide(redactor: &mut Redactor) {
+    redactor.hide_encoded(&Secret::new(PLANTED.to_owned()));
 }
 
 const fn stage_of(reading: Reading) -> Stage {
@@ -135,10 +196,51 @@ const fn stage_of(reading: Reading) -> Stage {
     }
 }
 
+/// An answer that has come; what makes no header never comes.
+fn answer<'line>(
+    status: u16,
+    headers: impl IntoIterator<Item = (HeaderName, &'line [u8])>,
+    body: &[u8],
+) -> Response {
+    let mut answer = http::Response::new(body.to_vec());
+    *answer.status_mut() = http::StatusCode::from_u16(status).expect("a status");
+    for (name, value) in headers {
+        if let Ok(value) = HeaderValue::from_bytes(value) {
+            answer.headers_mut().append(name, value);
+        }
+    }
+    answer.into()
+}
+
+/// The answer to a GET over a connection in memory, read by the client of `dial` with its limits. The peer says no more.
+async fn exchange(answer: Vec<u8>, piece: usize, tasks: &mut JoinSet<()>) -> Result<Response, Trouble> {
+    let (near, far) = duplex(piece);
+    let (mut asked, mut answering) = split(far);
+    tasks.spawn(async move {
+        // Whoever answers before it was asked is turned away: that is no answer.
+        if asked.read_u8().await.is_ok() {
+            let answering = async {
+                answering.write_all(&answer).await?;
+                answering.shutdown().await
+            };
+            let mut nowhere = sink();
+            // The client may have had enough of either.
+            let _either_way = tokio::join!(answering, copy(&mut asked, &mut nowhere));
+        }
+    });
+    let client = http1::Builder::new().max_headers(MAX_HEADERS).handshake(TokioIo::new(near)).await;
+    let (mut client, connection) = client.map_err(|error| http_trouble(Some(&error)))?;
+    tasks.spawn(async move { drop(connection.await) });
+    let mut request = http::Request::new(Empty::<Bytes>::new());
+    request.headers_mut().insert(HOST, HeaderValue::from_static(LOGIN));
+    let response = client.send_request(request).await.map_err(|error| http_trouble(Some(&error)))?;
+    Ok(response.map(Body::wrap).into())
+}
+
 async fn read(
     pull: &Pull<'_>,
     reading: Reading,
-    mut reply: Reply,
+    reply: Reply,
     observation: &mut Observation,
 ) -> Result<(), Failure> {
     match reading {
@@ -148,11 +250,29 @@ async fn read(
         }
         Reading::Token => {
             let grant = pull.read_grant(reply).await?;
-            assert!(!grant.token.is_empty());
+            let token = grant.token.expose();
+            assert!(!token.is_empty());
+            let header = HeaderValue::from_str(&format!("Bearer {token}"));
+            assert!(header.is_ok(), "a token that makes no header");
+            // A short one may stand in the words around it.
+            assert!(token.len() <= 40 || !format!("{grant:?}").contains(token), "a token that shows");
+            observation.token = Some(Token { pull: grant.pull });
         }
         Reading::Manifest => {
             let (body, content_type) = pull.read_manifest_body(reply, "1").await?;
-            parse_manifest(content_type.as_deref(), &body, observation)?;
+            let listed = pull.read_manifest(&body, content_type.as_deref(), observation)?;
+            let read = observation.manifest.as_ref().expect("it was noted");
+            assert!(MANIFEST_TYPES.contains(&read.media_type.as_str()) && is_sha256_digest(&read.digest));
+            match listed {
+                Listed::Image(image) => {
+                    let chosen = blob::select(&image).map_err(|reason| {
+                        let fault = Fault::ManifestInvalid { reason };
+                        Failure { endpoint: Endpoint::Login, stage: Stage::Manifest, fault }
+                    })?;
+                    assert!(is_sha256_digest(&chosen.digest) && chosen.size > 0);
+                }
+                Listed::Entry(digest) => assert!(is_sha256_digest(&digest)),
+            }
         }
         Reading::Digest => {
             let (body, _content_type) = pull.read_manifest_body(reply, DIGEST).await?;
@@ -165,10 +285,11 @@ async fn read(
             }
         }
         Reading::Blob => {
+            let mut reply = blob::judge_answer(reply, pull.task.now, &pull.redactor).await?;
             let descriptor = OciDescriptor { digest: DIGEST.to_owned(), ..OciDescriptor::default() };
             let content = blob::read(&mut reply, &descriptor, LOGIN).await?;
             assert_eq!(content.blob.bytes_read, 0, "another blob of that digest");
-            observation.blob = Some(Blob { ..content.blob });
+            observation.blob = Some(content.blob);
         }
     }
     Ok(())
@@ -191,89 +312,6 @@ fn assert_followed(url: &Url) {
         || (host.starts_with("contoso.") && host.ends_with(".data.azurecr.io"));
     assert!(own, "{url}");
     assert_eq!((url.scheme(), url.port_or_known_default()), ("https", Some(443)));
-}
-
-/// The challenge headers of one answer, one a line, and a `Location` in the last.
-pub fn headers(image: &ImageReference, lines: &[&[u8]]) -> Observation {
-    let mut observation = Observation::default();
-    observation.marks.push(Mark { endpoint: Endpoint::Login, stage: Stage::Challenge, duration: LIMIT });
-    let fail = |stage, fault| Some(Failure { endpoint: Endpoint::Login, stage, fault });
-    match wire::bearer_challenge(lines.iter().copied()) {
-        Ok(challenge) => match wire::judge_realm(image, &challenge.realm) {
-            Ok(realm) => assert_own(&realm),
-            Err(untrusted) => {
-                let fault = Fault::UntrustedRealm { realm: untrusted.realm, reason: untrusted.reason };
-                observation.failure = fail(Stage::Challenge, fault);
-            }
-        },
-        Err(reason) => {
-            let fault = Fault::NotARegistry { status: Some(401), reason: reason.to_owned() };
-            observation.failure = fail(Stage::Challenge, fault);
-        }
-    }
-    let asked = Url::parse(&format!("https://{LOGIN}/v2/apps/canary/blobs/{DIGEST}")).expect("a URL");
-    match wire::judge_redirect(image, &["blobs.contoso.com".to_owned()], &asked, lines.last().copied()) {
-        Redirect::Data(url) => assert_followed(&url),
-        Redirect::Untrusted { target, reason } => {
-            observation.failure = fail(Stage::Blob, Fault::UntrustedRedirect { target, reason });
-        }
-        Redirect::Storage(host) => observation.failure = fail(Stage::Blob, Fault::StorageRedirect { host }),
-        Redirect::Missing => {}
-    }
-    observation
-}
-
-/// The body of a token answer.
-pub fn token(body: &[u8]) {
-    if let Ok(grant) = wire::read_grant(body, "apps/canary") {
-        let header = format!("Bearer {}", grant.token.expose());
-        assert!(http::HeaderValue::from_str(&header).is_ok(), "a token that makes no header");
-        // A short one may stand in the words around it.
-        let shows = grant.token.expose().len() > 40 && format!("{grant:?}").contains(grant.token.expose());
-        assert!(!shows, "a token that shows");
-    }
-}
-
-/// A manifest or an index, then what a check takes out of it; the content type stands in the first line.
-#[must_use]
-pub fn manifest(content_type: Option<&str>, body: &[u8]) -> Observation {
-    let mut observation = Observation::default();
-    observation.marks.push(Mark { endpoint: Endpoint::Login, stage: Stage::Manifest, duration: LIMIT });
-    observation.failure = parse_manifest(content_type, body, &mut observation.clone()).err();
-    let _platform = manifest::config_platform(body);
-    observation
-}
-
-fn parse_manifest(
-    content_type: Option<&str>,
-    body: &[u8],
-    observation: &mut Observation,
-) -> Result<(), Failure> {
-    let fail = |fault| Failure { endpoint: Endpoint::Login, stage: Stage::Manifest, fault };
-    let invalid = |reason| fail(Fault::ManifestInvalid { reason });
-    let (parsed, media_type) = manifest::read_manifest(content_type, body).map_err(invalid)?;
-    assert!(manifest::MANIFEST_TYPES.contains(&media_type.as_str()));
-    let digest = manifest::digest_of(body);
-    assert!(is_sha256_digest(&digest));
-    observation.manifest =
-        Some(crate::observation::Manifest { digest, media_type, size: body.len() as u64, platform: None });
-    match parsed {
-        ParsedManifest::Image(image) => {
-            let chosen = select(&image).map_err(invalid)?;
-            assert!(is_sha256_digest(&chosen.digest) && chosen.size > 0);
-        }
-        ParsedManifest::Index(index) => {
-            let platform = Platform::linux("x86_64");
-            let wanted = platform.to_string();
-            manifest::select_platform(&index, &platform)
-                .map_err(|found| fail(Fault::PlatformMissing { wanted, found }))?;
-        }
-    }
-    Ok(())
-}
-
-fn select(image: &OciImageManifest) -> Result<&OciDescriptor, String> {
-    blob::select(image)
 }
 
 /// An answer of a nameserver to both questions.
@@ -302,10 +340,10 @@ pub fn dns_answer(bytes: &[u8]) -> Option<Observation> {
         tcp_alone: false,
         a,
         aaaa,
-        duration: LIMIT,
+        duration: TAKEN,
     };
     let mut observation = Observation::default();
-    observation.marks.push(Mark { endpoint: Endpoint::Login, stage: Stage::Dns, duration: LIMIT });
+    observation.marks.push(Mark { endpoint: Endpoint::Login, stage: Stage::Dns, duration: TAKEN });
     observation.resolutions.push(resolution);
     Some(observation)
 }

@@ -4,18 +4,16 @@
 
 use std::borrow::Cow;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use oci_client::manifest::{OciDescriptor, OciImageManifest};
 use reqwest::header::{CONTENT_TYPE, HeaderValue, LOCATION, WWW_AUTHENTICATE};
 use tokio::time::Instant;
 use url::Url;
 
-use super::Task;
 use super::dial::headers;
 use super::manifest::{self, ParsedManifest, PlatformName};
 use super::session::{Reply, Session};
 use super::wire::{self, BearerChallenge, Grant, Redirect};
+use super::{Task, authorization};
 use crate::credentials::{Credentials, CredentialsError};
 use crate::image::is_sha256_digest;
 use crate::observation::{Endpoint, Failure, Fault, Manifest, Observation, Stage, Token};
@@ -47,7 +45,7 @@ impl<'check> Pull<'check> {
     ) -> Self {
         let mut redactor = Redactor::default();
         if let Ok(credentials) = &credentials {
-            redactor.hide_encoded(&pair(credentials));
+            redactor.hide_encoded(&authorization::pair(credentials));
             redactor.hide_encoded(&credentials.password);
         }
         Self { task, session, redactor, credentials }
@@ -143,9 +141,9 @@ impl<'check> Pull<'check> {
         }
         let scope = format!("repository:{}:pull", self.task.image.repository());
         realm.query_pairs_mut().append_pair("scope", &scope);
-        let authorization = basic(&credentials)?;
+        let basic = authorization::basic(&credentials).map_err(|fault| fail(Stage::Token, fault))?;
         let limit = self.session.clock.limit();
-        let headers = headers("application/json", Some(authorization));
+        let headers = headers("application/json", Some(basic));
         let reply = self.session.get(Stage::Token, realm, headers, limit, observation).await?;
         self.read_grant(reply).await
     }
@@ -190,39 +188,50 @@ impl<'check> Pull<'check> {
         for _depth in 0..MAX_INDEX_DEPTH {
             let url = self.url(&format!("/v2/{}/manifests/{wanted}", self.task.image.repository()))?;
             let accept = manifest::MANIFEST_TYPES.join(", ");
-            let headers = headers(&accept, Some(bearer(Stage::Manifest, token)?));
+            let bearer = authorization::bearer(token).map_err(|fault| fail(Stage::Manifest, fault))?;
+            let headers = headers(&accept, Some(bearer));
             let reply = self.session.get(Stage::Manifest, url, headers, limit, observation).await?;
             let (body, content_type) = self.read_manifest_body(reply, &wanted).await?;
-            let (parsed, media_type) = manifest::read_manifest(content_type.as_deref(), &body)
-                .map_err(|reason| fail(Stage::Manifest, Fault::ManifestInvalid { reason }))?;
-            let asked_first = observation.manifest.is_none();
-            if asked_first {
-                let size = u64::try_from(body.len()).unwrap_or(u64::MAX);
-                let digest = manifest::digest_of(&body);
-                observation.manifest = Some(Manifest { digest, media_type, size, platform: None });
-            }
-            match parsed {
-                ParsedManifest::Image(image) => return Ok(*image),
-                ParsedManifest::Index(index) => {
-                    let platform = &self.task.platform;
-                    let entry = manifest::select_platform(&index, platform).map_err(|found| {
-                        let wanted = platform.to_string();
-                        fail(Stage::Manifest, Fault::PlatformMissing { wanted, found })
-                    })?;
-                    if let (Some(manifest), Some(name)) = (&mut observation.manifest, PlatformName::of(entry))
-                    {
-                        manifest.platform = Some(name.heard());
-                    }
-                    if !is_sha256_digest(&entry.digest) {
-                        let reason = "its index names a digest that is not sha256".to_owned();
-                        return Err(fail(Stage::Manifest, Fault::ManifestInvalid { reason }));
-                    }
-                    wanted.clone_from(&entry.digest);
-                }
+            match self.read_manifest(&body, content_type.as_deref(), observation)? {
+                Listed::Image(image) => return Ok(*image),
+                Listed::Entry(digest) => wanted = digest,
             }
         }
         let reason = format!("its index lists an index more than {MAX_INDEX_DEPTH} levels deep");
         Err(fail(Stage::Manifest, Fault::ManifestInvalid { reason }))
+    }
+
+    /// Reads a manifest: an image, or the digest of this node's entry in an index.
+    pub(super) fn read_manifest(
+        &self,
+        body: &[u8],
+        content_type: Option<&str>,
+        observation: &mut Observation,
+    ) -> Result<Listed, Failure> {
+        let invalid = |reason| fail(Stage::Manifest, Fault::ManifestInvalid { reason });
+        let (parsed, media_type) = manifest::read_manifest(content_type, body).map_err(invalid)?;
+        // What was asked for first is what was pulled.
+        if observation.manifest.is_none() {
+            let size = u64::try_from(body.len()).unwrap_or(u64::MAX);
+            let digest = manifest::digest_of(body);
+            observation.manifest = Some(Manifest { digest, media_type, size, platform: None });
+        }
+        let index = match parsed {
+            ParsedManifest::Image(image) => return Ok(Listed::Image(image)),
+            ParsedManifest::Index(index) => index,
+        };
+        let platform = &self.task.platform;
+        let entry = manifest::select_platform(&index, platform).map_err(|found| {
+            fail(Stage::Manifest, Fault::PlatformMissing { wanted: platform.to_string(), found })
+        })?;
+        if let (Some(manifest), Some(name)) = (&mut observation.manifest, PlatformName::of(entry)) {
+            manifest.platform = Some(name.heard());
+        }
+        if is_sha256_digest(&entry.digest) {
+            Ok(Listed::Entry(entry.digest.clone()))
+        } else {
+            Err(invalid("its index names a digest that is not sha256".to_owned()))
+        }
     }
 
     /// Reads a manifest's bytes, which have the digest that was wanted or announced, and their content type.
@@ -269,7 +278,8 @@ impl<'check> Pull<'check> {
     ) -> Result<BlobAnswer, Failure> {
         let url = self.url(&format!("/v2/{}/blobs/{}", self.task.image.repository(), descriptor.digest))?;
         let asked = url.clone();
-        let headers = headers("*/*", Some(bearer(Stage::Blob, token)?));
+        let bearer = authorization::bearer(token).map_err(|fault| fail(Stage::Blob, fault))?;
+        let headers = headers("*/*", Some(bearer));
         let limit = self.session.clock.limit();
         let reply = self.session.get(Stage::Blob, url, headers, limit, observation).await.map_err(at_blob)?;
         self.read_blob_answer(reply, &asked).await
@@ -331,26 +341,6 @@ fn location_of(reply: &Reply) -> Cow<'_, str> {
     reply.headers.get(LOCATION).map(|value| String::from_utf8_lossy(value.as_bytes())).unwrap_or_default()
 }
 
-/// What Basic authentication sends, before its base64.
-fn pair(credentials: &Credentials) -> Secret {
-    Secret::new(format!("{}:{}", credentials.username, credentials.password.expose()))
-}
-
-fn basic(credentials: &Credentials) -> Result<HeaderValue, Failure> {
-    let value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair(credentials).expose())));
-    value.map_err(|_| {
-        let reason = "the credentials make no header".to_owned();
-        fail(Stage::Token, Fault::CredentialsInvalid { reason })
-    })
-}
-
-fn bearer(stage: Stage, token: &Secret) -> Result<HeaderValue, Failure> {
-    HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(|_| {
-        let reason = "its token has characters that no token has".to_owned();
-        fail(stage, Fault::NotARegistry { status: Some(200), reason })
-    })
-}
-
 /// A failure of a stage at the login server, or of the blob.
 const fn fail(stage: Stage, fault: Fault) -> Failure {
     let endpoint = match stage {
@@ -366,6 +356,14 @@ const fn fail(stage: Stage, fault: Fault) -> Failure {
     Failure { endpoint, stage, fault }
 }
 
+/// Where a manifest leads.
+pub(super) enum Listed {
+    /// It is the image's.
+    Image(Box<OciImageManifest>),
+    /// It is an index; this is the digest of what to ask for next.
+    Entry(String),
+}
+
 /// How the login server answers for a blob.
 pub(super) enum BlobAnswer {
     /// With the blob itself.
@@ -375,7 +373,7 @@ pub(super) enum BlobAnswer {
 }
 
 /// The blob stage belongs to the data endpoint, whoever answers.
-fn at_blob(failure: Failure) -> Failure {
+pub(super) fn at_blob(failure: Failure) -> Failure {
     Failure {
         endpoint: if failure.stage == Stage::Blob { Endpoint::Data } else { failure.endpoint },
         ..failure

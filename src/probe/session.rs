@@ -140,7 +140,8 @@ impl<'check> Session<'check> {
         Err(Failure { endpoint: self.endpoint, stage: Stage::Connect, fault: Fault::NotConnected })
     }
 
-    fn failure(&self, stage: Stage, trouble: Trouble) -> Failure {
+    /// What a trouble is at one stage.
+    pub(super) fn failure(&self, stage: Stage, trouble: Trouble) -> Failure {
         failure(self.endpoint, stage, self.clock, trouble)
     }
 }

@@ -84,6 +84,11 @@ impl Place {
     pub(super) fn slot(&self) -> Arc<Slot> {
         Arc::clone(&self.slot)
     }
+
+    /// Whether so many are there that nobody's leaving can be waited for.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.table.open().slots.len() > self.table.limit / 2
+    }
 }
 
 impl Drop for Place {

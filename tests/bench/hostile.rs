@@ -22,6 +22,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
+use attacks::Attack;
 use clap::Parser;
 use crowd::{Crowd, Toll};
 use lab::Lab;
@@ -35,6 +36,8 @@ const GOAL_AGENT: f64 = 32.0;
 /// Descriptors of the agent: 256 connections, as many again as are taken in before those that have to go get to know it
 /// (128, the budget of a task in tokio), and its own.
 const GOAL_DESCRIPTORS: usize = 400;
+/// The slowest answer of `/livez` under a crowd: the chart's `timeoutSeconds`, after which the kubelet counts a failure.
+const GOAL_PROBE: Duration = Duration::from_secs(5);
 /// From the going of a crowd until the agent answers as before.
 const GOAL_RECOVERY: Duration = Duration::from_secs(1);
 const STAGE: Duration = Duration::from_secs(1);
@@ -83,30 +86,26 @@ fn attack_checks(binary: &Path) -> anyhow::Result<Vec<String>> {
         STAGE.as_secs(),
         WHOLE.as_secs()
     )?;
-    let healthy = attacks::Attack { name: "none".to_owned(), images: 1, arrange: Box::new(|_| {}) };
-    for attack in std::iter::once(healthy).chain(attacks::all()) {
+    for attack in std::iter::once(Attack::none()).chain(attacks::all()) {
         let mut settings = Settings::default();
         (attack.arrange)(&mut settings);
         let lab = Lab::try_start(settings)?;
         let ended = process::check(binary, &lab, attack.images, STAGE, WHOLE);
-        let causes = ended.report["images"].as_array().into_iter().flatten();
-        let mut causes: Vec<&str> =
-            causes.map(|image| image["diagnoses"][0]["cause"].as_str().unwrap_or("pass")).collect();
-        causes.dedup();
         let peak = ended.peak as f64 / 1024.0;
         writeln!(
             out,
             "| {} | {peak:.1} | {:.1} s | {} |",
             attack.name,
             ended.took.as_secs_f64(),
-            causes.join(", ")
+            Attack::causes(&ended.report).join(", ")
         )?;
         if peak >= GOAL_CHECK {
             missed.push(format!("{}: {peak:.1} MiB", attack.name));
         }
-        if ended.took > WHOLE + STAGE || ended.code.is_none() {
-            missed.push(format!("{}: {:?} after {:?}", attack.name, ended.code, ended.took));
+        if ended.took > WHOLE + STAGE {
+            missed.push(format!("{}: {:?}", attack.name, ended.took));
         }
+        missed.extend(attack.surprise(&ended));
         let shown =
             lab.secrets().into_iter().find(|secret| secret.len() >= 8 && ended.shown.contains(secret));
         missed.extend(shown.map(|_| format!("{}: a secret is shown", attack.name)));
@@ -116,16 +115,22 @@ fn attack_checks(binary: &Path) -> anyhow::Result<Vec<String>> {
 
 /// An agent under each crowd; the goals that were missed.
 fn press_agent(binary: &Path, connections: usize) -> anyhow::Result<Vec<String>> {
-    let connections = raise_descriptors(connections)?;
+    let asked = connections;
+    let connections = raise_descriptors(asked)?;
     let lab = Lab::try_start(Settings::default())?;
     let agent = Agent::start(binary, &lab)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let mut out = io::stdout();
     writeln!(
         out,
-        "\nAn agent that checks every second, and {connections} connections at its port.\n\n\
+        "\nAn agent that checks every second, and {connections} connections at its port{}.\n\n\
          | crowd | connections made | peak memory so far, MiB | descriptors | threads | checks in | slowest /livez \
-         | without answer | recovered in |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+         | without answer | recovered in |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        if connections < asked {
+            format!(", because there are no descriptors for {asked}")
+        } else {
+            String::new()
+        }
     )?;
     let mut missed = Vec::new();
     for crowd in Crowd::ALL {
@@ -153,6 +158,9 @@ fn press_agent(binary: &Path, connections: usize) -> anyhow::Result<Vec<String>>
         };
         miss("memory", peak >= GOAL_AGENT);
         miss("descriptors", toll.descriptors >= GOAL_DESCRIPTORS);
+        miss("connections", toll.connections < connections);
+        miss("a probe without an answer", toll.unanswered > 0);
+        miss("a slow probe", toll.slowest >= GOAL_PROBE);
         miss("recovery", toll.recovered >= GOAL_RECOVERY);
         miss("checks", (checks as f64) < toll.lasted.as_secs_f64() / 2.0);
     }

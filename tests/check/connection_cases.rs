@@ -119,7 +119,7 @@ fn deliveries(step: Step) -> Vec<Case> {
         with(Delivery::ResetAfterRequest, "connection_reset"),
         with(Delivery::CloseAfterRequest, "connection_reset"),
         with(Delivery::SilentAfterRequest, "response_timeout"),
-        with(Delivery::OneBytePerSecond, "response_timeout"),
+        with(Delivery::Dripping(Duration::from_secs(1)), "response_timeout"),
         with(Delivery::EndlessHeaders, "not_a_registry"),
         with(Delivery::HugeHeader, "not_a_registry"),
         with(Delivery::NotHttp, "not_a_registry"),

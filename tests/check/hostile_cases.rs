@@ -98,7 +98,7 @@ fn answers(step: Step, place: &str) -> Vec<Case> {
     vec![
         with(Delivery::EndlessLine, "not_a_registry"),
         impatient(with(Delivery::EndlessInterim, "response_timeout")),
-        impatient(with(Delivery::BodyOneBytePerSecond, "response_timeout")),
+        impatient(with(Delivery::BodyDripping(Duration::from_secs(1)), "response_timeout")),
         with(Delivery::EndlessKeyUpdates, "connection_reset"),
     ]
 }

@@ -1,96 +1,163 @@
 //! The attacks whose cost is measured: each a change of a healthy lab.
 
+use std::time::Duration;
+
 use super::bombs;
+use super::process::Ended;
 use crate::lab::answers::{Canned, Delivery, ManifestFault, RedirectFault, Step};
 use crate::lab::settings::{Behaviour, Certificate, Settings, Transport, View};
+
+/// In the place of a cause: there is none.
+const PASS: &str = "pass";
 
 /// One attack.
 pub(crate) struct Attack {
     pub(crate) name: String,
     /// Images that are checked at once: as many as the program takes at a time where each costs something.
     pub(crate) images: usize,
+    /// The cause that is told of every image; `pass` where the pull works in spite of it.
+    pub(crate) told: &'static str,
     pub(crate) arrange: Box<dyn Fn(&mut Settings) + Send + Sync>,
 }
 
-fn attack(name: impl Into<String>, arrange: impl Fn(&mut Settings) + Send + Sync + 'static) -> Attack {
-    Attack { name: name.into(), images: 1, arrange: Box::new(arrange) }
+fn attack(
+    name: impl Into<String>,
+    told: &'static str,
+    arrange: impl Fn(&mut Settings) + Send + Sync + 'static,
+) -> Attack {
+    Attack { name: name.into(), images: 1, told, arrange: Box::new(arrange) }
 }
 
 impl Attack {
+    /// No attack, to compare with.
+    pub(crate) fn none() -> Self {
+        Self { name: "none".to_owned(), images: 1, told: PASS, arrange: Box::new(|_| {}) }
+    }
+
     fn of(self, images: usize) -> Self {
         let name = format!("{}, {images} images", self.name);
         Self { name, images, ..self }
+    }
+
+    /// The first cause of each image, once where neighbours have the same; `pass` where there is none.
+    pub(crate) fn causes(report: &serde_json::Value) -> Vec<&str> {
+        let images = report["images"].as_array().into_iter().flatten();
+        let mut causes: Vec<&str> =
+            images.map(|image| image["diagnoses"][0]["cause"].as_str().unwrap_or(PASS)).collect();
+        causes.dedup();
+        causes
+    }
+
+    /// What else than expected came of it.
+    pub(crate) fn surprise(&self, ended: &Ended) -> Option<String> {
+        let causes = Self::causes(&ended.report);
+        let images = ended.report["images"].as_array().map_or(0, Vec::len);
+        let code = i32::from(self.told != PASS);
+        let expected = causes == [self.told] && images == self.images && ended.code == Some(code);
+        (!expected).then(|| {
+            let (name, told) = (&self.name, self.told);
+            format!("{name}: {causes:?} of {images} images with exit code {:?} instead of {told}", ended.code)
+        })
     }
 }
 
 /// All of them.
 pub(crate) fn all() -> Vec<Attack> {
-    let delivered = |step: Step, delivery: Delivery| {
-        attack(format!("{delivery:?} at {step:?}"), move |settings| settings.deliver(step, delivery))
-    };
-    let mut attacks = Vec::new();
-    for step in Step::ALL {
-        attacks.push(delivered(step, Delivery::HugeBody));
-    }
-    for delivery in [
-        Delivery::EndlessHeaders,
-        Delivery::EndlessLine,
-        Delivery::EndlessInterim,
-        Delivery::EndlessBody,
-        Delivery::EndlessKeyUpdates,
-        Delivery::BodyOneBytePerSecond,
-        Delivery::SilentAfterRequest,
-        Delivery::CloseAfterRequest,
-    ] {
-        attacks.push(delivered(Step::Manifest, delivery));
-    }
-    attacks.push(delivered(Step::Manifest, Delivery::HugeBody).of(4));
-    attacks.push(delivered(Step::Manifest, Delivery::EndlessBody).of(4));
-    for (name, make) in [
-        ("index of 4 MiB in small entries", bombs::crowded_index as fn() -> Canned),
-        ("image of 4 MiB in small layers", bombs::crowded_image),
-    ] {
-        let of_one = || attack(name, move |settings| settings.answer(Step::Manifest, make()));
-        attacks.push(of_one());
-        attacks.push(of_one().of(4));
-    }
-    attacks.push(attack("index of 10,000 entries", |settings| {
-        settings.manifest.answer = ManifestFault::HugeIndex.into();
-    }));
-    attacks.push(attack("JSON nested 100,000 deep", |settings| {
-        settings.manifest.answer = ManifestFault::DeeplyNested.into();
-    }));
-    for step in [Step::Token, Step::Manifest, Step::Blob] {
-        attacks.push(attack(format!("gzip bomb at {step:?}"), move |settings| {
-            settings.answer(step, bombs::zipped(200));
-        }));
-    }
-    attacks.push(attack("a token of one letter, and that letter said back", |settings| {
-        settings.answer(Step::Token, bombs::long_token());
-        settings.answer(Step::Manifest, bombs::letters());
-    }));
-    attacks.push(attack("a signed URL of one letter, and that letter said back", |settings| {
-        settings.blob_redirect.answer = RedirectFault::ManyValues.into();
-        settings.answer(Step::Blob, bombs::letters());
-    }));
-    for transport in [
-        Transport::EndlessAlerts,
-        Transport::EndlessRecords,
-        Transport::DrippingHandshake,
-        Transport::SilentAfterAccept,
-    ] {
-        attacks.push(attack(format!("{transport:?}"), move |settings| settings.login.transport = transport));
-    }
-    attacks.push(attack("chain of 2,000 certificates", |settings| {
-        settings.login.certificate = Certificate::Crowded(2_000);
-    }));
-    for behaviour in [Behaviour::TcpCrowded, Behaviour::HugeAnswer(3_000), Behaviour::TcpDrips] {
-        attacks.push(attack(format!("nameserver: {behaviour:?}"), move |settings| {
-            settings.nameservers[0].behaviour = behaviour.clone();
-        }));
-    }
-    attacks.push(attack("nameserver: chain of 400", |settings| {
-        settings.nameservers[0].login = View::LongChain(400);
-    }));
+    let mut attacks = deliveries();
+    attacks.extend(contents());
+    attacks.extend(connections());
     attacks
+}
+
+/// Answers that travel badly.
+fn deliveries() -> Vec<Attack> {
+    let delivered = |step: Step, delivery: Delivery, told: &'static str| {
+        let name = format!("{delivery:?} at {step:?}");
+        attack(name, told, move |settings| settings.deliver(step, delivery))
+    };
+    let huge = |step, told| delivered(step, Delivery::HugeBody, told);
+    let at_manifest = |delivery, told| delivered(Step::Manifest, delivery, told);
+    let drip = |seconds| Delivery::BodyDripping(Duration::from_secs(seconds));
+    vec![
+        // Their bodies are read to a limit and decide nothing.
+        huge(Step::Challenge, PASS),
+        huge(Step::BlobRedirect, PASS),
+        huge(Step::Token, "not_a_registry"),
+        huge(Step::Manifest, "manifest_invalid"),
+        huge(Step::Manifest, "manifest_invalid").of(4),
+        huge(Step::Blob, "digest_mismatch"),
+        at_manifest(Delivery::EndlessHeaders, "not_a_registry"),
+        at_manifest(Delivery::EndlessLine, "not_a_registry"),
+        at_manifest(Delivery::EndlessInterim, "response_timeout"),
+        at_manifest(Delivery::EndlessBody, "manifest_invalid"),
+        at_manifest(Delivery::EndlessBody, "manifest_invalid").of(4),
+        at_manifest(Delivery::EndlessKeyUpdates, "connection_reset"),
+        at_manifest(drip(1), "response_timeout"),
+        at_manifest(drip(60), "response_timeout"),
+        at_manifest(Delivery::SilentAfterRequest, "response_timeout"),
+        at_manifest(Delivery::CloseAfterRequest, "connection_reset"),
+    ]
+}
+
+/// Answers that come whole and unfold.
+fn contents() -> Vec<Attack> {
+    let crowded = |name: &str, make: fn() -> Canned, told| {
+        attack(name, told, move |settings: &mut Settings| settings.answer(Step::Manifest, make()))
+    };
+    let index = || crowded("index of 4 MiB in small entries", bombs::crowded_index, "manifest_invalid");
+    let image = || crowded("image of 4 MiB in small layers", bombs::crowded_image, "manifest_invalid");
+    let manifest = |name: &str, fault: ManifestFault, told| {
+        attack(name, told, move |settings: &mut Settings| settings.manifest.answer = fault.into())
+    };
+    let zipped = |step: Step, told| {
+        attack(format!("gzip bomb at {step:?}"), told, move |settings| {
+            settings.answer(step, bombs::zipped(200));
+        })
+    };
+    vec![
+        index(),
+        index().of(4),
+        image(),
+        image().of(4),
+        manifest("index of 10,000 entries", ManifestFault::HugeIndex, "platform_missing"),
+        manifest("JSON nested 100,000 deep", ManifestFault::DeeplyNested, "manifest_invalid"),
+        zipped(Step::Token, "not_a_registry"),
+        zipped(Step::Manifest, "manifest_invalid"),
+        zipped(Step::Blob, "digest_mismatch"),
+        attack("a token of one letter, and that letter said back", "access_denied", |settings| {
+            settings.answer(Step::Token, bombs::long_token());
+            settings.answer(Step::Manifest, bombs::letters());
+        }),
+        attack("a signed URL of one letter, and that letter said back", "blob_denied", |settings| {
+            settings.blob_redirect.answer = RedirectFault::ManyValues.into();
+            settings.answer(Step::Blob, bombs::letters());
+        }),
+    ]
+}
+
+/// Handshakes and nameservers.
+fn connections() -> Vec<Attack> {
+    let transport = |transport: Transport, told| {
+        attack(format!("{transport:?}"), told, move |settings| settings.login.transport = transport)
+    };
+    let nameserver = |behaviour: Behaviour, told| {
+        attack(format!("nameserver: {behaviour:?}"), told, move |settings| {
+            settings.nameservers[0].behaviour = behaviour.clone();
+        })
+    };
+    vec![
+        transport(Transport::EndlessAlerts, "tls_handshake_failed"),
+        transport(Transport::EndlessRecords, "tls_handshake_failed"),
+        transport(Transport::DrippingHandshake, "response_timeout"),
+        transport(Transport::SilentAfterAccept, "response_timeout"),
+        attack("chain of 2,000 certificates", "tls_handshake_failed", |settings| {
+            settings.login.certificate = Certificate::Crowded(2_000);
+        }),
+        nameserver(Behaviour::TcpCrowded, PASS),
+        nameserver(Behaviour::HugeAnswer(3_000), "dns_server_failure"),
+        nameserver(Behaviour::TcpDrips, "dns_server_failure"),
+        attack("nameserver: chain of 400", "dns_server_failure", |settings| {
+            settings.nameservers[0].login = View::LongChain(400);
+        }),
+    ]
 }

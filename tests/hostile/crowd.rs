@@ -22,6 +22,8 @@ const AT_A_TIME: usize = 256;
 const PROBE: Duration = Duration::from_millis(100);
 /// When a probe is given up.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// When a crowd that is not all there yet is measured as it is.
+const GATHERING: Duration = Duration::from_secs(60);
 /// Addresses that a crowd comes from, since one has no more than some 28,000 ports.
 const SOURCES: u8 = 8;
 
@@ -38,13 +40,22 @@ pub(crate) enum Crowd {
     Pipelines,
     /// The same, and takes no answer.
     DeafPipelines,
+    /// Asks for the report, says that it sends no more, and stays without taking the answer.
+    HalfClosed,
     /// Asks for a check; comes again when it has its answer.
     Posts,
 }
 
 impl Crowd {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Idle, Self::SlowHeads, Self::HugeHeads, Self::Pipelines, Self::DeafPipelines, Self::Posts];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Idle,
+        Self::SlowHeads,
+        Self::HugeHeads,
+        Self::Pipelines,
+        Self::DeafPipelines,
+        Self::HalfClosed,
+        Self::Posts,
+    ];
 
     /// Whether it comes again.
     const fn returns(self) -> bool {
@@ -89,17 +100,14 @@ pub(crate) async fn press(
     }
     drop(come);
     let mut until = None;
-    let mut waiting = count;
     while until.is_none_or(|until| Instant::now() < until) {
         toll.note(agent);
         toll.probe(address).await;
         while came.try_recv().is_ok() {
             toll.connections += 1;
-            waiting = waiting.saturating_sub(1);
         }
-        // Who comes again and again is never all there.
-        let all_there = waiting == 0 || (crowd.returns() && toll.connections >= AT_A_TIME);
-        if until.is_none() && (all_there || started.elapsed() > stay * 6) {
+        // Who comes again and again is never all there at once: then as many have come as there are.
+        if until.is_none() && (toll.connections >= count || started.elapsed() > GATHERING) {
             until = Some(Instant::now() + stay);
         }
         sleep(PROBE).await;
@@ -221,6 +229,10 @@ async fn behave(crowd: Crowd, stream: &mut TcpStream) -> io::Result<()> {
                 sent?;
             }
             sleep_until(until).await;
+        }
+        Crowd::HalfClosed => {
+            stream.write_all(b"GET /report HTTP/1.1\r\nHost: agent\r\n\r\n").await?;
+            stream.shutdown().await?;
         }
         Crowd::Posts => {
             let post =

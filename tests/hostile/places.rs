@@ -10,6 +10,10 @@ use std::process::Command;
 use rustix::fd::AsFd as _;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+/// The ports that the forbidden places have of their own.
+pub(super) const OWN_PORTS: [&str; 4] =
+    ["169.254.169.254:80", "10.0.0.1:6443", "127.0.0.1:80", "127.0.0.1:6443"];
+
 /// The network namespace; it is gone when it is dropped.
 pub(super) struct Places(String);
 
@@ -50,15 +54,14 @@ impl Places {
         result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
-    /// Listeners at the ports of their own that the forms name.
+    /// Listeners at all of these.
     pub(super) fn listen() -> Vec<TcpListener> {
-        let places = ["169.254.169.254:80", "10.0.0.1:6443", "127.0.0.1:80", "127.0.0.1:6443"];
         let listen = |place: &str| {
             let listener = TcpListener::bind(place).expect("nobody else is here");
             listener.set_nonblocking(true).expect("a listener");
             listener
         };
-        places.map(listen).into()
+        OWN_PORTS.map(listen).into()
     }
 
     /// How many came to the listeners.

@@ -4,11 +4,13 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
+use url::Url;
+
 use crate::check::{Bench, Outcome, violations};
 use crate::lab::answers::{Canned, Step, Target};
 use crate::lab::settings::Settings;
 
-use super::places::Places;
+use super::places::{OWN_PORTS, Places};
 
 /// Where a URL stands that the check might follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,13 +19,17 @@ enum Lure {
     Redirect(Step),
 }
 
-const LURES: [Lure; 5] = [
+const LURES: [Lure; 6] = [
     Lure::Realm,
+    Lure::Redirect(Step::Challenge),
     Lure::Redirect(Step::Token),
     Lure::Redirect(Step::Manifest),
     Lure::Redirect(Step::BlobRedirect),
     Lure::Redirect(Step::Blob),
 ];
+
+/// Where the lab listens beside its own endpoints, at the registry's port.
+const DECOYS: [&str; 4] = ["127.0.0.1", "::1", "169.254.169.254", "10.0.0.1"];
 
 impl Lure {
     fn told(self) -> &'static str {
@@ -70,9 +76,13 @@ fn urls(port: u16) -> Vec<String> {
         "https://[::]:PORT/",
         "https://localhost:PORT/",
         "https://localhost.:PORT/",
+        "http://127.0.0.1/",
+        "https://127.0.0.1:6443/",
         // The metadata service.
         "http://169.254.169.254/metadata/identity/oauth2/token",
+        "http://169.254.169.254:PORT/metadata/instance",
         "https://169.254.169.254:PORT/",
+        "https://169.254.169.254:80/",
         "https://[::ffff:169.254.169.254]:PORT/",
         "https://[::ffff:a9fe:a9fe]:PORT/",
         "https://2852039166:PORT/",
@@ -82,6 +92,8 @@ fn urls(port: u16) -> Vec<String> {
         // The API server, by address and by name.
         "https://10.0.0.1:PORT/api",
         "https://10.0.0.1/api",
+        "https://10.0.0.1:6443/",
+        "http://10.0.0.1:6443/api",
         "https://167772161:PORT/",
         "https://kubernetes.default.svc:PORT/api",
         "https://kubernetes.default.svc.cluster.local/api",
@@ -122,13 +134,13 @@ fn astray(bench: &Bench, outcome: &Outcome) -> Vec<String> {
     astray
 }
 
-/// Every form, or every so manyth, at every step, against one lab; how many, and what went wrong.
-fn lay_all(bench: &Bench, every: usize) -> (usize, Vec<String>) {
+/// Every form at every step, against one lab; how many, and what went wrong.
+fn lay_all(bench: &Bench) -> (usize, Vec<String>) {
     let mut healthy = Settings::default();
     bench.lab.change(|settings| healthy = settings.clone());
     let mut wrong = Vec::new();
     let mut laid = 0;
-    for url in urls(bench.lab.port()).into_iter().step_by(every) {
+    for url in urls(bench.lab.port()) {
         for lure in LURES {
             bench.lab.forget();
             bench.lab.change(|settings| {
@@ -156,8 +168,22 @@ fn no_realm_and_no_redirect_leads_anywhere_else() {
         let decoys = ["127.0.0.1", "::1"].map(|text| text.parse::<IpAddr>().expect("an address"));
         settings.place.decoy_addresses = decoys.to_vec();
     });
-    let (laid, wrong) = lay_all(&bench, 1);
+    let (laid, wrong) = lay_all(&bench);
     assert!(wrong.is_empty(), "{} of {laid}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn every_place_that_listens_is_named_by_a_form() {
+    let urls = urls(443);
+    let named: BTreeSet<String> = urls
+        .iter()
+        .filter_map(|form| Url::parse(form).ok())
+        .filter_map(|url| Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?)))
+        .collect();
+    let decoys = DECOYS.map(|address| SocketAddr::new(address.parse().expect("an address"), 443).to_string());
+    let places = OWN_PORTS.map(str::to_owned).into_iter().chain(decoys);
+    let unnamed: Vec<String> = places.filter(|place| !named.contains(place)).collect();
+    assert!(unnamed.is_empty(), "{unnamed:?} of {urls:#?}");
 }
 
 /// The same where the metadata service and the API server are there, at the registry's port and at their own, and the
@@ -169,11 +195,10 @@ fn the_metadata_service_and_the_api_server_never_hear_of_it() {
         let listeners = Places::listen();
         let bench = Bench::with(|settings| {
             settings.place.port = Some(443);
-            let decoys = ["127.0.0.1", "::1", "169.254.169.254", "10.0.0.1"];
-            settings.place.decoy_addresses = decoys.map(|text| text.parse().expect("an address")).to_vec();
+            settings.place.decoy_addresses = DECOYS.map(|text| text.parse().expect("an address")).to_vec();
         });
         let opened = Places::opened();
-        let (laid, wrong) = lay_all(&bench, 3);
+        let (laid, wrong) = lay_all(&bench);
         assert!(wrong.is_empty(), "{} of {laid}:\n{}", wrong.len(), wrong.join("\n"));
         let connections = Places::opened() - opened;
         // A connection to the login server each, and one to the data endpoint where its own redirect is laid.

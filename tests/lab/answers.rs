@@ -323,10 +323,10 @@ pub enum Delivery {
     CloseMidBody,
     /// Nothing more after half of the body.
     SilentMidBody,
-    /// One byte a second, from the first byte on.
-    OneBytePerSecond,
-    /// The head at once, the body one byte a second.
-    BodyOneBytePerSecond,
+    /// One byte at a time with this long between two, from the first byte on.
+    Dripping(Duration),
+    /// The head at once, the body one byte at a time with this long between two.
+    BodyDripping(Duration),
     /// A status line and headers that never end, as fast as they are read.
     EndlessHeaders,
     /// A status line and one header that never ends, as fast as it is read.

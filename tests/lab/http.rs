@@ -208,10 +208,10 @@ async fn deliver(
             write(stream, &[&head, half].concat()).await?;
             hold(stream).await?;
         }
-        Delivery::OneBytePerSecond => trickle(stream, &[head, body].concat()).await?,
-        Delivery::BodyOneBytePerSecond => {
+        Delivery::Dripping(pause) => drip(stream, &[head, body].concat(), pause).await?,
+        Delivery::BodyDripping(pause) => {
             write(stream, &head).await?;
-            trickle(stream, &body).await?;
+            drip(stream, &body, pause).await?;
         }
         Delivery::EndlessHeaders => {
             let start = head.len() - 2;
@@ -291,10 +291,10 @@ async fn hold(stream: &mut TlsStream<TcpStream>) -> io::Result<()> {
     drain(stream.get_mut().0).await
 }
 
-async fn trickle(stream: &mut TlsStream<TcpStream>, bytes: &[u8]) -> io::Result<()> {
+async fn drip(stream: &mut TlsStream<TcpStream>, bytes: &[u8], pause: Duration) -> io::Result<()> {
     for byte in bytes {
         write(stream, std::slice::from_ref(byte)).await?;
-        sleep(Duration::from_secs(1)).await;
+        sleep(pause).await;
     }
     Ok(())
 }

@@ -95,8 +95,8 @@ async fn deliveries_end_as_they_are_called() {
     for delivery in [
         Delivery::SilentAfterRequest,
         Delivery::SilentMidBody,
-        Delivery::OneBytePerSecond,
-        Delivery::BodyOneBytePerSecond,
+        Delivery::Dripping(Duration::from_secs(1)),
+        Delivery::BodyDripping(Duration::from_secs(1)),
         Delivery::EndlessBody,
     ] {
         lab.change(|settings| settings.deliver(Step::Challenge, delivery));

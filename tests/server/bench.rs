@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use acr_verifier::server::{CheckRequest, Limits, Shared, serve};
+use acr_verifier::server::{CheckRequest, Limits, Shared, listen, serve};
 use acr_verifier::status::Status;
 use jiff::Timestamp;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
@@ -63,7 +63,7 @@ impl Server {
         limits: Limits,
         metrics: impl Fn() -> Vec<u8> + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
         let address = listener.local_addr().expect("a bound socket has an address");
         let (status, status_seen) = watch::channel(status);
         let (heartbeat, beats) = watch::channel(Instant::now());

@@ -151,8 +151,8 @@ fn travels() -> Vec<Fault> {
         (Delivery::ResetMidBody, torn),
         (Delivery::CloseMidBody, torn),
         (Delivery::SilentMidBody, late),
-        (Delivery::OneBytePerSecond, late),
-        (Delivery::BodyOneBytePerSecond, late),
+        (Delivery::Dripping(Duration::from_secs(1)), late),
+        (Delivery::BodyDripping(Duration::from_secs(1)), late),
         (Delivery::EndlessHeaders, foreign),
         // Of a challenge it is read to a limit and decides nothing; then the connection is another one.
         (Delivery::EndlessBody, &["manifest_invalid", PASS]),

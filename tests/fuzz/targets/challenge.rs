@@ -2,11 +2,10 @@
 
 #![no_main]
 
-use acr_verifier::probe::fuzz;
-use acr_verifier_fuzz::{IMAGE, judge};
+use acr_verifier_fuzz::{DESK, judge};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
-    judge(fuzz::headers(&IMAGE, &lines));
+    DESK.with(|desk| desk.headers(&lines)).into_iter().for_each(judge);
 });

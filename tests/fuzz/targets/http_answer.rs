@@ -1,10 +1,9 @@
-//! An answer of the registry: the first byte says to which request, the rest is HTTP as on the wire.
+//! An answer of the registry: the first byte says to which request and in which pieces, the rest is what is on the wire.
 
 #![no_main]
 
 use acr_verifier::probe::fuzz::Reading;
 use acr_verifier_fuzz::{DESK, judge};
-use hyper::Response;
 use libfuzzer_sys::fuzz_target;
 
 const READINGS: [Reading; 6] = [
@@ -15,23 +14,15 @@ const READINGS: [Reading; 6] = [
     Reading::Redirect,
     Reading::Blob,
 ];
+/// Bytes at a time: all of them, or so few that whatever has a length is cut somewhere.
+const PIECES: [usize; 2] = [1 << 16, 11];
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((first, answer)) = bytes.split_first() else {
         return;
     };
-    let mut fields = [httparse::EMPTY_HEADER; 100];
-    let mut head = httparse::Response::new(&mut fields);
-    let Ok(httparse::Status::Complete(length)) = head.parse(answer) else {
-        return;
-    };
-    let mut response = Response::builder().status(head.code.unwrap_or(200));
-    for field in head.headers.iter() {
-        response = response.header(field.name, field.value);
-    }
-    let Ok(response) = response.body(answer[length..].to_vec()) else {
-        return;
-    };
-    let reading = READINGS[usize::from(*first) % READINGS.len()];
-    judge(DESK.with(|desk| desk.http_answer(reading, response)));
+    let first = usize::from(*first);
+    let reading = READINGS[first % READINGS.len()];
+    let piece = PIECES[first / READINGS.len() % PIECES.len()];
+    judge(DESK.with(|desk| desk.http_answer(reading, answer, piece)));
 });
