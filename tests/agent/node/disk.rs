@@ -81,7 +81,7 @@ fn where_nothing_can_be_written_everything_works() {
     });
     // In the agent's own mounts, and not only in the script's.
     let mounts = fs::read_to_string(format!("/proc/{}/mounts", agent.id())).expect("its mounts");
-    let options = mounts.lines().filter(|line| line.split(' ').nth(1) == Some("/")).next_back();
+    let options = mounts.lines().rfind(|line| line.split(' ').nth(1) == Some("/"));
     let options = options.and_then(|line| line.split(' ').nth(3)).expect("it has a root");
     assert!(options.split(',').any(|option| option == "ro"), "{options}");
     goes_on(&agent, "read-only");

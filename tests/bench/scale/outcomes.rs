@@ -132,7 +132,7 @@ impl Requests {
 pub(crate) struct Outcome {
     pub(crate) checked: Checked,
     pub(crate) requests: Requests,
-    /// How long it takes, to a tenth of a second, so that a day is the same every time.
+    /// How long it takes, in whole seconds, or a tenth of one: so that a busy machine has the same day.
     pub(crate) took: Duration,
 }
 
@@ -158,8 +158,7 @@ impl Outcomes {
             let mut checked = runtime.block_on(check);
             let told = checked.decisive().map(|diagnosis| diagnosis.cause);
             ensure!(told == condition.cause(), "{condition:?} was told as {told:?}");
-            let took = checked.observation.duration;
-            let took = TENTH * u32::try_from(took.as_millis() / TENTH.as_millis())?.max(1);
+            let took = Duration::from_secs(checked.observation.duration.as_secs()).max(TENTH);
             checked.observation.duration = took;
             let requests = Requests::of(&checked);
             let of = |registry: usize| -> anyhow::Result<Outcome> {
