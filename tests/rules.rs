@@ -197,3 +197,25 @@ fn a_nameserver_that_is_silent_over_tcp_alone_is_told_so() {
         assert!(message(&observation).contains(expected), "{}", message(&observation));
     }
 }
+
+#[test]
+fn a_nameserver_that_fails_in_one_question_is_not_silent_for_the_other() {
+    let failed = |kind| Lookup::Failed(DnsFailure { kind, extended_errors: Vec::new() });
+    let refused = || failed(DnsFailureKind::Refused(Rcode::SERVFAIL));
+    let silent = || failed(DnsFailureKind::Timeout);
+    for (a, aaaa, cause, told) in [
+        (silent(), silent(), "dns_timeout", "10.60.0.1 gave no answer in time."),
+        (
+            silent(),
+            refused(),
+            "dns_server_failure",
+            "10.60.0.1 gave no answer in time to the A question and answered SERVFAIL to the AAAA question.",
+        ),
+        (refused(), refused(), "dns_server_failure", "10.60.0.1 answered SERVFAIL."),
+    ] {
+        let diagnoses = diagnose(&expectation(), &observation(&[(a, aaaa)]));
+        let codes: Vec<_> = diagnoses.iter().map(|diagnosis| diagnosis.cause.code()).collect();
+        assert_eq!(codes, [cause]);
+        assert!(diagnoses[0].message.ends_with(told), "{}", diagnoses[0].message);
+    }
+}

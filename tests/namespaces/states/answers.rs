@@ -143,6 +143,11 @@ fn manifests() -> Vec<State> {
                 "skopeo follows one index; containerd, as the check, one in another",
             )
         },
+        #[cfg(target_arch = "x86_64")]
+        State {
+            image: |lab| lab.image_of(REPOSITORY, ":newer"),
+            ..state("image for a newer processor alone").tells(&["fail login manifest platform_missing"])
+        },
     ]
 }
 
