@@ -73,6 +73,8 @@ pub fn prepare(
     config.connect_timeout = Some(CALL_LIMIT);
     config.read_timeout = Some(CALL_LIMIT);
     config.write_timeout = Some(CALL_LIMIT);
+    // The patience here is the desk's, which counts every attempt.
+    config.default_retry = false;
     let client = Client::try_from(config).map_err(|error| error.to_string())?;
     let (sender, queue) = mpsc::unbounded_channel();
     let desk = Desk {

@@ -69,10 +69,8 @@ pub(crate) struct Arrived {
     pub(crate) taken: u32,
     /// How often of these the answer was broken off, so that the agent cannot know.
     pub(crate) lost: u32,
-    /// How often it was refused,
+    /// How often it was refused.
     pub(crate) refused: u32,
-    /// and how often of these with 429, which the client's library may answer by another attempt of its own.
-    pub(crate) throttled: u32,
     /// How often its failure was renewed: what its series counts beside the first time.
     pub(crate) renewed: i64,
     /// Whether it ever came with another content, which a real API server would not take.
@@ -230,7 +228,6 @@ impl Record {
                 taken: 0,
                 lost: 0,
                 refused: 0,
-                throttled: 0,
                 renewed: 0,
                 is_altered: false,
                 content,
@@ -238,9 +235,8 @@ impl Record {
         }
         let known = &mut self.events[place];
         known.is_altered |= known.content != content;
-        if let Mood::Refusing(status) = mood {
+        if let Mood::Refusing(_) = mood {
             known.refused += 1;
-            known.throttled += u32::from(status == 429);
             return Ok(());
         }
         known.taken += 1;
