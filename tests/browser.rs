@@ -46,7 +46,7 @@ async fn the_page_opens_in_a_browser_and_has_no_barriers() {
     let mut servers = Vec::new();
     let mut pages = Vec::new();
     for (name, status) in states::all() {
-        let mut server = Server::start(status, Limits::default()).await;
+        let mut server = Server::start(status, Limits::default());
         pages.push(serde_json::json!({ "name": name, "url": format!("http://{}/", server.address) }));
         let mut checks = std::mem::replace(&mut server.checks, tokio::sync::mpsc::channel(1).1);
         tokio::spawn(async move {

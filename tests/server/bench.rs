@@ -41,24 +41,24 @@ pub(super) fn limits() -> Limits {
 }
 
 impl Server {
-    pub(crate) async fn start(status: Status, limits: Limits) -> Self {
-        Self::with_metrics(status, limits, b"# metrics\n".to_vec()).await
+    pub(crate) fn start(status: Status, limits: Limits) -> Self {
+        Self::with_metrics(status, limits, b"# metrics\n".to_vec())
     }
 
-    pub(crate) async fn with_metrics(status: Status, limits: Limits, metrics: Vec<u8>) -> Self {
-        Self::writing(status, limits, move || metrics.clone()).await
+    pub(crate) fn with_metrics(status: Status, limits: Limits, metrics: Vec<u8>) -> Self {
+        Self::writing(status, limits, move || metrics.clone())
     }
 
     /// One whose metrics take this long to write.
-    pub(crate) async fn with_work(status: Status, limits: Limits, work: Duration) -> Self {
+    pub(crate) fn with_work(status: Status, limits: Limits, work: Duration) -> Self {
         let write = move || {
             std::thread::sleep(work);
             b"# metrics\n".to_vec()
         };
-        Self::writing(status, limits, write).await
+        Self::writing(status, limits, write)
     }
 
-    async fn writing(
+    fn writing(
         status: Status,
         limits: Limits,
         metrics: impl Fn() -> Vec<u8> + Send + Sync + 'static,
@@ -82,8 +82,8 @@ impl Server {
     }
 
     /// One that shows a healthy run.
-    pub(crate) async fn healthy() -> Self {
-        Self::start(states::healthy(), limits()).await
+    pub(crate) fn healthy() -> Self {
+        Self::start(states::healthy(), limits())
     }
 
     pub(crate) async fn get(&self, path: &str) -> Reply {

@@ -28,7 +28,7 @@ async fn time_to_close(stream: &mut TcpStream) -> Duration {
 
 #[tokio::test]
 async fn idle_connections_are_closed_before_and_after_a_request() {
-    let server = Server::healthy().await;
+    let server = Server::healthy();
     let mut silent = TcpStream::connect(server.address).await.expect("a connection");
     assert!(time_to_close(&mut silent).await < Duration::from_secs(3));
     let mut kept = TcpStream::connect(server.address).await.expect("a connection");
@@ -39,7 +39,7 @@ async fn idle_connections_are_closed_before_and_after_a_request() {
 
 #[tokio::test]
 async fn a_head_that_comes_byte_by_byte_is_not_waited_for() {
-    let server = Server::healthy().await;
+    let server = Server::healthy();
     let mut stream = TcpStream::connect(server.address).await.expect("a connection");
     let started = Instant::now();
     for byte in format!("GET / HTTP/1.1\r\nX-Slow: {}", "x".repeat(1_000)).bytes() {
@@ -53,7 +53,7 @@ async fn a_head_that_comes_byte_by_byte_is_not_waited_for() {
 
 #[tokio::test]
 async fn requests_that_are_too_long_are_refused_and_told_so() {
-    let server = Server::healthy().await;
+    let server = Server::healthy();
     let long = "x".repeat(64 * 1024);
     let head = format!("GET / HTTP/1.1\r\nHost: agent\r\nX-Long: {long}\r\n\r\n");
     assert_eq!(server.ask(&head).await.status, 431);
@@ -76,7 +76,7 @@ async fn requests_that_are_too_long_are_refused_and_told_so() {
 #[tokio::test]
 async fn who_does_not_read_an_answer_is_let_go() {
     let big = vec![b'#'; 16 * 1024 * 1024];
-    let server = Server::with_metrics(states::healthy(), limits(), big).await;
+    let server = Server::with_metrics(states::healthy(), limits(), big);
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(4_096).expect("a small buffer");
     let mut stream = socket.connect(server.address).await.expect("a connection");
@@ -101,7 +101,7 @@ async fn who_does_not_read_an_answer_is_let_go() {
 #[tokio::test]
 async fn a_thousand_idle_connections_do_not_keep_the_kubelet_or_the_loop_waiting() {
     let patient = Limits { head: Duration::from_secs(60), heartbeat: Duration::from_secs(60), ..limits() };
-    let server = Server::start(states::healthy(), patient).await;
+    let server = Server::start(states::healthy(), patient);
     let address = server.address;
     // On the same thread as the server, as the agent's loop is.
     let beat = tokio::spawn(async move {
@@ -145,7 +145,7 @@ async fn a_thousand_idle_connections_do_not_keep_the_kubelet_or_the_loop_waiting
 #[tokio::test]
 async fn a_crowd_of_other_addresses_closes_no_connection_but_its_own() {
     let few = Limits { connections: 16, head: Duration::from_secs(60), ..limits() };
-    let server = Server::start(states::healthy(), few).await;
+    let server = Server::start(states::healthy(), few);
     let mut probe = TcpStream::connect(server.address).await.expect("a connection");
     let mut crowd = Vec::new();
     for number in 0..64 {
@@ -167,7 +167,7 @@ async fn a_crowd_of_other_addresses_closes_no_connection_but_its_own() {
 #[tokio::test]
 async fn a_crowd_that_asks_without_waiting_leaves_the_loop_its_time() {
     let patient = Limits { heartbeat: Duration::from_secs(60), ..limits() };
-    let server = Server::with_work(states::healthy(), patient, Duration::from_millis(2)).await;
+    let server = Server::with_work(states::healthy(), patient, Duration::from_millis(2));
     let address = server.address;
     let (go, gone) = oneshot::channel::<()>();
     // On a thread of its own; the server has this one, with what plays the loop.
@@ -204,7 +204,7 @@ async fn ask_without_waiting(address: SocketAddr, path: &'static str) {
 
 #[tokio::test]
 async fn a_crowd_that_waits_for_a_check_is_not_sent_away_by_idle_connections() {
-    let mut server = Server::start(states::healthy(), Limits { connections: 3, ..limits() }).await;
+    let mut server = Server::start(states::healthy(), Limits { connections: 3, ..limits() });
     let address = server.address;
     let waiting = tokio::spawn(async move { ask(address, &post("")).await });
     let request = server.checks.recv().await.expect("a request");
@@ -220,7 +220,7 @@ async fn a_crowd_that_waits_for_a_check_is_not_sent_away_by_idle_connections() {
 
 #[tokio::test]
 async fn it_ends_in_time_whoever_is_connected() {
-    let server = Server::start(states::healthy(), Limits { head: Duration::from_secs(60), ..limits() }).await;
+    let server = Server::start(states::healthy(), Limits { head: Duration::from_secs(60), ..limits() });
     let mut idle = TcpStream::connect(server.address).await.expect("a connection");
     idle.write_all(b"GET / HTTP/1.1\r\nHost: ").await.expect("sent");
     let address = server.address;

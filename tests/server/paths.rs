@@ -17,7 +17,7 @@ fn report() -> CheckAnswer {
 
 #[tokio::test]
 async fn every_path_answers_in_its_type() {
-    let server = Server::healthy().await;
+    let server = Server::healthy();
     for (path, kind) in [
         ("/", "text/html; charset=utf-8"),
         ("/?reload=on", "text/html; charset=utf-8"),
@@ -40,7 +40,7 @@ async fn every_path_answers_in_its_type() {
 
 #[tokio::test]
 async fn answers_carry_what_keeps_a_browser_in_bounds() {
-    let server = Server::healthy().await;
+    let server = Server::healthy();
     for path in ["/", "/report", "/nowhere"] {
         let reply = server.get(path).await;
         let policy = reply.header("content-security-policy").expect("a policy");
@@ -54,7 +54,7 @@ async fn answers_carry_what_keeps_a_browser_in_bounds() {
 
 #[tokio::test]
 async fn before_the_first_check_it_lives_but_is_not_ready() {
-    let server = Server::start(states::before(), limits()).await;
+    let server = Server::start(states::before(), limits());
     assert_eq!(server.get("/livez").await.status, 200);
     assert_eq!(server.get("/").await.status, 200);
     assert_eq!(server.get("/metrics").await.status, 200);
@@ -71,7 +71,7 @@ async fn before_the_first_check_it_lives_but_is_not_ready() {
 
 #[tokio::test]
 async fn a_loop_that_is_stuck_or_gone_is_not_alive() {
-    let server = Server::healthy().await;
+    let server = Server::healthy();
     sleep(Duration::from_millis(2_200)).await;
     let reply = server.get("/livez").await;
     assert_eq!((reply.status, reply.body.as_str()), (503, "the loop has not been seen for 2 s\n"));
@@ -85,7 +85,7 @@ async fn a_loop_that_is_stuck_or_gone_is_not_alive() {
 
 #[tokio::test]
 async fn other_paths_and_methods_are_told_what_there_is() {
-    let server = Server::healthy().await;
+    let server = Server::healthy();
     let reply = server.get("/favicon.ico").await;
     assert_eq!(reply.status, 404);
     assert!(reply.body.contains("GET /report") && reply.body.contains("POST /check"), "{reply:?}");
@@ -104,7 +104,7 @@ async fn other_paths_and_methods_are_told_what_there_is() {
 
 #[tokio::test]
 async fn a_check_that_was_asked_for_is_answered_with_its_report() {
-    let mut server = Server::healthy().await;
+    let mut server = Server::healthy();
     let address = server.address;
     let first = tokio::spawn(async move { ask(address, &post("")).await });
     let second = tokio::spawn(async move { ask(address, &post("")).await });
@@ -121,7 +121,7 @@ async fn a_check_that_was_asked_for_is_answered_with_its_report() {
 
 #[tokio::test]
 async fn a_check_too_soon_after_the_last_is_put_off() {
-    let mut server = Server::healthy().await;
+    let mut server = Server::healthy();
     let address = server.address;
     let asked = tokio::spawn(async move { ask(address, &post("")).await });
     let request = server.checks.recv().await.expect("a request");
@@ -133,7 +133,7 @@ async fn a_check_too_soon_after_the_last_is_put_off() {
 
 #[tokio::test]
 async fn a_full_queue_puts_off_and_a_loop_that_gives_up_says_so() {
-    let mut server = Server::healthy().await;
+    let mut server = Server::healthy();
     let address = server.address;
     let waiting: Vec<_> =
         (0..2).map(|_| tokio::spawn(async move { ask(address, &post("")).await })).collect();
@@ -158,7 +158,7 @@ async fn a_full_queue_puts_off_and_a_loop_that_gives_up_says_so() {
 
 #[tokio::test]
 async fn a_form_leads_back_to_the_page() {
-    let mut server = Server::healthy().await;
+    let mut server = Server::healthy();
     let address = server.address;
     for answer in [report(), CheckAnswer::TooSoon { retry_after: Duration::from_secs(4) }] {
         let form = "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\nSec-Fetch-Site: same-origin\r\n";
@@ -171,7 +171,7 @@ async fn a_form_leads_back_to_the_page() {
 
 #[tokio::test]
 async fn pages_of_other_sites_cannot_ask_for_a_check() {
-    let mut server = Server::healthy().await;
+    let mut server = Server::healthy();
     for foreign in [
         "Sec-Fetch-Site: cross-site\r\n",
         "Sec-Fetch-Site: same-site\r\n",
