@@ -174,7 +174,7 @@ fn sentence(fleet: &Fleet, judgement: &Judgement) -> String {
     let mut sentence = if counts.expected == 0 {
         format!("no node of the cluster should run DaemonSet {}, so nothing was checked.", fleet.daemon_set)
     } else {
-        format!("of {} that should, {}.", plural(counts.expected, "node"), parts.join(", "))
+        format!("of {} that should run the agent, {}.", plural(counts.expected, "node"), parts.join(", "))
     };
     let images = images(fleet);
     if !images.is_empty() {

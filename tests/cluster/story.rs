@@ -248,7 +248,7 @@ fn one_node(cluster: &Cluster) {
 fn repaired(cluster: &Cluster) {
     let (code, text) = cluster.smoke(&["--timeout", "60s"]);
     assert_eq!(code, Some(0), "{text}");
-    assert!(text.contains("pass: of 3 nodes that should, 3 can pull."), "{text}");
+    assert!(text.contains("pass: of 3 nodes that should run the agent, 3 can pull."), "{text}");
     let told = cluster.helm(&["test", "acr-verifier", NAMESPACE, "--timeout=120s", "--logs=false"]);
     assert!(told.contains("Succeeded"), "{told}");
     let broken = &cluster.workers[2].name;
