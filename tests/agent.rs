@@ -99,6 +99,24 @@ fn a_new_configuration_is_taken_and_a_bad_one_keeps_the_old_one_running() {
     assert!(agent.log().matches("is refused, the old one stays").count() == 1, "it is said once");
 }
 
+/// ConfigMap and certificates come in volumes of their own, and not at the same moment.
+#[test]
+fn a_configuration_whose_certificates_come_later_is_taken_once_they_are_there() {
+    let lab = Lab::start(Settings::default());
+    let good = config(&lab, "1h");
+    let agent = Agent::start(&lab, &good);
+    let later = lab.folder().join("later.pem");
+    let reloaded = |expected| {
+        move |agent: &Agent| agent.metric("acr_verifier_config_last_reload_successful") == Some(expected)
+    };
+    agent.rewrite(&good.replace(&lab.ca_file().display().to_string(), &later.display().to_string()));
+    agent.wait_for("the refusal", reloaded(0.0));
+    std::fs::copy(lab.ca_file(), &later).expect("a file");
+    let started = Instant::now();
+    agent.wait_for("the certificates", reloaded(1.0));
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+}
+
 #[test]
 fn a_rotated_secret_is_seen_within_15_seconds_without_a_restart() {
     let lab = Lab::start(Settings::default());

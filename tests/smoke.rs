@@ -54,13 +54,7 @@ impl Cluster {
         });
         let folder = TempDir::new().expect("a folder");
         let kubeconfig = folder.path().join("kubeconfig");
-        let text = json!({
-            "apiVersion": "v1", "kind": "Config", "current-context": "tests",
-            "clusters": [{"name": "tests", "cluster": {"server": format!("http://{address}")}}],
-            "users": [{"name": "tests", "user": {"token": "a-planted-token"}}],
-            "contexts": [{"name": "tests", "context": {"cluster": "tests", "user": "tests"}}],
-        });
-        std::fs::write(&kubeconfig, text.to_string()).expect("a file");
+        std::fs::write(&kubeconfig, self::kubeconfig(address)).expect("a file");
         Self { kubeconfig, asked, most, _runtime: runtime, _folder: folder }
     }
 
@@ -77,6 +71,16 @@ impl Cluster {
         }
         output
     }
+}
+
+fn kubeconfig(address: std::net::SocketAddr) -> String {
+    let config = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "tests",
+        "clusters": [{"name": "tests", "cluster": {"server": format!("http://{address}")}}],
+        "users": [{"name": "tests", "user": {"token": "a-planted-token"}}],
+        "contexts": [{"name": "tests", "context": {"cluster": "tests", "user": "tests"}}],
+    });
+    config.to_string()
 }
 
 async fn serve(
@@ -345,4 +349,22 @@ fn reports_and_summaries_are_written_beside_each_other() {
     assert_eq!(std::fs::read(&file).expect("the report"), output.stdout);
     let summary = std::fs::read_to_string(&summary).expect("the summary");
     assert!(summary.starts_with("# An earlier step\n## ✅ Registry smoke check: pass"), "{summary}");
+}
+
+#[test]
+fn an_api_server_that_says_nothing_costs_no_more_than_the_timeout() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("kubeconfig");
+    std::fs::write(&path, kubeconfig(listener.local_addr().expect("an address"))).expect("a file");
+    let started = Instant::now();
+    let output = Command::new(env!("CARGO_BIN_EXE_acr-verifier"))
+        .args(["smoke", "--timeout", "2s", "--kubeconfig"])
+        .arg(&path)
+        .output()
+        .expect("the program starts");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    assert!(text.contains("gave no answer within 2 s"), "{text}");
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
 }

@@ -21,7 +21,7 @@ fn by_digest(bench: &mut Bench) {
 }
 
 /// Megabytes take their time in a build without optimisation.
-fn patient(bench: &mut Bench) {
+pub(super) fn patient(bench: &mut Bench) {
     bench.task.stage_timeout = Duration::from_secs(20);
     bench.task.timeout = Duration::from_secs(60);
 }

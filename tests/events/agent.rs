@@ -115,3 +115,32 @@ fn an_event_is_there_within_the_intervals_that_confirm_it_and_recovery_at_once()
     agent.wait_for("the Event", |agent| published(agent) == 3);
     assert!(!agent.log().contains(server.service_account_token()));
 }
+
+#[test]
+fn events_are_switched_on_and_off_without_a_restart() {
+    let Some(server) = ApiServer::start() else { return };
+    if !can_mount() {
+        return;
+    }
+    let lab = Lab::start(Settings::default());
+    let on = config(&lab, "1s");
+    let off = format!("{on}events: {{enabled: false}}\n");
+    let agent = Agent::start_as(&lab, &off, |command| in_a_pod(&server, &command));
+    let checks =
+        |agent: &Agent| agent.metric("acr_verifier_last_check_timestamp_seconds").unwrap_or_default();
+    agent.wait_for("a check", |agent| checks(agent) > 0.0);
+    assert!(!described(&server, &["RegistryVerified"]), "they are off");
+
+    agent.rewrite(&on);
+    wait_for(&server, &agent, &["Normal", "RegistryVerified"], Duration::from_secs(15) + SLACK);
+
+    agent.rewrite(&off);
+    agent.wait_for("the new configuration", |agent| {
+        agent.log().matches("the configuration was read again").count() == 2
+    });
+    lab.change(|settings| settings.nameservers[0].login = View::NotLinked);
+    agent.wait_for("the failure", |agent| agent.metric("acr_verifier_check_success") == Some(0.0));
+    let before = checks(&agent);
+    agent.wait_for("more checks than confirm it", |agent| checks(agent) >= before + 4.0);
+    assert!(!described(&server, &["PrivateZoneNotLinked"]), "they are off again");
+}

@@ -40,24 +40,17 @@ pub(crate) fn expected(fault: &Fault) -> BTreeSet<Subject> {
     fault.registries.iter().flat_map(of).collect()
 }
 
-/// Whether an alert may fire because of a fault, and need not: a node that was asked to wait for half an hour waits, for all of
-/// its registries, and then has not checked for so long.
-fn may_cause(fault: &Fault, (rule, _, node): Subject) -> bool {
-    fault.condition == Condition::Throttled && rule == Rule::Stale && node.is_some()
-}
-
 /// Whether something fired because of what lasted from the one second to the other.
 pub(crate) fn is_during((from, until): (f64, f64), at: Duration) -> bool {
     let at = at.as_secs_f64();
     at > from && at < until + AFTERMATH
 }
 
-/// What alerts tell of, with those that have to fire for it, those of them that did, and those that might and did.
+/// What alerts tell of, with those that have to fire for it, and those of them that did.
 pub(crate) struct Occasion {
     pub(crate) name: &'static str,
     pub(crate) due: BTreeSet<Subject>,
     pub(crate) fired: BTreeSet<Subject>,
-    pub(crate) besides: BTreeSet<Subject>,
 }
 
 /// The faults that end within the day, those of one name together, and the rotation of the password.
@@ -68,16 +61,13 @@ pub(crate) fn occasions(day: &Day) -> Vec<Occasion> {
         let during = |fired: &&Fired| is_during((fault.from, fault.until), fired.at);
         let all: BTreeSet<Subject> = day.watcher.fired.iter().filter(during).map(Fired::subject).collect();
         let fired: BTreeSet<Subject> = all.intersection(&due).copied().collect();
-        let besides: BTreeSet<Subject> =
-            all.into_iter().filter(|&subject| may_cause(&fault, subject)).collect();
         match occasions.iter_mut().find(|occasion| occasion.name == name) {
             Some(occasion) => {
                 // A node is cut off once.
                 occasion.due.extend(due);
                 occasion.fired.extend(fired);
-                occasion.besides.extend(besides);
             }
-            None => occasions.push(Occasion { name, due, fired, besides }),
+            None => occasions.push(Occasion { name, due, fired }),
         }
     }
     occasions
@@ -106,8 +96,7 @@ pub(crate) fn strays(day: &Day) -> Vec<Fired> {
     let all = all(day);
     let is_explained = |fired: &Fired| {
         all.iter().any(|(_, fault)| {
-            is_during((fault.from, fault.until), fired.at)
-                && (expected(fault).contains(&fired.subject()) || may_cause(fault, fired.subject()))
+            is_during((fault.from, fault.until), fired.at) && expected(fault).contains(&fired.subject())
         })
     };
     day.watcher.fired.iter().filter(|fired| !is_explained(fired)).copied().collect()

@@ -190,12 +190,7 @@ pub(crate) fn alerts(out: &mut impl Write, day: &Day) -> io::Result<()> {
         for occasion in &occasions {
             let due = occasion.due.iter().filter(|subject| subject.0 == rule).count();
             let fired = occasion.fired.iter().filter(|subject| subject.0 == rule).count();
-            let besides = occasion.besides.iter().filter(|subject| subject.0 == rule).count();
-            let told = match (due, besides) {
-                (0, 0) => String::new(),
-                (0, besides) => format!("{besides}, which may"),
-                (due, _) => format!("{fired} of {due}"),
-            };
+            let told = if due == 0 { String::new() } else { format!("{fired} of {due}") };
             write!(out, " | {told}")?;
         }
         let strays = strays(day).iter().filter(|fired| fired.rule == rule).count();
