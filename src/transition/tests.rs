@@ -1,3 +1,5 @@
+//! What a row of checks announces.
+
 use crate::address::AddressPolicy;
 use std::time::Duration;
 

@@ -1,7 +1,9 @@
 //! A nameserver on real sockets: UDP and TCP on one port, with every way of answering wrongly.
 //!
-//! Owns sockets, framing and the nameserver's behaviour. Leaves alone what a name means (`zones.rs`). A nameserver
-//! that does not listen keeps its port: see `open_udp`.
+//! Owns sockets, framing and the nameserver's behaviour. Leaves alone what a name means (`zones.rs`), and how a message is put
+//! together ([`messages`]). A nameserver that does not listen keeps its port: see `open_udp`.
+
+mod messages;
 
 use std::collections::HashMap;
 use std::io;
@@ -9,28 +11,24 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hickory_proto::op::{Edns, Message, OpCode, ResponseCode};
+use hickory_proto::op::Message;
 use hickory_proto::rr::rdata::A;
-use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::rr::{RData, Record, RecordType};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use self::messages::{encode, fit, refusal, skeleton};
 use super::lies::{self, FORGED_ADDRESS};
 use super::log::{Protocol, Query};
 use super::places;
-use super::settings::{Behaviour, ExtendedError, Rcode, TcpDeath};
+use super::settings::{Behaviour, Rcode, TcpDeath};
 use super::shared::Shared;
 use super::zones::{self, absolute};
 
-/// How much a client without EDNS takes in one datagram (RFC 1035, 4.2.1).
-const PLAIN_DATAGRAM: usize = 512;
-/// The largest datagram that travels unfragmented everywhere; what servers offer since DNS flag day 2020.
-const LARGEST_DATAGRAM: u16 = 1_232;
-/// The extended DNS error's option code (RFC 8914).
-const EXTENDED_ERROR: u16 = 15;
+pub use messages::code;
+
 /// An idle TCP connection is closed after this long.
 const TCP_IDLE: Duration = Duration::from_secs(10);
 /// More queries or connections at a time than a test ever has; further ones are dropped.
@@ -349,54 +347,5 @@ impl Server {
             message.add_answer(Record::from_rdata(stranger, 60, RData::A(A(FORGED_ADDRESS))));
         }
         message
-    }
-}
-
-/// An answer that repeats the question and holds nothing yet.
-fn skeleton(query: &Message) -> Message {
-    let mut message = Message::response(query.metadata.id, OpCode::Query);
-    message.metadata.recursion_desired = query.metadata.recursion_desired;
-    message.metadata.recursion_available = true;
-    message.add_queries(query.queries.iter().cloned());
-    if query.edns.is_some() {
-        let mut edns = Edns::new();
-        edns.set_max_payload(LARGEST_DATAGRAM);
-        message.set_edns(edns);
-    }
-    message
-}
-
-fn refusal(query: &Message, rcode: Rcode, extended: Option<&ExtendedError>) -> Message {
-    let mut message = skeleton(query);
-    message.metadata.response_code = code(rcode);
-    if let (Some(edns), Some(error)) = (message.edns.as_mut(), extended) {
-        let payload = [&error.info_code.to_be_bytes()[..], error.text.as_bytes()].concat();
-        edns.options_mut().insert(EdnsOption::Unknown(EXTENDED_ERROR, payload));
-    }
-    message
-}
-
-/// The answer, or its truncated form where the client's datagrams are too small.
-fn fit(query: &Message, message: Message, udp: bool) -> Message {
-    let largest = query.edns.as_ref().map_or(PLAIN_DATAGRAM, |edns| {
-        usize::from(edns.max_payload().min(LARGEST_DATAGRAM)).max(PLAIN_DATAGRAM)
-    });
-    if udp && encode(&message).len() > largest { message.truncate() } else { message }
-}
-
-fn encode(message: &Message) -> Vec<u8> {
-    message.to_vec().expect("the lab's messages are sound")
-}
-
-/// The rcode on the wire.
-pub fn code(rcode: Rcode) -> ResponseCode {
-    match rcode {
-        Rcode::NoError => ResponseCode::NoError,
-        Rcode::FormErr => ResponseCode::FormErr,
-        Rcode::ServFail => ResponseCode::ServFail,
-        Rcode::NxDomain => ResponseCode::NXDomain,
-        Rcode::NotImp => ResponseCode::NotImp,
-        Rcode::Refused => ResponseCode::Refused,
-        Rcode::NotAuth => ResponseCode::NotAuth,
     }
 }

@@ -267,12 +267,10 @@ fn observation() -> Observation {
             Attempt { endpoint: Endpoint::Login, address: socket("10.60.4.4:443"), failure: None },
             Attempt { endpoint: Endpoint::Data, address: socket("10.60.4.5:443"), failure: None },
         ],
-        requests: Vec::new(),
         tls: vec![
             session(Endpoint::Login, "10.60.4.4:443", "*.azurecr.io"),
             session(Endpoint::Data, "10.60.4.5:443", "*.westeurope.data.azurecr.io"),
         ],
-        correlation_id: None,
         credentials_expire_at: Some("2027-05-01T00:00:00Z".parse().expect("a moment")),
         token: Some(Token { pull: Some(true) }),
         manifest: Some(Manifest {
@@ -287,8 +285,8 @@ fn observation() -> Observation {
             bytes_read: 1_469,
             host: DATA.to_owned(),
         }),
-        failure: None,
         duration: Duration::from_micros(44_446),
+        ..Observation::default()
     }
 }
 

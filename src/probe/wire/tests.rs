@@ -1,3 +1,5 @@
+//! Challenges, redirects, errors and tokens as text: what is read, and what is refused.
+
 use std::time::Duration;
 
 use jiff::Timestamp;
