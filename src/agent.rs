@@ -26,7 +26,7 @@ use crate::cli::AgentOptions;
 use crate::diagnosis::Verdict;
 use crate::events::{self, Publisher, event};
 use crate::metrics::Metrics;
-use crate::report::{Checked, Run};
+use crate::run::{Checked, Run};
 use crate::schedule::{Outcome, Timetable};
 use crate::server::{self, CheckAnswer, CheckRequest, Limits, Shared};
 use crate::status::{Configuration, Status};

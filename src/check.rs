@@ -18,9 +18,11 @@ use crate::cli::CheckOptions;
 use crate::config::{Config, ImageConfig};
 use crate::credentials::CredentialsSource;
 use crate::diagnosis::Verdict;
+use crate::legible::{MAX_TEXT, printable};
 use crate::probe::{self, Task, Trust};
-use crate::report::{self, Checked, MAX_TEXT, NetworkView, Run, Style, printable};
+use crate::report::{self, Style};
 use crate::rules::{Expectation, diagnose};
+use crate::run::{Checked, NetworkView, Run};
 use crate::terminal;
 
 /// Images checked at a time: enough to hide the waiting, few enough to be kind to the registry, and to keep the memory low

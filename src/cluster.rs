@@ -268,7 +268,7 @@ struct Refused {
 impl Of<'_> {
     fn refusal(&self, verb: &'static str, status: StatusCode, body: &[u8]) -> ClusterError {
         let refused: Refused = serde_json::from_slice(body).unwrap_or_default();
-        let message = crate::report::printable(&refused.message, MAX_MESSAGE);
+        let message = crate::legible::printable(&refused.message, MAX_MESSAGE);
         if status == StatusCode::FORBIDDEN {
             return ClusterError::Forbidden {
                 verb,
@@ -311,7 +311,7 @@ fn told(error: &kube::Error) -> String {
     if matches!(error, kube::Error::Auth(_)) {
         return "the kubeconfig's way to log in failed; `kubectl get nodes` shows more".to_owned();
     }
-    crate::report::printable(&chain(error), MAX_MESSAGE)
+    crate::legible::printable(&chain(error), MAX_MESSAGE)
 }
 
 /// An error and what is behind it, each text once.

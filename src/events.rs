@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use self::event::{NAMESPACE, Reporter};
-use crate::report::{MAX_WORD, printable};
+use crate::legible::{MAX_WORD, printable};
 use crate::transition::{Announcement, EventResult, News};
 
 /// One call to the API server; in-cluster clients have no limit of their own.

@@ -13,7 +13,8 @@
 //!
 //! **Reading order.** [`observation`] is the vocabulary: read it first. [`probe`] fills it, stage after stage, over
 //! real sockets; each protocol step is a file of its own below it. [`rules`] turns it into [`diagnosis`] values, purely.
-//! [`cause`] is the closed list with its advice. [`report`] is the only place that knows how a check looks.
+//! [`cause`] is the closed list with its advice. [`run`] is what came of all images together, [`report`] the only place that
+//! knows how it looks, and [`legible`] how somebody else's words are made fit for that.
 //! [`check`] puts them together for one pass; [`cli`] and [`config`] say what is to be checked.
 //!
 //! [`agent`] is the same pass for ever: [`schedule`] says when, [`transition`] what is worth announcing, [`status`] is
@@ -60,6 +61,7 @@ pub mod observation;
 pub mod cause;
 pub mod diagnosis;
 pub mod rules;
+pub mod run;
 
 pub mod schedule;
 pub mod status;
@@ -73,5 +75,6 @@ pub mod server;
 pub mod terminal;
 
 mod file;
+pub mod legible;
 pub mod quote;
 pub mod secret;

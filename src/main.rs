@@ -10,7 +10,8 @@ use acr_verifier::check::{self, Surroundings};
 use acr_verifier::cli::{self, Command, Environment, pages};
 use acr_verifier::events::event::Pod;
 use acr_verifier::quote::quote;
-use acr_verifier::report::{NetworkView, catalogue};
+use acr_verifier::report::catalogue;
+use acr_verifier::run::NetworkView;
 use acr_verifier::{logging, smoke, terminal};
 use anyhow::bail;
 

@@ -21,7 +21,7 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::MetricFamily;
 use prometheus::{Encoder, GaugeVec, IntCounterVec, Registry, TextEncoder};
 
-use crate::report::{Checked, Run};
+use crate::run::{Checked, Run};
 use crate::transition::EventResult;
 
 use families::Maker;

@@ -17,7 +17,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::report::{Checked, MAX_TEXT, MAX_WORD, NetworkView, Run, place, printable, time};
+use crate::legible::{MAX_TEXT, MAX_WORD, printable};
+use crate::report::time;
+use crate::run::{Checked, NetworkView, Run, place};
 use crate::status::Status;
 
 /// The style, as it stands in the document: the server's content security policy names its digest.

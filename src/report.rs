@@ -1,9 +1,8 @@
-//! What a run tells: the one input of every renderer, and the words that they share.
+//! How a run looks: to people, to programs and to pipelines.
 //!
-//! Owns the status of each stage, the verdict on a run, and the cleaning of text that came from the network. The
-//! renderers are [`text`], [`json`], [`junit`] and, for the causes themselves, [`catalogue`]; each writes into an
-//! `io::Write` that it is given. Nothing here judges (that is `rules`) or decides where a report goes (that is
-//! `check`, `agent` and `smoke`).
+//! Owns the forms of a report and the words that they share. The renderers are [`text`], [`json`], [`junit`] and, for the
+//! causes themselves, [`catalogue`]; each writes into an `io::Write` that it is given. Nothing here judges (that is `rules`)
+//! or decides where a report goes (that is `check`, `agent` and `smoke`).
 
 pub mod catalogue;
 pub mod fleet;
@@ -12,26 +11,17 @@ pub mod junit;
 pub mod text;
 
 mod answers;
-mod clean;
 mod finding;
 mod page;
 mod scalar;
 
 use std::io::{self, Write};
-use std::time::Duration;
 
-use jiff::Timestamp;
-
-use crate::address::AddressPolicy;
 use crate::cause::Cause;
-use crate::diagnosis::{Diagnosis, Severity, Verdict};
-use crate::image::ImageReference;
-use crate::observation::{Endpoint, Observation, Stage};
+use crate::run::Run;
 
-pub use clean::printable;
 // What the status page shares with the renderers.
 pub(crate) use answers::records;
-pub(crate) use clean::{MAX_TEXT, MAX_WORD, likeness, pasteable, visible};
 pub(crate) use finding::{ending, finding, host, server};
 pub use page::Style;
 pub use scalar::{Moment, Seconds, Word};
@@ -55,189 +45,6 @@ pub enum Format {
     Json,
     /// For pipelines.
     Junit,
-}
-
-/// Whose network a run used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NetworkView {
-    /// The node's: what the kubelet and containerd have.
-    Node,
-    /// A pod's.
-    Pod,
-}
-
-impl NetworkView {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Node, Self::Pod];
-
-    /// The contract's word for it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Node => "node",
-            Self::Pod => "pod",
-        }
-    }
-}
-
-/// One run over all images.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Run {
-    /// The node's name.
-    pub node: String,
-    /// Whose network was used.
-    pub network_view: NetworkView,
-    /// When the run began.
-    pub started_at: Timestamp,
-    /// How long it took.
-    pub duration: Duration,
-    /// What was checked, in the order given.
-    pub images: Vec<Checked>,
-}
-
-impl Run {
-    /// The worst verdict on an image; `unknown` where nothing was checked.
-    #[must_use]
-    pub fn verdict(&self) -> Verdict {
-        self.images.iter().map(Checked::verdict).max().unwrap_or(Verdict::Unknown)
-    }
-}
-
-/// One image, checked once.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Checked {
-    /// The image.
-    pub image: ImageReference,
-    /// The operator's name for it.
-    pub name: Option<String>,
-    /// Whether the data path was to be tested.
-    pub blob_requested: bool,
-    /// Which addresses were good.
-    pub policy: AddressPolicy,
-    /// What was seen.
-    pub observation: Observation,
-    /// What it means: sorted, the first explains the verdict.
-    pub diagnoses: Vec<Diagnosis>,
-}
-
-impl Checked {
-    /// The verdict; `unknown` where no stage ran and nothing says why.
-    #[must_use]
-    pub fn verdict(&self) -> Verdict {
-        if self.diagnoses.is_empty() && self.observation.marks.is_empty() {
-            return Verdict::Unknown;
-        }
-        Verdict::of(&self.diagnoses)
-    }
-
-    /// What explains a verdict of `fail` or `unknown`.
-    #[must_use]
-    pub fn decisive(&self) -> Option<&Diagnosis> {
-        self.diagnoses.first().filter(|diagnosis| match diagnosis.severity {
-            Severity::Fail | Severity::Unknown => true,
-            Severity::Warn => false,
-        })
-    }
-
-    /// The twelve stages, in the order of a pull.
-    #[must_use]
-    pub fn stages(&self) -> Vec<StageReport<'_>> {
-        Endpoint::ALL
-            .into_iter()
-            .flat_map(|endpoint| Stage::of(endpoint).iter().map(move |&stage| (endpoint, stage)))
-            .map(|(endpoint, stage)| self.stage(endpoint, stage))
-            .collect()
-    }
-
-    fn stage(&self, endpoint: Endpoint, stage: Stage) -> StageReport<'_> {
-        let diagnoses: Vec<_> =
-            self.diagnoses.iter().filter(|diagnosis| place(diagnosis) == (endpoint, stage)).collect();
-        let mark =
-            self.observation.marks.iter().find(|mark| mark.endpoint == endpoint && mark.stage == stage);
-        let status = match diagnoses.iter().map(|diagnosis| diagnosis.severity.verdict()).max() {
-            Some(Verdict::Fail | Verdict::Unknown) => Status::Failed,
-            // Credentials that are about to end are warned of whether the check came to them or not.
-            Some(Verdict::Warn) if mark.is_some() => Status::Warning,
-            Some(Verdict::Pass) | None if mark.is_some() => Status::Ok,
-            Some(Verdict::Warn | Verdict::Pass) | None => Status::Skipped,
-        };
-        StageReport { endpoint, stage, status, duration: mark.map(|mark| mark.duration), diagnoses }
-    }
-
-    /// Why the stages of an endpoint that did not run did not.
-    #[must_use]
-    pub fn skip_reason(&self, endpoint: Endpoint) -> String {
-        if let Some(decisive) = self.decisive() {
-            let (endpoint, stage) = place(decisive);
-            return format!("not reached: {endpoint}.{stage} failed");
-        }
-        if endpoint == Endpoint::Data {
-            if !self.blob_requested {
-                return "not tested: --no-blob".to_owned();
-            }
-            if self.observation.reached(Endpoint::Data, Stage::Blob) {
-                return "not needed: the login server serves the blob itself".to_owned();
-            }
-        }
-        "not reached".to_owned()
-    }
-}
-
-/// Where a diagnosis stands among the twelve: a stage that only one endpoint has is that endpoint's, so that no
-/// diagnosis is ever without its place.
-#[must_use]
-pub fn place(diagnosis: &Diagnosis) -> (Endpoint, Stage) {
-    let stage = diagnosis.stage;
-    let endpoint = match diagnosis.endpoint {
-        named if Stage::of(named).contains(&stage) => named,
-        Endpoint::Login => Endpoint::Data,
-        Endpoint::Data => Endpoint::Login,
-    };
-    (endpoint, stage)
-}
-
-/// One of the twelve stages of a check.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StageReport<'checked> {
-    /// At which endpoint.
-    pub endpoint: Endpoint,
-    /// Which stage.
-    pub stage: Stage,
-    /// How it went.
-    pub status: Status,
-    /// How long it took, where it ran.
-    pub duration: Option<Duration>,
-    /// What is wrong with it, first what matters most.
-    pub diagnoses: Vec<&'checked Diagnosis>,
-}
-
-/// How a stage went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
-    /// It ran, and nothing is wrong with it.
-    Ok,
-    /// It works, and something will break.
-    Warning,
-    /// It failed, or could not be judged.
-    Failed,
-    /// It was not reached, or not asked for.
-    Skipped,
-}
-
-impl Status {
-    /// Every status.
-    pub const ALL: [Self; 4] = [Self::Ok, Self::Warning, Self::Failed, Self::Skipped];
-
-    /// The contract's word for it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Warning => "warning",
-            Self::Failed => "failed",
-            Self::Skipped => "skipped",
-        }
-    }
 }
 
 /// Writes a run in one of the forms; the style is the text's alone.

@@ -38,7 +38,13 @@ pub struct Expectation {
 pub fn diagnose(expectation: &Expectation, observation: &Observation) -> Vec<Diagnosis> {
     let mut diagnoses = Vec::new();
     for endpoint in Endpoint::ALL {
-        diagnoses.extend(names::judge(&expectation.image, &expectation.policy, endpoint, observation));
+        diagnoses.extend(names::judge(
+            &expectation.image,
+            &expectation.policy,
+            endpoint,
+            observation.reached(endpoint, Stage::Dns),
+            &observation.resolutions,
+        ));
         diagnoses.extend(transport::judge(expectation, endpoint, observation));
     }
     if let Some(failure) = &observation.failure {

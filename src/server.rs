@@ -27,7 +27,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tower::Service;
 
-use crate::report::Run;
+use crate::run::Run;
 use crate::status::Status;
 use stream::Guarded;
 use table::{Slot, Table};

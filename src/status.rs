@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::diagnosis::Verdict;
-use crate::report::{NetworkView, Run};
+use crate::run::{NetworkView, Run};
 
 /// What the strip of the status page shows.
 const HISTORY: Duration = Duration::from_secs(60 * 60);

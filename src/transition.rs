@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::cause::Cause;
 use crate::diagnosis::{Diagnosis, Verdict};
 use crate::image::ImageReference;
-use crate::report::Checked;
+use crate::run::Checked;
 
 /// While a failure lasts it is announced again this often, and never more often.
 pub const RENEW_AFTER: Duration = Duration::from_secs(60 * 60);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use syn::visit::Visit;
 
 /// Modules without IO, clock or environment, but for the reading of files; they may know each other.
-const PURE: [&str; 16] = [
+const PURE: [&str; 18] = [
     "address",
     "cause",
     "config",
@@ -16,11 +16,13 @@ const PURE: [&str; 16] = [
     "file",
     "fleet",
     "image",
+    "legible",
     "observation",
     "page",
     "quote",
     "report",
     "rules",
+    "run",
     "schedule",
     "secret",
     "status",

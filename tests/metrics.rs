@@ -8,7 +8,7 @@ mod scrape;
 mod values;
 
 use acr_verifier::metrics::Metrics;
-use acr_verifier::report::{Checked, Run};
+use acr_verifier::run::{Checked, Run};
 
 use crate::report::samples;
 use scrape::Scrape;

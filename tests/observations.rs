@@ -12,8 +12,8 @@ use acr_verifier::observation::{
     ExtendedError, Failure, Fault, Lookup, Manifest, Mark, Observation, Rcode, Record, RecordData, Request,
     Resolution, Resolver, Stage, TlsFailure, TlsSession, TlsVersion, Token,
 };
-use acr_verifier::report::Checked;
 use acr_verifier::rules::{Expectation, diagnose};
+use acr_verifier::run::Checked;
 use jiff::Timestamp;
 use proptest::collection::vec;
 use proptest::option;

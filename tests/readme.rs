@@ -11,7 +11,8 @@ use acr_verifier::cli::{self, Environment, UsageError};
 use acr_verifier::config::{Schedule, file};
 use acr_verifier::observation::{Endpoint, Stage};
 use acr_verifier::probe::Platform;
-use acr_verifier::report::{self, Checked, Format, NetworkView, Run, Style};
+use acr_verifier::report::{self, Format, Style};
+use acr_verifier::run::{Checked, NetworkView, Run};
 use acr_verifier::schedule;
 use acr_verifier::transition::VERIFIED;
 

@@ -7,7 +7,8 @@ pub(crate) mod samples;
 use acr_verifier::diagnosis::Verdict;
 use acr_verifier::observation::{Endpoint, Observation, Stage};
 use acr_verifier::report::json::Report;
-use acr_verifier::report::{self, Checked, Format, Run, Style};
+use acr_verifier::report::{self, Format, Style};
+use acr_verifier::run::{Checked, Run};
 use samples::{CORRELATION_ID, IMAGE, run};
 
 const PLAIN: Style = Style { color: false, unicode: false, width: 100 };
@@ -247,5 +248,5 @@ fn a_diagnosis_always_has_its_stage() {
     checked.diagnoses[0].endpoint = Endpoint::Data;
     let report = report_of(&run(vec![checked]));
     assert_eq!(report.images[0].failed_endpoint.map(|word| word.0), Some(Endpoint::Login));
-    assert!(report.images[0].stages.iter().any(|stage| stage.status.0 == report::Status::Failed));
+    assert!(report.images[0].stages.iter().any(|stage| stage.status.0 == acr_verifier::run::Status::Failed));
 }

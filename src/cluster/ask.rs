@@ -17,8 +17,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::{Agent, Cluster, ClusterError, Of, Way, told};
+use crate::legible::printable;
 use crate::report::json::{Report, SCHEMA};
-use crate::report::printable;
 
 /// Bytes of a report: an image takes about 10 kB, and a configuration has a few of them.
 const MAX_REPORT: usize = 4 << 20;

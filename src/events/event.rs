@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use sha2::{Digest as _, Sha256};
 
 use crate::diagnosis::Diagnosis;
-use crate::report::printable;
+use crate::legible::printable;
 use crate::transition::{Announcement, News, VERIFIED};
 
 /// Events about a Node live here: its kind has no namespace, and the API server takes no other for them.

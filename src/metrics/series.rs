@@ -26,7 +26,7 @@ use crate::address::Scope;
 use crate::cause::Cause;
 use crate::diagnosis::{Severity, Verdict};
 use crate::observation::{Endpoint, Stage};
-use crate::report::{Checked, Status};
+use crate::run::{Checked, Status};
 
 /// Kinds of failure that are kept: a registry that fails in more ways forgets the one that was not seen for longest.
 const MAX_FAILURES: usize = 32;

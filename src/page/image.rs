@@ -4,11 +4,10 @@ use maud::{Markup, html};
 
 use super::{names, verdict};
 use crate::diagnosis::{Diagnosis, Severity, Verdict};
+use crate::legible::{MAX_TEXT, MAX_WORD, pasteable, printable};
 use crate::observation::Endpoint;
-use crate::report::{
-    Checked, MAX_TEXT, MAX_WORD, Run, StageReport, Status, finding, host, not_run, pasteable, place,
-    printable, runbook, sentence, time,
-};
+use crate::report::{finding, host, not_run, runbook, sentence, time};
+use crate::run::{Checked, Run, StageReport, Status, place};
 
 pub(super) fn section(run: &Run, checked: &Checked, index: usize) -> Markup {
     let id = format!("image-{index}");

@@ -4,8 +4,10 @@ use std::net::IpAddr;
 
 use maud::{Markup, html};
 
+use crate::legible::{MAX_TEXT, MAX_WORD, printable};
 use crate::observation::{Endpoint, RecordData, Resolution, Resolver, Stage};
-use crate::report::{Checked, MAX_TEXT, MAX_WORD, Status, ending, host, printable, records, server, time};
+use crate::report::{ending, host, records, server, time};
+use crate::run::{Checked, Status};
 
 /// Hops of a chain that are shown at once: ACR's longest real one; more are folded.
 const SHOWN_HOPS: usize = 8;

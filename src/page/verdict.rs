@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::diagnosis::Verdict;
-use crate::report::Run;
+use crate::run::Run;
 
 /// The contract's word, as people shout it.
 pub(super) const fn word(verdict: Option<Verdict>) -> &'static str {

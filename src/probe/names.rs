@@ -4,7 +4,6 @@
 //! `dns`'s, the judgement is `rules`'.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::time::Instant;
@@ -40,18 +39,14 @@ impl<'check> Names<'check> {
         let started = Instant::now();
         let limit = self.clock.limit();
         let is_about = |seen: &&Resolution| seen.endpoint == endpoint && seen.host == host;
-        let mut seen = Observation {
-            resolutions: observation.resolutions.iter().filter(is_about).cloned().collect(),
-            ..Observation::default()
-        };
-        if seen.resolutions.is_empty() {
-            seen.resolutions = dns::resolve(endpoint, host, &self.nameservers, limit.until).await;
-            observation.resolutions.extend(seen.resolutions.iter().cloned());
+        let mut seen: Vec<Resolution> = observation.resolutions.iter().filter(is_about).cloned().collect();
+        if seen.is_empty() {
+            seen = dns::resolve(endpoint, host, &self.nameservers, limit.until).await;
+            observation.resolutions.extend(seen.iter().cloned());
         }
         observation.mark(endpoint, Stage::Dns, started.elapsed());
-        seen.mark(endpoint, Stage::Dns, Duration::ZERO);
         let judging = Instant::now();
-        let diagnoses = rules::names::judge(&self.task.image, &self.task.policy, endpoint, &seen);
+        let diagnoses = rules::names::judge(&self.task.image, &self.task.policy, endpoint, true, &seen);
         if rules::names::stops(&diagnoses, Stage::Dns) {
             let out_of_time = limit.whole && Instant::now() >= limit.until;
             let fault = Fault::DeadlineExceeded { limit: self.clock.timeout() };
@@ -77,15 +72,21 @@ impl<'check> Names<'check> {
         observation.resolutions = join_all(asked).await.into_iter().flatten().collect();
         observation.mark(Endpoint::Data, Stage::Dns, started.elapsed());
         let judging = Instant::now();
-        let diagnoses = rules::names::judge(&self.task.image, &self.task.policy, Endpoint::Data, observation);
+        let diagnoses = rules::names::judge(
+            &self.task.image,
+            &self.task.policy,
+            Endpoint::Data,
+            true,
+            &observation.resolutions,
+        );
         if !rules::names::stops(&diagnoses, Stage::Dns) {
             observation.mark(Endpoint::Data, Stage::Address, judging.elapsed());
         }
     }
 
-    fn good_addresses(&self, seen: &Observation) -> Vec<IpAddr> {
+    fn good_addresses(&self, seen: &[Resolution]) -> Vec<IpAddr> {
         let mut addresses = Vec::new();
-        let system = seen.resolutions.iter().filter(|resolution| resolution.resolver == Resolver::System);
+        let system = seen.iter().filter(|resolution| resolution.resolver == Resolver::System);
         for address in system.flat_map(Resolution::addresses) {
             let address = address.to_canonical();
             if self.task.policy.classify(address) == Scope::Private && !addresses.contains(&address) {

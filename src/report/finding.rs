@@ -5,11 +5,13 @@
 
 use std::net::IpAddr;
 
-use super::clean::MAX_WORD;
-use super::{Checked, StageReport, Status, answers, printable};
+use super::answers;
+use crate::legible::MAX_WORD;
+use crate::legible::printable;
 use crate::observation::{
     Attempt, ConnectFailure, Endpoint, Observation, Rcode, RecordData, Resolution, Resolver, Stage,
 };
+use crate::run::{Checked, StageReport, Status};
 
 /// The words of a stage, a line each: one, or one a nameserver. None where there is nothing to tell.
 pub(crate) fn finding(checked: &Checked, report: &StageReport<'_>) -> Vec<String> {

@@ -10,9 +10,10 @@ use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Moment, NetworkView, Run, Seconds, Status, Word};
+use super::{Moment, Seconds, Word};
 use crate::diagnosis::{Severity, Verdict};
 use crate::observation::{Endpoint, Stage};
+use crate::run::{NetworkView, Run, Status};
 
 /// Name and version of the form.
 pub const SCHEMA: &str = "acr-verifier/report/v1";

@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::clean::{MAX_TEXT, pasteable};
 use super::finding::finding;
-use super::{Checked, Run, StageReport, Status, printable, runbook};
+use super::runbook;
 use crate::diagnosis::{Diagnosis, Severity};
+use crate::legible::printable;
+use crate::legible::{MAX_TEXT, pasteable};
+use crate::run::{Checked, Run, StageReport, Status};
 
 /// Writes a run as one XML document.
 ///

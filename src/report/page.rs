@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Color};
 use textwrap::{Options, WordSplitter};
 
-use super::clean::{MAX_TEXT, ascii, pasteable, printable};
+use crate::legible::{MAX_TEXT, ascii, pasteable, printable};
 
 /// Narrower than this, wrapping hurts more than a terminal's own.
 const MIN_WIDTH: usize = 40;

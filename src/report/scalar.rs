@@ -10,9 +10,9 @@ use jiff::Timestamp;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{NetworkView, Status};
 use crate::diagnosis::{Severity, Verdict};
 use crate::observation::{Endpoint, Stage};
+use crate::run::{NetworkView, Status};
 
 /// A value of a closed list, written as the contract's word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,12 +6,14 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use super::clean::MAX_WORD;
 use super::finding::{self, blob_size, common_name, finding, system_addresses};
 use super::page::{Page, Tone};
-use super::{Checked, NetworkView, Run, StageReport, Status, Style, place, printable, runbook};
+use super::{Style, runbook};
 use crate::diagnosis::{Diagnosis, Severity, Verdict};
+use crate::legible::MAX_WORD;
+use crate::legible::printable;
 use crate::observation::{Endpoint, Resolver};
+use crate::run::{Checked, NetworkView, Run, StageReport, Status, place};
 
 /// Columns of the status, the stage and its time, with the gaps between and before them.
 const FINDING_COLUMN: usize = 4 + 4 + 2 + 9 + 1 + 7 + 2;

@@ -17,24 +17,21 @@ use crate::address::AddressPolicy;
 use crate::cause::Cause;
 use crate::diagnosis::{Diagnosis, Severity};
 use crate::image::ImageReference;
-use crate::observation::{
-    DnsAnswer, DnsFailureKind, Endpoint, Lookup, Observation, Rcode, Resolution, Resolver, Stage,
-};
+use crate::observation::{DnsAnswer, DnsFailureKind, Endpoint, Lookup, Rcode, Resolution, Resolver, Stage};
 
-/// The diagnoses of the `dns` and `address` stages of an endpoint.
+/// The diagnoses of the `dns` and `address` stages of an endpoint; none where it `was_asked` for nothing.
 #[must_use]
 pub fn judge(
     image: &ImageReference,
     policy: &AddressPolicy,
     endpoint: Endpoint,
-    observation: &Observation,
+    was_asked: bool,
+    resolutions: &[Resolution],
 ) -> Vec<Diagnosis> {
-    if !observation.reached(endpoint, Stage::Dns)
-        && !observation.resolutions.iter().any(|seen| seen.endpoint == endpoint)
-    {
+    if !was_asked && !resolutions.iter().any(|seen| seen.endpoint == endpoint) {
         return Vec::new();
     }
-    let system = observation.resolutions.iter().filter(|seen| seen.resolver == Resolver::System);
+    let system = resolutions.iter().filter(|seen| seen.resolver == Resolver::System);
     if system.clone().next().is_none() {
         let message = "The resolver configuration has no usable nameserver, so that no name can be resolved."
             .to_owned();
@@ -46,7 +43,7 @@ pub fn judge(
             hosts.push(&seen.host);
         }
     }
-    hosts.into_iter().flat_map(|host| Name { image, policy, endpoint, host }.judge(observation)).collect()
+    hosts.into_iter().flat_map(|host| Name { image, policy, endpoint, host }.judge(resolutions)).collect()
 }
 
 /// Whether a stage of an endpoint has failed, so that nothing may be sent to it.
@@ -90,9 +87,8 @@ fn outcome(seen: &Resolution) -> Outcome<'_> {
 }
 
 impl Name<'_> {
-    fn judge(&self, observation: &Observation) -> Vec<Diagnosis> {
-        let seen: Vec<&Resolution> = observation
-            .resolutions
+    fn judge(&self, resolutions: &[Resolution]) -> Vec<Diagnosis> {
+        let seen: Vec<&Resolution> = resolutions
             .iter()
             .filter(|seen| seen.endpoint == self.endpoint && seen.host == self.host)
             .collect();

@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
 use super::Secret;
-use crate::report::{likeness, visible};
+use crate::legible::{likeness, visible};
 
 /// Characters that are shown of one text.
 const MAX_SHOWN: usize = 300;

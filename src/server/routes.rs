@@ -19,7 +19,8 @@ use super::guard::{guard, own_pages_only};
 use super::turn::Turn;
 use super::{CheckAnswer, CheckRequest, Shared, Slot};
 use crate::page::{self, Reload};
-use crate::report::{Run, json};
+use crate::report::json;
+use crate::run::Run;
 
 /// Told to whoever asks for something else.
 const PATHS: &str = "GET /, GET /metrics, GET /report, GET /livez, GET /readyz, POST /check";

@@ -10,7 +10,7 @@ use super::{News, RENEW_AFTER, Track};
 use crate::cause::Cause;
 use crate::diagnosis::{Diagnosis, Severity};
 use crate::observation::{Endpoint, Mark, Observation, Stage};
-use crate::report::Checked;
+use crate::run::Checked;
 
 /// A check that ended like this: `.` pass, `w` warn, `?` unknown, `a` and `b` failures of two causes.
 fn checked(letter: char) -> Checked {

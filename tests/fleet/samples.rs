@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use acr_verifier::fleet::{Exclusion, Fleet, Node, Place, State};
-use acr_verifier::report::Checked;
 use acr_verifier::report::json::Report;
+use acr_verifier::run::Checked;
 
 use crate::report::samples as checks;
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use acr_verifier::image::ImageReference;
 use acr_verifier::observation::Observation;
 use acr_verifier::probe::fuzz::{Desk, LOGIN, PLANTED};
-use acr_verifier::report::{self, Checked, Format, NetworkView, Run, Style};
+use acr_verifier::report::{self, Format, Style};
+use acr_verifier::run::{Checked, NetworkView, Run};
 use acr_verifier::rules::{Expectation, diagnose};
 use jiff::Timestamp;
 

@@ -7,7 +7,7 @@ use acr_verifier::address::Scope;
 use acr_verifier::cause::Cause;
 use acr_verifier::diagnosis::{Diagnosis, Severity, Verdict};
 use acr_verifier::observation::{Endpoint, Lookup, Request, Resolver, Stage};
-use acr_verifier::report::Checked;
+use acr_verifier::run::Checked;
 use acr_verifier::transition::EventResult;
 use proptest::prelude::*;
 

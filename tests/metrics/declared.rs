@@ -6,7 +6,7 @@ use acr_verifier::cause::Cause;
 use acr_verifier::diagnosis::{Diagnosis, Severity};
 use acr_verifier::metrics::{FAMILIES, Metrics, write_reference};
 use acr_verifier::observation::{Endpoint, Request, Resolver, Stage};
-use acr_verifier::report::Checked;
+use acr_verifier::run::Checked;
 use acr_verifier::transition::EventResult;
 
 use super::{metrics, run, scrape};

@@ -3,7 +3,7 @@
 use acr_verifier::diagnosis::Verdict;
 use acr_verifier::metrics::Metrics;
 use acr_verifier::observation::{Endpoint, Resolver, Stage};
-use acr_verifier::report::Run;
+use acr_verifier::run::Run;
 use acr_verifier::transition::EventResult;
 use jiff::{SignedDuration, Timestamp};
 

@@ -13,7 +13,7 @@ use acr_verifier::observation::{
     Manifest, Mark, Observation, Rcode, Record, RecordData, Resolution, Resolver, Stage, TlsSession,
     TlsVersion, Token,
 };
-use acr_verifier::report::{Checked, NetworkView, Run};
+use acr_verifier::run::{Checked, NetworkView, Run};
 
 pub(crate) const IMAGE: &str = "contoso.azurecr.io/apps/canary:1";
 pub(crate) const LOGIN: &str = "contoso.azurecr.io";

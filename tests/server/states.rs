@@ -7,7 +7,7 @@ use std::time::Duration;
 use acr_verifier::cause::Cause;
 use acr_verifier::diagnosis::Verdict;
 use acr_verifier::observation::{Endpoint, Stage};
-use acr_verifier::report::{Checked, NetworkView};
+use acr_verifier::run::{Checked, NetworkView};
 use acr_verifier::status::{Configuration, Past, Status};
 use jiff::Timestamp;
 

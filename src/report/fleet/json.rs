@@ -7,13 +7,13 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::super::clean::is_invisible;
 use super::super::json::Report;
 use super::super::{Moment, Seconds, Word};
 use crate::diagnosis::{Severity, Verdict};
 use crate::fleet::difference::differences;
 use crate::fleet::judgement::{Counts, Finding, Group, Judgement};
 use crate::fleet::{Fleet, Node};
+use crate::legible::is_invisible;
 use crate::observation::{Endpoint, Stage};
 
 /// Name and version of the form.

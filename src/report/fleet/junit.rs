@@ -8,13 +8,13 @@ use std::io::{self, Write};
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::super::clean::{MAX_TEXT, MAX_WORD, pasteable};
 use super::super::json::Image;
-use super::super::printable;
 use super::{NO_DIAGNOSIS, NO_IMAGE, NO_POOL};
 use crate::diagnosis::{Severity, Verdict};
 use crate::fleet::judgement::{Advice, Judgement, advice_without_report};
 use crate::fleet::{Fleet, Node};
+use crate::legible::printable;
+use crate::legible::{MAX_TEXT, MAX_WORD, pasteable};
 
 /// Writes a smoke check as one XML document.
 ///

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::super::clean::{ascii, printable};
 use super::NO_POOL;
 use crate::diagnosis::Verdict;
 use crate::fleet::{Node, State};
+use crate::legible::{ascii, printable};
 
 /// Pools that are shown a line each; AKS allows a hundred, and a terminal shows fewer.
 const MAX_POOLS: usize = 12;

@@ -5,13 +5,13 @@
 
 use std::io::{self, Write};
 
-use super::super::clean::{MAX_TEXT, MAX_WORD, pasteable};
-use super::super::printable;
 use super::{MAX_COMMANDS, MAX_GROUPS, headline, rows, sentence};
 use crate::diagnosis::{Severity, Verdict};
 use crate::fleet::Fleet;
 use crate::fleet::difference::differences;
 use crate::fleet::judgement::{Group, Judgement};
+use crate::legible::printable;
+use crate::legible::{MAX_TEXT, MAX_WORD, pasteable};
 
 /// Nodes that are shown a line each: what is not well, the worst first.
 const MAX_ROWS: usize = 100;

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use super::super::clean::{MAX_WORD, ascii};
+use super::super::Style;
 use super::super::page::{Page, Tone};
-use super::super::{Style, printable};
 use super::{MAX_COMMANDS, MAX_GROUPS, Row, headline, rows, sentence};
 use crate::diagnosis::{Severity, Verdict};
 use crate::fleet::Fleet;
 use crate::fleet::difference::differences;
 use crate::fleet::judgement::{Group, Judgement};
+use crate::legible::printable;
+use crate::legible::{MAX_WORD, ascii};
 
 /// Nodes that are shown a line each; of more, the good ones are counted by pool, and the bad ones cut.
 const MAX_ROWS: usize = 40;

@@ -1,13 +1,15 @@
 //! Puts a run into the form of the JSON report.
 
-use super::super::clean::{MAX_TEXT, MAX_WORD, pasteable};
-use super::super::{Checked, Moment, Run, Seconds, Word, answers, place, printable, runbook};
+use super::super::{Moment, Seconds, Word, answers, runbook};
 use super::{
     Answer, BlobReport, Connection, DiagnosisReport, ExtendedErrorReport, Image, ManifestReport, RecordType,
     Report, ResolutionReport, SCHEMA, StageEntry, Transport,
 };
 use crate::diagnosis::Diagnosis;
+use crate::legible::printable;
+use crate::legible::{MAX_TEXT, MAX_WORD, pasteable};
 use crate::observation::{Endpoint, Lookup, Observation, Record, RecordData, Resolution, Stage};
+use crate::run::{Checked, Run, place};
 
 impl From<&Run> for Report {
     fn from(run: &Run) -> Self {

@@ -9,7 +9,7 @@ use acr_verifier::agent::{self, Place};
 use acr_verifier::check::Surroundings;
 use acr_verifier::cli::{self, Command, Environment};
 use acr_verifier::events::event::Pod;
-use acr_verifier::report::NetworkView;
+use acr_verifier::run::NetworkView;
 use anyhow::{Context as _, bail};
 use tokio::sync::oneshot;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use acr_verifier::cause::Cause;
 use acr_verifier::diagnosis::Verdict;
-use acr_verifier::report::Checked;
+use acr_verifier::run::Checked;
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 

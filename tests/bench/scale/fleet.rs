@@ -11,7 +11,7 @@ use acr_verifier::agent::LOOK;
 use acr_verifier::config::Schedule;
 use acr_verifier::diagnosis::Verdict;
 use acr_verifier::metrics::Metrics;
-use acr_verifier::report::{NetworkView, Run};
+use acr_verifier::run::{NetworkView, Run};
 use acr_verifier::schedule::{self, Pace, Timetable, most_of_one_registry};
 use acr_verifier::smoke;
 use acr_verifier::transition::{EventResult, Track};

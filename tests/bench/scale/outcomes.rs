@@ -12,7 +12,7 @@ use acr_verifier::config::{Config, CredentialsConfig, ImageConfig, Resolvers, Sy
 use acr_verifier::image::ImageReference;
 use acr_verifier::observation::Stage;
 use acr_verifier::probe::Trust;
-use acr_verifier::report::Checked;
+use acr_verifier::run::Checked;
 use anyhow::ensure;
 
 use crate::lab::Lab;

@@ -1,6 +1,6 @@
-//! Cleaning of text before it is shown.
+//! Somebody else's words, made fit to be shown.
 //!
-//! A report holds words of nameservers, certificates and registries, hostile ones among them. Nothing of theirs may
+//! What is shown holds words of nameservers, certificates and registries, hostile ones among them. Nothing of theirs may
 //! move a cursor, colour a line, forge a second one or turn the reading direction. Escaping for JSON and XML is left to
 //! the libraries that write those.
 
@@ -43,7 +43,7 @@ pub(crate) fn pasteable(command: &str) -> String {
 }
 
 /// Without characters outside of ASCII.
-pub(super) fn ascii(text: &str) -> String {
+pub(crate) fn ascii(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
     for character in text.chars() {
         match likeness(character) {
@@ -69,7 +69,7 @@ pub(crate) const fn likeness(character: char) -> Option<&'static str> {
 
 /// Controls (C0, DEL, C1), what Unicode says to show as nothing (`Default_Ignorable_Code_Point`: marks of direction, spaces
 /// without width, selectors of a variation, fillers, tags), marks of annotation, and what is no character.
-pub(super) fn is_invisible(character: char) -> bool {
+pub(crate) fn is_invisible(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
