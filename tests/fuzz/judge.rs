@@ -7,8 +7,8 @@ use acr_verifier::image::ImageReference;
 use acr_verifier::observation::Observation;
 use acr_verifier::probe::fuzz::{Desk, LOGIN, PLANTED};
 use acr_verifier::report::{self, Format, Style};
-use acr_verifier::run::{Checked, NetworkView, Run};
 use acr_verifier::rules::{Expectation, diagnose};
+use acr_verifier::run::{Checked, NetworkView, Run};
 use jiff::Timestamp;
 
 /// Far above the longest report on one image.
