@@ -25,8 +25,6 @@ pub(crate) enum Found {
 pub(crate) struct Expected {
     /// The reason of each Event, by the number of the round that brings it about: together they tell one from all others.
     pub(crate) reasons: BTreeMap<usize, String>,
-    /// How often it was found good.
-    pub(crate) passes: usize,
     /// What the last one told: none, all is well (no cause), or a cause.
     told: Option<Option<String>>,
     /// The last checks that failed and are not told yet.
@@ -34,12 +32,16 @@ pub(crate) struct Expected {
 }
 
 impl Expected {
+    /// The reason of the newest Event.
+    pub(crate) fn last(&self) -> Option<&str> {
+        self.reasons.values().next_back().map(String::as_str)
+    }
+
     /// Takes a check up.
     pub(crate) fn check(&mut self, round: usize, found: &Found) {
         match found {
             Found::Nothing => {}
             Found::Good => {
-                self.passes += 1;
                 self.waiting.clear();
                 if self.told != Some(None) {
                     self.tell(round, None);
