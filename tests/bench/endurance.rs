@@ -143,6 +143,14 @@ impl Course {
         self.samples.push(self.agent.sample()?);
         Ok(())
     }
+
+    /// The images that are not announced as well, each in words.
+    fn ill(&self) -> impl Iterator<Item = String> {
+        let ill = self.expected.iter().filter(|(_, it)| it.last() != Some(model::VERIFIED));
+        ill.map(|(image, it)| {
+            format!("{} does not pass at {} in good weather: {:?}", image, self.agent.node, it.last())
+        })
+    }
 }
 
 /// Goes on in good weather until every Event is there, and tells what is not as the contract has it.
@@ -158,18 +166,13 @@ fn settle(
         for course in &mut *courses {
             course.look(weather, truth)?;
         }
-        let mut expected = courses.iter().flat_map(|course| course.expected.values());
-        let is_over = expected.all(|it| it.last().is_some_and(|reason| reason == model::VERIFIED));
+        let ill: Vec<String> = courses.iter().flat_map(Course::ill).collect();
         let is_late = started.elapsed() > LAST_EVENTS;
-        if is_late || (is_over && looked.elapsed() >= LOOK_AT_EVENTS) {
+        if is_late || (ill.is_empty() && looked.elapsed() >= LOOK_AT_EVENTS) {
             looked = Instant::now();
             let mut ledger = Ledger::of(courses, server)?;
             if ledger.wrong.is_empty() || is_late {
-                if !is_over {
-                    ledger
-                        .wrong
-                        .push("in good weather some image does not pass: is the machine busy?".to_owned());
-                }
+                ledger.wrong.extend(ill);
                 return Ok(ledger);
             }
         }

@@ -2,15 +2,20 @@
 //!
 //! Owns the making and the checking of links. Leaves alone which redirect is given when.
 
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use url::form_urlencoded;
 
 use super::answers::Target;
-use super::log::Entries;
 use super::random;
 use super::shared::Shared;
 
+/// Of more links than this the oldest ones are honoured no longer.
+const MOST_LINKS: usize = 10_000;
+
 /// A link that the data endpoint honours.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Link {
     digest: String,
     repository: String,
@@ -18,11 +23,23 @@ struct Link {
     signature: String,
 }
 
-/// The links given out.
+/// The links given out, the oldest first.
 #[derive(Debug, Default)]
-pub struct Links(Entries<Link>);
+pub struct Links(Mutex<VecDeque<Link>>);
 
 impl Links {
+    fn push(&self, link: Link) {
+        let mut links = self.lock();
+        if links.len() == MOST_LINKS {
+            links.pop_front();
+        }
+        links.push_back(link);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Link>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The repository and digest that a query stands for, if the lab signed it.
     pub fn resolve(&self, query: &str) -> Option<(String, String)> {
         let value = |wanted: &str| {
@@ -36,15 +53,14 @@ impl Links {
             Some(signature) => (None, String::new(), signature),
             None => parts().map(|(digest, payload, signature)| (Some(digest), payload, signature))?,
         };
-        self.0
-            .all()
-            .into_iter()
-            .find(|link| {
-                digest.as_ref().is_none_or(|digest| link.digest == *digest)
-                    && link.payload == payload
-                    && link.signature == signature
-            })
-            .map(|link| (link.repository, link.digest))
+        let links = self.lock();
+        // Nearly always it is one of the newest.
+        let link = links.iter().rev().find(|link| {
+            digest.as_ref().is_none_or(|digest| link.digest == *digest)
+                && link.payload == payload
+                && link.signature == signature
+        })?;
+        Some((link.repository.clone(), link.digest.clone()))
     }
 }
 
@@ -113,14 +129,14 @@ fn signed_query(shared: &Shared, subject: &Subject<'_>) -> String {
         link.payload,
         link.signature,
     );
-    shared.links.0.push(link);
+    shared.links.push(link);
     query
 }
 
 fn storage(shared: &Shared, subject: &Subject<'_>) -> String {
     let signature = random::url_safe(32);
     shared.log.secrets.push(signature.clone());
-    shared.links.0.push(Link {
+    shared.links.push(Link {
         digest: subject.digest.to_owned(),
         repository: subject.repository.to_owned(),
         payload: String::new(),

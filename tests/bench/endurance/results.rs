@@ -19,7 +19,7 @@ const WARM_UP: usize = 5;
 /// Growth of resident memory after the warm-up that is none yet, in MiB.
 const MAX_GROWTH: f64 = 1.0;
 /// Checks of a hundred that met one state, in whose time a busy machine may come between.
-const MAX_LATE: f64 = 5.0;
+const MAX_LATE: f64 = 1.0;
 /// Problems that are written down; more of them tell no more.
 const SHOWN: usize = 20;
 
@@ -40,10 +40,12 @@ impl Results<'_> {
     pub(crate) fn tell(&self) -> anyhow::Result<ExitCode> {
         let mut out = io::stdout().lock();
         let mut problems = self.ledger.wrong.clone();
-        problems.extend(self.truth.wrong.iter().map(|(told, count)| format!("told {count} times: {told}")));
-        let late = 100.0 * self.truth.late as f64 / self.truth.alone.max(1) as f64;
+        let told = |(told, count): (&String, &usize)| format!("told {count} times: {told}");
+        problems.extend(self.truth.wrong.iter().map(told));
+        let late = 100.0 * self.late() as f64 / self.truth.alone.max(1) as f64;
         if late > MAX_LATE {
             problems.push(format!("{late:.1} % of the checks were late for no fault: this says too little"));
+            problems.extend(self.truth.late.iter().map(told));
         }
         self.summary(&mut out)?;
         problems.extend(self.table(&mut out)?);
@@ -89,7 +91,7 @@ impl Results<'_> {
             truth.broken,
             truth.faults.len(),
             self.lies(false),
-            truth.late,
+            self.late(),
             truth.between,
             self.lies(true),
         )?;
@@ -99,6 +101,11 @@ impl Results<'_> {
              and were counted. The API server was slow, refused or forgot {} times, and {} attempts failed.\n",
             ledger.transitions, ledger.announced, ledger.left_out, weather.refused, ledger.failed,
         )
+    }
+
+    /// Checks of one state that were late for no fault.
+    fn late(&self) -> usize {
+        self.truth.late.values().sum()
     }
 
     /// What was told and not so, by checks that met several states or one.

@@ -28,8 +28,8 @@ pub(crate) struct Truth {
     /// the faults that were met so.
     pub(crate) faults: BTreeSet<usize>,
     /// Checks of one state whose time was over although no fault took it: the machine was too busy. The limit that they
-    /// tell of had passed indeed.
-    pub(crate) late: usize,
+    /// tell of had passed indeed. How often, by what was told and what was so.
+    pub(crate) late: BTreeMap<String, usize>,
     /// Checks during which a fault came or went.
     pub(crate) between: usize,
     /// How often what was not so was told, by what was told and what was so.
@@ -50,19 +50,21 @@ impl Truth {
             let is_coherent = checked.verdict == verdict_of(&checked.word);
             let is_true = is_coherent && allowed.contains(checked.word.as_str());
             let is_late = is_coherent && !is_true && is_late(checked);
-            if let [state] = met.iter().copied().collect::<Vec<_>>()[..] {
+            let is_alone = met.len() == 1;
+            if is_alone {
                 self.alone += 1;
-                self.broken += usize::from(state.is_some());
-                self.faults.extend(state);
-                self.late += usize::from(is_late);
+                self.broken += met.iter().flatten().count();
+                self.faults.extend(met.iter().flatten());
             } else {
                 self.between += 1;
             }
-            if !is_true && !is_late {
-                let names = met.iter().map(|&fault| name(weather, fault)).collect::<Vec<_>>().join(" | ");
-                let told = format!("{} {} of {node}, and it was: {names}", checked.verdict, checked.word);
-                *self.wrong.entry(told).or_default() += 1;
+            if is_true || (is_late && !is_alone) {
+                continue;
             }
+            let names = met.iter().map(|&fault| name(weather, fault)).collect::<Vec<_>>().join(" | ");
+            let told = format!("{} {} of {node}, and it was: {names}", checked.verdict, checked.word);
+            let list = if is_late { &mut self.late } else { &mut self.wrong };
+            *list.entry(told).or_default() += 1;
         }
     }
 }
