@@ -27,8 +27,8 @@ pub(crate) struct Truth {
     pub(crate) broken: usize,
     /// the faults that were met so.
     pub(crate) faults: BTreeSet<usize>,
-    /// Checks of one state whose time was over although no fault took it: the machine was too busy. The limit that they
-    /// tell of had passed indeed. How often, by what was told and what was so.
+    /// Checks whose time was over although no fault took it: the machine was too busy. The limit that they tell of had
+    /// passed indeed. How often, by what was told and what was so.
     pub(crate) late: BTreeMap<String, usize>,
     /// Checks during which a fault came or went.
     pub(crate) between: usize,
@@ -50,15 +50,14 @@ impl Truth {
             let is_coherent = checked.verdict == verdict_of(&checked.word);
             let is_true = is_coherent && allowed.contains(checked.word.as_str());
             let is_late = is_coherent && !is_true && is_late(checked);
-            let is_alone = met.len() == 1;
-            if is_alone {
+            if met.len() == 1 {
                 self.alone += 1;
                 self.broken += met.iter().flatten().count();
                 self.faults.extend(met.iter().flatten());
             } else {
                 self.between += 1;
             }
-            if is_true || (is_late && !is_alone) {
+            if is_true {
                 continue;
             }
             let names = met.iter().map(|&fault| name(weather, fault)).collect::<Vec<_>>().join(" | ");
