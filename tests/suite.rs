@@ -36,3 +36,5 @@ mod fidelity;
 mod misbehaviour;
 #[path = "lab/recordings.rs"]
 mod recordings;
+#[path = "lab/requests.rs"]
+mod requests;

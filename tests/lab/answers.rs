@@ -8,7 +8,7 @@ use std::time::Duration;
 /// The five requests of a check, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
-    /// `GET /v2/` at the login endpoint.
+    /// `/v2/` at the login endpoint, or a manifest there without an authorization.
     Challenge,
     /// `/oauth2/token` at the login endpoint.
     Token,
@@ -28,12 +28,14 @@ impl Step {
 #[derive(Clone, Debug)]
 pub struct StepSettings<F> {
     pub answer: Answer<F>,
+    /// The answers to the first requests, one each, before `answer` counts. A change of settings counts anew.
+    pub first: Vec<Canned>,
     pub delivery: Delivery,
 }
 
 impl<F> Default for StepSettings<F> {
     fn default() -> Self {
-        Self { answer: Answer::Normal, delivery: Delivery::Whole }
+        Self { answer: Answer::Normal, first: Vec::new(), delivery: Delivery::Whole }
     }
 }
 
@@ -90,6 +92,8 @@ pub enum Canned {
     Throttled(RetryAfter),
     /// 5xx with a body and a correlation id of ACR.
     ServerError(u16),
+    /// This status without a body, in ACR's headers: a 405, or a 408 that asks for the same again.
+    Empty(u16),
     /// 502 as a proxy gives it: HTML, and none of ACR's headers.
     BadGateway,
     /// 200 with the HTML of a captive portal.
@@ -287,6 +291,8 @@ pub enum RedirectFault {
     ManyValues,
     /// 200 and the blob itself, by the login endpoint.
     ServedDirectly,
+    /// So many redirects to the login server itself before the right one.
+    ViaLogin(usize),
 }
 
 /// Faults of the blob.
@@ -300,6 +306,10 @@ pub enum BlobFault {
     FewerBytes,
     /// No bytes.
     Empty,
+    /// 206 with the whole blob, though nobody asked for a part.
+    WholeAsPart,
+    /// 206 with the first half of the blob.
+    HalfAsPart,
     /// Refuses the signature that the login endpoint has just made.
     SignatureRefused,
 }
@@ -343,6 +353,16 @@ pub enum Delivery {
     HugeHeader,
     /// Bytes that are no HTTP.
     NotHttp,
+    /// The right answer with two lengths that differ.
+    TwoLengths,
+    /// The right answer with a length that is no number.
+    LengthNoNumber,
+    /// The right answer with a status line that has no status.
+    StatusNoNumber,
+    /// The right answer with a line among its headers that is none.
+    HeaderWithoutColon,
+    /// The right answer in chunks whose length is no number.
+    ChunkNoNumber,
     /// Whole, and the connection closes after it.
     Closing,
 }

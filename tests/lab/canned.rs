@@ -36,6 +36,7 @@ pub fn respond(shared: &Shared, step: Step, canned: &Canned, subject: &Subject<'
         Canned::StorageNotFound => storage_error(404, "BlobNotFound", "The specified blob does not exist."),
         Canned::Throttled(retry_after) => throttled(*retry_after),
         Canned::ServerError(status) => server_error(*status),
+        Canned::Empty(status) => Response::registry(*status, "text/plain", &[], Vec::new()),
         Canned::BadGateway => html(502, "502 Bad Gateway", "The proxy server received an invalid response."),
         Canned::CaptivePortal => html(200, "Welcome", "Please accept the terms of use to go on."),
         Canned::ProxyForbidden => {

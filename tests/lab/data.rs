@@ -12,17 +12,23 @@ use super::settings::Settings;
 use super::shared::Shared;
 
 /// Answers a request at the data endpoint.
-pub fn respond(shared: &Shared, settings: &Settings, request: &Incoming) -> (Option<Step>, Response) {
+pub fn respond(shared: &Shared, settings: &Settings, request: &Incoming) -> Response {
     let link = shared.links.resolve(request.query());
     let (repository, digest) = link.clone().unwrap_or_default();
     if let Answer::Canned(canned) = &settings.blob.answer {
         let asked = format!("https://{}{}", shared.authority(&shared.place.data_endpoint()), request.target);
         let subject = Subject { repository: &repository, digest: &digest, asked: &asked };
-        return (Some(Step::Blob), canned::respond(shared, Step::Blob, canned, &subject));
+        return canned::respond(shared, Step::Blob, canned, &subject);
     }
     let fault = if let Answer::Faulty(fault) = &settings.blob.answer { Some(*fault) } else { None };
     let blob = shared.content.repository(&repository).and_then(|repository| repository.blob(&digest));
-    let response = match blob {
+    match blob {
+        Some(bytes) if request.path() == "/" && fault == Some(BlobFault::WholeAsPart) => {
+            part(bytes, 0, bytes.len() - 1)
+        }
+        Some(bytes) if request.path() == "/" && fault == Some(BlobFault::HalfAsPart) => {
+            part(bytes, 0, bytes.len() / 2)
+        }
         Some(bytes) if request.path() == "/" && fault != Some(BlobFault::SignatureRefused) => {
             serve(request, altered(bytes, fault))
         }
@@ -31,14 +37,13 @@ pub fn respond(shared: &Shared, settings: &Settings, request: &Incoming) -> (Opt
             "AuthenticationFailed",
             "Server failed to authenticate the request. Make sure the value of the signature is formed correctly.",
         ),
-    };
-    (Some(Step::Blob), response)
+    }
 }
 
 fn altered(bytes: &[u8], fault: Option<BlobFault>) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     match fault {
-        None | Some(BlobFault::SignatureRefused) => {}
+        None | Some(BlobFault::SignatureRefused | BlobFault::WholeAsPart | BlobFault::HalfAsPart) => {}
         Some(BlobFault::WrongBytes) => {
             // The last byte, so that only whoever reads to the end finds out.
             if let Some(last) = bytes.last_mut() {
@@ -52,8 +57,15 @@ fn altered(bytes: &[u8], fault: Option<BlobFault>) -> Vec<u8> {
     bytes
 }
 
+const BINARY: &str = "application/octet-stream";
+
+/// The bytes from one place to another, which is among them.
+fn part(bytes: &[u8], from: usize, to: usize) -> Response {
+    let own = [("Content-Range", format!("bytes {from}-{to}/{}", bytes.len()))];
+    Response::data(206, BINARY, &own, bytes[from..=to].to_vec())
+}
+
 fn serve(request: &Incoming, bytes: Vec<u8>) -> Response {
-    const BINARY: &str = "application/octet-stream";
     let Some(range) = request.header("Range").and_then(|range| range.strip_prefix("bytes=")) else {
         return Response::data(200, BINARY, &[], bytes);
     };
@@ -64,10 +76,7 @@ fn serve(request: &Incoming, bytes: Vec<u8>) -> Response {
         (from <= to && from < length).then(|| (from, to.min(length - 1)))
     });
     match bounds {
-        Some((from, to)) => {
-            let own = [("Content-Range", format!("bytes {from}-{to}/{length}"))];
-            Response::data(206, BINARY, &own, bytes[from..=to].to_vec())
-        }
+        Some((from, to)) => part(&bytes, from, to),
         None => Response::data(416, BINARY, &[("Content-Range", format!("bytes */{length}"))], Vec::new()),
     }
 }

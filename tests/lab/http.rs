@@ -15,8 +15,9 @@ use tokio_rustls::server::TlsStream;
 use super::answers::Delivery;
 use super::log::{Listener, Request};
 use super::response::Response;
+use super::settings::Reuse;
 use super::shared::Shared;
-use super::{data, registry, upstream};
+use super::{answering, framing, listener};
 
 /// What servers commonly take of a request's head.
 const LARGEST_HEAD: usize = 32 << 10;
@@ -80,19 +81,10 @@ pub async fn serve(
 ) -> io::Result<()> {
     let server_name = stream.get_ref().1.server_name().map(str::to_owned);
     let mut buffer = Vec::new();
-    for _ in 0..MOST_REQUESTS {
+    for number in 0..MOST_REQUESTS {
         let Some(incoming) = timeout(IDLE, read_request(&mut stream, &mut buffer)).await?? else { break };
         let current = shared.settings();
-        let (step, response) = match upstream::respond(&shared, &current.settings, listener, &incoming).await
-        {
-            Some(answered) => answered,
-            None => match listener {
-                Listener::Login | Listener::Decoy(_) => {
-                    registry::respond(&shared, &current.settings, &incoming)
-                }
-                Listener::Data => data::respond(&shared, &current.settings, &incoming),
-            },
-        };
+        let (step, response) = answering::respond(&shared, &current, listener, &incoming).await;
         shared.log.requests.push(Request {
             listener,
             step,
@@ -104,14 +96,38 @@ pub async fn serve(
             status: response.status,
             correlation_id: response.header("X-Ms-Correlation-Request-Id").map(str::to_owned),
         });
+        let reuse = listener::endpoint(&current.settings, listener).reuse;
+        if number > 0 && is_cut(&mut stream, reuse, &response).await? {
+            return Ok(());
+        }
         let delivery = step.map_or(Delivery::Whole, |step| *current.settings.delivery(step));
         let closing = incoming.header("Connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
         let delivery = if closing && delivery == Delivery::Whole { Delivery::Closing } else { delivery };
         if deliver(&mut stream, response, delivery, incoming.method == "HEAD").await? == Next::Over {
             return Ok(());
         }
+        if let Reuse::ClosedAfter(pause) = reuse {
+            sleep(pause).await;
+            stream.shutdown().await?;
+            return drain(stream.get_mut().0).await;
+        }
     }
     stream.shutdown().await
+}
+
+/// Ends a connection that is used again, where such a connection gets no whole answer.
+async fn is_cut(stream: &mut TlsStream<TcpStream>, reuse: Reuse, response: &Response) -> io::Result<bool> {
+    match reuse {
+        Reuse::Allowed | Reuse::ClosedAfter(_) => return Ok(false),
+        Reuse::ClosedAtNext => close(stream).await?,
+        Reuse::ResetAtNext => reset(stream)?,
+        Reuse::ClosedWithinNext => {
+            let head = response.head();
+            write(stream, &head[..head.len() / 2]).await?;
+            close(stream).await?;
+        }
+    }
+    Ok(true)
 }
 
 async fn read_request(
@@ -170,6 +186,11 @@ async fn deliver(
         response = response.without("Connection");
         response.headers.push(("Connection".into(), "close".into()));
     }
+    if let Some(bytes) = framing::broken(&response, delivery) {
+        write(stream, &bytes).await?;
+        close(stream).await?;
+        return Ok(Next::Over);
+    }
     let head = response.head();
     let body = match (head_only, response.chunked) {
         (true, _) => Vec::new(),
@@ -213,6 +234,28 @@ async fn deliver(
             write(stream, &head).await?;
             drip(stream, &body, pause).await?;
         }
+        Delivery::EndlessHeaders
+        | Delivery::EndlessLine
+        | Delivery::EndlessInterim
+        | Delivery::HugeBody
+        | Delivery::EndlessKeyUpdates
+        | Delivery::EndlessBody => flood(stream, response, delivery).await?,
+        // Written above.
+        Delivery::NotHttp
+        | Delivery::TwoLengths
+        | Delivery::LengthNoNumber
+        | Delivery::StatusNoNumber
+        | Delivery::HeaderWithoutColon
+        | Delivery::ChunkNoNumber => {}
+    }
+    Ok(Next::Over)
+}
+
+/// Sends without end, as fast as it is read.
+async fn flood(stream: &mut TlsStream<TcpStream>, response: Response, delivery: Delivery) -> io::Result<()> {
+    let head = response.head();
+    let unframed = || response.clone().without("Content-Length").without("Transfer-Encoding");
+    match delivery {
         Delivery::EndlessHeaders => {
             let start = head.len() - 2;
             write(stream, &head[..start]).await?;
@@ -234,7 +277,7 @@ async fn deliver(
             }
         }
         Delivery::HugeBody => {
-            let mut huge = response.without("Content-Length").without("Transfer-Encoding");
+            let mut huge = unframed();
             huge.headers.push(("Content-Length".into(), HUGE_BODY.to_string()));
             write(stream, &huge.head()).await?;
             for _ in 0..HUGE_BODY / (16 << 10) {
@@ -247,19 +290,34 @@ async fn deliver(
             stream.flush().await?;
         },
         Delivery::EndlessBody => {
-            let mut endless = response.without("Content-Length").without("Transfer-Encoding");
+            let mut endless = unframed();
             endless.headers.push(("Transfer-Encoding".into(), "chunked".into()));
             write(stream, &endless.head()).await?;
             loop {
                 write(stream, &chunk(&[b' '; 16 << 10])).await?;
             }
         }
-        Delivery::NotHttp => {
-            write(stream, b"SSH-2.0-OpenSSH_9.9\r\n\0\0\0\0\r\n\r\n").await?;
-            close(stream).await?;
-        }
+        // These come to an end.
+        Delivery::Whole
+        | Delivery::Delayed(_)
+        | Delivery::ResetAfterRequest
+        | Delivery::CloseAfterRequest
+        | Delivery::SilentAfterRequest
+        | Delivery::ResetMidBody
+        | Delivery::CloseMidBody
+        | Delivery::SilentMidBody
+        | Delivery::Dripping(_)
+        | Delivery::BodyDripping(_)
+        | Delivery::HugeHeader
+        | Delivery::NotHttp
+        | Delivery::TwoLengths
+        | Delivery::LengthNoNumber
+        | Delivery::StatusNoNumber
+        | Delivery::HeaderWithoutColon
+        | Delivery::ChunkNoNumber
+        | Delivery::Closing => {}
     }
-    Ok(Next::Over)
+    Ok(())
 }
 
 async fn write(stream: &mut TlsStream<TcpStream>, bytes: &[u8]) -> io::Result<()> {

@@ -97,7 +97,7 @@ async fn flood(mut stream: TcpStream, record: &[u8]) -> io::Result<()> {
 }
 
 /// The settings of a listener's endpoint; decoys look like the login endpoint.
-fn endpoint(settings: &Settings, listener: Listener) -> &Endpoint {
+pub fn endpoint(settings: &Settings, listener: Listener) -> &Endpoint {
     match listener {
         Listener::Login | Listener::Decoy(_) => &settings.login,
         Listener::Data => &settings.data,

@@ -13,6 +13,7 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "the lab stands for Azure, which has a clock of its own")]
 
+mod answering;
 pub mod answers;
 mod canned;
 mod certificates;
@@ -20,6 +21,7 @@ mod challenges;
 pub mod content;
 mod data;
 mod dns;
+mod framing;
 mod http;
 mod lies;
 mod links;

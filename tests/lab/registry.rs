@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use url::form_urlencoded;
 
-use super::answers::{Answer, Canned, RedirectFault, Step, Target, TokenFault};
+use super::answers::{Answer, Canned, ChallengeFault, RedirectFault, Step, Target, TokenFault};
 use super::canned;
 use super::challenges;
 use super::http::Incoming;
@@ -15,7 +15,7 @@ use super::links::{self, Subject};
 use super::manifests;
 use super::random;
 use super::response::Response;
-use super::settings::Settings;
+use super::settings::{Post, Settings};
 use super::shared::Shared;
 use super::tokens::{Access, TokenVerdict, parse_scope};
 
@@ -31,34 +31,51 @@ pub enum Route<'a> {
     Nothing,
 }
 
-/// Answers a request at the login endpoint.
-pub fn respond(shared: &Shared, settings: &Settings, request: &Incoming) -> (Option<Step>, Response) {
-    let asked = format!("https://{}{}", shared.authority(&shared.place.login_server()), request.target);
-    let route = route(request.path());
-    let (step, subject) = match route {
-        Route::Base => (Step::Challenge, Subject { repository: "", digest: "", asked: &asked }),
-        Route::Token => (Step::Token, Subject { repository: "", digest: "", asked: &asked }),
-        Route::Manifest { repository, reference } => {
-            (Step::Manifest, Subject { repository, digest: reference, asked: &asked })
-        }
-        Route::Blob { repository, digest } => {
-            (Step::BlobRedirect, Subject { repository, digest, asked: &asked })
-        }
-        Route::Nothing => return (None, not_found()),
-    };
-    if let Some(canned) = canned(settings, step) {
-        return (Some(step), canned::respond(shared, step, canned, &subject));
+/// The step that a request at the login endpoint belongs to. Without an authorization a manifest is asked for as
+/// containerd does it: for the challenge.
+pub fn step(request: &Incoming) -> Option<Step> {
+    match route(request.path()) {
+        Route::Base => Some(Step::Challenge),
+        Route::Token => Some(Step::Token),
+        Route::Manifest { .. } if request.header("Authorization").is_none() => Some(Step::Challenge),
+        Route::Manifest { .. } => Some(Step::Manifest),
+        Route::Blob { .. } => Some(Step::BlobRedirect),
+        Route::Nothing => None,
     }
-    let response = match route {
+}
+
+/// The repository and the tag or digest that a request names, empty where it names none.
+pub fn names(request: &Incoming) -> (&str, &str) {
+    match route(request.path()) {
+        Route::Manifest { repository, reference } => (repository, reference),
+        Route::Blob { repository, digest } => (repository, digest),
+        Route::Base | Route::Token | Route::Nothing => ("", ""),
+    }
+}
+
+/// The URL that a client asked for.
+pub fn asked(shared: &Shared, request: &Incoming) -> String {
+    format!("https://{}{}", service(shared), request.target)
+}
+
+/// Answers a request at the login endpoint.
+pub fn respond(shared: &Shared, settings: &Settings, request: &Incoming) -> Response {
+    let Some(step) = step(request) else { return not_found() };
+    let asked = asked(shared, request);
+    let (repository, digest) = names(request);
+    let subject = Subject { repository, digest, asked: &asked };
+    if let Some(canned) = canned(settings, step) {
+        return canned::respond(shared, step, canned, &subject);
+    }
+    match route(request.path()) {
         Route::Base => base(shared, settings, request),
         Route::Token => token(shared, settings, request),
         Route::Manifest { repository, reference } => guarded(shared, settings, request, repository)
             .unwrap_or_else(|| manifests::respond(shared, settings, request, repository, reference)),
         Route::Blob { repository, digest } => guarded(shared, settings, request, repository)
-            .unwrap_or_else(|| blob(shared, settings, repository, digest, &subject)),
+            .unwrap_or_else(|| blob(shared, settings, request, (repository, digest), &subject)),
         Route::Nothing => not_found(),
-    };
-    (Some(step), response)
+    }
 }
 
 fn canned(settings: &Settings, step: Step) -> Option<&Canned> {
@@ -112,7 +129,9 @@ fn base(shared: &Shared, settings: &Settings, request: &Incoming) -> Response {
 /// The refusal of a request that has no right to pull from the repository.
 fn guarded(shared: &Shared, settings: &Settings, request: &Incoming, repository: &str) -> Option<Response> {
     let Some(token) = request.bearer() else {
-        return Some(challenges::respond(shared, settings, Some(repository), None));
+        // Who asks for no token lets everybody pull.
+        let open = settings.challenge.answer == Answer::Faulty(ChallengeFault::NoChallenge);
+        return (!open).then(|| challenges::respond(shared, settings, Some(repository), None));
     };
     let error = match shared.tokens.judge(token, &service(shared), repository, "pull") {
         TokenVerdict::Good => return None,
@@ -128,6 +147,9 @@ pub fn service(shared: &Shared) -> String {
 }
 
 fn token(shared: &Shared, settings: &Settings, request: &Incoming) -> Response {
+    if request.method == "POST" && settings.methods.post == Post::Unsupported {
+        return Response::token_service(400, String::new());
+    }
     let fault = if let Answer::Faulty(fault) = &settings.token.answer { Some(*fault) } else { None };
     let form = if request.method == "POST" { request.body.as_slice() } else { request.query().as_bytes() };
     let values = |wanted: &str| -> Vec<String> {
@@ -137,12 +159,14 @@ fn token(shared: &Shared, settings: &Settings, request: &Incoming) -> Response {
             .collect()
     };
     let given = request.basic().or_else(|| {
-        // As the CLI asks: a form with grant_type=password. A query with a password is nobody's.
+        // As containerd asks: a form with grant_type=password. A query with a password is nobody's.
         let form = request.method == "POST" && values("grant_type") == ["password"];
         form.then(|| Some((values("username").pop()?, values("password").pop()?))).flatten()
     });
     let known = (settings.credentials.username.clone(), settings.credentials.password.clone());
-    if given != Some(known) || values("service") != [service(shared)] {
+    let anonymous = settings.credentials.anonymous && request.header("Authorization").is_none();
+    let granted = given == Some(known) || (given.is_none() && anonymous);
+    if !granted || values("service") != [service(shared)] {
         return canned::unauthorized_at_token_service();
     }
     let asked: Vec<Access> = values("scope").iter().flat_map(|scope| parse_scope(scope)).collect();
@@ -174,8 +198,8 @@ fn token(shared: &Shared, settings: &Settings, request: &Incoming) -> Response {
 fn blob(
     shared: &Shared,
     settings: &Settings,
-    repository: &str,
-    digest: &str,
+    request: &Incoming,
+    (repository, digest): (&str, &str),
     subject: &Subject<'_>,
 ) -> Response {
     let Some(known) = shared.content.repository(repository) else { return canned::name_unknown(repository) };
@@ -194,6 +218,14 @@ fn blob(
         Some(RedirectFault::ManyValues) => {
             let values = (1..=20).map(|count| format!("&a={}", "a".repeat(2_500 + count)));
             canned::redirect(307, &(to(&Target::DataEndpoint) + &values.collect::<String>()))
+        }
+        Some(RedirectFault::ViaLogin(times)) => {
+            let hop = request.query().strip_prefix("hop=").and_then(|hop| hop.parse().ok()).unwrap_or(0);
+            if hop >= *times {
+                return canned::redirect(307, &to(&Target::DataEndpoint));
+            }
+            let base = subject.asked.split('?').next().unwrap_or_default();
+            canned::redirect(307, &format!("{base}?hop={}", hop + 1))
         }
         Some(RedirectFault::ServedDirectly) => Response::registry(
             200,

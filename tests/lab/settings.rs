@@ -4,18 +4,21 @@
 //! HTTP steps answer is in `answers.rs`. All misbehaviour is a variant here or there: a test never reaches into a socket.
 
 mod nameservers;
+mod requests;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::answers::{
-    Answer, BlobFault, ChallengeFault, Delivery, ManifestFault, RedirectFault, Step, StepSettings, TokenFault,
+    Answer, BlobFault, Canned, ChallengeFault, Delivery, ManifestFault, RedirectFault, Step, StepSettings,
+    TokenFault,
 };
 use super::random;
 
 pub use nameservers::{
     Behaviour, ChainRecord, ExtendedError, Nameserver, Rcode, RecordValue, TcpDeath, View,
 };
+pub use requests::{Methods, Post, Reuse};
 
 /// All settings of a lab. `place` is read once, at the start; the rest may change while the lab runs.
 #[derive(Clone, Debug)]
@@ -25,7 +28,8 @@ pub struct Settings {
     pub nameservers: Vec<Nameserver>,
     pub login: Endpoint,
     pub data: Endpoint,
-    /// `GET /v2/`, and the challenge of every request without a bearer token.
+    pub methods: Methods,
+    /// `GET /v2/` and a manifest without an authorization, and the challenge of every request without a bearer token.
     pub challenge: StepSettings<ChallengeFault>,
     pub token: StepSettings<TokenFault>,
     pub manifest: StepSettings<ManifestFault>,
@@ -41,6 +45,7 @@ impl Default for Settings {
             nameservers: vec![Nameserver::default()],
             login: Endpoint::default(),
             data: Endpoint::default(),
+            methods: Methods::default(),
             challenge: StepSettings::default(),
             token: StepSettings::default(),
             manifest: StepSettings::default(),
@@ -59,6 +64,29 @@ impl Settings {
             Step::Manifest => &self.manifest.delivery,
             Step::BlobRedirect => &self.blob_redirect.delivery,
             Step::Blob => &self.blob.delivery,
+        }
+    }
+
+    /// The answers that a step gives before its own one.
+    pub fn first(&self, step: Step) -> &[Canned] {
+        match step {
+            Step::Challenge => &self.challenge.first,
+            Step::Token => &self.token.first,
+            Step::Manifest => &self.manifest.first,
+            Step::BlobRedirect => &self.blob_redirect.first,
+            Step::Blob => &self.blob.first,
+        }
+    }
+
+    /// Lets a step give these answers first, for tests that go through all steps.
+    pub fn answer_first(&mut self, step: Step, first: &[Canned]) {
+        let first = first.to_vec();
+        match step {
+            Step::Challenge => self.challenge.first = first,
+            Step::Token => self.token.first = first,
+            Step::Manifest => self.manifest.first = first,
+            Step::BlobRedirect => self.blob_redirect.first = first,
+            Step::Blob => self.blob.first = first,
         }
     }
 
@@ -85,7 +113,7 @@ impl Settings {
     }
 
     /// Lets a step give a canned answer, for tests that go through all steps.
-    pub fn answer(&mut self, step: Step, canned: super::answers::Canned) {
+    pub fn answer(&mut self, step: Step, canned: Canned) {
         match step {
             Step::Challenge => self.challenge.answer = Answer::Canned(canned),
             Step::Token => self.token.answer = Answer::Canned(canned),
@@ -183,11 +211,18 @@ pub struct Credentials {
     pub username: String,
     pub password: String,
     pub grant: Grant,
+    /// Whether the registry allows anonymous pulls: a `GET` of a token without an authorization is granted.
+    pub anonymous: bool,
 }
 
 impl Default for Credentials {
     fn default() -> Self {
-        Self { username: "canary-token".into(), password: random::password(), grant: Grant::Everything }
+        Self {
+            username: "canary-token".into(),
+            password: random::password(),
+            grant: Grant::Everything,
+            anonymous: false,
+        }
     }
 }
 
@@ -206,6 +241,7 @@ pub struct Endpoint {
     pub transport: Transport,
     pub certificate: Certificate,
     pub tls: TlsVersions,
+    pub reuse: Reuse,
 }
 
 /// What happens to a connection before the first request.

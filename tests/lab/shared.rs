@@ -3,11 +3,13 @@
 //! Owns the current settings with their number, and the word from each listener that it has taken them up. Leaves
 //! alone the life of the lab (`mod.rs`).
 
+use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::answers::{Canned, Step};
 use super::certificates::Certificates;
 use super::content::Content;
 use super::links::Links;
@@ -35,6 +37,8 @@ pub struct Shared {
     pub content: Content,
     pub links: Links,
     pub log: Log,
+    /// How many requests of each step came since the change of this number.
+    counted: Mutex<(u64, HashMap<Step, usize>)>,
     current: watch::Sender<Arc<Numbered>>,
     /// For each listener the number of the settings it has taken up.
     taken_up: Mutex<Vec<Option<u64>>>,
@@ -50,6 +54,7 @@ impl Shared {
             content: Content::new(),
             links: Links::default(),
             log: Log::default(),
+            counted: Mutex::default(),
             place: settings.place.clone(),
             current: watch::Sender::new(Arc::new(Numbered { number: 0, settings })),
             taken_up: Mutex::new(vec![None; seats]),
@@ -91,6 +96,17 @@ impl Shared {
             .wait_timeout_while(seats, LONGEST_WAIT, behind)
             .unwrap_or_else(PoisonError::into_inner);
         if waited.1.timed_out() { Err("a listener of the lab did not take up the settings") } else { Ok(()) }
+    }
+
+    /// The answer that a step gives before its own one, if this request is among the first.
+    pub fn first_answer(&self, current: &Numbered, step: Step) -> Option<Canned> {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        if counted.0 != current.number {
+            *counted = (current.number, HashMap::new());
+        }
+        let number = counted.1.entry(step).or_default();
+        *number += 1;
+        current.settings.first(step).get(*number - 1).cloned()
     }
 
     /// A host with the lab's port, which is left out where it is the usual one.

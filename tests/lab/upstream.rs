@@ -18,7 +18,7 @@ use super::http::Incoming;
 use super::links::{self, Subject};
 use super::log::Listener;
 use super::random;
-use super::registry::{Route, route, service};
+use super::registry::{self, Route, route, service};
 use super::response::Response;
 use super::settings::{Credentials, Settings};
 use super::shared::Shared;
@@ -37,7 +37,7 @@ pub async fn respond(
     settings: &Settings,
     listener: Listener,
     request: &Incoming,
-) -> Option<(Option<Step>, Response)> {
+) -> Option<Response> {
     let upstream = shared.place.upstream?;
     match listener {
         Listener::Login => login(upstream, shared, settings, request).await,
@@ -51,12 +51,13 @@ async fn login(
     shared: &Shared,
     settings: &Settings,
     request: &Incoming,
-) -> Option<(Option<Step>, Response)> {
-    let (step, normal) = match route(request.path()) {
-        Route::Base => (Step::Challenge, settings.challenge.answer == Answer::Normal),
-        Route::Manifest { .. } => (Step::Manifest, settings.manifest.answer == Answer::Normal),
-        Route::Blob { .. } => (Step::BlobRedirect, settings.blob_redirect.answer == Answer::Normal),
-        Route::Token | Route::Nothing => return None,
+) -> Option<Response> {
+    let step = registry::step(request)?;
+    let normal = match step {
+        Step::Challenge => settings.challenge.answer == Answer::Normal,
+        Step::Manifest => settings.manifest.answer == Answer::Normal,
+        Step::BlobRedirect => settings.blob_redirect.answer == Answer::Normal,
+        Step::Token | Step::Blob => return None,
     };
     // A faulty challenge is one at every step that asks for a token.
     let challenged =
@@ -64,7 +65,7 @@ async fn login(
     if !normal || challenged {
         return None;
     }
-    let asked = format!("https://{}{}", service(shared), request.target);
+    let asked = registry::asked(shared, request);
     let passed_on = ["Accept", "Authorization", "User-Agent"]
         .into_iter()
         .flat_map(|name| request.all(name).map(move |value| (name, value)))
@@ -78,10 +79,10 @@ async fn login(
         (Ok(response), _) => response,
         (Err(_), _) => bad_gateway(shared, step, &asked),
     };
-    Some((Some(step), response))
+    Some(response)
 }
 
-async fn data(upstream: SocketAddr, shared: &Shared, request: &Incoming) -> Option<(Option<Step>, Response)> {
+async fn data(upstream: SocketAddr, shared: &Shared, request: &Incoming) -> Option<Response> {
     let (repository, digest) = shared.links.resolve(request.query())?;
     // The data endpoint may read whatever the login endpoint has signed a link for.
     let access = Access { kind: "repository".into(), name: repository.clone(), actions: vec!["pull".into()] };
@@ -97,7 +98,7 @@ async fn data(upstream: SocketAddr, shared: &Shared, request: &Incoming) -> Opti
         }
         Ok(_) | Err(_) => bad_gateway(shared, Step::Blob, &target),
     };
-    Some((Some(Step::Blob), response))
+    Some(response)
 }
 
 fn bad_gateway(shared: &Shared, step: Step, asked: &str) -> Response {

@@ -84,7 +84,7 @@ fn of_canned(canned: &Canned, step: Step) -> Causes {
         // A page is a blob of the wrong bytes.
         (Canned::CaptivePortal, Step::BlobRedirect | Step::Blob) => &["digest_mismatch"],
         (Canned::CaptivePortal | Canned::ProxyForbidden, _) => FOREIGN,
-        (Canned::Redirect { .. } | Canned::Raw { .. }, _) => &[],
+        (Canned::Empty(_) | Canned::Redirect { .. } | Canned::Raw { .. }, _) => &[],
     }
 }
 
