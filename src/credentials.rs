@@ -12,16 +12,18 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use self::docker::{DockerConfig, Pair};
+use self::docker::{DockerConfig, Form, Pair};
 use crate::config::ImageConfig;
 use crate::file::{self, FileError};
 use crate::image::ImageReference;
+use crate::observation::{CredentialEvidence, CredentialKind, CredentialsUsed, RejectedEntry};
 use crate::secret::Secret;
 
 /// Largest file that is read, in bytes: what a Kubernetes secret may hold.
 const MAX_BYTES: u64 = 1 << 20;
-/// The file of a mounted `kubernetes.io/dockerconfigjson` secret, and docker's own name for the same.
-const DOCKER_FILES: [&str; 2] = [".dockerconfigjson", "config.json"];
+/// The file of a mounted `kubernetes.io/dockerconfigjson` Secret, of a `kubernetes.io/dockercfg` one, and docker's own.
+const DOCKER_FILES: [(&str, Form); 3] =
+    [(".dockerconfigjson", Form::ConfigJson), (".dockercfg", Form::Cfg), ("config.json", Form::ConfigJson)];
 /// How often a folder is read that Kubernetes swaps meanwhile; once is rare enough.
 const MAX_SWAPS: usize = 3;
 
@@ -34,27 +36,62 @@ pub struct CredentialsSource {
     pub expires_at: Option<Timestamp>,
 }
 
-/// A user name and its password.
+/// What a kubelet finds for an image, in the order in which it tries it.
+///
+/// The kubelet (`kuberuntime_image.go`) pulls once with each credential that it finds, until one pull works. It pulls without
+/// any only if it finds none: an anonymous pull never follows a rejected entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Credentials {
-    /// The name of the repository token.
-    pub username: String,
-    /// One of its passwords.
-    pub password: Secret,
-    /// When they end, where somebody has told us.
+pub struct Found {
+    /// The attempts that a kubelet makes; never empty.
+    pub attempts: Vec<Attempt>,
+    /// Where was looked, and what is there instead, as a phrase; set if no attempt has credentials.
+    pub searched: Option<String>,
+    /// When the credentials expire, if the configuration or the Secret says so.
     pub expires_at: Option<Timestamp>,
 }
 
-/// Why there are no credentials.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CredentialsError {
-    /// There are none for this login server.
-    #[error("{0}")]
-    Missing(String),
-    /// There are, and they cannot be read.
-    #[error("{0}")]
-    Invalid(String),
+/// One attempt of a kubelet to pull an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// The entry, as a message shows it; absent if no entry matches the image.
+    pub entry: Option<String>,
+    /// What is sent to the token service; if absent, the pull is anonymous. containerd pulls anonymously with an entry that
+    /// lacks the user name or the password.
+    pub credentials: Option<Credentials>,
+    /// What kind of credential the entry holds.
+    pub kind: CredentialKind,
+    /// What the file shows about the entry.
+    pub evidence: Vec<CredentialEvidence>,
 }
+
+impl Attempt {
+    /// Whose credentials the attempt uses.
+    #[must_use]
+    pub const fn used(&self) -> CredentialsUsed {
+        if self.credentials.is_some() { CredentialsUsed::Secret } else { CredentialsUsed::Anonymous }
+    }
+
+    /// The attempt as the observation records it once the registry has rejected it; nothing if no entry was involved.
+    #[must_use]
+    pub fn rejected(&self) -> Option<RejectedEntry> {
+        let entry = self.entry.clone()?;
+        Some(RejectedEntry { entry, kind: self.kind, evidence: self.evidence.clone() })
+    }
+}
+
+/// A user name and its password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// The user name.
+    pub username: String,
+    /// The password.
+    pub password: Secret,
+}
+
+/// Why a kubelet cannot use what is there, as a phrase; it does not pull then.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct CredentialsError(String);
 
 impl CredentialsSource {
     /// The one path that the operator named.
@@ -83,44 +120,78 @@ impl CredentialsSource {
         Self { paths, expires_at: None }
     }
 
-    /// Reads the credentials for an image, as they are now.
+    /// Reads what a kubelet finds for an image, as it is now.
     ///
     /// # Errors
-    /// A phrase that names the places; never a value.
-    pub fn read(&self, image: &ImageReference) -> Result<Credentials, CredentialsError> {
+    /// What is there cannot be used: a kubelet would not pull. The phrase names the place, never a value.
+    pub fn read(&self, image: &ImageReference) -> Result<Found, CredentialsError> {
         for path in &self.paths {
-            let Some(stored) = open(path)? else { continue };
-            let (pair, expires_at) = match stored {
-                Stored::Docker { file, config, expires_at } => {
-                    let pair = config.find(image).map_err(|error| error.about(&file))?;
-                    (pair, expires_at)
-                }
-                Stored::Pair { pair, expires_at } => (pair, expires_at),
-                Stored::Nothing => return Err(nothing_in(path)),
-            };
-            let expires_at = self.expires_at.or(expires_at);
-            return Ok(Credentials { username: pair.username, password: pair.password, expires_at });
+            if let Some(stored) = open(path)? {
+                let mut found = stored.find(path, image);
+                found.expires_at = self.expires_at.or(found.expires_at);
+                return Ok(found);
+            }
         }
         let places: Vec<_> = self.paths.iter().map(|path| format!("`{}`", path.display())).collect();
-        Err(CredentialsError::Missing(if places.is_empty() {
+        let searched = if places.is_empty() {
             "there is no place to look for them: no path was given, and neither DOCKER_CONFIG nor HOME is set"
                 .to_owned()
         } else {
             format!("there is nothing at {}", places.join(" or "))
-        }))
+        };
+        Ok(Found::anonymous(searched, self.expires_at))
     }
 }
 
-/// Finds out whether a path holds credentials at all, whatever they are for: what is wrong here is wrong usage, and not
-/// a missing entry for some registry.
+impl Found {
+    /// Nothing that matches the image: the kubelet pulls once, without credentials.
+    fn anonymous(searched: String, expires_at: Option<Timestamp>) -> Self {
+        let attempt =
+            Attempt { entry: None, credentials: None, kind: CredentialKind::Empty, evidence: Vec::new() };
+        Self { attempts: vec![attempt], searched: Some(searched), expires_at }
+    }
+}
+
+impl Attempt {
+    fn of(entry: String, pair: Pair, image: &ImageReference) -> Self {
+        let is_complete = pair.is_complete();
+        let Pair { username, password, evidence } = pair;
+        let kind = if is_complete { kind_of(&username, image) } else { CredentialKind::Empty };
+        let credentials = is_complete.then_some(Credentials { username, password });
+        Self { entry: Some(entry), credentials, kind, evidence }
+    }
+}
+
+/// What kind of credential a user name belongs to.
+fn kind_of(username: &str, image: &ImageReference) -> CredentialKind {
+    let lengths = [8, 4, 4, 4, 12];
+    let parts: Vec<_> = username.split('-').collect();
+    let is_guid = parts.len() == lengths.len()
+        && parts
+            .iter()
+            .zip(lengths)
+            .all(|(part, length)| part.len() == length && part.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    if is_guid && username.bytes().all(|byte| matches!(byte, b'0' | b'-')) {
+        CredentialKind::RefreshToken
+    } else if is_guid {
+        CredentialKind::ServicePrincipal
+    } else if image.is_acr() && username.eq_ignore_ascii_case(image.registry_name()) {
+        CredentialKind::AdminUser
+    } else {
+        CredentialKind::RepositoryToken
+    }
+}
+
+/// Whether a path that the operator named holds credentials, usable or not: a path without any is invalid usage, and a broken
+/// file is a result.
 ///
 /// # Errors
-/// There is nothing, it cannot be read, or it has another form.
+/// There is nothing, or a folder without any of the known files.
 pub fn inspect(path: &Path) -> Result<(), CredentialsError> {
-    match open(path)? {
-        Some(Stored::Docker { .. } | Stored::Pair { .. }) => Ok(()),
-        Some(Stored::Nothing) => Err(nothing_in(path)),
-        None => Err(CredentialsError::Missing(format!("there is nothing at `{}`", path.display()))),
+    match open(path) {
+        Ok(Some(Stored::Docker { .. } | Stored::Pair { .. })) | Err(_) => Ok(()),
+        Ok(Some(Stored::Nothing)) => Err(CredentialsError(nothing_in(path))),
+        Ok(None) => Err(CredentialsError(format!("there is nothing at `{}`", path.display()))),
     }
 }
 
@@ -134,33 +205,57 @@ enum Stored {
     Nothing,
 }
 
-impl CredentialsError {
-    /// Puts the file in front of a phrase about it.
-    fn about(self, file: &Path) -> Self {
-        let tell = |phrase: String| format!("`{}` cannot be used: {phrase}", file.display());
+impl Stored {
+    /// The attempts for an image, with what is at `path`.
+    fn find(self, path: &Path, image: &ImageReference) -> Found {
         match self {
-            Self::Missing(phrase) => Self::Missing(format!("`{}` was read: {phrase}", file.display())),
-            Self::Invalid(phrase) => Self::Invalid(tell(phrase)),
+            Self::Nothing => Found::anonymous(nothing_in(path), None),
+            Self::Pair { pair, expires_at } => {
+                let attempt = Attempt::of(format!("`{}`", path.display()), pair, image);
+                Found { attempts: vec![attempt], searched: None, expires_at }
+            }
+            Self::Docker { file, config, expires_at } => {
+                let file = file.display();
+                let matches = config.find(image);
+                if matches.is_empty() {
+                    let absence = config.describe_absence(image);
+                    return Found::anonymous(format!("`{file}` was read: {absence}"), expires_at);
+                }
+                let is_usable = matches.iter().any(|found| found.pair.is_complete());
+                let instead: Vec<_> = matches.iter().filter_map(|found| found.instead.clone()).collect();
+                let searched = (!is_usable).then(|| format!("`{file}` was read: {}", instead.join("; ")));
+                let attempts = matches
+                    .into_iter()
+                    .map(|found| Attempt::of(format!("{} of `{file}`", found.key), found.pair, image))
+                    .collect();
+                Found { attempts, searched, expires_at }
+            }
         }
     }
 }
 
-fn nothing_in(folder: &Path) -> CredentialsError {
-    CredentialsError::Missing(format!(
-        "the folder `{}` has neither .dockerconfigjson, nor config.json, nor username and password",
+impl CredentialsError {
+    /// Puts the file in front of a phrase about it.
+    fn about(self, file: &Path) -> Self {
+        Self(format!("`{}` cannot be used: {}", file.display(), self.0))
+    }
+}
+
+fn nothing_in(folder: &Path) -> String {
+    format!(
+        "the folder `{}` has neither .dockerconfigjson, nor .dockercfg, nor config.json, nor username and password",
         folder.display()
-    ))
+    )
 }
 
 /// Opens what is at a path; nothing where nothing is there.
 fn open(path: &Path) -> Result<Option<Stored>, CredentialsError> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => open_folder(path).map(Some),
-        Ok(_) => Ok(read_docker(path)?.map(|config| Stored::Docker {
-            file: path.to_owned(),
-            config,
-            expires_at: None,
-        })),
+        Ok(_) => Ok(read_bytes(path, path)?
+            .map(|bytes| DockerConfig::parse(&bytes, Form::Either).map_err(|error| error.about(path)))
+            .transpose()?
+            .map(|config| Stored::Docker { file: path.to_owned(), config, expires_at: None })),
         Err(error) if is_absence(&error) => Ok(None),
         Err(error) => Err(unreadable(path, &error)),
     }
@@ -190,13 +285,13 @@ fn open_files(folder: &Path, data: &Path) -> Result<Stored, CredentialsError> {
         None => Ok(None),
         Some(text) => text.trim().parse::<Timestamp>().map(Some).map_err(|_| {
             let phrase = "it is no time of RFC 3339, such as 2027-05-01T00:00:00Z".to_owned();
-            CredentialsError::Invalid(phrase).about(&folder.join("expiresAt"))
+            CredentialsError(phrase).about(&folder.join("expiresAt"))
         }),
     };
-    for name in DOCKER_FILES {
+    for (name, form) in DOCKER_FILES {
         let file = folder.join(name);
-        if let Some(text) = read(name)? {
-            let config = DockerConfig::parse(&text).map_err(|error| error.about(&file))?;
+        if let Some(bytes) = read_bytes(&data.join(name), &file)? {
+            let config = DockerConfig::parse(&bytes, form).map_err(|error| error.about(&file))?;
             return Ok(Stored::Docker { file, config, expires_at: expires_at()? });
         }
     }
@@ -206,7 +301,7 @@ fn open_files(folder: &Path, data: &Path) -> Result<Stored, CredentialsError> {
         (username, _) => {
             let (there, absent) =
                 if username.is_some() { ("username", "password") } else { ("password", "username") };
-            return Err(CredentialsError::Invalid(format!(
+            return Err(CredentialsError(format!(
                 "the folder `{}` has {there}, but no {absent}",
                 folder.display()
             )));
@@ -216,32 +311,33 @@ fn open_files(folder: &Path, data: &Path) -> Result<Stored, CredentialsError> {
         [username, password].map(|text| text.trim_end_matches(['\r', '\n']).to_owned());
     for (name, text) in [("username", &username), ("password", &password)] {
         if text.is_empty() {
-            return Err(CredentialsError::Invalid(format!("`{}` is empty", folder.join(name).display())));
+            return Err(CredentialsError(format!("`{}` is empty", folder.join(name).display())));
         }
     }
-    Ok(Stored::Pair { pair: Pair { username, password: Secret::new(password) }, expires_at: expires_at()? })
+    let pair = Pair { username, password: Secret::new(password), evidence: Vec::new() };
+    Ok(Stored::Pair { pair, expires_at: expires_at()? })
 }
 
-fn read_docker(path: &Path) -> Result<Option<DockerConfig>, CredentialsError> {
-    let Some(text) = read_text(path, path)? else { return Ok(None) };
-    DockerConfig::parse(&text).map(Some).map_err(|error| error.about(path))
-}
-
-/// The text of a file, bounded; nothing where it is not there. Messages name it as `shown`.
+/// The text of a file, bounded; nothing if it does not exist. Messages name it as `shown`.
 fn read_text(path: &Path, shown: &Path) -> Result<Option<String>, CredentialsError> {
-    let refuse = |phrase: &str| CredentialsError::Invalid(phrase.to_owned()).about(shown);
-    let bytes = match file::read(path, MAX_BYTES) {
-        Ok(bytes) => bytes,
-        Err(FileError::Read(error)) if is_absence(&error) => return Ok(None),
-        Err(FileError::Read(error)) => return Err(unreadable(shown, &error)),
-        Err(FileError::Irregular) => return Err(refuse("it is no regular file")),
-        Err(FileError::TooLarge) => return Err(refuse("it is larger than 1 MiB")),
-    };
-    String::from_utf8(bytes).map(Some).map_err(|_| refuse("it is not UTF-8"))
+    let refuse = |_| CredentialsError("it is not UTF-8".to_owned()).about(shown);
+    read_bytes(path, shown)?.map(|bytes| String::from_utf8(bytes).map_err(refuse)).transpose()
+}
+
+/// The bytes of a file, bounded; nothing if it does not exist. Messages name it as `shown`.
+fn read_bytes(path: &Path, shown: &Path) -> Result<Option<Vec<u8>>, CredentialsError> {
+    let refuse = |phrase: &str| CredentialsError(phrase.to_owned()).about(shown);
+    match file::read(path, MAX_BYTES) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(FileError::Read(error)) if is_absence(&error) => Ok(None),
+        Err(FileError::Read(error)) => Err(unreadable(shown, &error)),
+        Err(FileError::Irregular) => Err(refuse("it is no regular file")),
+        Err(FileError::TooLarge) => Err(refuse("it is larger than 1 MiB")),
+    }
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> CredentialsError {
-    CredentialsError::Invalid(format!("it cannot be read: {error}")).about(path)
+    CredentialsError(format!("it cannot be read: {error}")).about(path)
 }
 
 /// Whether there is simply nothing: also where a part of the path is a file.

@@ -26,6 +26,8 @@ const MAX_REPOSITORY: usize = 255;
 /// The reference of an image, checked.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ImageReference {
+    /// Host and port as they were written: the kubelet compares them with its keys as texts.
+    written: String,
     host: String,
     port: u16,
     repository: String,
@@ -50,6 +52,12 @@ impl ImageReference {
     #[must_use]
     pub fn registry(&self) -> String {
         authority(&self.host, self.port)
+    }
+
+    /// The login server as it was written, capitals and HTTPS's own port included: what the kubelet looks credentials up by.
+    #[must_use]
+    pub fn written_registry(&self) -> &str {
+        &self.written
     }
 
     /// The repository.
@@ -127,7 +135,7 @@ impl ImageReference {
 
 impl fmt::Display for ImageReference {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}/{}", self.registry(), self.repository)?;
+        write!(formatter, "{}/{}", self.written, self.repository)?;
         if let Some(tag) = &self.tag {
             write!(formatter, ":{tag}")?;
         }
@@ -213,7 +221,8 @@ impl FromStr for ImageReference {
             Some((repository, tag)) => (repository, Some(parse_tag(tag)?)),
             None => (rest, None),
         };
-        Ok(Self { host, port, repository: parse_repository(repository)?, tag, digest })
+        let repository = parse_repository(repository)?;
+        Ok(Self { written: registry.to_owned(), host, port, repository, tag, digest })
     }
 }
 

@@ -4,6 +4,7 @@
 //! the network (that is `probe`) or knows how a report looks (that is `report`). Library errors never get in: the
 //! probe turns each into one of the kinds below, so that a new way to fail is a new variant and stops the build.
 
+mod credentials;
 mod failure;
 mod names;
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+pub use credentials::{CredentialEvidence, CredentialKind, CredentialsUsed, RejectedEntry};
 pub use failure::{Answer, Failure, Fault};
 pub use names::{
     DnsAnswer, DnsFailure, DnsFailureKind, ExtendedError, Lookup, Rcode, Record, RecordData, Resolution,
@@ -124,6 +126,10 @@ pub struct Observation {
     pub tls: Vec<TlsSession>,
     /// When the credentials end, where the operator has told us.
     pub credentials_expire_at: Option<Timestamp>,
+    /// Whose credentials the last attempt used; absent when no token was requested.
+    pub credentials: Option<CredentialsUsed>,
+    /// The entries that the registry rejected, in the order in which they were tried.
+    pub rejected_entries: Vec<RejectedEntry>,
     /// The token that was granted; never its text.
     pub token: Option<Token>,
     /// The image manifest that a pull on this node would use.

@@ -133,7 +133,7 @@ async fn run(task: &Task, clock: &Clock, observation: &mut Observation) -> Resul
     let credentials = task.credentials.read(&task.image);
     // Known from here on, however far the check comes.
     observation.credentials_expire_at =
-        credentials.as_ref().map_or(task.credentials.expires_at, |credentials| credentials.expires_at);
+        credentials.as_ref().map_or(task.credentials.expires_at, |found| found.expires_at);
     let names = Names::new(task, clock);
     let login = task.image.host();
     let mut configured = Observation::default();

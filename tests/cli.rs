@@ -123,7 +123,7 @@ fn bad_usage_exits_2_and_writes_nothing_to_standard_output() {
 
 #[test]
 fn everything_that_is_wrong_is_told_at_once() {
-    let folder = folder_with(&[(".dockerconfigjson", br#"{"auths": {"a.io": {"auth": "hunter2!"}}}"#)]);
+    let folder = folder_with(&[("unknown", b"hunter2")]);
     let credentials = folder.path().display().to_string();
     let mut arguments = vec!["check", "app:1", "https://contoso.azurecr.io/app", "--expect-cidr", "all"];
     arguments.extend(["--timeout", "5", "--color", "red", "--credentials", &credentials, "-p", "hunter2"]);

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use acr_verifier::address::AddressPolicy;
 use acr_verifier::observation::{
-    Answer, Attempt, Blob, Certificate, ConnectFailure, DnsAnswer, DnsFailure, DnsFailureKind, Endpoint,
-    ExtendedError, Failure, Fault, Lookup, Manifest, Mark, Observation, Rcode, Record, RecordData, Request,
-    Resolution, Resolver, Stage, TlsFailure, TlsSession, TlsVersion, Token,
+    Answer, Attempt, Blob, Certificate, ConnectFailure, CredentialEvidence, CredentialKind, CredentialsUsed,
+    DnsAnswer, DnsFailure, DnsFailureKind, Endpoint, ExtendedError, Failure, Fault, Lookup, Manifest, Mark,
+    Observation, Rcode, Record, RecordData, RejectedEntry, Request, Resolution, Resolver, Stage, TlsFailure,
+    TlsSession, TlsVersion, Token,
 };
 use acr_verifier::rules::{Expectation, diagnose};
 use acr_verifier::run::Checked;
@@ -243,6 +244,35 @@ fn digest() -> impl Strategy<Value = String> {
     "sha256:[0-9a-f]{64}"
 }
 
+/// With which credentials the pull was tried.
+fn credentials() -> impl Strategy<Value = (Option<CredentialsUsed>, Vec<RejectedEntry>)> {
+    let kind = select(vec![
+        CredentialKind::RepositoryToken,
+        CredentialKind::AdminUser,
+        CredentialKind::ServicePrincipal,
+        CredentialKind::RefreshToken,
+        CredentialKind::Empty,
+    ]);
+    let evidence = select(vec![
+        CredentialEvidence::LineEnd,
+        CredentialEvidence::Blank,
+        CredentialEvidence::AuthDiffers,
+        CredentialEvidence::NotUtf8,
+    ]);
+    let rejected = (words(), kind, vec(evidence, 0..3)).prop_map(|(entry, kind, evidence)| RejectedEntry {
+        entry,
+        kind,
+        evidence,
+    });
+    let used = select(vec![
+        CredentialsUsed::Secret,
+        CredentialsUsed::Anonymous,
+        CredentialsUsed::ManagedIdentity,
+        CredentialsUsed::WorkloadIdentity,
+    ]);
+    (option::of(used), vec(rejected, 0..3))
+}
+
 /// What came of the registry, apart from failures.
 fn found() -> impl Strategy<Value = (Option<Token>, Option<Manifest>, Option<Blob>)> {
     let token = any::<Option<bool>>().prop_map(|pull| Token { pull });
@@ -286,8 +316,16 @@ pub(crate) fn observation() -> impl Strategy<Value = Observation> {
         vec(tls(), 0..3),
     );
     let ended = (option::of(words()), option::weighted(0.8, failure));
-    (lists, option::of(moment()), found(), ended, duration()).prop_map(
-        |((marks, resolutions, attempts, requests, tls), credentials_expire_at, found, ended, duration)| {
+    (lists, option::of(moment()), credentials(), found(), ended, duration()).prop_map(
+        |(
+            (marks, resolutions, attempts, requests, tls),
+            credentials_expire_at,
+            tried,
+            found,
+            ended,
+            duration,
+        )| {
+            let (credentials, rejected_entries) = tried;
             let (token, manifest, blob) = found;
             let (correlation_id, failure) = ended;
             Observation {
@@ -297,6 +335,8 @@ pub(crate) fn observation() -> impl Strategy<Value = Observation> {
                 requests,
                 tls,
                 credentials_expire_at,
+                credentials,
+                rejected_entries,
                 token,
                 manifest,
                 blob,

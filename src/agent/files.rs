@@ -10,7 +10,8 @@ use crate::config::Config;
 use crate::credentials::CredentialsSource;
 
 /// The files that a folder of credentials may hold.
-const NAMES: [&str; 5] = [".dockerconfigjson", "config.json", "username", "password", "expiresAt"];
+const NAMES: [&str; 6] =
+    [".dockerconfigjson", ".dockercfg", "config.json", "username", "password", "expiresAt"];
 
 /// The state of every file of credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,226 +1,230 @@
-//! Docker's `config.json`, read as the kubelet reads it.
+//! Docker's `config.json` and its older form, read as the kubelet reads them.
 //!
-//! Owns the choice of an entry and the forms of one (`pkg/credentialprovider`: `keyring.go`, `config.go`). What the
-//! kubelet ignores is ignored here and said so: credential helpers, identity tokens. Nothing here opens a file, and no
-//! message carries a value: parse errors are told by their place alone, because a library's words may quote.
+//! Owns which entries there are, their order, and the forms of one (`pkg/credentialprovider`: `keyring.go`, `config.go`). What
+//! the kubelet ignores is ignored here and mentioned: credential helpers, identity tokens. Nothing here opens a file, and no
+//! message carries a value: parse errors are described by their place, because a library's words may quote.
 
-use base64::Engine;
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use serde_json::{Map, Value};
+mod entry;
+mod json;
+mod key;
 
+use std::cmp::Reverse;
+
+use self::entry::Entry;
+use self::json::{Fields, JsonError, is_field};
+use self::key::Near;
 use super::CredentialsError;
 use crate::image::ImageReference;
 use crate::quote::quote;
-use crate::secret::Secret;
 
-/// Base64 as Go's decoder takes it from the kubelet: padded or not, unused bits whatever they are.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true),
-);
+pub(super) use self::entry::Pair;
+
 /// Keys that a message names.
 const MAX_NAMED: usize = 10;
 
-/// A user name with its password.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Pair {
-    pub(super) username: String,
-    pub(super) password: Secret,
+/// The form of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// `config.json` and `kubernetes.io/dockerconfigjson`: the entries are below `auths`.
+    ConfigJson,
+    /// `kubernetes.io/dockercfg`: the entries are the document.
+    Cfg,
+    /// Whichever of the two fits what is there.
+    Either,
 }
 
-/// A parsed `config.json`, every entry of which has a form that the kubelet takes.
+/// A parsed document, every entry of which has a form that the kubelet accepts.
 pub(super) struct DockerConfig {
+    /// In the order of the document; a key that comes twice has its last entry in its first place.
     entries: Vec<Entry>,
     helpers: Vec<&'static str>,
+    /// What the document looks like instead, if it has no entry.
+    mistaken: Option<&'static str>,
 }
 
-/// One entry of `auths`.
-struct Entry {
-    /// As written, for messages.
-    written: String,
-    pattern: KeyPattern,
-    pair: Pair,
-    has_identity_token: bool,
-}
-
-/// A key of `auths`, taken apart: `[SCHEME://]HOST[:PORT][/PATH]`.
-///
-/// The kubelet sorts its keys as texts and tries them from the end, so that a longer path comes first and a wildcard
-/// last.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct KeyPattern {
-    host_and_path: String,
-    host_length: usize,
+/// An entry that matches an image.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Match {
+    /// The key, as a message shows it.
+    pub(super) key: String,
+    pub(super) pair: Pair,
+    /// What an entry without user name or password has instead.
+    pub(super) instead: Option<String>,
 }
 
 impl DockerConfig {
-    /// Reads the text of a `config.json`.
+    /// Reads a document.
     ///
     /// # Errors
-    /// [`CredentialsError::Invalid`], as a phrase about the file: `it is not JSON (line 3, column 9)`.
-    pub(super) fn parse(text: &str) -> Result<Self, CredentialsError> {
+    /// A phrase about the file: `it is not JSON (line 3, column 9)`.
+    pub(super) fn parse(bytes: &[u8], form: Form) -> Result<Self, CredentialsError> {
+        let text = json::text_of(bytes);
         if text.starts_with('\u{feff}') {
             return Err(invalid("it starts with a byte order mark; save it as UTF-8 without one"));
         }
-        let value: Value = serde_json::from_str(text).map_err(|error| {
-            invalid(format!("it is not JSON (line {}, column {})", error.line(), error.column()))
-        })?;
-        let Value::Object(root) = value else {
-            return Err(invalid("it is JSON, but no object with the key `auths`"));
+        let document = json::document(&text).map_err(|error| invalid(describe_syntax(error, &text)))?;
+        let root = json::object(document)
+            .map_err(|_| invalid("it is JSON, but not an object with the key `auths`"))?
+            .unwrap_or_default();
+        let form = match form {
+            Form::Either if looks_like_cfg(&root) => Form::Cfg,
+            Form::Either | Form::ConfigJson => Form::ConfigJson,
+            Form::Cfg => Form::Cfg,
         };
+        let mut entries = Vec::new();
+        match form {
+            Form::Cfg => add_entries(&mut entries, &root)?,
+            Form::ConfigJson | Form::Either => read_root(&mut entries, &root)?,
+        }
         let helpers = ["credsStore", "credHelpers"].into_iter().filter(|key| is_set(&root, key)).collect();
-        let entries = match root.get("auths") {
-            None | Some(Value::Null) => Vec::new(),
-            Some(Value::Object(auths)) => auths
-                .iter()
-                // The kubelet refuses the whole file for one bad entry, whichever image it pulls.
-                .map(|(key, entry)| Entry::parse(key, entry))
-                .collect::<Result<_, _>>()?,
-            Some(_) => return Err(invalid("its `auths` is no object")),
-        };
-        Ok(Self { entries, helpers })
+        let mistaken = if entries.is_empty() { mistake(&root) } else { None };
+        Ok(Self { entries, helpers, mistaken })
     }
 
-    /// The most specific entry for an image.
-    ///
-    /// # Errors
-    /// [`CredentialsError::Missing`] where there is none, [`CredentialsError::Invalid`] where it cannot be used; both as
-    /// a phrase about the file.
-    pub(super) fn find(mut self, image: &ImageReference) -> Result<Pair, CredentialsError> {
-        self.entries.sort_by(|one, other| other.pattern.cmp(&one.pattern));
-        let Some(position) = self.entries.iter().position(|entry| entry.pattern.matches(image)) else {
-            return Err(CredentialsError::Missing(self.describe_absence(image)));
-        };
-        let entry = self.entries.swap_remove(position);
+    /// The entries for an image, in the order in which the kubelet tries them.
+    pub(super) fn find(&self, image: &ImageReference) -> Vec<Match> {
+        let mut found: Vec<_> = self.entries.iter().filter(|entry| entry.key.matches(image)).collect();
+        if found.is_empty() {
+            found.extend(self.entries.iter().filter(|entry| entry.key.is_default_for(image)));
+        }
+        // Stable: of two spellings of one key the kubelet takes either first, as Go iterates its map.
+        found.sort_by_key(|entry| Reverse(&entry.key.sorted));
+        found.into_iter().map(|entry| self.describe_match(entry)).collect()
+    }
+
+    fn describe_match(&self, entry: &Entry) -> Match {
         let key = quote(&entry.written);
-        let Pair { username, password } = &entry.pair;
-        if password.is_empty() && entry.has_identity_token {
-            return Err(invalid(format!(
-                "its entry {key} has only an `identitytoken`, as `az acr login` writes it: the kubelet ignores those; \
-                 create a repository token and store its name and password"
-            )));
-        }
-        if username.is_empty() && password.is_empty() && !self.helpers.is_empty() {
-            let helpers = describe_helpers(&self.helpers);
-            return Err(CredentialsError::Missing(format!("its entry {key} is empty, and {helpers}")));
-        }
-        for (part, is_empty) in [("user name", username.is_empty()), ("password", password.is_empty())] {
-            if is_empty {
-                return Err(invalid(format!("its entry {key} has an empty {part}")));
-            }
-        }
-        Ok(entry.pair)
+        let instead = if entry.pair.is_complete() {
+            None
+        } else if entry.has_identity_token {
+            Some(format!(
+                "its entry {key} has only an `identitytoken`, as `az acr login` writes it: the kubelet ignores those"
+            ))
+        } else if self.helpers.is_empty() {
+            let part = if entry.pair.username.is_empty() { "user name" } else { "password" };
+            Some(format!("its entry {key} has an empty {part}, and the kubelet pulls anonymously with it"))
+        } else {
+            Some(format!("its entry {key} is empty, and {}", describe_helpers(&self.helpers)))
+        };
+        Match { key, pair: entry.pair.clone(), instead }
     }
 
-    fn describe_absence(&self, image: &ImageReference) -> String {
+    /// What is there instead of an entry for an image, as a phrase.
+    pub(super) fn describe_absence(&self, image: &ImageReference) -> String {
         let mut keys: Vec<_> = self.entries.iter().map(|entry| quote(&entry.written)).collect();
         keys.sort();
         let left = keys.len().saturating_sub(MAX_NAMED);
         keys.truncate(MAX_NAMED);
-        let mut phrases = vec![format!("it has no entry for {}/{}", image.registry(), image.repository())];
-        phrases.push(match (keys.as_slice(), left) {
-            ([], _) => "it has no entries at all".to_owned(),
-            (_, 0) => format!("its keys are {}", keys.join(", ")),
-            (_, left) => format!("its keys are {} and {left} more", keys.join(", ")),
+        let mut phrases =
+            vec![format!("it has no entry for {}/{}", image.written_registry(), image.repository())];
+        phrases.push(match (keys.as_slice(), left, self.mistaken) {
+            ([], _, Some(mistaken)) => mistaken.to_owned(),
+            ([], _, None) => "it has no entries at all".to_owned(),
+            (_, 0, _) => format!("its keys are {}", keys.join(", ")),
+            (_, left, _) => format!("its keys are {} and {left} more", keys.join(", ")),
         });
+        phrases.extend(self.describe_near(image));
         if !self.helpers.is_empty() {
             phrases.push(describe_helpers(&self.helpers));
         }
         phrases.join("; ")
     }
-}
 
-impl Entry {
-    fn parse(key: &str, value: &Value) -> Result<Self, CredentialsError> {
-        let shown = quote(key);
-        let fields = match value {
-            Value::Object(fields) => fields,
-            Value::Null => &Map::new(),
-            Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-                return Err(invalid(format!("its entry {shown} is no object")));
-            }
-        };
-        let text = |name: &str| match fields.get(name) {
-            None | Some(Value::Null) => Ok(""),
-            Some(Value::String(text)) => Ok(text.as_str()),
-            Some(_) => Err(invalid(format!("the `{name}` of its entry {shown} is no text"))),
-        };
-        // `auth` goes before the two fields, as in the kubelet.
-        let (username, password) = match text("auth")? {
-            "" => (text("username")?.to_owned(), text("password")?.to_owned()),
-            auth => decode_auth(auth).ok_or_else(|| {
-                invalid(format!("the `auth` of its entry {shown} is not the base64 of USER:PASSWORD"))
-            })?,
-        };
-        Ok(Self {
-            written: key.to_owned(),
-            pattern: KeyPattern::parse(key),
-            pair: Pair { username, password: Secret::new(password) },
-            has_identity_token: !text("identitytoken")?.is_empty(),
+    /// The first key that differs in port or capitals only.
+    fn describe_near(&self, image: &ImageReference) -> Option<String> {
+        self.entries.iter().find_map(|entry| {
+            let what = match entry.key.near(image)? {
+                Near::Port => "its port",
+                Near::Case => "its capitals",
+                Near::PortAndCase => "its port and capitals",
+            };
+            let key = quote(&entry.written);
+            Some(format!(
+                "{key} differs from the image's name only in {what}, which the kubelet compares as text"
+            ))
         })
     }
 }
 
-impl KeyPattern {
-    fn parse(key: &str) -> Self {
-        let bare = ["https://", "http://"].iter().find_map(|scheme| key.strip_prefix(scheme)).unwrap_or(key);
-        let bare = bare.split(['?', '#']).next().unwrap_or_default();
-        let (authority, path) = bare.split_at(bare.find('/').unwrap_or(bare.len()));
-        let host = authority.rsplit('@').next().unwrap_or_default();
-        // The API's own path says nothing about a repository: docker wrote `https://index.docker.io/v1/`.
-        let path = if path.starts_with("/v1/") || path.starts_with("/v2/") { &path[3..] } else { path };
-        let path = if path == "/" { "" } else { path };
-        Self { host_and_path: format!("{host}{path}"), host_length: host.len() }
+/// Reads the fields of a `config.json` that the kubelet has types for.
+fn read_root(entries: &mut Vec<Entry>, root: &Fields<'_>) -> Result<(), CredentialsError> {
+    for (key, value) in root {
+        if is_field(key, "auths") {
+            match json::object(value).map_err(|_| invalid("its `auths` is not an object"))? {
+                // What comes twice is merged, unless `null` comes in between.
+                Some(auths) => add_entries(entries, &auths)?,
+                None => entries.clear(),
+            }
+        } else if is_field(key, "HttpHeaders") {
+            let headers = json::object(value).map_err(|_| invalid("its `HttpHeaders` is not an object"))?;
+            for (_name, value) in headers.unwrap_or_default() {
+                json::string(value).map_err(|_| invalid("a value of its `HttpHeaders` is not a string"))?;
+            }
+        }
     }
+    Ok(())
+}
 
-    /// Whether the key is for the image: the same port, as many labels, each of which matches, and a path that the
-    /// repository starts with.
-    fn matches(&self, image: &ImageReference) -> bool {
-        let (authority, path) = self.host_and_path.split_at(self.host_length);
-        let (wanted_host, wanted_port) = split_port(image.registry());
-        let (host, port) = split_port(authority.to_owned());
-        let labels: Vec<_> = host.split('.').collect();
-        let wanted: Vec<_> = wanted_host.split('.').collect();
-        port == wanted_port
-            && labels.len() == wanted.len()
-            && format!("/{}", image.repository()).starts_with(path)
-            && labels.iter().zip(wanted).all(|(label, wanted)| label_matches(label, wanted))
+/// Adds entries; the kubelet rejects the whole file for one bad entry, whichever image it pulls.
+fn add_entries(entries: &mut Vec<Entry>, fields: &Fields<'_>) -> Result<(), CredentialsError> {
+    for (key, value) in fields {
+        let entry = Entry::parse(key, value)?;
+        match entries.iter_mut().find(|known| known.written == *key) {
+            Some(known) => *known = entry,
+            None => entries.push(entry),
+        }
+    }
+    Ok(())
+}
+
+/// Whether a document without `auths` has the older form: an entry in it holds what entries hold.
+fn looks_like_cfg(root: &Fields<'_>) -> bool {
+    let is_entry = |fields: &Fields<'_>| {
+        fields.iter().any(|(key, _)| ["auth", "username", "password"].iter().any(|name| is_field(key, name)))
+    };
+    !root.iter().any(|(key, _)| is_field(key, "auths"))
+        && root.iter().any(|(key, value)| {
+            !is_field(key, "HttpHeaders")
+                && json::object(value).ok().flatten().is_some_and(|fields| is_entry(&fields))
+        })
+}
+
+/// What a document without entries is taken for.
+fn mistake(root: &Fields<'_>) -> Option<&'static str> {
+    let has = |name: &str| root.iter().any(|(key, _)| key == name);
+    if has("kind") && (has("data") || has("stringData")) {
+        Some(
+            "it is the manifest of a Secret: what is needed is the decoded content of its `.dockerconfigjson`",
+        )
+    } else if looks_like_cfg(root) {
+        Some(
+            "it has the form of a `kubernetes.io/dockercfg` Secret, which the kubelet reads only from a Secret of that type",
+        )
+    } else {
+        None
     }
 }
 
-/// `HOST:PORT` taken apart; more than one colon is no port.
-fn split_port(authority: String) -> (String, String) {
-    match authority.split_once(':') {
-        Some((host, port)) if !port.contains(':') => (host.to_owned(), port.to_owned()),
-        Some(_) | None => (authority, String::new()),
+/// Why a text is not JSON, and what it is instead.
+fn describe_syntax(error: JsonError, text: &str) -> String {
+    let place = match error {
+        JsonError::Syntax { line, column } => format!("it is not JSON (line {line}, column {column})"),
+        JsonError::Type => "it is not JSON".to_owned(),
+    };
+    if text.lines().any(|line| line.trim_end() == "kind: Secret") {
+        format!(
+            "{place}: it is the manifest of a Secret; what is needed is the decoded content of its `.dockerconfigjson`"
+        )
+    } else if entry::decode(text.trim()).is_some_and(|bytes| bytes.trim_ascii_start().starts_with(b"{")) {
+        format!("{place}: it is the base64 of JSON, so it was encoded once too often")
+    } else {
+        place
     }
 }
 
-/// A pattern that cannot be parsed matches nothing, as in the kubelet.
-fn label_matches(pattern: &str, label: &str) -> bool {
-    glob::Pattern::new(pattern).is_ok_and(|pattern| pattern.matches(label))
-}
-
-/// `USER:PASSWORD` from its base64; the password may have colons itself.
-fn decode_auth(auth: &str) -> Option<(String, String)> {
-    // Go's decoder skips line ends, and `base64` without `-w0` makes them.
-    let compact: String = auth.chars().filter(|character| !matches!(character, '\r' | '\n')).collect();
-    let bytes = BASE64.decode(compact).ok()?;
-    let text = String::from_utf8(bytes).ok()?;
-    let (username, password) = text.split_once(':')?;
-    Some((username.to_owned(), password.to_owned()))
-}
-
-fn is_set(root: &Map<String, Value>, key: &str) -> bool {
-    match root.get(key) {
-        None | Some(Value::Null) => false,
-        Some(Value::String(text)) => !text.is_empty(),
-        Some(Value::Object(map)) => !map.is_empty(),
-        Some(Value::Bool(_) | Value::Number(_) | Value::Array(_)) => true,
-    }
+fn is_set(root: &Fields<'_>, name: &str) -> bool {
+    let value = root.iter().find(|(key, _)| key == name).map(|(_, value)| value.get());
+    value.is_some_and(|value| !matches!(value, "null" | "\"\"" | "{}"))
 }
 
 fn describe_helpers(helpers: &[&str]) -> String {
@@ -231,7 +235,7 @@ fn describe_helpers(helpers: &[&str]) -> String {
 }
 
 fn invalid(phrase: impl Into<String>) -> CredentialsError {
-    CredentialsError::Invalid(phrase.into())
+    CredentialsError(phrase.into())
 }
 
 #[cfg(test)]

@@ -5,13 +5,28 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use super::{Credentials, CredentialsError, CredentialsSource, inspect};
+use super::{Attempt, Credentials, CredentialsError, CredentialsSource, Found, inspect};
+use crate::observation::{CredentialKind, CredentialsUsed};
 
 const SECRET: &str = "hunter2hunter2";
 
-fn read(path: &Path) -> Result<Credentials, CredentialsError> {
+fn read(path: &Path) -> Result<Found, CredentialsError> {
     let image = "contoso.azurecr.io/app".parse().expect("an image");
     CredentialsSource::named(path.to_owned(), None).read(&image)
+}
+
+/// The credentials of the only attempt.
+fn only(found: &Found) -> &Credentials {
+    let [attempt] = &found.attempts[..] else { panic!("{found:?}") };
+    assert_eq!((attempt.used(), &found.searched), (CredentialsUsed::Secret, &None));
+    attempt.credentials.as_ref().expect("credentials")
+}
+
+/// What was searched where the only attempt is anonymous.
+fn searched(found: &Found) -> &str {
+    let [Attempt { entry: None, credentials: None, .. }] = &found.attempts[..] else { panic!("{found:?}") };
+    assert_eq!(found.attempts[0].rejected(), None);
+    found.searched.as_deref().expect("a phrase")
 }
 
 fn docker(registry: &str) -> String {
@@ -29,46 +44,85 @@ fn folder_with(files: &[(&str, &[u8])]) -> tempfile::TempDir {
 #[test]
 fn every_form_gives_the_same_credentials() {
     let config = docker("contoso.azurecr.io");
+    let cfg = format!(r#"{{"contoso.azurecr.io": {{"username": "pull", "password": "{SECRET}"}}}}"#);
     let expires = ("expiresAt", b"2027-05-01T00:00:00Z\n".as_slice());
     let pair = [("username", b"pull\n".as_slice()), ("password", b"hunter2hunter2\r\n"), expires];
     for (files, file, has_expiry) in [
         (vec![("any-name", config.as_bytes())], "any-name", false),
         (vec![(".dockerconfigjson", config.as_bytes()), expires], "", true),
         (vec![("config.json", config.as_bytes())], "", false),
+        (vec![(".dockercfg", cfg.as_bytes()), expires], "", true),
+        (vec![("any-name", cfg.as_bytes())], "any-name", false),
         (pair.to_vec(), "", true),
         (pair[..2].to_vec(), "", false),
     ] {
         let folder = folder_with(&files);
         let path = if file.is_empty() { folder.path().to_owned() } else { folder.path().join(file) };
-        let credentials = read(&path).expect("credentials");
+        let found = read(&path).expect("credentials");
+        let credentials = only(&found);
         assert_eq!((credentials.username.as_str(), credentials.password.expose()), ("pull", SECRET));
-        assert_eq!(credentials.expires_at.is_some(), has_expiry);
+        assert_eq!(found.expires_at.is_some(), has_expiry);
         assert_eq!(inspect(&path), Ok(()));
     }
 }
 
 #[test]
-fn what_is_not_there_is_missing_and_names_the_place() {
+fn what_is_not_there_is_an_anonymous_pull_and_names_the_place() {
     let folder = folder_with(&[("config.json", docker("other.io").as_bytes())]);
-    let error = read(folder.path()).expect_err("another registry");
+    let found = read(folder.path()).expect("another registry");
     assert!(
-        matches!(&error, CredentialsError::Missing(phrase) if phrase.contains("config.json` was read: it has no entry for contoso.azurecr.io/app; its keys are `other.io`")),
-        "{error}"
+        searched(&found).contains(
+            "config.json` was read: it has no entry for contoso.azurecr.io/app; its keys are `other.io`"
+        ),
+        "{found:?}"
     );
     assert_eq!(inspect(folder.path()), Ok(()), "a file without our entry is a good file");
     for path in [folder.path().join("absent"), folder.path().join("config.json/below")] {
-        for error in [read(&path).expect_err("nothing"), inspect(&path).expect_err("nothing")] {
-            assert_eq!(error, CredentialsError::Missing(format!("there is nothing at `{}`", path.display())));
-        }
+        let phrase = format!("there is nothing at `{}`", path.display());
+        assert_eq!(searched(&read(&path).expect("nothing")), phrase);
+        assert_eq!(inspect(&path), Err(CredentialsError(phrase)));
     }
     let empty = folder_with(&[]);
-    let error = read(empty.path()).expect_err("nothing");
-    assert!(
-        matches!(&error, CredentialsError::Missing(phrase) if phrase.contains("nor username and password"))
-    );
-    assert_eq!(inspect(empty.path()), Err(error));
+    let found = read(empty.path()).expect("nothing");
+    assert!(searched(&found).contains("nor username and password"), "{found:?}");
+    assert_eq!(inspect(empty.path()).expect_err("nothing").to_string(), searched(&found));
     let nowhere = CredentialsSource { paths: vec![], expires_at: None };
-    assert!(nowhere.read(&"r.io/app".parse().expect("an image")).is_err());
+    let found = nowhere.read(&"r.io/app".parse().expect("an image")).expect("nothing");
+    assert!(searched(&found).contains("no place to look"), "{found:?}");
+}
+
+#[test]
+fn every_entry_is_an_attempt_and_says_what_it_is() {
+    let guid = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
+    let zeros = "00000000-0000-0000-0000-000000000000";
+    let entry = |user: &str| format!(r#"{{"username": "{user}", "password": "{SECRET}"}}"#);
+    let config = format!(
+        r#"{{"auths": {{"contoso.azurecr.io/app": {}, "contoso.azurecr.io": {}, "*.azurecr.io": {}, "*.*.io": {},
+            "*.azurecr.*": {{}}}}}}"#,
+        entry(guid),
+        entry(zeros),
+        entry("Contoso"),
+        entry("pull")
+    );
+    let folder = folder_with(&[("config.json", config.as_bytes())]);
+    let found = read(folder.path()).expect("credentials");
+    let file = folder.path().join("config.json");
+    let expected = [
+        ("contoso.azurecr.io/app", CredentialKind::ServicePrincipal, CredentialsUsed::Secret),
+        ("contoso.azurecr.io", CredentialKind::RefreshToken, CredentialsUsed::Secret),
+        ("*.azurecr.io", CredentialKind::AdminUser, CredentialsUsed::Secret),
+        ("*.azurecr.*", CredentialKind::Empty, CredentialsUsed::Anonymous),
+        ("*.*.io", CredentialKind::RepositoryToken, CredentialsUsed::Secret),
+    ]
+    .map(|(key, kind, used)| (Some(format!("`{key}` of `{}`", file.display())), kind, used));
+    let attempts: Vec<_> =
+        found.attempts.iter().map(|attempt| (attempt.entry.clone(), attempt.kind, attempt.used())).collect();
+    assert_eq!(attempts, expected);
+    assert_eq!(found.searched, None, "an entry can be used");
+    let empty = folder_with(&[("config.json", br#"{"auths": {"contoso.azurecr.io": {}}}"#)]);
+    let found = read(empty.path()).expect("an entry");
+    assert_eq!((found.attempts.len(), found.attempts[0].used()), (1, CredentialsUsed::Anonymous));
+    assert!(found.searched.is_some_and(|phrase| phrase.contains("has an empty user name")));
 }
 
 #[test]
@@ -76,7 +130,8 @@ fn what_is_broken_is_invalid_and_shows_no_value() {
     let large = vec![b' '; (1 << 20) + 1];
     for (files, expected) in [
         (vec![("config.json", b"{\"auths\": hunter2hunter2".as_slice())], "is not JSON (line 1, column 11)"),
-        (vec![("config.json", b"\xff\xfehunter2hunter2")], "it is not UTF-8"),
+        (vec![("config.json", b"\xff\xfehunter2hunter2")], "is not JSON (line 1, column 1)"),
+        (vec![("username", b"\xff"), ("password", b"hunter2hunter2")], "it is not UTF-8"),
         (vec![("config.json", large.as_slice())], "it is larger than 1 MiB"),
         (vec![("username", b"hunter2hunter2")], "has username, but no password"),
         (vec![("password", b"hunter2hunter2")], "has password, but no username"),
@@ -88,16 +143,15 @@ fn what_is_broken_is_invalid_and_shows_no_value() {
         ),
     ] {
         let folder = folder_with(&files);
-        for error in [read(folder.path()).expect_err(expected), inspect(folder.path()).expect_err(expected)] {
-            let CredentialsError::Invalid(phrase) = error else { panic!("{error}") };
-            assert!(phrase.contains(expected), "{phrase}");
-            assert!(!phrase.contains(SECRET), "{phrase}");
-        }
+        let phrase = read(folder.path()).expect_err(expected).to_string();
+        assert!(phrase.contains(expected), "{phrase}");
+        assert!(!phrase.contains(SECRET), "{phrase}");
+        assert_eq!(inspect(folder.path()), Ok(()), "a broken file is a result, and no wrong usage");
     }
     let folder = tempfile::tempdir().expect("a folder");
     fs::create_dir(folder.path().join("config.json")).expect("a folder");
     assert!(
-        matches!(read(folder.path()), Err(CredentialsError::Invalid(phrase)) if phrase.contains("no regular file"))
+        matches!(read(folder.path()), Err(CredentialsError(phrase)) if phrase.contains("no regular file"))
     );
 }
 
@@ -117,9 +171,9 @@ fn a_secret_that_kubernetes_swaps_is_read_as_it_is_now() {
     for name in ["username", "password"] {
         symlink(format!("..data/{name}"), folder.path().join(name)).expect("a link");
     }
-    assert_eq!(read(folder.path()).expect("credentials").password.expose(), "one");
+    assert_eq!(only(&read(folder.path()).expect("credentials")).password.expose(), "one");
     link("..2");
-    assert_eq!(read(folder.path()).expect("credentials").password.expose(), "two");
+    assert_eq!(only(&read(folder.path()).expect("credentials")).password.expose(), "two");
 }
 
 #[test]
@@ -139,6 +193,6 @@ fn the_usual_places_are_dockers_and_the_first_that_exists_decides() {
         paths: vec![folder.path().join("absent"), folder.path().join("config.json")],
         expires_at,
     };
-    let credentials = source.read(&"contoso.azurecr.io/app".parse().expect("an image")).expect("credentials");
-    assert_eq!(credentials.expires_at, expires_at);
+    let found = source.read(&"contoso.azurecr.io/app".parse().expect("an image")).expect("credentials");
+    assert_eq!((found.expires_at, only(&found).username.as_str()), (expires_at, "pull"));
 }

@@ -37,6 +37,17 @@ fn takes_what_the_kubelet_takes_and_names_its_parts() {
 }
 
 #[test]
+fn host_and_port_stay_as_written_and_lead_to_one_login_server() {
+    for text in ["contoso.azurecr.io/app:1", "contoso.azurecr.io:443/app:1", "Contoso.AzureCR.io:0443/app:1"]
+    {
+        let image = parse(text).expect(text);
+        assert_eq!(image.to_string(), text);
+        assert_eq!(Some(image.written_registry()), text.split('/').next());
+        assert_eq!((image.registry().as_str(), image.port()), ("contoso.azurecr.io", 443));
+    }
+}
+
+#[test]
 fn refuses_everything_else_and_says_which_part_is_wrong() {
     use ImageReferenceError as E;
     let long_tag = format!("contoso.azurecr.io/app:{}", "t".repeat(129));

@@ -23,6 +23,8 @@ pub(super) fn silence(redactor: &Redactor, observation: &mut Observation, failur
         attempts: _,
         requests: _,
         credentials_expire_at: _,
+        credentials: _,
+        rejected_entries: _,
         token: _,
         manifest: _,
         blob: _,

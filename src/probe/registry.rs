@@ -14,9 +14,9 @@ use super::manifest::{self, ParsedManifest, PlatformName};
 use super::session::{Reply, Session};
 use super::wire::{self, BearerChallenge, Grant, Redirect};
 use super::{Task, authorization};
-use crate::credentials::{Credentials, CredentialsError};
+use crate::credentials::{Credentials, CredentialsError, Found};
 use crate::image::is_sha256_digest;
-use crate::observation::{Endpoint, Failure, Fault, Manifest, Observation, Stage, Token};
+use crate::observation::{CredentialsUsed, Endpoint, Failure, Fault, Manifest, Observation, Stage, Token};
 use crate::secret::{Redactor, Secret};
 
 /// A token answer has some 2 KiB.
@@ -33,7 +33,7 @@ pub(super) struct Pull<'check> {
     pub(super) session: Session<'check>,
     /// What is sent as a secret: a hostile registry could say it back, in a later check also before it is sent.
     pub(super) redactor: Redactor,
-    credentials: Result<Credentials, CredentialsError>,
+    found: Result<Found, CredentialsError>,
 }
 
 impl<'check> Pull<'check> {
@@ -41,14 +41,15 @@ impl<'check> Pull<'check> {
     pub(super) fn new(
         task: &'check Task,
         session: Session<'check>,
-        credentials: Result<Credentials, CredentialsError>,
+        found: Result<Found, CredentialsError>,
     ) -> Self {
         let mut redactor = Redactor::default();
-        if let Ok(credentials) = &credentials {
+        let attempts = found.as_ref().map_or(&[][..], |found| &found.attempts);
+        for credentials in attempts.iter().filter_map(|attempt| attempt.credentials.as_ref()) {
             redactor.hide_encoded(&authorization::pair(credentials));
             redactor.hide_encoded(&credentials.password);
         }
-        Self { task, session, redactor, credentials }
+        Self { task, session, redactor, found }
     }
 
     fn url(&self, path: &str) -> Result<Url, Failure> {
@@ -119,6 +120,7 @@ impl<'check> Pull<'check> {
         observation.mark(Endpoint::Login, Stage::Token, started.elapsed());
         let grant = outcome?;
         observation.token = Some(Token { pull: grant.pull });
+        observation.credentials = Some(CredentialsUsed::Secret);
         self.redactor.hide(&grant.token);
         Ok(grant.token)
     }
@@ -129,13 +131,7 @@ impl<'check> Pull<'check> {
         challenge: &BearerChallenge,
         observation: &mut Observation,
     ) -> Result<Grant, Failure> {
-        let credentials = self.credentials.clone().map_err(|error| {
-            let fault = match error {
-                CredentialsError::Missing(searched) => Fault::CredentialsMissing { searched },
-                CredentialsError::Invalid(reason) => Fault::CredentialsInvalid { reason },
-            };
-            fail(Stage::Token, fault)
-        })?;
+        let credentials = self.credentials().map_err(|fault| fail(Stage::Token, fault))?;
         if let Some(service) = &challenge.service {
             realm.query_pairs_mut().append_pair("service", service);
         }
@@ -146,6 +142,15 @@ impl<'check> Pull<'check> {
         let headers = headers("application/json", Some(basic));
         let reply = self.session.get(Stage::Token, realm, headers, limit, observation).await?;
         self.read_grant(reply).await
+    }
+
+    /// The credentials of the first attempt.
+    fn credentials(&self) -> Result<Credentials, Fault> {
+        let found =
+            self.found.as_ref().map_err(|error| Fault::CredentialsInvalid { reason: error.to_string() })?;
+        let first = found.attempts.first().and_then(|attempt| attempt.credentials.clone());
+        first
+            .ok_or_else(|| Fault::CredentialsMissing { searched: found.searched.clone().unwrap_or_default() })
     }
 
     /// Reads the answer of the token service.

@@ -32,8 +32,8 @@ pub(super) fn certificates(path: &Path) -> Result<PathBuf, Refusal> {
 
 /// A source of credentials; whether it has an entry for a registry is a question of the check.
 pub(super) fn credentials(path: &Path) -> Result<PathBuf, Refusal> {
-    const ALLOWED: &str = "a docker config.json, or a folder with .dockerconfigjson, config.json, or username and \
-                           password";
+    const ALLOWED: &str = "a docker config.json, or a folder with .dockerconfigjson, .dockercfg, config.json, or username \
+                           and password";
     let text = path.to_string_lossy();
     // Passwords of ACR may have a slash: only what begins like a path is surely one.
     if text.contains(':') && !text.starts_with(['/', '.', '~']) && !path.exists() {
