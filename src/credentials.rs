@@ -24,6 +24,8 @@ const MAX_BYTES: u64 = 1 << 20;
 /// The file of a mounted `kubernetes.io/dockerconfigjson` Secret, of a `kubernetes.io/dockercfg` one, and docker's own.
 const DOCKER_FILES: [(&str, Form); 3] =
     [(".dockerconfigjson", Form::ConfigJson), (".dockercfg", Form::Cfg), ("config.json", Form::ConfigJson)];
+/// Entries that a message describes.
+const MAX_NAMED: usize = 3;
 /// How often a folder is read that Kubernetes swaps meanwhile; once is rare enough.
 const MAX_SWAPS: usize = 3;
 
@@ -222,7 +224,8 @@ impl Stored {
                     return Found::anonymous(format!("`{file}` was read: {absence}"), expires_at);
                 }
                 let is_usable = matches.iter().any(|found| found.pair.is_complete());
-                let instead: Vec<_> = matches.iter().filter_map(|found| found.instead.clone()).collect();
+                let instead: Vec<_> =
+                    matches.iter().filter_map(|found| found.instead.clone()).take(MAX_NAMED).collect();
                 let searched = (!is_usable).then(|| format!("`{file}` was read: {}", instead.join("; ")));
                 let attempts = matches
                     .into_iter()

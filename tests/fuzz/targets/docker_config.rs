@@ -20,9 +20,15 @@ fuzz_target!(|bytes: &[u8]| {
     let path: PathBuf = FOLDER.with(|folder| folder.path().join("config.json"));
     fs::write(&path, bytes).expect("a file");
     let told = match CredentialsSource::named(path, None).read(&IMAGE) {
-        Ok(credentials) => {
-            assert!(!credentials.username.is_empty() && !credentials.password.is_empty());
-            format!("{:?}", credentials.password)
+        Ok(found) => {
+            assert!(!found.attempts.is_empty());
+            let sent: Vec<_> =
+                found.attempts.iter().filter_map(|attempt| attempt.credentials.as_ref()).collect();
+            assert!(sent.iter().all(|sent| !sent.username.is_empty() && !sent.password.is_empty()));
+            assert_eq!(sent.is_empty(), found.searched.is_some());
+            let entry = found.attempts[0].entry.clone().unwrap_or_default();
+            let password = sent.first().map(|sent| format!("{:?}", sent.password));
+            format!("{entry} {} {}", found.searched.unwrap_or_default(), password.unwrap_or_default())
         }
         Err(error) => error.to_string(),
     };
