@@ -4,10 +4,14 @@
 //! IANA special-purpose registries (RFC 6890) as far as they matter to a private endpoint. Nothing here knows about
 //! names, chains or causes.
 
+mod nameserver;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
+
+pub use nameserver::{DNS_PORT, NameserverAddress, NameserverAddressError};
 
 /// Azure's platform address: DNS, DHCP and health probes of every VNet. No registry can live there.
 pub const AZURE_PLATFORM: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);

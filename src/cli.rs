@@ -9,7 +9,6 @@ pub mod pages;
 pub mod resolve;
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,6 +19,7 @@ use clap_complete::Shell;
 use self::arguments::Arguments;
 
 pub use self::resolve::{Environment, UsageError, UsageErrors, resolve};
+use crate::address::NameserverAddress;
 use crate::config::Config;
 use crate::report;
 use crate::report::catalogue::CatalogueFormat;
@@ -86,7 +86,7 @@ pub struct AgentOptions {
     /// The configuration file.
     pub config: PathBuf,
     /// Nameservers in place of the configuration's; none: the configuration's.
-    pub nameservers: Vec<SocketAddr>,
+    pub nameservers: Vec<NameserverAddress>,
     /// Whether loopback counts as private.
     pub allow_loopback: bool,
     /// Where credentials are looked for, for images that name no place.

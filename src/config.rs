@@ -16,6 +16,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use self::value::Refusal;
+use crate::address::NameserverAddress;
 use crate::image::ImageReference;
 
 /// Where the agent serves HTTP where nothing else is said: every address of its network namespace.
@@ -73,7 +74,7 @@ pub struct Resolvers {
     /// The node's own nameservers.
     pub system: SystemResolver,
     /// Resolvers to compare with, by the operator's name for each.
-    pub compare: Vec<(String, SocketAddr)>,
+    pub compare: Vec<(String, NameserverAddress)>,
 }
 
 /// Where the node's own nameservers are written.
@@ -82,7 +83,7 @@ pub enum SystemResolver {
     /// In a file of resolv.conf(5)'s format, read at every check.
     File(PathBuf),
     /// On the command line, in place of a file.
-    Servers(Vec<SocketAddr>),
+    Servers(Vec<NameserverAddress>),
 }
 
 /// Times and loads.

@@ -7,6 +7,7 @@
 mod credentials;
 mod failure;
 mod names;
+mod system;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -20,6 +21,7 @@ pub use names::{
     DnsAnswer, DnsFailure, DnsFailureKind, ExtendedError, Lookup, Rcode, Record, RecordData, Resolution,
     Resolver,
 };
+pub use system::SystemError;
 
 /// Which of the registry's two endpoints a fact belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -221,6 +223,8 @@ pub enum ConnectFailure {
     Refused,
     /// No route to the host or network.
     Unreachable,
+    /// The node's own system did not open the connection, for another reason: nothing left the node.
+    NotOpened(SystemError),
 }
 
 /// An HTTP request that was sent.

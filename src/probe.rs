@@ -36,6 +36,7 @@ mod names;
 mod registry;
 mod roots;
 mod session;
+mod system;
 mod tls;
 mod wire;
 

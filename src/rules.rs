@@ -7,12 +7,11 @@ pub mod names;
 mod registry;
 mod transport;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::address::AddressPolicy;
+use crate::address::{AddressPolicy, NameserverAddress};
 use crate::cause::Cause;
 use crate::cause::advice::{self, Names};
 use crate::diagnosis::{Diagnosis, Severity};
@@ -140,7 +139,7 @@ fn diagnosis(
     cause: Cause,
     (endpoint, stage): (Endpoint, Stage),
     host: Option<&str>,
-    nameserver: Option<SocketAddr>,
+    nameserver: Option<&NameserverAddress>,
     message: String,
 ) -> Diagnosis {
     Diagnosis {

@@ -34,10 +34,11 @@ const IO: [&str; 7] = ["cluster", "credentials", "events", "metrics", "probe", "
 const WIRE: [&str; 5] = ["agent", "check", "cli", "logging", "smoke"];
 
 /// Libraries of the network, and the one folder or file that may call them.
-const CONFINED: [(&str, &[&str]); 14] = [
+const CONFINED: [(&str, &[&str]); 15] = [
     ("kube", &["events.rs", "cluster.rs", "cluster/ask.rs"]),
     ("k8s_openapi", &["events.rs", "events/event.rs"]),
-    ("hickory_resolver", &["probe/dns.rs"]),
+    ("hickory_proto", &["probe/dns.rs", "probe/dns/answer.rs", "probe/dns/exchange.rs"]),
+    ("rustix", &["probe/system.rs"]),
     ("reqwest", &["probe/authorization.rs", "probe/dial.rs", "probe/session.rs", "probe/registry.rs"]),
     ("hyper", &["probe/dial.rs", "server.rs", "cluster.rs", "cluster/ask.rs"]),
     ("hyper_util", &["server.rs", "cluster/ask.rs"]),

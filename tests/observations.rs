@@ -148,7 +148,7 @@ fn resolution() -> impl Strategy<Value = Resolution> {
             endpoint,
             host,
             resolver,
-            server,
+            server: server.into(),
             tcp_alone,
             a,
             aaaa,

@@ -74,7 +74,7 @@ fn observation(lookups: &[(Lookup, Lookup)]) -> Observation {
         endpoint: Endpoint::Login,
         host: HOST.to_owned(),
         resolver: Resolver::System,
-        server: SocketAddr::from(([10, 60, 0, number], 53)),
+        server: SocketAddr::from(([10, 60, 0, number], 53)).into(),
         tcp_alone: false,
         a: a.clone(),
         aaaa: aaaa.clone(),

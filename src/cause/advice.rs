@@ -9,6 +9,7 @@ mod network;
 mod registry;
 
 pub use names::Names;
+pub use network::{NOT_OPENED_REMEDY, not_opened_commands};
 
 use super::Cause;
 

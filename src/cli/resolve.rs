@@ -8,7 +8,6 @@ mod smoke;
 
 use std::ffi::OsString;
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use super::arguments::{AgentArguments, Arguments, CheckArguments, Typing};
 use super::{
     AgentOptions, Check, CheckOptions, Command, Invocation, LogFormat, Logging, NAME, Typed, UnknownFlag,
 };
+use crate::address::NameserverAddress;
 use crate::config::file;
 use crate::config::value::{self, Refusal};
 use crate::config::{Config, CredentialsConfig, ImageConfig, Resolvers, SystemResolver};
@@ -332,7 +332,7 @@ fn resolve_images(judge: &mut Judge, typed: &CheckArguments) -> Option<Vec<Image
     Some(images?.into_iter().map(image).collect())
 }
 
-fn resolve_nameservers(judge: &mut Judge, typed: &[String]) -> Option<Vec<SocketAddr>> {
+fn resolve_nameservers(judge: &mut Judge, typed: &[String]) -> Option<Vec<NameserverAddress>> {
     let nameservers = judge.take_each("--nameserver", typed, value::nameserver);
     if typed.len() > MAX_NAMESERVERS {
         let found = format!("{} nameservers", typed.len());
@@ -342,7 +342,7 @@ fn resolve_nameservers(judge: &mut Judge, typed: &[String]) -> Option<Vec<Socket
     nameservers
 }
 
-type Compared = Vec<(String, SocketAddr)>;
+type Compared = Vec<(String, NameserverAddress)>;
 
 fn resolve_resolvers(
     judge: &mut Judge,

@@ -13,6 +13,7 @@ use super::section::{Field, Reader, Section};
 use super::value::{self, Refusal};
 use super::yaml::{self, Node, Position, Value};
 use super::{Config, CredentialsConfig, ImageConfig, Resolvers, Schedule, SystemResolver};
+use crate::address::NameserverAddress;
 use crate::file::{self, FileError};
 
 /// Largest configuration file, in bytes: a thousand images need a tenth of it.
@@ -194,7 +195,7 @@ fn read_resolvers(reader: &mut Reader, field: &Field<'_>) -> Option<Resolvers> {
     Some(Resolvers { system: system?, compare: compare? })
 }
 
-fn read_compared(reader: &mut Reader, field: &Field<'_>) -> Option<Vec<(String, SocketAddr)>> {
+fn read_compared(reader: &mut Reader, field: &Field<'_>) -> Option<Vec<(String, NameserverAddress)>> {
     let entries = reader.entries(field, &["NAME: ADDRESS"])?;
     if entries.len() > MAX_COMPARED {
         let found = format!("{} resolvers", entries.len());

@@ -10,6 +10,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp, fmt::friendly::SpanParser};
 
+use crate::address::NameserverAddress;
 use crate::image::{ImageReference, is_host_name};
 use crate::quote::quote;
 
@@ -21,9 +22,6 @@ pub const SHORTEST_LIMIT: Duration = Duration::from_millis(1);
 pub const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 /// Longest name of an image or a resolver: that of a Kubernetes label value.
 const MAX_NAME: usize = 63;
-/// Port of DNS.
-const DNS_PORT: u16 = 53;
-
 /// Why a value is not taken: what was found, and what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("found {found}; allowed is {allowed}")]
@@ -90,13 +88,8 @@ pub fn cidr(text: &str) -> Result<IpNet, Refusal> {
 ///
 /// # Errors
 /// The text is no address, or its port is 0.
-pub fn nameserver(text: &str) -> Result<SocketAddr, Refusal> {
-    let bracketed = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-    let parsed = match bracketed.parse::<IpAddr>() {
-        Ok(address) => Some(SocketAddr::new(address, DNS_PORT)),
-        Err(_) => text.parse::<SocketAddr>().ok(),
-    };
-    parsed.filter(|address| address.port() != 0).ok_or_else(|| {
+pub fn nameserver(text: &str) -> Result<NameserverAddress, Refusal> {
+    text.parse().map_err(|_| {
         Refusal::new(
             quote(text),
             "an IP address with an optional port, such as 10.0.0.10, 10.0.0.10:5353 or [fd00::10]:53",
@@ -108,7 +101,7 @@ pub fn nameserver(text: &str) -> Result<SocketAddr, Refusal> {
 ///
 /// # Errors
 /// There is no `=`, or one of its sides is not allowed.
-pub fn named_nameserver(text: &str) -> Result<(String, SocketAddr), Refusal> {
+pub fn named_nameserver(text: &str) -> Result<(String, NameserverAddress), Refusal> {
     let Some((name, address)) = text.split_once('=') else {
         return Err(Refusal::new(quote(text), "NAME=ADDRESS, such as azure=168.63.129.16"));
     };

@@ -1,10 +1,11 @@
 //! What nameservers said: facts about names.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
-use super::Endpoint;
+use super::{Endpoint, SystemError};
+use crate::address::NameserverAddress;
 
 /// Who was asked.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,7 +37,7 @@ pub struct Resolution {
     /// On whose behalf the nameserver was asked.
     pub resolver: Resolver,
     /// The nameserver.
-    pub server: SocketAddr,
+    pub server: NameserverAddress,
     /// Whether it was asked over TCP alone, as `use-vc` in resolv.conf wants it.
     pub tcp_alone: bool,
     /// What it said to the A question.
@@ -54,12 +55,15 @@ impl Resolution {
         [&self.a, &self.aaaa]
     }
 
-    /// Every address that the nameserver gave, A first, each once.
+    /// Every address that the nameserver gave, A first, each once. What stands beside NXDOMAIN is none, as for Go: the
+    /// name does not exist, whatever else the answer holds.
     #[must_use]
     pub fn addresses(&self) -> Vec<IpAddr> {
         let mut addresses = Vec::new();
         for lookup in self.lookups() {
-            if let Lookup::Answered(answer) = lookup {
+            if let Lookup::Answered(answer) = lookup
+                && answer.rcode != Rcode::NXDOMAIN
+            {
                 for address in &answer.addresses {
                     if !addresses.contains(address) {
                         addresses.push(*address);
@@ -85,9 +89,10 @@ pub enum Lookup {
 pub struct DnsAnswer {
     /// `NOERROR` or `NXDOMAIN`.
     pub rcode: Rcode,
-    /// The records from the asked name on, in the order of the chain; foreign records are left out.
+    /// The records from the asked name on, in the order of the chain, then the addresses of other names: Go's resolver,
+    /// by which containerd and the kubelet resolve, takes every address of the answer, whoever owns it.
     pub chain: Vec<Record>,
-    /// The addresses at the end of the chain.
+    /// Every address of the answer section, each once.
     pub addresses: Vec<IpAddr>,
     /// The owner of the SOA record of a negative answer (RFC 2308): the zone that said no.
     pub soa_owner: Option<String>,
@@ -113,10 +118,14 @@ pub enum DnsFailureKind {
     Timeout,
     /// The question could not even be sent: no route to the nameserver, or none of its port's TCP.
     Unreachable,
+    /// The node's own system did not send the question, for another reason.
+    NotSent(SystemError),
     /// An answer code other than NOERROR and NXDOMAIN.
     Refused(Rcode),
     /// The answer cannot be parsed.
     Malformed,
+    /// An empty answer of a server that has no authority for the name and offers no recursion: Go and glibc ask the next.
+    LameReferral,
     /// The datagram was truncated and TCP did not complete the answer (RFC 7766).
     TruncatedWithoutTcp,
     /// The chain of CNAMEs comes back to a name that it has passed.
@@ -134,6 +143,10 @@ impl Rcode {
     pub const NOERROR: Self = Self(0);
     /// The nameserver could not find out.
     pub const SERVFAIL: Self = Self(2);
+    /// The nameserver does not know this kind of question.
+    pub const NOTIMP: Self = Self(4);
+    /// The nameserver does not answer this client, or not this question.
+    pub const REFUSED: Self = Self(5);
     /// The name does not exist.
     pub const NXDOMAIN: Self = Self(3);
 }

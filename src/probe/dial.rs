@@ -23,8 +23,9 @@ use tower::{Layer, Service};
 use url::Url;
 
 use super::clock::{Clock, Limit};
+use super::system;
 use super::tls::{Handshake, Trust};
-use crate::observation::{ConnectFailure, TlsFailure};
+use crate::observation::{ConnectFailure, SystemError, TlsFailure};
 use crate::secret::hear;
 
 /// Header fields that one answer may have; ACR sends some fifteen. hyper bounds their bytes.
@@ -283,12 +284,20 @@ fn is_reset(error: &reqwest::Error) -> bool {
     inner::<io::Error>(error).is_some_and(|error| error.kind() == io::ErrorKind::ConnectionReset)
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the library's enum is open")]
 fn connect_failure(error: &reqwest::Error) -> ConnectFailure {
-    match inner::<io::Error>(error).map(io::Error::kind) {
-        Some(io::ErrorKind::ConnectionRefused) => ConnectFailure::Refused,
-        Some(io::ErrorKind::TimedOut) => ConnectFailure::Timeout,
-        // No route, no address of that family, or a filter of this very machine (EPERM): nothing left it.
-        _ => ConnectFailure::Unreachable,
+    // What wraps the system's own error has no number.
+    let errors = || chain(error).filter_map(|link| link.downcast_ref::<io::Error>());
+    let Some(error) = errors().find(|error| error.raw_os_error().is_some()).or_else(|| errors().next())
+    else {
+        return ConnectFailure::NotOpened(SystemError { number: None, name: None });
+    };
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => ConnectFailure::Refused,
+        io::ErrorKind::TimedOut => ConnectFailure::Timeout,
+        _ if system::is_unreachable(error) => ConnectFailure::Unreachable,
+        // No port or descriptor left, a filter of this very machine: nothing is known about the network.
+        _ => ConnectFailure::NotOpened(system::error(error)),
     }
 }
 

@@ -4,12 +4,10 @@
 //! comes. What the facts amount to, and how they look, is asserted over there with the public functions.
 
 use std::future::{Future, ready};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hickory_resolver::proto::op::Message;
-use hickory_resolver::proto::rr::{Name, RecordType};
+use hickory_proto::rr::RecordType;
 use http_body_util::Empty;
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
@@ -31,7 +29,7 @@ use super::manifest::MANIFEST_TYPES;
 use super::registry::{BlobAnswer, Listed, Pull, at_blob};
 use super::session::{Reply, Session};
 use super::{Platform, Task, Trust, blob, dns, echo, judge_platform};
-use crate::address::AddressPolicy;
+use crate::address::{AddressPolicy, NameserverAddress};
 use crate::config::Resolvers;
 use crate::credentials::CredentialsSource;
 use crate::image::is_sha256_digest;
@@ -314,19 +312,19 @@ fn assert_followed(url: &Url) {
     assert_eq!((url.scheme(), url.port_or_known_default()), ("https", Some(443)));
 }
 
-/// An answer of a nameserver to both questions.
+/// An answer of a nameserver to the question that it repeats.
 #[must_use]
 pub fn dns_answer(bytes: &[u8]) -> Option<Observation> {
-    let message = Message::from_vec(bytes).ok()?;
-    let asked = message.queries.first().map(|query| query.name().clone());
-    let name = asked.unwrap_or_else(|| Name::from_ascii(LOGIN).expect("a name"));
-    let server = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)), 53);
-    let lookup = dns::read_answer(&name, &message, message.metadata.truncation);
+    let message = dns::answer::Message::read(bytes)?;
+    let question = message.question();
+    let is_truncated = message.is_truncated;
+    let server = NameserverAddress::parse_ip("168.63.129.16", 53).expect("an address");
+    let lookup = message.facts(&question, is_truncated);
     if let Lookup::Answered(answer) = &lookup {
-        assert!(answer.addresses.len() <= 256 && answer.chain.len() <= 16 + 256 + message.answers.len());
+        assert!(answer.addresses.len() <= 256 && answer.chain.len() <= 2 * (16 + 256));
         assert!(answer.chain.iter().all(|record| record.name.ends_with('.')));
     }
-    let is_v6 = message.queries.first().is_some_and(|query| query.query_type() == RecordType::AAAA);
+    let is_v6 = question.kind == RecordType::AAAA;
     let empty = Lookup::Failed(crate::observation::DnsFailure {
         kind: crate::observation::DnsFailureKind::Timeout,
         extended_errors: Vec::new(),
@@ -351,5 +349,9 @@ pub fn dns_answer(bytes: &[u8]) -> Option<Observation> {
 /// A resolv.conf.
 pub fn nameservers(text: &str) {
     let servers = dns::parse(text).nameservers;
-    assert!(servers.len() <= 3 && servers.iter().all(|server| server.port() == 53));
+    assert!(servers.len() <= 3 && servers.iter().all(|server| server.socket.port() == 53));
+    for server in servers {
+        let again = NameserverAddress::parse_ip(&server.short(), 53);
+        assert!(again.is_some_and(|again| again.socket.ip() == server.socket.ip().to_canonical()));
+    }
 }

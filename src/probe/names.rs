@@ -111,6 +111,6 @@ fn nameservers(resolvers: &Resolvers) -> Vec<Nameserver> {
     let compared = resolvers
         .compare
         .iter()
-        .map(|(name, address)| nameserver(Resolver::Compared(name.clone()), *address));
+        .map(|(name, address)| nameserver(Resolver::Compared(name.clone()), address.clone()));
     system.chain(compared).collect()
 }

@@ -152,9 +152,9 @@ fn failure(endpoint: Endpoint, stage: Stage, clock: &Clock, trouble: Trouble) ->
         Trouble::Connect(ConnectFailure::Timeout) => {
             (stage, Fault::ResponseTimeout { limit: clock.stage_timeout() })
         }
-        Trouble::Connect(ConnectFailure::Refused | ConnectFailure::Unreachable) => {
-            (stage, Fault::ConnectionReset)
-        }
+        Trouble::Connect(
+            ConnectFailure::Refused | ConnectFailure::Unreachable | ConnectFailure::NotOpened(_),
+        ) => (stage, Fault::ConnectionReset),
         Trouble::Tls(failure) => (Stage::Tls, Fault::Tls(failure)),
         Trouble::Timeout { handshaking } => {
             let stage = if handshaking { Stage::Tls } else { stage };

@@ -32,7 +32,9 @@ pub(super) fn rcode(resolution: &Resolution) -> Option<Rcode> {
             DnsFailureKind::Refused(rcode) => Some(rcode),
             DnsFailureKind::Timeout
             | DnsFailureKind::Unreachable
+            | DnsFailureKind::NotSent(_)
             | DnsFailureKind::Malformed
+            | DnsFailureKind::LameReferral
             | DnsFailureKind::TruncatedWithoutTcp
             | DnsFailureKind::CnameLoop(_)
             | DnsFailureKind::ChainTooLong => None,
@@ -60,8 +62,12 @@ fn failure_phrase(kind: &DnsFailureKind) -> String {
     match kind {
         DnsFailureKind::Timeout => "no answer in time".to_owned(),
         DnsFailureKind::Unreachable => "the nameserver cannot be reached".to_owned(),
+        DnsFailureKind::NotSent(error) => format!("the node could not send the question ({error})"),
         DnsFailureKind::Refused(rcode) => format!("it answers {rcode}"),
         DnsFailureKind::Malformed => "the answer cannot be parsed".to_owned(),
+        DnsFailureKind::LameReferral => {
+            "the answer is empty, without authority for the name and without recursion".to_owned()
+        }
         DnsFailureKind::TruncatedWithoutTcp => {
             "the answer is truncated, and TCP does not complete it".to_owned()
         }

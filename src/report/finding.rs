@@ -83,10 +83,7 @@ fn resolutions(observation: &Observation, endpoint: Endpoint) -> Vec<String> {
 
 /// The nameserver: its address, with a port that is not DNS's own, and the operator's name for it.
 pub(crate) fn server(resolution: &Resolution) -> String {
-    let address = match resolution.server.port() {
-        53 => resolution.server.ip().to_string(),
-        _ => resolution.server.to_string(),
-    };
+    let address = printable(&resolution.server.short(), MAX_WORD);
     match &resolution.resolver {
         Resolver::System => address,
         Resolver::Compared(name) => format!("{} ({address})", printable(name, MAX_WORD)),
@@ -163,6 +160,7 @@ fn connect(observation: &Observation, endpoint: Endpoint) -> Option<String> {
             Some(ConnectFailure::Timeout) => format!("{address} does not answer"),
             Some(ConnectFailure::Refused) => format!("{address} refuses"),
             Some(ConnectFailure::Unreachable) => format!("no route to {address}"),
+            Some(ConnectFailure::NotOpened(error)) => format!("{address} could not be tried: {error}"),
         })
         .collect();
     (!attempts.is_empty()).then(|| attempts.join(", "))

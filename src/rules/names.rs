@@ -7,14 +7,13 @@ mod addresses;
 mod words;
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
-use self::words::{
-    describe_failures, failures, last_name, listed, privatelink_name, server_text, servers_of,
-};
+use self::words::{describe_failures, failures, listed, makes_wait, privatelink_name, servers_of, troubles};
 use super::{diagnosis, list};
-use crate::address::AddressPolicy;
+use crate::address::{AddressPolicy, NameserverAddress};
 use crate::cause::Cause;
+use crate::cause::advice::{self, Names};
 use crate::diagnosis::{Diagnosis, Severity};
 use crate::image::ImageReference;
 use crate::observation::{DnsAnswer, DnsFailureKind, Endpoint, Lookup, Rcode, Resolution, Resolver, Stage};
@@ -49,7 +48,9 @@ pub fn judge(
 /// Whether a stage of an endpoint has failed, so that nothing may be sent to it.
 #[must_use]
 pub fn stops(diagnoses: &[Diagnosis], stage: Stage) -> bool {
-    diagnoses.iter().any(|diagnosis| diagnosis.severity == Severity::Fail && diagnosis.stage == stage)
+    diagnoses.iter().any(|diagnosis| {
+        matches!(diagnosis.severity, Severity::Fail | Severity::Unknown) && diagnosis.stage == stage
+    })
 }
 
 /// One name of an endpoint.
@@ -108,7 +109,13 @@ impl Name<'_> {
         diagnoses
     }
 
-    fn diagnosis(&self, cause: Cause, stage: Stage, server: SocketAddr, message: String) -> Diagnosis {
+    fn diagnosis(
+        &self,
+        cause: Cause,
+        stage: Stage,
+        server: &NameserverAddress,
+        message: String,
+    ) -> Diagnosis {
         diagnosis(self.image, cause, (self.endpoint, stage), Some(self.host), Some(server), message)
     }
 
@@ -116,7 +123,10 @@ impl Name<'_> {
     fn no_answer(&self, failing: &[&Resolution]) -> Diagnosis {
         let is_silent = |seen: &Resolution| {
             failures(seen).iter().all(|(_, failure)| {
-                matches!(failure.kind, DnsFailureKind::Timeout | DnsFailureKind::Unreachable)
+                matches!(
+                    failure.kind,
+                    DnsFailureKind::Timeout | DnsFailureKind::Unreachable | DnsFailureKind::NotSent(_)
+                )
             })
         };
         let told: Vec<String> = failing.iter().map(|seen| describe_failures(seen)).collect();
@@ -126,77 +136,74 @@ impl Name<'_> {
             (Cause::DnsServerFailure, "could answer")
         };
         let message = format!("No nameserver {could} for {}: {}.", self.host, list(&told));
-        self.diagnosis(cause, Stage::Dns, failing[0].server, message)
+        let mut diagnosis = self.diagnosis(cause, Stage::Dns, &failing[0].server, message);
+        let mut kinds = failing.iter().flat_map(|seen| failures(seen)).map(|(_, failure)| &failure.kind);
+        if kinds.all(|kind| matches!(kind, DnsFailureKind::NotSent(_))) {
+            // The node's own system sent no question: of the nameservers nothing is known.
+            diagnosis.severity = Severity::Unknown;
+        }
+        diagnosis
     }
 
     /// Nameservers that say that there is no address: one diagnosis a cause.
     fn no_address(&self, system: &[&Resolution]) -> Vec<Diagnosis> {
-        let negative = |cause: Cause| -> Vec<(SocketAddr, &DnsAnswer)> {
+        let negative = |wanted: Cause| -> Vec<(&NameserverAddress, &DnsAnswer)> {
             let answers = system.iter().filter_map(|seen| match outcome(seen) {
-                Outcome::NoAddress(answer) => Some((seen.server, answer)),
+                Outcome::NoAddress(answer) => Some((&seen.server, answer)),
                 Outcome::Addresses(_) | Outcome::Failed => None,
             });
-            answers.filter(|(_, answer)| self.negative_cause(answer) == cause).collect()
+            answers.filter(|(_, answer)| self.negative_cause(answer) == wanted).collect()
         };
-        let mut diagnoses = Vec::new();
-        let causes = [
-            (Cause::PrivateRecordMissing, ": the private zone has no record for it"),
-            (Cause::NameNotFound, ""),
-        ];
-        for (cause, meaning) in causes {
+        let causes = [Cause::PrivateRecordMissing, Cause::NameNotFound, Cause::DnsServerFailure];
+        let diagnoses = causes.into_iter().filter_map(|cause| {
             let servers = negative(cause);
-            let Some((server, answer)) = servers.first() else {
-                continue;
-            };
-            let who =
-                servers_of(&servers.iter().map(|(server, _)| *server).collect::<Vec<_>>(), system.len());
-            let verb = if servers.len() == 1 { "says" } else { "say" };
-            let said = match answer.rcode {
-                Rcode::NXDOMAIN => "does not exist (NXDOMAIN",
-                _ => "has no address (NOERROR without one",
-            };
-            let zone = answer
-                .soa_owner
-                .as_ref()
-                .map(|zone| format!(", said by zone {}", zone.trim_end_matches('.')));
-            let zone = zone.unwrap_or_default();
-            let last = last_name(answer).unwrap_or(self.host);
-            let name = match privatelink_name(self.image, answer) {
-                Some(alias) if alias == last => format!("{last}, the alias of {},", self.host),
-                Some(alias) => format!("{last}, reached from {} through {alias},", self.host),
-                None if last == self.host => last.to_owned(),
-                None => format!("{last}, reached from {},", self.host),
-            };
-            let message = format!("{who} {verb} that {name} {said}{zone}){meaning}.");
-            diagnoses.push(self.diagnosis(cause, Stage::Dns, *server, message));
-        }
-        diagnoses
+            let (server, answer) = servers.first()?;
+            let names: Vec<_> = servers.iter().map(|(server, _)| *server).collect();
+            let who = servers_of(&names, system.len());
+            let message = words::no_address(self.image, self.host, &who, servers.len(), answer);
+            Some(self.diagnosis(cause, Stage::Dns, server, message))
+        });
+        diagnoses.collect()
     }
 
+    /// A pull gets "no such host" of each of these; what has to change differs.
     fn negative_cause(&self, answer: &DnsAnswer) -> Cause {
-        if privatelink_name(self.image, answer).is_some() {
+        if privatelink_name(self.image, answer).is_none() {
+            Cause::NameNotFound
+        } else if words::denies_private_record(self.image, answer) {
             Cause::PrivateRecordMissing
         } else {
-            Cause::NameNotFound
+            // The chain passes a privatelink name, and no private zone says no: the answer stops halfway, or goes on
+            // to where no address is, as from a forwarder that does not follow aliases.
+            Cause::DnsServerFailure
         }
     }
 
     /// A nameserver that fails beside one that answers, or answers only one of the two questions.
     fn nameserver_failing(&self, system: &[&Resolution]) -> Option<Diagnosis> {
-        let failing: Vec<&&Resolution> = system
-            .iter()
-            .filter(|seen| seen.lookups().iter().any(|lookup| matches!(lookup, Lookup::Failed(_))))
-            .collect();
+        let failing: Vec<&Resolution> =
+            system.iter().copied().filter(|seen| !troubles(seen).is_empty()).collect();
         let first = failing.first()?;
         let told: Vec<String> = failing.iter().map(|seen| describe_failures(seen)).collect();
+        let makes_wait = failing.iter().any(|seen| makes_wait(seen));
+        let consequence = match (makes_wait, system.len()) {
+            (true, 1) => "every pull waits for it",
+            (true, _) => "a pull that asks it first waits for it",
+            (false, _) => "pulls depend on the others",
+        };
         let message = format!(
-            "Of {} {} for {}, {}: pulls are slow or fail whenever it is asked first.",
+            "Of {} {} for {}, {}: {consequence}.",
             system.len(),
             if system.len() == 1 { "nameserver" } else { "nameservers" },
             self.host,
             list(&told)
         );
-        Some(self.diagnosis(Cause::NameserverFailing, Stage::Dns, first.server, message))
+        let mut diagnosis = self.diagnosis(Cause::NameserverFailing, Stage::Dns, &first.server, message);
+        if failures(first).iter().all(|(question, _)| *question == "AAAA") {
+            let names = Names::new(self.image, self.endpoint, Some(self.host), Some(&first.server));
+            diagnosis.commands = advice::commands(Cause::NameserverFailing, &names.asking("AAAA"));
+        }
+        Some(diagnosis)
     }
 
     /// Answers that differ, among the node's nameservers or from a compared resolver.
@@ -209,8 +216,8 @@ impl Name<'_> {
                 Outcome::Failed => continue,
             };
             let who = match &resolution.resolver {
-                Resolver::System => server_text(resolution.server),
-                Resolver::Compared(name) => format!("{} ({name})", server_text(resolution.server)),
+                Resolver::System => resolution.server.short(),
+                Resolver::Compared(name) => format!("{} ({name})", resolution.server.short()),
             };
             match answers.iter_mut().find(|(known, _)| *known == addresses) {
                 Some((_, servers)) => servers.push(who),
@@ -233,6 +240,6 @@ impl Name<'_> {
             })
             .collect();
         let message = format!("The resolvers disagree about {}: {}.", self.host, told.join("; "));
-        Some(self.diagnosis(Cause::ResolversDisagree, Stage::Dns, seen[0].server, message))
+        Some(self.diagnosis(Cause::ResolversDisagree, Stage::Dns, &seen[0].server, message))
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{Case, Expectation, WARN_BEFORE, diagnosis, host_of, list, seconds};
-use crate::cause::Cause;
+use crate::cause::{Cause, advice};
 use crate::diagnosis::{Diagnosis, Severity};
 use crate::observation::{Certificate, ConnectFailure, Endpoint, Fault, Observation, Stage, TlsFailure};
 
@@ -28,7 +28,8 @@ pub(super) fn judge(
 const fn connect_cause(failure: ConnectFailure) -> Cause {
     match failure {
         ConnectFailure::Timeout => Cause::ConnectTimeout,
-        ConnectFailure::Refused => Cause::ConnectRefused,
+        // Not refused by the peer, but by the node's own system: no other cause is as near, and its verdict is `unknown`.
+        ConnectFailure::Refused | ConnectFailure::NotOpened(_) => Cause::ConnectRefused,
         ConnectFailure::Unreachable => Cause::NetworkUnreachable,
     }
 }
@@ -54,6 +55,11 @@ fn connections(expectation: &Expectation, endpoint: Endpoint, observation: &Obse
         };
         let (image, cause) = (&expectation.image, connect_cause(*failure));
         let mut diagnosis = diagnosis(image, cause, (endpoint, Stage::Connect), host, None, message);
+        if let ConnectFailure::NotOpened(_) = failure {
+            diagnosis.severity = Severity::Unknown;
+            advice::NOT_OPENED_REMEDY.clone_into(&mut diagnosis.remedy);
+            diagnosis.commands = advice::not_opened_commands();
+        }
         if connected.is_some() {
             diagnosis.severity = Severity::Warn;
         }
@@ -80,7 +86,10 @@ fn describe(failure: ConnectFailure, whose: &str) -> String {
             format!("The connection to {whose} is refused: nothing listens there, or a filter rejects it")
         }
         ConnectFailure::Unreachable => {
-            format!("This node has no way to {whose}: no route, or a filter of its own")
+            format!("This node has no route to {whose}, or one that drops or forbids the traffic")
+        }
+        ConnectFailure::NotOpened(error) => {
+            format!("This node itself opened no connection to {whose}: {error}; nothing was sent")
         }
     }
 }

@@ -58,7 +58,7 @@ impl Bench {
             policy: AddressPolicy { expected: Vec::new(), allow_loopback: true },
             data_endpoints: Vec::new(),
             credentials: CredentialsSource { paths: vec![lab.credentials_folder()], expires_at: None },
-            resolvers: Resolvers { system: SystemResolver::Servers(lab.nameservers()), compare: Vec::new() },
+            resolvers: Resolvers { system: system_resolver(&lab), compare: Vec::new() },
             trust: Trust::load(Some(&lab.ca_file())).expect("the lab's root is a certificate"),
             timeout: Duration::from_secs(20),
             stage_timeout: Duration::from_secs(5),
@@ -95,6 +95,11 @@ impl Bench {
         let diagnoses = diagnose(&expectation, &observation);
         Outcome { observation, diagnoses, log: String::new() }
     }
+}
+
+/// The lab's nameservers as the node's own.
+fn system_resolver(lab: &Lab) -> SystemResolver {
+    SystemResolver::Servers(lab.nameservers().into_iter().map(Into::into).collect())
 }
 
 /// Keeps what is logged.

@@ -93,6 +93,7 @@ fn views() -> Vec<Case> {
         move |settings| settings.nameservers[0].login = alias("gone.example.net"),
         &["fail login dns name_not_found"],
     ));
+    cases.extend(half_answers());
     for (name, adjusted) in [("login", "127.0.0.3/32"), ("data", "127.0.0.2/32")] {
         let expected = format!("fail {name} address unexpected_address");
         cases.push(
@@ -126,6 +127,38 @@ fn views() -> Vec<Case> {
     cases
 }
 
+/// Chains that pass a privatelink name and have no address that a resolver takes: who denies it makes the cause.
+fn half_answers() -> Vec<Case> {
+    let (login, private) = ("contoso.azurecr.io", "contoso.privatelink.azurecr.io");
+    let alias = |from: &str, to: &str| ChainRecord {
+        name: from.into(),
+        value: RecordValue::Cname(to.into()),
+        ttl: 60,
+    };
+    let address = ChainRecord { name: private.into(), value: RecordValue::Address(ip("127.0.0.2")), ttl: 60 };
+    let linked = alias(login, private);
+    let beyond = vec![linked.clone(), alias(private, "we.fe.azcr.io")];
+    let rows = [
+        ("alias not followed, no zone", vec![linked.clone()], Rcode::NoError, "dns_server_failure"),
+        (
+            "NXDOMAIN below privatelink, no zone",
+            vec![linked.clone()],
+            Rcode::NxDomain,
+            "private_record_missing",
+        ),
+        // Go knows no host where the code is NXDOMAIN, whatever else the answer holds.
+        ("NXDOMAIN with an address", vec![linked, address], Rcode::NxDomain, "private_record_missing"),
+        ("alias beyond privatelink, no address", beyond.clone(), Rcode::NoError, "dns_server_failure"),
+        ("NXDOMAIN beyond privatelink", beyond, Rcode::NxDomain, "dns_server_failure"),
+    ];
+    let cases = rows.into_iter().map(|(name, records, code, cause)| {
+        let view = View::Chain(records, code);
+        let expected = format!("fail login dns {cause}");
+        case(name, move |settings| settings.nameservers[0].login = view.clone(), &[&expected])
+    });
+    cases.collect()
+}
+
 fn behaviours() -> Vec<Case> {
     let refused = Behaviour::Rcode(Rcode::Refused, None);
     let failing = Behaviour::Rcode(
@@ -152,18 +185,25 @@ fn behaviours() -> Vec<Case> {
         behaving("spoofed, then right", Behaviour::SpoofThenAnswer, &[]),
         behaving("truncated, tcp answers", Behaviour::Truncated, &[]),
         behaving("two datagrams lost", Behaviour::DropFirst(2), &[]),
-        behaving("foreign records", Behaviour::AnswersUnrelatedRecords, &[]),
+        // Go takes every address of an answer, whoever owns it.
+        behaving(
+            "foreign records",
+            Behaviour::AnswersUnrelatedRecords,
+            &["fail login address mixed_addresses"],
+        ),
+        behaving("broken authority section", Behaviour::BrokenAuthority, &[]),
+        behaving("broken additional section", Behaviour::BrokenOption, &[]),
         behaving("slow", Behaviour::Delay(Duration::from_millis(100)), &[]),
         behaving(
             "aaaa silent",
             Behaviour::AaaaSilent,
             &["warn login dns nameserver_failing", "warn data dns nameserver_failing"],
         ),
-        behaving(
-            "aaaa servfail",
-            Behaviour::AaaaServfail,
-            &["warn login dns nameserver_failing", "warn data dns nameserver_failing"],
-        ),
+        // Go has the A at once, and nothing is slow.
+        behaving("aaaa servfail", Behaviour::AaaaRcode(Rcode::ServFail), &[]),
+        behaving("aaaa refused", Behaviour::AaaaRcode(Rcode::Refused), &[]),
+        behaving("aaaa not implemented", Behaviour::AaaaRcode(Rcode::NotImp), &[]),
+        behaving("aaaa NXDOMAIN beside a good A", Behaviour::AaaaRcode(Rcode::NxDomain), &[]),
         behaving("out of time in dns", Behaviour::Silent, &["fail login dns deadline_exceeded"])
             .adjust(|bench| bench.task.timeout = Duration::from_millis(300)),
         case("no nameserver", |_| {}, &["fail login dns no_nameserver"])
@@ -189,23 +229,19 @@ fn several() -> Vec<Case> {
     };
     let compare = |bench: &mut super::Bench| {
         let servers = bench.lab.nameservers();
-        bench.task.resolvers.system = SystemResolver::Servers(vec![servers[0]]);
-        bench.task.resolvers.compare = vec![("azure".to_owned(), servers[1])];
+        bench.task.resolvers.system = SystemResolver::Servers(vec![servers[0].into()]);
+        bench.task.resolvers.compare = vec![("azure".to_owned(), servers[1].into())];
     };
     vec![
         second("two that agree", Nameserver::default(), &[]),
         second(
             "second has no A, and fails for AAAA",
             Nameserver {
-                behaviour: Behaviour::AaaaServfail,
+                behaviour: Behaviour::AaaaRcode(Rcode::ServFail),
                 login: View::RecordEmpty,
                 ..Nameserver::default()
             },
-            &[
-                "fail login dns private_record_missing",
-                "warn login dns nameserver_failing",
-                "warn login dns resolvers_disagree",
-            ],
+            &["fail login dns private_record_missing", "warn login dns resolvers_disagree"],
         ),
         second(
             "second silent",

@@ -153,7 +153,7 @@ fn connections() -> Vec<Attack> {
         attack("chain of 2,000 certificates", "tls_handshake_failed", |settings| {
             settings.login.certificate = Certificate::Crowded(2_000);
         }),
-        nameserver(Behaviour::TcpCrowded, PASS),
+        nameserver(Behaviour::TcpCrowded, "mixed_addresses"),
         nameserver(Behaviour::HugeAnswer(3_000), "dns_server_failure"),
         nameserver(Behaviour::TcpDrips, "dns_server_failure"),
         attack("nameserver: chain of 400", "dns_server_failure", |settings| {

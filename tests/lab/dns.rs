@@ -23,7 +23,7 @@ use self::messages::{encode, fit, refusal, skeleton};
 use super::lies::{self, FORGED_ADDRESS};
 use super::log::{Protocol, Query};
 use super::places;
-use super::settings::{Behaviour, Rcode, TcpDeath};
+use super::settings::{Behaviour, TcpDeath};
 use super::shared::Shared;
 use super::zones::{self, absolute};
 
@@ -226,13 +226,13 @@ impl Server {
             Behaviour::Closed => Reaction::Nothing,
             Behaviour::TruncatedTcpDead(_) if !udp => Reaction::Nothing,
             Behaviour::AaaaSilent if kind == RecordType::AAAA => Reaction::Nothing,
-            Behaviour::AaaaServfail if kind == RecordType::AAAA => {
-                one(&refusal(&query, Rcode::ServFail, None))
-            }
+            Behaviour::AaaaRcode(code) if kind == RecordType::AAAA => one(&refusal(&query, code, None)),
+            Behaviour::BrokenAuthority => Reaction::Send(vec![lies::with_broken_authority(right())]),
+            Behaviour::BrokenOption => Reaction::Send(vec![lies::with_broken_option(right())]),
             Behaviour::DropFirst(count) if udp && self.still_ignores(&query, count) => Reaction::Nothing,
             Behaviour::Answer
             | Behaviour::AaaaSilent
-            | Behaviour::AaaaServfail
+            | Behaviour::AaaaRcode(_)
             | Behaviour::DropFirst(_)
             | Behaviour::HugeAnswer(_)
             | Behaviour::AnswersUnrelatedRecords => one(&right()),

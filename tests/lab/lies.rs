@@ -45,3 +45,29 @@ pub fn elsewhere(mut message: Message, addresses: &[IpAddr]) -> Message {
     message.add_answers(of_the_type.map(|data| Record::from_rdata(question.name().clone(), 0, data)));
     message
 }
+
+/// The answer with an SOA in its authority section whose data is too short to be one.
+pub fn with_broken_authority(mut message: Message) -> Vec<u8> {
+    message.authorities.clear();
+    message.edns = None;
+    let mut bytes = encode(&message);
+    // The count of authorities.
+    bytes[9] = 1;
+    bytes.extend_from_slice(&[0xC0, 0x0C, 0, 6, 0, 1, 0, 0, 0, 60, 0, 3, 1, 2, 3]);
+    bytes
+}
+
+/// The answer with an OPT record that announces more bytes than there are.
+pub fn with_broken_option(mut message: Message) -> Vec<u8> {
+    message.authorities.clear();
+    message.edns = None;
+    let mut bytes = encode(&message);
+    // The count of additional records.
+    bytes[11] = 1;
+    bytes.extend_from_slice(&[0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 99]);
+    bytes
+}
+
+fn encode(message: &Message) -> Vec<u8> {
+    message.to_vec().expect("the lab's messages are sound")
+}

@@ -192,7 +192,10 @@ fn config(lab: &Lab) -> anyhow::Result<Config> {
     };
     Ok(Config {
         images: vec![image],
-        resolvers: Resolvers { system: SystemResolver::Servers(lab.nameservers()), compare: Vec::new() },
+        resolvers: Resolvers {
+            system: SystemResolver::Servers(lab.nameservers().into_iter().map(Into::into).collect()),
+            compare: Vec::new(),
+        },
         ca_file: Some(lab.ca_file()),
         schedule: Schedule::default(),
         blob: true,

@@ -273,7 +273,7 @@ async fn nameserver_answers_wrongly() {
     behave(Behaviour::DropFirst(1));
     assert_eq!(ask(server, LOGIN, RecordType::A).await.expect_err("dropped").kind(), ErrorKind::TimedOut);
     assert_eq!(ask(server, LOGIN, RecordType::A).await.expect("an answer").answers.len(), 2);
-    behave(Behaviour::AaaaServfail);
+    behave(Behaviour::AaaaRcode(Rcode::ServFail));
     let message = ask(server, LOGIN, RecordType::AAAA).await.expect("an answer");
     assert_eq!(message.metadata.response_code, ResponseCode::ServFail);
     assert_eq!(ask(server, LOGIN, RecordType::A).await.expect("an answer").answers.len(), 2);

@@ -82,7 +82,7 @@ fn nothing_is_1_before_the_first_check() {
 fn a_healthy_check_tells_every_stage_its_time_and_its_requests() {
     let mut agent = Agent::new();
     agent.bench.task.policy.expected = vec!["127.0.0.0/8".parse().expect("a range")];
-    agent.bench.task.resolvers.compare = vec![("azure".to_owned(), agent.bench.lab.nameservers()[0])];
+    agent.bench.task.resolvers.compare = vec![("azure".to_owned(), agent.bench.lab.nameservers()[0].into())];
     let scrape = agent.check();
     assert_eq!(scrape.value(SUCCESS, &[]), Some(1.0));
     assert_eq!(scrape.value(LAST_SUCCESS, &[]), Some(seconds(agent.now)));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use acr_verifier::address::NameserverAddress;
 use acr_verifier::cause::Cause;
 use acr_verifier::cause::advice::{self, Names};
 use acr_verifier::image::ImageReference;
@@ -14,7 +15,7 @@ const PROGRAMS: [&str; 7] = ["acr-verifier", "az", "curl", "dig", "docker", "kub
 
 fn names() -> Vec<Names> {
     let image = |text: &str| -> ImageReference { text.parse().expect("an image") };
-    let server = Some("10.60.0.10:53".parse().expect("an address"));
+    let server: NameserverAddress = "10.60.0.10:53".parse().expect("an address");
     let mut all = vec![Names::placeholders()];
     for reference in [
         "contoso.azurecr.io/apps/canary:1",
@@ -22,8 +23,13 @@ fn names() -> Vec<Names> {
         "registry.example:5000/apps/canary:1",
     ] {
         let reference = image(reference);
-        all.push(Names::new(&reference, Endpoint::Login, None, server));
-        all.push(Names::new(&reference, Endpoint::Data, Some("contoso.westeurope.data.azurecr.io"), server));
+        all.push(Names::new(&reference, Endpoint::Login, None, Some(&server)));
+        all.push(Names::new(
+            &reference,
+            Endpoint::Data,
+            Some("contoso.westeurope.data.azurecr.io"),
+            Some(&server),
+        ));
         all.push(Names::new(&reference, Endpoint::Data, Some("evil.example;reboot"), None));
     }
     all
@@ -93,9 +99,9 @@ fn quotes_and_parentheses_of_commands_are_closed() {
 #[test]
 fn commands_are_filled_in_for_cloud_endpoint_and_nameserver() {
     let image: ImageReference = "contoso-e7gg.azurecr.us/apps/canary:1".parse().expect("an image");
-    let server = Some("10.60.0.11:53".parse().expect("an address"));
+    let server: NameserverAddress = "10.60.0.11:53".parse().expect("an address");
     let host = Some("contoso-e7gg.usgovvirginia.data.azurecr.us");
-    let names = Names::new(&image, Endpoint::Data, host, server);
+    let names = Names::new(&image, Endpoint::Data, host, Some(&server));
     let record = advice::commands(Cause::PrivateRecordMissing, &names).join("\n");
     assert!(
         record.contains("--zone-name privatelink.azurecr.us --name contoso-e7gg.usgovvirginia.data\n"),

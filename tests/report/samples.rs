@@ -160,7 +160,7 @@ pub(crate) fn public_ipv6() -> Checked {
     );
     let mut compared = resolution.clone();
     compared.resolver = Resolver::Compared("azure".to_owned());
-    compared.server = socket("168.63.129.16:53");
+    compared.server = socket("168.63.129.16:53").into();
     compared.a = Lookup::Failed(DnsFailure {
         kind: DnsFailureKind::Timeout,
         extended_errors: vec![ExtendedError { code: 22, text: "no reachable authority".to_owned() }],
@@ -209,7 +209,8 @@ pub(crate) fn diagnosis(
     nameserver: Option<SocketAddr>,
     message: &str,
 ) -> Diagnosis {
-    let names = Names::new(&image(), endpoint, (endpoint == Endpoint::Data).then_some(DATA), nameserver);
+    let host = (endpoint == Endpoint::Data).then_some(DATA);
+    let names = Names::new(&image(), endpoint, host, nameserver.map(Into::into).as_ref());
     Diagnosis {
         cause,
         severity: cause.severity(),
@@ -299,7 +300,7 @@ fn resolution(endpoint: Endpoint, server: &str, ttl: u32) -> Resolution {
         endpoint,
         host: host.to_owned(),
         resolver: Resolver::System,
-        server: socket(server),
+        server: socket(server).into(),
         tcp_alone: false,
         a: answered(Rcode::NOERROR, vec![cname(host, private, ttl), address(private, found, 10)]),
         aaaa: answered(Rcode::NOERROR, vec![cname(host, private, ttl)]),
@@ -387,13 +388,8 @@ fn socket(text: &str) -> SocketAddr {
 /// A severity that a cause does not have by itself: another address worked.
 pub(crate) fn connect_warning() -> Checked {
     let mut checked = healthy();
-    let mut warning = diagnosis(
-        Cause::ConnectTimeout,
-        Stage::Connect,
-        Endpoint::Login,
-        None,
-        "10.60.4.9:443 did not answer, 10.60.4.4:443 did.",
-    );
+    let message = "10.60.4.9:443 did not answer, 10.60.4.4:443 did.";
+    let mut warning = diagnosis(Cause::ConnectTimeout, Stage::Connect, Endpoint::Login, None, message);
     warning.severity = Severity::Warn;
     checked.diagnoses = vec![warning];
     checked

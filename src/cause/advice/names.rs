@@ -4,8 +4,7 @@
 //! the network named is taken only where it is a host name; all else becomes a word in capitals for the operator to
 //! replace. That is why the fields are private and why no command quotes them.
 
-use std::net::SocketAddr;
-
+use crate::address::NameserverAddress;
 use crate::image::{DEFAULT_PORT, ImageReference, authority, is_host_name};
 use crate::observation::Endpoint;
 
@@ -26,6 +25,8 @@ pub struct Names {
     port: u16,
     private: Option<PrivateName>,
     nameserver: Option<Nameserver>,
+    /// The type of record whose question failed.
+    question: &'static str,
 }
 
 /// Where the address of an endpoint is kept.
@@ -61,6 +62,7 @@ impl Names {
                 record: "REGISTRY".to_owned(),
             }),
             nameserver: Some(Nameserver { address: "NAMESERVER".to_owned(), port: 53 }),
+            question: "A",
         }
     }
 
@@ -71,7 +73,7 @@ impl Names {
         image: &ImageReference,
         endpoint: Endpoint,
         host: Option<&str>,
-        nameserver: Option<SocketAddr>,
+        nameserver: Option<&NameserverAddress>,
     ) -> Self {
         let (host, port) = match endpoint {
             Endpoint::Login => (image.host().to_owned(), image.port()),
@@ -90,10 +92,18 @@ impl Names {
             host,
             port,
             nameserver: nameserver.map(|server| Nameserver {
-                address: server.ip().to_canonical().to_string(),
-                port: server.port(),
+                address: server.pasteable().unwrap_or_else(|| "NAMESERVER".to_owned()),
+                port: server.socket.port(),
             }),
+            question: "A",
         }
+    }
+
+    /// The same names where another type of record than A was asked for in vain.
+    #[must_use]
+    pub const fn asking(mut self, question: &'static str) -> Self {
+        self.question = question;
+        self
     }
 
     pub(super) fn registry(&self) -> &str {
@@ -141,6 +151,11 @@ impl Names {
             Some(Nameserver { address, port }) => format!("dig @{address} -p {port} {} {kind}", self.host),
             None => format!("dig {} {kind}", self.host),
         }
+    }
+
+    /// Asks the nameserver at fault what it did not answer, over UDP and over TCP.
+    pub(super) fn dig_again(&self) -> [String; 2] {
+        [self.dig(self.question), self.dig(&format!("{} +tcp", self.question))]
     }
 
     /// Asks Azure's own resolver; it answers inside a VNet alone.
@@ -267,7 +282,7 @@ mod tests {
             &image("registry.example:5000/app:1"),
             Endpoint::Login,
             None,
-            Some("10.0.0.10:5353".parse().expect("an address")),
+            Some(&"10.0.0.10:5353".parse().expect("an address")),
         );
         for cause in Cause::ALL {
             for command in advice::commands(cause, &names) {

@@ -16,16 +16,25 @@ pub(super) const DNS_TIMEOUT: Advice = Advice {
     recognised_by: "no nameserver answered in time (a closed port counts)",
     remedy: "Let the node reach its nameservers on port 53 over UDP and TCP, or replace the ones that are gone in the \
              VNet's DNS servers.",
-    commands: |names| vec![names.dig("A"), names.dig("A +tcp"), vnet_resolvers(), security_rules()],
+    commands: |names| {
+        let mut commands = Vec::from(names.dig_again());
+        commands.extend([vnet_resolvers(), security_rules()]);
+        commands
+    },
 };
 
 pub(super) const DNS_SERVER_FAILURE: Advice = Advice {
     meaning: "The nameservers answer, but with an error or with something that cannot be used.",
     recognised_by: "SERVFAIL, REFUSED or a malformed answer (a CNAME loop, a truncated answer that TCP does not \
-                    complete) and no server that answers",
+                    complete) and no server that answers; or a chain that passes a `privatelink` name and stops \
+                    without an address, denied by no private zone",
     remedy: "Repair the nameserver that fails, or make it forward to 168.63.129.16 from a VNet that the private DNS \
              zone is linked to.",
-    commands: |names| vec![names.dig("A"), names.dig("A +tcp"), names.dig_azure(), vnet_resolvers()],
+    commands: |names| {
+        let mut commands = Vec::from(names.dig_again());
+        commands.extend([names.dig_azure(), vnet_resolvers()]);
+        commands
+    },
 };
 
 pub(super) const NAME_NOT_FOUND: Advice = Advice {
@@ -46,8 +55,7 @@ pub(super) const NAME_NOT_FOUND: Advice = Advice {
 pub(super) const PRIVATE_RECORD_MISSING: Advice = Advice {
     meaning: "The private DNS zone is linked, but it has no address for this endpoint, and nothing else may answer \
               in its place.",
-    recognised_by: "chain reaches a `privatelink` name that has no address (NXDOMAIN or empty): zone linked, record \
-                    absent",
+    recognised_by: "the chain reaches a `privatelink` name that the private zone denies (its SOA, or NXDOMAIN below it)",
     remedy: "Add a DNS zone group to the private endpoint, which then keeps the A records of login and data endpoints \
              in the private zone.",
     commands: |names| {
@@ -107,7 +115,7 @@ pub(super) const NO_PRIVATE_ENDPOINT: Advice = Advice {
 
 pub(super) const MIXED_ADDRESSES: Advice = Advice {
     meaning: "The name has private and public addresses at once, so a pull may leave the private path at any time.",
-    recognised_by: "public and private answers together (an AAAA counts)",
+    recognised_by: "public and private answers together; every A and AAAA of the answer counts, whatever its owner name",
     remedy: "Remove the public address from what the node's nameserver answers (A and AAAA), so that the private \
              endpoint alone is left.",
     commands: |names| {
@@ -157,8 +165,10 @@ pub(super) const CONNECT_TIMEOUT: Advice = Advice {
 };
 
 pub(super) const CONNECT_REFUSED: Advice = Advice {
-    meaning: "Something at the address refuses the connection, which a private endpoint does not do.",
-    recognised_by: "answered with a reset",
+    meaning: "Something at the address refuses the connection, which a private endpoint does not do; or the node's own \
+              system opens none, which leaves the verdict `unknown`.",
+    recognised_by: "answered with a reset; or the node's own system opens no connection, with its error as evidence \
+                    (verdict `unknown`)",
     remedy: "Compare the address with the private endpoint's, and let the firewall between node and endpoint pass the \
              registry's port.",
     commands: |names| {
@@ -169,9 +179,19 @@ pub(super) const CONNECT_REFUSED: Advice = Advice {
     },
 };
 
+/// What helps where the node's own system opened no connection, so that nothing is known about the network.
+pub const NOT_OPENED_REMEDY: &str = "Look on the node for what its system's error names: exhausted local ports or file \
+                                     descriptors, or a filter (eBPF, a security module) that forbids the connection.";
+
+/// What shows the sockets of a node, and the processes that hold them.
+#[must_use]
+pub fn not_opened_commands() -> Vec<String> {
+    vec![on_node("chroot /host ss --summary"), on_node("chroot /host ss --tcp --processes")]
+}
+
 pub(super) const NETWORK_UNREACHABLE: Advice = Advice {
-    meaning: "The node has no route to the address.",
-    recognised_by: "no route to the host or network",
+    meaning: "The node has no route to the address, or one that drops or forbids the traffic.",
+    recognised_by: "no route to the host or network, and nothing else",
     remedy: "Peer the node's VNet with the private endpoint's, and remove the route that drops this traffic.",
     commands: |_| vec![on_node("chroot /host ip route"), peerings(), routes()],
 };
@@ -235,10 +255,15 @@ pub(super) const RESOLVERS_DISAGREE: Advice = Advice {
 };
 
 pub(super) const NAMESERVER_FAILING: Advice = Advice {
-    meaning: "One of the node's nameservers is silent or fails, so pulls are slow and depend on the others.",
-    recognised_by: "one of the node's nameservers is silent or fails (after the resends) while another answers",
+    meaning: "One of the node's nameservers is silent, or fails for A, so pulls wait for it or depend on the others.",
+    recognised_by: "one of the node's nameservers is silent (after the resends) or fails for A while another answers; \
+                    an AAAA refused at once beside a good A is none",
     remedy: "Repair the nameserver that fails, or remove it from the VNet's DNS servers and reimage the nodes.",
-    commands: |names| vec![names.dig("A"), names.dig("A +tcp"), vnet_resolvers(), reimage()],
+    commands: |names| {
+        let mut commands = Vec::from(names.dig_again());
+        commands.extend([vnet_resolvers(), reimage()]);
+        commands
+    },
 };
 
 pub(super) const CERTIFICATE_EXPIRING: Advice = Advice {

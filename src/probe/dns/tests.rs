@@ -4,15 +4,16 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use hickory_resolver::proto::op::{Message, OpCode, Query, ResponseCode};
-use hickory_resolver::proto::rr::rdata::{A, AAAA, CNAME, TXT};
-use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
+use hickory_proto::op::{Message, OpCode, Query, ResponseCode};
+use hickory_proto::rr::rdata::{A, AAAA, CNAME, SOA, TXT};
+use hickory_proto::rr::{Name, RData, Record, RecordType};
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::time::Instant;
 
-use super::{MAX_ADDRESSES, MAX_CHAIN, Nameserver, parse, read_answer, resolve};
+use super::answer::{self, MAX_ADDRESSES, MAX_CHAIN, Question};
+use super::{Nameserver, resolve};
 use crate::observation::{DnsFailureKind, Endpoint, Lookup, RecordData, Resolution, Resolver};
 
 fn name(text: &str) -> Name {
@@ -37,17 +38,29 @@ fn address(owner: &Name, address: IpAddr) -> Record {
     Record::from_rdata(owner.clone(), 10, data)
 }
 
-/// Over the wire and back, as an answer comes.
+/// An answer, as a nameserver with recursion puts it together.
 fn answer(records: Vec<Record>) -> Message {
     let mut message = Message::response(1, OpCode::Query);
+    message.metadata.recursion_available = true;
     message.add_query(Query::query(hop(0), RecordType::A));
     message.add_answers(records);
-    let bytes = message.to_vec().expect("a message");
-    Message::from_vec(&bytes).expect("the same message")
+    message
+}
+
+fn read_bytes(name: &Name, bytes: &[u8]) -> Lookup {
+    let question = Question { name: name.clone(), kind: RecordType::A };
+    let message = answer::Message::read(bytes).expect("header and question");
+    assert!(message.answers(&question));
+    message.facts(&question, true)
+}
+
+/// Over the wire and back, as an answer comes.
+fn read_answer(name: &Name, message: &Message) -> Lookup {
+    read_bytes(name, &message.to_vec().expect("a message"))
 }
 
 fn read(records: Vec<Record>) -> Lookup {
-    read_answer(&hop(0), &answer(records), true)
+    read_answer(&hop(0), &answer(records))
 }
 
 /// A chain of so many hops, and what it ends in.
@@ -82,7 +95,7 @@ proptest! {
         };
         // Names have no case (RFC 4343).
         let asked = if capitals { name(&hop(0).to_ascii().to_uppercase()) } else { hop(0) };
-        let again = read_answer(&asked, &answer(chain(3, &[])), false);
+        let again = read_answer(&asked, &answer(chain(3, &[])));
         prop_assert!(matches!(again, Lookup::Answered(answer) if answer.chain.len() == 3));
         let aliases = |answer: &crate::observation::DnsAnswer| -> Vec<crate::observation::Record> {
             let cnames = answer.chain.iter().filter(|record| matches!(record.data, RecordData::Cname(_)));
@@ -108,14 +121,14 @@ proptest! {
         let addresses = ends.iter().map(|(owner, end)| address(&hop(*owner), *end));
         let mut message = answer(aliases.chain(addresses).collect());
         message.metadata.response_code = ResponseCode::from_low(u8::try_from(code & 15).expect("four bits"));
-        let lookup = read_answer(&hop(0), &message, false);
+        let lookup = read_answer(&hop(0), &message);
         let is_usable = [ResponseCode::NoError, ResponseCode::NXDomain].contains(&message.metadata.response_code);
         match lookup {
             Lookup::Answered(answer) => {
                 prop_assert!(is_usable);
                 prop_assert!(answer.chain.len() <= MAX_CHAIN + MAX_ADDRESSES);
-                let mut owners: Vec<&str> = answer.chain.iter().map(|record| record.name.as_str()).collect();
-                owners.dedup();
+                let aliases = answer.chain.iter().filter(|record| matches!(record.data, RecordData::Cname(_)));
+                let mut owners: Vec<&str> = aliases.map(|record| record.name.as_str()).collect();
                 let visited = owners.len();
                 owners.sort_unstable();
                 owners.dedup();
@@ -127,7 +140,9 @@ proptest! {
                     DnsFailureKind::Refused(_) => !is_usable,
                     DnsFailureKind::Timeout
                     | DnsFailureKind::Unreachable
+                    | DnsFailureKind::NotSent(_)
                     | DnsFailureKind::Malformed
+                    | DnsFailureKind::LameReferral
                     | DnsFailureKind::TruncatedWithoutTcp => false,
                 };
                 prop_assert!(fits, "{:?}", failure);
@@ -155,52 +170,117 @@ fn chains_and_lists_are_followed_up_to_their_limits() {
     assert_eq!(failure.kind, DnsFailureKind::CnameLoop("hop-0.privatelink.azurecr.io.".to_owned()));
 }
 
+fn v4(text: &str) -> IpAddr {
+    text.parse().expect("an address")
+}
+
+/// What Go takes of an answer, whoever owns it; the chain itself comes first in what is shown.
 #[test]
-fn reads_the_first_three_nameservers_and_forgives_the_other_lines() {
-    for (text, expected) in [
-        ("nameserver 10.0.0.10\n", vec!["10.0.0.10:53"]),
-        ("search a..b \u{7f}\nnameserver 10.0.0.10\noptions nonsense:x\n", vec!["10.0.0.10:53"]),
-        ("nameserver\t10.0.0.1 # comment\nnameserver fd00::1\n", vec!["10.0.0.1:53", "[fd00::1]:53"]),
+fn every_address_of_the_answer_section_counts() {
+    let (private, public) = (v4("10.60.4.4"), v4("20.45.122.144"));
+    let stranger = name("other.example");
+    let aaaa = v4("2603:1030::1");
+    let linked = || chain(1, &[private]);
+    let with = |record: Record| linked().into_iter().chain([record]).collect::<Vec<_>>();
+    let rows = [
+        ("a stranger's A", with(address(&stranger, public)), vec![private, public]),
+        ("the asked name's own A beside its alias", with(address(&hop(0), public)), vec![public, private]),
+        ("a stranger's AAAA in the answer to A", with(address(&stranger, aaaa)), vec![private, aaaa]),
+        ("a stranger's A alone", vec![address(&stranger, public)], vec![public]),
+        ("the same address twice", with(address(&stranger, private)), vec![private]),
+        ("an AAAA alone in the answer to A: Go finds no A", vec![address(&hop(0), aaaa)], vec![]),
+    ];
+    for (what, records, expected) in rows {
+        let Lookup::Answered(answer) = read(records.clone()) else { panic!("{what}: an answer") };
+        let found: BTreeSet<IpAddr> = answer.addresses.iter().copied().collect();
+        assert_eq!(found, expected.into_iter().collect(), "{what}");
+        let addresses = records.iter().filter(|record| record.record_type() != RecordType::CNAME).count();
+        let shown =
+            answer.chain.iter().filter(|record| matches!(record.data, RecordData::Address(_))).count();
+        assert_eq!(shown, addresses, "{what}: every address is shown with its owner");
+    }
+}
+
+/// A record of the wire with a content of its own, whatever it should be.
+fn raw(kind: u16, length: u16, data: &[u8]) -> Vec<u8> {
+    let head = [&[0xC0, 0x0C][..], &kind.to_be_bytes(), &[0, 1, 0, 0, 0, 60], &length.to_be_bytes()].concat();
+    [&head[..], data].concat()
+}
+
+/// The question, and these sections: how many records each says that it has, and their bytes.
+fn message(counts: [u8; 3], records: &[u8]) -> Vec<u8> {
+    let mut bytes = answer(Vec::new()).to_vec().expect("a message");
+    for (place, count) in [7, 9, 11].into_iter().zip(counts) {
+        bytes[place] = count;
+    }
+    bytes.extend_from_slice(records);
+    bytes
+}
+
+#[test]
+fn what_is_broken_behind_the_answers_does_not_matter() {
+    let good = || raw(1, 4, &[10, 60, 4, 4]);
+    let soa = |length| raw(6, length, &[1, 2, 3]);
+    let with = |record: Vec<u8>| [good(), record].concat();
+    let found = Some(vec![v4("10.60.4.4")]);
+    let rows = [
+        ("nothing broken", message([1, 0, 0], &good()), found.clone()),
+        ("an SOA that is none", message([1, 1, 0], &with(soa(3))), found.clone()),
+        ("an SOA that goes on beyond the message", message([1, 1, 0], &with(soa(300))), found.clone()),
+        ("no authority where one is announced", message([1, 1, 0], &good()), found.clone()),
         (
-            "nameserver 10.0.0.1\nnameserver nonsense\nnameserver 10.0.0.2\nnameserver 10.0.0.3\nnameserver 10.0.0.4\n",
-            vec!["10.0.0.1:53", "10.0.0.2:53", "10.0.0.3:53"],
+            "an OPT that goes on beyond the message",
+            message([1, 0, 1], &with(raw(41, 99, &[]))),
+            found.clone(),
         ),
-        ("# No DNS servers known.\n", vec![]),
-        ("", vec![]),
-    ] {
-        let resolv_conf = parse(text);
-        let servers: Vec<String> = resolv_conf.nameservers.iter().map(ToString::to_string).collect();
-        assert_eq!(servers, expected, "{text:?}");
-        assert!(!resolv_conf.tcp_alone, "{text:?}");
+        ("a name that points to itself", message([1, 0, 1], &with(vec![0xC0, 33, 0, 1])), found.clone()),
+        ("bytes behind it all", message([1, 0, 0], &with(vec![255; 40])), found.clone()),
+        (
+            "a TXT that is none in front",
+            message([2, 0, 0], &[raw(16, 2, &[9, 9]), good()].concat()),
+            found.clone(),
+        ),
+        ("an answer that breaks off behind an A", message([2, 0, 0], &with(vec![0xC0])), found),
+        ("an answer that breaks off at once", message([1, 0, 0], &[0xC0]), None),
+        ("no answer where one is announced", message([1, 0, 0], &[]), None),
+        ("an A of two bytes at the end", message([1, 0, 0], &raw(1, 4, &[10, 60])), None),
+    ];
+    for (what, bytes, expected) in rows {
+        let found = match read_bytes(&hop(0), &bytes) {
+            Lookup::Answered(answer) => Some(answer.addresses),
+            Lookup::Failed(failure) => {
+                assert_eq!(failure.kind, DnsFailureKind::Malformed, "{what}");
+                None
+            }
+        };
+        assert_eq!(found, expected, "{what}");
     }
 }
 
 #[test]
-fn reads_whether_tcp_alone_is_asked() {
-    for (options, expected) in [
-        ("options use-vc", true),
-        ("options usevc", true),
-        ("options tcp", true),
-        ("options\ttimeout:1 edns0\tuse-vc", true),
-        ("options timeout:1\noptions use-vc", true),
-        // Both glibc and Go read on behind a `#`.
-        ("options # use-vc", true),
-        ("# options use-vc", false),
-        ("; options use-vc", false),
-        ("options no-use-vc", false),
-        ("options timeout:1 attempts:2 rotate", false),
-        ("search use-vc tcp", false),
-        ("options", false),
-    ] {
-        for text in [
-            format!("nameserver 10.0.0.10\n{options}\n"),
-            format!("{options}\nnameserver 10.0.0.10"),
-            format!("search a..b\nnameserver 10.0.0.10\n{options}"),
-        ] {
-            let resolv_conf = parse(&text);
-            assert_eq!(resolv_conf.tcp_alone, expected, "{text:?}");
-            assert_eq!(resolv_conf.nameservers, ["10.0.0.10:53".parse().expect("an address")], "{text:?}");
-        }
+fn a_negative_answer_keeps_who_denies_the_name() {
+    let zone = name("privatelink.azurecr.io");
+    let soa = SOA::new(zone.clone(), zone.clone(), 1, 1, 1, 1, 1);
+    let mut message = answer(chain(1, &[]));
+    message.metadata.response_code = ResponseCode::NXDomain;
+    message.add_authority(Record::from_rdata(zone, 10, RData::SOA(soa)));
+    let Lookup::Answered(answer) = read_answer(&hop(0), &message) else { panic!("an answer") };
+    assert_eq!(answer.soa_owner.as_deref(), Some("privatelink.azurecr.io."));
+    assert!(answer.addresses.is_empty());
+}
+
+/// As Go and glibc take it: such a server is passed over.
+#[test]
+fn an_empty_answer_without_authority_and_recursion_is_a_referral() {
+    for (recursion, authority, expected) in [(false, false, true), (true, false, false), (false, true, false)]
+    {
+        let mut message = answer(Vec::new());
+        message.metadata.recursion_available = recursion;
+        message.metadata.authoritative = authority;
+        let lookup = read_answer(&hop(0), &message);
+        let is_referral =
+            matches!(&lookup, Lookup::Failed(failure) if failure.kind == DnsFailureKind::LameReferral);
+        assert_eq!(is_referral, expected, "{lookup:?}");
     }
 }
 
@@ -211,6 +291,7 @@ async fn nameserver() -> (UdpSocket, TcpListener, Nameserver) {
         let address = udp.local_addr().expect("it is bound");
         // A port that is free for UDP may be somebody's for TCP.
         if let Ok(tcp) = TcpListener::bind(address).await {
+            let address = address.into();
             return (udp, tcp, Nameserver { resolver: Resolver::System, address, tcp_alone: true });
         }
     }

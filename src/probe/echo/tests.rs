@@ -5,6 +5,7 @@ use rcgen::{CertificateParams, DnType, KeyPair, SanType};
 use rustls::pki_types::CertificateDer;
 
 use super::silence;
+use crate::address::NameserverAddress;
 use crate::observation::{
     Certificate, DnsFailure, DnsFailureKind, Endpoint, ExtendedError, Failure, Fault, Lookup, Observation,
     Resolution, Resolver, Stage, TlsFailure, TlsSession,
@@ -48,7 +49,7 @@ fn resolution(text: &str) -> Resolution {
         endpoint: Endpoint::Login,
         host: "contoso.azurecr.io".to_owned(),
         resolver: Resolver::System,
-        server: "10.0.0.10:53".parse().expect("an address"),
+        server: NameserverAddress::parse_ip("10.0.0.10", 53).expect("an address"),
         a: failed(),
         aaaa: failed(),
         tcp_alone: false,

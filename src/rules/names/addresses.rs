@@ -57,7 +57,7 @@ impl Name<'_> {
 
     fn wrong_address(&self, what: Wrong, servers: &[&Resolution], asked: usize) -> Diagnosis {
         let first = servers[0];
-        let who = servers_of(&servers.iter().map(|seen| seen.server).collect::<Vec<_>>(), asked);
+        let who = servers_of(&servers.iter().map(|seen| &seen.server).collect::<Vec<_>>(), asked);
         let verb = if servers.len() == 1 { "answers" } else { "answer" };
         let scoped = |scope: Scope| {
             let addresses =
@@ -106,6 +106,6 @@ impl Name<'_> {
                 (Cause::UnexpectedAddress, with)
             }
         };
-        self.diagnosis(cause, Stage::Address, first.server, format!("{who} {verb} {host} with {with}."))
+        self.diagnosis(cause, Stage::Address, &first.server, format!("{who} {verb} {host} with {with}."))
     }
 }

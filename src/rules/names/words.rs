@@ -1,13 +1,17 @@
 //! How nameservers, chains and addresses are put into words.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
+use std::time::Duration;
 
+use crate::address::NameserverAddress;
 use crate::image::ImageReference;
-use crate::observation::{DnsAnswer, DnsFailure, DnsFailureKind, Lookup, RecordData, Resolution};
+use crate::observation::{DnsAnswer, DnsFailure, DnsFailureKind, Lookup, Rcode, RecordData, Resolution};
 use crate::rules::list;
 
 /// Addresses that a sentence lists; the report has all.
 const LISTED: usize = 4;
+/// An answer that comes sooner makes no pull slow.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// The first privatelink name of a chain: it says that some private endpoint exists for this registry.
 pub(super) fn privatelink_name<'answer>(
@@ -36,6 +40,57 @@ pub(super) fn last_name(answer: &DnsAnswer) -> Option<&str> {
     })
 }
 
+/// Whether the private zone itself says that there is no record: by its SOA, or by NXDOMAIN for a name below it.
+pub(super) fn denies_private_record(image: &ImageReference, answer: &DnsAnswer) -> bool {
+    let Some(suffix) = image.acr_suffix() else { return false };
+    let zone = format!("privatelink.{suffix}");
+    let is_of_zone = |name: &str| {
+        let name = name.trim_end_matches('.');
+        name == zone || name.strip_suffix(&zone).is_some_and(|rest| rest.ends_with('.'))
+    };
+    let is_last_below = last_name(answer).is_some_and(is_of_zone);
+    let is_said_by_zone = answer.soa_owner.as_deref().is_some_and(is_of_zone);
+    is_last_below && (is_said_by_zone || answer.rcode == Rcode::NXDOMAIN)
+}
+
+/// What so many nameservers say that give a name no address.
+pub(super) fn no_address(
+    image: &ImageReference,
+    host: &str,
+    who: &str,
+    servers: usize,
+    answer: &DnsAnswer,
+) -> String {
+    let verb = |one: &'static str, several: &'static str| if servers == 1 { one } else { several };
+    let zone = answer.soa_owner.as_ref().map(|zone| format!(", said by zone {}", zone.trim_end_matches('.')));
+    let alias = privatelink_name(image, answer);
+    let last = last_name(answer).unwrap_or(host);
+    if let (Some(alias), None, Rcode::NOERROR) = (alias, &zone, answer.rcode) {
+        let stops = if alias == last { String::new() } else { format!(", stops at {last}") };
+        return format!(
+            "{who} {} {host} with the alias {alias}{stops} and no address, and no zone says that there is none: the \
+             alias was not followed to its end.",
+            verb("answers", "answer"),
+        );
+    }
+    let said = match answer.rcode {
+        Rcode::NXDOMAIN => "does not exist (NXDOMAIN",
+        _ => "has no address (NOERROR without one",
+    };
+    let name = match alias {
+        Some(alias) if alias == last => format!("{last}, the alias of {host},"),
+        Some(alias) => format!("{last}, reached from {host} through {alias},"),
+        None if last == host => last.to_owned(),
+        None => format!("{last}, reached from {host},"),
+    };
+    let meaning = match alias {
+        Some(_) if denies_private_record(image, answer) => ": the private zone has no record for it",
+        Some(_) => ": the private zone was not asked, or did not answer",
+        None => "",
+    };
+    format!("{who} {} that {name} {said}{}){meaning}.", verb("says", "say"), zone.unwrap_or_default())
+}
+
 pub(super) fn listed(addresses: impl Iterator<Item = IpAddr>) -> String {
     let addresses: Vec<String> = addresses.map(|address| address.to_string()).collect();
     if addresses.len() > LISTED {
@@ -44,13 +99,8 @@ pub(super) fn listed(addresses: impl Iterator<Item = IpAddr>) -> String {
     list(&addresses)
 }
 
-/// A nameserver as an operator writes it: without the port that all of them have.
-pub(super) fn server_text(server: SocketAddr) -> String {
-    if server.port() == 53 { server.ip().to_string() } else { server.to_string() }
-}
-
-pub(super) fn servers_of(servers: &[SocketAddr], asked: usize) -> String {
-    let names: Vec<String> = servers.iter().map(|server| server_text(*server)).collect();
+pub(super) fn servers_of(servers: &[&NameserverAddress], asked: usize) -> String {
+    let names: Vec<String> = servers.iter().map(|server| server.short()).collect();
     let noun = if servers.len() == 1 { "Nameserver" } else { "Nameservers" };
     if servers.len() == asked {
         format!("{noun} {}", list(&names))
@@ -69,6 +119,35 @@ pub(super) fn failures(seen: &Resolution) -> Vec<(&'static str, &DnsFailure)> {
     failed.collect()
 }
 
+/// The failures that matter to a pull. An AAAA that fails at once beside an answered A costs nothing: Go takes the A.
+pub(super) fn troubles(seen: &Resolution) -> Vec<(&'static str, &DnsFailure)> {
+    let mut troubles = failures(seen);
+    let is_answered = matches!(seen.a, Lookup::Answered(_));
+    troubles.retain(|(_, failure)| !(is_answered && seen.duration < AT_ONCE && is_refusal(&failure.kind)));
+    troubles
+}
+
+/// Whether a pull that asks this nameserver waits until it asks another.
+pub(super) fn makes_wait(seen: &Resolution) -> bool {
+    seen.duration >= AT_ONCE
+        || failures(seen).iter().any(|(_, failure)| failure.kind == DnsFailureKind::Timeout)
+}
+
+/// Whether a failure is an answer, after which the next nameserver is asked without a wait.
+const fn is_refusal(kind: &DnsFailureKind) -> bool {
+    match kind {
+        DnsFailureKind::Refused(_)
+        | DnsFailureKind::Malformed
+        | DnsFailureKind::LameReferral
+        | DnsFailureKind::CnameLoop(_)
+        | DnsFailureKind::ChainTooLong => true,
+        DnsFailureKind::Timeout
+        | DnsFailureKind::Unreachable
+        | DnsFailureKind::NotSent(_)
+        | DnsFailureKind::TruncatedWithoutTcp => false,
+    }
+}
+
 /// A nameserver and what went wrong with its questions; which one is said where they did not go wrong alike.
 pub(super) fn describe_failures(seen: &Resolution) -> String {
     let phrases = match failures(seen).as_slice() {
@@ -80,7 +159,7 @@ pub(super) fn describe_failures(seen: &Resolution) -> String {
             })
             .collect(),
     };
-    format!("{} {}", server_text(seen.server), list(&phrases))
+    format!("{} {}", seen.server.short(), list(&phrases))
 }
 
 fn describe_failure(seen: &Resolution, failure: &DnsFailure, question: &str) -> String {
@@ -90,8 +169,12 @@ fn describe_failure(seen: &Resolution, failure: &DnsFailure, question: &str) -> 
         DnsFailureKind::Timeout => "gave no answer in time".to_owned(),
         DnsFailureKind::Unreachable if seen.tcp_alone => "cannot be reached over TCP".to_owned(),
         DnsFailureKind::Unreachable => "cannot be reached".to_owned(),
+        DnsFailureKind::NotSent(error) => format!("could not be asked by this node ({error})"),
         DnsFailureKind::Refused(rcode) => format!("answered {rcode}"),
         DnsFailureKind::Malformed => "sent an answer that cannot be parsed".to_owned(),
+        DnsFailureKind::LameReferral => {
+            "sent an empty answer without authority for the name, and offers no recursion".to_owned()
+        }
         DnsFailureKind::TruncatedWithoutTcp => {
             "sent a truncated answer and did not complete it over TCP".to_owned()
         }

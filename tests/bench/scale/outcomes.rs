@@ -196,7 +196,10 @@ fn of(image: ImageReference, credentials: Option<CredentialsConfig>) -> ImageCon
 fn config(lab: &Lab) -> anyhow::Result<Config> {
     let credentials = CredentialsConfig { path: lab.credentials_folder(), expires_at: None };
     let mut config = Config::of(vec![of(lab.image().parse()?, Some(credentials))]);
-    config.resolvers = Resolvers { system: SystemResolver::Servers(lab.nameservers()), compare: Vec::new() };
+    config.resolvers = Resolvers {
+        system: SystemResolver::Servers(lab.nameservers().into_iter().map(Into::into).collect()),
+        compare: Vec::new(),
+    };
     config.ca_file = Some(lab.ca_file());
     config.allow_loopback = true;
     Ok(config)

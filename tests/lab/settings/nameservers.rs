@@ -101,8 +101,12 @@ pub enum Behaviour {
     DropFirst(usize),
     /// Answers A and never AAAA.
     AaaaSilent,
-    /// Answers A, and AAAA with SERVFAIL.
-    AaaaServfail,
+    /// Answers A, and AAAA at once with this code and no records.
+    AaaaRcode(Rcode),
+    /// Answers rightly, with an SOA behind the answers whose data cannot be read.
+    BrokenAuthority,
+    /// Answers rightly, with an OPT behind the answers that goes on beyond the message.
+    BrokenOption,
     /// Answers rightly after this long.
     Delay(Duration),
     /// Answers rightly once A and AAAA of the name were asked of every nameserver: never to who asks one after the other.

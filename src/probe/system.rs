@@ -1,0 +1,109 @@
+//! What the operating system is asked for beside sockets: the meaning of its errors, the number of an interface.
+
+use std::io;
+
+use crate::observation::SystemError;
+
+/// An error of the operating system, with its name where it has one here.
+pub(super) fn error(error: &io::Error) -> SystemError {
+    let number = error.raw_os_error();
+    SystemError { number, name: number.and_then(name) }
+}
+
+/// Whether an error says that no route leads to the network or the host, and nothing else: there is none, or one that
+/// drops or forbids what is sent (`unreachable`, `blackhole` and `prohibit` of ip-route(8)).
+pub(super) fn is_unreachable(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable)
+        || is_forbidding_route(error)
+}
+
+/// Linux gives `EINVAL` for a `blackhole` route and `EACCES` for a `prohibit` one.
+#[cfg(target_os = "linux")]
+fn is_forbidding_route(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let number = error.raw_os_error();
+    [Errno::INVAL, Errno::ACCESS].into_iter().any(|errno| number == Some(errno.raw_os_error()))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_forbidding_route(_error: &io::Error) -> bool {
+    false
+}
+
+#[cfg(target_os = "linux")]
+fn name(number: i32) -> Option<(&'static str, &'static str)> {
+    use rustix::io::Errno;
+    let known = [
+        (Errno::PERM, "EPERM", "a filter on the node itself forbids it"),
+        (Errno::ADDRNOTAVAIL, "EADDRNOTAVAIL", "no local address or port is free"),
+        (Errno::ADDRINUSE, "EADDRINUSE", "no local port is free"),
+        (Errno::MFILE, "EMFILE", "the process has no file descriptor left"),
+        (Errno::NFILE, "ENFILE", "the system has no file descriptor left"),
+        (Errno::NOBUFS, "ENOBUFS", "the system has no buffer left"),
+        (Errno::NOMEM, "ENOMEM", "the system has no memory left"),
+        (Errno::AGAIN, "EAGAIN", "the system has no room for it now"),
+        (Errno::AFNOSUPPORT, "EAFNOSUPPORT", "the node has no such address family"),
+        (Errno::NETDOWN, "ENETDOWN", "the interface is down"),
+        (Errno::NODEV, "ENODEV", "there is no such interface"),
+        (Errno::PROTO, "EPROTO", "an answer broke the protocol"),
+        (Errno::NOPROTOOPT, "ENOPROTOOPT", "the host does not take this protocol"),
+    ];
+    let found = known.into_iter().find(|(errno, ..)| errno.raw_os_error() == number);
+    found.map(|(_, name, meaning)| (name, meaning))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn name(_number: i32) -> Option<(&'static str, &'static str)> {
+    None
+}
+
+/// The number of an interface, as Go finds it: by its name, and where there is none of that name, by its number; 0, which
+/// leaves the choice to the routes, where it is neither.
+pub(super) fn interface(scope: &str) -> u32 {
+    by_name(scope).or_else(|| scope.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(target_os = "linux")]
+fn by_name(name: &str) -> Option<u32> {
+    // Any socket will do to ask the kernel through.
+    let socket = std::net::UdpSocket::bind((std::net::Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    rustix::net::netdevice::name_to_index(&socket, name).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn by_name(_name: &str) -> Option<u32> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::{error, interface, is_unreachable};
+
+    #[test]
+    fn errors_are_named_and_only_two_of_them_mean_that_there_is_no_route() {
+        for (number, text, unreachable) in [
+            (1, "EPERM, a filter on the node itself forbids it", false),
+            (13, "errno 13", true),
+            (22, "errno 22", true),
+            (24, "EMFILE, the process has no file descriptor left", false),
+            (71, "EPROTO, an answer broke the protocol", false),
+            (99, "EADDRNOTAVAIL, no local address or port is free", false),
+            (101, "errno 101", true),
+            (113, "errno 113", true),
+            (4095, "errno 4095", false),
+        ] {
+            let raw = io::Error::from_raw_os_error(number);
+            assert_eq!((error(&raw).to_string().as_str(), is_unreachable(&raw)), (text, unreachable));
+        }
+        assert_eq!(error(&io::Error::other("x")).to_string(), "an error without a number");
+    }
+
+    #[test]
+    fn an_interface_is_found_by_name_then_by_number() {
+        assert_eq!(interface("lo"), 1);
+        assert_eq!(interface("7"), 7);
+        assert_eq!(interface("there-is-none"), 0);
+    }
+}
