@@ -6,8 +6,8 @@ use std::time::Duration;
 use acr_verifier::address::AddressPolicy;
 use acr_verifier::diagnosis::{Severity, Verdict};
 use acr_verifier::observation::{
-    DnsAnswer, DnsFailure, DnsFailureKind, Endpoint, Lookup, Mark, Observation, Rcode, Record, RecordData,
-    Resolution, Resolver, Stage,
+    Attempt, ConnectFailure, DnsAnswer, DnsFailure, DnsFailureKind, Endpoint, Failure, Fault, Lookup, Mark,
+    Observation, Rcode, Record, RecordData, Resolution, Resolver, Stage, SystemError,
 };
 use acr_verifier::rules::{Expectation, diagnose};
 use jiff::Timestamp;
@@ -62,11 +62,17 @@ fn lookup() -> impl Strategy<Value = Lookup> {
         Just(DnsFailureKind::Unreachable),
         Just(DnsFailureKind::Refused(Rcode::SERVFAIL)),
         Just(DnsFailureKind::Malformed),
+        Just(DnsFailureKind::LameReferral),
+        Just(DnsFailureKind::NotSent(out_of_descriptors())),
         Just(DnsFailureKind::TruncatedWithoutTcp),
         Just(DnsFailureKind::ChainTooLong),
     ];
     let failed = kind.prop_map(|kind| Lookup::Failed(DnsFailure { kind, extended_errors: Vec::new() }));
     prop_oneof![3 => answered, 1 => failed]
+}
+
+fn out_of_descriptors() -> SystemError {
+    SystemError { number: Some(24), name: Some(("EMFILE", "the process has no file descriptor left")) }
 }
 
 fn observation(lookups: &[(Lookup, Lookup)]) -> Observation {
@@ -217,5 +223,94 @@ fn a_nameserver_that_fails_in_one_question_is_not_silent_for_the_other() {
         let codes: Vec<_> = diagnoses.iter().map(|diagnosis| diagnosis.cause.code()).collect();
         assert_eq!(codes, [cause]);
         assert!(diagnoses[0].message.ends_with(told), "{}", diagnoses[0].message);
+    }
+}
+
+/// What the node's own system does not do says nothing about the network: the verdict is unknown, with its error.
+#[test]
+fn an_error_of_the_nodes_own_system_is_no_missing_route() {
+    let not_sent = || {
+        let kind = DnsFailureKind::NotSent(out_of_descriptors());
+        Lookup::Failed(DnsFailure { kind, extended_errors: Vec::new() })
+    };
+    let diagnoses = diagnose(&expectation(), &observation(&[(not_sent(), not_sent())]));
+    assert_eq!(
+        kinds(&observation(&[(not_sent(), not_sent())])),
+        [(Severity::Unknown, Endpoint::Login, Stage::Dns, "dns_timeout")]
+    );
+    assert!(diagnoses[0].message.contains("could not be asked by this node (EMFILE"), "{diagnoses:?}");
+
+    for (failure, severity, cause, said) in [
+        (ConnectFailure::Unreachable, Severity::Fail, "network_unreachable", "no route to 10.60.4.4:443"),
+        (
+            ConnectFailure::NotOpened(out_of_descriptors()),
+            Severity::Unknown,
+            "connect_refused",
+            "itself opened no connection to 10.60.4.4:443 of contoso.azurecr.io: EMFILE, the process has no file \
+             descriptor left; nothing was sent.",
+        ),
+    ] {
+        let address = "10.60.4.4:443".parse().expect("an address");
+        let mut seen = observation(&[]);
+        seen.attempts.push(Attempt { endpoint: Endpoint::Login, address, failure: Some(failure) });
+        seen.resolutions = observation(&[(answered_private(), answered_private())]).resolutions;
+        let fault = Fault::NotConnected;
+        seen.failure = Some(Failure { endpoint: Endpoint::Login, stage: Stage::Connect, fault });
+        let diagnoses = diagnose(&expectation(), &seen);
+        assert_eq!(kinds(&seen), [(severity, Endpoint::Login, Stage::Connect, cause)]);
+        assert!(diagnoses[0].message.contains(said), "{}", diagnoses[0].message);
+        let is_about_routes = diagnoses[0].commands.iter().any(|command| command.contains("ip route"));
+        assert_eq!(is_about_routes, cause == "network_unreachable");
+    }
+}
+
+fn answered_private() -> Lookup {
+    Lookup::Answered(DnsAnswer {
+        rcode: Rcode::NOERROR,
+        chain: Vec::new(),
+        addresses: vec!["10.60.4.4".parse().expect("an address")],
+        soa_owner: None,
+        extended_errors: Vec::new(),
+        over_tcp: false,
+    })
+}
+
+/// An AAAA that is refused at once beside a good A costs a pull nothing; one that is waited for does.
+#[test]
+fn only_what_a_pull_waits_for_or_lacks_is_a_failing_nameserver() {
+    let failed = |kind| Lookup::Failed(DnsFailure { kind, extended_errors: Vec::new() });
+    let servfail = || failed(DnsFailureKind::Refused(Rcode::SERVFAIL));
+    let silent = || failed(DnsFailureKind::Timeout);
+    let good = || (answered_private(), answered_private());
+    let late = Duration::from_secs(2);
+    for (name, lookups, duration, expected) in [
+        ("AAAA refused at once", vec![(answered_private(), servfail())], Duration::ZERO, None),
+        ("AAAA refused late", vec![(answered_private(), servfail())], late, Some("every pull waits for it")),
+        ("AAAA silent", vec![(answered_private(), silent())], late, Some("every pull waits for it")),
+        (
+            "AAAA silent at the second",
+            vec![good(), (answered_private(), silent())],
+            Duration::ZERO,
+            Some("a pull that asks it first waits for it"),
+        ),
+        (
+            "A refused at the second",
+            vec![good(), (servfail(), servfail())],
+            Duration::ZERO,
+            Some("pulls depend on the others"),
+        ),
+    ] {
+        let mut seen = observation(&lookups);
+        seen.resolutions.iter_mut().for_each(|resolution| resolution.duration = duration);
+        let diagnoses = diagnose(&expectation(), &seen);
+        match expected {
+            None => assert_eq!(diagnoses, [], "{name}"),
+            Some(said) => {
+                assert!(diagnoses[0].message.contains(said), "{name}: {}", diagnoses[0].message);
+                let asks = if name.starts_with("AAAA") { "AAAA" } else { "A" };
+                let dig = &diagnoses[0].commands[0];
+                assert!(dig.ends_with(&format!(" {asks}")), "{name}: {dig}");
+            }
+        }
     }
 }

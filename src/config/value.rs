@@ -22,6 +22,7 @@ pub const SHORTEST_LIMIT: Duration = Duration::from_millis(1);
 pub const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 /// Longest name of an image or a resolver: that of a Kubernetes label value.
 const MAX_NAME: usize = 63;
+
 /// Why a value is not taken: what was found, and what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("found {found}; allowed is {allowed}")]

@@ -114,7 +114,7 @@ fn watch(lab: Lab, healthy: Settings) -> anyhow::Result<()> {
     std::fs::write(&path, yaml)?;
     let options = AgentOptions {
         config: path,
-        nameservers: lab.nameservers(),
+        nameservers: lab.nameservers().into_iter().map(Into::into).collect(),
         allow_loopback: true,
         usual_credentials: Vec::new(),
     };

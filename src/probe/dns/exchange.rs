@@ -45,7 +45,7 @@ pub(super) async fn exchange(
 }
 
 /// Where a nameserver is, with the number that its interface has at this moment.
-fn socket_address(server: &NameserverAddress) -> SocketAddr {
+pub(super) fn socket_address(server: &NameserverAddress) -> SocketAddr {
     match (server.socket, &server.scope) {
         (SocketAddr::V6(address), Some(scope)) => {
             SocketAddrV6::new(*address.ip(), address.port(), 0, system::interface(scope)).into()
