@@ -4,6 +4,7 @@
 //! the process ends. The check itself is `check`'s, when it is due `schedule`'s, what is announced `transition`'s; each
 //! sink is handed what it needs and is never waited for.
 
+mod callers;
 mod files;
 mod settings;
 
@@ -19,16 +20,17 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
+use self::callers::Callers;
 use self::files::Fingerprint;
 use self::settings::Settings;
+use crate::cause::Cause;
 use crate::check::{Surroundings, pass};
 use crate::cli::AgentOptions;
-use crate::diagnosis::Verdict;
 use crate::events::{self, Publisher, event};
 use crate::metrics::Metrics;
 use crate::run::{Checked, Run};
 use crate::schedule::{Outcome, Timetable};
-use crate::server::{self, CheckAnswer, CheckRequest, Limits, Shared};
+use crate::server::{self, CheckRequest, Limits, Shared};
 use crate::status::{Configuration, Status};
 use crate::transition::Track;
 
@@ -82,7 +84,13 @@ pub async fn run(options: AgentOptions, place: Place, stop: impl Future<Output =
         // Dropped or sent, it is the end.
         let _ = ended.await;
     }));
-    tracing::info!(node = place.surroundings.node, %address, images = settings.config.images.len(), "started");
+    tracing::info!(
+        node = place.surroundings.node,
+        %address,
+        images = settings.config.images.len(),
+        configuration = settings.config.digest,
+        "started"
+    );
     let agent = Agent {
         started: Instant::now(),
         timetable: Timetable::start(&place.surroundings.node, &settings.pace()),
@@ -95,7 +103,7 @@ pub async fn run(options: AgentOptions, place: Place, stop: impl Future<Output =
         status,
         heartbeat,
         tracks: BTreeMap::new(),
-        waiters: Vec::new(),
+        callers: Callers::default(),
     };
     tokio::select! {
         () = agent.work(waiting) => {}
@@ -141,7 +149,7 @@ fn first_status(settings: &Settings, place: &Place, now: Timestamp) -> Status {
         history: std::collections::VecDeque::new(),
         due_at: None,
         interval: settings.pace().interval,
-        configuration: Configuration { read_at: now, refused: None },
+        configuration: Configuration { read_at: now, digest: settings.config.digest.clone(), rejected: None },
     }
 }
 
@@ -194,8 +202,7 @@ struct Agent {
     /// What the times of the timetable count from.
     started: Instant,
     timetable: Timetable,
-    /// Who waits for the check that is running.
-    waiters: Vec<oneshot::Sender<CheckAnswer>>,
+    callers: Callers,
 }
 
 impl Agent {
@@ -206,18 +213,14 @@ impl Agent {
         let mut running: Option<Pass> = None;
         loop {
             self.heartbeat.send_replace(Instant::now());
-            let due = self.started + self.timetable.due();
+            let next = self.next_begin(running.is_some());
             tokio::select! {
                 run = finished(&mut running) => {
                     running = None;
                     self.conclude(run);
                 }
-                Some(request) = requests.recv() => {
-                    if self.admit(request, running.is_some()) {
-                        running = Some(self.start());
-                    }
-                }
-                () = sleep_until(due), if running.is_none() => running = Some(self.start()),
+                Some(request) = requests.recv() => self.admit(request, running.is_some()),
+                () = sleep_until(next), if running.is_none() => running = Some(self.start()),
                 _ = look.tick() => {
                     self.look_at_files();
                     if running.is_none() {
@@ -230,19 +233,22 @@ impl Agent {
         }
     }
 
-    /// Whether a check on demand starts one; it joins the one that is running, or is told to come later.
-    fn admit(&mut self, request: CheckRequest, is_running: bool) -> bool {
-        if !is_running && let Err(retry_after) = self.timetable.admit(self.started.elapsed()) {
-            // Whoever asked may be gone.
-            let _ = request.reply.send(CheckAnswer::TooSoon { retry_after });
-            return false;
-        }
-        self.waiters.push(request.reply);
-        !is_running
+    /// When the next check begins: the planned one, or sooner for callers who wait. It says nothing while one runs.
+    fn next_begin(&mut self, is_running: bool) -> Instant {
+        let due = self.timetable.due();
+        let wanted =
+            if is_running { None } else { self.callers.wanted_at(&self.timetable, self.started.elapsed()) };
+        self.started + wanted.map_or(due, |at| at.min(due))
+    }
+
+    fn admit(&mut self, request: CheckRequest, is_running: bool) {
+        let soon = (!is_running).then(|| self.timetable.on_demand(self.started.elapsed()));
+        self.callers.admit(request, &self.status.borrow().configuration, soon);
     }
 
     fn start(&mut self) -> Pass {
-        self.timetable.begin();
+        self.timetable.begin(self.started.elapsed());
+        self.callers.begin(&self.status.borrow().configuration);
         self.status.send_modify(|status| status.due_at = None);
         let settings = self.settings.clone();
         let surroundings = self.place.surroundings.clone();
@@ -257,12 +263,10 @@ impl Agent {
         let run = Arc::new(run);
         self.metrics.record(&run);
         self.status.send_modify(|status| status.record(Arc::clone(&run)));
-        for waiter in self.waiters.drain(..) {
-            let _ = waiter.send(CheckAnswer::Report(Arc::clone(&run)));
-        }
+        self.callers.finish(&run);
         self.announce(&run, now);
         let outcome = Outcome {
-            is_throttled: run.images.iter().any(|checked| checked.verdict() == Verdict::Unknown),
+            is_throttled: run.images.iter().any(is_throttled),
             retry_after: run.images.iter().filter_map(|checked| checked.observation.retry_after()).max(),
         };
         let (pace, chance) = (self.settings.pace(), (self.place.chance)());
@@ -311,24 +315,29 @@ impl Agent {
         let before = self.settings.pace().interval;
         if let Some(outcome) = self.settings.read_again() {
             self.metrics.record_reload(outcome.is_ok(), now);
-            let refused = outcome.err();
-            match &refused {
+            let rejected = outcome.err();
+            let in_force = self.settings.config.digest.clone();
+            match &rejected {
                 None => tracing::info!(
                     images = self.settings.config.images.len(),
+                    configuration = in_force,
                     "the configuration was read again"
                 ),
-                Some(reason) => {
-                    tracing::error!("the new configuration is refused, the old one stays: {reason}");
-                }
+                Some(rejected) => tracing::error!(
+                    configuration = in_force,
+                    rejected = rejected.digest,
+                    "the new configuration is rejected, the old one stays in force: {}",
+                    rejected.phrase()
+                ),
             }
-            if refused.is_none() {
+            if rejected.is_none() {
                 self.timetable.change();
                 self.switch_events();
             }
             let interval = self.settings.pace().interval;
             self.timetable.change_interval(before, interval, self.started.elapsed());
             self.status.send_modify(|status| {
-                status.configuration = Configuration { read_at: now, refused };
+                status.configuration = Configuration { read_at: now, digest: in_force, rejected };
                 status.interval = interval;
             });
         }
@@ -339,6 +348,11 @@ impl Agent {
             self.timetable.change();
         }
     }
+}
+
+/// Whether the registry throttled a check; other inconclusive checks are no reason to leave it alone.
+fn is_throttled(checked: &Checked) -> bool {
+    checked.diagnoses.iter().any(|diagnosis| diagnosis.cause == Cause::Throttled)
 }
 
 /// The end of the pass that is running; never, where none is.

@@ -150,6 +150,7 @@ pub async fn pass(config: &Config, usual: &[PathBuf], surroundings: &Surrounding
         network_view: surroundings.network_view,
         started_at,
         duration: started.elapsed(),
+        configuration: config.digest.clone(),
         images,
     }
 }

@@ -41,6 +41,8 @@ pub struct Config {
     pub server_address: SocketAddr,
     /// Whether the agent publishes Kubernetes Events.
     pub events: bool,
+    /// The digest of the file that all of this was read from; none where it was typed.
+    pub digest: Option<String>,
 }
 
 /// One image to check.
@@ -118,6 +120,7 @@ impl Config {
             allow_loopback: false,
             server_address: DEFAULT_SERVER_ADDRESS,
             events: true,
+            digest: None,
         }
     }
 }

@@ -27,7 +27,7 @@ pub const STYLE: &str = include_str!("page/style.css");
 
 /// Seconds between two loads of a page that keeps itself fresh.
 const RELOAD_SECONDS: u32 = 20;
-/// Problems of a refused configuration that are shown; the log has all.
+/// Problems of a rejected configuration that are shown; the log has all.
 const MAX_PROBLEMS: usize = 20;
 /// So long after a check was due and has not begun, the page says that something is wrong with the agent.
 const LATE: Duration = Duration::from_secs(60);
@@ -78,7 +78,7 @@ fn document(status: &Status, now: Timestamp, reload: Reload) -> Markup {
                     }
                     (history::section(status, now))
                 }
-                (colophon(now))
+                (colophon(status, now))
             }
         }
     }
@@ -173,13 +173,13 @@ fn warnings(status: &Status, now: Timestamp) -> Markup {
                     (moment(due, now)) ". The agent may be stuck: see its log and " code { "/livez" } "." }
             }
         }
-        @if let Some(refused) = &status.configuration.refused {
-            section.notice aria-labelledby="refused" {
-                h2 id="refused" { "A newer configuration was refused" }
+        @if let Some(rejected) = &status.configuration.rejected {
+            section.notice aria-labelledby="rejected" {
+                h2 id="rejected" { "A newer configuration was rejected" }
                 p { "The file that was read at " (moment(status.configuration.read_at, now))
                     " has errors. The configuration before it stays in force." }
                 ul.problems {
-                    @for line in refused.lines().filter(|line| !line.trim().is_empty()).take(MAX_PROBLEMS) {
+                    @for line in rejected.reason.lines().filter(|line| !line.trim().is_empty()).take(MAX_PROBLEMS) {
                         li { code { (printable(line.trim(), MAX_TEXT)) } }
                     }
                 }
@@ -214,9 +214,12 @@ fn overview(run: &Run) -> Markup {
     }
 }
 
-fn colophon(now: Timestamp) -> Markup {
+fn colophon(status: &Status, now: Timestamp) -> Markup {
     html! {
         footer.colophon {
+            @if let Some(digest) = &status.configuration.digest {
+                p { "Configuration in force: " code { (digest) } }
+            }
             p {
                 "Made at " (moment(now, now)) " by acr-verifier " (env!("CARGO_PKG_VERSION")) ". For programs: "
                 a href="report" { "report (JSON)" } ", " a href="metrics" { "metrics" } "."

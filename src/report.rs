@@ -54,7 +54,7 @@ pub enum Format {
 pub fn write(out: &mut impl Write, run: &Run, format: Format, style: &Style) -> io::Result<()> {
     match format {
         Format::Text => text::write(out, run, style),
-        Format::Json => json::write(out, run),
+        Format::Json => json::write(out, run, None),
         Format::Junit => junit::write(out, run),
     }
 }

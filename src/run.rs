@@ -46,8 +46,27 @@ pub struct Run {
     pub started_at: Timestamp,
     /// How long it took.
     pub duration: Duration,
+    /// The digest of the configuration file that the run went by; none without a file.
+    pub configuration: Option<String>,
     /// What was checked, in the order given.
     pub images: Vec<Checked>,
+}
+
+/// A configuration file that is newer than the one in force, and that is not usable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// Everything that is wrong with it, a problem a line.
+    pub reason: String,
+    /// Its digest; none where it could not be read.
+    pub digest: Option<String>,
+}
+
+impl Rejected {
+    /// Everything that is wrong with it, on one line.
+    #[must_use]
+    pub fn phrase(&self) -> String {
+        self.reason.lines().collect::<Vec<_>>().join("; ")
+    }
 }
 
 impl Run {

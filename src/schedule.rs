@@ -3,6 +3,7 @@
 //! Owns the spread of a fleet, the stretching of the interval, jitter and back-off; which of several reasons for a check
 //! comes first is [`timetable`]'s. Pure: the node's name, chance, the time and what the registry asked for are arguments.
 
+pub mod demand;
 pub mod timetable;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::config::{ImageConfig, Schedule};
 
+pub use demand::{Postponed, Reason};
 pub use timetable::{Outcome, Timetable};
 
 /// Requests of the check of one image at the registry: challenge, token, index, manifest, redirect of the blob, blob.
@@ -26,6 +28,8 @@ const MAX_BACK_OFF: u32 = 8;
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(15 * 60);
 /// After a change of files a check follows within this time, where no fleet has to be spread.
 const AFTER_CHANGE: Duration = Duration::from_secs(5);
+/// After the start a check follows within this time, where no fleet has to be spread.
+const AFTER_START: Duration = Duration::from_secs(10);
 
 /// How fast an agent checks: what the schedule and the images amount to.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,6 +41,9 @@ pub struct Pace {
     /// Within what time after a change of files a check follows, spread by chance; none where the regular one has to do,
     /// since the regular ones take the whole budget.
     pub after_change: Option<Duration>,
+    /// Within what time after the start the first check begins, spread by the node's name; none where the first regular
+    /// one has to do, since a fleet of this size starts at once after an update.
+    pub after_start: Option<Duration>,
 }
 
 impl Pace {
@@ -44,6 +51,7 @@ impl Pace {
     #[must_use]
     pub fn of(schedule: &Schedule, images: usize) -> Self {
         let interval = interval(schedule, images);
+        let after_start = schedule.fleet_size.is_none().then_some(AFTER_START);
         let after_change = match round(schedule, images) {
             None => Some(AFTER_CHANGE),
             // The regular checks go on beside those after a change. Rates add up: what the regular ones leave of the budget
@@ -54,7 +62,7 @@ impl Pace {
                 window.map(|window| window.max(AFTER_CHANGE))
             }
         };
-        Self { interval, jitter: schedule.jitter, after_change }
+        Self { interval, jitter: schedule.jitter, after_change, after_start }
     }
 }
 
@@ -87,9 +95,14 @@ fn round(schedule: &Schedule, images: usize) -> Option<Duration> {
 /// once does not arrive at once, and a node that restarts waits as long as it did.
 #[must_use]
 pub fn first_delay(node: &str, interval: Duration, jitter: f64) -> Duration {
+    interval.mul_f64(rest(share(node), jitter))
+}
+
+/// The place of a node in its fleet by its name, from 0 to 1.
+fn share(node: &str) -> f64 {
     let hash = Sha256::digest(node.as_bytes());
     let number = hash.iter().take(4).fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
-    interval.mul_f64(rest(f64::from(number) / (f64::from(u32::MAX) + 1.0), jitter))
+    f64::from(number) / (f64::from(u32::MAX) + 1.0)
 }
 
 /// What is left of an interval at a moment that chance picks, as a share of one without jitter.

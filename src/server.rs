@@ -9,6 +9,7 @@ mod routes;
 mod stream;
 mod table;
 mod turn;
+mod waiting;
 
 use std::future::Future;
 use std::io;
@@ -22,15 +23,17 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tower::Service;
 
 use crate::run::Run;
-use crate::status::Status;
+use crate::schedule::Postponed;
+use crate::status::{Configuration, Status};
 use stream::Guarded;
 use table::{Slot, Table};
+use waiting::Waiting;
 
 /// Bytes of a request's head: a scraper's or a browser's has one or two thousand.
 const MAX_HEAD: usize = 16 * 1024;
@@ -41,8 +44,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Connections that the kernel keeps until they are accepted, where it allows so many (`net.core.somaxconn` is 4,096).
 /// What finds no room comes again after 1, 3 and 7 seconds: a probe of the kubelet would be late for nothing.
 const BACKLOG: u32 = 4_096;
-/// Callers that wait for checks at the same time; they share one check.
+/// Callers that wait for checks at the same time; all that arrived before a check began share it.
 const MAX_WAITING: usize = 32;
+/// Of these, callers of one address: one client alone must not take every place.
+const MAX_WAITING_OF_ONE: usize = 8;
 
 /// What the server answers from, and whom it asks for a check.
 pub struct Shared {
@@ -50,8 +55,8 @@ pub struct Shared {
     pub status: watch::Receiver<Status>,
     /// Writes the metrics in the Prometheus text format.
     pub metrics: Box<dyn Fn() -> Vec<u8> + Send + Sync>,
-    /// The loop's queue of requests for a check. It keeps the rules of `POST /check`: one check at a time, and none so
-    /// soon after the last.
+    /// The loop's queue of requests for a check. It keeps the rules of `POST /check`: one check at a time, a budget, and
+    /// none while the registry's Retry-After lasts.
     pub checks: mpsc::Sender<CheckRequest>,
     /// When the loop was last seen alive: it beats every few seconds, also while it checks.
     pub heartbeat: watch::Receiver<Instant>,
@@ -61,9 +66,11 @@ pub struct Shared {
     pub limits: Limits,
 }
 
-/// Somebody wants a check now, or the answer of the one that runs.
+/// A caller wants the report of a check that has not begun yet.
 #[derive(Debug)]
 pub struct CheckRequest {
+    /// The digest of the configuration that the check must go by; none: any.
+    pub configuration: Option<String>,
     /// Takes the answer; nobody may be there any more.
     pub reply: oneshot::Sender<CheckAnswer>,
 }
@@ -71,13 +78,12 @@ pub struct CheckRequest {
 /// What the loop says to a request for a check.
 #[derive(Debug, Clone)]
 pub enum CheckAnswer {
-    /// The check that ran.
+    /// The check that ran; it began after the request.
     Report(Arc<Run>),
-    /// The last one was a moment ago.
-    TooSoon {
-        /// When it is time again.
-        retry_after: Duration,
-    },
+    /// No check begins soon.
+    Postponed(Postponed),
+    /// Another configuration is in force than the one that was asked for; nothing was checked.
+    OtherConfiguration(Configuration),
 }
 
 /// How patient the server is.
@@ -92,7 +98,8 @@ pub struct Limits {
     pub body: Duration,
     /// For an answer to be taken.
     pub write: Duration,
-    /// For `POST /check`: as long as a check of forty images that all run into their limit of 30 s, four at a time.
+    /// For `POST /check`: the longest wait for a check to begin, and a check of twelve images that all run into their limit of
+    /// 60 s, four at a time.
     pub check: Duration,
     /// The age of a heartbeat at which the loop counts as stuck.
     pub heartbeat: Duration,
@@ -129,7 +136,7 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// Serves until `shutdown` is over, then lets the connections end.
 pub async fn serve(listener: TcpListener, shared: Arc<Shared>, shutdown: impl Future) {
     let limits = shared.limits;
-    let router = routes::router(shared, Arc::new(Semaphore::new(MAX_WAITING)));
+    let router = routes::router(shared, Waiting::new(MAX_WAITING, MAX_WAITING_OF_ONE));
     let table = Arc::new(Table::new(limits.connections));
     let (stop, stopped) = watch::channel(false);
     let mut connections = JoinSet::new();

@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::diagnosis::Verdict;
-use crate::run::{NetworkView, Run};
+use crate::run::{NetworkView, Rejected, Run};
 
 /// What the strip of the status page shows.
 const HISTORY: Duration = Duration::from_secs(60 * 60);
@@ -36,7 +36,7 @@ pub struct Status {
     pub due_at: Option<Timestamp>,
     /// The time between two checks, as it is in force: stretched for a fleet, without jitter.
     pub interval: Duration,
-    /// The configuration that is in force, and whether a newer one was refused.
+    /// The configuration that is in force, and whether a newer one was rejected.
     pub configuration: Configuration,
 }
 
@@ -56,8 +56,10 @@ pub struct Past {
 pub struct Configuration {
     /// When the file was last read with success or without.
     pub read_at: Timestamp,
-    /// What is wrong with a newer file; absent where the file is in force.
-    pub refused: Option<String>,
+    /// The digest of the file in force.
+    pub digest: Option<String>,
+    /// A newer file that was rejected; absent where the newest file is in force.
+    pub rejected: Option<Rejected>,
 }
 
 impl Status {

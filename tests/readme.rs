@@ -315,6 +315,7 @@ pub(crate) fn print(bench: &Bench) -> String {
         network_view: NetworkView::Node,
         started_at: bench.task.now,
         duration: checked.observation.duration,
+        configuration: None,
         images: vec![checked],
     };
     let mut text = Vec::new();

@@ -9,6 +9,7 @@ use crate::cli::AgentOptions;
 use crate::config::file::{self, ConfigErrors};
 use crate::config::{Config, SystemResolver};
 use crate::probe::{MAX_CA_FILE, Trust};
+use crate::run::Rejected;
 use crate::schedule::{Pace, most_of_one_registry};
 
 /// What the agent works with, whole: a new file replaces all of it or nothing.
@@ -44,19 +45,23 @@ impl Settings {
     /// Reads the configuration for the first time.
     pub(super) fn read(options: AgentOptions) -> anyhow::Result<Self> {
         let mut texts = Texts::read(&options, None);
-        let (config, trust) = load(&options, &mut texts).map_err(anyhow::Error::msg)?;
+        let (config, trust) = load(&options, &mut texts, ConfigErrors::lines)
+            .map_err(|lines| anyhow::Error::msg(lines.join("; ")))?;
         let usual_credentials = options.usual_credentials.clone();
         Ok(Self { config, trust, usual_credentials, options, texts })
     }
 
-    /// Reads the configuration again if a file has changed: taken, or refused with everything that is wrong.
-    pub(super) fn read_again(&mut self) -> Option<Result<(), String>> {
+    /// Reads the configuration again if a file has changed: in force, or rejected with everything that is wrong.
+    pub(super) fn read_again(&mut self) -> Option<Result<(), Rejected>> {
         let texts = Texts::read(&self.options, self.texts.ca_file.as_ref());
         if texts == self.texts {
             return None;
         }
         self.texts = texts;
-        let loaded = load(&self.options, &mut self.texts);
+        let loaded = load(&self.options, &mut self.texts, ConfigErrors::by_line).map_err(|lines| Rejected {
+            reason: lines.join("\n"),
+            digest: self.texts.config.as_deref().ok().map(file::digest),
+        });
         Some(loaded.map(|(config, trust)| {
             if config.server_address != self.config.server_address {
                 tracing::warn!("server.address has changed: it counts from the next start on");
@@ -85,8 +90,11 @@ impl CaFile {
 }
 
 /// The settings that the texts make; which file of certificates they name goes into the texts.
-fn load(options: &AgentOptions, texts: &mut Texts) -> Result<(Config, Trust), String> {
-    let told = |errors: &ConfigErrors| errors.lines().join("; ");
+fn load(
+    options: &AgentOptions,
+    texts: &mut Texts,
+    told: fn(&ConfigErrors) -> Vec<String>,
+) -> Result<(Config, Trust), Vec<String>> {
     let text = texts.config.as_ref().map_err(told)?;
     let mut config = file::parse(&options.config, text).map_err(|errors| told(&errors))?;
     config.allow_loopback = options.allow_loopback;
@@ -95,6 +103,6 @@ fn load(options: &AgentOptions, texts: &mut Texts) -> Result<(Config, Trust), St
     }
     texts.ca_file = config.ca_file.as_deref().map(CaFile::read);
     let trust = Trust::load(config.ca_file.as_deref())
-        .map_err(|error| format!("{:#}", anyhow::Error::from(error)))?;
+        .map_err(|error| vec![format!("{:#}", anyhow::Error::from(error))])?;
     Ok((config, trust))
 }

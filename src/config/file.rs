@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
+
 pub use super::section::ConfigErrors;
 use super::section::{Field, Reader, Section};
 use super::value::{self, Refusal};
@@ -67,7 +69,14 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigErrors> {
     }
     let root = Field { key: String::new(), node: tree.root.as_ref().unwrap_or(&empty) };
     let config = read_config(&mut reader, &root);
-    reader.finish(path, config)
+    let digest = Some(digest(text));
+    reader.finish(path, config.map(|config| Config { digest, ..config }))
+}
+
+/// The digest of a configuration file: SHA-256 of its bytes, the same as `sha256sum FILE` prints, as `sha256:…`.
+#[must_use]
+pub fn digest(text: &str) -> String {
+    Sha256::digest(text).iter().fold("sha256:".to_owned(), |digest, byte| digest + &format!("{byte:02x}"))
 }
 
 fn read_config(reader: &mut Reader, root: &Field<'_>) -> Option<Config> {

@@ -38,19 +38,28 @@ impl ConfigErrors {
     /// Each problem on a line of its own: `FILE:LINE:COLUMN: key.path: found …; allowed is …`.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
+        let path = self.path.display();
+        self.told(|position| match position {
+            Some(position) => format!("{path}:{position}: "),
+            None => format!("{path}: "),
+        })
+    }
+
+    /// Each problem without the file, which its reader knows: `line 4: key.path: found …; allowed is …`.
+    #[must_use]
+    pub fn by_line(&self) -> Vec<String> {
+        self.told(|position| {
+            position.map_or_else(String::new, |position| format!("line {}: ", position.line))
+        })
+    }
+
+    fn told(&self, place: impl Fn(Option<Position>) -> String) -> Vec<String> {
         let shown = self.problems.iter().take(MAX_SHOWN).map(|problem| {
-            let place = match problem.position {
-                Some(position) => format!("{}:{position}", self.path.display()),
-                None => self.path.display().to_string(),
-            };
-            if problem.key.is_empty() {
-                format!("{place}: {}", problem.message)
-            } else {
-                format!("{place}: {}: {}", problem.key, problem.message)
-            }
+            let separator = if problem.key.is_empty() { "" } else { ": " };
+            format!("{}{}{separator}{}", place(problem.position), problem.key, problem.message)
         });
         let left = self.problems.len().saturating_sub(MAX_SHOWN);
-        let rest = (left > 0).then(|| format!("{}: and {left} problems more", self.path.display()));
+        let rest = (left > 0).then(|| format!("{}and {left} problems more", place(None)));
         shown.chain(rest).collect()
     }
 }

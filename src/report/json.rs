@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{Moment, Seconds, Word};
 use crate::diagnosis::{Severity, Verdict};
 use crate::observation::{Endpoint, Stage};
-use crate::run::{NetworkView, Run, Status};
+use crate::run::{NetworkView, Rejected, Run, Status};
 
 /// Name and version of the form.
 pub const SCHEMA: &str = "acr-verifier/report/v1";
@@ -33,6 +33,9 @@ pub struct Report {
     pub node: String,
     /// Whose network was used.
     pub network_view: Word<NetworkView>,
+    /// The configuration file that the run went by; absent without a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<ConfigurationReport>,
     /// When the run began.
     pub started_at: Moment,
     /// How long it took.
@@ -41,6 +44,20 @@ pub struct Report {
     pub verdict: Word<Verdict>,
     /// What was checked, in the order given.
     pub images: Vec<Image>,
+}
+
+/// A configuration file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigurationReport {
+    /// The digest of the bytes of the file that the run went by.
+    pub digest: String,
+    /// What is wrong with a newer file; absent unless a newer file is rejected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<String>,
+    /// The digest of that newer file; absent where it cannot be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected_digest: Option<String>,
 }
 
 /// An image.
@@ -88,6 +105,9 @@ pub struct Image {
     /// The stages that were not asked for; a verdict says nothing about them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_tested: Vec<Word<Stage>>,
+    /// How long the registry asked to wait (Retry-After), as when it throttles; absent where it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_seconds: Option<Seconds>,
     /// Whether loopback counted as private; absent where it did not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub loopback_allowed: bool,
@@ -258,11 +278,11 @@ pub struct BlobReport {
     pub host: String,
 }
 
-/// Writes a run as one JSON document with a final line break.
+/// Writes a run as one JSON document with a final line break; `rejected` is a newer configuration that is not in force.
 ///
 /// # Errors
 /// What the writer gives back.
-pub fn write(out: &mut impl Write, run: &Run) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, &Report::from(run))?;
+pub fn write(out: &mut impl Write, run: &Run, rejected: Option<&Rejected>) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, &Report::of(run, rejected))?;
     writeln!(out)
 }

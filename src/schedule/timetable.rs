@@ -7,10 +7,8 @@
 
 use std::time::Duration;
 
-use super::{Pace, first_delay, next_delay};
-
-/// A check on demand waits for this long after the last one.
-const ON_DEMAND_PAUSE: Duration = Duration::from_secs(5);
+use super::demand::{Demand, Postponed};
+use super::{Pace, first_delay, next_delay, share};
 
 /// What a check means for the next one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,14 +24,16 @@ pub struct Outcome {
 pub struct Timetable {
     /// When the regular check is due.
     regular: Duration,
-    /// When the check after a change of files is due, where that is sooner.
+    /// When the check after the start or after a change of files is due, where that is sooner.
     extra: Option<Duration>,
     /// Checks in a row that were throttled.
     throttled: u32,
     /// Whether files have changed that nothing is planned for yet.
     is_changed: bool,
-    /// When the last check was over.
-    last_end: Option<Duration>,
+    /// The checks on demand.
+    demand: Demand,
+    /// Whether the check that runs is one of them.
+    is_demanded: bool,
 }
 
 impl Timetable {
@@ -42,10 +42,12 @@ impl Timetable {
     pub fn start(node: &str, pace: &Pace) -> Self {
         Self {
             regular: first_delay(node, pace.interval, pace.jitter),
-            extra: None,
+            // The regular ones stay as spread as the fleet is.
+            extra: pace.after_start.map(|window| window.mul_f64(share(node))),
             throttled: 0,
             is_changed: false,
-            last_end: None,
+            demand: Demand::default(),
+            is_demanded: false,
         }
     }
 
@@ -55,14 +57,21 @@ impl Timetable {
         self.extra.map_or(self.regular, |extra| extra.min(self.regular))
     }
 
-    /// A check begins, for whatever reason: it reads the files as they are now.
-    pub fn begin(&mut self) {
+    /// A check begins, for whatever reason: it reads the files as they are now. One that was not due is on demand.
+    pub fn begin(&mut self, now: Duration) {
+        self.is_demanded = now < self.due();
+        if self.is_demanded {
+            self.demand.spend(now);
+        }
         (self.extra, self.is_changed) = (None, false);
     }
 
     /// A check is over.
     pub fn finish(&mut self, pace: &Pace, outcome: Outcome, chance: f64, now: Duration) {
-        self.last_end = Some(now);
+        if std::mem::take(&mut self.is_demanded) {
+            self.demand.rest(now);
+        }
+        self.demand.heed(outcome.retry_after, now);
         self.throttled = if outcome.is_throttled { self.throttled.saturating_add(1) } else { 0 };
         // One that was not due stays where it is, unless the registry wants to be left alone.
         if self.regular <= now || outcome.is_throttled {
@@ -97,28 +106,29 @@ impl Timetable {
         }
     }
 
-    /// Whether a check on demand may start now.
+    /// When a check begins that answers who asks now; only while none runs.
     ///
     /// # Errors
-    /// It is too soon after the last one: how long to wait.
-    pub fn admit(&self, now: Duration) -> Result<(), Duration> {
-        let rested = self.last_end.map_or(ON_DEMAND_PAUSE, |end| now.saturating_sub(end));
-        match ON_DEMAND_PAUSE.saturating_sub(rested) {
-            Duration::ZERO => Ok(()),
-            wait => Err(wait),
-        }
+    /// None begins soon: why, and when to come back.
+    pub fn on_demand(&self, now: Duration) -> Result<Duration, Postponed> {
+        self.demand.begins_at(self.due(), now)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Outcome, Timetable};
-    use crate::schedule::Pace;
+    use crate::config::Schedule;
+    use crate::schedule::{Pace, Reason, first_delay};
     use std::time::Duration;
 
     const NODE: &str = "aks-np1-0";
-    const PACE: Pace =
-        Pace { interval: Duration::from_secs(60), jitter: 0.0, after_change: Some(Duration::from_secs(5)) };
+    const PACE: Pace = Pace {
+        interval: Duration::from_secs(60),
+        jitter: 0.0,
+        after_change: Some(Duration::from_secs(5)),
+        after_start: None,
+    };
     const GOOD: Outcome = Outcome { is_throttled: false, retry_after: None };
     const THROTTLED: Outcome = Outcome { is_throttled: true, retry_after: None };
 
@@ -129,7 +139,7 @@ mod tests {
     /// A plan whose regular check is due at 160 s.
     fn rested() -> Timetable {
         let mut timetable = Timetable::start(NODE, &PACE);
-        timetable.begin();
+        timetable.begin(seconds(100));
         timetable.finish(&PACE, GOOD, 0.5, seconds(100));
         assert_eq!(timetable.due(), seconds(160));
         timetable
@@ -138,10 +148,10 @@ mod tests {
     #[test]
     fn a_check_in_between_leaves_the_regular_one_where_it_is() {
         let mut timetable = rested();
-        timetable.begin();
+        timetable.begin(seconds(130));
         timetable.finish(&PACE, GOOD, 0.5, seconds(130));
         assert_eq!(timetable.due(), seconds(160));
-        timetable.begin();
+        timetable.begin(seconds(161));
         timetable.finish(&PACE, GOOD, 0.5, seconds(161));
         assert_eq!(timetable.due(), seconds(221), "one that runs while it falls due is the regular one");
     }
@@ -157,7 +167,7 @@ mod tests {
         timetable.change();
         timetable.plan(&PACE, 1.0, seconds(111));
         assert_eq!(timetable.due(), seconds(112), "the one that is planned will do for both");
-        timetable.begin();
+        timetable.begin(seconds(113));
         timetable.finish(&PACE, GOOD, 0.5, seconds(113));
         assert_eq!(timetable.due(), seconds(160));
         timetable.change();
@@ -168,7 +178,7 @@ mod tests {
     #[test]
     fn a_change_during_a_check_is_planned_for_after_it() {
         let mut timetable = rested();
-        timetable.begin();
+        timetable.begin(seconds(120));
         timetable.change();
         timetable.finish(&PACE, GOOD, 0.5, seconds(120));
         timetable.plan(&PACE, 1.0, seconds(121));
@@ -187,13 +197,13 @@ mod tests {
     #[test]
     fn a_registry_that_throttles_is_left_alone_whatever_the_reason_of_the_check() {
         let mut timetable = rested();
-        timetable.begin();
+        timetable.begin(seconds(110));
         timetable.finish(&PACE, THROTTLED, 0.5, seconds(110));
         assert_eq!(timetable.due(), seconds(110 + 120));
         timetable.change();
         timetable.plan(&PACE, 0.0, seconds(111));
         assert_eq!(timetable.due(), seconds(230), "a change brings nothing forward");
-        timetable.begin();
+        timetable.begin(seconds(231));
         timetable.finish(&PACE, GOOD, 0.5, seconds(231));
         assert_eq!(timetable.due(), seconds(291), "it has read the change");
     }
@@ -208,11 +218,49 @@ mod tests {
     }
 
     #[test]
-    fn a_check_on_demand_waits_five_seconds() {
-        let timetable = Timetable::start(NODE, &PACE);
-        assert_eq!(timetable.admit(Duration::ZERO), Ok(()));
-        let timetable = rested();
-        assert_eq!(timetable.admit(seconds(102)), Err(seconds(3)));
-        assert_eq!(timetable.admit(seconds(105)), Ok(()));
+    fn the_first_check_comes_within_ten_seconds_where_no_fleet_is_spread_and_moves_no_regular_one() {
+        let unsized_fleet = Pace::of(&Schedule::default(), 1);
+        let sized = Pace::of(&Schedule { fleet_size: Some(5000), ..Schedule::default() }, 1);
+        let mut firsts = Vec::new();
+        for number in 0..200 {
+            let node = format!("aks-np1-12345678-vmss{number:06}");
+            let mut timetable = Timetable::start(&node, &unsized_fleet);
+            firsts.push(timetable.due());
+            assert!(timetable.due() < seconds(10), "{node}");
+            timetable.begin(seconds(10));
+            timetable.finish(&unsized_fleet, GOOD, 0.5, seconds(10));
+            assert!(timetable.due() <= seconds(10 + 72), "{node}");
+            let regular = first_delay(&node, unsized_fleet.interval, unsized_fleet.jitter);
+            assert!(regular <= seconds(10) || timetable.due() == regular, "{node}");
+            let of_a_fleet = first_delay(&node, sized.interval, sized.jitter);
+            assert_eq!(Timetable::start(&node, &sized).due(), of_a_fleet);
+        }
+        firsts.sort_unstable();
+        assert!(firsts[50] > seconds(1) && firsts[150] < seconds(9), "spread over the ten seconds");
+    }
+
+    #[test]
+    fn a_check_that_was_due_costs_no_budget() {
+        let mut timetable = rested();
+        for round in 0..20 {
+            let now = seconds(160 + 60 * round);
+            timetable.begin(now);
+            timetable.finish(&PACE, GOOD, 0.5, now);
+        }
+        let now = seconds(160 + 60 * 19 + 1);
+        assert_eq!(timetable.on_demand(now), Ok(now));
+    }
+
+    #[test]
+    fn a_check_on_demand_obeys_the_registry_until_another_check_was_answered() {
+        let mut timetable = rested();
+        timetable.begin(seconds(110));
+        let asked = Outcome { is_throttled: true, retry_after: Some(seconds(300)) };
+        timetable.finish(&PACE, asked, 0.0, seconds(110));
+        let postponed = timetable.on_demand(seconds(111)).expect_err("it throttles");
+        assert_eq!((postponed.reason, postponed.retry_after), (Reason::Throttled, seconds(299)));
+        timetable.begin(seconds(411));
+        timetable.finish(&PACE, GOOD, 0.0, seconds(411));
+        assert!(timetable.on_demand(seconds(420)).is_ok());
     }
 }

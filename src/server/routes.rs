@@ -12,15 +12,20 @@ use axum::routing::{get, post};
 use axum::{Extension, Router};
 use serde::Serialize;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
+use url::form_urlencoded;
 
 use super::guard::{guard, own_pages_only};
 use super::turn::Turn;
+use super::waiting::Waiting;
 use super::{CheckAnswer, CheckRequest, Shared, Slot};
+use crate::image::is_sha256_digest;
 use crate::page::{self, Reload};
-use crate::report::json;
+use crate::report::json::{self, ConfigurationReport};
 use crate::run::Run;
+use crate::schedule::{Postponed, Reason};
+use crate::status::Configuration;
 
 /// Told to whoever asks for something else.
 const PATHS: &str = "GET /, GET /metrics, GET /report, GET /livez, GET /readyz, POST /check";
@@ -36,7 +41,7 @@ const BUSY_RETRY: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 struct Context {
     shared: Arc<Shared>,
-    waiting: Arc<Semaphore>,
+    waiting: Waiting,
     turn: Turn,
 }
 
@@ -48,17 +53,56 @@ pub(super) struct Problem {
     #[serde(skip)]
     retry_after: Option<Duration>,
     error: String,
+    /// The configuration in force, where it is not the one that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    configuration: Option<ConfigurationReport>,
 }
 
 impl Problem {
     pub(super) fn new(status: StatusCode, error: impl Into<String>) -> Self {
-        Self { status, retry_after: None, error: error.into() }
+        Self { status, retry_after: None, error: error.into(), configuration: None }
     }
 
     /// Refused for now.
-    fn later(error: &str, retry_after: Duration) -> Self {
+    fn later(error: impl Into<String>, retry_after: Duration) -> Self {
         Self { retry_after: Some(retry_after), ..Self::new(StatusCode::TOO_MANY_REQUESTS, error) }
     }
+
+    /// No check begins soon: why, and how long that lasts.
+    fn postponed(postponed: Postponed) -> Self {
+        let Postponed { reason, begins_in, retry_after } = postponed;
+        let left = whole_seconds(begins_in);
+        let error = match reason {
+            Reason::Throttled => {
+                format!(
+                    "the registry throttles: no check begins before its Retry-After has elapsed, in {left} s"
+                )
+            }
+            Reason::BudgetSpent => format!(
+                "the checks on demand of this node are used up: the next check begins in {left} s, and answers who asks \
+                 again in {} s; GET /report has the last one",
+                whole_seconds(retry_after)
+            ),
+        };
+        Self::later(error, retry_after)
+    }
+
+    fn other_configuration(configuration: &Configuration) -> Self {
+        let digest = configuration.digest.as_deref().unwrap_or_default();
+        let report = ConfigurationReport::of(digest, configuration.rejected.as_ref());
+        let error = match &report.rejected {
+            Some(reason) => {
+                format!("the configuration {digest} is in force, and a newer one is rejected: {reason}")
+            }
+            None => format!("another configuration is in force: {digest}"),
+        };
+        Self { configuration: Some(report), ..Self::new(StatusCode::CONFLICT, error) }
+    }
+}
+
+/// Rounded up: a caller who comes back then is not too early.
+fn whole_seconds(time: Duration) -> u64 {
+    (time.as_secs() + u64::from(time.subsec_nanos() > 0)).max(1)
 }
 
 impl IntoResponse for Problem {
@@ -67,15 +111,13 @@ impl IntoResponse for Problem {
         text.push(b'\n');
         let mut response = answer(self.status, JSON, text);
         if let Some(wait) = self.retry_after {
-            // Whole seconds, rounded up: who comes back then is not too early.
-            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            response.headers_mut().insert(RETRY_AFTER, seconds.max(1).into());
+            response.headers_mut().insert(RETRY_AFTER, whole_seconds(wait).into());
         }
         response
     }
 }
 
-pub(super) fn router(shared: Arc<Shared>, waiting: Arc<Semaphore>) -> Router {
+pub(super) fn router(shared: Arc<Shared>, waiting: Waiting) -> Router {
     let patience = shared.limits.body;
     Router::new()
         .route("/", get(status_page))
@@ -114,7 +156,7 @@ async fn metrics(State(context): State<Context>) -> Response {
 async fn report(State(context): State<Context>) -> Response {
     let latest = context.shared.status.borrow().latest.clone();
     match latest {
-        Some(run) => context.turn.take(|| report_of(&run)).await,
+        Some(run) => context.turn.take(|| report_of(&run, &context.shared)).await,
         None => {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the first check is not done yet").into_response()
         }
@@ -134,40 +176,58 @@ async fn livez(State(context): State<Context>) -> Response {
     answer(StatusCode::OK, TEXT, "ok\n")
 }
 
-/// Says nothing about the registry: an outage must not block a rollout.
-async fn readyz(State(context): State<Context>) -> Response {
-    if context.shared.status.borrow().latest.is_none() {
-        return answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, "the first check is not done yet\n");
-    }
+/// Reports only that the agent serves: without a usable configuration it would not. It says nothing about the registry, whose
+/// outage must not block a rollout, and does not wait for the first check, which a large fleet spreads over minutes.
+async fn readyz() -> Response {
     answer(StatusCode::OK, TEXT, "ok\n")
 }
 
 async fn check(
     State(context): State<Context>,
     Extension(slot): Extension<Arc<Slot>>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    let Ok(_waiting) = context.waiting.try_acquire() else {
-        return Problem::later("too many wait for this check already", BUSY_RETRY).into_response();
+    let configuration = match wanted_configuration(query.as_deref()) {
+        Ok(configuration) => configuration,
+        Err(problem) => return problem.into_response(),
+    };
+    let Some(_waiter) = context.waiting.enter(slot.peer()) else {
+        return Problem::later("too many callers wait for a check already", BUSY_RETRY).into_response();
     };
     slot.set_waits(true);
-    let answered = ask(&context.shared).await;
+    let answered = ask(&context.shared, configuration).await;
     slot.set_waits(false);
     let for_people = accepts_html(&headers);
     match answered {
-        // The page shows the newest check; one that is a moment old is as good as a new one.
-        Ok(CheckAnswer::Report(_) | CheckAnswer::TooSoon { .. }) if for_people => to_the_page(),
-        Ok(CheckAnswer::Report(run)) => context.turn.take(|| report_of(&run)).await,
-        Ok(CheckAnswer::TooSoon { retry_after }) => {
-            Problem::later("the last check was a moment ago: GET /report has it", retry_after).into_response()
+        // The page shows the newest check, and when the next one is due.
+        Ok(CheckAnswer::Report(_) | CheckAnswer::Postponed(_)) if for_people => to_the_page(),
+        Ok(CheckAnswer::Report(run)) => context.turn.take(|| report_of(&run, &context.shared)).await,
+        Ok(CheckAnswer::Postponed(postponed)) => Problem::postponed(postponed).into_response(),
+        Ok(CheckAnswer::OtherConfiguration(configuration)) => {
+            Problem::other_configuration(&configuration).into_response()
         }
         Err(problem) => problem.into_response(),
     }
 }
 
-async fn ask(shared: &Shared) -> Result<CheckAnswer, Problem> {
+/// The digest in `?configuration=sha256:…`: the caller wants a check by this configuration, or none.
+fn wanted_configuration(query: Option<&str>) -> Result<Option<String>, Problem> {
+    let Some(query) = query else { return Ok(None) };
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    let Some((_, digest)) = pairs.find(|(name, _)| name == "configuration") else { return Ok(None) };
+    if is_sha256_digest(&digest) {
+        return Ok(Some(digest.into_owned()));
+    }
+    Err(Problem::new(
+        StatusCode::BAD_REQUEST,
+        "invalid value for configuration: expected sha256: and 64 hexadecimal digits in lower case",
+    ))
+}
+
+async fn ask(shared: &Shared, configuration: Option<String>) -> Result<CheckAnswer, Problem> {
     let (reply, answer) = oneshot::channel();
-    shared.checks.try_send(CheckRequest { reply }).map_err(|error| match error {
+    shared.checks.try_send(CheckRequest { configuration, reply }).map_err(|error| match error {
         TrySendError::Full(_) => Problem::later("too many ask for a check", BUSY_RETRY),
         TrySendError::Closed(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the agent is ending"),
     })?;
@@ -201,9 +261,10 @@ fn to_the_page() -> Response {
     response
 }
 
-fn report_of(run: &Run) -> Response {
+fn report_of(run: &Run, shared: &Shared) -> Response {
+    let rejected = shared.status.borrow().configuration.rejected.clone();
     let mut text = Vec::new();
-    json::write(&mut text, run).expect("memory takes everything, and a report is JSON");
+    json::write(&mut text, run, rejected.as_ref()).expect("memory takes everything, and a report is JSON");
     answer(StatusCode::OK, JSON, text)
 }
 

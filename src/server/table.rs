@@ -103,6 +103,11 @@ impl Slot {
         self.evicted.notified().await;
     }
 
+    /// Whose connection it is.
+    pub(super) const fn peer(&self) -> IpAddr {
+        self.peer
+    }
+
     /// Says whether the connection waits for a check, so that it is not the one to go.
     pub(super) fn set_waits(&self, waits: bool) {
         self.waits.store(waits, Ordering::Relaxed);

@@ -172,6 +172,7 @@ impl Outcome {
             network_view: NetworkView::Node,
             started_at: bench.task.now,
             duration: self.observation.duration,
+            configuration: None,
             images: vec![checked],
         }
     }

@@ -46,6 +46,7 @@ pub fn judge(observation: Observation) {
         network_view: NetworkView::Node,
         started_at: now,
         duration: Duration::from_secs(1),
+        configuration: None,
         images: vec![checked],
     };
     for format in [Format::Text, Format::Json, Format::Junit] {

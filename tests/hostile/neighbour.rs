@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(8);
 fn a_crowd_at_the_port_costs_little_and_keeps_nobody_from_checking() {
     let lab = Lab::start(Settings::default());
     let agent = Agent::start(&lab, &config(&lab, "1s"));
-    agent.wait_for("the first check", |agent| agent.get("/readyz").status == 200);
+    agent.wait_for("the first check", |agent| agent.get("/report").status == 200);
     let alone = peak_of(agent.id()).expect("it runs");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     for crowd in Crowd::ALL {

@@ -202,6 +202,7 @@ fn config(lab: &Lab) -> anyhow::Result<Config> {
         allow_loopback: true,
         server_address: ([127, 0, 0, 1], 0).into(),
         events: false,
+        digest: None,
     })
 }
 
@@ -214,6 +215,7 @@ fn check(config: &Config, trust: &Trust) -> anyhow::Result<()> {
         network_view: NetworkView::Node,
         started_at,
         duration: started.elapsed(),
+        configuration: None,
         images: vec![checked],
     };
     let mut text = Vec::new();

@@ -31,6 +31,7 @@ pub(crate) fn run(images: Vec<Checked>) -> Run {
         network_view: NetworkView::Node,
         started_at: "2026-11-23T02:06:00Z".parse().expect("a moment"),
         duration: Duration::from_micros(84_321),
+        configuration: None,
         images,
     }
 }

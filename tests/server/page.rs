@@ -121,7 +121,7 @@ fn each_state_says_what_it_is() {
         ),
         ("fail-data", &["Problem: private_record_missing at data.dns", "endsNXDOMAIN from zone"]),
         ("unknown", &["The image could not be judged", "Not judged: throttled at login.manifest"]),
-        ("configuration-refused", &["A newer configuration was refused", "schedule.interval"]),
+        ("configuration-rejected", &["A newer configuration was rejected", "schedule.interval"]),
         ("several", &["1 of 3 images cannot be pulled", "Correlation id: 6a1f0a52"]),
         ("without-blob", &["not tested: --no-blob", "The image can be pulled"]),
         ("late", &["This is old", "No check was completed for 31 min", "2026-11-22 22:04 UTC"]),

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acr_verifier::report::json::Report;
+use acr_verifier::run::Rejected;
+use acr_verifier::schedule::{Postponed, Reason};
 use acr_verifier::server::CheckAnswer;
+use acr_verifier::status::Configuration;
 use tokio::time::{Instant, sleep};
 
 use super::bench::{Server, ask, limits, post};
@@ -53,20 +56,69 @@ async fn answers_carry_what_keeps_a_browser_in_bounds() {
 }
 
 #[tokio::test]
-async fn before_the_first_check_it_lives_but_is_not_ready() {
+async fn before_the_first_check_it_is_ready_and_has_no_report() {
     let server = Server::start(states::before(), limits());
-    assert_eq!(server.get("/livez").await.status, 200);
-    assert_eq!(server.get("/").await.status, 200);
-    assert_eq!(server.get("/metrics").await.status, 200);
-    for path in ["/readyz", "/report"] {
-        let reply = server.get(path).await;
-        assert_eq!(reply.status, 503, "{path}");
-        assert!(reply.body.contains("the first check is not done yet"), "{reply:?}");
+    for path in ["/livez", "/readyz", "/", "/metrics"] {
+        assert_eq!(server.get(path).await.status, 200, "{path}");
     }
+    let reply = server.get("/report").await;
+    assert_eq!(reply.status, 503);
+    assert!(reply.body.contains("the first check is not done yet"), "{reply:?}");
     server.status.send_replace(states::with(vec![samples::zone_not_linked()]));
     // An outage of the registry must not block a rollout.
     assert_eq!(server.get("/readyz").await.status, 200);
     assert_eq!(server.get("/report").await.status, 200);
+}
+
+#[tokio::test]
+async fn the_report_names_its_configuration_and_a_newer_one_that_is_rejected() {
+    let mut status = states::healthy();
+    let mut run = samples::run(vec![samples::healthy()]);
+    run.configuration = Some(format!("sha256:{}", "1a".repeat(32)));
+    status.latest = Some(Arc::new(run));
+    let server = Server::start(status.clone(), limits());
+    let configuration = |reply: &super::bench::Reply| {
+        let report: serde_json::Value = serde_json::from_str(&reply.body).expect("a report");
+        report["configuration"].clone()
+    };
+    let own = format!("sha256:{}", "1a".repeat(32));
+    assert_eq!(configuration(&server.get("/report").await), serde_json::json!({"digest": own}));
+    let (reason, digest) = ("line 4: invalid value".to_owned(), Some(format!("sha256:{}", "2b".repeat(32))));
+    status.configuration.rejected = Some(Rejected { reason, digest: digest.clone() });
+    server.status.send_replace(status);
+    assert_eq!(
+        configuration(&server.get("/report").await),
+        serde_json::json!({"digest": own, "rejected": "line 4: invalid value", "rejectedDigest": digest})
+    );
+    let page = server.get("/").await.body;
+    assert!(page.contains("A newer configuration was rejected") && page.contains("line 4: invalid value"));
+    assert!(page.contains("Configuration in force"), "{page}");
+}
+
+#[tokio::test]
+async fn a_caller_who_wants_another_configuration_than_there_is_gets_it_told_and_no_check() {
+    let mut server = Server::healthy();
+    let address = server.address;
+    let wanted = format!("sha256:{}", "c".repeat(64));
+    let request = post("").replace("/check", &format!("/check?configuration={wanted}"));
+    let asked = tokio::spawn(async move { ask(address, &request).await });
+    let request = server.checks.recv().await.expect("a request");
+    assert_eq!(request.configuration, Some(wanted));
+    let other = Configuration {
+        digest: Some(format!("sha256:{}", "d".repeat(64))),
+        ..states::healthy().configuration
+    };
+    request.reply.send(CheckAnswer::OtherConfiguration(other)).expect("somebody waits");
+    let reply = asked.await.expect("no panic");
+    assert_eq!(reply.status, 409);
+    let body: serde_json::Value = serde_json::from_str(&reply.body).expect("JSON");
+    assert_eq!(body["configuration"], serde_json::json!({"digest": format!("sha256:{}", "d".repeat(64))}));
+
+    for query in ["configuration=", "configuration=sha256:1", "configuration=abc"] {
+        let reply = server.ask(&post("").replace("/check", &format!("/check?{query}"))).await;
+        assert_eq!(reply.status, 400, "{query}");
+    }
+    assert!(server.checks.is_empty());
 }
 
 #[tokio::test]
@@ -120,15 +172,25 @@ async fn a_check_that_was_asked_for_is_answered_with_its_report() {
 }
 
 #[tokio::test]
-async fn a_check_too_soon_after_the_last_is_put_off() {
+async fn a_check_that_does_not_begin_soon_is_postponed_with_the_reason_and_the_time() {
     let mut server = Server::healthy();
     let address = server.address;
-    let asked = tokio::spawn(async move { ask(address, &post("")).await });
-    let request = server.checks.recv().await.expect("a request");
-    let too_soon = CheckAnswer::TooSoon { retry_after: Duration::from_millis(3_200) };
-    request.reply.send(too_soon).expect("somebody waits");
-    let reply = asked.await.expect("no panic");
-    assert_eq!((reply.status, reply.header("retry-after")), (429, Some("4")));
+    for (reason, told) in [
+        (Reason::Throttled, "no check begins before its Retry-After has elapsed, in 254 s"),
+        (Reason::BudgetSpent, "the next check begins in 254 s, and answers who asks again in 164 s"),
+    ] {
+        let asked = tokio::spawn(async move { ask(address, &post("")).await });
+        let request = server.checks.recv().await.expect("a request");
+        let postponed = Postponed {
+            reason,
+            begins_in: Duration::from_millis(253_200),
+            retry_after: Duration::from_millis(163_200),
+        };
+        request.reply.send(CheckAnswer::Postponed(postponed)).expect("somebody waits");
+        let reply = asked.await.expect("no panic");
+        assert_eq!((reply.status, reply.header("retry-after")), (429, Some("164")));
+        assert!(reply.body.contains(told), "{reply:?}");
+    }
 }
 
 #[tokio::test]
@@ -160,7 +222,9 @@ async fn a_full_queue_puts_off_and_a_loop_that_gives_up_says_so() {
 async fn a_form_leads_back_to_the_page() {
     let mut server = Server::healthy();
     let address = server.address;
-    for answer in [report(), CheckAnswer::TooSoon { retry_after: Duration::from_secs(4) }] {
+    let wait = Duration::from_secs(4);
+    let postponed = Postponed { reason: Reason::BudgetSpent, begins_in: wait, retry_after: wait };
+    for answer in [report(), CheckAnswer::Postponed(postponed)] {
         let form = "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\nSec-Fetch-Site: same-origin\r\n";
         let asked = tokio::spawn(async move { ask(address, &post(form)).await });
         server.checks.recv().await.expect("a request").reply.send(answer).expect("somebody waits");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use acr_verifier::cause::Cause;
 use acr_verifier::diagnosis::Verdict;
 use acr_verifier::observation::{Endpoint, Stage};
-use acr_verifier::run::{Checked, NetworkView};
+use acr_verifier::run::{Checked, NetworkView, Rejected};
 use acr_verifier::status::{Configuration, Past, Status};
 use jiff::Timestamp;
 
@@ -29,7 +29,7 @@ pub(crate) fn all() -> Vec<(&'static str, Status)> {
         ("fail-data", with(vec![samples::data_record_missing()])),
         ("fail-mixed", with(vec![samples::public_ipv6()])),
         ("unknown", with(vec![samples::throttled()])),
-        ("configuration-refused", refused()),
+        ("configuration-rejected", rejected()),
         ("several", several()),
         ("hostile", hostile()),
         ("without-blob", with(vec![samples::without_blob()])),
@@ -51,7 +51,11 @@ pub(crate) fn before() -> Status {
         verdict_since: None,
         history: VecDeque::new(),
         interval: Duration::from_secs(60),
-        configuration: Configuration { read_at: moment("2026-11-23T02:06:09Z"), refused: None },
+        configuration: Configuration {
+            read_at: moment("2026-11-23T02:06:09Z"),
+            digest: Some(format!("sha256:{}", "3f".repeat(32))),
+            rejected: None,
+        },
     }
 }
 
@@ -78,13 +82,11 @@ pub(crate) fn with(images: Vec<Checked>) -> Status {
     status
 }
 
-fn refused() -> Status {
+fn rejected() -> Status {
     let mut status = healthy();
-    status.configuration.refused = Some(
-        "images[0].credentials.pth: no such key; known are path, expiresAt\n\
-         schedule.interval: \"6O s\" is no duration; a number with s, m or h, such as 60s"
-            .to_owned(),
-    );
+    let reason = "images[0].credentials.pth: no such key; known are path, expiresAt\n\
+         schedule.interval: \"6O s\" is no duration; a number with s, m or h, such as 60s";
+    status.configuration.rejected = Some(Rejected { reason: reason.to_owned(), digest: None });
     status.configuration.read_at = moment("2026-11-23T01:55:40Z");
     status
 }
@@ -112,7 +114,8 @@ fn hostile() -> Status {
     checked.diagnoses.push(more);
     let mut status = with(vec![checked]);
     POISON.clone_into(&mut status.node);
-    status.configuration.refused = Some(POISON.to_owned());
+    status.configuration.rejected =
+        Some(Rejected { reason: POISON.to_owned(), digest: Some(POISON.to_owned()) });
     status
 }
 

@@ -2,26 +2,50 @@
 
 use super::super::{Moment, Seconds, Word, answers, runbook};
 use super::{
-    Answer, BlobReport, Connection, DiagnosisReport, ExtendedErrorReport, Image, ManifestReport, RecordType,
-    Report, ResolutionReport, SCHEMA, StageEntry, Transport,
+    Answer, BlobReport, ConfigurationReport, Connection, DiagnosisReport, ExtendedErrorReport, Image,
+    ManifestReport, RecordType, Report, ResolutionReport, SCHEMA, StageEntry, Transport,
 };
 use crate::diagnosis::Diagnosis;
 use crate::legible::printable;
 use crate::legible::{MAX_TEXT, MAX_WORD, pasteable};
 use crate::observation::{Endpoint, Lookup, Observation, Record, RecordData, Resolution, Stage};
-use crate::run::{Checked, Run, place};
+use crate::run::{Checked, Rejected, Run, place};
 
 impl From<&Run> for Report {
     fn from(run: &Run) -> Self {
+        Self::of(run, None)
+    }
+}
+
+impl Report {
+    /// The report of a run; `rejected` is a newer configuration that is not in force.
+    #[must_use]
+    pub fn of(run: &Run, rejected: Option<&Rejected>) -> Self {
         Self {
             schema: SCHEMA.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             node: word(&run.node),
             network_view: Word(run.network_view),
+            configuration: run
+                .configuration
+                .as_deref()
+                .map(|digest| ConfigurationReport::of(digest, rejected)),
             started_at: Moment(run.started_at),
             duration_seconds: run.duration.into(),
             verdict: Word(run.verdict()),
             images: run.images.iter().map(Image::from).collect(),
+        }
+    }
+}
+
+impl ConfigurationReport {
+    /// The configuration with this digest, and a newer one that is not in force.
+    #[must_use]
+    pub fn of(digest: &str, rejected: Option<&Rejected>) -> Self {
+        Self {
+            digest: digest.to_owned(),
+            rejected: rejected.map(|rejected| sentence(&rejected.phrase())),
+            rejected_digest: rejected.and_then(|rejected| rejected.digest.clone()),
         }
     }
 }
@@ -60,6 +84,7 @@ impl From<&Checked> for Image {
                 .and_then(|diagnosis| diagnosis.correlation_id.as_deref())
                 .and_then(optional_word),
             not_tested: if checked.blob_requested { Vec::new() } else { vec![Word(Stage::Blob)] },
+            retry_after_seconds: observation.retry_after().map(Seconds::from),
             loopback_allowed: checked.policy.allow_loopback,
         }
     }

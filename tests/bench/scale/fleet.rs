@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use acr_verifier::agent::LOOK;
+use acr_verifier::cause::Cause;
 use acr_verifier::config::Schedule;
 use acr_verifier::diagnosis::Verdict;
 use acr_verifier::metrics::Metrics;
@@ -232,7 +233,7 @@ impl Fleet<'_> {
 
     fn begin(&mut self, number: usize, now: Duration) {
         let node = &mut self.nodes[number];
-        node.timetable.begin();
+        node.timetable.begin(now.saturating_sub(node.started));
         let visitor = Visitor { node: number, dns_share: node.dns_share, renewed_at: node.renewed_at };
         let faults = self.day.faults.iter().map(|(fault, _)| fault);
         let (conditions, retry_after) = day::conditions(faults, &visitor, now.as_secs_f64());
@@ -261,7 +262,8 @@ impl Fleet<'_> {
             let checked = &self.outcomes.of(condition, registry).checked;
             let verdict = checked.verdict();
             verdicts[registry] = verdict;
-            outcome.is_throttled |= verdict == Verdict::Unknown;
+            outcome.is_throttled |=
+                checked.diagnoses.iter().any(|diagnosis| diagnosis.cause == Cause::Throttled);
             announcements.push(node.tracks[registry].step(checked, self.schedule.confirm_after, at));
             node.exposed[registry] = Some(Exposed::of(checked, now));
             let minute = self.day.tally.at(now);
@@ -275,6 +277,7 @@ impl Fleet<'_> {
                 network_view: NetworkView::Node,
                 started_at: self.midnight + begun,
                 duration: now.saturating_sub(begun),
+                configuration: None,
                 images: images
                     .map(|(registry, condition)| self.outcomes.of(condition, registry).checked.clone())
                     .collect(),
@@ -343,12 +346,17 @@ impl Fleet<'_> {
         let node = &mut self.nodes[number];
         let since = now.saturating_sub(node.started);
         if node.running.is_some() {
-            node.is_asked = true;
-        } else if let Err(wait) = node.timetable.admit(since) {
-            self.queue.push(now + wait, Happening::Demand(number));
-        } else {
-            node.is_asked = true;
-            self.begin(number, now);
+            // Only a check that begins from now on is an answer.
+            self.queue.push(now + Duration::from_secs(1), Happening::Demand(number));
+            return;
+        }
+        match node.timetable.on_demand(since) {
+            Ok(at) if at <= since => {
+                node.is_asked = true;
+                self.begin(number, now);
+            }
+            Ok(at) => self.queue.push(now + (at - since), Happening::Demand(number)),
+            Err(postponed) => self.queue.push(now + postponed.retry_after, Happening::Demand(number)),
         }
     }
 
