@@ -388,10 +388,8 @@ fn socket(text: &str) -> SocketAddr {
 
 /// A severity that a cause does not have by itself: another address worked.
 pub(crate) fn connect_warning() -> Checked {
-    let mut checked = healthy();
     let message = "10.60.4.9:443 did not answer, 10.60.4.4:443 did.";
     let mut warning = diagnosis(Cause::ConnectTimeout, Stage::Connect, Endpoint::Login, None, message);
     warning.severity = Severity::Warn;
-    checked.diagnoses = vec![warning];
-    checked
+    Checked { diagnoses: vec![warning], ..healthy() }
 }

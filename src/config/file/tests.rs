@@ -56,9 +56,14 @@ events: {enabled: false}
 
 #[test]
 fn one_image_is_enough_and_empty_sections_are_defaults() {
-    let config = parsed(&format!("{IMAGES}resolvers:\ntls:\nschedule:\nserver:\nevents:\n"));
-    assert_eq!(config, Config::of(config.images.clone()));
-    assert_eq!(config, parsed(IMAGES));
+    let text = format!("{IMAGES}resolvers:\ntls:\nschedule:\nserver:\nevents:\n");
+    let config = parsed(&text);
+    let digest = Some(super::digest(&text));
+    assert_eq!(config, Config { digest: digest.clone(), ..Config::of(config.images.clone()) });
+    assert_eq!(config, Config { digest, ..parsed(IMAGES) });
+    // What `printf abc | sha256sum` prints.
+    let known = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assert_eq!(super::digest("abc"), known);
     assert_eq!(config.server_address.to_string(), "0.0.0.0:9469");
 }
 

@@ -355,7 +355,7 @@ impl Fleet<'_> {
                 node.is_asked = true;
                 self.begin(number, now);
             }
-            Ok(at) => self.queue.push(now + (at - since), Happening::Demand(number)),
+            Ok(at) => self.queue.push(now + at.saturating_sub(since), Happening::Demand(number)),
             Err(postponed) => self.queue.push(now + postponed.retry_after, Happening::Demand(number)),
         }
     }
