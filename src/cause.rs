@@ -51,9 +51,12 @@ pub enum Cause {
     TokenRefused,
     RepositoryNotFound,
     ManifestNotFound,
+    ManifestQuarantined,
+    CacheRuleFailed,
     ManifestInvalid,
     DigestMismatch,
     PlatformMissing,
+    PlatformMismatch,
     DataEndpointDisabled,
     BlobNotFound,
     BlobDenied,
@@ -66,7 +69,7 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause, in the order in which a pull meets them.
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 47] = [
         Self::NoNameserver,
         Self::DnsTimeout,
         Self::DnsServerFailure,
@@ -100,9 +103,12 @@ impl Cause {
         Self::TokenRefused,
         Self::RepositoryNotFound,
         Self::ManifestNotFound,
+        Self::ManifestQuarantined,
+        Self::CacheRuleFailed,
         Self::ManifestInvalid,
         Self::DigestMismatch,
         Self::PlatformMissing,
+        Self::PlatformMismatch,
         Self::DataEndpointDisabled,
         Self::BlobNotFound,
         Self::BlobDenied,
@@ -150,9 +156,12 @@ impl Cause {
             Self::TokenRefused => "token_refused",
             Self::RepositoryNotFound => "repository_not_found",
             Self::ManifestNotFound => "manifest_not_found",
+            Self::ManifestQuarantined => "manifest_quarantined",
+            Self::CacheRuleFailed => "cache_rule_failed",
             Self::ManifestInvalid => "manifest_invalid",
             Self::DigestMismatch => "digest_mismatch",
             Self::PlatformMissing => "platform_missing",
+            Self::PlatformMismatch => "platform_mismatch",
             Self::DataEndpointDisabled => "data_endpoint_disabled",
             Self::BlobNotFound => "blob_not_found",
             Self::BlobDenied => "blob_denied",
@@ -175,7 +184,8 @@ impl Cause {
     pub const fn severity(self) -> Severity {
         match self {
             Self::Throttled => Severity::Unknown,
-            Self::ResolversDisagree
+            Self::PlatformMismatch
+            | Self::ResolversDisagree
             | Self::NameserverFailing
             | Self::CertificateExpiring
             | Self::CredentialsExpiring => Severity::Warn,
@@ -211,6 +221,8 @@ impl Cause {
             | Self::TokenRefused
             | Self::RepositoryNotFound
             | Self::ManifestNotFound
+            | Self::ManifestQuarantined
+            | Self::CacheRuleFailed
             | Self::ManifestInvalid
             | Self::DigestMismatch
             | Self::PlatformMissing
@@ -258,10 +270,11 @@ impl Cause {
             | Self::CredentialsExpiring => &[Token],
             // A registry that takes the token for the manifest can still refuse it for the blob.
             Self::ScopeMissing | Self::TokenRefused | Self::DigestMismatch => &[Manifest, Blob],
-            Self::RepositoryNotFound
-            | Self::ManifestNotFound
-            | Self::ManifestInvalid
-            | Self::PlatformMissing => &[Manifest],
+            // What a rule has to fetch, or a quarantine holds back, can be a blob.
+            Self::ManifestQuarantined | Self::CacheRuleFailed => &[Manifest, Blob],
+            // The image's configuration, which decides about both as well, is a blob.
+            Self::ManifestInvalid | Self::PlatformMissing => &[Manifest, Blob],
+            Self::RepositoryNotFound | Self::ManifestNotFound | Self::PlatformMismatch => &[Manifest],
             Self::DataEndpointDisabled | Self::BlobNotFound | Self::BlobDenied => &[Blob],
             Self::DeadlineExceeded => &[Dns, Address, Connect, Tls, Challenge, Token, Manifest, Blob],
         }

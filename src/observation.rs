@@ -16,7 +16,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use credentials::{CredentialEvidence, CredentialKind, CredentialsUsed, RejectedEntry};
-pub use failure::{Answer, Failure, Fault};
+pub use failure::{Answer, Failure, Fault, Reason, Sender};
 pub use names::{
     DnsAnswer, DnsFailure, DnsFailureKind, ExtendedError, Lookup, Rcode, Record, RecordData, Resolution,
     Resolver,
@@ -136,6 +136,8 @@ pub struct Observation {
     pub token: Option<Token>,
     /// The image manifest that a pull on this node would use.
     pub manifest: Option<Manifest>,
+    /// The platform that the image is built for, where this node cannot run it and the pull works all the same.
+    pub platform_mismatch: Option<PlatformMismatch>,
     /// The blob that was read, as far as it was.
     pub blob: Option<Blob>,
     /// What the registry calls the answer that was read last, for Azure's support; absent where none came.
@@ -326,6 +328,15 @@ pub struct Manifest {
     pub size: u64,
     /// `os/architecture`, when an index or the image's configuration tells.
     pub platform: Option<String>,
+}
+
+/// An image that is pulled, and for another platform than this node's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlatformMismatch {
+    /// What this node is.
+    pub wanted: String,
+    /// What the image's configuration says; `no platform` where it says nothing.
+    pub found: String,
 }
 
 /// The blob that was read.

@@ -43,7 +43,6 @@ mod wire;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use oci_client::manifest::OciImageManifest;
 use tokio::time::Instant;
 use url::Url;
 
@@ -51,10 +50,11 @@ use crate::address::AddressPolicy;
 use crate::config::{Config, ImageConfig, Resolvers};
 use crate::credentials::CredentialsSource;
 use crate::image::ImageReference;
-use crate::observation::{Endpoint, Failure, Fault, Observation, Stage};
+use crate::observation::{Endpoint, Failure, Fault, Observation, PlatformMismatch, Stage};
 use crate::secret::Secret;
 
 use clock::Clock;
+use manifest::ImageManifest;
 use names::Names;
 use registry::{BlobAnswer, Pull};
 use session::{Reply, Session};
@@ -177,13 +177,11 @@ async fn ask_registry(
 async fn read_blob(
     names: &Names<'_>,
     pull: &mut Pull<'_>,
-    (token, manifest): (&Secret, &OciImageManifest),
+    (token, manifest): (&Secret, &ImageManifest),
     observation: &mut Observation,
 ) -> Result<(), Halt> {
-    let descriptor = blob::select(manifest).map_err(|reason| {
-        let fault = Fault::ManifestInvalid { reason };
-        Some(Failure { endpoint: Endpoint::Login, stage: Stage::Manifest, fault })
-    })?;
+    let descriptor = blob::select(manifest);
+    let is_config = descriptor == &manifest.config;
     let started = Instant::now();
     let answer = pull.blob(token, descriptor, observation).await;
     let asking = started.elapsed();
@@ -205,13 +203,15 @@ async fn read_blob(
             return Err(Some(failure));
         }
     };
-    let content = blob::read(&mut reply, descriptor, &host).await;
+    let content = blob::read(&mut reply, descriptor, &host, is_config).await;
     // Of the data endpoint's part only what came after the handshake: the rest has stages of its own.
     observation.mark(Endpoint::Data, Stage::Blob, asking + reply.sent_at().elapsed());
     let content = content.map_err(|failure| Some(Failure { endpoint: Endpoint::Data, ..failure }))?;
     observation.blob = Some(content.blob);
-    let is_config = descriptor.digest == manifest.config.digest;
-    if is_config { judge_platform(names.task, &content.bytes, observation) } else { Ok(()) }
+    let Some(config) = content.bytes else { return Ok(()) };
+    let fault = check_configuration(names.task, manifest, &config, observation).err();
+    // It was read last: what is wrong with it is wrong with the blob.
+    fault.map_or(Ok(()), |fault| Err(Some(Failure { endpoint: Endpoint::Data, stage: Stage::Blob, fault })))
 }
 
 /// The data endpoint: its name is judged like the login server's, and gets the signed URL alone.
@@ -238,17 +238,31 @@ async fn ask_data_endpoint(
     })
 }
 
-/// An image that is not in an index tells its platform in its configuration alone; containerd refuses it there.
-fn judge_platform(task: &Task, config: &[u8], observation: &mut Observation) -> Result<(), Halt> {
-    let Some(found) = manifest::config_platform(config) else {
-        return Ok(());
-    };
-    if task.platform.rank(&found).is_some() {
-        if let Some(manifest) = &mut observation.manifest {
-            manifest.platform.get_or_insert_with(|| found.heard());
-        }
-        return Ok(());
+/// Holds an image's configuration against what containerd reads of it, and its platform against the node's.
+///
+/// An entry of an index that names no platform has that of its configuration, and containerd refuses another. In all other cases
+/// it does not compare the two: the image is pulled, and cannot run.
+fn check_configuration(
+    task: &Task,
+    manifest: &ImageManifest,
+    config: &[u8],
+    observation: &mut Observation,
+) -> Result<(), Fault> {
+    let read = manifest::read_configuration(manifest, config);
+    let found = read.map_err(|reason| Fault::ManifestInvalid { reason })?.platform;
+    let is_unnamed_entry = observation
+        .manifest
+        .as_ref()
+        .is_some_and(|manifest| manifest::is_index(&manifest.media_type) && manifest.platform.is_none());
+    let wanted = task.platform.to_string();
+    if is_unnamed_entry && task.platform.rank(&found).is_none() {
+        return Err(Fault::PlatformMissing { wanted, found: vec![found.heard()] });
     }
-    let fault = Fault::PlatformMissing { wanted: task.platform.to_string(), found: vec![found.heard()] };
-    Err(Some(Failure { endpoint: Endpoint::Login, stage: Stage::Manifest, fault }))
+    if task.platform.rank(&found.plain()).is_none() {
+        observation.platform_mismatch = Some(PlatformMismatch { wanted, found: found.heard() });
+    }
+    if let Some(manifest) = &mut observation.manifest {
+        manifest.platform.get_or_insert_with(|| found.plain().heard());
+    }
+    Ok(())
 }

@@ -57,6 +57,7 @@ pub fn diagnose(expectation: &Expectation, observation: &Observation) -> Vec<Dia
         diagnoses.extend(explain(expectation, failure, observation));
     }
     diagnoses.extend(registry::warn(expectation, observation));
+    diagnoses.extend(registry::warn_of_platform(expectation, observation));
     // Stable: several of one stage keep the order of what was seen.
     diagnoses.sort_by_key(|diagnosis| (diagnosis.severity, diagnosis.endpoint, diagnosis.stage));
     diagnoses
@@ -90,9 +91,34 @@ fn explain(expectation: &Expectation, failure: &Failure, observation: &Observati
     };
     let mut diagnosis =
         diagnosis(&expectation.image, cause, (failure.endpoint, failure.stage), case.host(), None, message);
-    let of_answer = if let Fault::Answer(answer) = &failure.fault { &answer.correlation_id } else { &None };
-    diagnosis.correlation_id = of_answer.clone().or_else(|| observation.correlation_id.clone());
+    diagnosis.correlation_id = correlation_id(&failure.fault, observation).cloned();
     Some(diagnosis)
+}
+
+/// What the registry calls the answer that is at fault. Where none is, such as with credentials that were not found, the last
+/// one was good: support would look for nothing.
+const fn correlation_id<'facts>(
+    fault: &'facts Fault,
+    observation: &'facts Observation,
+) -> Option<&'facts String> {
+    match fault {
+        Fault::Answer(answer) => answer.correlation_id.as_ref(),
+        // Each request begins without one.
+        Fault::ResponseTimeout { .. }
+        | Fault::ConnectionReset
+        | Fault::NotARegistry { .. }
+        | Fault::UntrustedRealm { .. }
+        | Fault::UntrustedRedirect { .. }
+        | Fault::StorageRedirect { .. }
+        | Fault::ManifestInvalid { .. }
+        | Fault::DigestMismatch { .. } => observation.correlation_id.as_ref(),
+        Fault::NotConnected
+        | Fault::Tls(_)
+        | Fault::DeadlineExceeded { .. }
+        | Fault::CredentialsMissing { .. }
+        | Fault::CredentialsInvalid { .. }
+        | Fault::PlatformMissing { .. } => None,
+    }
 }
 
 /// What a sentence about a failure can draw on.

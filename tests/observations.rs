@@ -10,8 +10,8 @@ use acr_verifier::address::AddressPolicy;
 use acr_verifier::observation::{
     Answer, Attempt, Blob, Certificate, ConnectFailure, CredentialEvidence, CredentialKind, CredentialsUsed,
     DnsAnswer, DnsFailure, DnsFailureKind, Endpoint, ExtendedError, Failure, Fault, Lookup, Manifest, Mark,
-    Observation, Rcode, Record, RecordData, RejectedEntry, Request, Resolution, Resolver, Stage, TlsFailure,
-    TlsSession, TlsVersion, Token,
+    Observation, PlatformMismatch, Rcode, Reason, Record, RecordData, RejectedEntry, Request, Resolution,
+    Resolver, Sender, Stage, TlsFailure, TlsSession, TlsVersion, Token,
 };
 use acr_verifier::rules::{Expectation, diagnose};
 use acr_verifier::run::Checked;
@@ -191,13 +191,15 @@ fn http_answer() -> impl Strategy<Value = Answer> {
         words(),
     ];
     let texts = (vec(code, 0..3), option::of(words()), option::of(words()), option::of(words()));
-    (status, texts, option::of(duration()), option::of(address()), any::<bool>()).prop_map(
+    let sender = select(vec![Sender::Registry, Sender::Storage, Sender::Page, Sender::Text, Sender::Unknown]);
+    let reason = select(vec![Reason::Unstated, Reason::Firewall, Reason::CacheRule, Reason::Quarantine]);
+    (status, texts, option::of(duration()), option::of(address()), (sender, reason)).prop_map(
         |(
             status,
             (codes, message, challenge_error, correlation_id),
             retry_after,
             seen_address,
-            from_registry,
+            (sender, reason),
         )| Answer {
             status,
             correlation_id,
@@ -206,7 +208,8 @@ fn http_answer() -> impl Strategy<Value = Answer> {
             message,
             challenge_error,
             seen_address,
-            from_registry,
+            sender,
+            reason,
         },
     )
 }
@@ -315,7 +318,8 @@ pub(crate) fn observation() -> impl Strategy<Value = Observation> {
         vec(request, 0..4),
         vec(tls(), 0..3),
     );
-    let ended = (option::of(words()), option::weighted(0.8, failure));
+    let mismatch = (words(), words()).prop_map(|(wanted, found)| PlatformMismatch { wanted, found });
+    let ended = (option::of(words()), option::weighted(0.1, mismatch), option::weighted(0.8, failure));
     (lists, option::of(moment()), credentials(), found(), ended, duration()).prop_map(
         |(
             (marks, resolutions, attempts, requests, tls),
@@ -327,7 +331,7 @@ pub(crate) fn observation() -> impl Strategy<Value = Observation> {
         )| {
             let (credentials, rejected_entries) = tried;
             let (token, manifest, blob) = found;
-            let (correlation_id, failure) = ended;
+            let (correlation_id, platform_mismatch, failure) = ended;
             Observation {
                 marks,
                 resolutions,
@@ -340,6 +344,7 @@ pub(crate) fn observation() -> impl Strategy<Value = Observation> {
                 token,
                 manifest,
                 blob,
+                platform_mismatch,
                 correlation_id,
                 failure,
                 duration,

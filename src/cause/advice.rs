@@ -1,9 +1,10 @@
 //! What each cause means, how it is recognised and what mends it.
 //!
 //! Owns every word of advice: reports, Events, the catalogue and the runbook take it from here, so that they cannot
-//! disagree. The texts and commands stand in `network` (name to handshake) and `registry` (challenge to blob); this
+//! disagree. The texts and commands stand in `network` (name to handshake), `registry` (answers and credentials) and `content` (manifest to blob); this
 //! file only finds them. What was seen is not told here: the evidence is in a diagnosis's own sentence.
 
+mod content;
 mod names;
 mod network;
 mod registry;
@@ -78,14 +79,17 @@ const fn advice(cause: Cause) -> &'static Advice {
         Cause::CredentialsRejected => &registry::CREDENTIALS_REJECTED,
         Cause::ScopeMissing => &registry::SCOPE_MISSING,
         Cause::TokenRefused => &registry::TOKEN_REFUSED,
-        Cause::RepositoryNotFound => &registry::REPOSITORY_NOT_FOUND,
-        Cause::ManifestNotFound => &registry::MANIFEST_NOT_FOUND,
-        Cause::ManifestInvalid => &registry::MANIFEST_INVALID,
-        Cause::DigestMismatch => &registry::DIGEST_MISMATCH,
-        Cause::PlatformMissing => &registry::PLATFORM_MISSING,
-        Cause::DataEndpointDisabled => &registry::DATA_ENDPOINT_DISABLED,
-        Cause::BlobNotFound => &registry::BLOB_NOT_FOUND,
-        Cause::BlobDenied => &registry::BLOB_DENIED,
+        Cause::RepositoryNotFound => &content::REPOSITORY_NOT_FOUND,
+        Cause::ManifestNotFound => &content::MANIFEST_NOT_FOUND,
+        Cause::ManifestQuarantined => &content::MANIFEST_QUARANTINED,
+        Cause::CacheRuleFailed => &content::CACHE_RULE_FAILED,
+        Cause::ManifestInvalid => &content::MANIFEST_INVALID,
+        Cause::DigestMismatch => &content::DIGEST_MISMATCH,
+        Cause::PlatformMissing => &content::PLATFORM_MISSING,
+        Cause::PlatformMismatch => &content::PLATFORM_MISMATCH,
+        Cause::DataEndpointDisabled => &content::DATA_ENDPOINT_DISABLED,
+        Cause::BlobNotFound => &content::BLOB_NOT_FOUND,
+        Cause::BlobDenied => &content::BLOB_DENIED,
         Cause::ResolversDisagree => &network::RESOLVERS_DISAGREE,
         Cause::NameserverFailing => &network::NAMESERVER_FAILING,
         Cause::CertificateExpiring => &network::CERTIFICATE_EXPIRING,

@@ -41,7 +41,7 @@ pub enum Fault {
     NotARegistry {
         /// The status, when there was one.
         status: Option<u16>,
-        /// One phrase: `it sends HTML`, `its header has no Bearer challenge`.
+        /// One phrase, with the answer's own first words where there are some: `it sends HTML`.
         reason: String,
     },
     /// The challenge would send the credentials elsewhere.
@@ -85,7 +85,7 @@ pub enum Fault {
         /// The digest of the bytes, or how many bytes there were.
         found: String,
     },
-    /// The index, or the image itself, is not for this node.
+    /// The index has nothing for this node.
     PlatformMissing {
         /// What this node is.
         wanted: String,
@@ -105,12 +105,44 @@ pub struct Answer {
     pub retry_after: Option<Duration>,
     /// The `code` of each error of the body (OCI distribution specification, "Error Codes"), known or not.
     pub codes: Vec<String>,
-    /// The first error's message, cut to a bounded length, without control characters.
+    /// The first error's message, or the first words of a body in another form; bounded, without control characters.
     pub message: Option<String>,
     /// The `error` parameter of a second challenge (RFC 6750, section 3.1): `insufficient_scope`, `invalid_token`.
     pub challenge_error: Option<String>,
     /// The address that the registry's firewall saw the call come from.
     pub seen_address: Option<IpAddr>,
-    /// Whether the body is a registry's error envelope, or empty: a proxy's page is neither.
-    pub from_registry: bool,
+    /// Whose answer it is, by what it shows.
+    pub sender: Sender,
+    /// What its words give as the reason, where they are known.
+    pub reason: Reason,
+}
+
+/// Whose answer one is, by its form and its headers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sender {
+    /// A registry's: an error body of the OCI distribution specification, or a header that only registries send.
+    Registry,
+    /// Azure's storage: an error in its XML.
+    Storage,
+    /// A page in HTML, as proxies, filters and gateways send it.
+    Page,
+    /// Text in no form that a registry or the storage has.
+    Text,
+    /// Nothing shows it: an empty body, or JSON of another form.
+    #[default]
+    Unknown,
+}
+
+/// Known reasons in a registry's own words. The words change over time, so that only few of them are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reason {
+    /// None that is known.
+    #[default]
+    Unstated,
+    /// The registry's firewall does not allow the client's address.
+    Firewall,
+    /// An artifact cache rule, or the source that it fetches from.
+    CacheRule,
+    /// The image is in quarantine.
+    Quarantine,
 }

@@ -1,35 +1,25 @@
 //! The `blob` stage: which blob is read, the request at the data endpoint, and the digest over its bytes.
 
-use oci_client::manifest::{OciDescriptor, OciImageManifest};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use super::dial::headers;
-use super::manifest::hex_digest;
+use super::manifest::{Descriptor, ImageManifest, hex_digest};
 use super::session::{Reply, Session};
 use super::wire::target_of;
-use crate::image::is_sha256_digest;
 use crate::observation::{Blob, Failure, Fault, Observation, Stage};
 use crate::secret::{Redactor, Secret};
 use jiff::Timestamp;
 
-/// Bytes read of one blob: a configuration has a few KiB, and a check must stay cheap for node and registry alike.
+/// Bytes read of one blob: a configuration has a few KiB, and a check must stay cheap for node and registry alike. containerd
+/// knows no limit, and reads a configuration whole.
 const MAX_BLOB: u64 = 4 * 1024 * 1024;
-/// Bytes kept, to tell the platform of a configuration.
-const MAX_KEPT: usize = 256 * 1024;
 
-/// The blob to read: the configuration, which every pull needs first, or the smallest layer where that is too large or
-/// empty.
-pub(super) fn select(manifest: &OciImageManifest) -> Result<&OciDescriptor, String> {
-    let size = |descriptor: &&OciDescriptor| u64::try_from(descriptor.size).unwrap_or(0);
-    let config = Some(&manifest.config).filter(|config| (1..=MAX_BLOB).contains(&size(config)));
-    let smallest = || manifest.layers.iter().filter(|layer| size(layer) > 0).min_by_key(size);
-    let descriptor = config.or_else(smallest).ok_or("it lists no blob that has bytes")?;
-    if is_sha256_digest(&descriptor.digest) {
-        Ok(descriptor)
-    } else {
-        Err("it names a digest that is not sha256".to_owned())
-    }
+/// The blob to read: the configuration, which every pull needs first, or the smallest layer where that is too large to be read
+/// whole, and there is one.
+pub(super) fn select(manifest: &ImageManifest) -> &Descriptor {
+    let fits = u64::try_from(manifest.config.size).is_ok_and(|size| size <= MAX_BLOB);
+    manifest.smallest.as_ref().filter(|_| !fits).unwrap_or(&manifest.config)
 }
 
 /// Asks the data endpoint for a blob: no credentials, only the signed URL.
@@ -69,17 +59,19 @@ pub(super) async fn judge_answer(
     }
 }
 
-/// What was read of a blob: the fact, and its first bytes.
+/// What was read of a blob: the fact, and its bytes where they were to be kept and are there whole.
 pub(super) struct Content {
     pub(super) blob: Blob,
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Option<Vec<u8>>,
 }
 
-/// Reads a blob and holds its digest against the manifest's.
+/// Reads a blob and holds its digest against the manifest's. A page of HTML with other bytes than the blob's is an answer of
+/// something else.
 pub(super) async fn read(
     reply: &mut Reply,
-    descriptor: &OciDescriptor,
+    descriptor: &Descriptor,
     host: &str,
+    keep: bool,
 ) -> Result<Content, Failure> {
     let size = u64::try_from(descriptor.size).unwrap_or(0);
     let mut hash = Sha256::new();
@@ -88,11 +80,11 @@ pub(super) async fn read(
     while let Some(piece) = reply.chunk().await? {
         bytes_read += u64::try_from(piece.len()).unwrap_or(u64::MAX);
         hash.update(&piece);
-        let room = MAX_KEPT.saturating_sub(kept.len()).min(piece.len());
-        kept.extend_from_slice(&piece[..room]);
         if bytes_read > size {
-            let found = format!("more than {size} bytes");
-            return Err(reply.fail(Fault::DigestMismatch { expected: descriptor.digest.clone(), found }));
+            return Err(mismatch(reply, descriptor, format!("more than {size} bytes")));
+        }
+        if keep {
+            kept.extend_from_slice(&piece);
         }
         if bytes_read >= MAX_BLOB {
             break;
@@ -102,8 +94,16 @@ pub(super) async fn read(
     let found = hex_digest(hash.finalize().as_slice());
     if (whole && found != descriptor.digest) || (!whole && bytes_read < MAX_BLOB) {
         let found = if whole { found } else { format!("{bytes_read} of {size} bytes") };
-        return Err(reply.fail(Fault::DigestMismatch { expected: descriptor.digest.clone(), found }));
+        return Err(mismatch(reply, descriptor, found));
     }
     let blob = Blob { digest: descriptor.digest.clone(), size, bytes_read, host: host.to_owned() };
-    Ok(Content { blob, bytes: kept })
+    Ok(Content { blob, bytes: Some(kept).filter(|_| keep && whole) })
+}
+
+fn mismatch(reply: &Reply, descriptor: &Descriptor, found: String) -> Failure {
+    if reply.is_html() {
+        let reason = "it sends HTML instead of a blob".to_owned();
+        return reply.fail(Fault::NotARegistry { status: Some(reply.status), reason });
+    }
+    reply.fail(Fault::DigestMismatch { expected: descriptor.digest.clone(), found })
 }

@@ -7,7 +7,8 @@
 
 use super::wire::correlation_id;
 use crate::observation::{
-    Answer, Certificate, ExtendedError, Failure, Fault, Lookup, Observation, TlsFailure, TlsSession,
+    Answer, Certificate, ExtendedError, Failure, Fault, Lookup, Observation, PlatformMismatch, TlsFailure,
+    TlsSession,
 };
 use crate::secret::Redactor;
 
@@ -30,8 +31,10 @@ pub(super) fn silence(redactor: &Redactor, observation: &mut Observation, failur
         blob: _,
         failure: _,
         duration: _,
+        platform_mismatch,
         correlation_id: id,
     } = observation;
+    platform_mismatch.iter_mut().map(|PlatformMismatch { found, wanted: _ }| found).for_each(show);
     *id = id.take().and_then(|id| correlation_id(&redactor.show(&id)));
     for TlsSession { certificate, endpoint: _, address: _, version: _ } in tls {
         let Some(certificate) = certificate else { continue };
@@ -57,7 +60,8 @@ pub(super) fn silence(redactor: &Redactor, observation: &mut Observation, failur
                 status: _,
                 retry_after: _,
                 seen_address: _,
-                from_registry: _,
+                sender: _,
+                reason: _,
             } = answer;
             codes.iter_mut().chain(message).chain(challenge_error).chain(id).for_each(show);
         }
@@ -68,7 +72,7 @@ pub(super) fn silence(redactor: &Redactor, observation: &mut Observation, failur
         ) => {
             show(text);
         }
-        Some(Fault::ManifestInvalid { reason }) => show(reason),
+        Some(Fault::ManifestInvalid { reason } | Fault::NotARegistry { reason, status: _ }) => show(reason),
         Some(Fault::PlatformMissing { found, wanted: _ }) => found.iter_mut().for_each(show),
         // Our own words, or digests.
         Some(
@@ -82,7 +86,6 @@ pub(super) fn silence(redactor: &Redactor, observation: &mut Observation, failur
             | Fault::ResponseTimeout { .. }
             | Fault::ConnectionReset
             | Fault::DeadlineExceeded { .. }
-            | Fault::NotARegistry { .. }
             | Fault::CredentialsMissing { .. }
             | Fault::CredentialsInvalid { .. }
             | Fault::DigestMismatch { .. },

@@ -1,21 +1,22 @@
 //! Manifests and what stands in them: media types, digests, platforms.
 //!
-//! Bytes in, facts out: pure and bounded. The types are oci-client's, filled by [`shape`]; the digests are computed here,
+//! Bytes in, facts out: pure and bounded. What [`json`] and [`shape`] refuse, containerd refuses; the digests are computed here,
 //! because a check is over the bytes that came.
 
+mod json;
 mod platform;
 mod shape;
 
 use oci_client::manifest::{
-    IMAGE_MANIFEST_LIST_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, ImageIndexEntry, OCI_IMAGE_INDEX_MEDIA_TYPE,
-    OCI_IMAGE_MEDIA_TYPE, OciImageIndex, OciImageManifest,
+    IMAGE_CONFIG_MEDIA_TYPE, IMAGE_DOCKER_CONFIG_MEDIA_TYPE, IMAGE_MANIFEST_LIST_MEDIA_TYPE,
+    IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE,
 };
-use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 pub use platform::Platform;
-pub(super) use platform::PlatformName;
+pub(super) use shape::{Configuration, Descriptor, Entry, ImageManifest, Index};
 
+use crate::image::is_sha256_digest as is_digest;
 use crate::secret::hear;
 
 /// Platforms of an index that a report lists.
@@ -28,6 +29,34 @@ pub(super) const MANIFEST_TYPES: [&str; 4] = [
     OCI_IMAGE_MEDIA_TYPE,
     OCI_IMAGE_INDEX_MEDIA_TYPE,
 ];
+/// The layers that are unpacked, as containerd's `IsLayerType` knows them: these, with or without a suffix, and all that
+/// begin with [`OCI_LAYERS`].
+const LAYER_TYPES: [&str; 6] = [
+    "application/vnd.docker.image.rootfs.diff.tar",
+    "application/vnd.docker.image.rootfs.diff.tar.gzip",
+    "application/vnd.docker.image.rootfs.diff.tar.zstd",
+    "application/vnd.docker.image.rootfs.foreign.diff.tar",
+    "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+    "application/vnd.erofs.layer.v1",
+];
+const OCI_LAYERS: &str = "application/vnd.oci.image.layer.";
+
+fn is_image(media_type: &str) -> bool {
+    [IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE].contains(&media_type)
+}
+
+pub(super) fn is_index(media_type: &str) -> bool {
+    [IMAGE_MANIFEST_LIST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE].contains(&media_type)
+}
+
+fn is_configuration(media_type: &str) -> bool {
+    [IMAGE_CONFIG_MEDIA_TYPE, IMAGE_DOCKER_CONFIG_MEDIA_TYPE].contains(&media_type)
+}
+
+fn is_layer(media_type: &str) -> bool {
+    let base = media_type.split('+').next().unwrap_or_default();
+    media_type.starts_with(OCI_LAYERS) || LAYER_TYPES.contains(&base)
+}
 
 /// `sha256:…` of some bytes.
 pub(super) fn digest_of(bytes: &[u8]) -> String {
@@ -47,69 +76,75 @@ pub(super) fn hex_digest(hash: &[u8]) -> String {
 /// A manifest, of one of the two kinds.
 #[derive(Debug)]
 pub(super) enum ParsedManifest {
-    /// An image for one platform; of its layers only the one that a check could read.
-    Image(Box<OciImageManifest>),
-    /// A list of images by platform, each platform once.
-    Index(Box<OciImageIndex>),
+    /// An image for one platform.
+    Image(Box<ImageManifest>),
+    /// A list of images by platform.
+    Index(Box<Index>),
 }
 
-/// Reads a manifest; its media type is the header's, or the body's own where the header names none of the four.
-pub(super) fn read_manifest(
-    content_type: Option<&str>,
-    body: &[u8],
-) -> Result<(ParsedManifest, String), String> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Shape {
-        schema_version: Option<u64>,
-        media_type: Option<String>,
+/// The media type that a header announces, as containerd takes it: what stands before the parameters, letter by letter.
+pub(super) fn media_type_of(content_type: Option<&str>) -> &str {
+    content_type.unwrap_or_default().split(';').next().unwrap_or_default()
+}
+
+/// Whether something of a media type can be pulled as an image, or what is wrong with it.
+pub(super) fn supported(media_type: &str) -> Result<(), String> {
+    if MANIFEST_TYPES.contains(&media_type) {
+        return Ok(());
     }
-    let shape: Shape =
-        serde_json::from_slice(body).map_err(|_| "it is not the JSON of a manifest".to_owned())?;
-    if shape.schema_version != Some(2) {
-        let version = shape.schema_version.map_or_else(|| "absent".to_owned(), |version| version.to_string());
-        return Err(format!("its schemaVersion is {version}, and only 2 can be pulled"));
+    Err(format!(
+        "its media type is {}, expected an image manifest or index of OCI or of Docker's schema 2",
+        named(media_type)
+    ))
+}
+
+/// Reads a manifest of an announced media type: what the body says of itself can only contradict it.
+pub(super) fn read_manifest(media_type: &str, body: &[u8]) -> Result<ParsedManifest, String> {
+    supported(media_type)?;
+    let text = String::from_utf8_lossy(body);
+    let document = json::document(&text).map_err(|fault| format!("it {fault}"))?;
+    let whole = |fault: json::Fault| fault.to_string();
+    if is_index(media_type) {
+        return shape::read_index(document)
+            .map(|index| ParsedManifest::Index(Box::new(index)))
+            .map_err(whole);
     }
-    let header =
-        content_type.map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
-    let known =
-        |media_type: Option<String>| media_type.filter(|kind| MANIFEST_TYPES.contains(&kind.as_str()));
-    let Some(media_type) = known(header.clone()).or_else(|| known(shape.media_type)) else {
-        return Err(format!("its media type {} is unsupported", named(header.as_deref())));
-    };
-    let is_index = media_type == OCI_IMAGE_INDEX_MEDIA_TYPE || media_type == IMAGE_MANIFEST_LIST_MEDIA_TYPE;
-    let parsed = if is_index {
-        shape::read_index(body).map(|index| ParsedManifest::Index(Box::new(index)))
-    } else {
-        shape::read_image(body).map(|image| ParsedManifest::Image(Box::new(image)))
-    };
-    parsed
-        .map(|manifest| (manifest, media_type.clone()))
-        .map_err(|_| format!("it is not a valid {media_type}"))
+    let image = shape::read_image(document).map_err(whole)?;
+    if !is_configuration(&image.config.media_type) {
+        return Err(format!(
+            "config.mediaType is {}, which is not the configuration of an image, so that no layer is unpacked and no \
+             container can start",
+            named(&image.config.media_type)
+        ));
+    }
+    Ok(ParsedManifest::Image(Box::new(image)))
 }
 
 /// A media type as a phrase names it; one that is too long is none, and is not cut: a part of a secret is one too.
-fn named(media_type: Option<&str>) -> String {
+fn named(media_type: &str) -> String {
     /// Two names of 127 characters (RFC 6838, section 4.2).
     const LONGEST: usize = 255;
-    let media_type = media_type.unwrap_or("(none)");
-    if media_type.len() <= LONGEST { hear(media_type) } else { "(over-long)".to_owned() }
+    match media_type {
+        "" => "(none)".to_owned(),
+        short if short.len() <= LONGEST => hear(short),
+        _ => "(over-long)".to_owned(),
+    }
 }
 
 /// The entry of an index that fits a platform best, or the platforms that there are. As containerd does, an entry that names
 /// no platform fits where none names one that the node runs.
 pub(super) fn select_platform<'index>(
-    index: &'index OciImageIndex,
+    index: &'index Index,
     platform: &Platform,
-) -> Result<&'index ImageIndexEntry, Vec<String>> {
+) -> Result<&'index Entry, Vec<String>> {
     let ranked = index
-        .manifests
+        .entries
         .iter()
-        .filter_map(|entry| PlatformName::of(entry).and_then(|name| platform.rank(&name)).zip(Some(entry)));
+        .filter_map(|entry| entry.platform.as_ref().and_then(|name| platform.rank(name)).zip(Some(entry)));
     let best = ranked.min_by_key(|(rank, _)| *rank).map(|(_, entry)| entry);
-    best.or_else(|| index.manifests.iter().find(|entry| entry.platform.is_none())).ok_or_else(|| {
+    best.or_else(|| index.entries.iter().find(|entry| entry.platform.is_none())).ok_or_else(|| {
         let mut found: Vec<String> = Vec::new();
-        for name in index.manifests.iter().filter_map(PlatformName::of) {
+        for name in index.entries.iter().filter_map(|entry| entry.platform.as_ref()) {
             let name = name.heard();
             if found.last() != Some(&name) {
                 found.push(name);
@@ -122,13 +157,24 @@ pub(super) fn select_platform<'index>(
     })
 }
 
-/// The platform of an image's configuration, where the blob is one. containerd leaves the variant there alone.
-pub(super) fn config_platform(config: &[u8]) -> Option<PlatformName> {
-    #[derive(Deserialize)]
-    struct Config {
-        os: String,
-        architecture: String,
+impl Entry {
+    /// What containerd refuses once it has chosen the entry: it is of no kind that can be pulled, or cannot be fetched.
+    pub(super) fn check(&self) -> Result<(), String> {
+        supported(&self.descriptor.media_type).map_err(|reason| format!("in its index, {reason}"))?;
+        self.descriptor.check().map_err(|fault| format!("this node's entry of its index {fault}"))
     }
-    let config: Config = serde_json::from_slice(config).ok()?;
-    Some(PlatformName::new(&config.os, &config.architecture, ""))
 }
+
+/// Reads an image's configuration, and holds its layers against the manifest's.
+pub(super) fn read_configuration(image: &ImageManifest, config: &[u8]) -> Result<Configuration, String> {
+    let text = String::from_utf8_lossy(config);
+    let document = json::document(&text).map_err(|fault| format!("it {fault}"))?;
+    let read = shape::read_configuration(document).map_err(|fault| fault.to_string())?;
+    if read.diff_ids == image.layers {
+        return Ok(read);
+    }
+    Err(format!("rootfs.diff_ids has {} entries, and the manifest {} layers", read.diff_ids, image.layers))
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,13 +4,12 @@
 
 use std::borrow::Cow;
 
-use oci_client::manifest::{OciDescriptor, OciImageManifest};
 use reqwest::header::{CONTENT_TYPE, HeaderValue, LOCATION, WWW_AUTHENTICATE};
 use tokio::time::Instant;
 use url::Url;
 
 use super::dial::headers;
-use super::manifest::{self, ParsedManifest, PlatformName};
+use super::manifest::{self, Descriptor, ImageManifest, ParsedManifest};
 use super::session::{Reply, Session};
 use super::wire::{self, BearerChallenge, Grant, Redirect};
 use super::{Task, authorization};
@@ -176,7 +175,7 @@ impl<'check> Pull<'check> {
         &mut self,
         token: &Secret,
         observation: &mut Observation,
-    ) -> Result<OciImageManifest, Failure> {
+    ) -> Result<ImageManifest, Failure> {
         let started = Instant::now();
         let outcome = self.fetch_manifest(token, observation).await;
         observation.mark(Endpoint::Login, Stage::Manifest, started.elapsed());
@@ -187,19 +186,31 @@ impl<'check> Pull<'check> {
         &mut self,
         token: &Secret,
         observation: &mut Observation,
-    ) -> Result<OciImageManifest, Failure> {
+    ) -> Result<ImageManifest, Failure> {
         let limit = self.session.clock.limit();
         let mut wanted = self.task.image.wanted().to_owned();
+        let mut listed: Option<Descriptor> = None;
         for _depth in 0..MAX_INDEX_DEPTH {
             let url = self.url(&format!("/v2/{}/manifests/{wanted}", self.task.image.repository()))?;
             let accept = manifest::MANIFEST_TYPES.join(", ");
             let bearer = authorization::bearer(token).map_err(|fault| fail(Stage::Manifest, fault))?;
             let headers = headers(&accept, Some(bearer));
             let reply = self.session.get(Stage::Manifest, url, headers, limit, observation).await?;
-            let (body, content_type) = self.read_manifest_body(reply, &wanted).await?;
-            match self.read_manifest(&body, content_type.as_deref(), observation)? {
+            let (body, mut media_type) = self.read_manifest_body(reply, &wanted).await?;
+            if let Some(listed) = &listed {
+                media_type.clone_from(&listed.media_type);
+                if u64::try_from(listed.size).ok() != u64::try_from(body.len()).ok() {
+                    let reason =
+                        format!("its index gives it {} bytes, and it has {}", listed.size, body.len());
+                    return Err(fail(Stage::Manifest, Fault::ManifestInvalid { reason }));
+                }
+            }
+            match self.read_manifest(&body, &media_type, observation)? {
                 Listed::Image(image) => return Ok(*image),
-                Listed::Entry(digest) => wanted = digest,
+                Listed::Entry(entry) => {
+                    wanted.clone_from(&entry.digest);
+                    listed = Some(entry);
+                }
             }
         }
         let reason = format!("its index lists an index more than {MAX_INDEX_DEPTH} levels deep");
@@ -210,15 +221,16 @@ impl<'check> Pull<'check> {
     pub(super) fn read_manifest(
         &self,
         body: &[u8],
-        content_type: Option<&str>,
+        media_type: &str,
         observation: &mut Observation,
     ) -> Result<Listed, Failure> {
         let invalid = |reason| fail(Stage::Manifest, Fault::ManifestInvalid { reason });
-        let (parsed, media_type) = manifest::read_manifest(content_type, body).map_err(invalid)?;
+        let parsed = manifest::read_manifest(media_type, body).map_err(invalid)?;
         // What was asked for first is what was pulled.
         if observation.manifest.is_none() {
             let size = u64::try_from(body.len()).unwrap_or(u64::MAX);
             let digest = manifest::digest_of(body);
+            let media_type = media_type.to_owned();
             observation.manifest = Some(Manifest { digest, media_type, size, platform: None });
         }
         let index = match parsed {
@@ -229,14 +241,11 @@ impl<'check> Pull<'check> {
         let entry = manifest::select_platform(&index, platform).map_err(|found| {
             fail(Stage::Manifest, Fault::PlatformMissing { wanted: platform.to_string(), found })
         })?;
-        if let (Some(manifest), Some(name)) = (&mut observation.manifest, PlatformName::of(entry)) {
+        if let (Some(manifest), Some(name)) = (&mut observation.manifest, &entry.platform) {
             manifest.platform = Some(name.heard());
         }
-        if is_sha256_digest(&entry.digest) {
-            Ok(Listed::Entry(entry.digest.clone()))
-        } else {
-            Err(invalid("its index names a digest that is not sha256".to_owned()))
-        }
+        entry.check().map_err(invalid)?;
+        Ok(Listed::Entry(entry.descriptor.clone()))
     }
 
     /// Reads a manifest's bytes, which have the digest that was wanted or announced, and their content type.
@@ -244,14 +253,14 @@ impl<'check> Pull<'check> {
         &self,
         mut reply: Reply,
         wanted: &str,
-    ) -> Result<(Vec<u8>, Option<String>), Failure> {
+    ) -> Result<(Vec<u8>, String), Failure> {
         match reply.status {
             200 => {}
             300..=399 => return Err(reply.fail(self.untrusted_redirect(&reply, "a redirect of a manifest"))),
             _ => return Err(self.unhelpful(reply).await),
         }
-        let content_type = reply.header(CONTENT_TYPE).map(str::to_owned);
-        if content_type.as_deref().is_some_and(|kind| kind.starts_with("text/html")) {
+        let media_type = manifest::media_type_of(reply.header(CONTENT_TYPE)).to_owned();
+        if reply.is_html() {
             let reason = "it sends HTML instead of a manifest".to_owned();
             return Err(reply.fail(Fault::NotARegistry { status: Some(200), reason }));
         }
@@ -270,7 +279,7 @@ impl<'check> Pull<'check> {
                 let expected = expected.to_owned();
                 Err(reply.fail(Fault::DigestMismatch { expected, found }))
             }
-            Some(_) | None => Ok((body.bytes, content_type)),
+            Some(_) | None => Ok((body.bytes, media_type)),
         }
     }
 
@@ -278,7 +287,7 @@ impl<'check> Pull<'check> {
     pub(super) async fn blob(
         &mut self,
         token: &Secret,
-        descriptor: &OciDescriptor,
+        descriptor: &Descriptor,
         observation: &mut Observation,
     ) -> Result<BlobAnswer, Failure> {
         let url = self.url(&format!("/v2/{}/blobs/{}", self.task.image.repository(), descriptor.digest))?;
@@ -364,9 +373,9 @@ const fn fail(stage: Stage, fault: Fault) -> Failure {
 /// Where a manifest leads.
 pub(super) enum Listed {
     /// It is the image's.
-    Image(Box<OciImageManifest>),
-    /// It is an index; this is the digest of what to ask for next.
-    Entry(String),
+    Image(Box<ImageManifest>),
+    /// It is an index; this is what to ask for next.
+    Entry(Descriptor),
 }
 
 /// How the login server answers for a blob.

@@ -19,6 +19,8 @@ use crate::secret::{Redactor, hear};
 
 /// What Azure's support finds a request by.
 const CORRELATION_ID: &str = "x-ms-correlation-request-id";
+/// What every registry sends with what is its own (distribution's API).
+const REGISTRY_VERSION: &str = "docker-distribution-api-version";
 /// An error body has some 200 bytes; a proxy's page is not needed whole.
 const MAX_ERROR_BODY: usize = 64 * 1024;
 
@@ -182,6 +184,11 @@ impl Reply {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
+    /// Whether it announces a page.
+    pub(super) fn is_html(&self) -> bool {
+        self.header(CONTENT_TYPE).is_some_and(wire::is_html)
+    }
+
     /// When the request could be sent.
     pub(super) const fn sent_at(&self) -> Instant {
         self.head.sent_at
@@ -211,13 +218,17 @@ impl Reply {
     pub(super) async fn error(mut self, now: Timestamp, redactor: &Redactor) -> Result<Answer, Failure> {
         let body = self.body(MAX_ERROR_BODY).await?;
         let challenges = self.headers.get_all(WWW_AUTHENTICATE);
-        let challenge_error = bearer_challenge(challenges.iter().map(reqwest::header::HeaderValue::as_bytes));
+        let challenge = bearer_challenge(challenges.iter().map(reqwest::header::HeaderValue::as_bytes));
+        let is_registry = challenge.is_ok()
+            || self.headers.contains_key(REGISTRY_VERSION)
+            || self.headers.contains_key(CORRELATION_ID);
         let head = wire::Head {
+            is_registry,
             status: self.status,
             content_type: self.header(CONTENT_TYPE),
             correlation_id: self.header(CORRELATION_ID),
             retry_after: self.header(RETRY_AFTER),
-            challenge_error: challenge_error.ok().and_then(|challenge| challenge.error),
+            challenge_error: challenge.ok().and_then(|challenge| challenge.error),
         };
         Ok(wire::read_error(&head, &body.bytes, now, redactor))
     }

@@ -3,26 +3,23 @@
 //! Bytes in, facts out: pure, bounded, and forgiving where the protocol is (unknown error codes are kept). Deciding
 //! what to send next is `registry`'s, what a fact means is `rules`'.
 
-use std::net::IpAddr;
-use std::time::Duration;
+mod error;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http_auth::ChallengeParser;
-use jiff::Timestamp;
 use serde::Deserialize;
 use url::Url;
 
+pub(super) use error::{Head, correlation_id, is_html, read_error};
+
 use crate::image::{DEFAULT_PORT, ImageReference};
-use crate::observation::Answer;
 use crate::secret::{Redactor, Secret, hear};
 
 /// Longest challenge header that is read: ACR's has 130 bytes.
 const MAX_CHALLENGE: usize = 8 * 1024;
 /// Longest token that is sent on: ACR's have about 1,500 bytes, and servers refuse headers from 8 to 16 KiB.
 const MAX_TOKEN: usize = 16 * 1024;
-/// Error codes kept of one body.
-const MAX_CODES: usize = 8;
 
 /// A Bearer challenge (RFC 6750, section 3; distribution's token authentication).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -250,89 +247,6 @@ fn pull_claim(token: &str, repository: &str) -> Option<bool> {
             && access.actions.iter().any(|action| action == "pull" || action == "*")
     });
     Some(granted)
-}
-
-/// The parts of an answer's head that [`read_error`] needs.
-#[derive(Debug, Default)]
-pub(super) struct Head<'answer> {
-    pub(super) status: u16,
-    pub(super) content_type: Option<&'answer str>,
-    pub(super) correlation_id: Option<&'answer str>,
-    pub(super) retry_after: Option<&'answer str>,
-    pub(super) challenge_error: Option<String>,
-}
-
-/// Reads an answer that is no success.
-pub(super) fn read_error(head: &Head<'_>, body: &[u8], now: Timestamp, redactor: &Redactor) -> Answer {
-    #[derive(Deserialize)]
-    struct Envelope {
-        errors: Vec<ErrorBody>,
-    }
-    #[derive(Deserialize)]
-    struct ErrorBody {
-        #[serde(default)]
-        code: String,
-        #[serde(default)]
-        message: Option<String>,
-    }
-    let envelope: Option<Envelope> = serde_json::from_slice(body).ok();
-    let errors = envelope.as_ref().map(|envelope| envelope.errors.as_slice()).unwrap_or_default();
-    let message = errors.iter().find_map(|error| error.message.as_deref());
-    let message = message.map(|message| redactor.silence(message));
-    let message = message.as_deref();
-    let storage_code = envelope.is_none().then(|| xml_code(body)).flatten();
-    let told = |text: &str| redactor.show(text);
-    let codes = errors.iter().map(|error| error.code.as_str()).chain(storage_code.as_deref());
-    Answer {
-        status: head.status,
-        correlation_id: head.correlation_id.map(told).as_deref().and_then(correlation_id).or_else(|| {
-            message.and_then(|message| message.split("CorrelationId: ").nth(1)).and_then(correlation_id)
-        }),
-        retry_after: head.retry_after.and_then(|value| retry_after(value, now)),
-        codes: codes.take(MAX_CODES).map(told).collect(),
-        message: message.map(told).filter(|message| !message.is_empty()),
-        challenge_error: head.challenge_error.as_deref().map(told),
-        seen_address: message.and_then(seen_address),
-        from_registry: envelope.is_some()
-            || (body.is_empty() && !head.content_type.is_some_and(|kind| kind.starts_with("text/html"))),
-    }
-}
-
-/// A GUID-shaped id, and nothing that could be anything else.
-pub(super) fn correlation_id(text: &str) -> Option<String> {
-    let id: String =
-        text.chars().take_while(|character| character.is_ascii_alphanumeric() || *character == '-').collect();
-    (8..=64).contains(&id.len()).then_some(id)
-}
-
-/// `Retry-After` in seconds, or until a date (RFC 9110, section 10.2.3), at most a day.
-fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
-    const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
-    if let Ok(seconds) = value.trim().parse::<u64>() {
-        return Some(Duration::from_secs(seconds).min(LONGEST));
-    }
-    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(value.trim()).ok()?;
-    Some(Duration::try_from(date.duration_since(now)).unwrap_or_default().min(LONGEST))
-}
-
-/// The address in `client with IP '203.0.113.7' is not allowed access`: three wordings are known, so only this is held on to.
-fn seen_address(message: &str) -> Option<IpAddr> {
-    let lower = message.to_ascii_lowercase();
-    let rest = &lower[lower.find("client with ip")? + "client with ip".len()..];
-    let rest = rest.trim_start_matches([' ', '\'', '"', ':']);
-    let end = rest.find(|character: char| !character.is_ascii_hexdigit() && !".:".contains(character))?;
-    rest[..end].trim_end_matches(['.', ':']).parse().ok()
-}
-
-/// The `<Code>` of a storage error (Azure sends a byte order mark in front of its XML).
-fn xml_code(body: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(body).ok()?.trim_start_matches('\u{feff}').trim_start();
-    if !text.starts_with("<?xml") && !text.starts_with("<Error") {
-        return None;
-    }
-    let (_, rest) = text.split_once("<Code>")?;
-    let (code, _) = rest.split_once("</Code>")?;
-    Some(code.to_owned())
 }
 
 #[cfg(test)]

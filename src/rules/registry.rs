@@ -6,7 +6,9 @@ use super::transport::days;
 use super::{Case, Expectation, WARN_BEFORE, diagnosis, list};
 use crate::cause::Cause;
 use crate::diagnosis::Diagnosis;
-use crate::observation::{Answer, Endpoint, Failure, Fault, Observation, Stage};
+use crate::observation::{
+    Answer, Endpoint, Failure, Fault, Observation, PlatformMismatch, Reason, Sender, Stage,
+};
 
 /// Warnings about what works today.
 pub(super) fn warn(expectation: &Expectation, observation: &Observation) -> Option<Diagnosis> {
@@ -37,17 +39,32 @@ pub(super) fn warn(expectation: &Expectation, observation: &Observation) -> Opti
     Some(diagnosis(&expectation.image, Cause::CredentialsExpiring, place, None, None, message))
 }
 
+/// Warns of an image that is pulled and cannot run.
+pub(super) fn warn_of_platform(expectation: &Expectation, observation: &Observation) -> Option<Diagnosis> {
+    let PlatformMismatch { wanted, found } = observation.platform_mismatch.as_ref()?;
+    let image = &expectation.image;
+    let message = format!(
+        "{image} can be pulled, and cannot run on this node's {wanted}: its configuration names {found}, which containerd does \
+         not compare with the node."
+    );
+    let place = (Endpoint::Login, Stage::Manifest);
+    Some(diagnosis(image, Cause::PlatformMismatch, place, None, None, message))
+}
+
 /// What an answer can mean with which its stage cannot go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meaning {
     Throttled,
     RegistryError,
+    Unexplained,
     CredentialsRejected,
     ScopeMissing,
     TokenRefused,
     AccessDenied,
     RepositoryNotFound,
     ManifestNotFound,
+    Quarantined,
+    CacheRuleFailed,
     BlobNotFound,
     BlobDenied,
     Foreign,
@@ -60,37 +77,66 @@ pub(super) fn explain_answer(case: &Case<'_>, answer: &Answer) -> (Cause, String
     (cause, format!("{sentence}{}.", quoted(answer)))
 }
 
+/// Whose answer it is comes first: what a proxy says, whatever the status, is nothing that the registry or its storage said.
 fn meaning(case: &Case<'_>, answer: &Answer) -> Meaning {
+    if case.failure.stage == Stage::Blob && case.at_data_endpoint() {
+        return meaning_at_data_endpoint(answer);
+    }
+    match (answer.sender, answer.status) {
+        (Sender::Registry, _) => meaning_of_registry(case, answer),
+        // Not every token service has an error body of the registry's form, and what throttles need not be one.
+        (Sender::Unknown, 401) if case.failure.stage == Stage::Token => Meaning::CredentialsRejected,
+        (Sender::Unknown, 429) => Meaning::Throttled,
+        (Sender::Unknown | Sender::Page | Sender::Text | Sender::Storage, _) => Meaning::Foreign,
+    }
+}
+
+/// The data endpoint is no registry, and its refusals have no form of their own: the status is what counts, unless a page shows
+/// that somebody else speaks.
+const fn meaning_at_data_endpoint(answer: &Answer) -> Meaning {
+    match (answer.sender, answer.status) {
+        (Sender::Page, _) => Meaning::Foreign,
+        (_, 429) => Meaning::Throttled,
+        (_, 401 | 403) => Meaning::BlobDenied,
+        (_, 404) => Meaning::BlobNotFound,
+        (_, 500..=599) => Meaning::RegistryError,
+        (Sender::Registry | Sender::Storage, 400..=499) => Meaning::RegistryError,
+        (Sender::Registry | Sender::Storage | Sender::Text | Sender::Unknown, _) => Meaning::Foreign,
+    }
+}
+
+fn meaning_of_registry(case: &Case<'_>, answer: &Answer) -> Meaning {
     let stage = case.failure.stage;
+    let is_content = matches!(stage, Stage::Manifest | Stage::Blob);
     let has = |code: &str| answer.codes.iter().any(|known| known.eq_ignore_ascii_case(code));
-    let at_data_endpoint = stage == Stage::Blob && case.at_data_endpoint();
     match answer.status {
+        // Whoever throttles, a later pull can work: the sentence says whether it is the source of a cache rule.
         429 => Meaning::Throttled,
-        500..=599 => Meaning::RegistryError,
-        // The data endpoint is no registry, and its refusals have no form of their own: the status is what counts.
-        401 | 403 if at_data_endpoint => Meaning::BlobDenied,
-        404 if at_data_endpoint => Meaning::BlobNotFound,
-        _ if !answer.from_registry && answer.codes.is_empty() => Meaning::Foreign,
+        424 if is_content => Meaning::CacheRuleFailed,
+        400.. if is_content && answer.reason == Reason::CacheRule => Meaning::CacheRuleFailed,
+        400..=499 if is_content && answer.reason == Reason::Quarantine => Meaning::Quarantined,
         401 if stage == Stage::Token => Meaning::CredentialsRejected,
-        401 if matches!(stage, Stage::Manifest | Stage::Blob) => refused_token(case, answer),
-        403 if answer.seen_address.is_none() && case.has_no_pull() => Meaning::ScopeMissing,
-        403 => Meaning::AccessDenied,
+        401 if is_content => refused_token(case, answer),
+        403 if answer.reason == Reason::Firewall => Meaning::AccessDenied,
+        403 if case.has_no_pull() => Meaning::ScopeMissing,
         404 if stage == Stage::Blob => Meaning::BlobNotFound,
         404 if stage == Stage::Manifest && has("NAME_UNKNOWN") => Meaning::RepositoryNotFound,
-        404 if stage == Stage::Manifest && has("MANIFEST_UNKNOWN") => Meaning::ManifestNotFound,
+        404 if stage == Stage::Manifest && (has("MANIFEST_UNKNOWN") || answer.codes.is_empty()) => {
+            Meaning::ManifestNotFound
+        }
         // In a registry's own words, such as ACR's 405 REGISTRY_DISALLOWED_OPERATION.
-        400 | 402 | 405..=499 if !answer.codes.is_empty() => Meaning::RegistryError,
+        400..=599 => Meaning::RegistryError,
         _ => Meaning::Foreign,
     }
 }
 
-/// Which of the two a 401 with a fresh token is: the challenge says so, and where it does not, the token's own claim.
+/// What a 401 with a fresh token is: the challenge says so, and where it does not, the token's own claim may.
 fn refused_token(case: &Case<'_>, answer: &Answer) -> Meaning {
     match answer.challenge_error.as_deref() {
         Some("insufficient_scope") => Meaning::ScopeMissing,
         Some("invalid_token") => Meaning::TokenRefused,
         _ if case.has_no_pull() => Meaning::ScopeMissing,
-        _ => Meaning::TokenRefused,
+        _ => Meaning::Unexplained,
     }
 }
 
@@ -115,9 +161,23 @@ fn describe(case: &Case<'_>, meaning: Meaning, answer: &Answer) -> (Cause, Strin
         Meaning::Throttled => {
             let wait = answer.retry_after.map(|after| format!(", and asks to wait {} s", after.as_secs()));
             let wait = wait.unwrap_or_default();
-            (Cause::Throttled, format!("{peer} throttles (429){wait}: nothing can be said about the pull"))
+            let sentence = if answer.reason == Reason::CacheRule {
+                format!(
+                    "The source of an artifact cache rule of {registry} throttles (429){wait}: a pull may work later"
+                )
+            } else {
+                format!("{peer} throttles (429){wait}: nothing can be said about the pull")
+            };
+            (Cause::Throttled, sentence)
         }
         Meaning::RegistryError => (Cause::RegistryError, format!("{peer} answered {status}")),
+        Meaning::Unexplained => {
+            let sentence = format!(
+                "{peer} refuses the pull of {repository} ({status}) and gives no reason, neither that the token is invalid \
+                 nor that its scope does not suffice"
+            );
+            (Cause::RegistryError, sentence)
+        }
         Meaning::CredentialsRejected => {
             let ended = case.observation.credentials_expire_at.filter(|end| *end <= case.expectation.now);
             let ended =
@@ -144,38 +204,57 @@ fn describe(case: &Case<'_>, meaning: Meaning, answer: &Answer) -> (Cause, Strin
                 format!("{peer} refuses the token that its own token service has just issued ({status})");
             (Cause::TokenRefused, sentence)
         }
-        Meaning::AccessDenied => match answer.seen_address {
-            Some(address) => {
-                let sentence = format!(
-                    "The firewall of {registry} denies this node, which it sees as {address}: the call arrived by \
-                     that address's path"
-                );
-                (Cause::AccessDenied, sentence)
-            }
-            None => (Cause::AccessDenied, format!("{peer} denies access (403)")),
-        },
+        Meaning::AccessDenied => {
+            let seen = answer.seen_address.map(|address| {
+                format!(", which it sees as {address}: the call arrived by that address's path")
+            });
+            let seen = seen.unwrap_or_default();
+            (Cause::AccessDenied, format!("The firewall of {registry} denies this node{seen}"))
+        }
         Meaning::RepositoryNotFound => {
             (Cause::RepositoryNotFound, format!("{registry} has no repository {repository}"))
         }
         Meaning::ManifestNotFound => {
             (Cause::ManifestNotFound, format!("{repository} has no manifest {}", image.wanted()))
         }
+        Meaning::Quarantined => {
+            let wanted = image.wanted();
+            (
+                Cause::ManifestQuarantined,
+                format!("{registry} holds {repository} {wanted} in quarantine ({status})"),
+            )
+        }
+        Meaning::CacheRuleFailed => {
+            let sentence = format!(
+                "An artifact cache rule of {registry} cannot fetch {repository} from its source ({status})"
+            );
+            (Cause::CacheRuleFailed, sentence)
+        }
         Meaning::BlobNotFound => {
             (Cause::BlobNotFound, format!("{peer} does not have the blob that the manifest names"))
         }
         Meaning::BlobDenied => (Cause::BlobDenied, format!("{peer} denies the blob ({status})")),
         Meaning::Foreign => {
-            (Cause::NotARegistry, format!("{peer} answered {status}, which no registry answers here"))
+            let shown = match answer.sender {
+                Sender::Page => "with a page that is not a registry's",
+                Sender::Text => "with a text that is not a registry's",
+                Sender::Storage => "with an error of Azure's storage, which no registry sends here",
+                Sender::Unknown => "with neither the error body nor the headers of a registry",
+                Sender::Registry => "which no registry answers here",
+            };
+            let comma = if answer.sender == Sender::Registry { "," } else { "" };
+            (Cause::NotARegistry, format!("{peer} answered {status}{comma} {shown}"))
         }
     }
 }
 
-/// The registry's own words.
+/// The answer's own words.
 fn quoted(answer: &Answer) -> String {
     match (answer.codes.first(), &answer.message) {
         (Some(code), Some(message)) => format!(" ({code}: {})", message.trim_end_matches('.')),
         (Some(code), None) => format!(" ({code})"),
-        (None, _) => String::new(),
+        (None, Some(message)) => format!(" (\"{message}\")"),
+        (None, None) => String::new(),
     }
 }
 
@@ -203,7 +282,8 @@ pub(super) fn explain_storage(case: &Case<'_>, host: &str) -> (Cause, String) {
 
 pub(super) fn explain_manifest(case: &Case<'_>, reason: &str) -> (Cause, String) {
     let image = &case.expectation.image;
-    (Cause::ManifestInvalid, format!("The manifest of {image} cannot be used: {reason}."))
+    let what = if case.failure.stage == Stage::Blob { "configuration" } else { "manifest" };
+    (Cause::ManifestInvalid, format!("The {what} of {image} cannot be used: {reason}."))
 }
 
 pub(super) fn explain_digest(case: &Case<'_>, expected: &str, found: &str) -> (Cause, String) {
@@ -217,5 +297,8 @@ pub(super) fn explain_digest(case: &Case<'_>, expected: &str, found: &str) -> (C
 pub(super) fn explain_platform(case: &Case<'_>, wanted: &str, found: &[String]) -> (Cause, String) {
     let image = &case.expectation.image;
     let found = if found.is_empty() { "no platform".to_owned() } else { list(found) };
-    (Cause::PlatformMissing, format!("{image} is not for this node's {wanted}: it has {found}."))
+    (
+        Cause::PlatformMissing,
+        format!("The index of {image} has nothing for this node's {wanted}: it has {found}."),
+    )
 }

@@ -80,7 +80,7 @@ fn images() -> Vec<Case> {
         case("another node's platform", |_| {}, &["fail login manifest platform_missing"]).adjust(|bench| {
             bench.task.platform = acr_verifier::probe::Platform::linux("riscv64");
         }),
-        case("another node's platform, no index", |_| {}, &["fail login manifest platform_missing"]).adjust(
+        case("another node's platform, no index", |_| {}, &["warn login manifest platform_mismatch"]).adjust(
             |bench| {
                 bench.image(":single");
                 bench.task.platform = acr_verifier::probe::Platform::linux("riscv64");
@@ -122,7 +122,7 @@ fn manifests() -> Vec<Case> {
             Canned::Redirect { status: 307, target: Target::ForeignHost },
             &["fail login token untrusted_redirect"],
         ),
-        answer(Step::Manifest, Canned::Unauthorized, &["fail login manifest token_refused"]),
+        answer(Step::Manifest, Canned::Unauthorized, &["fail login manifest registry_error"]),
         answer(Step::Manifest, Canned::NameUnknown, &["fail login manifest repository_not_found"]),
     ]
 }
@@ -174,6 +174,6 @@ fn blobs() -> Vec<Case> {
         answer(Step::Blob, Canned::StorageNotFound, absent),
         answer(Step::Blob, Canned::BlobUnknown, absent),
         answer(Step::BlobRedirect, Canned::BlobUnknown, absent),
-        answer(Step::BlobRedirect, Canned::Unauthorized, &["fail data blob token_refused"]),
+        answer(Step::BlobRedirect, Canned::Unauthorized, &["fail data blob registry_error"]),
     ]
 }

@@ -136,7 +136,9 @@ fn bodies(step: Step, place: &str) -> Vec<Case> {
         ));
     }
     let zipped = |status: u16| move |settings: &mut Settings| settings.answer(step, bombs::zipped(status));
-    cases.push(case(format!("503 with a gzip bomb at {step:?}"), zipped(503), &[&error]));
+    let foreign = format!("fail {place} not_a_registry");
+    let zipped_error = if step == Step::Blob { &error } else { &foreign };
+    cases.push(case(format!("503 with a gzip bomb at {step:?}"), zipped(503), &[zipped_error]));
     if huge.is_some() {
         cases.push(case(format!("a gzip bomb at {step:?}"), zipped(200), &lines));
     }

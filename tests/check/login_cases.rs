@@ -173,26 +173,22 @@ fn answers_anywhere(step: Step) -> Vec<Case> {
             &[&expected],
         )
     };
-    let denied = if step == Step::Blob { "blob_denied" } else { "access_denied" };
+    let [denied, failed] =
+        if step == Step::Blob { ["blob_denied"; 2] } else { ["access_denied", "registry_error"] };
     let mut cases = vec![
         with(Canned::Throttled(RetryAfter::Seconds(7)), "throttled"),
         with(Canned::Throttled(RetryAfter::Date(30)), "throttled"),
         with(Canned::Throttled(RetryAfter::None), "throttled"),
         with(Canned::ServerError(500), "registry_error"),
         with(Canned::ServerError(503), "registry_error"),
-        with(Canned::BadGateway, "registry_error"),
-        with(Canned::ProxyForbidden, if step == Step::Blob { denied } else { "not_a_registry" }),
+        with(Canned::BadGateway, "not_a_registry"),
+        with(Canned::ProxyForbidden, "not_a_registry"),
         with(disallowed(), "registry_error"),
-        with(Canned::PermissionsFailed, denied),
+        with(Canned::PermissionsFailed, failed),
     ];
     for wording in FirewallWording::ALL {
         cases.push(with(Canned::Firewall(wording), denied));
     }
-    let portal = match step {
-        Step::Challenge | Step::Token | Step::Manifest => "not_a_registry",
-        // A page is a blob of the wrong bytes.
-        Step::BlobRedirect | Step::Blob => "digest_mismatch",
-    };
-    cases.push(with(Canned::CaptivePortal, portal));
+    cases.push(with(Canned::CaptivePortal, "not_a_registry"));
     cases
 }

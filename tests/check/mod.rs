@@ -3,9 +3,11 @@
 //! The cases are tables: what is changed in a healthy lab, and the whole list of diagnoses. They run side by side,
 //! because most of the time goes into waiting for limits.
 
+mod answer_cases;
 mod bench;
 mod connection_cases;
 mod content_cases;
+mod document_cases;
 mod durations;
 mod healthy;
 mod hostile_cases;
@@ -83,6 +85,8 @@ pub(crate) fn all_cases() -> Vec<Case> {
     cases.extend(connection_cases::cases());
     cases.extend(login_cases::cases());
     cases.extend(content_cases::cases());
+    cases.extend(document_cases::cases());
+    cases.extend(answer_cases::cases());
     cases.extend(hostile_cases::cases());
     cases
 }

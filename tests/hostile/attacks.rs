@@ -124,7 +124,7 @@ fn contents() -> Vec<Attack> {
         zipped(Step::Token, "not_a_registry"),
         zipped(Step::Manifest, "manifest_invalid"),
         zipped(Step::Blob, "digest_mismatch"),
-        attack("a token of one letter, and that letter said back", "access_denied", |settings| {
+        attack("a token of one letter, and that letter said back", "registry_error", |settings| {
             settings.answer(Step::Token, bombs::long_token());
             settings.answer(Step::Manifest, bombs::letters());
         }),

@@ -272,6 +272,8 @@ pub enum ManifestFault {
     UnknownMediaType,
     /// An HTML page with the status and the headers of a manifest.
     Html,
+    /// The right bytes under another `Content-Type`, or under none where this is empty.
+    Typed(&'static str),
 }
 
 /// Faults of the blob's redirect.

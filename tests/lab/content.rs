@@ -3,9 +3,12 @@
 //! Owns the bytes. Leaves alone HTTP and all faults: wrong bytes are made where they are sent.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+
+use super::oddities;
 
 pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -36,10 +39,10 @@ pub struct Repository {
 
 /// All repositories.
 #[derive(Clone, Debug)]
-pub struct Content(HashMap<String, Repository>);
+pub struct Content(HashMap<String, Arc<Repository>>);
 
 impl Content {
-    /// `apps/canary` with the tags `1`, `latest`, `single`, `foreign`, `newer`, `older`, `nested` and `tiny`.
+    /// `apps/canary` with the tags `1`, `latest`, `single`, `foreign`, `newer`, `older`, `nested` and `tiny`; and `apps/odd`.
     pub fn new() -> Self {
         let mut canary = Repository::default();
         let amd64 = canary.add_image("linux", "amd64", Format::Oci);
@@ -67,11 +70,12 @@ impl Content {
         let tiny = canary.add_tiny_image();
         let tiny = canary.add_index(&[tiny]);
         canary.tag("tiny", &tiny);
-        Self(HashMap::from([(REPOSITORY.to_owned(), canary)]))
+        let odd = Arc::clone(&oddities::REPOSITORY);
+        Self(HashMap::from([(REPOSITORY.to_owned(), Arc::new(canary)), (oddities::ODD.to_owned(), odd)]))
     }
 
     pub fn repository(&self, name: &str) -> Option<&Repository> {
-        self.0.get(name)
+        self.0.get(name).map(Arc::as_ref)
     }
 
     /// The digest that a tag of the default repository points to.
@@ -112,7 +116,7 @@ impl Repository {
         self.blobs.get(digest).map(Vec::as_slice)
     }
 
-    fn tag(&mut self, tag: &str, descriptor: &Value) {
+    pub(super) fn tag(&mut self, tag: &str, descriptor: &Value) {
         let digest = descriptor["digest"].as_str().expect("a descriptor has a digest");
         self.tags.insert(tag.to_owned(), digest.to_owned());
     }
@@ -177,7 +181,7 @@ impl Repository {
         )
     }
 
-    fn add_manifest(&mut self, media_type: &'static str, manifest: &Value) -> Value {
+    pub(super) fn add_manifest(&mut self, media_type: &'static str, manifest: &Value) -> Value {
         let bytes = manifest.to_string().into_bytes();
         let digest = digest_of(&bytes);
         let descriptor = json!({"mediaType": media_type, "digest": digest, "size": bytes.len()});
@@ -185,7 +189,7 @@ impl Repository {
         descriptor
     }
 
-    fn add_blob(&mut self, media_type: &str, bytes: Vec<u8>) -> Value {
+    pub(super) fn add_blob(&mut self, media_type: &str, bytes: Vec<u8>) -> Value {
         let digest = digest_of(&bytes);
         let descriptor = json!({"mediaType": media_type, "digest": digest, "size": bytes.len()});
         self.blobs.insert(digest, bytes);

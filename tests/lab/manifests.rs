@@ -53,6 +53,7 @@ pub fn respond(
         None | Some(ManifestFault::DigestHeaderMissing | ManifestFault::DigestHeaderMalformed) => {
             (manifest.media_type, manifest.bytes.clone(), false)
         }
+        Some(ManifestFault::Typed(media_type)) => (media_type, manifest.bytes.clone(), false),
         Some(ManifestFault::WrongBytes) => (manifest.media_type, spaced(&manifest.bytes), false),
         Some(ManifestFault::OtherContent) => (manifest.media_type, spaced(&manifest.bytes), true),
         Some(fault) => {
@@ -62,10 +63,10 @@ pub fn respond(
     };
     let digest = if honest { digest_of(&bytes) } else { digest.to_owned() };
     let response = found(media_type, shown(fault, &digest), bytes);
-    if fault == Some(ManifestFault::DigestHeaderMissing) {
-        response.without("Docker-Content-Digest")
-    } else {
-        response
+    match fault {
+        Some(ManifestFault::DigestHeaderMissing) => response.without("Docker-Content-Digest"),
+        Some(ManifestFault::Typed("")) => response.without("Content-Type"),
+        _ => response,
     }
 }
 
@@ -128,6 +129,7 @@ fn made_up(fault: ManifestFault) -> (&'static str, Vec<u8>) {
         ManifestFault::WrongBytes
         | ManifestFault::OtherContent
         | ManifestFault::DigestHeaderMissing
-        | ManifestFault::DigestHeaderMalformed => (OCI_MANIFEST, Vec::new()),
+        | ManifestFault::DigestHeaderMalformed
+        | ManifestFault::Typed(_) => (OCI_MANIFEST, Vec::new()),
     }
 }

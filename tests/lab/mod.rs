@@ -28,6 +28,7 @@ mod links;
 mod listener;
 pub mod log;
 mod manifests;
+pub mod oddities;
 mod places;
 mod random;
 mod registry;

@@ -63,11 +63,13 @@ pub(super) const GUIDES: [Guide; 20] = [
     },
     Guide {
         alert: "AcrVerifierImageNotPullable",
-        means: "One image is missing, is not for this platform, or the credentials do not reach it.",
+        means: "One image is missing, is held in quarantine, is not for this platform, cannot be fetched by its cache rule, or the \
+                credentials do not reach it.",
         first: "Look whether somebody deleted, moved or locked its tag.",
         confirm: &[EVENTS],
         mend: "The causes are mostly [`repository_not_found`](#repository_not_found), \
-               [`manifest_not_found`](#manifest_not_found), [`platform_missing`](#platform_missing) and \
+               [`manifest_not_found`](#manifest_not_found), [`manifest_quarantined`](#manifest_quarantined), \
+               [`cache_rule_failed`](#cache_rule_failed), [`platform_missing`](#platform_missing) and \
                [`scope_missing`](#scope_missing).",
         commands: &[
             "az acr manifest list-metadata --registry REGISTRY --name REPOSITORY --output table",

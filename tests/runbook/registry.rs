@@ -35,12 +35,14 @@ pub(super) const REGISTRY_ERROR: Proof = Proof {
 };
 pub(super) const THROTTLED: Proof = Proof {
     confirm: &[CHALLENGE],
-    shows: "HTTP status 429 with `Retry-After`. Asking again adds to the load.",
+    shows: "HTTP status 429 with `Retry-After`; words about a source registry are those of an artifact cache rule. Asking again \
+            adds to the load.",
     mended: "HTTP status 401, and the checks end with a judgement again.",
 };
 pub(super) const ACCESS_DENIED: Proof = Proof {
     confirm: &[CHALLENGE, TOKEN, MANIFEST],
-    shows: "HTTP status 403 with `DENIED` and the client's address: a public one means that the request left the VNet.",
+    shows: "HTTP status 403 with `DENIED` and `client with IP` in its message: the address is the public one that the request \
+            came from.",
     mended: GOOD_MANIFEST,
 };
 pub(super) const NOT_A_REGISTRY: Proof = Proof {
@@ -99,9 +101,21 @@ pub(super) const MANIFEST_NOT_FOUND: Proof = Proof {
     shows: "HTTP status 404 and `MANIFEST_UNKNOWN`.",
     mended: GOOD_MANIFEST,
 };
+pub(super) const MANIFEST_QUARANTINED: Proof = Proof {
+    confirm: &[TOKEN, MANIFEST],
+    shows: "A refusal with `IMAGE_QUARANTINED`, or with words about the quarantine.",
+    mended: GOOD_MANIFEST,
+};
+pub(super) const CACHE_RULE_FAILED: Proof = Proof {
+    confirm: &[TOKEN, MANIFEST],
+    shows: "A refusal whose message names the cache rule or its source registry; other repositories of the registry can be \
+            pulled with the same token.",
+    mended: GOOD_MANIFEST,
+};
 pub(super) const MANIFEST_INVALID: Proof = Proof {
     confirm: &[TOKEN, MANIFEST],
-    shows: "HTTP status 200 with a body that is no manifest, one of more than 4 MiB, or one of another kind.",
+    shows: "HTTP status 200 with another `Content-Type` than the four that are accepted, a body of more than 4 MiB, a \
+            `config.mediaType` that is not an image's, or JSON that the message of the check describes.",
     mended: GOOD_MANIFEST,
 };
 pub(super) const DIGEST_MISMATCH: Proof = Proof {
@@ -113,6 +127,12 @@ pub(super) const PLATFORM_MISSING: Proof = Proof {
     confirm: &["uname -sm", TOKEN, MANIFEST],
     shows: "An index without an entry for the node's `os` and `architecture`.",
     mended: "The index has an entry for it.",
+};
+pub(super) const PLATFORM_MISMATCH: Proof = Proof {
+    confirm: &["uname -sm", TOKEN, FETCHED],
+    shows: "Without the sum at its end, the last command prints the configuration (DIGEST is that of `config`): `os` and \
+            `architecture` are not the node's. Pods of the image end with `exec format error`.",
+    mended: "`os` and `architecture` are the node's.",
 };
 pub(super) const DATA_ENDPOINT_DISABLED: Proof = Proof {
     confirm: &[TOKEN, BLOB],

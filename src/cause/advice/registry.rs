@@ -1,4 +1,4 @@
-//! Advice for what is said over the connection: challenge, token, manifest and blob.
+//! Advice for what a registry answers, and for the credentials.
 
 use super::Advice;
 use super::names::{Names, on_node};
@@ -17,8 +17,9 @@ pub(super) const RESPONSE_TIMEOUT: Advice = Advice {
 };
 
 pub(super) const REGISTRY_ERROR: Advice = Advice {
-    meaning: "The registry itself failed, or refuses in its own words what every pull asks for; the node can do nothing about it.",
-    recognised_by: "5xx, or another refusal with a registry's error code that no other cause explains; carries the correlation id",
+    meaning: "The registry itself failed, or refuses the pull for a reason that no other cause names.",
+    recognised_by: "5xx, or another refusal of the registry's own that no other cause explains, such as a 401 or 403 without a \
+                    known reason; carries the correlation id",
     remedy: "Read the registry's own words, wait for the next check, and give the correlation id to Azure's support if it lasts.",
     commands: |names| {
         let mut commands = vec![names.curl_on_node()];
@@ -28,10 +29,10 @@ pub(super) const REGISTRY_ERROR: Advice = Advice {
 };
 
 pub(super) const THROTTLED: Advice = Advice {
-    meaning: "The registry takes no more requests for now, so the pull could not be judged.",
-    recognised_by: "429; verdict `unknown`; carries Retry-After",
-    remedy: "Spread the load with a longer interval or fleetSize and budgetPerMinute, or move the registry to a \
-             tier with higher limits.",
+    meaning: "The registry, or the source of an artifact cache rule, rejects requests for now, so the result of a pull is unknown.",
+    recognised_by: "429; verdict `unknown`; carries Retry-After; says whether the registry or the source of a cache rule throttles",
+    remedy: "Spread the load with a longer interval or fleetSize and budgetPerMinute, or move the registry to a tier with higher \
+             limits; if the source of a cache rule throttles, give the rule a credential set.",
     commands: |names| {
         let registry = names.registry();
         names.acr([
@@ -40,6 +41,7 @@ pub(super) const THROTTLED: Advice = Advice {
                 "az monitor metrics list --resource \"$(az acr show --name {registry} --query id --output tsv)\" \
                  --metrics TotalPullCount --interval PT1M --output table"
             ),
+            format!("az acr cache list --registry {registry} --output table"),
         ])
     },
 };
@@ -47,7 +49,7 @@ pub(super) const THROTTLED: Advice = Advice {
 pub(super) const ACCESS_DENIED: Advice = Advice {
     meaning: "The registry's firewall turned the node away, which means that the call did not come through an approved \
               private endpoint of this registry.",
-    recognised_by: "403 `DENIED`: the registry's firewall; says which public address the registry saw",
+    recognised_by: "403 `DENIED` with the firewall's text; names the public address that the registry saw",
     remedy: "Approve the private endpoint's connection and make the name resolve to that endpoint, or allow the \
              address that the registry saw.",
     commands: |names| {
@@ -70,8 +72,8 @@ pub(super) const ACCESS_DENIED: Advice = Advice {
 
 pub(super) const NOT_A_REGISTRY: Advice = Advice {
     meaning: "Something else answers in the registry's place, such as a proxy or a filter with a page of its own.",
-    recognised_by: "the answer is not a registry's (HTML, missing headers, no bearer challenge, a challenge that \
-                    redirects, an over-long or unparsable token)",
+    recognised_by: "the answer is not a registry's, whatever its status (HTML, neither the error body nor the headers of a \
+                    registry, no bearer challenge, a challenge that redirects, an over-long or unparsable token)",
     remedy: "Take the proxy out of the way to the registry, for instance by adding the registry's names to the \
              cluster's noProxy list.",
     commands: |names| {
@@ -177,124 +179,13 @@ pub(super) const SCOPE_MISSING: Advice = Advice {
 };
 
 pub(super) const TOKEN_REFUSED: Advice = Advice {
-    meaning: "The registry does not take the token that it has just issued.",
-    recognised_by: "the registry refuses the token that it has just issued (`invalid_token`)",
+    meaning: "The registry rejects the token that it has just issued.",
+    recognised_by: "401 with `invalid_token`: the registry rejects the token that it has just issued",
     remedy: "Look for something between node and registry that changes requests, and give the correlation id to \
              Azure's support if there is nothing.",
     commands: |names| {
         let mut commands = vec![names.curl_on_node(), on_node("chroot /host timedatectl")];
         commands.extend(names.acr([health(names)]));
-        commands
-    },
-};
-
-pub(super) const REPOSITORY_NOT_FOUND: Advice = Advice {
-    meaning: "The registry has no repository of this name.",
-    recognised_by: "404 `NAME_UNKNOWN`",
-    remedy: "Correct the repository in the image's name, or import the image.",
-    commands: |names| {
-        let mut commands =
-            names.acr([format!("az acr repository list --name {} --output table", names.registry())]);
-        commands.extend(import(names));
-        commands
-    },
-};
-
-pub(super) const MANIFEST_NOT_FOUND: Advice = Advice {
-    meaning: "The repository is there, but not this tag or digest of it.",
-    recognised_by: "404 `MANIFEST_UNKNOWN`",
-    remedy: "Correct the tag or digest in the image's name, or import the image, and lock it against deletion.",
-    commands: |names| {
-        let mut commands = names.acr([format!(
-            "az acr repository show-tags --name {} --repository {} --orderby time_desc --top 20 --output table",
-            names.registry(),
-            names.repository()
-        )]);
-        commands.extend(import(names));
-        commands
-    },
-};
-
-pub(super) const MANIFEST_INVALID: Advice = Advice {
-    meaning: "There is a manifest, but not one that a container runtime can use.",
-    recognised_by: "unparsable, over-long or unsupported",
-    remedy: "Build and push the image again, as an OCI image or with Docker's manifest schema 2.",
-    commands: |names| {
-        let mut commands = vec![inspect(names)];
-        commands.extend(import(names));
-        commands
-    },
-};
-
-pub(super) const DIGEST_MISMATCH: Advice = Advice {
-    meaning: "The bytes are not the ones that were asked for, so no container runtime will take them.",
-    recognised_by: "content is not what was asked for, or has wrong or more bytes",
-    remedy: "Take the proxy or cache that changes the content out of the path, and push the image again if the \
-             registry's own copy is damaged.",
-    commands: |names| {
-        let mut commands = vec![names.curl_on_node(), inspect(names)];
-        commands.extend(names.acr([format!(
-            "az acr manifest show-metadata --registry {} --name {}",
-            names.registry(),
-            names.target()
-        )]));
-        commands
-    },
-};
-
-pub(super) const PLATFORM_MISSING: Advice = Advice {
-    meaning: "The image is not built for the operating system and architecture of this node.",
-    recognised_by: "index without this node's platform",
-    remedy: "Build and push the image for this node's platform as well, or keep its Pods on nodes of another pool.",
-    commands: |names| {
-        vec![
-            "kubectl get nodes --label-columns kubernetes.io/os,kubernetes.io/arch".to_owned(),
-            inspect(names),
-        ]
-    },
-};
-
-pub(super) const DATA_ENDPOINT_DISABLED: Advice = Advice {
-    meaning: "The registry serves layers from Azure's shared blob storage, which lies outside the private path.",
-    recognised_by: "redirect to Azure's blob storage (`*.blob.core.windows.net` and its sovereign names): layers leave \
-                    the private path",
-    remedy: "Enable the registry's dedicated data endpoints, and let the DNS zone group add their records.",
-    commands: |names| {
-        names.acr([
-            format!("az acr update --name {} --data-endpoint-enabled true", names.registry()),
-            show_endpoints(names),
-        ])
-    },
-};
-
-pub(super) const BLOB_NOT_FOUND: Advice = Advice {
-    meaning: "The manifest names a blob that the registry no longer has.",
-    recognised_by: "404 at the data endpoint or the storage behind it",
-    remedy: "Push or import the image again, so that its missing blob is stored again.",
-    commands: |names| {
-        let mut commands =
-            names.acr([format!("az acr replication list --registry {} --output table", names.registry())]);
-        commands.extend(import(names));
-        if commands.is_empty() {
-            commands.push(inspect(names));
-        }
-        commands
-    },
-};
-
-pub(super) const BLOB_DENIED: Advice = Advice {
-    meaning: "The data endpoint, or the storage behind it, refuses the blob although the registry sent the node there.",
-    recognised_by: "403 at the data endpoint or the storage behind it",
-    remedy: "Remove the service endpoint policy for storage from the node's subnet, or allow the registry's storage \
-             in it.",
-    commands: |names| {
-        let mut commands = vec![
-            "az network vnet subnet show --resource-group RESOURCE_GROUP --vnet-name VNET --name SUBNET --query \
-             \"{serviceEndpoints:serviceEndpoints, policies:serviceEndpointPolicies}\""
-                .to_owned(),
-        ];
-        commands.extend(names.acr([show_endpoints(names)]));
-        commands.push(on_node("chroot /host timedatectl"));
         commands
     },
 };
@@ -355,20 +246,4 @@ fn new_secret(names: &Names, password: &str) -> Vec<String> {
         registry = names.registry(),
         login = names.login_server(),
     )])
-}
-
-fn import(names: &Names) -> Vec<String> {
-    let image = match names.target().split_once('@') {
-        Some((repository, _)) => format!("{repository}:TAG"),
-        None => names.target().to_owned(),
-    };
-    names.acr([format!(
-        "az acr import --name {} --source SOURCE_REGISTRY/SOURCE_REPOSITORY:TAG --image {image}",
-        names.registry()
-    )])
-}
-
-/// What the registry has, for every platform.
-fn inspect(names: &Names) -> String {
-    format!("docker buildx imagetools inspect {}", names.image())
 }

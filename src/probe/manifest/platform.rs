@@ -3,8 +3,6 @@
 //! The rules are those of containerd's `platforms.Only` (`compare.go`, `database.go`): names are normalised, a variant counts,
 //! and a node also runs what is older than it. Pure.
 
-use oci_client::manifest::ImageIndexEntry;
-
 use crate::secret::hear;
 
 /// What a node runs: Go's names, as in an index.
@@ -38,7 +36,7 @@ impl Platform {
         let fits = |(architecture, variant): &(&str, &str)| {
             found.architecture == *architecture && found.variant == *variant
         };
-        (found.os == self.os).then(|| runs.iter().position(fits)).flatten()
+        (found.os == self.os && !found.needs_features).then(|| runs.iter().position(fits)).flatten()
     }
 }
 
@@ -54,17 +52,24 @@ pub(in crate::probe) struct PlatformName {
     os: String,
     architecture: String,
     variant: String,
+    /// Whether it asks for features of the operating system: no node of Linux has any.
+    needs_features: bool,
+    /// Whether the document names no operating system; containerd then takes its own.
+    is_os_assumed: bool,
 }
 
 impl PlatformName {
     /// Brings the names that stand in an index or a configuration into the usual ones.
     pub(in crate::probe) fn new(os: &str, architecture: &str, variant: &str) -> Self {
         let [os, architecture, variant] = [os, architecture, variant].map(str::to_ascii_lowercase);
+        let is_os_assumed = os.is_empty();
+        let os = if is_os_assumed { "linux".to_owned() } else { os };
         let (architecture, variant) = match (architecture.as_str(), variant.as_str()) {
             ("i386", _) => ("386", ""),
             ("x86_64" | "x86-64" | "amd64", "v1") => ("amd64", ""),
             ("x86_64" | "x86-64", variant) => ("amd64", variant),
-            ("aarch64" | "arm64", "8" | "v8") => ("arm64", ""),
+            ("aarch64" | "arm64", "8" | "v8" | "v8.0") => ("arm64", ""),
+            ("aarch64" | "arm64", "9" | "9.0" | "v9.0") => ("arm64", "v9"),
             ("aarch64", variant) => ("arm64", variant),
             ("armhf", _) | ("arm", "" | "7") => ("arm", "v7"),
             ("armel", _) | ("arm", "6") => ("arm", "v6"),
@@ -72,21 +77,31 @@ impl PlatformName {
             ("arm", "8") => ("arm", "v8"),
             usual => usual,
         };
-        Self { os, architecture: architecture.to_owned(), variant: variant.to_owned() }
+        let (architecture, variant) = (architecture.to_owned(), variant.to_owned());
+        Self { os, architecture, variant, needs_features: false, is_os_assumed }
     }
 
-    /// The platform of an entry of an index, where it names one.
-    pub(in crate::probe) fn of(entry: &ImageIndexEntry) -> Option<Self> {
-        let found = entry.platform.as_ref()?;
-        let variant = found.variant.as_deref().unwrap_or_default();
-        Some(Self::new(&found.os.to_string(), &found.architecture.to_string(), variant))
+    /// The same, for nodes with certain features of the operating system.
+    pub(in crate::probe) fn needing_features(self, needs_features: bool) -> Self {
+        Self { needs_features, ..self }
     }
 
-    /// `os/architecture`, and the variant where there is one, as it may be heard.
+    /// The same without its variant and features: what decides whether a program starts at all.
+    pub(in crate::probe) fn plain(&self) -> Self {
+        Self::new(&self.os, &self.architecture, "")
+    }
+
+    /// `os/architecture`, and the variant where there is one, as it may be heard; `no platform` where neither is named.
     pub(in crate::probe) fn heard(&self) -> String {
-        let Self { os, architecture, variant } = self;
+        let Self { os, architecture, variant, needs_features, is_os_assumed } = self;
+        let os = if *is_os_assumed { "" } else { os };
+        let features = if *needs_features { " with os.features" } else { "" };
+        let or_none = |name: &str| if name.is_empty() { "(none)".to_owned() } else { name.to_owned() };
+        if os.is_empty() && architecture.is_empty() {
+            return "no platform".to_owned();
+        }
         let slash = if variant.is_empty() { "" } else { "/" };
-        hear(&format!("{os}/{architecture}{slash}{variant}"))
+        hear(&format!("{}/{}{slash}{variant}{features}", or_none(os), or_none(architecture)))
     }
 }
 
@@ -110,9 +125,11 @@ mod tests {
             ("x86_64", "amd64", "v2", None),
             ("x86_64", "amd64", "v3", None),
             ("x86_64", "arm64", "", None),
+            ("x86_64", "", "", None),
             ("aarch64", "arm64", "", Some(0)),
             ("aarch64", "arm64", "v8", Some(0)),
             ("aarch64", "aarch64", "8", Some(0)),
+            ("aarch64", "arm64", "v8.0", Some(0)),
             ("aarch64", "arm64", "v9", None),
             ("aarch64", "arm", "v8", Some(1)),
             ("aarch64", "arm", "", Some(2)),
@@ -129,11 +146,18 @@ mod tests {
             );
         }
         assert_eq!(rank("x86_64", "windows", "amd64", ""), None);
+        // What names no operating system is for containerd's own.
+        assert_eq!(rank("x86_64", "", "amd64", ""), Some(0));
+        let needing = PlatformName::new("linux", "amd64", "").needing_features(true);
+        assert_eq!(Platform::linux("x86_64").rank(&needing), None);
     }
 
     #[test]
     fn a_platform_is_told_with_its_variant() {
         assert_eq!(PlatformName::new("linux", "amd64", "v3").heard(), "linux/amd64/v3");
         assert_eq!(PlatformName::new("linux", "arm64", "v8").heard(), "linux/arm64");
+        assert_eq!(PlatformName::new("", "", "").heard(), "no platform");
+        assert_eq!(PlatformName::new("", "amd64", "").heard(), "(none)/amd64");
+        assert_eq!(PlatformName::new("linux", "", "").heard(), "linux/(none)");
     }
 }

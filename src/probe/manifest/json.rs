@@ -1,0 +1,366 @@
+//! JSON as Go's `encoding/json` reads it into a type, which is how containerd reads manifests and configurations.
+//!
+//! A manifest is refused by a value of a wrong type anywhere in its type, also one that no pull needs; what the type does not
+//! know is ignored. A `null` is as good as absent, names have no case, and of a name that comes twice both are read, in order.
+//! Values are slices of the document, so that nothing is kept that nobody asks for. Pure.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// Levels of nesting that Go takes (`maxNestingDepth` of its scanner).
+const MAX_DEPTH: usize = 10_000;
+
+/// A type of Go, as far as reading cares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// `string`.
+    Text,
+    /// `int` and `int64`.
+    Integer,
+    /// `bool`.
+    Flag,
+    /// `time.Time`.
+    Time,
+    /// `[]byte`.
+    Bytes,
+    /// A slice.
+    List(&'static Self),
+    /// A map with text for keys.
+    Map(&'static Self),
+    /// A struct, or a pointer to one.
+    Object(&'static [Field]),
+    /// Something that the caller reads itself.
+    Own,
+}
+
+/// A field's name in JSON, and its type.
+pub(super) type Field = (&'static str, Kind);
+
+/// What is wrong with a document, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Fault {
+    path: String,
+    what: String,
+}
+
+impl Fault {
+    pub(super) fn new(what: impl Into<String>) -> Self {
+        Self { path: String::new(), what: what.into() }
+    }
+
+    /// The same, seen from one level above.
+    pub(super) fn within(mut self, name: &str) -> Self {
+        let separator = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
+        self.path = format!("{name}{separator}{}", self.path);
+        self
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let separator = if self.path.is_empty() { "" } else { " " };
+        write!(formatter, "{}{separator}{}", self.path, self.what)
+    }
+}
+
+/// The one value that a document is. Bytes that are not UTF-8 are replaced, as Go does in texts; elsewhere neither reads them.
+pub(super) fn document(text: &str) -> Result<&RawValue, Fault> {
+    if is_too_deep(text) {
+        return Err(Fault::new(format!("nests deeper than {MAX_DEPTH} levels")));
+    }
+    serde_json::from_str(text).map_err(|error| {
+        Fault::new(format!("is not JSON (line {}, column {})", error.line(), error.column()))
+    })
+}
+
+/// Whether brackets nest deeper than Go takes; it refuses that before anything else.
+fn is_too_deep(text: &str) -> bool {
+    let (mut depth, mut is_text, mut is_escaped) = (0_usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_text => is_escaped = true,
+            b'"' => is_text = !is_text,
+            b'[' | b'{' if !is_text => depth += 1,
+            b']' | b'}' if !is_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return true;
+        }
+    }
+    false
+}
+
+/// Reads an object: each field that the type has is held against its own type and then handed over. A `null` has no fields.
+pub(super) fn object<'json>(
+    raw: &'json RawValue,
+    fields: &[Field],
+    mut each: impl FnMut(&'static str, &'json RawValue) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    entries(raw, |key, value| {
+        let Some((name, kind)) = find(fields, &key) else { return Ok(()) };
+        check(kind, value).and_then(|()| each(name, value)).map_err(|fault| fault.within(name))
+    })
+}
+
+/// Reads a list, one element after the other. A `null` has no elements.
+pub(super) fn list<'json>(
+    raw: &'json RawValue,
+    mut each: impl FnMut(&'json RawValue) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    if is_null(raw) {
+        return Ok(());
+    }
+    if !raw.get().starts_with('[') {
+        return Err(unexpected(raw, "a list"));
+    }
+    let mut index = 0_usize;
+    let mut fault = None;
+    let outcome = serde_json::Deserializer::from_str(raw.get()).deserialize_seq(Elements {
+        each: |element| {
+            let read = each(element).map_err(|fault: Fault| fault.within(&format!("[{index}]")));
+            index += 1;
+            read
+        },
+        fault: &mut fault,
+    });
+    finished(outcome, fault)
+}
+
+/// A text; empty where it is `null`.
+pub(super) fn text(raw: &RawValue) -> Result<String, Fault> {
+    if is_null(raw) {
+        return Ok(String::new());
+    }
+    if !raw.get().starts_with('"') {
+        return Err(unexpected(raw, "a string"));
+    }
+    let mut reader = serde_json::Deserializer::from_str(raw.get());
+    Key::deserialize(&mut reader).map(|Key(text)| text).map_err(|_| unexpected(raw, "a string"))
+}
+
+/// A whole number; none where it is `null`.
+pub(super) fn integer(raw: &RawValue) -> Result<Option<i64>, Fault> {
+    if is_null(raw) {
+        return Ok(None);
+    }
+    raw.get().parse().map(Some).map_err(|_| unexpected(raw, "a whole number"))
+}
+
+pub(super) fn is_null(raw: &RawValue) -> bool {
+    raw.get() == "null"
+}
+
+/// Holds a value against a type.
+fn check(kind: Kind, raw: &RawValue) -> Result<(), Fault> {
+    if is_null(raw) {
+        return Ok(());
+    }
+    match kind {
+        Kind::Own => Ok(()),
+        Kind::Text if raw.get().starts_with('"') => Ok(()),
+        Kind::Text => Err(unexpected(raw, "a string")),
+        Kind::Integer => integer(raw).map(drop),
+        Kind::Flag if matches!(raw.get(), "true" | "false") => Ok(()),
+        Kind::Flag => Err(unexpected(raw, "true or false")),
+        Kind::Time => {
+            let is_time = text(raw).is_ok_and(|text| is_time(&text));
+            if is_time { Ok(()) } else { Err(unexpected(raw, "a time such as 2027-05-01T00:00:00Z")) }
+        }
+        // Go takes the numbers as well.
+        Kind::Bytes if raw.get().starts_with('[') => list(raw, |element| match integer(element)? {
+            None | Some(0..=255) => Ok(()),
+            Some(_) => Err(Fault::new("is not a byte")),
+        }),
+        Kind::Bytes => {
+            let encoded = text(raw)?.replace(['\r', '\n'], "");
+            let decoded = LENIENT.decode(encoded);
+            decoded.map(drop).map_err(|_| Fault::new("is a string that is not base64"))
+        }
+        Kind::List(kind) => list(raw, |element| check(*kind, element)),
+        // The names are foreign, and not repeated.
+        Kind::Map(kind) => entries(raw, |_, value| {
+            check(*kind, value).map_err(|fault| Fault::new(format!("has an entry that {fault}")))
+        }),
+        Kind::Object(fields) => object(raw, fields, |_, _| Ok(())),
+    }
+}
+
+/// As Go's standard encoding, which does not look at the bits that are left over.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
+
+/// Reads an object, entry by entry.
+fn entries<'json>(
+    raw: &'json RawValue,
+    mut each: impl FnMut(String, &'json RawValue) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    if is_null(raw) {
+        return Ok(());
+    }
+    if !raw.get().starts_with('{') {
+        return Err(unexpected(raw, "an object"));
+    }
+    let mut fault = None;
+    let outcome = serde_json::Deserializer::from_str(raw.get())
+        .deserialize_map(Entries { each: |key, value| each(key, value), fault: &mut fault });
+    finished(outcome, fault)
+}
+
+/// A fault that was found ends the reading; without one it cannot fail, since the document was read before.
+fn finished(outcome: serde_json::Result<()>, fault: Option<Fault>) -> Result<(), Fault> {
+    match fault {
+        Some(fault) => Err(fault),
+        None => outcome.map_err(|_| Fault::new("is not JSON")),
+    }
+}
+
+/// Hands over the elements of a list, until one has a fault.
+struct Elements<'fault, Each> {
+    each: Each,
+    fault: &'fault mut Option<Fault>,
+}
+
+impl<'de, Each> Visitor<'de> for Elements<'_, Each>
+where
+    Each: FnMut(&'de RawValue) -> Result<(), Fault>,
+{
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a list")
+    }
+
+    fn visit_seq<List: SeqAccess<'de>>(mut self, mut elements: List) -> Result<(), List::Error> {
+        while let Some(element) = elements.next_element::<&RawValue>()? {
+            if let Err(found) = (self.each)(element) {
+                *self.fault = Some(found);
+                return Err(List::Error::custom("a fault was found"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Hands over the entries of an object, until one has a fault.
+struct Entries<'fault, Each> {
+    each: Each,
+    fault: &'fault mut Option<Fault>,
+}
+
+impl<'de, Each> Visitor<'de> for Entries<'_, Each>
+where
+    Each: FnMut(String, &'de RawValue) -> Result<(), Fault>,
+{
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<Map: MapAccess<'de>>(mut self, mut entries: Map) -> Result<(), Map::Error> {
+        while let Some((Key(key), value)) = entries.next_entry::<Key, &RawValue>()? {
+            if let Err(found) = (self.each)(key, value) {
+                *self.fault = Some(found);
+                return Err(Map::Error::custom("a fault was found"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A text as Go reads it: what is no character is replaced, such as half of a surrogate pair.
+struct Key(String);
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<Reader: Deserializer<'de>>(reader: Reader) -> Result<Self, Reader::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = Key;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a string")
+            }
+
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Key, E> {
+                Ok(Key(String::from_utf8_lossy(bytes).into_owned()))
+            }
+        }
+        reader.deserialize_bytes(Bytes)
+    }
+}
+
+/// The field that Go would fill: names have no case, and two letters beyond ASCII count as their likeness.
+fn find(fields: &[Field], key: &str) -> Option<Field> {
+    let folded = |name: &str| {
+        name.chars()
+            .flat_map(char::to_lowercase)
+            .map(|character| if character == 'ſ' { 's' } else { character })
+            .collect()
+    };
+    let key: String = folded(key);
+    fields.iter().find(|(name, _)| folded(name) == key).copied()
+}
+
+fn unexpected(raw: &RawValue, expected: &str) -> Fault {
+    let found = match raw.get().as_bytes().first() {
+        Some(b'"') => "a string",
+        Some(b'{') => "an object",
+        Some(b'[') => "a list",
+        Some(b't' | b'f') => "true or false",
+        _ => "a number",
+    };
+    let found = if found == expected { "another" } else { found };
+    Fault::new(format!("is {found}, expected {expected}"))
+}
+
+/// RFC 3339 as Go's `time.Time` takes it from JSON: upper-case letters, a point before fractions, no leap second.
+fn is_time(text: &str) -> bool {
+    let Some((date, rest)) = text.split_at_checked(19) else { return false };
+    let is_shaped = date.bytes().enumerate().all(|(at, byte)| match at {
+        4 | 7 => byte == b'-',
+        10 => byte == b'T',
+        13 | 16 => byte == b':',
+        _ => byte.is_ascii_digit(),
+    });
+    if !is_shaped {
+        return false;
+    }
+    let number = |range: std::ops::Range<usize>| date[range].parse::<i8>().unwrap_or(i8::MAX);
+    let year = date[..4].parse::<i16>().unwrap_or(i16::MAX);
+    let is_date = jiff::civil::Date::new(year, number(5..7), number(8..10)).is_ok();
+    if !is_date || number(11..13) > 23 || number(14..16) > 59 || number(17..19) > 59 {
+        return false;
+    }
+    let zone = match rest.strip_prefix('.') {
+        Some(fraction) => {
+            let zone = fraction.trim_start_matches(|character: char| character.is_ascii_digit());
+            if zone.len() == fraction.len() {
+                return false;
+            }
+            zone
+        }
+        None => rest,
+    };
+    is_zone(zone)
+}
+
+fn is_zone(zone: &str) -> bool {
+    let Some((hour, minute)) = zone.strip_prefix(['+', '-']).and_then(|offset| offset.split_once(':')) else {
+        return zone == "Z";
+    };
+    let below = |text: &str, end: u8| {
+        text.len() == 2
+            && text.bytes().all(|byte| byte.is_ascii_digit())
+            && text.parse::<u8>().is_ok_and(|number| number < end)
+    };
+    below(hour, 24) && below(minute, 60)
+}

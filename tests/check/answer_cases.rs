@@ -1,0 +1,248 @@
+//! Whose an answer is, and what its words give as the reason: facts, and no guesses.
+
+use super::{Bench, Case, case};
+use crate::lab::answers::{Canned, FirewallWording, Step};
+
+const STEPS: [(Step, &str); 5] = [
+    (Step::Challenge, "login challenge"),
+    (Step::Token, "login token"),
+    (Step::Manifest, "login manifest"),
+    (Step::BlobRedirect, "data blob"),
+    (Step::Blob, "data blob"),
+];
+
+/// An answer with a body of a registry, and the header that only registries send.
+fn registry(status: u16, code: &str, message: &str) -> Canned {
+    let body = format!(r#"{{"errors":[{{"code":"{code}","message":"{message}"}}]}}"#);
+    let headers = [
+        ("Content-Type", "application/json; charset=utf-8"),
+        ("Docker-Distribution-Api-Version", "registry/2.0"),
+    ];
+    raw(status, &headers, &body)
+}
+
+fn raw(status: u16, headers: &[(&str, &str)], body: &str) -> Canned {
+    let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Canned::Raw { status, headers, body: body.as_bytes().to_vec() }
+}
+
+fn page(status: u16) -> Canned {
+    let body = "<html><head><title>ERROR: The requested URL could not be retrieved</title></head><body>squid</body></html>";
+    raw(status, &[("Content-Type", "text/html;charset=utf-8"), ("Server", "squid/6.6")], body)
+}
+
+fn at(step: Step, canned: Canned, expected: &[&str]) -> Case {
+    case(format!("{canned:?} at {step:?}"), move |settings| settings.answer(step, canned.clone()), expected)
+}
+
+const DENIED: &str = "requested access to pull from source 'docker.io/library/x/y' for cache rule 'docker-io-rule' has been denied.";
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = foreign();
+    cases.extend(reasons());
+    cases.extend(nothing_known());
+    cases
+}
+
+/// What is not the registry's answer, whatever its status and wherever it comes.
+fn foreign() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (step, place) in STEPS {
+        let foreign = format!("fail {place} not_a_registry");
+        for status in [400, 401, 403, 404, 407, 429, 500, 502, 503, 504, 511] {
+            cases.push(at(step, page(status), &[&foreign]));
+        }
+        let text = raw(403, &[("Content-Type", "text/plain")], "Action: Deny. Reason: No rule matched.");
+        let empty = raw(503, &[], "");
+        let [text_cause, empty_cause] = match step {
+            // It has no form of its own, so that its status counts.
+            Step::Blob => ["blob_denied", "registry_error"],
+            Step::Challenge | Step::Token | Step::Manifest | Step::BlobRedirect => ["not_a_registry"; 2],
+        };
+        cases.push(at(step, text, &[&format!("fail {place} {text_cause}")]));
+        cases.push(at(step, empty, &[&format!("fail {place} {empty_cause}")]));
+    }
+    cases
+}
+
+fn reasons() -> Vec<Case> {
+    let rule = &["fail login manifest cache_rule_failed"];
+    let error = &["fail login manifest registry_error"];
+    let unauthorized = "authentication required with source registry for cache rule 'docker-io'.";
+    let throttled = "too many requests to source registry for cache rule 'docker-io'";
+    vec![
+        at(Step::Manifest, registry(403, "DENIED", DENIED), rule),
+        at(Step::BlobRedirect, registry(403, "DENIED", DENIED), &["fail data blob cache_rule_failed"]),
+        at(Step::Manifest, registry(401, "UNAUTHORIZED", unauthorized), rule),
+        at(Step::Manifest, registry(424, "UNKNOWN", "failed dependency"), rule),
+        at(
+            Step::Manifest,
+            registry(404, "MANIFEST_UNKNOWN", "not found in source registry for cache rule 'docker-io'"),
+            rule,
+        ),
+        at(Step::Manifest, registry(503, "UNAVAILABLE", throttled), rule),
+        // Throttling is throttling, whoever does it: a pull can work again without a change.
+        at(
+            Step::Manifest,
+            registry(429, "TOOMANYREQUESTS", throttled),
+            &["unknown login manifest throttled"],
+        ),
+        at(
+            Step::Manifest,
+            registry(403, "IMAGE_QUARANTINED", "The image is quarantined."),
+            &["fail login manifest manifest_quarantined"],
+        ),
+        at(
+            Step::Manifest,
+            registry(404, "UNKNOWN", "The image is quarantined."),
+            &["fail login manifest manifest_quarantined"],
+        ),
+        at(Step::Manifest, registry(403, "DENIED", "retrieving permissions failed"), error),
+        at(Step::Manifest, registry(403, "DENIED", "requested access to the resource is denied"), error),
+        at(Step::Manifest, registry(404, "NAME_INVALID", "invalid repository name"), error),
+        at(
+            Step::Manifest,
+            Canned::Firewall(FirewallWording::Escaped),
+            &["fail login manifest access_denied"],
+        ),
+    ]
+}
+
+/// A registry shows that it answers, and says no more.
+fn nothing_known() -> Vec<Case> {
+    let version = [("Docker-Distribution-Api-Version", "registry/2.0")];
+    let correlated = [("X-Ms-Correlation-Request-Id", "3e120724-684a-bf56-100a-7d3ff40bdcd8")];
+    let insufficient = [(
+        "WWW-Authenticate",
+        "Bearer realm=\"https://contoso.azurecr.io/oauth2/token\",error=\"insufficient_scope\"",
+    )];
+    let invalid = [(
+        "WWW-Authenticate",
+        "Bearer realm=\"https://contoso.azurecr.io/oauth2/token\",error=\"invalid_token\"",
+    )];
+    vec![
+        at(Step::Manifest, raw(503, &version, ""), &["fail login manifest registry_error"]),
+        at(Step::Manifest, raw(502, &correlated, "<html>"), &["fail login manifest registry_error"]),
+        at(Step::Manifest, raw(404, &version, ""), &["fail login manifest manifest_not_found"]),
+        at(Step::Manifest, raw(401, &version, ""), &["fail login manifest registry_error"]),
+        at(Step::Manifest, raw(401, &insufficient, ""), &["fail login manifest scope_missing"]),
+        at(Step::Manifest, raw(401, &invalid, ""), &["fail login manifest token_refused"]),
+        at(
+            Step::Token,
+            raw(401, &[("Content-Type", "application/json")], r#"{"details":"incorrect password"}"#),
+            &["fail login token credentials_rejected"],
+        ),
+        at(Step::Manifest, raw(429, &[("Retry-After", "7")], ""), &["unknown login manifest throttled"]),
+        at(Step::Blob, raw(403, &[], ""), &["fail data blob blob_denied"]),
+        at(Step::Blob, raw(404, &[], ""), &["fail data blob blob_not_found"]),
+    ]
+}
+
+/// The message of the first diagnosis.
+fn message(step: Step, canned: Canned) -> String {
+    let outcome = Bench::with(|settings| settings.answer(step, canned)).check();
+    outcome.diagnoses.first().map(|told| told.message.clone()).unwrap_or_default()
+}
+
+#[test]
+fn messages_quote_the_answer_s_own_words() {
+    let throttled = "too many requests to source registry for cache rule 'docker-io'";
+    for (step, canned, words) in [
+        (
+            Step::Challenge,
+            page(503),
+            "answered 503 with a page that is not a registry's (\"ERROR: The requested URL could not be retrieved\").",
+        ),
+        (Step::Blob, page(404), "answered 404 with a page that is not a registry's (\"ERROR: The"),
+        (
+            Step::Manifest,
+            raw(403, &[("Content-Type", "text/html")], "<style>p{}</style><p>Blocked <b>by</b>\n policy"),
+            "(\"Blocked by policy\")",
+        ),
+        (
+            Step::Manifest,
+            raw(403, &[], "Action: Deny."),
+            "with a text that is not a registry's (\"Action: Deny.\")",
+        ),
+        (Step::Manifest, raw(403, &[], "\u{fffd}\u{1}"), "with a text that is not a registry's."),
+        (
+            Step::Manifest,
+            raw(503, &[], ""),
+            "answered 503 with neither the error body nor the headers of a registry.",
+        ),
+        (
+            Step::Blob,
+            Canned::StorageForbidden,
+            "denies the blob (403) (AuthorizationFailure: This request is not authorized to perform this operation. RequestId:",
+        ),
+        (Step::Manifest, registry(403, "DENIED", DENIED), "An artifact cache rule of contoso.azurecr.io"),
+        (
+            Step::Manifest,
+            registry(403, "DENIED", DENIED),
+            "for cache rule 'docker-io-rule' has been denied).",
+        ),
+        (
+            Step::Manifest,
+            registry(429, "TOOMANYREQUESTS", throttled),
+            "The source of an artifact cache rule of contoso.azurecr.io",
+        ),
+        (
+            Step::Manifest,
+            Canned::Throttled(crate::lab::answers::RetryAfter::None),
+            "throttles (429): nothing can be said about the pull",
+        ),
+        (
+            Step::Manifest,
+            Canned::Unauthorized,
+            "gives no reason, neither that the token is invalid nor that its scope does not suffice",
+        ),
+        (
+            Step::Manifest,
+            Canned::Firewall(FirewallWording::Refer),
+            "denies this node, which it sees as 203.0.113.7:",
+        ),
+        (
+            Step::Manifest,
+            registry(403, "DENIED", "retrieving permissions failed"),
+            "answered 403 (DENIED: retrieving permissions failed).",
+        ),
+    ] {
+        let message = message(step, canned);
+        assert!(message.contains(words), "{step:?}: {message}");
+    }
+}
+
+/// Support would look for nothing by the id of an answer that was good.
+#[test]
+fn a_correlation_id_is_that_of_the_failing_answer_alone() {
+    let mut bench = Bench::healthy();
+    bench.task.credentials.paths.clear();
+    let missing = bench.check();
+    assert_eq!(missing.diagnoses.first().and_then(|told| told.correlation_id.clone()), None, "{missing:#?}");
+    let mut bench = Bench::healthy();
+    bench.image(":foreign");
+    let foreign = bench.check();
+    assert_eq!(foreign.diagnoses[0].correlation_id, None, "{foreign:#?}");
+    let bench = Bench::with(|settings| settings.answer(Step::Manifest, Canned::ServerError(503)));
+    let failed = bench.check();
+    let last = bench.lab.requests().pop().and_then(|request| request.correlation_id);
+    assert!(last.is_some());
+    assert_eq!(failed.diagnoses[0].correlation_id, last);
+}
+
+#[test]
+fn a_secret_in_a_page_is_not_quoted() {
+    let bench = Bench::healthy();
+    let password = bench.lab.password();
+    for page in [
+        format!("<title>{password}</title>"),
+        format!("<p>{password}"),
+        format!("text {password}"),
+        format!("<title>Denied</title> {password}"),
+    ] {
+        bench.lab.change(|settings| settings.answer(Step::Manifest, raw(403, &[], &page)));
+        let outcome = bench.check();
+        outcome.expect(&["fail login manifest not_a_registry"]);
+        assert!(!outcome.diagnoses[0].message.contains(&password), "{outcome:#?}");
+    }
+}
