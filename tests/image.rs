@@ -3,6 +3,7 @@
 //! It is the one that `tests/run` has built; without it these tests say so and pass, unless it is demanded.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -36,10 +37,9 @@ fn archive() -> Option<PathBuf> {
     if archive.is_none() {
         let demanded = std::env::var_os("ACR_VERIFIER_REQUIRE_CLUSTER").is_some_and(|value| value == "1");
         assert!(!demanded, "there is no image: deploy/image --output target/image");
-        #[expect(clippy::print_stderr, reason = "whoever runs the tests has to see what was not tried")]
-        {
-            eprintln!("SKIPPED image: there is none; deploy/image --output target/image");
-        }
+        // Past the capture of the test harness: a skip that nobody sees looks like a pass.
+        writeln!(std::io::stderr(), "\nSKIPPED image: there is none; deploy/image --output target/image")
+            .ok();
     }
     archive
 }

@@ -26,6 +26,7 @@ mod rules;
 mod runbook;
 mod server;
 mod smoke;
+mod summary;
 
 // Tests of the lab itself, which the example that shares `lab` does not carry.
 #[path = "lab/client.rs"]

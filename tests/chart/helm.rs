@@ -71,7 +71,7 @@ fn find(script: &str, arguments: &[&str]) -> Option<PathBuf> {
     let reason = String::from_utf8_lossy(&output.stderr).trim_end().to_owned();
     assert!(!required, "the tests of the chart lack something: {reason}");
     // Past the capture of the test harness: a skip that nobody sees looks like a pass.
-    writeln!(io::stderr(), "SKIPPED chart: {reason}").ok();
+    writeln!(io::stderr(), "\nSKIPPED chart: {reason}").ok();
     None
 }
 

@@ -1,6 +1,7 @@
 //! The agent itself as a pod would run it: with the files and the environment of a service account, on the real API
 //! server. Needs root, for a mount namespace with the files where a pod has them.
 
+use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -50,10 +51,9 @@ pub(super) fn can_mount() -> bool {
     mount.args(["--mount", "mount", "-t", "tmpfs", "none", "/run"]).stderr(Stdio::null());
     let can = mount.status().is_ok_and(|status| status.success());
     if !can {
-        #[expect(clippy::print_stderr, reason = "whoever runs the tests has to see what was not tried")]
-        {
-            eprintln!("SKIPPED events: the agent as a pod needs root, for a mount namespace");
-        }
+        // Past the capture of the test harness: a skip that nobody sees looks like a pass.
+        writeln!(std::io::stderr(), "\nSKIPPED events: the agent as a pod needs root, for a mount namespace")
+            .ok();
     }
     can
 }

@@ -15,16 +15,16 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster/servers
 /// # Panics
 /// Where `ACR_VERIFIER_REQUIRE_CLUSTER` is `1` and they cannot be had.
 pub(crate) fn folder() -> Option<PathBuf> {
-    static FOUND: LazyLock<Option<PathBuf>> = LazyLock::new(|| match find() {
-        Ok(folder) => Some(folder),
+    static FOUND: LazyLock<Result<PathBuf, String>> = LazyLock::new(find);
+    match &*FOUND {
+        Ok(folder) => Some(folder.clone()),
         Err(reason) => {
             assert!(!required(), "the tests of Events have no servers: {reason}");
             // Past the capture of the test harness: a skip that nobody sees looks like a pass.
-            writeln!(io::stderr(), "SKIPPED events: {reason}").ok();
+            writeln!(io::stderr(), "\nSKIPPED events: {reason}").ok();
             None
         }
-    });
-    FOUND.clone()
+    }
 }
 
 /// Whether going without is a failure. Then they are built too, which nobody expects of a plain `cargo test`.

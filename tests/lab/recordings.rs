@@ -3,6 +3,7 @@
 //! Owns the finding and reading of `../shared/recordings`, and says loudly when they are not there: they are not part
 //! of the repository. Leaves alone the comparison (`fidelity.rs`).
 
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -49,10 +50,8 @@ impl<'de> Deserialize<'de> for Headers {
 pub(crate) fn recording(start: &str) -> Option<String> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/recordings");
     let Ok(entries) = std::fs::read_dir(&folder) else {
-        #[expect(clippy::print_stderr, reason = "whoever runs the tests has to see what was not held")]
-        {
-            eprintln!("SKIPPED: no recordings at {}", folder.display());
-        }
+        // Past the capture of the test harness: a skip that nobody sees looks like a pass.
+        writeln!(std::io::stderr(), "\nSKIPPED recordings: there are none beside this checkout").ok();
         return None;
     };
     let path = entries

@@ -3,8 +3,9 @@
 //! Owns what is started in which order, the change from state to state and back, and what must hold in every state.
 
 use std::fs;
-use std::path::PathBuf;
-use std::process::{Output, Stdio};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV6};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -16,21 +17,24 @@ use tempfile::TempDir;
 use super::lab::Lab;
 use super::lab::answers::{Canned, FirewallWording, Step};
 use super::lab::log::{Connection, Listener};
-use super::lab::settings::Settings;
+use super::lab::settings::{Nameserver, Settings};
 use super::leftovers;
 use super::names::{Names, Resolvers};
 use super::network::{
-    DATA, FOREIGN_DATA, FOREIGN_LOGIN, Faults, LOGIN, NOBODY, Network, PUBLIC_DATA, PUBLIC_LOGIN, REPLICAS,
-    STORAGE, Strays,
+    DATA, FOREIGN_DATA, FOREIGN_LOGIN, Faults, LINK_DNS, LOGIN, NOBODY, Network, ODD_DNS, PUBLIC_DATA,
+    PUBLIC_LOGIN, REPLICAS, STORAGE, Strays,
 };
+use super::node::{self, Trusted};
 use super::process::command;
-use super::pull::{self, Containerd, Order, Pulled};
+use super::pull::{self, Containerd, Newer, Order, Pulled};
 use super::registry::{self, Registry};
 use super::states::{Credentials, State};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_acr-verifier");
 /// What clients trust, alone in a folder, as containers' tools want it.
 const AUTHORITIES: &str = "trusted/ca.crt";
+/// The folder with the node's own files.
+const NODE_FILES: &str = "host";
 const WRONG: &str = "not-the-password";
 /// What the program calls the node.
 const NODE: &str = "aks-np1-0";
@@ -49,6 +53,14 @@ pub(crate) struct Outcome {
     pub(crate) pulled: Option<Pulled>,
 }
 
+/// What a check had to say.
+struct Checked {
+    report: String,
+    log: String,
+    /// An agent has none.
+    code: Option<i32>,
+}
+
 /// All of it. The fields are dropped in this order: the servers, then the namespaces, then the files.
 pub(crate) struct Azure {
     pub(crate) inside: Lab,
@@ -61,17 +73,25 @@ pub(crate) struct Azure {
     healthy: Settings,
     healthy_foreign: Settings,
     containerd: Option<Containerd>,
+    newer: Option<Newer>,
     folder: TempDir,
 }
 
 impl Azure {
-    pub(crate) fn start() -> Self {
+    /// Starts all of it, with the folder of containerd 2 if it is there.
+    pub(crate) fn start(newer: Option<&Path>) -> Self {
         let folder =
             tempfile::Builder::new().prefix(&leftovers::folder_prefix()).tempdir().expect("a folder");
         let network = Network::start();
         let mut inside_settings = Settings::on_azures_port(LOGIN.into(), DATA.into());
         inside_settings.place.storage_address = Some(STORAGE.into());
         inside_settings.place.replicas = REPLICAS.map(|(region, address)| (region, address.into())).to_vec();
+        // The link to the node is the only one that its scope names.
+        let scope = network.vnet.link("node");
+        let addresses =
+            [SocketAddr::from((ODD_DNS, 53)), SocketAddr::V6(SocketAddrV6::new(LINK_DNS, 53, 0, scope))];
+        let nameserver = |address| Nameserver { address: Some(address), ..Nameserver::default() };
+        inside_settings.nameservers = addresses.map(nameserver).to_vec();
         let inside = network.vnet.run(|| {
             let mut settings = inside_settings.clone();
             settings.place.upstream = Some(registry::address());
@@ -101,6 +121,7 @@ impl Azure {
             healthy,
             healthy_foreign,
             containerd,
+            newer: newer.map(Newer::of),
             folder,
         };
         azure.write_files();
@@ -122,7 +143,7 @@ impl Azure {
         }
         self.inside.forget();
         let before = self.network.strays();
-        let output = self.check(state);
+        let checked = self.check(state);
         let after = self.network.strays();
         let connected = self.inside.all_connections();
         let pulled = self.pull(state);
@@ -137,7 +158,7 @@ impl Azure {
         self.network.mend(&state.faults);
         let strays =
             Strays { elsewhere: after.elsewhere - before.elsewhere, public: after.public - before.public };
-        let mut problems = self.problems(state, &output, strays, &connected);
+        let mut problems = self.problems(state, &checked, strays, &connected);
         if let Some(pulled) = &pulled {
             problems.extend(pulled.problems(&state.pulls()));
         }
@@ -155,13 +176,15 @@ impl Azure {
         };
         let order = Order {
             image: (state.image)(&self.inside),
-            user: password.map(|password| (self.inside.username(), password)),
+            users: password.map(|password| (self.inside.username(), password)).into_iter().collect(),
             credentials: &credentials,
-            trusted: state.trusted,
+            trusted: state.trusted.by_node(),
+            node: &state.node,
             limit: state.pulls().limit(),
         };
         let containerd = self.containerd.as_ref()?;
-        Some(self.breaking(state, || pull::pull(containerd, &self.network.node, folder, &order)))
+        let newer = self.newer.as_ref();
+        Some(self.breaking(state, || pull::pull(containerd, newer, &self.network.node, folder, &order)))
     }
 
     /// Does a job, in the middle of which the state gets worse.
@@ -188,12 +211,27 @@ impl Azure {
         }
     }
 
-    fn check(&mut self, state: &State) -> Output {
+    /// The node's own files in this state, for clients and agent.
+    fn write_node_files(&self, state: &State) -> String {
+        let folder = self.folder.path();
+        let lines = |servers: &[Ipv4Addr]| -> String {
+            servers.iter().map(|address| format!("nameserver {address}\n")).collect()
+        };
+        let resolv_conf = lines(&state.nameservers) + state.options;
+        fs::write(folder.join("resolv.conf"), &resolv_conf).expect("a file");
+        let first = state.node.first_nameserver.map_or_else(|| resolv_conf.clone(), |first| lines(&[first]));
+        let authorities =
+            if state.trusted.by_node() { self.authorities() } else { self.outside.ca_pem().to_owned() };
+        state.node.write(&folder.join(NODE_FILES), &self.inside.login_server(), &authorities, &first);
+        resolv_conf
+    }
+
+    fn check(&mut self, state: &State) -> Checked {
         let folder = self.folder.path().to_owned();
-        let resolv_conf = folder.join("resolv.conf");
-        let lines: String =
-            state.nameservers.iter().map(|address| format!("nameserver {address}\n")).collect();
-        fs::write(&resolv_conf, lines + state.options).expect("a file");
+        let resolv_conf = self.write_node_files(state);
+        if state.node.has_agent {
+            return self.check_by_agent(state, &resolv_conf);
+        }
         let credentials = self.credentials(state);
         let image = (state.image)(&self.inside);
         let mut program = command(PROGRAM);
@@ -203,8 +241,11 @@ impl Azure {
             program.env(variable, format!("http://{NOBODY}:3128"));
         }
         program.args(["check", &image, "--output", "json", "--stage-timeout", state.patience]);
-        program.arg("--resolv-conf").arg(&resolv_conf).arg("--credentials").arg(credentials);
-        if state.trusted {
+        program.arg("--resolv-conf").arg(folder.join("resolv.conf")).arg("--credentials").arg(credentials);
+        if state.trusted == Trusted::ByNode {
+            program.env("SSL_CERT_FILE", folder.join(AUTHORITIES));
+        }
+        if state.trusted.by_file() {
             program.arg("--ca-file").arg(folder.join(AUTHORITIES));
         }
         program.args(&state.arguments);
@@ -214,25 +255,53 @@ impl Azure {
             std::thread::sleep(BEFORE_MENDING);
             self.resolvers.become_like(&self.network, &Names::default());
         }
-        self.breaking(state, || child.wait_with_output().expect("the program runs"))
+        let output = self.breaking(state, || child.wait_with_output().expect("the program runs"));
+        let [report, log] =
+            [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        Checked { report, log, code: Some(output.status.code().unwrap_or(-1)) }
+    }
+
+    /// The same by the agent of the node, which reads the node's files; in between resolv.conf may change.
+    fn check_by_agent(&self, state: &State, resolv_conf: &str) -> Checked {
+        let folder = self.folder.path();
+        let root = folder.join(NODE_FILES);
+        let mut configuration = format!(
+            "images:\n  - image: {}\n    name: canary\n    credentials: {{path: {}}}\nnodeFiles: {{root: {}}}\n\
+             schedule: {{interval: 5s, jitter: 0, stageTimeout: {}}}\nserver: {{address: \"127.0.0.1:9469\"}}\n",
+            (state.image)(&self.inside),
+            self.credentials(state).display(),
+            root.display(),
+            state.patience,
+        );
+        if state.trusted.by_file() {
+            configuration.push_str(&format!("tls: {{caFile: {}}}\n", folder.join(AUTHORITIES).display()));
+        }
+        let follow = || {
+            if state.node.first_nameserver.is_some() {
+                fs::write(root.join("etc/resolv.conf"), resolv_conf).expect("a file");
+            }
+        };
+        let (network, verdict) = (&self.network.node, state.verdict());
+        let report = node::report_of_agent(network, folder, &configuration, follow, verdict);
+        let log = fs::read_to_string(folder.join("agent.log")).unwrap_or_default();
+        Checked { report, log, code: None }
     }
 
     fn problems(
         &self,
         state: &State,
-        output: &Output,
+        checked: &Checked,
         strays: Strays,
         connected: &[Connection],
     ) -> Vec<String> {
-        let [stdout, stderr] =
-            [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-        let report: Value = match serde_json::from_str(&stdout) {
+        let Checked { report: text, log, code } = checked;
+        let report: Value = match serde_json::from_str(text) {
             Ok(report) => report,
-            Err(error) => return vec![format!("no report: {error}\n{stdout}{stderr}")],
+            Err(error) => return vec![format!("no report: {error}\n{text}{log}")],
         };
-        let mut problems = state.expected.problems(&report, output.status.code(), &self.inside);
+        let mut problems = state.expected.problems(&report, *code, &self.inside);
         for secret in self.inside.secrets() {
-            if stdout.contains(&secret) || stderr.contains(&secret) {
+            if text.contains(&secret) || log.contains(&secret) {
                 problems.push("a secret is in the output".to_owned());
             }
         }
@@ -255,20 +324,23 @@ impl Azure {
             }));
         }
         if !problems.is_empty() {
-            problems.push(format!("the report: {report}\n{stderr}"));
+            problems.push(format!("the report: {report}\n{log}"));
         }
         problems
+    }
+
+    /// One authority of Azure's would sign all; here, a client trusts three.
+    fn authorities(&self) -> String {
+        [&self.inside, &self.outside, &self.foreign].map(Lab::ca_pem).concat()
     }
 
     /// The files that a client reads beside those of the lab.
     fn write_files(&self) {
         let folder = self.folder.path();
-        // One authority of Azure's would sign all; here, a client trusts three.
-        let authorities = [&self.inside, &self.outside, &self.foreign].map(Lab::ca_pem).concat();
         for name in ["trusted", "untrusted", "wrong", "absent", "broken", "expiring"] {
             fs::create_dir(folder.join(name)).expect("a folder");
         }
-        fs::write(folder.join(AUTHORITIES), authorities).expect("a file");
+        fs::write(folder.join(AUTHORITIES), self.authorities()).expect("a file");
         let auth = STANDARD.encode(format!("{}:{WRONG}", self.inside.username()));
         let wrong = json!({"auths": {self.inside.registry(): {"auth": auth}}});
         fs::write(folder.join("wrong/config.json"), wrong.to_string()).expect("a file");

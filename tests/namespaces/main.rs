@@ -1,6 +1,6 @@
 //! The real thing: network namespaces with Azure's names and ports, and in them Debian's docker-registry behind TLS,
 //! unbound as the VNet's resolvers, nsd with the private zone. `check` is the real binary, on a node of its own, and in every
-//! state containerd and skopeo pull there, too: the verdict has to be what becomes of their pulls.
+//! state containerd 1.6, containerd 2 and skopeo pull there, too: the verdict has to be what becomes of their pulls.
 //!
 //! It needs root and some packages (`packages.txt`): without them it says so and passes, unless they are demanded.
 //! All traffic stays on addresses inside the namespaces; everything is gone afterwards, also what a killed run left.
@@ -20,6 +20,7 @@ mod lab;
 mod leftovers;
 mod names;
 mod network;
+mod node;
 mod process;
 mod pull;
 mod registry;
@@ -28,6 +29,7 @@ mod states;
 mod table;
 
 use std::io::Write as _;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
@@ -38,7 +40,7 @@ use self::states::State;
 use self::table::Table;
 
 /// So many states are tried at once: most of their time is waiting, of checks and of clients.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 6;
 /// Only the states whose name has this text.
 const ONLY: &str = "ACR_VERIFIER_NAMESPACES_ONLY";
 /// The table of all states, for readers of README.md.
@@ -51,10 +53,10 @@ fn tell(line: &str) {
 }
 
 /// Tries all states, some at once, each in namespaces that no other one has at that time. The outcomes are in their order.
-fn try_all(states: &[&State]) -> Vec<Outcome> {
+fn try_all(states: &[&State], newer: Option<&Path>) -> Vec<Outcome> {
     let next = AtomicUsize::new(0);
     let work = || {
-        let mut azure = Azure::start();
+        let mut azure = Azure::start(newer);
         let mut outcomes = Vec::new();
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
@@ -92,14 +94,25 @@ fn every_state_of_a_real_network_leads_to_its_diagnoses() {
         Requirements::Fail(reason) => panic!("namespaces: {reason}"),
     }
     if !pull::are_possible() {
-        tell(&format!("SKIPPED the real pulls: needs {}", pull::PROGRAMS.join(", ")));
+        tell(&format!("\nSKIPPED the real pulls: needs {}\n", pull::PROGRAMS.join(", ")));
     }
+    let newer = match requirements::containerd_2() {
+        Ok(folder) => Some(folder),
+        Err(reason) if requirements::containerd_2_is_demanded() => panic!("namespaces: {reason}"),
+        Err(reason) => {
+            // Without the other clients there is no pull at all, which is said already.
+            if pull::are_possible() {
+                tell(&format!("\nSKIPPED the pulls of containerd 2: {reason}\n"));
+            }
+            None
+        }
+    };
     let only = std::env::var(ONLY).unwrap_or_default();
     let started = Instant::now();
     leftovers::remove();
     let states = states::all();
     let states: Vec<_> = states.iter().filter(|state| state.name.contains(&only)).collect();
-    let outcomes = try_all(&states);
+    let outcomes = try_all(&states, newer.as_deref());
     let mut wrong = Vec::new();
     let mut table = Table::default();
     for (state, Outcome { problems, pulled }) in states.iter().zip(outcomes) {
@@ -108,7 +121,7 @@ fn every_state_of_a_real_network_leads_to_its_diagnoses() {
     }
     tell(&format!("{} states in {:.1} s", states.len(), started.elapsed().as_secs_f64()));
     assert!(wrong.is_empty(), "{} problems:\n{}", wrong.len(), wrong.join("\n"));
-    if only.is_empty() && pull::are_possible() {
+    if only.is_empty() && pull::are_possible() && newer.is_some() {
         expectorate::assert_contents(TABLE, &table.to_string());
     }
 }

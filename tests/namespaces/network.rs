@@ -4,7 +4,7 @@
 //! which takes the public path gets there, and is counted.
 
 use std::fs::File;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use rustix::fd::AsFd as _;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -29,6 +29,10 @@ pub(crate) const FORWARDER: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 10);
 pub(crate) const PRIVATE_ZONE: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 11);
 /// An address of the VNet at which nothing listens.
 pub(crate) const NOBODY: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 12);
+/// The lab's own nameserver, which answers as no unbound does.
+pub(crate) const ODD_DNS: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 13);
+/// Another one, at an address that counts on the link to the node alone.
+pub(crate) const LINK_DNS: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x53);
 /// docker-registry, which only the endpoints call.
 pub(crate) const REGISTRY: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 20);
 /// Azure's resolver: it sees the private zones that are linked to the VNet.
@@ -130,12 +134,16 @@ impl Network {
         ));
         let endpoints = [LOGIN, DATA, FOREIGN_LOGIN, FOREIGN_DATA];
         let endpoints = endpoints.into_iter().chain(REPLICAS.map(|(_, address)| address));
-        let others = [FORWARDER, PRIVATE_ZONE, NOBODY, REGISTRY, AZURE_DNS, STORAGE];
+        let others = [FORWARDER, PRIVATE_ZONE, NOBODY, ODD_DNS, REGISTRY, AZURE_DNS, STORAGE];
         for address in endpoints.chain(others) {
             network.vnet.ip(&format!("address add {address}/32 dev node\n"));
         }
+        network.vnet.ip(&format!("address add {LINK_DNS}/64 dev node nodad\n"));
+        // Without a second's wait for another host with the same address on the link.
         network.node.ip("link set lo up\n\
+             link set eth0 addrgenmode none\n\
              link set eth0 up\n\
+             address add fe80::100/64 dev eth0 nodad\n\
              address add 10.60.0.100/16 dev eth0\n\
              route add default via 10.60.0.1\n");
         network.internet.ip("link set lo up\n\
@@ -222,6 +230,12 @@ impl Namespace {
     /// Runs lines of `ip` inside.
     pub(crate) fn ip(&self, lines: &str) {
         run("ip", &["-netns", &self.name, "-batch", "-"], lines);
+    }
+
+    /// The number of a link.
+    pub(crate) fn link(&self, name: &str) -> u32 {
+        let line = run("ip", &["-netns", &self.name, "-oneline", "link", "show", name], "");
+        line.split(':').next().and_then(|number| number.trim().parse().ok()).expect("ip numbers its links")
     }
 
     /// The packets of a counter of a table.

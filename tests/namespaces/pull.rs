@@ -1,7 +1,7 @@
 //! Real clients on the same node: whether their pulls fare as the verdict says.
 //!
-//! Owns the two clients, what is declared of them in a state, and the comparison. Both have the node's network, and its
-//! resolv.conf in a mount namespace of their own.
+//! Owns the three clients, what is declared of them in a state, and the comparison. Each has the node's network, and its
+//! resolv.conf in a mount namespace of its own.
 
 mod containerd;
 mod skopeo;
@@ -11,12 +11,13 @@ use std::process::{Command, Output};
 use std::thread;
 use std::time::Duration;
 
-pub(crate) use self::containerd::Containerd;
+pub(crate) use self::containerd::{Containerd, Newer};
 use super::network::Namespace;
+use super::node::Node;
 use super::process::command;
 use super::requirements::find;
 
-/// What is looked for to have both clients, and to look after containerd.
+/// What is looked for to have Debian's clients, and to look after containerd.
 pub(crate) const PROGRAMS: [&str; 3] = ["containerd", "ctr", "skopeo"];
 
 /// A pull comes to its end, whatever that is, within this: Go's resolver waits for 5 s at a nameserver that is gone, at each
@@ -30,17 +31,24 @@ const LONGEST_CHANCE: Duration = Duration::from_secs(15);
 /// Which client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Client {
-    /// As the kubelet pulls, without its interface in between.
-    Containerd,
+    /// containerd 1.6: as the kubelet pulls, without its interface in between.
+    Containerd1,
+    /// containerd 2, asked by the kubelet's interface.
+    Containerd2,
     /// The other implementation that nodes have, by way of CRI-O and Podman.
     Skopeo,
+}
+
+impl Client {
+    /// In the order of everything that there is one of for each.
+    pub(crate) const ALL: [Self; 3] = [Self::Containerd1, Self::Containerd2, Self::Skopeo];
 }
 
 /// How clients fare otherwise than the verdict says, on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Difference {
-    /// Which of them; both where none is named.
-    pub(crate) client: Option<Client>,
+    /// Which of them.
+    pub(crate) clients: &'static [Client],
     /// Whether it comes out otherwise every time, or as chance has it.
     pub(crate) always: bool,
     /// The reason, as a reader of the table wants it.
@@ -76,8 +84,8 @@ pub(crate) struct Expectation<'state> {
     pub(crate) works: Option<bool>,
     /// Whether they get no answer at all at some point, and wait.
     pub(crate) silent: bool,
-    /// What a client says when it gives up; containerd, then skopeo.
-    pub(crate) words: [&'static str; 2],
+    /// What each client says when it gives up.
+    pub(crate) words: [&'static str; 3],
     pub(crate) place: Place,
     /// What is declared of them.
     pub(crate) differences: &'state [Difference],
@@ -88,43 +96,65 @@ pub(crate) struct Order<'order> {
     pub(crate) image: String,
     /// A docker configuration.
     pub(crate) credentials: &'order Path,
-    /// User and password of it; without, containerd asks as nobody.
-    pub(crate) user: Option<(String, String)>,
+    /// Users and passwords of it, in the order in which the kubelet tries them; without any the pull is anonymous.
+    pub(crate) users: Vec<(String, String)>,
+    /// Whether the node trusts the registry.
     pub(crate) trusted: bool,
+    pub(crate) node: &'order Node,
     /// How long it may take.
     pub(crate) limit: Duration,
 }
 
-/// What became of the pulls.
+/// What became of the pulls, in the order of `Client::ALL`; nothing of a client that is not there.
 #[derive(Clone, Debug)]
 pub(crate) struct Pulled {
-    pub(crate) containerd: Fate,
-    pub(crate) skopeo: Fate,
+    pub(crate) fates: [Option<Fate>; 3],
 }
 
-/// Whether the clients are there.
+/// Whether Debian's clients are there.
 pub(crate) fn are_possible() -> bool {
     PROGRAMS.iter().all(|program| find(program).is_some())
 }
 
-/// Lets both pull at once; nothing is left of it.
-pub(crate) fn pull(containerd: &Containerd, node: &Namespace, folder: &Path, order: &Order<'_>) -> Pulled {
+/// Lets all pull at once; nothing is left of it.
+pub(crate) fn pull(
+    containerd: &Containerd,
+    newer: Option<&Newer>,
+    node: &Namespace,
+    folder: &Path,
+    order: &Order<'_>,
+) -> Pulled {
     thread::scope(|scope| {
-        let one = scope.spawn(|| containerd.pull(node, folder, order));
-        let other = scope.spawn(|| skopeo::pull(node, folder, order));
+        let pulls = [
+            Some(scope.spawn(|| in_turn(order, |user| containerd.pull(node, folder, order, user)))),
+            newer.map(|newer| scope.spawn(|| newer.pull(node, folder, order))),
+            Some(scope.spawn(|| skopeo::pull(node, folder, order))),
+        ];
         let joined =
             |result: thread::Result<Fate>| result.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        Pulled { containerd: joined(one.join()), skopeo: joined(other.join()) }
+        Pulled { fates: pulls.map(|pull| pull.map(|pull| joined(pull.join()))) }
     })
+}
+
+/// Pulls with one user after the other until it works, as the kubelet does; what is said is said by all of them.
+fn in_turn(order: &Order<'_>, mut pull: impl FnMut(Option<&(String, String)>) -> Fate) -> Fate {
+    let mut said = String::new();
+    let anonymous = order.users.is_empty().then_some(None);
+    for user in order.users.iter().map(Some).chain(anonymous) {
+        match pull(user) {
+            Fate::Failed(words) => said.push_str(&words),
+            fate @ (Fate::Pulled | Fate::NoEnd) => return fate,
+        }
+    }
+    Fate::Failed(said)
 }
 
 impl Pulled {
     /// What was neither as expected nor declared.
     pub(crate) fn problems(&self, expectation: &Expectation<'_>) -> Vec<String> {
-        let [containerd, skopeo] = expectation.words;
-        [(Client::Containerd, &self.containerd, containerd), (Client::Skopeo, &self.skopeo, skopeo)]
-            .into_iter()
-            .filter_map(|(client, fate, words)| expectation.problem(client, fate, words))
+        let clients = Client::ALL.into_iter().zip(&self.fates).zip(expectation.words);
+        clients
+            .filter_map(|((client, fate), words)| expectation.problem(client, fate.as_ref()?, words))
             .collect()
     }
 }
@@ -143,7 +173,7 @@ impl Expectation<'_> {
 
     /// What is declared of a client.
     pub(crate) fn declared(&self, client: Client) -> Option<Difference> {
-        self.differences.iter().find(|it| it.client.is_none_or(|named| named == client)).copied()
+        self.differences.iter().find(|it| it.clients.contains(&client)).copied()
     }
 
     fn problem(&self, client: Client, fate: &Fate, words: &str) -> Option<String> {
@@ -174,13 +204,20 @@ impl Expectation<'_> {
     }
 }
 
-/// A client in a mount namespace where resolv.conf is the state's; the mount is seen by the client alone.
-fn on_the_node(folder: &Path, program: &str, limit: Duration) -> Command {
+/// A program in a mount namespace where resolv.conf is the state's; the mount is seen by the program alone.
+fn seen_from_the_node(folder: &Path, program: &Path) -> Command {
     let script = r#"mount --bind "$1" /etc/resolv.conf && shift && exec "$@""#;
     let mut wrapped = command("unshare");
     wrapped.args(["--mount", "sh", "-c", script, "sh"]).arg(folder.join("resolv.conf"));
-    wrapped.args(["timeout", "--kill-after=1"]).arg(limit.as_secs().to_string());
-    wrapped.arg(find(program).expect("it was looked for")).env("HOME", folder);
+    wrapped.arg(program).env("HOME", folder);
+    wrapped
+}
+
+/// A client there, which is ended after so long.
+fn on_the_node(folder: &Path, program: &str, limit: Duration) -> Command {
+    let mut wrapped = seen_from_the_node(folder, &find("timeout").expect("it is in every system"));
+    wrapped.arg("--kill-after=1").arg(limit.as_secs().to_string());
+    wrapped.arg(find(program).expect("it was looked for"));
     wrapped
 }
 

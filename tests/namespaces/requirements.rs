@@ -2,13 +2,17 @@
 //!
 //! Owns the list of programs, each with the Debian package that `packages.txt` names.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use super::process::try_run;
 use super::{leftovers, pull};
 
 /// Demands the suite, as a pipeline does.
 const REQUIRE: [&str; 2] = ["CI", "ACR_VERIFIER_REQUIRE_NAMESPACES"];
+/// Demands containerd 2, which is built rather than installed.
+const REQUIRE_CONTAINERD_2: &str = "ACR_VERIFIER_REQUIRE_CONTAINERD";
+const SERVERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/namespaces/servers");
 /// The programs that are called, and whose package each is.
 const PROGRAMS: [(&str, &str); 8] = [
     ("containerd", "containerd"),
@@ -61,6 +65,22 @@ pub(crate) fn met() -> Requirements {
     }
 }
 
+/// The folder with the programs of containerd 2, or why there is none.
+pub(crate) fn containerd_2() -> Result<PathBuf, String> {
+    let output = Command::new(SERVERS).arg("--find").stdin(Stdio::null()).output();
+    let output = output.map_err(|error| format!("{SERVERS} does not run: {error}"))?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).trim_end().to_owned());
+    }
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.lines().last().map(PathBuf::from).ok_or_else(|| format!("{SERVERS} named no folder"))
+}
+
+/// Whether containerd 2 is demanded.
+pub(crate) fn containerd_2_is_demanded() -> bool {
+    std::env::var(REQUIRE_CONTAINERD_2).is_ok_and(|value| is_yes(&value))
+}
+
 /// What this root may not do: in a container it is root by name, perhaps.
 fn refused_by_the_kernel() -> Option<String> {
     let name = leftovers::namespace("node");
@@ -71,7 +91,7 @@ fn refused_by_the_kernel() -> Option<String> {
 }
 
 /// The path of a program.
-pub(crate) fn find(program: &str) -> Option<std::path::PathBuf> {
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain(SYSTEM_FOLDERS.map(|folder| Path::new(folder).to_owned()))

@@ -10,6 +10,7 @@ mod names;
 mod network;
 mod registry;
 mod replicas;
+mod resolvers;
 mod words;
 
 use std::net::Ipv4Addr;
@@ -19,6 +20,7 @@ use super::lab::Lab;
 use super::lab::settings::Settings;
 use super::names::Names;
 use super::network::{FORWARDER, Faults};
+use super::node::{Node, Trusted};
 use super::pull::{Client, Difference, Expectation, Place};
 
 /// One state, with the check of it.
@@ -40,8 +42,10 @@ pub(crate) struct State {
     pub(crate) options: &'static str,
     pub(crate) image: fn(&Lab) -> String,
     pub(crate) credentials: Credentials,
-    /// Whether the lab's root is given to the program.
-    pub(crate) trusted: bool,
+    /// Where the lab's root is trusted.
+    pub(crate) trusted: Trusted,
+    /// What the node has of its own.
+    pub(crate) node: Node,
     /// Whether the names become right while the check is going on.
     pub(crate) mended: bool,
     /// What begins to be dropped or rejected of what comes from the node, in the middle of a check and of a pull.
@@ -60,8 +64,8 @@ pub(crate) struct State {
 pub(crate) enum Said {
     /// What they usually say of the cause.
     OfCause,
-    /// Something else, containerd and skopeo.
-    Own([&'static str; 2]),
+    /// Something else, each of them.
+    Own([&'static str; 3]),
     /// Nothing: no answer comes at some point, and they wait for minutes.
     Nothing,
 }
@@ -93,7 +97,8 @@ fn state(name: &'static str) -> State {
         options: "",
         image: Lab::image,
         credentials: Credentials::Right,
-        trusted: true,
+        trusted: Trusted::Everywhere,
+        node: Node::default(),
         mended: false,
         halfway: None,
         patience: "5s",
@@ -170,12 +175,17 @@ impl State {
         self
     }
 
-    /// What containerd and skopeo say when they cannot pull either.
+    /// What both containerds and skopeo say when they cannot pull either.
     fn pulls_say(self, containerd: &'static str, skopeo: &'static str) -> Self {
-        Self { said: Said::Own([containerd, skopeo]), ..self }
+        self.each_says([containerd, containerd, skopeo])
     }
 
-    /// The same for both.
+    /// What containerd 1.6, containerd 2 and skopeo say.
+    fn each_says(self, words: [&'static str; 3]) -> Self {
+        Self { said: Said::Own(words), ..self }
+    }
+
+    /// The same for all.
     fn pulls_fail(self, words: &'static str) -> Self {
         self.pulls_say(words, words)
     }
@@ -185,23 +195,23 @@ impl State {
         Self { said: Said::Nothing, ..self }
     }
 
-    /// Both clients come out otherwise than the verdict, on purpose.
+    /// All clients come out otherwise than the verdict, on purpose.
     fn differs(self, reason: &'static str) -> Self {
-        self.differing(None, true, reason)
+        self.differing(&Client::ALL, true, reason)
     }
 
-    /// One client comes out otherwise than the verdict, on purpose.
-    fn differs_from(self, client: Client, reason: &'static str) -> Self {
-        self.differing(Some(client), true, reason)
+    /// Some clients come out otherwise than the verdict, on purpose.
+    fn differs_from(self, clients: &'static [Client], reason: &'static str) -> Self {
+        self.differing(clients, true, reason)
     }
 
     /// The clients come out as chance has it.
     fn by_chance(self, reason: &'static str) -> Self {
-        self.differing(None, false, reason)
+        self.differing(&Client::ALL, false, reason)
     }
 
-    fn differing(mut self, client: Option<Client>, always: bool, reason: &'static str) -> Self {
-        self.differences.push(Difference { client, always, reason });
+    fn differing(mut self, clients: &'static [Client], always: bool, reason: &'static str) -> Self {
+        self.differences.push(Difference { clients, always, reason });
         self
     }
 
@@ -229,7 +239,7 @@ impl State {
         let (words, place) = match self.said {
             Said::OfCause => (words::of_cause(self.cause()), words::of_place(endpoint, stage)),
             Said::Own(words) => (words, Place::Anywhere),
-            Said::Nothing => (["", ""], Place::Anywhere),
+            Said::Nothing => ([""; 3], Place::Anywhere),
         };
         let silent = self.said == Said::Nothing;
         Expectation { works: self.claim(), silent, words, place, differences: &self.differences }
@@ -268,6 +278,7 @@ pub(crate) fn all() -> Vec<State> {
         names::states(),
         data::states(),
         replicas::states(),
+        resolvers::states(),
     ]
     .into_iter()
     .flatten()
@@ -292,7 +303,7 @@ fn every_failure_has_words() {
     let mut wordless = Vec::new();
     for state in states.iter().filter(|state| state.said != Said::Nothing) {
         let pulls = state.pulls();
-        for (client, words) in [Client::Containerd, Client::Skopeo].into_iter().zip(pulls.words) {
+        for (client, words) in Client::ALL.into_iter().zip(pulls.words) {
             let declared = pulls.declared(client);
             let chance = declared.is_some_and(|difference| !difference.always);
             let may_fail = pulls.works.is_none_or(|works| works == declared.is_some());

@@ -16,7 +16,7 @@ struct Row {
     verdict: String,
     claim: Option<bool>,
     right: bool,
-    clients: Option<[Pull; 2]>,
+    clients: Option<[Option<Pull>; 3]>,
 }
 
 /// One client's pull.
@@ -47,18 +47,13 @@ impl Table {
             cause => format!("{}: `{cause}`", state.verdict()),
         };
         let expectation = state.pulls();
-        let [containerd, skopeo] = expectation.words;
-        let pull = |fate: &Fate, client, words| Pull {
-            fate: fate.clone(),
-            words,
-            declared: expectation.declared(client),
-            seconds: expectation.limit().as_secs(),
-        };
         let clients = pulled.map(|pulled| {
-            [
-                pull(&pulled.containerd, Client::Containerd, containerd),
-                pull(&pulled.skopeo, Client::Skopeo, skopeo),
-            ]
+            let mut words = expectation.words.into_iter().zip(Client::ALL);
+            pulled.fates.clone().map(|fate| {
+                let (words, client) = words.next()?;
+                let (declared, seconds) = (expectation.declared(client), expectation.limit().as_secs());
+                Some(Pull { fate: fate?, words, declared, seconds })
+            })
         });
         self.rows.push(Row { name: state.name, verdict, claim: state.claim(), right, clients });
     }
@@ -67,7 +62,7 @@ impl Table {
         let mut agreement = Agreement::default();
         for row in &self.rows {
             let (Some(claim), Some(clients)) = (row.claim, &row.clients) else { continue };
-            let pull = &clients[client];
+            let Some(pull) = &clients[client] else { continue };
             if pull.declared.is_some() {
                 continue;
             }
@@ -109,20 +104,25 @@ impl fmt::Display for Table {
             "# Every state of a real network, the verdict, and what became of real pulls\n\n\
              Written by `EXPECTORATE=overwrite tests/bench/truth`.\n\n\
              {} states, {right} with the right diagnoses. Where the verdict claims something and nothing else was \
-             declared, it is what became of the pull: containerd pulled or gave up as it says {}; skopeo {}. A client \
-             waits where packets are dropped without a word, and is ended there; where it gives up, the table has a \
-             piece of what it has to say.\n",
+             declared, it is what became of the pull: containerd 1.6 pulled or gave up as it says {}; containerd 2 {}; \
+             skopeo {}. A client waits where packets are dropped without a word, and is ended there; where it gives \
+             up, the table has a piece of what it has to say.\n",
             self.rows.len(),
             self.agreement(0),
             self.agreement(1),
+            self.agreement(2),
         )?;
-        writeln!(formatter, "| state | verdict | containerd | skopeo | differs on purpose |")?;
-        writeln!(formatter, "| --- | --- | --- | --- | --- |")?;
+        writeln!(
+            formatter,
+            "| state | verdict | containerd 1.6 | containerd 2 | skopeo | differs on purpose |"
+        )?;
+        writeln!(formatter, "| --- | --- | --- | --- | --- | --- |")?;
         for row in &self.rows {
             let told = |client: usize| {
-                row.clients.as_ref().map_or_else(|| "not tried".to_owned(), |it| it[client].to_string())
+                let pull = row.clients.as_ref().and_then(|it| it[client].as_ref());
+                pull.map_or_else(|| "not tried".to_owned(), ToString::to_string)
             };
-            let declared = row.clients.iter().flatten().filter_map(|pull| pull.declared);
+            let declared = row.clients.iter().flatten().flatten().filter_map(|pull| pull.declared);
             let mut reasons: Vec<&str> = declared.map(|difference| difference.reason).collect();
             reasons.dedup();
             if row.claim.is_none() {
@@ -131,11 +131,12 @@ impl fmt::Display for Table {
             let wrong = if row.right { "" } else { " **(not as expected)**" };
             writeln!(
                 formatter,
-                "| {}{wrong} | {} | {} | {} | {} |",
+                "| {}{wrong} | {} | {} | {} | {} | {} |",
                 row.name,
                 row.verdict,
                 told(0),
                 told(1),
+                told(2),
                 reasons.join("; ")
             )?;
         }

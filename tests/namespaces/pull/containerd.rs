@@ -1,15 +1,23 @@
 //! containerd with its own client: resolver, fetchers and unpacking are those that the kubelet's pulls use.
 //!
-//! Owns the server, and that there is nothing of an earlier pull in it: what is there already is not asked for.
+//! Owns the servers, and that there is nothing of an earlier pull in them: what is there already is not asked for.
+//!
+//! In 1.6 its own client `ctr` resolves and fetches as the kubelet's interface does in the server. In 2 the interface pulls by
+//! the transfer service and then reads what it pulled, of which `ctr` does the first half alone. There the interface itself is
+//! asked, and the server is the node, with its network, resolv.conf and authorities.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Fate, Order, on_the_node, outcome};
+use super::{Fate, Order, on_the_node, outcome, seen_from_the_node};
 use crate::network::Namespace;
+use crate::node::HOSTS;
 use crate::process::{Server, command, run, try_run};
 
-/// A running containerd.
+/// User and password, if a pull has some.
+type User<'order> = Option<&'order (String, String)>;
+
+/// A running containerd 1.6.
 pub(crate) struct Containerd {
     socket: PathBuf,
     _server: Server,
@@ -47,15 +55,17 @@ impl Containerd {
     }
 
     /// Pulls and unpacks, with nothing there before; nothing is left.
-    pub(super) fn pull(&self, node: &Namespace, folder: &Path, order: &Order<'_>) -> Fate {
+    pub(super) fn pull(&self, node: &Namespace, folder: &Path, order: &Order<'_>, user: User<'_>) -> Fate {
         let left = self.ask(&["content", "ls", "--quiet"]);
         assert!(left.is_empty(), "there is something of an earlier pull: {left}");
         let mut program = on_the_node(folder, "ctr", order.limit);
         if order.trusted {
             program.env("SSL_CERT_FILE", folder.join("trusted/ca.crt"));
         }
+        order.node.equip(&mut program);
         program.arg("--address").arg(&self.socket).args(["images", "pull", "--snapshotter", "native"]);
-        if let Some((user, password)) = &order.user {
+        program.arg("--hosts-dir").arg(folder.join("host").join(HOSTS));
+        if let Some((user, password)) = user {
             program.args(["--user", &format!("{user}:{password}")]);
         }
         let output = node.run(|| program.arg(&order.image).output().expect("unshare is there"));
@@ -83,4 +93,55 @@ impl Containerd {
         let socket = self.socket.display().to_string();
         run("ctr", &[&["--address", &socket], arguments].concat(), "")
     }
+}
+
+/// containerd 2: a server of its own for each pull, since its resolver reads resolv.conf every 5 s and authorities once.
+pub(crate) struct Newer {
+    programs: PathBuf,
+}
+
+impl Newer {
+    /// Takes the programs of a folder.
+    pub(crate) fn of(programs: &Path) -> Self {
+        Self { programs: programs.to_owned() }
+    }
+
+    /// Pulls and unpacks in a server that knows nothing yet; nothing is left.
+    pub(super) fn pull(&self, node: &Namespace, folder: &Path, order: &Order<'_>) -> Fate {
+        let own = folder.join("newer");
+        fs::create_dir_all(&own).expect("a folder");
+        let (socket, file) = (own.join("socket"), own.join("config.toml"));
+        fs::write(&file, configuration(&own, &folder.join("host").join(HOSTS))).expect("a file");
+        let mut program = seen_from_the_node(folder, &self.programs.join("containerd"));
+        program.arg("--config").arg(&file);
+        if order.trusted {
+            program.env("SSL_CERT_FILE", folder.join("trusted/ca.crt"));
+        }
+        order.node.equip(&mut program);
+        let mut server = node.run(|| Server::start(&mut program, &own.join("log")));
+        server.wait_until(|| socket.exists());
+        let mut client = command("timeout");
+        client.arg("--kill-after=1").arg(order.limit.as_secs().to_string());
+        client.arg(self.programs.join("kubelet-pull")).arg(&socket).arg(&order.image);
+        client.args(order.users.iter().map(|(user, password)| format!("{user}:{password}")));
+        let output = client.output().expect("timeout is there");
+        drop(server);
+        fs::remove_dir_all(own).expect("nobody uses the folder any more");
+        outcome(&output)
+    }
+}
+
+/// The file of a server whose everything is in a folder.
+fn configuration(folder: &Path, hosts: &Path) -> String {
+    let hosts = hosts.display();
+    let (text, architecture) = (folder.display(), crate::lab::content::running_architecture());
+    format!(
+        "version = 3\nroot = \"{text}/root\"\nstate = \"{text}/state\"\n\
+         [grpc]\n  address = \"{text}/socket\"\n\
+         [plugins.\"io.containerd.internal.v1.opt\"]\n  path = \"{text}/opt\"\n\
+         [plugins.\"io.containerd.cri.v1.images\"]\n  snapshotter = \"native\"\n\
+         [plugins.\"io.containerd.cri.v1.images\".registry]\n  config_path = \"{hosts}\"\n\
+         [[plugins.\"io.containerd.transfer.v1.local\".unpack_config]]\n  platform = \"linux/{architecture}\"\n  \
+         snapshotter = \"native\"\n"
+    )
 }

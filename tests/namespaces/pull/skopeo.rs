@@ -13,6 +13,7 @@ pub(super) fn pull(node: &Namespace, folder: &Path, order: &Order<'_>) -> Fate {
     program.arg(folder.join(if order.trusted { "trusted" } else { "untrusted" }));
     program.arg("--src-authfile").arg(order.credentials);
     program.arg(format!("docker://{}", order.image)).arg(format!("dir:{}", target.display()));
+    order.node.equip(&mut program);
     let output = node.run(|| program.output().expect("unshare is there"));
     // Nothing is there where nothing was pulled.
     let _ = std::fs::remove_dir_all(target);

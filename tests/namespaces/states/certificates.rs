@@ -2,6 +2,7 @@
 
 use super::{State, state};
 use crate::lab::settings::{Certificate, TlsVersions, Transport};
+use crate::node::Trusted;
 
 pub(crate) fn states() -> Vec<State> {
     vec![
@@ -20,6 +21,16 @@ pub(crate) fn states() -> Vec<State> {
         state("certificate that nobody vouches for")
             .endpoints(|settings| settings.login.certificate = Certificate::SelfSigned)
             .tells(&["fail login tls certificate_untrusted"]),
+        State {
+            trusted: Trusted::ByNode,
+            ..state("authority that the node knows and no file of the check names")
+        },
+        State {
+            trusted: Trusted::ByCheck,
+            ..state("authority that a file of the check names and the node does not know")
+                .pulls_fail("x509: certificate signed by unknown authority")
+                .differs("the operator vouches for the authority; the report says that only the file did")
+        },
         state("TLS is inspected on the way to the data endpoint")
             .endpoints(|settings| settings.data.certificate = Certificate::Untrusted)
             .tells(&["fail data tls certificate_untrusted"]),

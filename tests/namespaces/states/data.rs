@@ -90,7 +90,11 @@ fn another_registry() -> Vec<State> {
             .tells(&["fail login challenge connection_reset"]),
         // It asks for the password in its own name, and clients send it there.
         overwritten("record of another registry's endpoint, which answers as itself")
-            .pulls_say("oauth token: unexpected status: 401 Unauthorized", "invalid username/password")
+            .each_says([
+                "oauth token: unexpected status: 401 Unauthorized",
+                "oauth token: unexpected status from GET",
+                "invalid username/password",
+            ])
             .names(|names| names.records.push(format!("fabrikam 10 IN A {FOREIGN_LOGIN}")))
             .tells(&["fail login challenge untrusted_realm"])
             .naming(&["fabrikam.azurecr.io"]),

@@ -4,6 +4,7 @@ use super::{Credentials, State, state};
 use crate::lab::Lab;
 use crate::lab::content::REPOSITORY;
 use crate::lab::settings::Grant;
+use crate::node::Trusted;
 
 /// The blob that a check reads: the configuration of this platform's image.
 fn configuration(lab: &Lab) -> String {
@@ -60,7 +61,7 @@ pub(crate) fn states() -> Vec<State> {
                 .tells(&["fail login challenge response_timeout"])
         },
         State {
-            trusted: false,
+            trusted: Trusted::Nowhere,
             ..state("untrusted authority")
                 .tells(&["fail login tls certificate_untrusted"])
                 .naming(&[crate::lab::ISSUING_CA])

@@ -18,8 +18,22 @@ pub(super) fn of_place(endpoint: &str, stage: &str) -> Place {
     }
 }
 
-/// A piece of what containerd and skopeo say; empty where they say this and that.
-pub(super) fn of_cause(cause: &str) -> [&'static str; 2] {
+/// A piece of what containerd 1.6, containerd 2 and skopeo say; empty where they say this and that.
+pub(super) fn of_cause(cause: &str) -> [&'static str; 3] {
+    let [containerd, skopeo] = of_containerd_and_skopeo(cause);
+    let newer = match cause {
+        // It names the request as well.
+        "credentials_missing" | "credentials_invalid" => {
+            "failed to fetch anonymous token: unexpected status from GET"
+        }
+        "credentials_rejected" => "failed to fetch oauth token: unexpected status from GET",
+        "repository_not_found" | "manifest_not_found" => "failed to resolve image",
+        _ => containerd,
+    };
+    [containerd, newer, skopeo]
+}
+
+fn of_containerd_and_skopeo(cause: &str) -> [&'static str; 2] {
     let both = |words| [words, words];
     match cause {
         "dns_timeout" => both("lookup contoso.azurecr.io on 10.60.0.10:53: read udp"),

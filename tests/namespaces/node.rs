@@ -1,0 +1,140 @@
+//! What a node has of its own: the files that its containerd reads, and the agent that reads them as well.
+//!
+//! Owns the files of a state below one folder, and the agent's run. Leaves alone what is in the answer (`states/expected.rs`).
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use super::network::Namespace;
+use super::process::{PAUSE, Server, command};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_acr-verifier");
+/// Where the agent of a node serves: each node is a network of its own.
+const AGENT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9_469);
+/// Files that change are read again within 15 s, and the next check comes after that.
+const LONGEST_RUN: Duration = Duration::from_secs(40);
+/// Where containerd looks for mirrors, in a folder of the node.
+pub(crate) const HOSTS: &str = "etc/containerd/certs.d";
+
+/// Whose authorities include the lab's root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trusted {
+    /// The node's and those of the check.
+    Everywhere,
+    Nowhere,
+    /// The node's alone.
+    ByNode,
+    /// Those of the check alone, which gets them as a file.
+    ByCheck,
+}
+
+impl Trusted {
+    pub(crate) fn by_node(self) -> bool {
+        matches!(self, Self::Everywhere | Self::ByNode)
+    }
+
+    pub(crate) fn by_file(self) -> bool {
+        matches!(self, Self::Everywhere | Self::ByCheck)
+    }
+}
+
+/// What containerd reads on the node beside resolv.conf and authorities.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Node {
+    /// Whether the agent checks, with these files, rather than the command line.
+    pub(crate) has_agent: bool,
+    /// Variables of containerd's drop-in.
+    pub(crate) variables: Vec<(&'static str, &'static str)>,
+    /// The registry's `hosts.toml`.
+    pub(crate) hosts: Option<&'static str>,
+    /// What resolv.conf has in the beginning, if that changes while the agent runs.
+    pub(crate) first_nameserver: Option<Ipv4Addr>,
+}
+
+impl Node {
+    /// Writes the files below a folder.
+    pub(crate) fn write(&self, root: &Path, registry: &str, authorities: &str, resolv_conf: &str) {
+        // Nothing is there before the first state.
+        let _ = fs::remove_dir_all(root);
+        write(&root.join("etc/ssl/certs/ca-certificates.crt"), authorities);
+        if !self.variables.is_empty() {
+            let lines: String = self
+                .variables
+                .iter()
+                .map(|(name, value)| format!("Environment=\"{name}={value}\"\n"))
+                .collect();
+            let drop_in = root.join("etc/systemd/system/containerd.service.d/http-proxy.conf");
+            write(&drop_in, &format!("[Service]\n{lines}"));
+        }
+        if let Some(hosts) = self.hosts {
+            write(&root.join(HOSTS).join(registry).join("hosts.toml"), hosts);
+        }
+        write(&root.join("etc/resolv.conf"), resolv_conf);
+    }
+
+    /// Gives a client the variables that systemd would give it.
+    pub(crate) fn equip(&self, client: &mut Command) {
+        client.envs(self.variables.iter().copied());
+    }
+}
+
+/// Runs the agent of a node until its report has this verdict, or for too long; answers the last report.
+pub(crate) fn report_of_agent(
+    node: &Namespace,
+    folder: &Path,
+    configuration: &str,
+    between: impl FnOnce(),
+    verdict: &str,
+) -> String {
+    let file = folder.join("agent.yaml");
+    fs::write(&file, configuration).expect("a file");
+    let mut program = command(PROGRAM);
+    program.env_clear().env("NODE_NAME", "aks-np1-0").args(["agent", "--config"]).arg(&file);
+    let mut server = node.run(|| Server::start(&mut program, &folder.join("agent.log")));
+    server.wait_until(|| !ask(node).is_empty());
+    let started = Instant::now();
+    let first = loop {
+        let report = ask(node);
+        if has_verdict(&report) || started.elapsed() > LONGEST_RUN {
+            break report;
+        }
+        std::thread::sleep(PAUSE);
+    };
+    between();
+    let mut report = first;
+    let wanted = format!("\"verdict\":\"{verdict}\"");
+    while !report.replace(": ", ":").contains(&wanted) && started.elapsed() < LONGEST_RUN {
+        std::thread::sleep(Duration::from_millis(100));
+        report = ask(node);
+    }
+    report
+}
+
+/// A report before the first check has no image that was checked.
+fn has_verdict(report: &str) -> bool {
+    report.contains("\"resolutions\"") || report.contains("\"diagnoses\"")
+}
+
+/// The body of `GET /report`, or nothing while nobody listens.
+fn ask(node: &Namespace) -> String {
+    node.run(|| {
+        let mut answer = String::new();
+        let asked = TcpStream::connect(AGENT).and_then(|mut stream| {
+            stream.write_all(b"GET /report HTTP/1.0\r\n\r\n")?;
+            stream.read_to_string(&mut answer)
+        });
+        if asked.is_err() {
+            return String::new();
+        }
+        answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
+    })
+}
+
+fn write(path: &Path, text: &str) {
+    fs::create_dir_all(path.parent().expect("a file is in a folder")).expect("a folder");
+    fs::write(path, text).expect("a file");
+}

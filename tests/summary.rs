@@ -1,0 +1,41 @@
+//! What `tests/run` prints at its end, held against the output of libtest.
+
+use std::process::Command;
+
+/// As cargo and libtest print it, with colours, a line in the middle of another one, and the same reason twice.
+const LOG: &str = "\u{1b}[1m\u{1b}[32m     Running\u{1b}[0m unittests src/lib.rs (target/debug/deps/acr_verifier-1)
+
+running 3 tests
+test result: \u{1b}[32mok\u{1b}[m. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.10s
+
+     Running tests/suite.rs (target/debug/deps/suite-1)
+
+SKIPPED prometheus: needs prometheus
+test alerts::names ... SKIPPED: no recordings at recordings
+ok
+
+SKIPPED prometheus: needs prometheus
+test result: FAILED. 10 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out; finished in 1.00s
+
+   Doc-tests acr_verifier
+test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
+";
+
+const SUMMARY: &str = "  unittests src/lib.rs     3 passed; 0 failed; 0 skipped
+  tests/suite.rs           7 passed; 1 failed; 5 skipped
+  documentation            1 passed; 0 failed; 0 skipped
+11 passed, 1 failed, 5 skipped
+SKIPPED prometheus: needs prometheus (2 tests)
+SKIPPED: no recordings at recordings
+";
+
+#[test]
+fn tests_that_could_not_run_are_skipped_in_the_summary_and_not_passed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("log");
+    std::fs::write(&log, LOG).expect("a file");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/summarize");
+    let output = Command::new(script).arg(log).output().expect("the script runs");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), SUMMARY);
+    assert!(output.status.success());
+}
