@@ -1,8 +1,9 @@
 //! From an observation to its diagnoses: pure, total over every kind of failure, deterministic.
 //!
 //! Owns the decision table. A new cause is recognised here: names and addresses in [`names`], connections and
-//! certificates in [`transport`], the registry's answers in [`registry`]. What to do about it is in `cause::advice`.
+//! certificates in [`transport`], the registry's answers in [`registry`], credentials in [`credentials`]. What to do about it is in `cause::advice`.
 
+mod credentials;
 pub mod names;
 mod registry;
 mod transport;
@@ -56,7 +57,7 @@ pub fn diagnose(expectation: &Expectation, observation: &Observation) -> Vec<Dia
         }
         diagnoses.extend(explain(expectation, failure, observation));
     }
-    diagnoses.extend(registry::warn(expectation, observation));
+    diagnoses.extend(credentials::warn(expectation, observation));
     diagnoses.extend(registry::warn_of_platform(expectation, observation));
     // Stable: several of one stage keep the order of what was seen.
     diagnoses.sort_by_key(|diagnosis| (diagnosis.severity, diagnosis.endpoint, diagnosis.stage));
@@ -91,6 +92,9 @@ fn explain(expectation: &Expectation, failure: &Failure, observation: &Observati
     };
     let mut diagnosis =
         diagnosis(&expectation.image, cause, (failure.endpoint, failure.stage), case.host(), None, message);
+    if cause == Cause::CredentialsRejected {
+        credentials::fit_advice(expectation, observation, &mut diagnosis);
+    }
     diagnosis.correlation_id = correlation_id(&failure.fault, observation).cloned();
     Some(diagnosis)
 }

@@ -1,14 +1,17 @@
 //! What each cause means, how it is recognised and what mends it.
 //!
 //! Owns every word of advice: reports, Events, the catalogue and the runbook take it from here, so that they cannot
-//! disagree. The texts and commands stand in `network` (name to handshake), `registry` (answers and credentials) and `content` (manifest to blob); this
-//! file only finds them. What was seen is not told here: the evidence is in a diagnosis's own sentence.
+//! disagree. The texts and commands stand in `network` (name to handshake), `registry` (answers), `credentials` and `content`
+//! (manifest to blob); this file only finds them. What was seen is not told here: the evidence is in a diagnosis's own
+//! sentence.
 
 mod content;
+mod credentials;
 mod names;
 mod network;
 mod registry;
 
+pub use credentials::{commands_of_rejected, remedy_of_rejected};
 pub use names::Names;
 pub use network::{NOT_OPENED_REMEDY, not_opened_commands};
 
@@ -74,9 +77,9 @@ const fn advice(cause: Cause) -> &'static Advice {
         Cause::NotARegistry => &registry::NOT_A_REGISTRY,
         Cause::UntrustedRedirect => &registry::UNTRUSTED_REDIRECT,
         Cause::UntrustedRealm => &registry::UNTRUSTED_REALM,
-        Cause::CredentialsMissing => &registry::CREDENTIALS_MISSING,
-        Cause::CredentialsInvalid => &registry::CREDENTIALS_INVALID,
-        Cause::CredentialsRejected => &registry::CREDENTIALS_REJECTED,
+        Cause::CredentialsMissing => &credentials::CREDENTIALS_MISSING,
+        Cause::CredentialsInvalid => &credentials::CREDENTIALS_INVALID,
+        Cause::CredentialsRejected => &credentials::CREDENTIALS_REJECTED,
         Cause::ScopeMissing => &registry::SCOPE_MISSING,
         Cause::TokenRefused => &registry::TOKEN_REFUSED,
         Cause::RepositoryNotFound => &content::REPOSITORY_NOT_FOUND,
@@ -93,7 +96,7 @@ const fn advice(cause: Cause) -> &'static Advice {
         Cause::ResolversDisagree => &network::RESOLVERS_DISAGREE,
         Cause::NameserverFailing => &network::NAMESERVER_FAILING,
         Cause::CertificateExpiring => &network::CERTIFICATE_EXPIRING,
-        Cause::CredentialsExpiring => &registry::CREDENTIALS_EXPIRING,
+        Cause::CredentialsExpiring => &credentials::CREDENTIALS_EXPIRING,
         Cause::DeadlineExceeded => &registry::DEADLINE_EXCEEDED,
     }
 }

@@ -152,9 +152,9 @@ pub(super) struct CheckArguments {
     pub(super) config: Option<PathBuf>,
     /// Where the credentials are: docker's config.json, or the folder of a mounted secret
     ///
-    /// A folder has .dockerconfigjson (a secret of type kubernetes.io/dockerconfigjson), config.json, or the two files
-    /// `username` and `password`; a file `expiresAt` in it may tell when they end (RFC 3339). Entries are chosen as the
-    /// kubelet does. Without this option $DOCKER_CONFIG/config.json and ~/.docker/config.json are tried. A password is
+    /// A folder has .dockerconfigjson (a secret of type kubernetes.io/dockerconfigjson), .dockercfg (the older type),
+    /// config.json, or the two files `username` and `password`; a file `expiresAt` in it may tell when they end (RFC 3339).
+    /// Entries are tried as the kubelet tries them. Without this option $DOCKER_CONFIG/config.json and ~/.docker/config.json are tried. A password is
     /// never an argument.
     #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::AnyPath, help_heading = "What is checked")]
     pub(super) credentials: Option<PathBuf>,

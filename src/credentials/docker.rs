@@ -87,8 +87,8 @@ impl DockerConfig {
         if found.is_empty() {
             found.extend(self.entries.iter().filter(|entry| entry.key.is_default_for(image)));
         }
-        // Stable: of two spellings of one key the kubelet takes either first, as Go iterates its map.
-        found.sort_by_key(|entry| Reverse(&entry.key.sorted));
+        // Two spellings of one key come in any order in the kubelet, as Go iterates its map: here always in the same.
+        found.sort_by_key(|entry| Reverse((&entry.key.sorted, &entry.written)));
         found.into_iter().map(|entry| self.describe_match(entry)).collect()
     }
 

@@ -14,6 +14,9 @@ pub enum CredentialsUsed {
 }
 
 impl CredentialsUsed {
+    /// Every value.
+    pub const ALL: [Self; 4] = [Self::Secret, Self::Anonymous, Self::ManagedIdentity, Self::WorkloadIdentity];
+
     /// The contract's word for it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

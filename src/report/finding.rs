@@ -9,7 +9,8 @@ use super::answers;
 use crate::legible::MAX_WORD;
 use crate::legible::printable;
 use crate::observation::{
-    Attempt, ConnectFailure, Endpoint, Observation, Rcode, RecordData, Resolution, Resolver, Stage,
+    Attempt, ConnectFailure, CredentialsUsed, Endpoint, Observation, Rcode, RecordData, Resolution, Resolver,
+    Stage,
 };
 use crate::run::{Checked, StageReport, Status};
 
@@ -192,6 +193,9 @@ fn token(observation: &Observation) -> Option<String> {
         Some(false) => "granted, without pull on the repository",
         None => "granted; it does not tell what it allows",
     };
+    if observation.credentials == Some(CredentialsUsed::Anonymous) {
+        return Some(format!("as anonymous: {granted}"));
+    }
     Some(match observation.credentials_expire_at {
         Some(end) => format!("{granted}; the credentials end {}", end.strftime("%Y-%m-%d")),
         None => granted.to_owned(),

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Moment, Seconds, Word};
 use crate::diagnosis::{Severity, Verdict};
-use crate::observation::{Endpoint, Stage};
+use crate::observation::{CredentialsUsed, Endpoint, Stage};
 use crate::run::{NetworkView, Rejected, Run, Status};
 
 /// Name and version of the form.
@@ -73,6 +73,9 @@ pub struct Image {
     pub registry: String,
     /// The verdict on it.
     pub verdict: Word<Verdict>,
+    /// Whose credentials its pull used, as far as it came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<Word<CredentialsUsed>>,
     /// How long its check took.
     pub duration_seconds: Seconds,
     /// The stage that explains a verdict of `fail` or `unknown`.

@@ -12,7 +12,7 @@ use super::{Style, runbook};
 use crate::diagnosis::{Diagnosis, Severity, Verdict};
 use crate::legible::MAX_WORD;
 use crate::legible::printable;
-use crate::observation::{Endpoint, Resolver};
+use crate::observation::{CredentialsUsed, Endpoint, Resolver};
 use crate::run::{Checked, NetworkView, Run, StageReport, Status, place};
 
 /// Columns of the status, the stage and its time, with the gaps between and before them.
@@ -171,6 +171,9 @@ fn tested(checked: &Checked) -> String {
         let version = session.version.map_or("TLS", |version| version.as_str());
         let issuer = session.certificate.as_ref().map(|certificate| common_name(&certificate.issuer));
         facts.push(format!("{version} by {}", issuer.as_deref().unwrap_or("an unknown issuer")));
+    }
+    if observation.credentials == Some(CredentialsUsed::Anonymous) {
+        facts.push("pulled as anonymous".to_owned());
     }
     if let Some(manifest) = &observation.manifest {
         let platform = manifest.platform.as_deref().map(|platform| format!(" ({platform})"));

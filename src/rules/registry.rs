@@ -1,43 +1,9 @@
 //! The registry's answers: what a status, an error code or a content means.
 
-use std::time::Duration;
-
-use super::transport::days;
-use super::{Case, Expectation, WARN_BEFORE, diagnosis, list};
+use super::{Case, Expectation, credentials, diagnosis, list};
 use crate::cause::Cause;
 use crate::diagnosis::Diagnosis;
-use crate::observation::{
-    Answer, Endpoint, Failure, Fault, Observation, PlatformMismatch, Reason, Sender, Stage,
-};
-
-/// Warnings about what works today.
-pub(super) fn warn(expectation: &Expectation, observation: &Observation) -> Option<Diagnosis> {
-    let end = observation.credentials_expire_at?;
-    let left = Duration::try_from(end.duration_since(expectation.now)).ok();
-    if left.is_some_and(|left| left >= WARN_BEFORE) {
-        return None;
-    }
-    // Rejected ones have a cause of their own, which tells the date as well.
-    let is_rejected = |failure: &Failure| {
-        failure.stage == Stage::Token
-            && matches!(&failure.fault, Fault::Answer(answer) if answer.status == 401)
-    };
-    if observation.failure.as_ref().is_some_and(is_rejected) {
-        return None;
-    }
-    let message = match left {
-        Some(left) => {
-            format!("The credentials for {} end on {end} (in {}).", expectation.image.registry(), days(left))
-        }
-        None => format!(
-            "The credentials for {} should have ended on {end}, and the registry still takes them: the date in the \
-             configuration is wrong, or they are about to be refused.",
-            expectation.image.registry()
-        ),
-    };
-    let place = (Endpoint::Login, Stage::Token);
-    Some(diagnosis(&expectation.image, Cause::CredentialsExpiring, place, None, None, message))
-}
+use crate::observation::{Answer, Endpoint, Observation, PlatformMismatch, Reason, Sender, Stage};
 
 /// Warns of an image that is pulled and cannot run.
 pub(super) fn warn_of_platform(expectation: &Expectation, observation: &Observation) -> Option<Diagnosis> {
@@ -179,13 +145,7 @@ fn describe(case: &Case<'_>, meaning: Meaning, answer: &Answer) -> (Cause, Strin
             (Cause::RegistryError, sentence)
         }
         Meaning::CredentialsRejected => {
-            let ended = case.observation.credentials_expire_at.filter(|end| *end <= case.expectation.now);
-            let ended =
-                ended.map(|end| format!(" (by the configuration they ended on {end})")).unwrap_or_default();
-            let sentence = format!(
-                "The token service of {registry} rejects the credentials{ended}: wrong, expired or disabled, which it \
-                 does not tell apart"
-            );
+            let sentence = credentials::rejected(case.expectation, case.observation);
             (Cause::CredentialsRejected, sentence)
         }
         Meaning::ScopeMissing => {

@@ -7,11 +7,10 @@ use acr_verifier::address::AddressPolicy;
 use acr_verifier::cause::Cause;
 use acr_verifier::cause::advice::{self, Names};
 use acr_verifier::diagnosis::{Diagnosis, Severity};
-use acr_verifier::image::ImageReference;
 use acr_verifier::observation::{
-    Attempt, Blob, Certificate, DnsAnswer, DnsFailure, DnsFailureKind, Endpoint, ExtendedError, Lookup,
-    Manifest, Mark, Observation, Rcode, Record, RecordData, Resolution, Resolver, Stage, TlsSession,
-    TlsVersion, Token,
+    Attempt, Blob, Certificate, CredentialsUsed, DnsAnswer, DnsFailure, DnsFailureKind, Endpoint,
+    ExtendedError, Lookup, Manifest, Mark, Observation, Rcode, Record, RecordData, Resolution, Resolver,
+    Stage, TlsSession, TlsVersion, Token,
 };
 use acr_verifier::run::{Checked, NetworkView, Run};
 
@@ -38,7 +37,7 @@ pub(crate) fn run(images: Vec<Checked>) -> Run {
 
 pub(crate) fn healthy() -> Checked {
     Checked {
-        image: image(),
+        image: IMAGE.parse().expect("an image"),
         name: None,
         blob_requested: true,
         policy: AddressPolicy::default(),
@@ -211,7 +210,8 @@ pub(crate) fn diagnosis(
     message: &str,
 ) -> Diagnosis {
     let host = (endpoint == Endpoint::Data).then_some(DATA);
-    let names = Names::new(&image(), endpoint, host, nameserver.map(Into::into).as_ref());
+    let image = IMAGE.parse().expect("an image");
+    let names = Names::new(&image, endpoint, host, nameserver.map(Into::into).as_ref());
     Diagnosis {
         cause,
         severity: cause.severity(),
@@ -274,6 +274,7 @@ fn observation() -> Observation {
             session(Endpoint::Data, "10.60.4.5:443", "*.westeurope.data.azurecr.io"),
         ],
         credentials_expire_at: Some("2027-05-01T00:00:00Z".parse().expect("a moment")),
+        credentials: Some(CredentialsUsed::Secret),
         token: Some(Token { pull: Some(true) }),
         manifest: Some(Manifest {
             digest: MANIFEST_DIGEST.to_owned(),
@@ -376,10 +377,6 @@ fn session(endpoint: Endpoint, address: &str, name: &str) -> TlsSession {
             ],
         }),
     }
-}
-
-fn image() -> ImageReference {
-    IMAGE.parse().expect("an image")
 }
 
 fn socket(text: &str) -> SocketAddr {

@@ -17,6 +17,7 @@ pub struct Names {
     acr: bool,
     registry: String,
     login_server: String,
+    key: String,
     image: String,
     repository: String,
     target: String,
@@ -51,6 +52,7 @@ impl Names {
             acr: true,
             registry: "REGISTRY".to_owned(),
             login_server: "REGISTRY.azurecr.io".to_owned(),
+            key: "REGISTRY.azurecr.io".to_owned(),
             image: "REGISTRY.azurecr.io/REPOSITORY:TAG".to_owned(),
             repository: "REPOSITORY".to_owned(),
             target: "REPOSITORY:TAG".to_owned(),
@@ -84,6 +86,7 @@ impl Names {
             acr: image.is_acr(),
             registry: image.registry_name().to_owned(),
             login_server: image.registry(),
+            key: image.written_registry().to_owned(),
             image: image.to_string(),
             repository: image.repository().to_owned(),
             target: format!("{}{separator}{}", image.repository(), image.wanted()),
@@ -112,6 +115,11 @@ impl Names {
 
     pub(super) fn login_server(&self) -> &str {
         &self.login_server
+    }
+
+    /// The key of the pull secret's entry: the registry as the image's name has it.
+    pub(super) fn key(&self) -> &str {
+        &self.key
     }
 
     pub(super) fn image(&self) -> &str {

@@ -1,6 +1,7 @@
-//! Advice for what a registry answers, and for the credentials.
+//! Advice for what a registry answers.
 
 use super::Advice;
+use super::credentials::secret_hosts;
 use super::names::{Names, on_node};
 use super::network::{connections, show_endpoints};
 
@@ -114,49 +115,6 @@ pub(super) const UNTRUSTED_REALM: Advice = Advice {
     },
 };
 
-pub(super) const CREDENTIALS_MISSING: Advice = Advice {
-    meaning: "There are no credentials for this login server where they are looked for.",
-    recognised_by: "no entry for this login server",
-    remedy: "Put credentials for exactly this login server into the pull secret, and name its path.",
-    commands: |names| {
-        let mut commands = vec![secret_keys(), secret_hosts()];
-        commands.extend(new_secret(names, "password1"));
-        commands
-    },
-};
-
-pub(super) const CREDENTIALS_INVALID: Advice = Advice {
-    meaning: "There are credentials, but nobody can read them.",
-    recognised_by: "unreadable or unparsable",
-    remedy: "Make the pull secret again, of type kubernetes.io/dockerconfigjson.",
-    commands: |names| {
-        let mut commands = vec![secret_keys(), secret_hosts()];
-        commands.extend(new_secret(names, "password1"));
-        commands
-    },
-};
-
-pub(super) const CREDENTIALS_REJECTED: Advice = Advice {
-    meaning: "The registry does not take the credentials: they are wrong or expired, or the token is disabled.",
-    recognised_by: "401 at the token endpoint: wrong, expired or disabled",
-    remedy: "Enable the token if it is disabled, else make a new password for it and put that into the pull secret.",
-    commands: |names| {
-        let registry = names.registry();
-        let mut commands = names.acr([
-            format!(
-                "az acr token show --registry {registry} --name TOKEN --query \"{{status:status, \
-                 passwords:credentials.passwords}}\""
-            ),
-            format!("az acr token update --registry {registry} --name TOKEN --status enabled"),
-        ]);
-        commands.extend(new_secret(names, "password1"));
-        if commands.is_empty() {
-            commands.push(secret_hosts());
-        }
-        commands
-    },
-};
-
 pub(super) const SCOPE_MISSING: Advice = Advice {
     meaning: "The credentials are good, but they do not allow to pull from this repository.",
     recognised_by: "token granted, pull refused (`insufficient_scope`, or an access claim without pull on the \
@@ -190,23 +148,6 @@ pub(super) const TOKEN_REFUSED: Advice = Advice {
     },
 };
 
-pub(super) const CREDENTIALS_EXPIRING: Advice = Advice {
-    meaning: "The credentials end soon, and pulls fail from then on.",
-    recognised_by: "under 14 days by default",
-    remedy: "Make the token's other password, put it into the pull secret, and let the old one run out.",
-    commands: |names| {
-        let mut commands = names.acr([format!(
-            "az acr token show --registry {} --name TOKEN --query credentials.passwords --output table",
-            names.registry()
-        )]);
-        commands.extend(new_secret(names, "password2"));
-        if commands.is_empty() {
-            commands.push(secret_keys());
-        }
-        commands
-    },
-};
-
 pub(super) const DEADLINE_EXCEEDED: Advice = Advice {
     meaning: "The check as a whole took too long, although each stage kept to its own limit.",
     recognised_by: "the whole check's time is over, and no stage's own limit explains it",
@@ -222,28 +163,4 @@ pub(super) const DEADLINE_EXCEEDED: Advice = Advice {
 
 fn health(names: &Names) -> String {
     format!("az acr check-health --name {} --ignore-errors --yes", names.registry())
-}
-
-/// The keys of the secret and their sizes, never a value.
-fn secret_keys() -> String {
-    "kubectl describe secret SECRET --namespace NAMESPACE".to_owned()
-}
-
-/// The login servers that the secret is for, never a value.
-fn secret_hosts() -> String {
-    "kubectl get secret SECRET --namespace NAMESPACE --output \
-     go-template='{{index .data \".dockerconfigjson\" | base64decode}}' | jq '.auths | keys'"
-        .to_owned()
-}
-
-/// Makes a password and puts it into the pull secret, past the screen, the disk, the history and the process list.
-fn new_secret(names: &Names, password: &str) -> Vec<String> {
-    names.acr([format!(
-        "az acr token credential generate --registry {registry} --name TOKEN --{password} --expiration-in-days 90 \
-         --output json | jq '{{auths: {{\"{login}\": {{username, password: (.passwords[] | select(.name == \
-         \"{password}\") | .value)}}}}}}' | kubectl create secret docker-registry SECRET --namespace NAMESPACE \
-         --from-file=.dockerconfigjson=/dev/stdin --dry-run=client --output=yaml | kubectl apply --filename=-",
-        registry = names.registry(),
-        login = names.login_server(),
-    )])
 }

@@ -129,8 +129,7 @@ fn every_key_that_matches_is_tried_and_the_most_specific_first() {
         ),
         (
             vec!["https://contoso.azurecr.io", "contoso.azurecr.io"],
-            // Two spellings of one key; `serde_json` has sorted them.
-            vec!["contoso.azurecr.io", "https://contoso.azurecr.io"],
+            vec!["https://contoso.azurecr.io", "contoso.azurecr.io"],
         ),
     ] {
         assert_eq!(found(&keys, IMAGE), expected, "{keys:?}");

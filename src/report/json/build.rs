@@ -59,6 +59,7 @@ impl From<&Checked> for Image {
             name: checked.name.clone(),
             registry: checked.image.registry(),
             verdict: Word(checked.verdict()),
+            credentials: observation.credentials.map(Word),
             duration_seconds: observation.duration.into(),
             failed_stage: failed.map(|(_, stage)| Word(stage)),
             failed_endpoint: failed.map(|(endpoint, _)| Word(endpoint)),

@@ -1,0 +1,128 @@
+//! What a rejection says for each kind of credential, and what the file shows about it.
+
+use super::super::{Expectation, diagnose};
+use crate::address::AddressPolicy;
+use crate::cause::Cause;
+use crate::diagnosis::Diagnosis;
+use crate::observation::{
+    Answer, CredentialEvidence, CredentialKind, Endpoint, Failure, Fault, Observation, RejectedEntry, Sender,
+    Stage,
+};
+
+fn expectation(image: &str) -> Expectation {
+    Expectation {
+        image: image.parse().expect("an image"),
+        policy: AddressPolicy::default(),
+        now: "2026-11-28T06:00:00Z".parse().expect("a moment"),
+    }
+}
+
+fn entry(key: &str, kind: CredentialKind, evidence: &[CredentialEvidence]) -> RejectedEntry {
+    RejectedEntry { entry: format!("`{key}` of `/secret`"), kind, evidence: evidence.to_vec() }
+}
+
+/// The diagnosis of a pull all entries of which were rejected.
+fn rejected(image: &str, entries: Vec<RejectedEntry>) -> Diagnosis {
+    let answer = Answer { status: 401, sender: Sender::Registry, ..Answer::default() };
+    let observation = Observation {
+        rejected_entries: entries,
+        failure: Some(Failure {
+            endpoint: Endpoint::Login,
+            stage: Stage::Token,
+            fault: Fault::Answer(answer),
+        }),
+        ..Observation::default()
+    };
+    let mut found = diagnose(&expectation(image), &observation);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    let diagnosis = found.remove(0);
+    assert_eq!(diagnosis.cause, Cause::CredentialsRejected);
+    diagnosis
+}
+
+const IMAGE: &str = "contoso.azurecr.io/apps/canary:1";
+
+#[test]
+fn each_kind_has_its_own_reasons_remedy_and_commands() {
+    use CredentialKind::{AdminUser, Empty, RefreshToken, RepositoryToken, ServicePrincipal};
+    for (kind, reason, remedy, command) in [
+        (
+            RepositoryToken,
+            "an expired password, or a disabled token",
+            "Enable the token",
+            "az acr token show",
+        ),
+        (AdminUser, "a disabled admin user", "Enable the admin user", "adminUserEnabled"),
+        (ServicePrincipal, "without the AcrPull role", "Assign the AcrPull role", "--role AcrPull"),
+        (RefreshToken, "about three hours", "Replace the refresh token", "az acr token credential generate"),
+        (
+            Empty,
+            "the pull is anonymous, and refused",
+            "Store a user name",
+            "az acr token credential generate",
+        ),
+    ] {
+        let diagnosis = rejected(IMAGE, vec![entry("contoso.azurecr.io", kind, &[])]);
+        let told = "contoso.azurecr.io rejects the credentials of `contoso.azurecr.io` of `/secret`; ";
+        assert!(diagnosis.message.starts_with(told), "{}", diagnosis.message);
+        assert!(diagnosis.message.contains(reason), "{}", diagnosis.message);
+        assert!(diagnosis.remedy.starts_with(remedy), "{}", diagnosis.remedy);
+        assert!(diagnosis.commands.iter().any(|shown| shown.contains(command)), "{:#?}", diagnosis.commands);
+    }
+}
+
+#[test]
+fn what_the_file_shows_goes_into_the_message_and_decides_the_remedy() {
+    use CredentialEvidence::{AuthDiffers, Blank, LineEnd, NotUtf8};
+    for (evidence, shown, remedy) in [
+        (vec![LineEnd], "the password ends in a line end", "Store the password again without a line end"),
+        (vec![Blank], "begins or ends with a blank", "Store user name and password again without blanks"),
+        (vec![AuthDiffers], "and only `auth` counts", "Remove `auth` from the entry"),
+        (vec![NotUtf8], "is not UTF-8", "Store user name and password again as UTF-8"),
+        (
+            vec![AuthDiffers, LineEnd],
+            "only `auth` counts and the password ends in a line end",
+            "Store the password again without a line end",
+        ),
+    ] {
+        let entries = vec![
+            entry("contoso.azurecr.io/apps", CredentialKind::RepositoryToken, &[]),
+            entry("contoso.azurecr.io", CredentialKind::RepositoryToken, &evidence),
+        ];
+        let diagnosis = rejected(IMAGE, entries);
+        let place = "in `contoso.azurecr.io` of `/secret` ";
+        assert!(diagnosis.message.contains(place), "{}", diagnosis.message);
+        assert!(diagnosis.message.contains(shown), "{}", diagnosis.message);
+        assert!(diagnosis.remedy.starts_with(remedy), "{}", diagnosis.remedy);
+    }
+}
+
+#[test]
+fn every_entry_is_named_up_to_a_bound_and_each_kind_once() {
+    let keys = ["contoso.azurecr.io/apps", "contoso.azurecr.io", "*.azurecr.io", "*.*.io", "*.azurecr.*"];
+    let entries = keys.map(|key| entry(key, CredentialKind::RepositoryToken, &[])).to_vec();
+    let message = rejected(IMAGE, entries).message;
+    assert!(
+        message.contains("`contoso.azurecr.io/apps` of `/secret`, `contoso.azurecr.io` of `/secret`, `*.azurecr.io` of `/secret` and 2 more;"),
+        "{message}"
+    );
+    assert_eq!(message.matches("for a repository token").count(), 1, "{message}");
+}
+
+#[test]
+fn another_registry_gets_no_advice_about_azure() {
+    let diagnosis =
+        rejected("registry.example.net/app", vec![entry("*", CredentialKind::ServicePrincipal, &[])]);
+    assert!(diagnosis.message.contains("does not say why"), "{}", diagnosis.message);
+    assert!(diagnosis.commands.iter().all(|command| !command.contains("az ")), "{:?}", diagnosis.commands);
+    assert!(!diagnosis.commands.is_empty());
+}
+
+#[test]
+fn the_key_of_a_new_secret_is_the_registry_as_the_image_has_it() {
+    let diagnosis = rejected(
+        "contoso.azurecr.io:443/app",
+        vec![entry("contoso.azurecr.io:443", CredentialKind::RepositoryToken, &[])],
+    );
+    assert!(diagnosis.commands.iter().any(|command| command.contains("\"contoso.azurecr.io:443\":")));
+}

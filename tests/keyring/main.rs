@@ -1,0 +1,178 @@
+//! Credentials as the kubelet finds them: a table of what its keyring answered, and its own code on generated configurations.
+//!
+//! The comparison needs the keyring as a program (`tests/keyring/kubelet` builds it with Go): without it, it prints
+//! `SKIPPED keyring: …` and passes; `ACR_VERIFIER_REQUIRE_KEYRING=1` makes that a failure.
+
+#![allow(clippy::disallowed_methods, reason = "a test is its own surroundings: it has an environment")]
+
+mod generate;
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdout, Command, Stdio};
+
+use acr_verifier::credentials::CredentialsSource;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use self::generate::{Configuration, Form};
+
+/// Configurations that are compared, each with one image.
+const COUNT: usize = 4_000;
+/// Differences that a failure shows.
+const SHOWN: usize = 10;
+
+/// What is found for an image: nothing where the file is rejected as a whole; an entry without user name or password, with
+/// which containerd pulls anonymously, is `None`.
+type Found = Option<Vec<Option<(String, String)>>>;
+
+/// What this program finds.
+fn ours(folder: &Path, file: &str, config: &[u8], image: &str) -> Found {
+    std::fs::write(folder.join(file), config).expect("a file");
+    let source = CredentialsSource::named(folder.to_owned(), None);
+    let found = source.read(&image.parse().expect("an image")).ok();
+    std::fs::remove_file(folder.join(file)).expect("a file");
+    let attempts = found?.attempts.into_iter().filter(|attempt| attempt.entry.is_some());
+    let pair =
+        |sent: acr_verifier::credentials::Credentials| (sent.username, sent.password.expose().to_owned());
+    Some(attempts.map(|attempt| attempt.credentials.map(pair)).collect())
+}
+
+#[test]
+fn the_table_of_the_keyrings_answers_holds() {
+    let table: Vec<Value> = serde_json::from_str(include_str!("cases.json")).expect("a table");
+    assert!(table.len() >= 60, "{} rows", table.len());
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut wrong = Vec::new();
+    for row in &table {
+        let text = |key: &str| row[key].as_str().expect("a text");
+        let found = ours(folder.path(), ".dockerconfigjson", text("config").as_bytes(), text("image"));
+        let users = found.map(|found| {
+            found.into_iter().map(|pair| pair.map_or_else(String::new, |(user, _)| user)).collect::<Vec<_>>()
+        });
+        let user = |user: &Value| user.as_str().expect("a user").replace("\\xff", "\u{fffd}");
+        let kubelet = match row["kubelet"].as_str() {
+            Some("refused") => None,
+            Some("none") => Some(Vec::new()),
+            Some(word) => panic!("{word}"),
+            None => Some(row["kubelet"].as_array().expect("a list").iter().map(user).collect()),
+        };
+        if users != kubelet {
+            wrong.push(format!("{} {}: kubelet {kubelet:?}, here {users:?}", text("image"), text("config")));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {} rows:\n{}", wrong.len(), table.len(), wrong.join("\n"));
+}
+
+#[test]
+fn the_kubelets_own_keyring_finds_the_same_in_the_same_order() {
+    let program = match program() {
+        Ok(program) => program,
+        Err(reason) => {
+            let demanded = std::env::var_os("ACR_VERIFIER_REQUIRE_KEYRING").is_some_and(|value| value == "1");
+            assert!(!demanded, "keyring: {reason}");
+            // Past the harness, which captures what a passing test prints.
+            let _ = writeln!(std::io::stderr(), "\nSKIPPED keyring: {reason}\n");
+            return;
+        }
+    };
+    let configurations = generate::configurations(COUNT);
+    let folder = tempfile::tempdir().expect("a folder");
+    let answers = kubelet(&program, &configurations);
+    let (mut wrong, mut refused, mut several) = (Vec::new(), 0, 0);
+    for (asked, kubelet) in configurations.iter().zip(&answers) {
+        let file = match asked.form {
+            Form::ConfigJson => ".dockerconfigjson",
+            Form::Cfg => ".dockercfg",
+        };
+        let found = ours(folder.path(), file, asked.config.as_bytes(), asked.image);
+        refused += usize::from(kubelet.is_none());
+        several += usize::from(kubelet.as_ref().is_some_and(|pairs| pairs.len() > 1));
+        if found != *kubelet {
+            wrong.push(format!("{asked:?}: kubelet {kubelet:?}, here {found:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {COUNT}:\n{}", wrong.len(), wrong[..wrong.len().min(SHOWN)].join("\n"));
+    // The generator reaches both: a comparison of nothing would agree as well.
+    assert!(refused > COUNT / 20 && several > COUNT / 20, "{refused} refused, {several} with several");
+}
+
+/// The kubelet's answers to all configurations, in their order.
+fn kubelet(program: &Path, configurations: &[Configuration]) -> Vec<Found> {
+    // It logs every key that it ignores; the log is shown where it fails.
+    let log = tempfile::NamedTempFile::new().expect("a file");
+    let mut child = Command::new(program)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(log.reopen().expect("the file"))
+        .spawn()
+        .expect("the keyring starts");
+    let mut input = child.stdin.take().expect("it is piped");
+    let output = child.stdout.take().expect("it is piped");
+    let answers = std::thread::scope(|scope| {
+        let reader = scope.spawn(move || read_answers(output));
+        for asked in configurations {
+            let kind = match asked.form {
+                Form::ConfigJson => "kubernetes.io/dockerconfigjson",
+                Form::Cfg => "kubernetes.io/dockercfg",
+            };
+            let config = STANDARD.encode(&asked.config);
+            writeln!(input, "{}", json!({"image": asked.image, "type": kind, "config": config}))
+                .expect("the keyring reads");
+        }
+        drop(input);
+        reader.join().expect("the answers are JSON")
+    });
+    let status = child.wait().expect("the keyring ends");
+    let log = std::fs::read_to_string(log.path()).expect("its log");
+    let last = log.lines().last().unwrap_or_default();
+    assert!(status.success(), "{status}: {last}");
+    assert_eq!(answers.len(), configurations.len(), "{last}");
+    answers
+}
+
+fn read_answers(output: ChildStdout) -> Vec<Found> {
+    let text = |bytes: &Value| {
+        let bytes = STANDARD.decode(bytes.as_str().unwrap_or_default()).expect("base64");
+        bytes.utf8_chunks().fold(String::new(), |text, chunk| {
+            text + chunk.valid() + &"\u{fffd}".repeat(chunk.invalid().len())
+        })
+    };
+    let read = |line: String| {
+        let answer: Value = serde_json::from_str(&line).expect("JSON");
+        if answer["refused"] == true {
+            return None;
+        }
+        let pairs = answer["found"].as_array().expect("a list").iter();
+        let pairs = pairs.map(|pair| (text(&pair["username"]), text(&pair["password"])));
+        Some(
+            pairs
+                .map(|pair| Some(pair).filter(|(user, word)| !user.is_empty() && !word.is_empty()))
+                .collect(),
+        )
+    };
+    BufReader::new(output).lines().map(|line| read(line.expect("a line"))).collect()
+}
+
+/// The keyring as a program, or why there is none.
+fn program() -> Result<PathBuf, String> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keyring/kubelet");
+    let output = Command::new(&script).arg("--find").stdin(Stdio::null()).output();
+    let output = output.map_err(|error| format!("{} does not run: {error}", script.display()))?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).trim_end().to_owned());
+    }
+    Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim_end()))
+}
+
+#[test]
+fn the_version_is_that_of_the_cluster() {
+    let version = |text: &str| {
+        let line = text.lines().find_map(|line| line.trim().strip_prefix("k8s.io/kubernetes "))?;
+        line.split(' ').next().map(str::to_owned)
+    };
+    let own = version(include_str!("go/go.mod"));
+    assert!(own.is_some());
+    assert_eq!(own, version(include_str!("../cluster/go/go.mod")));
+}
