@@ -21,7 +21,7 @@ use crate::diagnosis::Verdict;
 use crate::legible::{MAX_TEXT, printable};
 use crate::probe::{self, Task, Trust};
 use crate::report::{self, Style};
-use crate::rules::{Expectation, diagnose};
+use crate::rules::Expectation;
 use crate::run::{Checked, NetworkView, Run};
 use crate::terminal;
 
@@ -165,9 +165,9 @@ pub async fn verify(
 ) -> Checked {
     let credentials = CredentialsSource::of(image, usual_credentials);
     let task = Task::new(config, image, credentials, trust, now);
-    let observation = probe::observe(&task).await;
+    let observed = probe::observe(&task).await;
     let expectation = Expectation { image: task.image.clone(), policy: task.policy, now };
-    let diagnoses = diagnose(&expectation, &observation);
+    let (observation, diagnoses) = observed.diagnose(&expectation);
     let checked = Checked {
         image: task.image,
         name: image.name.clone(),

@@ -26,6 +26,7 @@
 mod authorization;
 mod blob;
 mod clock;
+mod compared;
 mod dial;
 mod dns;
 mod echo;
@@ -49,9 +50,11 @@ use url::Url;
 use crate::address::AddressPolicy;
 use crate::config::{Config, ImageConfig, Resolvers};
 use crate::credentials::CredentialsSource;
+use crate::diagnosis::Diagnosis;
 use crate::image::ImageReference;
 use crate::observation::{Endpoint, Failure, Fault, Observation, PlatformMismatch, Stage};
-use crate::secret::Secret;
+use crate::rules::{self, Expectation};
+use crate::secret::{Redactor, Secret};
 
 use clock::Clock;
 use manifest::ImageManifest;
@@ -117,20 +120,38 @@ impl Task {
 }
 
 /// Checks an image, stage after stage, until one fails.
-pub async fn observe(task: &Task) -> Observation {
+pub async fn observe(task: &Task) -> Observed {
     let clock = Clock::start(task.timeout, task.stage_timeout);
     let mut observation = Observation::default();
-    if let Err(failure) = run(task, &clock, &mut observation).await {
+    let (outcome, redactor) = run(task, &clock, &mut observation).await;
+    if let Err(failure) = outcome {
         observation.failure = failure;
     }
-    observation.duration = clock.elapsed();
-    observation
+    Observed { observation, redactor }
+}
+
+/// What a check saw, the names as nameservers wrote them: the rules go by those. It gets out with the diagnoses only, when the
+/// secrets are out of the names as well.
+pub struct Observed {
+    observation: Observation,
+    redactor: Redactor,
+}
+
+impl Observed {
+    /// What it means; both without secrets.
+    #[must_use]
+    pub fn diagnose(self, expectation: &Expectation) -> (Observation, Vec<Diagnosis>) {
+        let Self { mut observation, redactor } = self;
+        let mut diagnoses = rules::diagnose(expectation, &observation);
+        echo::hide_names(&redactor, &mut observation, &mut diagnoses);
+        (observation, diagnoses)
+    }
 }
 
 /// `Err(None)`: names or addresses are wrong, which the resolutions tell.
 type Halt = Option<Failure>;
 
-async fn run(task: &Task, clock: &Clock, observation: &mut Observation) -> Result<(), Halt> {
+async fn run(task: &Task, clock: &Clock, observation: &mut Observation) -> (Result<(), Halt>, Redactor) {
     let credentials = task.credentials.read(&task.image);
     // Known from here on, however far the check comes.
     observation.credentials_expire_at =
@@ -154,8 +175,11 @@ async fn run(task: &Task, clock: &Clock, observation: &mut Observation) -> Resul
         Some(halt) => Err(halt),
         None => ask_registry(&names, &mut pull, observation).await,
     };
-    echo::silence(&pull.redactor, observation, outcome.as_mut().err().and_then(Option::as_mut));
-    outcome
+    let redactor = pull.redactor;
+    observation.duration = clock.elapsed();
+    names.add_compared(observation).await;
+    echo::silence(&redactor, observation, outcome.as_mut().err().and_then(Option::as_mut));
+    (outcome, redactor)
 }
 
 /// Everything that is sent to the registry.

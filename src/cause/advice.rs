@@ -13,7 +13,7 @@ mod registry;
 
 pub use credentials::{commands_of_rejected, remedy_of_rejected};
 pub use names::Names;
-pub use network::{NOT_OPENED_REMEDY, not_opened_commands};
+pub use network::{COMPARED_SILENT_REMEDY, NOT_OPENED_REMEDY, not_opened_commands};
 
 use super::Cause;
 

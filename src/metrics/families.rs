@@ -165,7 +165,7 @@ pub(super) const DNS_DISAGREE: Family = of_registry(
     "acr_verifier_dns_resolvers_disagree",
     Kind::Gauge,
     &["endpoint"],
-    "Whether the node's nameservers and the compared resolvers answered differently in the last check (1) or alike (0).",
+    "Whether the node's nameservers and the compared resolvers answered differently in the last check (1) or alike (0); no sample where nothing was compared.",
 );
 pub(super) const CERTIFICATE_EXPIRY: Family = of_registry(
     "acr_verifier_tls_certificate_expiry_timestamp_seconds",

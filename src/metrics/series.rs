@@ -23,9 +23,9 @@ use prometheus::{GaugeVec, HistogramVec, IntCounterVec};
 
 use super::families::{self, Family, Kind, Maker};
 use crate::address::Scope;
-use crate::cause::Cause;
 use crate::diagnosis::{Severity, Verdict};
 use crate::observation::{Endpoint, Stage};
+use crate::rules::names::{Comparison, compare};
 use crate::run::{Checked, Status};
 
 /// Kinds of failure that are kept: a registry that fails in more ways forgets the one that was not seen for longest.
@@ -177,7 +177,15 @@ impl Series {
                     let labels = [seen.endpoint.as_str(), seen.resolver.label(), scope.as_str()];
                     set(&self.dns_answers, &labels, 0.0);
                 }
-                set(&self.dns_disagree, &[seen.endpoint.as_str()], 0.0);
+            }
+        }
+        for endpoint in Endpoint::ALL {
+            let compared = checks.iter().map(|checked| compare(endpoint, &checked.observation.resolutions));
+            match compared.max().unwrap_or(Comparison::Nothing) {
+                Comparison::Different => set(&self.dns_disagree, &[endpoint.as_str()], 1.0),
+                Comparison::Alike => set(&self.dns_disagree, &[endpoint.as_str()], 0.0),
+                // Nothing was compared, or not with all.
+                Comparison::Nothing | Comparison::Incomplete => {}
             }
         }
         // A set: an address that both nameservers give is one.
@@ -193,11 +201,6 @@ impl Series {
             .collect();
         for (endpoint, resolver, scope, _, _) in answers {
             self.dns_answers.with_label_values(&[endpoint.as_str(), resolver, scope.as_str()]).inc();
-        }
-        for diagnosis in checks.iter().flat_map(|checked| &checked.diagnoses) {
-            if diagnosis.cause == Cause::ResolversDisagree {
-                set(&self.dns_disagree, &[diagnosis.endpoint.as_str()], 1.0);
-            }
         }
     }
 

@@ -33,6 +33,11 @@ impl Clock {
         Limit { until: stage.min(whole), whole: whole < stage }
     }
 
+    /// The end of the whole check's time.
+    pub(super) fn deadline(&self) -> Instant {
+        self.started + self.timeout
+    }
+
     /// The limit of one stage.
     pub(super) const fn stage_timeout(&self) -> Duration {
         self.stage_timeout

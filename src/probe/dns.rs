@@ -8,6 +8,8 @@ pub(super) mod answer;
 mod exchange;
 mod resolv_conf;
 
+use std::time::Duration;
+
 use futures_util::future::{join, join_all};
 use hickory_proto::rr::{Name, RecordType};
 use tokio::time::Instant;
@@ -28,43 +30,82 @@ pub(super) struct Nameserver {
     pub(super) tcp_alone: bool,
 }
 
+/// One of the two questions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Family {
+    /// A.
+    V4,
+    /// AAAA.
+    V6,
+}
+
+/// How long an answer is waited for, and how often the question is sent meanwhile.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    pub(super) until: Instant,
+    /// Between two sends.
+    pub(super) resend: Duration,
+}
+
+impl Patience {
+    /// The sends spread over the whole limit, as glibc and Go ask again before they give up.
+    pub(super) fn until(until: Instant) -> Self {
+        Self { until, resend: until.saturating_duration_since(Instant::now()) / exchange::SENDS }
+    }
+}
+
 /// Asks every nameserver for a name, A and AAAA, all at once.
 pub(super) async fn resolve(
     endpoint: Endpoint,
     host: &str,
     nameservers: &[Nameserver],
-    until: Instant,
+    patience: Patience,
 ) -> Vec<Resolution> {
-    join_all(nameservers.iter().map(|nameserver| ask(endpoint, host, nameserver, until))).await
+    join_all(nameservers.iter().map(|nameserver| ask(endpoint, host, nameserver, patience))).await
 }
 
-async fn ask(endpoint: Endpoint, host: &str, nameserver: &Nameserver, until: Instant) -> Resolution {
+async fn ask(endpoint: Endpoint, host: &str, nameserver: &Nameserver, patience: Patience) -> Resolution {
     let started = Instant::now();
     let (a, aaaa) = join(
-        look_up(nameserver, host, RecordType::A, until),
-        look_up(nameserver, host, RecordType::AAAA, until),
+        look_up(nameserver, host, Family::V4, patience),
+        look_up(nameserver, host, Family::V6, patience),
     )
     .await;
+    Resolution { a, aaaa, duration: started.elapsed(), ..silence(endpoint, host, nameserver) }
+}
+
+/// What is known of a name at a nameserver before its answers come.
+pub(super) fn silence(endpoint: Endpoint, host: &str, nameserver: &Nameserver) -> Resolution {
     Resolution {
         endpoint,
         host: host.to_owned(),
         resolver: nameserver.resolver.clone(),
         server: nameserver.address.clone(),
         tcp_alone: nameserver.tcp_alone,
-        a,
-        aaaa,
-        duration: started.elapsed(),
+        a: failed(DnsFailureKind::Timeout),
+        aaaa: failed(DnsFailureKind::Timeout),
+        duration: Duration::ZERO,
     }
 }
 
-async fn look_up(nameserver: &Nameserver, host: &str, kind: RecordType, until: Instant) -> Lookup {
+/// One question to one nameserver.
+pub(super) async fn look_up(
+    nameserver: &Nameserver,
+    host: &str,
+    family: Family,
+    patience: Patience,
+) -> Lookup {
     // Absolute, so that no search list is ever applied.
     let Ok(mut name) = Name::from_ascii(host) else {
         return failed(DnsFailureKind::Malformed);
     };
     name.set_fqdn(true);
+    let kind = match family {
+        Family::V4 => RecordType::A,
+        Family::V6 => RecordType::AAAA,
+    };
     let question = Question { name, kind };
-    exchange::exchange(&nameserver.address, &question, nameserver.tcp_alone, until)
+    exchange::exchange(&nameserver.address, &question, nameserver.tcp_alone, patience)
         .await
         .unwrap_or_else(failed)
 }

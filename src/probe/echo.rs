@@ -1,14 +1,15 @@
 //! What a hostile peer says back: the secrets that it was sent are taken out of everything that it could say.
 //!
 //! Owns the list of the places where a peer's own words get into an observation, and the moment at which they become text
-//! that may be shown: at the end, when all secrets are known. Names and records of nameservers stay as they came, because
-//! the rules judge by them; where a peer chooses a name, `registry` refuses it. What is picked out of a text is picked
-//! after its secrets are out of it, where it is read.
+//! that may be shown: at the end, when all secrets are known. Names and records of nameservers come last, because the rules
+//! go by them: their secrets are taken out once the diagnoses are there, of both. Where a peer chooses a name to be asked
+//! for, `registry` refuses it. What is picked out of a text is picked after its secrets are out of it, where it is read.
 
 use super::wire::correlation_id;
+use crate::diagnosis::Diagnosis;
 use crate::observation::{
-    Answer, Certificate, ExtendedError, Failure, Fault, Lookup, Observation, PlatformMismatch, TlsFailure,
-    TlsSession,
+    Answer, Certificate, DnsFailureKind, ExtendedError, Failure, Fault, Lookup, Observation,
+    PlatformMismatch, Record, RecordData, Resolution, TlsFailure, TlsSession,
 };
 use crate::secret::Redactor;
 
@@ -92,6 +93,90 @@ pub(super) fn silence(redactor: &Redactor, observation: &mut Observation, failur
         )
         | None => {}
     }
+}
+
+/// Takes the secrets out of the names that nameservers gave, and out of the diagnoses that quote them.
+pub(super) fn hide_names(redactor: &Redactor, observation: &mut Observation, diagnoses: &mut [Diagnosis]) {
+    let mut hidden: Vec<(String, String)> = Vec::new();
+    let mut hide = |host: &str, name: &mut String| {
+        // What was asked for is no answer of anybody.
+        let is_asked = name.trim_end_matches('.').eq_ignore_ascii_case(host);
+        let shown = if is_asked { name.clone() } else { without_secrets(redactor, name) };
+        if shown != *name {
+            let pair = (name.trim_end_matches('.').to_owned(), shown.trim_end_matches('.').to_owned());
+            hidden.push(pair);
+            *name = shown;
+        }
+    };
+    for Resolution { host, a, aaaa, endpoint: _, resolver: _, server: _, tcp_alone: _, duration: _ } in
+        &mut observation.resolutions
+    {
+        for lookup in [a, aaaa] {
+            match lookup {
+                Lookup::Answered(answer) => {
+                    for Record { name, data, ttl: _ } in &mut answer.chain {
+                        hide(host, name);
+                        match data {
+                            RecordData::Cname(target) => hide(host, target),
+                            RecordData::Address(_) => {}
+                        }
+                    }
+                    answer.soa_owner.iter_mut().for_each(|owner| hide(host, owner));
+                }
+                Lookup::Failed(failure) => {
+                    if let DnsFailureKind::CnameLoop(name) = &mut failure.kind {
+                        hide(host, name);
+                    }
+                }
+            }
+        }
+    }
+    // A name that contains another one goes first.
+    hidden.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
+    for diagnosis in diagnoses {
+        for text in std::iter::once(&mut diagnosis.message).chain(&mut diagnosis.commands) {
+            for (name, shown) in &hidden {
+                if text.contains(name.as_str()) {
+                    *text = text.replace(name, shown);
+                }
+            }
+        }
+    }
+}
+
+/// A name without the secrets, also where it writes them with escapes or spreads them over labels.
+fn without_secrets(redactor: &Redactor, name: &str) -> String {
+    let plain = unescaped(name);
+    let joined: String = plain.split('.').collect();
+    if plain == name && redactor.finds(name) {
+        return redactor.take_out(name);
+    }
+    if [name, &plain, &joined].into_iter().any(|text| redactor.finds(text)) {
+        return "[redacted].".to_owned();
+    }
+    name.to_owned()
+}
+
+/// What a name of a zone file says: `\.` is a dot, `\032` a space (RFC 1035, section 5.1).
+fn unescaped(name: &str) -> String {
+    let mut plain = Vec::with_capacity(name.len());
+    let mut rest = name.as_bytes();
+    while let Some((&byte, behind)) = rest.split_first() {
+        rest = behind;
+        let number = || std::str::from_utf8(behind.get(..3)?).ok()?.parse::<u8>().ok();
+        match (byte, behind.first()) {
+            (b'\\', Some(b'0'..=b'9')) if let Some(number) = number() => {
+                plain.push(number);
+                rest = &behind[3..];
+            }
+            (b'\\', Some(&escaped)) => {
+                plain.push(escaped);
+                rest = &behind[1..];
+            }
+            _ => plain.push(byte),
+        }
+    }
+    String::from_utf8_lossy(&plain).into_owned()
 }
 
 #[cfg(test)]

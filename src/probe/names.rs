@@ -9,7 +9,8 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::clock::Clock;
-use super::dns::{self, Nameserver, ResolvConf};
+use super::compared::Compared;
+use super::dns::{self, Nameserver, Patience, ResolvConf};
 use super::{Halt, Task};
 use crate::address::Scope;
 use crate::config::{Resolvers, SystemResolver};
@@ -21,12 +22,19 @@ pub(super) struct Names<'check> {
     pub(super) task: &'check Task,
     pub(super) clock: &'check Clock,
     nameservers: Vec<Nameserver>,
+    compared: Compared,
 }
 
 impl<'check> Names<'check> {
     /// The node's nameservers and the compared resolvers, as they are now.
     pub(super) fn new(task: &'check Task, clock: &'check Clock) -> Self {
-        Self { task, clock, nameservers: nameservers(&task.resolvers) }
+        let (nameservers, compared) = nameservers(&task.resolvers);
+        Self { task, clock, nameservers, compared: Compared::new(compared) }
+    }
+
+    /// Takes up what the compared resolvers have said of the names that were asked for.
+    pub(super) async fn add_compared(self, observation: &mut Observation) {
+        self.compared.add_to(observation, self.clock.deadline()).await;
     }
 
     /// Asks for a name and judges the answers: the good addresses in the order of the answers, or a halt.
@@ -41,7 +49,8 @@ impl<'check> Names<'check> {
         let is_about = |seen: &&Resolution| seen.endpoint == endpoint && seen.host == host;
         let mut seen: Vec<Resolution> = observation.resolutions.iter().filter(is_about).cloned().collect();
         if seen.is_empty() {
-            seen = dns::resolve(endpoint, host, &self.nameservers, limit.until).await;
+            self.compared.ask(endpoint, host);
+            seen = dns::resolve(endpoint, host, &self.nameservers, Patience::until(limit.until)).await;
             observation.resolutions.extend(seen.iter().cloned());
         }
         observation.mark(endpoint, Stage::Dns, started.elapsed());
@@ -66,9 +75,12 @@ impl<'check> Names<'check> {
             return;
         }
         let started = Instant::now();
-        let until = self.clock.limit().until;
+        let patience = Patience::until(self.clock.limit().until);
         let hosts = self.task.data_endpoints.iter();
-        let asked = hosts.map(|host| dns::resolve(Endpoint::Data, host, &self.nameservers, until));
+        let asked = hosts.map(|host| {
+            self.compared.ask(Endpoint::Data, host);
+            dns::resolve(Endpoint::Data, host, &self.nameservers, patience)
+        });
         observation.resolutions = join_all(asked).await.into_iter().flatten().collect();
         observation.mark(Endpoint::Data, Stage::Dns, started.elapsed());
         let judging = Instant::now();
@@ -97,7 +109,8 @@ impl<'check> Names<'check> {
     }
 }
 
-fn nameservers(resolvers: &Resolvers) -> Vec<Nameserver> {
+/// The node's own nameservers, and those to compare with.
+fn nameservers(resolvers: &Resolvers) -> (Vec<Nameserver>, Vec<Nameserver>) {
     let node = match &resolvers.system {
         SystemResolver::File(path) => dns::read_resolv_conf(path),
         SystemResolver::Servers(servers) => {
@@ -112,5 +125,5 @@ fn nameservers(resolvers: &Resolvers) -> Vec<Nameserver> {
         .compare
         .iter()
         .map(|(name, address)| nameserver(Resolver::Compared(name.clone()), address.clone()));
-    system.chain(compared).collect()
+    (system.collect(), compared.collect())
 }

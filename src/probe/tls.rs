@@ -213,7 +213,11 @@ pub(super) fn read_certificate(
     intermediates: &[CertificateDer<'_>],
 ) -> Option<Certificate> {
     let (_, parsed) = X509Certificate::from_der(end_entity).ok()?;
-    let timestamp = |seconds: i64| Timestamp::from_second(seconds).ok();
+    // `99991231235959Z` is "no end" (RFC 5280, section 4.1.2.5), and later than the library's last moment.
+    let timestamp = |seconds: i64| {
+        let beyond = if seconds < 0 { Timestamp::MIN } else { Timestamp::MAX };
+        Timestamp::from_second(seconds).unwrap_or(beyond)
+    };
     let alternatives = parsed.subject_alternative_name().ok().flatten();
     let names = alternatives.iter().flat_map(|extension| &extension.value.general_names);
     let names =
@@ -226,8 +230,8 @@ pub(super) fn read_certificate(
         subject: hear(&parsed.subject().to_string()),
         issuer: hear(&parsed.issuer().to_string()),
         names: names.take(Certificate::MAX_NAMES).collect(),
-        not_before: timestamp(parsed.validity().not_before.timestamp())?,
-        not_after: timestamp(parsed.validity().not_after.timestamp())?,
+        not_before: timestamp(parsed.validity().not_before.timestamp()),
+        not_after: timestamp(parsed.validity().not_after.timestamp()),
         chain_issuers: issuers.collect(),
     })
 }

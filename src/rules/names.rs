@@ -4,12 +4,13 @@
 //! told where it differs, and never judged.
 
 mod addresses;
+mod comparison;
 mod words;
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use self::words::{describe_failures, failures, listed, makes_wait, privatelink_name, servers_of, troubles};
+pub use self::comparison::{Comparison, compare};
+use self::words::{describe_failures, failures, makes_wait, privatelink_name, servers_of, troubles};
 use super::{diagnosis, list};
 use crate::address::{AddressPolicy, NameserverAddress};
 use crate::cause::Cause;
@@ -206,40 +207,31 @@ impl Name<'_> {
         Some(diagnosis)
     }
 
-    /// Answers that differ, among the node's nameservers or from a compared resolver.
+    /// Answers that differ, among the node's nameservers or from a compared resolver, and compared resolvers without one.
     fn disagreement(&self, seen: &[&Resolution]) -> Option<Diagnosis> {
-        let mut answers: Vec<(BTreeSet<IpAddr>, Vec<String>)> = Vec::new();
-        for resolution in seen {
-            let addresses: BTreeSet<IpAddr> = match outcome(resolution) {
-                Outcome::Addresses(addresses) => addresses.iter().map(IpAddr::to_canonical).collect(),
-                Outcome::NoAddress(_) => BTreeSet::new(),
-                Outcome::Failed => continue,
-            };
-            let who = match &resolution.resolver {
-                Resolver::System => resolution.server.short(),
-                Resolver::Compared(name) => format!("{} ({name})", resolution.server.short()),
-            };
-            match answers.iter_mut().find(|(known, _)| *known == addresses) {
-                Some((_, servers)) => servers.push(who),
-                None => answers.push((addresses, vec![who])),
+        let answers = comparison::answers(seen);
+        let silent = comparison::unanswered(seen);
+        let mut told = Vec::new();
+        let mut server = &seen.first()?.server;
+        if answers.len() > 1 {
+            let said: Vec<String> = answers.iter().map(comparison::describe).collect();
+            told.push(format!("The resolvers disagree about {}: {}.", self.host, said.join("; ")));
+        }
+        if let Some(first) = silent.first() {
+            let said: Vec<String> = silent.iter().map(|seen| words::describe_compared(seen)).collect();
+            let noun = if silent.len() == 1 { "The compared resolver" } else { "The compared resolvers" };
+            told.push(format!("{noun} {} for {}: nothing was compared with it.", list(&said), self.host));
+            if told.len() == 1 {
+                server = &first.server;
             }
         }
-        if answers.len() < 2 {
+        if told.is_empty() {
             return None;
         }
-        let told: Vec<String> = answers
-            .iter()
-            .map(|(addresses, servers)| {
-                let verb = if servers.len() == 1 { "says" } else { "say" };
-                let addresses = if addresses.is_empty() {
-                    "that there is no address".to_owned()
-                } else {
-                    listed(addresses.iter().copied())
-                };
-                format!("{} {verb} {addresses}", list(servers))
-            })
-            .collect();
-        let message = format!("The resolvers disagree about {}: {}.", self.host, told.join("; "));
-        Some(self.diagnosis(Cause::ResolversDisagree, Stage::Dns, &seen[0].server, message))
+        let mut diagnosis = self.diagnosis(Cause::ResolversDisagree, Stage::Dns, server, told.join(" "));
+        if answers.len() < 2 {
+            advice::COMPARED_SILENT_REMEDY.clone_into(&mut diagnosis.remedy);
+        }
+        Some(diagnosis)
     }
 }

@@ -163,7 +163,10 @@ pub(super) fn explain_tls(case: &Case<'_>, failure: &TlsFailure) -> (Cause, Stri
             (Cause::CertificateNotYetValid, message)
         }
         TlsFailure::Handshake(text) => {
-            (Cause::TlsHandshakeFailed, format!("The TLS handshake with {peer} failed: {text}."))
+            let whose = certificate
+                .map(|certificate| format!("; its certificate was issued by {}", certificate.issuer));
+            let whose = whose.unwrap_or_default();
+            (Cause::TlsHandshakeFailed, format!("The TLS handshake with {peer} failed: {text}{whose}."))
         }
     }
 }

@@ -8,11 +8,14 @@ use acr_verifier::address::AddressPolicy;
 use acr_verifier::config::{Resolvers, SystemResolver};
 use acr_verifier::credentials::CredentialsSource;
 use acr_verifier::diagnosis::{Diagnosis, Verdict};
+use acr_verifier::events::event;
 use acr_verifier::observation::Observation;
+use acr_verifier::page::{self, Reload};
 use acr_verifier::probe::{Platform, Task, Trust, observe};
 use acr_verifier::report::{self, Format, Style};
-use acr_verifier::rules::{Expectation, diagnose};
+use acr_verifier::rules::Expectation;
 use acr_verifier::run::{Checked, NetworkView, Run};
+use acr_verifier::transition::{Announcement, News};
 use jiff::Timestamp;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer;
@@ -22,6 +25,7 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use crate::lab::Lab;
 use crate::lab::settings::Settings;
+use crate::server::states;
 
 /// A lab, and the task that verifies it.
 pub(crate) struct Bench {
@@ -86,13 +90,13 @@ impl Bench {
 
     fn check_quietly(&self) -> Outcome {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let observation = runtime.block_on(observe(&self.task));
+        let observed = runtime.block_on(observe(&self.task));
         let expectation = Expectation {
             image: self.task.image.clone(),
             policy: self.task.policy.clone(),
             now: self.task.now,
         };
-        let diagnoses = diagnose(&expectation, &observation);
+        let (observation, diagnoses) = observed.diagnose(&expectation);
         Outcome { observation, diagnoses, log: String::new() }
     }
 }
@@ -100,6 +104,12 @@ impl Bench {
 /// The lab's nameservers as the node's own.
 fn system_resolver(lab: &Lab) -> SystemResolver {
     SystemResolver::Servers(lab.nameservers().into_iter().map(Into::into).collect())
+}
+
+/// The note of the Event about a failure.
+fn note(bench: &Bench, diagnosis: &Diagnosis) -> String {
+    let news = News::Failing(Box::new(diagnosis.clone()));
+    event::note(&Announcement { image: bench.task.image.clone(), name: None, news, at: bench.task.now })
 }
 
 /// Keeps what is logged.
@@ -144,7 +154,8 @@ impl Outcome {
         self.diagnoses.iter().map(told).collect()
     }
 
-    /// Everything that could be shown of the check: every form of the report, the log, and all of it for a debugger.
+    /// Everything that could be shown of the check: every form of the report, the page, the Events, the log, and all of it
+    /// for a debugger.
     pub(crate) fn shown(&self, bench: &Bench) -> String {
         let run = self.run(bench);
         let mut shown = Vec::new();
@@ -154,7 +165,10 @@ impl Outcome {
         }
         let ascii = Style { unicode: false, ..style };
         report::write(&mut shown, &run, Format::Text, &ascii).expect("memory takes everything");
-        format!("{}\n{}\n{run:?}\n{:?}", String::from_utf8_lossy(&shown), self.log, bench.task)
+        let status = states::with(run.images.clone());
+        page::write(&mut shown, &status, bench.task.now, Reload::Off).expect("memory takes everything");
+        let notes: Vec<String> = self.diagnoses.iter().map(|diagnosis| note(bench, diagnosis)).collect();
+        format!("{}\n{}\n{run:?}\n{:?}\n{notes:?}", String::from_utf8_lossy(&shown), self.log, bench.task)
     }
 
     /// The run that this check was the only one of.

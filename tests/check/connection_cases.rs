@@ -64,6 +64,10 @@ pub(super) fn cases() -> Vec<Case> {
     cases.extend(certificate(Certificate::NotYetValid, "fail {} tls certificate_not_yet_valid"));
     cases.extend(certificate(Certificate::ExpiresIn(13), "warn {} tls certificate_expiring"));
     cases.extend(certificate(Certificate::ExpiresIn(15), ""));
+    cases.extend(certificate(Certificate::Endless, ""));
+    cases.extend(certificate(Certificate::UntrustedEndless, "fail {} tls certificate_untrusted"));
+    // WebPKI knows no time before 1970; the issuer is evidence all the same.
+    cases.extend(certificate(Certificate::UntrustedAncient, "fail {} tls tls_handshake_failed"));
     cases.extend(at_both("TLS 1.2 only", |endpoint| endpoint.tls = TlsVersions::Only12, ""));
     cases.extend(at_both("TLS 1.3 only", |endpoint| endpoint.tls = TlsVersions::Only13, ""));
     cases.extend(several_addresses());

@@ -5,6 +5,7 @@
 
 mod answer_cases;
 mod bench;
+mod compared;
 mod connection_cases;
 mod content_cases;
 mod document_cases;
@@ -13,6 +14,7 @@ mod healthy;
 mod hostile_cases;
 mod login_cases;
 mod name_cases;
+mod names_said_back;
 mod program;
 mod safety;
 

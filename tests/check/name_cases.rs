@@ -285,7 +285,28 @@ fn several() -> Vec<Case> {
             &[disagree, "warn data dns resolvers_disagree"],
         )
         .adjust(compare),
-        second("compared resolver is silent", Nameserver::behaving(Behaviour::Silent), &[]).adjust(compare),
+        // Nothing was compared, and the check says so.
+        second(
+            "compared resolver is silent",
+            Nameserver::behaving(Behaviour::Silent),
+            &[disagree, "warn data dns resolvers_disagree"],
+        )
+        .adjust(compare),
+        second(
+            "compared resolver is not there",
+            Nameserver::behaving(Behaviour::Closed),
+            &[disagree, "warn data dns resolvers_disagree"],
+        )
+        .adjust(compare),
+        second(
+            "compared resolver refuses",
+            Nameserver::behaving(Behaviour::Rcode(Rcode::Refused, None)),
+            &[disagree, "warn data dns resolvers_disagree"],
+        )
+        .adjust(compare),
+        // It has the addresses: what it says of AAAA is its own affair.
+        second("compared resolver is silent for AAAA", Nameserver::behaving(Behaviour::AaaaSilent), &[])
+            .adjust(compare),
         second("compared resolver agrees", Nameserver::default(), &[]).adjust(compare),
     ]
 }

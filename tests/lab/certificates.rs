@@ -111,6 +111,7 @@ impl Certificates {
         let key = new_key();
         let names = match (certificate, names) {
             (Certificate::WrongName, _) => vec!["*.fabrikam.example".to_owned()],
+            (Certificate::Saying(name), _) => vec![name.to_owned()],
             (_, Names::Login) => self.login_names.clone(),
             (_, Names::Data) => self.data_names.clone(),
         };
@@ -124,9 +125,23 @@ impl Certificates {
             | Certificate::SelfSigned
             | Certificate::MissingIntermediate
             | Certificate::Crowded(_)
+            | Certificate::Endless
+            | Certificate::UntrustedEndless
+            | Certificate::UntrustedAncient
+            | Certificate::Saying(_)
             | Certificate::WrongName => (now - DAY, now + LIFE),
         };
-        let params = leaf(names, from, until);
+        let mut params = leaf(names, from, until);
+        match certificate {
+            Certificate::Endless | Certificate::UntrustedEndless => {
+                params.not_after = date_time_ymd(9999, 12, 31) + (DAY - Duration::from_secs(1));
+            }
+            Certificate::UntrustedAncient => {
+                params.not_before = date_time_ymd(1951, 1, 1);
+                params.not_after = date_time_ymd(1969, 12, 31);
+            }
+            _ => {}
+        }
         let signed = |by: &Authority| {
             params.signed_by(&key, &by.issuer).expect("the parameters are complete").der().clone()
         };
@@ -134,7 +149,9 @@ impl Certificates {
             Certificate::SelfSigned => {
                 vec![params.self_signed(&key).expect("the parameters are complete").der().clone()]
             }
-            Certificate::Untrusted => vec![signed(&self.inspection), self.inspection.certificate.clone()],
+            Certificate::Untrusted | Certificate::UntrustedEndless | Certificate::UntrustedAncient => {
+                vec![signed(&self.inspection), self.inspection.certificate.clone()]
+            }
             Certificate::MissingIntermediate => vec![signed(&self.issuing)],
             Certificate::Crowded(count) => {
                 let stranger = self.inspection.certificate.clone();
@@ -146,6 +163,8 @@ impl Certificates {
             | Certificate::WrongName
             | Certificate::Expired
             | Certificate::NotYetValid
+            | Certificate::Endless
+            | Certificate::Saying(_)
             | Certificate::ExpiresIn(_) => vec![signed(&self.issuing), self.issuing.certificate.clone()],
         };
         (chain, key)

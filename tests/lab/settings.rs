@@ -292,6 +292,14 @@ pub enum Certificate {
     NotYetValid,
     /// Good, and runs out in this many days.
     ExpiresIn(u32),
+    /// Good, and without an end: until `99991231235959Z`, as appliances write it.
+    Endless,
+    /// The right names by "Contoso TLS Inspection CA", and without an end.
+    UntrustedEndless,
+    /// Ended before 1970, and by "Contoso TLS Inspection CA".
+    UntrustedAncient,
+    /// A name that has nothing to do with the registry, in place of its own and as a subject.
+    Saying(&'static str),
     /// Good, followed by this many authorities that have nothing to do with it.
     Crowded(usize),
 }

@@ -248,11 +248,17 @@ pub(super) const TLS_HANDSHAKE_FAILED: Advice = Advice {
 };
 
 pub(super) const RESOLVERS_DISAGREE: Advice = Advice {
-    meaning: "The nameservers do not give the same answer, so what a pull meets depends on which one the node asks.",
-    recognised_by: "the node's nameservers, or a compared resolver, give different answers",
+    meaning: "The nameservers do not give the same answer, so what a pull meets depends on which one the node asks; or a \
+              compared resolver gives none, so that nothing was compared with it.",
+    recognised_by: "the node's nameservers, or a compared resolver, give different answers, or a compared resolver does \
+                    not answer",
     remedy: "Make all of the VNet's DNS servers forward to the same resolver, one that sees the private zone.",
     commands: |names| vec![names.dig("A"), names.dig_azure(), vnet_resolvers(), node_resolvers()],
 };
+
+/// What helps where a compared resolver gives no answer.
+pub const COMPARED_SILENT_REMEDY: &str = "Let the node reach the compared resolver on port 53 over UDP and TCP, or take it \
+                                          out of `resolvers.compare`.";
 
 pub(super) const NAMESERVER_FAILING: Advice = Advice {
     meaning: "One of the node's nameservers is silent, or fails for A, so pulls wait for it or depend on the others.",

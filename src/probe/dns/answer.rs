@@ -282,11 +282,21 @@ fn word(rest: &mut BinDecoder<'_>) -> Option<u16> {
     Some(rest.read_u16().ok()?.unverified())
 }
 
-/// A name as reports show it: lower case, with the final dot, anything odd escaped as in zone files (RFC 4343).
+/// A name as reports show it: lower case, with the final dot, anything odd escaped as in zone files: `\.` and `\032`
+/// (RFC 1035, section 5.1; the library would write the number in octal).
 fn text_of(name: &Name) -> String {
-    let mut name = name.to_lowercase();
-    name.set_fqdn(true);
-    name.to_ascii()
+    let mut text = String::new();
+    for label in name.iter() {
+        for byte in label.iter().map(u8::to_ascii_lowercase) {
+            match byte {
+                b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'*' => text.push(char::from(byte)),
+                b'!'..=b'~' => text.extend(['\\', char::from(byte)]),
+                _ => text.push_str(&format!("\\{byte:03}")),
+            }
+        }
+        text.push('.');
+    }
+    if text.is_empty() { ".".to_owned() } else { text }
 }
 
 /// The extended errors among the options of an OPT record: pairs of a code and a length, each with its content.

@@ -11,13 +11,14 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout_at};
 
+use super::Patience;
 use super::answer::{Message, Question};
 use crate::address::NameserverAddress;
 use crate::observation::{DnsFailureKind, Lookup};
 use crate::probe::system;
 
-/// Sends of one question, as glibc and Go ask again before they give up.
-const SENDS: u32 = 4;
+/// Sends of one question.
+pub(super) const SENDS: u32 = 4;
 /// Payload that fits every path without fragments (DNS flag day 2020, RFC 9715).
 const UDP_PAYLOAD: u16 = 1232;
 
@@ -26,8 +27,9 @@ pub(super) async fn exchange(
     server: &NameserverAddress,
     question: &Question,
     tcp_alone: bool,
-    until: Instant,
+    patience: Patience,
 ) -> Result<Lookup, DnsFailureKind> {
+    let until = patience.until;
     let server = socket_address(server);
     let Some(request) = Outgoing::new(question) else {
         return Err(DnsFailureKind::Malformed);
@@ -35,7 +37,7 @@ pub(super) async fn exchange(
     if tcp_alone {
         return over_tcp(server, question, &request, until).await;
     }
-    match over_udp(server, question, &request, until).await? {
+    match over_udp(server, question, &request, patience).await? {
         Some(lookup) => Ok(lookup),
         None => match over_tcp(server, question, &request, until).await {
             Ok(lookup) => Ok(lookup),
@@ -78,7 +80,7 @@ async fn over_udp(
     server: SocketAddr,
     question: &Question,
     request: &Outgoing,
-    until: Instant,
+    Patience { until, resend }: Patience,
 ) -> Result<Option<Lookup>, DnsFailureKind> {
     let any = match server.ip() {
         IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -87,11 +89,10 @@ async fn over_udp(
     // A port by chance, from the kernel. Not connected: a server that comes back within the limit still answers.
     let socket = UdpSocket::bind((any, 0)).await.map_err(|error| trouble(&error))?;
     let started = Instant::now();
-    let pause = until.saturating_duration_since(started) / SENDS;
     let mut unreadable = false;
     for send in 1..=SENDS {
         socket.send_to(&request.bytes, server).await.map_err(|error| trouble(&error))?;
-        let next = if send == SENDS { until } else { started + pause * send };
+        let next = if send == SENDS { until } else { until.min(started + resend * send) };
         match timeout_at(next, receive(&socket, server, question, request.id, &mut unreadable)).await {
             Ok(answer) => return answer.map_err(|error| trouble(&error)),
             Err(_elapsed) => {}

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::time::Instant;
 
 use super::answer::{self, MAX_ADDRESSES, MAX_CHAIN, Question};
-use super::{Nameserver, resolve};
+use super::{Nameserver, Patience, resolve};
 use crate::address::NameserverAddress;
 use crate::observation::{DnsFailureKind, Endpoint, Lookup, RecordData, Resolution, Resolver};
 
@@ -304,7 +304,7 @@ async fn asked(nameserver: &Nameserver, limit: Duration, doing: impl Future<Outp
     let host = hop(0).to_ascii();
     let nameservers = [nameserver.clone()];
     tokio::select! {
-        mut resolutions = resolve(Endpoint::Login, &host, &nameservers, until) => resolutions.remove(0),
+        mut resolutions = resolve(Endpoint::Login, &host, &nameservers, Patience::until(until)) => resolutions.remove(0),
         () = doing => unreachable!("a nameserver does not end"),
     }
 }

@@ -4,13 +4,14 @@ use jiff::Timestamp;
 use rcgen::{CertificateParams, DnType, KeyPair, SanType};
 use rustls::pki_types::CertificateDer;
 
-use super::silence;
-use crate::address::NameserverAddress;
+use super::{hide_names, silence};
+use crate::address::{AddressPolicy, NameserverAddress};
 use crate::observation::{
-    Certificate, DnsFailure, DnsFailureKind, Endpoint, ExtendedError, Failure, Fault, Lookup, Observation,
-    Resolution, Resolver, Stage, TlsFailure, TlsSession,
+    Certificate, DnsAnswer, DnsFailure, DnsFailureKind, Endpoint, ExtendedError, Failure, Fault, Lookup,
+    Observation, Rcode, Record, RecordData, Resolution, Resolver, Stage, TlsFailure, TlsSession,
 };
 use crate::probe::tls::read_certificate;
+use crate::rules::{Expectation, diagnose};
 use crate::secret::{Redactor, Secret, hear};
 
 const PASSWORD: &str = "correct-horse-battery-staple-1234567890";
@@ -104,5 +105,47 @@ fn a_certificate_says_no_secret_wherever_it_stands() {
             let certificate = observation.tls[0].certificate.as_ref().expect("it was there");
             assert!(certificate.not_after > Timestamp::UNIX_EPOCH && certificate.subject.len() <= 300);
         }
+    }
+}
+
+/// A nameserver may send any byte in a label, which is shown as an escape; and the diagnosis that quotes it says no more.
+#[test]
+fn a_secret_in_a_name_goes_with_its_escapes_and_where_it_is_quoted() {
+    let mut redactor = Redactor::default();
+    redactor.hide_encoded(&Secret::new("pass word.123".to_owned()));
+    for (target, hidden) in [
+        ("pass\\032word\\.123.privatelink.azurecr.io.", true),
+        ("pass\\032word.123.privatelink.azurecr.io.", true),
+        ("pass\\032wo.rd.123.example.", false),
+        ("contoso.privatelink.azurecr.io.", false),
+        ("x\\", false),
+        ("x\\9", false),
+        ("x\\999", false),
+    ] {
+        let mut seen = resolution("");
+        seen.aaaa = Lookup::Answered(DnsAnswer {
+            rcode: Rcode::NXDOMAIN,
+            chain: vec![Record {
+                name: "contoso.azurecr.io.".to_owned(),
+                ttl: 60,
+                data: RecordData::Cname(target.to_owned()),
+            }],
+            addresses: Vec::new(),
+            soa_owner: Some(target.to_owned()),
+            extended_errors: Vec::new(),
+            over_tcp: false,
+        });
+        let mut observation = Observation { resolutions: vec![seen], ..Observation::default() };
+        let expectation = Expectation {
+            image: "contoso.azurecr.io/app:1".parse().expect("an image"),
+            policy: AddressPolicy::default(),
+            now: Timestamp::UNIX_EPOCH,
+        };
+        let mut diagnoses = diagnose(&expectation, &observation);
+        hide_names(&redactor, &mut observation, &mut diagnoses);
+        let shown = format!("{observation:?} {diagnoses:?}");
+        assert_eq!(!shown.contains(&format!("{target:?}")), hidden, "{target}: {shown}");
+        assert_eq!(shown.contains("[redacted]"), hidden, "{target}: {shown}");
+        assert!(shown.contains("contoso.azurecr.io"), "{shown}");
     }
 }

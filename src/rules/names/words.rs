@@ -148,9 +148,19 @@ const fn is_refusal(kind: &DnsFailureKind) -> bool {
     }
 }
 
+/// A compared resolver and what went wrong with its questions.
+pub(super) fn describe_compared(seen: &Resolution) -> String {
+    let name = seen.resolver.label();
+    format!("{} ({name}) {}", seen.server.short(), list(&phrases(seen)))
+}
+
 /// A nameserver and what went wrong with its questions; which one is said where they did not go wrong alike.
 pub(super) fn describe_failures(seen: &Resolution) -> String {
-    let phrases = match failures(seen).as_slice() {
+    format!("{} {}", seen.server.short(), list(&phrases(seen)))
+}
+
+fn phrases(seen: &Resolution) -> Vec<String> {
+    match failures(seen).as_slice() {
         [(_, a), (_, aaaa)] if a.kind == aaaa.kind => vec![describe_failure(seen, a, "")],
         failures => failures
             .iter()
@@ -158,8 +168,7 @@ pub(super) fn describe_failures(seen: &Resolution) -> String {
                 describe_failure(seen, failure, &format!(" to the {question} question"))
             })
             .collect(),
-    };
-    format!("{} {}", seen.server.short(), list(&phrases))
+    }
 }
 
 fn describe_failure(seen: &Resolution, failure: &DnsFailure, question: &str) -> String {
