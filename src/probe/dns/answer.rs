@@ -286,7 +286,7 @@ fn word(rest: &mut BinDecoder<'_>) -> Option<u16> {
 /// (RFC 1035, section 5.1; the library would write the number in octal).
 fn text_of(name: &Name) -> String {
     let mut text = String::new();
-    for label in name.iter() {
+    for label in name {
         for byte in label.iter().map(u8::to_ascii_lowercase) {
             match byte {
                 b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'*' => text.push(char::from(byte)),
