@@ -40,7 +40,7 @@ fn labels() -> [String; 5] {
 fn check(view: &View, expected: &[&str], what: &str) {
     for (login, compared) in [(true, false), (false, false), (true, true)] {
         let mut bench = Bench::with(|settings| {
-            settings.credentials.password = PASSWORD.to_owned();
+            PASSWORD.clone_into(&mut settings.credentials.password);
             if compared {
                 settings.nameservers.push(Nameserver { login: view.clone(), ..Nameserver::default() });
             } else if login {

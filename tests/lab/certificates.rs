@@ -132,15 +132,12 @@ impl Certificates {
             | Certificate::WrongName => (now - DAY, now + LIFE),
         };
         let mut params = leaf(names, from, until);
-        match certificate {
-            Certificate::Endless | Certificate::UntrustedEndless => {
-                params.not_after = date_time_ymd(9999, 12, 31) + (DAY - Duration::from_secs(1));
-            }
-            Certificate::UntrustedAncient => {
-                params.not_before = date_time_ymd(1951, 1, 1);
-                params.not_after = date_time_ymd(1969, 12, 31);
-            }
-            _ => {}
+        if matches!(certificate, Certificate::Endless | Certificate::UntrustedEndless) {
+            params.not_after = date_time_ymd(9999, 12, 31) + Duration::from_secs(86_399);
+        }
+        if certificate == Certificate::UntrustedAncient {
+            params.not_before = date_time_ymd(1951, 1, 1);
+            params.not_after = date_time_ymd(1969, 12, 31);
         }
         let signed = |by: &Authority| {
             params.signed_by(&key, &by.issuer).expect("the parameters are complete").der().clone()
