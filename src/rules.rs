@@ -178,7 +178,7 @@ fn diagnosis(
         stage,
         endpoint,
         message,
-        remedy: advice::remedy(cause).to_owned(),
+        remedy: advice::remedy_at(cause, endpoint).to_owned(),
         commands: advice::commands(cause, &Names::new(image, endpoint, host, nameserver)),
         correlation_id: None,
     }

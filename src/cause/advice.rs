@@ -7,6 +7,7 @@
 
 mod content;
 mod credentials;
+mod data;
 mod names;
 mod network;
 mod registry;
@@ -16,6 +17,7 @@ pub use names::Names;
 pub use network::{COMPARED_SILENT_REMEDY, NOT_OPENED_REMEDY, not_opened_commands};
 
 use super::Cause;
+use crate::observation::Endpoint;
 
 /// All that is said about one cause, whatever the evidence.
 struct Advice {
@@ -43,10 +45,20 @@ pub const fn remedy(cause: Cause) -> &'static str {
     advice(cause).remedy
 }
 
+/// The same at one of the two endpoints: the data endpoint has records and names of its own.
+#[must_use]
+pub fn remedy_at(cause: Cause, endpoint: Endpoint) -> &'static str {
+    match endpoint {
+        Endpoint::Login => remedy(cause),
+        Endpoint::Data => data::remedy(cause).unwrap_or_else(|| remedy(cause)),
+    }
+}
+
 /// What to paste into a shell: first what shows the fault, then what mends it. What cannot be known stands in capitals.
 #[must_use]
 pub fn commands(cause: Cause, names: &Names) -> Vec<String> {
-    (advice(cause).commands)(names)
+    let at_data = if names.is_of_data() { data::commands(cause, names) } else { None };
+    at_data.unwrap_or_else(|| (advice(cause).commands)(names))
 }
 
 const fn advice(cause: Cause) -> &'static Advice {

@@ -133,6 +133,19 @@ pub(super) fn days(left: Duration) -> String {
     }
 }
 
+/// The data endpoint at the login server's address, as under a wildcard record: a sentence that says so.
+fn shared(case: &Case<'_>) -> String {
+    let address = |endpoint| case.observation.tls_of(endpoint).map(|session| session.address);
+    let (login, data) = (address(Endpoint::Login), address(Endpoint::Data));
+    if case.failure.endpoint != Endpoint::Data || data.is_none() || login != data {
+        return String::new();
+    }
+    format!(
+        " The login server {} has the same address: a private endpoint has one for each of the two names.",
+        case.expectation.image.host()
+    )
+}
+
 /// Why a handshake failed.
 pub(super) fn explain_tls(case: &Case<'_>, failure: &TlsFailure) -> (Cause, String) {
     let peer = case.peer();
@@ -147,8 +160,10 @@ pub(super) fn explain_tls(case: &Case<'_>, failure: &TlsFailure) -> (Cause, Stri
         TlsFailure::NameMismatch => {
             let names = certificate.map(|certificate| certificate.names.clone()).unwrap_or_default();
             let names = if names.is_empty() { "no DNS name".to_owned() } else { list(&names) };
-            let message =
-                format!("The certificate of {peer} is valid for {names}, and was issued by {issuer}.");
+            let message = format!(
+                "The certificate of {peer} is valid for {names}, and was issued by {issuer}.{}",
+                shared(case)
+            );
             (Cause::CertificateNameMismatch, message)
         }
         TlsFailure::Expired => {

@@ -8,6 +8,7 @@ mod bench;
 mod compared;
 mod connection_cases;
 mod content_cases;
+mod data_endpoint;
 mod document_cases;
 mod durations;
 mod healthy;

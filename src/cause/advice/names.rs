@@ -109,6 +109,11 @@ impl Names {
         self
     }
 
+    /// Whether these are the names at the data endpoint.
+    pub(super) fn is_of_data(&self) -> bool {
+        self.endpoint == Endpoint::Data
+    }
+
     pub(super) fn registry(&self) -> &str {
         &self.registry
     }

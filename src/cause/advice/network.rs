@@ -284,7 +284,7 @@ fn node_resolvers() -> String {
     on_node("chroot /host cat /etc/resolv.conf")
 }
 
-fn vnet_resolvers() -> String {
+pub(super) fn vnet_resolvers() -> String {
     "az network vnet show --resource-group RESOURCE_GROUP --name VNET --query dhcpOptions.dnsServers"
         .to_owned()
 }
@@ -321,7 +321,7 @@ pub(super) fn connections(names: &Names) -> String {
 }
 
 /// What the private zone has for the endpoint.
-fn record(names: &Names) -> Vec<String> {
+pub(super) fn record(names: &Names) -> Vec<String> {
     names.private(|zone, record| {
         [format!(
             "az network private-dns record-set a show --resource-group RESOURCE_GROUP --zone-name {zone} --name {record}"
@@ -331,14 +331,14 @@ fn record(names: &Names) -> Vec<String> {
 
 /// What the private zone should have: one address a member, from the network interface of the private endpoint. Its own
 /// `customDnsConfigs` is empty as soon as there is a zone group.
-fn endpoint_addresses() -> String {
+pub(super) fn endpoint_addresses() -> String {
     "az network nic show --ids \"$(az network private-endpoint show --resource-group RESOURCE_GROUP --name \
      PRIVATE_ENDPOINT --query 'networkInterfaces[0].id' --output tsv)\" --query \
      \"ipConfigurations[].[privateLinkConnectionProperties.requiredMemberName, privateIPAddress]\" --output table"
         .to_owned()
 }
 
-fn zone_group(names: &Names) -> Vec<String> {
+pub(super) fn zone_group(names: &Names) -> Vec<String> {
     names.private(|zone, _| {
         [format!(
             "az network private-endpoint dns-zone-group create --resource-group RESOURCE_GROUP --endpoint-name \

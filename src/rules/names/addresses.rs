@@ -7,7 +7,7 @@ use super::{Name, Outcome, outcome};
 use crate::address::Scope;
 use crate::cause::Cause;
 use crate::diagnosis::Diagnosis;
-use crate::observation::{Resolution, Stage};
+use crate::observation::{Endpoint, Resolution, Stage};
 use crate::rules::list;
 
 /// What can be wrong with a nameserver's addresses; where several are, the first of these counts.
@@ -89,9 +89,12 @@ impl Name<'_> {
                 (Cause::PrivateZoneNotLinked, with)
             }
             Wrong::NoPrivateEndpoint => {
+                let so = match self.endpoint {
+                    Endpoint::Login => "nothing says that this registry has a private endpoint",
+                    Endpoint::Data => "nothing leads the data endpoint to the registry's private endpoint",
+                };
                 let with = format!(
-                    "the public address {}, and no privatelink name is in the chain: nothing says that this registry \
-                     has a private endpoint",
+                    "the public address {}, and no privatelink name is in the chain: {so}",
                     scoped(Scope::Public)
                 );
                 (Cause::NoPrivateEndpoint, with)
