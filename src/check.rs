@@ -4,7 +4,7 @@
 //! goes. What is checked comes from `config`; what it looks like is `report`'s.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -229,15 +229,27 @@ fn publish(run: &Run, options: &CheckOptions) -> anyhow::Result<()> {
 /// Replaces a file as a whole, so that a reader never sees half a report, also where the disk is full; a pipe or a device is
 /// just written to.
 pub(crate) fn write_whole(path: &Path, text: &[u8]) -> io::Result<()> {
+    write_whole_with(path, |out| out.write_all(text))
+}
+
+/// The same with a text that is too long to be put together first.
+pub(crate) fn write_whole_with(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> io::Result<()> {
+    let write_to = |file: File| {
+        let mut out = BufWriter::new(file);
+        write(&mut out).and_then(|()| out.flush())
+    };
     if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
-        return fs::write(path, text);
+        return write_to(File::options().write(true).truncate(true).open(path)?);
     }
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.new", std::process::id()));
     let new = path.with_file_name(name);
     // Never through a link that somebody laid there: the folder may be everybody's.
-    let mut file = File::options().write(true).create_new(true).open(&new)?;
-    let written = file.write_all(text).and_then(|()| fs::rename(&new, path));
+    let file = File::options().write(true).create_new(true).open(&new)?;
+    let written = write_to(file).and_then(|()| fs::rename(&new, path));
     written.inspect_err(|_| {
         // Half a report is nothing to leave behind.
         let _ = fs::remove_file(&new);

@@ -8,6 +8,7 @@ pub mod ask;
 mod objects;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Limited};
@@ -17,6 +18,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use url::form_urlencoded;
 
@@ -31,12 +33,14 @@ pub const SELECTOR: &str = "app.kubernetes.io/name=acr-verifier";
 const CALL_LIMIT: Duration = Duration::from_secs(20);
 /// To connect; a request to an agent through the API server may then take as long as a check.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-/// Objects of one page of a list, as kubectl asks for.
-const PAGE: usize = 500;
+/// Objects of one page of a list: a node with many images and conditions has 40 kB, and a page is in memory whole.
+const PAGE: usize = 100;
 /// Pages of a list: 100,000 objects, twenty times the largest cluster that AKS has.
-const MAX_PAGES: usize = 200;
-/// Bytes of a page: a node with many images and conditions has 40 kB.
-const MAX_PAGE: usize = 64 << 20;
+const MAX_PAGES: usize = 1_000;
+/// Bytes of a page: several times the above.
+const MAX_PAGE: usize = 16 << 20;
+/// Answers of agents of unusual length, up to 4 MiB, that are held at the same time.
+const LONG_ANSWERS: usize = 2;
 /// Characters of an API server's message that are shown.
 const MAX_MESSAGE: usize = 300;
 
@@ -99,6 +103,8 @@ pub struct Cluster {
     way: Way,
     namespace: String,
     selector: String,
+    /// Answers of agents that are longer than usual and are held at the same time.
+    long_answers: Arc<Semaphore>,
 }
 
 impl Cluster {
@@ -125,7 +131,8 @@ impl Cluster {
         };
         let client = Client::try_from(config).map_err(|error| ClusterError::Settings(told(&error)))?;
         let way = if access.in_cluster { Way::Direct } else { Way::Proxied };
-        Ok(Self { client, way, namespace, selector: selector.to_owned() })
+        let long_answers = Arc::new(Semaphore::new(LONG_ANSWERS));
+        Ok(Self { client, way, namespace, selector: selector.to_owned(), long_answers })
     }
 
     /// How agents are reached.

@@ -4,17 +4,19 @@
 //! made here, that is the agents' own. Which nodes should run an agent is in [`placement`], what the nodes amount to
 //! together in [`judgement`], what sets the bad ones apart in [`difference`].
 
+pub mod advice;
 pub mod difference;
 pub mod judgement;
 pub mod placement;
+pub mod report;
 
 use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use self::report::NodeReport;
 use crate::diagnosis::Verdict;
-use crate::report::json::Report;
 
 /// One smoke check over a cluster.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +29,8 @@ pub struct Fleet {
     pub started_at: Timestamp,
     /// How long it took.
     pub duration: Duration,
+    /// The digest of the configuration that agents must go by; none: any.
+    pub expected_configuration: Option<String>,
     /// Every node of the cluster, by name.
     pub nodes: Vec<Node>,
 }
@@ -65,7 +69,7 @@ pub struct Place {
 #[derive(Debug, Clone, PartialEq)]
 pub enum State {
     /// It gave a report that is younger than the smoke check.
-    Reported(Box<Report>),
+    Reported(Box<NodeReport>),
     /// The node should run an agent and has none.
     Missing,
     /// The node itself is not ready, so that nothing on it can be asked.
@@ -78,20 +82,43 @@ pub enum State {
         /// Why: a container's waiting reason such as `ImagePullBackOff`, else the Pod's phase.
         reason: String,
     },
+    /// The agent's configuration is not usable: it goes on with an older one.
+    ConfigurationRejected {
+        /// What is wrong with it, in the agent's words.
+        reason: String,
+    },
     /// The agent's Pod is ready and did not answer.
     Unreachable {
         /// What went wrong, as a phrase.
         reason: String,
     },
-    /// The agent gave no report that is younger than the smoke check.
-    Stale {
-        /// How long its check had been running when the smoke check began; absent where it gave no answer yet.
-        age: Option<Duration>,
-    },
+    /// The agent gave no report that is newer than the smoke check and about the expected configuration.
+    Stale(Staleness),
     /// The DaemonSet does not want an agent here.
     Excluded(Exclusion),
     /// The node left the cluster meanwhile.
     Left,
+}
+
+/// Why there is no fresh report of an agent yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Staleness {
+    /// It has not answered.
+    Unanswered,
+    /// Its check had been running for so long when the smoke check began.
+    Running(Duration),
+    /// It postponed the check.
+    Postponed {
+        /// Until when.
+        wait: Duration,
+        /// Why, in its own words.
+        reason: String,
+    },
+    /// It goes by another configuration than the expected one.
+    OtherConfiguration {
+        /// The digest of that; none where the agent is too old to say so.
+        digest: Option<String>,
+    },
 }
 
 /// Why a DaemonSet wants no agent on a node.
@@ -121,28 +148,30 @@ impl Node {
         match &self.state {
             State::Reported(report) => {
                 // A report is another program's claim: it never makes more of its images than they are.
-                let images = report.images.iter().map(|image| image.verdict.0).max();
-                Some(images.unwrap_or(Verdict::Unknown).max(report.verdict.0))
+                let images = report.images.iter().map(|image| image.verdict).max();
+                Some(images.unwrap_or(Verdict::Unknown).max(report.verdict))
             }
             State::Excluded(_) | State::Left => None,
             State::Missing
             | State::NodeNotReady { .. }
             | State::Unready { .. }
+            | State::ConfigurationRejected { .. }
             | State::Unreachable { .. }
-            | State::Stale { .. } => (!self.joined_late).then_some(Verdict::Fail),
+            | State::Stale(_) => (!self.joined_late).then_some(Verdict::Fail),
         }
     }
 
     /// Its report, where it gave one.
     #[must_use]
-    pub fn report(&self) -> Option<&Report> {
+    pub fn report(&self) -> Option<&NodeReport> {
         match &self.state {
             State::Reported(report) => Some(report),
             State::Missing
             | State::NodeNotReady { .. }
             | State::Unready { .. }
+            | State::ConfigurationRejected { .. }
             | State::Unreachable { .. }
-            | State::Stale { .. }
+            | State::Stale(_)
             | State::Excluded(_)
             | State::Left => None,
         }
@@ -159,7 +188,8 @@ impl State {
             Self::NodeNotReady { .. } => "node_not_ready",
             Self::Unready { .. } => "unready",
             Self::Unreachable { .. } => "unreachable",
-            Self::Stale { .. } => "stale",
+            Self::ConfigurationRejected { .. } => "configuration_rejected",
+            Self::Stale(_) => "stale",
             Self::Excluded(_) => "excluded",
             Self::Left => "left",
         }
@@ -170,14 +200,36 @@ impl State {
     pub fn reason(&self) -> Option<String> {
         match self {
             Self::Reported(_) | Self::Missing | Self::Left => None,
-            Self::NodeNotReady { reason } | Self::Unready { reason } | Self::Unreachable { reason } => {
-                Some(reason.clone())
-            }
-            Self::Stale { age: Some(age) } => {
-                Some(format!("its check had been running for {} s when the smoke check began", age.as_secs()))
-            }
-            Self::Stale { age: None } => Some("it has not answered a request for a check yet".to_owned()),
+            Self::NodeNotReady { reason }
+            | Self::Unready { reason }
+            | Self::ConfigurationRejected { reason }
+            | Self::Unreachable { reason } => Some(reason.clone()),
+            Self::Stale(staleness) => Some(staleness.to_string()),
             Self::Excluded(exclusion) => Some(exclusion.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for Staleness {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unanswered => formatter.write_str("it has not answered a request for a check yet"),
+            Self::Running(age) => {
+                write!(
+                    formatter,
+                    "its check had been running for {} s when the smoke check began",
+                    age.as_secs()
+                )
+            }
+            Self::Postponed { wait, reason } => {
+                write!(formatter, "it postponed the check by {} s ({reason})", wait.as_secs())
+            }
+            Self::OtherConfiguration { digest: Some(digest) } => {
+                write!(formatter, "it goes by another configuration, {digest}")
+            }
+            Self::OtherConfiguration { digest: None } => {
+                formatter.write_str("it does not report which configuration it goes by")
+            }
         }
     }
 }

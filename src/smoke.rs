@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep_until, timeout};
 
 use self::roll::Roll;
-use crate::check::{Outcome, write_whole};
+use crate::check::{Outcome, write_whole_with};
 use crate::cluster::ask::{self, Answer};
 use crate::cluster::{Access, Agent, Cluster, ClusterError, DaemonSet, Member, Way};
 use crate::fleet::judgement::judge;
@@ -45,9 +45,11 @@ const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Between two looks at the lists of nodes and Pods, while something is waited for.
 const BETWEEN_LISTS: Duration = Duration::from_secs(3);
-/// Longest that one agent may take for its answer: that of sixteen images which all run into their limit of 30 s, four at a
-/// time. One that takes longer is asked again, and joins the check that runs.
-const ASK_LIMIT: Duration = Duration::from_secs(120);
+/// Longest that one agent may take for its answer: 90 s until a check begins, and one of eight images which all run into their
+/// limit of 60 s, four at a time.
+const ASK_LIMIT: Duration = Duration::from_secs(240);
+/// Once an agent rejects the expected configuration nothing can become good; so long the others have to say the same.
+const LAST_ANSWERS: Duration = Duration::from_secs(10);
 /// Attempts at the first lists; a connection that is reset once is no reason to stop a pipeline.
 const FIRST_ATTEMPTS: u32 = 3;
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(2);
@@ -65,6 +67,8 @@ pub struct Options {
     pub selector: String,
     /// Until when every node must have passed.
     pub timeout: Duration,
+    /// The digest of the configuration that every agent must go by; none: any.
+    pub expected_configuration: Option<String>,
     /// Whether a warning fails.
     pub strict: bool,
     /// How the report is written.
@@ -150,6 +154,7 @@ struct Watch {
     started_at: Timestamp,
     started: Instant,
     timeout: Duration,
+    expected: Option<String>,
     strict: bool,
     /// Requests that were sent, and when the next may be.
     requests: usize,
@@ -173,7 +178,7 @@ impl Watch {
                 read => break read?,
             }
         };
-        let mut roll = Roll::default();
+        let mut roll = Roll::new(options.expected_configuration.clone());
         roll.update(&set, members, agents, Instant::now());
         Ok(Self {
             cluster,
@@ -182,6 +187,7 @@ impl Watch {
             started_at,
             started,
             timeout: options.timeout,
+            expected: options.expected_configuration.clone(),
             strict: options.strict,
             requests: 0,
             next_request: started,
@@ -192,7 +198,7 @@ impl Watch {
 
     /// Asks until all is good, the time is over, or somebody presses Ctrl-C.
     async fn until_good(&mut self) -> Result<Ended, ClusterError> {
-        let deadline = self.started + self.timeout;
+        let mut deadline = self.started + self.timeout;
         let mut frames = interval(FRAME);
         let mut next_lists = Instant::now() + BETWEEN_LISTS;
         let mut is_listing = false;
@@ -201,6 +207,12 @@ impl Watch {
         let ended = loop {
             if Outcome::of(self.roll.verdict(), self.strict) == Outcome::Good {
                 break Ended::Good;
+            }
+            if self.roll.is_rejected() {
+                if !self.roll.awaits_answers() {
+                    break Ended::TimeIsOver;
+                }
+                deadline = deadline.min(Instant::now() + LAST_ANSWERS);
             }
             let next_ask = self.ask_who_is_due();
             tokio::select! {
@@ -249,17 +261,24 @@ impl Watch {
             let agent = self.roll.begin(now)?;
             self.next_request = now + spacing(self.requests);
             self.requests += 1;
-            let cluster = self.cluster.clone();
+            let (cluster, expected) = (self.cluster.clone(), self.expected.clone());
             let limit = ASK_LIMIT.min((self.started + self.timeout).saturating_duration_since(now));
             self.tasks.spawn(async move {
                 let asked = Asked { node: agent.node.clone(), pod: agent.name.clone() };
-                Brought::Answer(Box::new(asked), ask::check(&cluster, &agent, limit).await)
+                Brought::Answer(
+                    Box::new(asked),
+                    ask::check(&cluster, &agent, expected.as_deref(), limit).await,
+                )
             });
         }
     }
 
     fn take(&mut self, asked: &Asked, answer: Answer) {
         let now = Instant::now();
+        if matches!(answer, Answer::Later { .. } | Answer::OtherConfiguration(_)) {
+            // It asked the registry for nothing.
+            self.requests = self.requests.saturating_sub(1);
+        }
         // No two clocks are compared: a check that took longer than this smoke check has lasted began before it.
         self.roll.answered(&asked.node, &asked.pod, answer, now.duration_since(self.started), now);
     }
@@ -288,6 +307,7 @@ impl Watch {
             daemon_set: self.set.name.clone(),
             started_at: self.started_at,
             duration: self.started.elapsed(),
+            expected_configuration: self.expected.clone(),
             nodes: self.roll.nodes().cloned().collect(),
         }
     }
@@ -304,14 +324,13 @@ async fn lists(cluster: &Cluster) -> Result<(DaemonSet, Vec<Member>, Vec<Agent>)
 /// Writes the report to standard output, and to the files that are named; where one of them cannot be written, standard output
 /// has it all the same.
 fn publish(fleet: &Fleet, options: &Options) -> anyhow::Result<()> {
-    let mut text = Vec::new();
-    report::write(&mut text, fleet, options.format, &terminal::style())?;
-    let printed = terminal::print(&text).context("cannot write the report to standard output");
+    let style = terminal::style();
+    let printed = terminal::print_with(|out| report::write(out, fleet, options.format, &style));
+    let printed = printed.context("cannot write the report to standard output");
     let plain = Style { color: false, unicode: false, width: terminal::UNKNOWN_WIDTH };
     if let Some(path) = &options.report_file {
-        let mut text = Vec::new();
-        report::write(&mut text, fleet, options.format, &plain)?;
-        write_whole(path, &text).with_context(|| format!("cannot write the report to {}", path.display()))?;
+        let written = write_whole_with(path, |out| report::write(out, fleet, options.format, &plain));
+        written.with_context(|| format!("cannot write the report to {}", path.display()))?;
     }
     if let Some(path) = &options.summary_file {
         let mut text = Vec::new();

@@ -2,7 +2,9 @@
 //!
 //! Owns the only places that write to them. What is written is `report`'s and `cli`'s.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
+
+use anstream::Stdout;
 
 use crate::report::Style;
 
@@ -23,8 +25,16 @@ pub fn style() -> Style {
 /// # Errors
 /// Standard output cannot be written to.
 pub fn print(text: &[u8]) -> io::Result<()> {
-    let mut out = anstream::stdout();
-    match out.write_all(text).and_then(|()| out.flush()) {
+    print_with(|out| out.write_all(text))
+}
+
+/// Writes to standard output what is too long to be put together first.
+///
+/// # Errors
+/// Standard output cannot be written to.
+pub fn print_with(write: impl FnOnce(&mut BufWriter<Stdout>) -> io::Result<()>) -> io::Result<()> {
+    let mut out = BufWriter::new(anstream::stdout());
+    match write(&mut out).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }

@@ -5,9 +5,10 @@ mod samples;
 
 use acr_verifier::check::Outcome;
 use acr_verifier::diagnosis::{Severity, Verdict};
+use acr_verifier::fleet::advice::Advice;
 use acr_verifier::fleet::difference::{Property, differences};
 use acr_verifier::fleet::judgement::{Counts, Finding, judge};
-use acr_verifier::fleet::{Exclusion, Fleet, Node, State};
+use acr_verifier::fleet::{Exclusion, Fleet, Node, Staleness, State};
 use proptest::prelude::*;
 use samples::{fleet, healthy, node, reported};
 
@@ -68,7 +69,12 @@ fn without_report() -> Vec<Case> {
             |node| node.state = State::Unreachable { reason: "connection refused".to_owned() },
             "unreachable",
         ),
-        failed("stale", |node| node.state = State::Stale { age: None }, "stale"),
+        failed(
+            "configuration rejected",
+            |node| node.state = State::ConfigurationRejected { reason: "line 4: no such key".to_owned() },
+            "configuration_rejected",
+        ),
+        failed("stale", |node| node.state = State::Stale(Staleness::Unanswered), "stale"),
         failed(
             "cordoned and missing",
             |node| {
@@ -193,7 +199,7 @@ fn nothing_is_pass_before_it_was_checked_whatever_the_report_claims() {
     let mut fleet = healthy(1);
     fleet.nodes[0].state = reported(&fleet.nodes[0].name, vec![checks::zone_not_linked()]);
     let State::Reported(report) = &mut fleet.nodes[0].state else { panic!("it reported") };
-    report.verdict.0 = Verdict::Pass;
+    report.verdict = Verdict::Pass;
     assert_eq!(judge(&fleet).verdict, Verdict::Fail, "a pass over an image that failed");
 }
 
@@ -216,7 +222,8 @@ fn an_example_is_said_to_be_one_where_the_evidence_differs() {
     let mut fleet = samples::one_subnet();
     assert_eq!(judge(&fleet).groups[0].example_of, None);
     let State::Reported(report) = &mut fleet.nodes[39].state else { panic!("it reported") };
-    report.images[0].diagnoses[0].message.push_str(" Again.");
+    let message = &mut report.images[0].diagnoses[0].message;
+    *message = format!("{message} Again.").into();
     let judgement = judge(&fleet);
     assert_eq!(judgement.groups.len(), 1);
     assert_eq!(judgement.groups[0].nodes.len(), 37);
@@ -228,10 +235,12 @@ fn a_cause_that_is_newer_than_this_program_is_passed_on() {
     let mut fleet = healthy(2);
     fleet.nodes[0].state = reported(&fleet.nodes[0].name, vec![checks::zone_not_linked()]);
     let State::Reported(report) = &mut fleet.nodes[0].state else { panic!("it reported") };
-    report.images[0].diagnoses[0].cause = "something_new".to_owned();
+    report.images[0].diagnoses[0].cause = "something_new".into();
     let judgement = judge(&fleet);
     assert!(matches!(&judgement.groups[0].finding,
         Finding::Diagnosis { cause, .. } if cause == "something_new"));
+    let Advice { message, commands, .. } = &judgement.groups[0].example;
+    assert!(message.contains("it does not see the private zone") && commands.is_empty(), "as text alone");
 }
 
 #[test]
@@ -277,7 +286,7 @@ fn any_fleet() -> impl Strategy<Value = Fleet> {
             node.state = match kind {
                 0 => State::Missing,
                 1 => State::Unready { reason: "ImagePullBackOff".to_owned() },
-                2 => State::Stale { age: None },
+                2 => State::Stale(Staleness::Unanswered),
                 3 => State::Excluded(Exclusion::Virtual),
                 4 => State::Left,
                 5 => reported(&node.name, vec![checks::zone_not_linked()]),

@@ -109,6 +109,13 @@ pub(super) struct SmokeArguments {
     /// A node that does not pass is asked again until then, so that a repair, a rollout or DNS has time to spread.
     #[arg(long, value_name = "DURATION", help_heading = "What is checked")]
     pub(super) timeout: Option<String>,
+    /// Accept only reports about this configuration: sha256:… of the agents' file
+    ///
+    /// It is SHA-256 of the file's bytes, as `sha256sum` prints it; `helm test` passes it. An agent that runs another
+    /// configuration is stale and waited for: the kubelet takes up to two minutes to bring a new one. If an agent rejects this
+    /// configuration, the smoke check fails at once with the reason.
+    #[arg(long, value_name = "DIGEST", help_heading = "What is checked")]
+    pub(super) expect_config: Option<String>,
 
     /// Fail on a warning too
     #[arg(long, help_heading = "What becomes of it")]

@@ -82,7 +82,7 @@ Ask every node's agent to verify now, and pass when all of them do: the gate aft
 
 It finds the DaemonSet and the nodes that should run it, asks each agent for a check of its own, and waits until every node \
 has reported a pass that is younger than this smoke check, or the time is over. A node that does not report is a failure. \
-Nodes on which the DaemonSet wants no agent, virtual ones among them, are told and do not count; nor does a node that joins \
+Pods that run and are not ready yet are asked as well. Nodes on which the DaemonSet wants no agent, virtual ones among them, are told and do not count; nor does a node that joins \
 meanwhile, until it has reported.
 
 In a Pod it talks to the agents directly; elsewhere it goes through the API server, as kubectl does, and needs the rights to \
@@ -96,6 +96,8 @@ Examples:
   In a pipeline, with a report for its test results and a summary for its page:
     acr-verifier smoke --timeout 5m --output junit --report-file smoke.xml \\
       --summary-file \"$GITHUB_STEP_SUMMARY\"
+  After a new configuration, when only reports about that one count:
+    acr-verifier smoke --timeout 4m --expect-config \"sha256:$(sha256sum <config.yaml | cut -d' ' -f1)\"
   Another installation on another cluster:
     acr-verifier smoke --context prod --namespace registry-checks \\
       --selector app.kubernetes.io/instance=canary

@@ -3,29 +3,38 @@
 //! Owns the bounds in size and time, and what an answer can be. An agent's answer is a stranger's: another program may
 //! listen where the agent should.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper::header::{HOST, HeaderMap, RETRY_AFTER};
+use hyper::http::response::Parts;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use kube::client::Body;
 use serde::Deserialize;
 use tokio::net::TcpStream;
+use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 
 use super::{Agent, Cluster, ClusterError, Of, Way, told};
+use crate::fleet::report::claim::ConfigurationClaim;
+use crate::fleet::report::{ConfigurationState, NodeReport};
 use crate::legible::printable;
-use crate::report::json::{Report, SCHEMA};
 
 /// Bytes of a report: an image takes about 10 kB, and a configuration has a few of them.
 const MAX_REPORT: usize = 4 << 20;
 /// To connect to a Pod.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// Bytes of a report that every agent may have at the same time as all others; of longer ones few are held at a time, so that
+/// hostile agents together cost no more than one of them.
+const USUAL_REPORT: usize = 96 << 10;
+/// For the rest of an answer that has begun: it comes in one piece.
+const BODY_LIMIT: Duration = Duration::from_secs(20);
 /// What an agent may ask to wait for; it is held to the smoke check's own time anyway.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 /// Where it names no time.
 const USUAL_WAIT: Duration = Duration::from_secs(5);
 /// Characters of a stranger's message.
@@ -35,9 +44,16 @@ const MAX_MESSAGE: usize = 200;
 #[derive(Debug)]
 pub enum Answer {
     /// The agent checked, and this is its report.
-    Report(Box<Report>),
-    /// It cannot check now, and says when.
-    Later(Duration),
+    Report(Box<NodeReport>),
+    /// It does not check now.
+    Later {
+        /// When it is to be asked again.
+        wait: Duration,
+        /// Why, in its own words.
+        reason: String,
+    },
+    /// It goes by another configuration than the expected one, and did not check.
+    OtherConfiguration(ConfigurationState),
     /// There is no report, and why.
     Nothing(String),
 }
@@ -47,24 +63,34 @@ pub enum Answer {
 struct Problem {
     #[serde(default)]
     error: String,
+    #[serde(default)]
+    configuration: Option<ConfigurationClaim>,
 }
 
 /// A whole answer.
-struct Whole {
+struct Whole<'cluster> {
     status: StatusCode,
     headers: HeaderMap,
-    body: Bytes,
+    body: Vec<u8>,
+    /// Held until a long answer is read.
+    _long: Option<SemaphorePermit<'cluster>>,
 }
 
-/// Asks an agent to check now.
+/// Asks an agent to check now, by the configuration with this digest where one is expected.
 ///
 /// # Errors
 /// The API server does not let the caller through to any agent.
-pub async fn check(cluster: &Cluster, agent: &Agent, limit: Duration) -> Result<Answer, ClusterError> {
+pub async fn check(
+    cluster: &Cluster,
+    agent: &Agent,
+    expected: Option<&str>,
+    limit: Duration,
+) -> Result<Answer, ClusterError> {
+    let query = expected.map(|digest| format!("?configuration={digest}")).unwrap_or_default();
     let asked = async {
         match cluster.way() {
-            Way::Direct => directly(agent).await,
-            Way::Proxied => through_the_server(cluster, agent).await,
+            Way::Direct => directly(cluster, agent, &query).await,
+            Way::Proxied => through_the_server(cluster, agent, &query).await,
         }
     };
     let whole = match timeout(limit, asked).await {
@@ -84,7 +110,11 @@ pub async fn check(cluster: &Cluster, agent: &Agent, limit: Duration) -> Result<
     Ok(judge(agent, &whole))
 }
 
-async fn directly(agent: &Agent) -> Result<Whole, String> {
+async fn directly<'cluster>(
+    cluster: &'cluster Cluster,
+    agent: &Agent,
+    query: &str,
+) -> Result<Whole<'cluster>, String> {
     let address = match agent.address.parse() {
         Ok(address) => std::net::SocketAddr::new(address, agent.port),
         Err(_) => return Err("its Pod has no address".to_owned()),
@@ -96,14 +126,14 @@ async fn directly(agent: &Agent) -> Result<Whole, String> {
     };
     let failed = |error: hyper::Error| format!("{address} gave no whole answer ({error})");
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
-    let request = Request::post("/check").header(HOST, address.to_string()).body(Empty::<Bytes>::new());
+    let request =
+        Request::post(format!("/check{query}")).header(HOST, address.to_string()).body(Empty::<Bytes>::new());
     let request = request.map_err(|error| error.to_string())?;
     let exchange = async {
         let response = sender.send_request(request).await.map_err(failed)?;
         let (parts, body) = response.into_parts();
-        let body = Limited::new(body, MAX_REPORT).collect().await;
-        let body = body.map_err(|error| format!("{address} gave no whole answer ({error})"))?;
-        Ok(Whole { status: parts.status, headers: parts.headers, body: body.to_bytes() })
+        let whole = whole(cluster, parts, body).await;
+        whole.map_err(|error| format!("{address} gave no whole answer ({error})"))
     };
     // The connection has to be driven beside the request; both end together.
     tokio::pin!(connection);
@@ -118,9 +148,13 @@ async fn directly(agent: &Agent) -> Result<Whole, String> {
     }
 }
 
-async fn through_the_server(cluster: &Cluster, agent: &Agent) -> Result<Whole, String> {
+async fn through_the_server<'cluster>(
+    cluster: &'cluster Cluster,
+    agent: &Agent,
+    query: &str,
+) -> Result<Whole<'cluster>, String> {
     let path = format!(
-        "/api/v1/namespaces/{}/pods/http:{}:{}/proxy/check",
+        "/api/v1/namespaces/{}/pods/http:{}:{}/proxy/check{query}",
         cluster.namespace(),
         agent.name,
         agent.port
@@ -128,37 +162,55 @@ async fn through_the_server(cluster: &Cluster, agent: &Agent) -> Result<Whole, S
     let request = Request::post(path).body(Body::empty()).map_err(|error| error.to_string())?;
     let response = cluster.client.send(request).await.map_err(|error| told(&error))?;
     let (parts, body) = response.into_parts();
-    let body = Limited::new(body, MAX_REPORT).collect().await.map_err(|error| error.to_string())?;
-    Ok(Whole { status: parts.status, headers: parts.headers, body: body.to_bytes() })
+    whole(cluster, parts, body).await
 }
 
-fn judge(agent: &Agent, whole: &Whole) -> Answer {
-    let Whole { status, headers, body } = whole;
+/// Reads the rest of an answer, within bounds.
+async fn whole<B>(cluster: &Cluster, parts: Parts, body: B) -> Result<Whole<'_>, String>
+where
+    B: hyper::body::Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let reading = async {
+        let mut body = pin!(Limited::new(body, MAX_REPORT));
+        let (mut read, mut long) = (Vec::new(), None);
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| error.to_string())?;
+            let Some(data) = frame.data_ref() else { continue };
+            if read.len() + data.len() > USUAL_REPORT && long.is_none() {
+                long = Some(cluster.long_answers.acquire().await.map_err(|error| error.to_string())?);
+            }
+            read.extend_from_slice(data);
+        }
+        Ok((read, long))
+    };
+    let read: Result<_, String> = timeout(BODY_LIMIT, reading)
+        .await
+        .unwrap_or_else(|_elapsed| Err(format!("not within {} s", BODY_LIMIT.as_secs())));
+    let (body, long) = read?;
+    Ok(Whole { status: parts.status, headers: parts.headers, body, _long: long })
+}
+
+fn judge(agent: &Agent, whole: &Whole<'_>) -> Answer {
+    let Whole { status, headers, body, .. } = whole;
+    let problem = || serde_json::from_slice::<Problem>(body).unwrap_or_default();
     if *status == StatusCode::TOO_MANY_REQUESTS {
         let asked = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-        let wait = asked.map_or(USUAL_WAIT, Duration::from_secs);
-        return Answer::Later(wait.min(LONGEST_WAIT));
+        let wait = asked.map_or(USUAL_WAIT, Duration::from_secs).min(LONGEST_WAIT);
+        return Answer::Later { wait, reason: printable(&problem().error, MAX_MESSAGE) };
     }
     if *status != StatusCode::OK {
-        let problem: Problem = serde_json::from_slice(body).unwrap_or_default();
+        let problem = problem();
+        let configuration = problem.configuration.filter(|_| *status == StatusCode::CONFLICT);
+        if let Some(Ok(configuration)) = configuration.map(ConfigurationState::try_from) {
+            return Answer::OtherConfiguration(configuration);
+        }
         let message = printable(&problem.error, MAX_MESSAGE);
         let separator = if message.is_empty() { "" } else { ": " };
         return Answer::Nothing(format!("it answered {}{separator}{message}", status.as_u16()));
     }
-    let report: Report = match serde_json::from_slice(body) {
-        Ok(report) => report,
-        Err(error) => {
-            let error = printable(&error.to_string(), MAX_MESSAGE);
-            return Answer::Nothing(format!("its answer is no report ({error})"));
-        }
-    };
-    if report.schema != SCHEMA {
-        let schema = printable(&report.schema, MAX_MESSAGE);
-        return Answer::Nothing(format!("its report is of the form {schema}; this program reads {SCHEMA}"));
+    match NodeReport::read(&agent.node, body) {
+        Ok(report) => Answer::Report(Box::new(report)),
+        Err(error) => Answer::Nothing(error.to_string()),
     }
-    if report.node != agent.node {
-        let node = printable(&report.node, MAX_MESSAGE);
-        return Answer::Nothing(format!("it calls itself the agent of node {node}"));
-    }
-    Answer::Report(Box::new(report))
 }

@@ -230,6 +230,8 @@ pub struct Agent {
 pub enum Readiness {
     /// It can.
     Ready,
+    /// It runs and has an address, so that it may answer already; why it is not ready.
+    Running(String),
     /// It cannot, and why.
     NotReady(String),
 }
@@ -301,10 +303,7 @@ impl PodObject {
         if !is_owned || self.spec.node_name.is_empty() {
             return None;
         }
-        let readiness = match self.obstacle(daemon_set) {
-            Some(reason) => Readiness::NotReady(reason),
-            None => Readiness::Ready,
-        };
+        let readiness = self.readiness(daemon_set);
         Some(Agent {
             readiness,
             name: self.metadata.name,
@@ -315,31 +314,35 @@ impl PodObject {
         })
     }
 
-    /// Why the Pod cannot be asked, or why its answer would not be the DaemonSet's.
-    fn obstacle(&self, daemon_set: &DaemonSet) -> Option<String> {
+    /// Whether the Pod can be asked, and whether its answer would be the DaemonSet's.
+    fn readiness(&self, daemon_set: &DaemonSet) -> Readiness {
         if self.metadata.deletion_timestamp.is_some() {
-            return Some("Terminating".to_owned());
+            return Readiness::NotReady("Terminating".to_owned());
         }
         let generation = self.metadata.labels.get(POD_TEMPLATE_GENERATION);
         let is_older =
             generation.zip(daemon_set.template_generation.as_ref()).is_some_and(|(its, set)| its != set);
         if is_older || !daemon_set.is_observed {
-            return Some("of an older revision of the DaemonSet".to_owned());
+            return Readiness::NotReady("of an older revision of the DaemonSet".to_owned());
         }
         let condition = |kind: &str| self.status.conditions.iter().find(|condition| condition.kind == kind);
         if condition("Ready").is_some_and(|ready| ready.status == "True") && !self.status.pod_ip.is_empty() {
-            return None;
+            return Readiness::Ready;
         }
         let states = || self.status.container_statuses.iter().map(|container| &container.state);
         let waiting = states().filter_map(|state| state.waiting.as_ref()).map(|because| &because.reason);
         let ended = states().filter_map(|state| state.terminated.as_ref()).map(|because| &because.reason);
         let unplaced = condition("PodScheduled").filter(|placed| placed.status != "True");
-        waiting
+        let obstacle = waiting
             .chain(ended)
             .chain(unplaced.map(|placed| &placed.reason))
             .find(|reason| !reason.is_empty())
             .cloned()
-            .or_else(|| (self.status.phase != "Running").then(|| self.status.phase.clone()))
-            .or_else(|| Some("its readiness probe has not passed".to_owned()))
+            .or_else(|| (self.status.phase != "Running").then(|| self.status.phase.clone()));
+        match obstacle {
+            Some(reason) => Readiness::NotReady(reason),
+            None if self.status.pod_ip.is_empty() => Readiness::NotReady("it has no address yet".to_owned()),
+            None => Readiness::Running("its readiness probe has not passed".to_owned()),
+        }
     }
 }

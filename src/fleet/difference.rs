@@ -48,7 +48,7 @@ impl Property {
             Self::Zone => node.place.zone.clone(),
             Self::Subnet => node.place.subnet.clone(),
             Self::NodeImage => node.place.node_image.clone(),
-            Self::Nameservers => nameservers(node),
+            Self::Nameservers => node.report()?.nameservers.as_deref().map(str::to_owned),
         }
     }
 
@@ -127,18 +127,6 @@ pub fn differences(fleet: &Fleet, group: &Group) -> Vec<Difference> {
 fn is_good(node: &Node, group: &BTreeSet<&str>) -> bool {
     let pulls = matches!(node.verdict(), Some(Verdict::Pass | Verdict::Warn));
     pulls && !group.contains(node.name.as_str())
-}
-
-/// The node's own nameservers, in the order in which they were asked.
-fn nameservers(node: &Node) -> Option<String> {
-    let mut servers: Vec<&str> = Vec::new();
-    for resolution in node.report()?.images.iter().flat_map(|image| &image.resolutions) {
-        let server = resolution.server.strip_suffix(":53").unwrap_or(&resolution.server);
-        if resolution.resolver == "system" && !servers.contains(&server) {
-            servers.push(server);
-        }
-    }
-    (!servers.is_empty()).then(|| servers.join(" and "))
 }
 
 /// The first values, and how many more there are.

@@ -4,10 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Fleet, Node, State};
+use super::advice::{Advice, advice_on, advice_without_report};
+use super::report::{ImageDiagnosis, ImageReport};
+use super::{Fleet, Node, Staleness, State};
 use crate::diagnosis::{Severity, Verdict};
 use crate::observation::{Endpoint, Stage};
-use crate::report::json::{DiagnosisReport, Image};
 
 /// What a fleet amounts to.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,19 +84,6 @@ pub enum Finding {
     },
 }
 
-/// What is known and what is to be done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Advice {
-    /// One sentence with the evidence.
-    pub message: String,
-    /// One imperative sentence.
-    pub remedy: String,
-    /// What to paste into a shell.
-    pub commands: Vec<String>,
-    /// The runbook's section, where there is one.
-    pub runbook: Option<String>,
-}
-
 impl Finding {
     /// The word to tell it by: the cause or the state.
     #[must_use]
@@ -129,8 +117,9 @@ fn count(fleet: &Fleet) -> Counts {
                 State::Missing
                 | State::NodeNotReady { .. }
                 | State::Unready { .. }
+                | State::ConfigurationRejected { .. }
                 | State::Unreachable { .. }
-                | State::Stale { .. },
+                | State::Stale(_),
                 Some(_),
             ) => &mut counts.no_report,
         };
@@ -140,120 +129,87 @@ fn count(fleet: &Fleet) -> Counts {
     counts
 }
 
-/// Everything that nodes say about one finding, in the order of their names.
-type Said<'fleet> = Vec<(&'fleet str, Severity, Advice)>;
+/// What one node says about a finding; thousands of them are held at once.
+#[derive(Clone, Copy)]
+struct Said<'fleet> {
+    node: &'fleet Node,
+    severity: Severity,
+    /// None where there is no report.
+    diagnosis: Option<(&'fleet ImageReport, &'fleet ImageDiagnosis)>,
+}
 
 fn group(fleet: &Fleet) -> Vec<Group> {
     let mut nodes: Vec<&Node> = fleet.nodes.iter().filter(|node| node.verdict().is_some()).collect();
     nodes.sort_by(|one, other| one.name.cmp(&other.name));
-    let mut findings: BTreeMap<Finding, Said<'_>> = BTreeMap::new();
+    let mut findings: BTreeMap<Finding, Vec<Said<'_>>> = BTreeMap::new();
     for node in nodes {
         let Some(report) = node.report() else {
             let finding =
                 Finding::NoReport { state: node.state.as_str(), reason: shared_reason(&node.state) };
-            let said = (node.name.as_str(), Severity::Fail, advice_without_report(fleet, node));
+            let said = Said { node, severity: Severity::Fail, diagnosis: None };
             findings.entry(finding).or_default().push(said);
             continue;
         };
         for (image, first) in report.images.iter().filter_map(first_diagnosis) {
-            let said = (node.name.as_str(), first.severity.0, Advice::from(first));
+            let said = Said { node, severity: first.severity, diagnosis: Some((image, first)) };
             findings.entry(finding_of(image, first)).or_default().push(said);
         }
     }
     let mut groups: Vec<Group> =
-        findings.into_iter().filter_map(|(finding, said)| group_of(finding, said)).collect();
+        findings.into_iter().filter_map(|(finding, said)| group_of(fleet, finding, said)).collect();
     // Stable: findings of equal weight keep the order of their own.
     groups.sort_by_key(|group| (group.severity, std::cmp::Reverse(group.nodes.len())));
     groups
 }
 
-fn group_of(finding: Finding, mut said: Said<'_>) -> Option<Group> {
+fn group_of(fleet: &Fleet, finding: Finding, mut said: Vec<Said<'_>>) -> Option<Group> {
     // The worst first: a cause may fail one node and only warn another. The order of names stays within.
-    said.sort_by_key(|(_, severity, _)| *severity);
-    let (first, severity, example) = said.first().cloned()?;
-    let all_say_the_same = said.iter().all(|(_, _, advice)| *advice == example);
+    said.sort_by_key(|said| said.severity);
+    let first = *said.first()?;
+    let all_say_the_same = said.iter().all(|other| match (first.diagnosis, other.diagnosis) {
+        (Some((_, one)), Some((_, other))) => one.message == other.message,
+        _ => advice(fleet, &first) == advice(fleet, other),
+    });
     // An image that is checked under two names says it twice.
-    let mut nodes: Vec<String> = said.into_iter().map(|(node, ..)| node.to_owned()).collect();
+    let mut nodes: Vec<String> = said.iter().map(|said| said.node.name.clone()).collect();
     nodes.sort();
     nodes.dedup();
-    let example_of = (!all_say_the_same).then(|| first.to_owned());
-    Some(Group { finding, severity, nodes, example, example_of })
+    let example_of = (!all_say_the_same).then(|| first.node.name.clone());
+    Some(Group { finding, severity: first.severity, nodes, example: advice(fleet, &first), example_of })
 }
 
-fn first_diagnosis(image: &Image) -> Option<(&Image, &DiagnosisReport)> {
-    image.diagnoses.first().map(|first| (image, first))
-}
-
-fn finding_of(image: &Image, first: &DiagnosisReport) -> Finding {
-    Finding::Diagnosis {
-        image: image.image.clone(),
-        cause: first.cause.clone(),
-        stage: first.stage.0,
-        endpoint: first.endpoint.0,
+fn advice(fleet: &Fleet, said: &Said<'_>) -> Advice {
+    match said.diagnosis {
+        Some((image, diagnosis)) => advice_on(image, diagnosis),
+        None => advice_without_report(fleet, said.node),
     }
 }
 
-impl From<&DiagnosisReport> for Advice {
-    fn from(diagnosis: &DiagnosisReport) -> Self {
-        Self {
-            message: diagnosis.message.clone(),
-            remedy: diagnosis.remedy.clone(),
-            commands: diagnosis.commands.clone(),
-            runbook: Some(diagnosis.runbook.clone()),
-        }
+fn first_diagnosis(image: &ImageReport) -> Option<(&ImageReport, &ImageDiagnosis)> {
+    image.diagnoses.first().map(|first| (image, first))
+}
+
+fn finding_of(image: &ImageReport, first: &ImageDiagnosis) -> Finding {
+    Finding::Diagnosis {
+        image: image.image.to_string(),
+        cause: first.cause.to_string(),
+        stage: first.stage,
+        endpoint: first.endpoint,
     }
 }
 
 /// What makes two nodes without a report alike. Reasons with addresses and times in them are each node's own.
 fn shared_reason(state: &State) -> Option<String> {
     match state {
-        State::Unready { reason } | State::NodeNotReady { reason } => Some(reason.clone()),
+        State::Unready { reason }
+        | State::NodeNotReady { reason }
+        | State::ConfigurationRejected { reason } => Some(reason.clone()),
+        State::Stale(staleness @ Staleness::OtherConfiguration { .. }) => Some(staleness.to_string()),
         State::Reported(_)
         | State::Missing
         | State::Unreachable { .. }
-        | State::Stale { .. }
+        | State::Stale(_)
         | State::Excluded(_)
         | State::Left => None,
     }
-}
-
-/// What is known of a node without a fresh report, and what is to be done.
-#[must_use]
-pub fn advice_without_report(fleet: &Fleet, node: &Node) -> Advice {
-    let Fleet { namespace, daemon_set, .. } = fleet;
-    let name = &node.name;
-    let describe_node = format!("kubectl describe node {name}");
-    let describe_set = format!("kubectl --namespace {namespace} describe daemonset {daemon_set}");
-    let pod = node.pod.as_deref().unwrap_or("POD");
-    let describe_pod = format!("kubectl --namespace {namespace} describe pod {pod}");
-    let logs = format!("kubectl --namespace {namespace} logs {pod}");
-    let reason = node.state.reason().unwrap_or_default();
-    let (message, remedy, commands) = match &node.state {
-        State::NodeNotReady { .. } => (
-            format!("The node is not ready ({reason}), so nothing on it can be asked."),
-            "Bring the node back, or remove it from the cluster.",
-            vec![describe_node],
-        ),
-        State::Unready { .. } => (
-            format!("The agent's Pod on this node is not ready: {reason}."),
-            "See what holds the Pod up.",
-            vec![describe_pod, logs],
-        ),
-        State::Unreachable { .. } => (
-            format!("The agent's Pod on this node is ready, and gave no report: {reason}."),
-            "See that network policies and firewalls let the smoke check reach the agent's port.",
-            vec![logs, describe_pod],
-        ),
-        State::Stale { .. } => (
-            format!("The agent on this node gave no report that is younger than this smoke check: {reason}."),
-            "Run the smoke check again with a longer --timeout.",
-            vec![logs],
-        ),
-        State::Missing | State::Reported(_) | State::Excluded(_) | State::Left => (
-            format!("The node should run an agent, and DaemonSet {daemon_set} has no Pod on it."),
-            "See why the DaemonSet places no Pod on the node.",
-            vec![describe_set, describe_node],
-        ),
-    };
-    Advice { message, remedy: remedy.to_owned(), commands, runbook: None }
 }

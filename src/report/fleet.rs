@@ -15,8 +15,8 @@ use std::io::{self, Write};
 use super::Style;
 use crate::diagnosis::Verdict;
 use crate::fleet::judgement::{Finding, Group, Judgement, judge};
+use crate::fleet::report::ImageReport;
 use crate::fleet::{Fleet, Node, State};
-use crate::report::json::Image;
 
 /// The form of a smoke check's report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,14 +107,14 @@ fn rows_of(node: &Node, several_images: bool) -> Vec<Row> {
     let unwell: Vec<Row> = report
         .images
         .iter()
-        .filter(|image| image.verdict.0 != Verdict::Pass || !image.diagnoses.is_empty())
+        .filter(|image| image.verdict != Verdict::Pass || !image.diagnoses.is_empty())
         .map(|image| {
             let first = image.diagnoses.first();
-            let stage = first.map(|first| format!("{}.{}", first.endpoint.0, first.stage.0));
-            let cause = first.map_or(NO_DIAGNOSIS, |first| first.cause.as_str());
+            let stage = first.map(|first| format!("{}.{}", first.endpoint, first.stage));
+            let cause = first.map_or(NO_DIAGNOSIS, |first| &*first.cause);
             let name = image.name.as_deref().unwrap_or(&image.image);
             let cause = if several_images { format!("{cause} ({name})") } else { cause.to_owned() };
-            row(image.verdict.0.as_str(), rank(image.verdict.0), stage.unwrap_or_default(), cause)
+            row(image.verdict.as_str(), rank(image.verdict), stage.unwrap_or_default(), cause)
         })
         .collect();
     if unwell.is_empty() {
@@ -180,6 +180,7 @@ fn sentence(fleet: &Fleet, judgement: &Judgement) -> String {
     if !images.is_empty() {
         sentence.push_str(&format!(" Checked: {} ({}).", checked(fleet, &images), views(fleet)));
     }
+    sentence.push_str(&configurations(fleet));
     if without_blob(fleet) {
         sentence.push_str(" Not tested: the blob and the data endpoint's path to it.");
     }
@@ -202,7 +203,7 @@ fn plural(count: usize, noun: &str) -> String {
     if count == 1 { format!("{count} {noun}") } else { format!("{count} {noun}s") }
 }
 
-fn all_images(fleet: &Fleet) -> impl Iterator<Item = &Image> {
+fn all_images(fleet: &Fleet) -> impl Iterator<Item = &ImageReport> {
     fleet.nodes.iter().filter_map(Node::report).flat_map(|report| &report.images)
 }
 
@@ -211,7 +212,7 @@ fn images(fleet: &Fleet) -> BTreeMap<&str, usize> {
     let mut images = BTreeMap::new();
     for report in fleet.nodes.iter().filter_map(Node::report) {
         // An image that is checked under two names is one.
-        let of_node: BTreeSet<&str> = report.images.iter().map(|image| image.image.as_str()).collect();
+        let of_node: BTreeSet<&str> = report.images.iter().map(|image| &*image.image).collect();
         for image in of_node {
             *images.entry(image).or_default() += 1;
         }
@@ -241,11 +242,23 @@ fn checked(fleet: &Fleet, images: &BTreeMap<&str, usize>) -> String {
 /// The network views of the reports: one, unless agents of several installations answer.
 fn views(fleet: &Fleet) -> String {
     let reports = fleet.nodes.iter().filter_map(Node::report);
-    let views: BTreeSet<&str> = reports.map(|report| report.network_view.0.as_str()).collect();
+    let views: BTreeSet<&str> = reports.map(|report| report.network_view.as_str()).collect();
     let views: Vec<String> = views.into_iter().map(|view| format!("{view} network")).collect();
     views.join(" and ")
 }
 
+/// The configuration that was tested, or that there were several; nothing where no agent says.
+fn configurations(fleet: &Fleet) -> String {
+    let reports = fleet.nodes.iter().filter_map(Node::report);
+    let digests: BTreeSet<&str> =
+        reports.filter_map(|report| report.configuration.as_ref()).map(|known| &*known.digest).collect();
+    match digests.into_iter().collect::<Vec<_>>()[..] {
+        [] => String::new(),
+        [one] => format!(" Configuration: {one}."),
+        ref several => format!(" The agents go by {} different configurations.", several.len()),
+    }
+}
+
 fn without_blob(fleet: &Fleet) -> bool {
-    all_images(fleet).any(|image| !image.not_tested.is_empty())
+    all_images(fleet).any(|image| image.is_partial)
 }

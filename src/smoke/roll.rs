@@ -12,11 +12,15 @@ use crate::cluster::ask::Answer;
 use crate::cluster::{Agent, DaemonSet, Member, Readiness};
 use crate::diagnosis::Verdict;
 use crate::fleet::placement::exclusion;
-use crate::fleet::{Node, State};
+use crate::fleet::report::{ConfigurationState, NodeReport, Texts};
+use crate::fleet::{Node, Staleness, State};
 
 /// Every node that was ever in a list, by name.
 #[derive(Default)]
 pub(super) struct Roll {
+    /// The digest of the configuration that every agent must go by; none: any.
+    expected: Option<String>,
+    texts: Texts,
     entries: BTreeMap<String, Entry>,
     /// Whether the first list was read: nodes of a later one joined meanwhile.
     has_begun: bool,
@@ -42,6 +46,25 @@ enum Next {
 }
 
 impl Roll {
+    pub(super) fn new(expected: Option<String>) -> Self {
+        Self { expected, ..Self::default() }
+    }
+
+    /// Whether an agent rejects the very configuration that it must go by: no waiting changes that.
+    pub(super) fn is_rejected(&self) -> bool {
+        self.expected.is_some()
+            && self.nodes().any(|node| matches!(node.state, State::ConfigurationRejected { .. }))
+    }
+
+    /// Whether an agent that can be asked has not answered yet.
+    pub(super) fn awaits_answers(&self) -> bool {
+        let awaited = |entry: &Entry| {
+            !matches!(entry.next, Next::Never)
+                && matches!(entry.node.state, State::Stale(Staleness::Unanswered))
+        };
+        self.entries.values().any(awaited)
+    }
+
     /// The nodes, by name.
     pub(super) fn nodes(&self) -> impl Iterator<Item = &Node> {
         self.entries.values().map(|entry| &entry.node)
@@ -94,7 +117,7 @@ impl Roll {
         &mut self,
         node: &str,
         pod: &str,
-        answer: Answer,
+        mut answer: Answer,
         elapsed: Duration,
         now: Instant,
     ) {
@@ -103,13 +126,23 @@ impl Roll {
         if entry.node.pod.as_deref() != Some(pod) || !matches!(entry.next, Next::Asked) {
             return;
         }
-        entry.take(answer, elapsed, now);
+        if let Answer::Report(report) = &mut answer {
+            self.texts.share(report);
+        }
+        entry.take(answer, self.expected.as_deref(), elapsed, now);
     }
 }
 
 /// The one Pod of each node that counts: one that is ready before others, then the newest.
 fn newest(agents: Vec<Agent>) -> BTreeMap<String, Agent> {
-    let weight = |agent: &Agent| (agent.readiness == Readiness::Ready, agent.created.clone());
+    let weight = |agent: &Agent| {
+        let readiness = match agent.readiness {
+            Readiness::Ready => 2,
+            Readiness::Running(_) => 1,
+            Readiness::NotReady(_) => 0,
+        };
+        (readiness, agent.created.clone())
+    };
     let mut by_node: BTreeMap<String, Agent> = BTreeMap::new();
     for agent in agents {
         let is_better = by_node.get(&agent.node).is_none_or(|known| weight(known) < weight(&agent));
@@ -149,9 +182,9 @@ impl Entry {
         self.node.cordoned = member.cordoned;
         let pod = agent.as_ref().map(|agent| agent.name.clone());
         let is_same_pod = pod.is_some() && pod == self.node.pod;
-        let is_ready = agent.as_ref().is_some_and(|agent| agent.readiness == Readiness::Ready);
+        let is_asked = agent.as_ref().is_some_and(|agent| !matches!(agent.readiness, Readiness::NotReady(_)));
         self.node.pod = pod;
-        let was_asked = is_same_pod && is_ready && self.can_be_asked();
+        let was_asked = is_same_pod && is_asked && self.can_be_asked();
         self.agent = agent;
         // What a Pod that is still the same has said holds, and the next request is planned already.
         if was_asked {
@@ -167,49 +200,98 @@ impl Entry {
             (None, None) => State::Missing,
             (Some(agent), None) => match &agent.readiness {
                 Readiness::NotReady(reason) => State::Unready { reason: reason.clone() },
-                Readiness::Ready => {
+                // One that runs may serve already: the request is its first check.
+                Readiness::Ready | Readiness::Running(_) => {
                     self.next = Next::At(now);
-                    State::Stale { age: None }
+                    State::Stale(Staleness::Unanswered)
                 }
             },
         };
     }
 
-    /// Whether its Pod was ready at the last look.
+    /// Whether its Pod was asked since the last look, and what it said holds.
     fn can_be_asked(&self) -> bool {
         match &self.node.state {
-            State::Reported(_) | State::Unreachable { .. } | State::Stale { .. } => true,
-            State::Missing
-            | State::NodeNotReady { .. }
-            | State::Unready { .. }
-            | State::Excluded(_)
-            | State::Left => false,
+            State::Reported(_)
+            | State::ConfigurationRejected { .. }
+            | State::Unreachable { .. }
+            | State::Stale(_) => true,
+            // A Pod that runs and has not answered is asked again.
+            State::Unready { .. } => !matches!(self.next, Next::Never),
+            State::Missing | State::NodeNotReady { .. } | State::Excluded(_) | State::Left => false,
         }
     }
 
-    fn take(&mut self, answer: Answer, elapsed: Duration, now: Instant) {
+    fn take(&mut self, answer: Answer, expected: Option<&str>, elapsed: Duration, now: Instant) {
         match answer {
-            Answer::Later(wait) => self.next = Next::At(now + wait),
+            Answer::Later { wait, reason } => {
+                // What it reported before still holds.
+                if matches!(self.node.state, State::Stale(_)) {
+                    self.node.state = State::Stale(Staleness::Postponed { wait, reason });
+                }
+                self.next = Next::At(now + wait);
+            }
             Answer::Nothing(reason) => {
-                self.node.state = State::Unreachable { reason };
+                self.node.state = match self.agent.as_ref().map(|agent| &agent.readiness) {
+                    Some(Readiness::Running(reason)) => State::Unready { reason: reason.clone() },
+                    Some(Readiness::Ready | Readiness::NotReady(_)) | None => State::Unreachable { reason },
+                };
                 self.ask_again(now);
             }
-            Answer::Report(report) => {
-                let took = report.duration_seconds.duration();
-                if let Some(age) = took.checked_sub(elapsed).filter(|age| !age.is_zero()) {
-                    // It was running already. What ran before does not count; asked again, the agent begins anew.
-                    self.node.state = State::Stale { age: Some(age) };
-                    self.next = Next::At(now + FIRST_PAUSE);
-                    return;
-                }
-                self.node.state = State::Reported(report);
-                if self.node.verdict() == Some(Verdict::Pass) {
-                    self.next = Next::Never;
-                } else {
-                    self.ask_again(now);
-                }
-            }
+            Answer::OtherConfiguration(configuration) => self.wait_for(Some(&configuration), expected, now),
+            Answer::Report(report) => self.take_report(report, expected, elapsed, now),
         }
+    }
+
+    fn take_report(
+        &mut self,
+        report: Box<NodeReport>,
+        expected: Option<&str>,
+        elapsed: Duration,
+        now: Instant,
+    ) {
+        if let Some(age) = report.duration.checked_sub(elapsed).filter(|age| !age.is_zero()) {
+            // It was running already. What ran before does not count; asked again, the agent begins anew.
+            self.node.state = State::Stale(Staleness::Running(age));
+            self.next = Next::At(now + FIRST_PAUSE);
+            return;
+        }
+        let configuration = report.configuration.as_ref();
+        let is_rejected = configuration.is_some_and(|known| known.rejected.is_some());
+        let is_other = expected.is_some() && configuration.map(|known| &*known.digest) != expected;
+        if is_rejected || is_other {
+            self.wait_for(configuration, expected, now);
+            return;
+        }
+        let retry_after = report.retry_after();
+        self.node.state = State::Reported(report);
+        match self.node.verdict() {
+            Some(Verdict::Pass) => self.next = Next::Never,
+            // Whatever keeps it from a verdict is not over in a moment, and a registry that throttles said when it is.
+            Some(Verdict::Unknown) => {
+                self.next = Next::At(now + retry_after.unwrap_or_default().max(LONGEST_PAUSE));
+            }
+            Some(Verdict::Warn | Verdict::Fail) | None => self.ask_again(now),
+        }
+    }
+
+    /// Its configuration is not the expected one: it follows within a minute or two, unless it rejects that very one.
+    fn wait_for(&mut self, configuration: Option<&ConfigurationState>, expected: Option<&str>, now: Instant) {
+        let rejected = configuration.and_then(|known| known.rejected.as_ref().map(|reason| (known, reason)));
+        self.next = Next::At(now + FIRST_PAUSE);
+        self.node.state = match (rejected, expected) {
+            (Some((known, reason)), Some(expected)) if known.rejected_digest.as_deref() == Some(expected) => {
+                self.next = Next::Never;
+                State::ConfigurationRejected { reason: reason.to_string() }
+            }
+            (Some((_, reason)), None) => {
+                self.ask_again(now);
+                State::ConfigurationRejected { reason: reason.to_string() }
+            }
+            (Some(_) | None, _) => State::Stale(Staleness::OtherConfiguration {
+                digest: configuration.map(|known| known.digest.to_string()),
+            }),
+        };
     }
 
     fn ask_again(&mut self, now: Instant) {

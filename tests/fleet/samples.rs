@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-use acr_verifier::fleet::{Exclusion, Fleet, Node, Place, State};
+use acr_verifier::fleet::report::NodeReport;
+use acr_verifier::fleet::{Exclusion, Fleet, Node, Place, Staleness, State};
 use acr_verifier::report::json::Report;
 use acr_verifier::run::Checked;
 
 use crate::report::samples as checks;
+
+/// The digest of a configuration.
+const OTHER: &str = "sha256:6e22dff0ef8a7da837586256d94bdb8dfdbbb624f8f9bf5a01415dea3e8785ac";
 
 pub(crate) fn fleet(nodes: Vec<Node>) -> Fleet {
     Fleet {
@@ -14,6 +18,7 @@ pub(crate) fn fleet(nodes: Vec<Node>) -> Fleet {
         daemon_set: "acr-verifier".to_owned(),
         started_at: "2026-11-23T02:05:55Z".parse().expect("a moment"),
         duration: Duration::from_millis(6_250),
+        expected_configuration: None,
         nodes,
     }
 }
@@ -39,7 +44,8 @@ pub(crate) fn node(index: usize, pool: &str, subnet: &str) -> Node {
 pub(crate) fn reported(node: &str, images: Vec<Checked>) -> State {
     let mut run = checks::run(images);
     node.clone_into(&mut run.node);
-    State::Reported(Box::new(Report::from(&run)))
+    let body = serde_json::to_vec(&Report::from(&run)).expect("JSON");
+    State::Reported(Box::new(NodeReport::read(node, &body).expect("a report")))
 }
 
 pub(crate) fn healthy(count: usize) -> Fleet {
@@ -65,13 +71,15 @@ pub(crate) fn mixed() -> Fleet {
         State::NodeNotReady { reason: "NodeStatusUnknown".to_owned() },
         State::Unready { reason: "ImagePullBackOff".to_owned() },
         State::Unreachable { reason: "10.60.1.7:9469 refuses the connection".to_owned() },
-        State::Stale { age: Some(Duration::from_secs(31)) },
+        State::Stale(Staleness::Running(Duration::from_secs(31))),
+        State::ConfigurationRejected { reason: "line 4: schedule.interval: found `6O s`".to_owned() },
+        State::Stale(Staleness::OtherConfiguration { digest: Some(OTHER.to_owned()) }),
         State::Excluded(Exclusion::Virtual),
         State::Excluded(Exclusion::Unselected { requirement: "kubernetes.io/os=linux".to_owned() }),
         State::Excluded(Exclusion::Tainted { taint: "gpu=yes:NoSchedule".to_owned() }),
         State::Left,
     ];
-    let mut nodes: Vec<Node> = (0..16).map(|index| node(index, "np1", "snet-a")).collect();
+    let mut nodes: Vec<Node> = (0..18).map(|index| node(index, "np1", "snet-a")).collect();
     for (node, state) in nodes.iter_mut().skip(5).zip(states) {
         node.state = state;
     }
@@ -84,9 +92,9 @@ pub(crate) fn mixed() -> Fleet {
         nodes[index].state = reported(&nodes[index].name, vec![checked]);
     }
     nodes[1].cordoned = true;
-    nodes[14].place = Place::default();
-    nodes[15].joined_late = true;
-    nodes[15].state = State::Missing;
+    nodes[16].place = Place::default();
+    nodes[17].joined_late = true;
+    nodes[17].state = State::Missing;
     fleet(nodes)
 }
 
@@ -127,12 +135,11 @@ pub(crate) fn hostile() -> Fleet {
     }
     fleet.nodes[0].state = reported("n", vec![checks::zone_not_linked()]);
     let State::Reported(report) = &mut fleet.nodes[0].state else { panic!("it reported") };
-    report.images[0].image = poison();
+    report.images[0].image = poison().into();
     let first = &mut report.images[0].diagnoses[0];
-    for text in [&mut first.cause, &mut first.message, &mut first.remedy, &mut first.runbook] {
-        *text = poison();
+    for text in [&mut first.cause, &mut first.message] {
+        *text = poison().into();
     }
-    first.commands = vec![poison(), "echo ```` fence".to_owned()];
     fleet.nodes[1].state = State::Unready { reason: poison() };
     fleet.nodes[2].state = State::Excluded(Exclusion::Tainted { taint: poison() });
     fleet
@@ -145,9 +152,8 @@ pub(crate) fn flood() -> Fleet {
         node.state = reported(&node.name, vec![checks::zone_not_linked()]);
         let State::Reported(report) = &mut node.state else { panic!("it reported") };
         let first = &mut report.images[0].diagnoses[0];
-        first.cause = format!("cause_{index}");
-        first.message = "|".repeat(2_000);
-        first.commands = vec!["az ".repeat(1_000); 50];
+        first.cause = format!("cause_{index}").into();
+        first.message = "|".repeat(2_000).into();
     }
     fleet
 }

@@ -112,6 +112,11 @@ app.kubernetes.io/part-of: acr-verifier
 {{- toYaml $config -}}
 {{- end -}}
 
+{{/* The digest that an agent computes of its file: that of the ConfigMap's text, which ends in one line break. */}}
+{{- define "acr-verifier.configDigest" -}}
+{{- printf "sha256:%s" (printf "%s\n" (include "acr-verifier.config" .) | sha256sum) -}}
+{{- end -}}
+
 {{/* Passes Pod Security `restricted`. The number is above those that systems give to people and services. */}}
 {{- define "acr-verifier.podSecurityContext" -}}
 runAsNonRoot: true

@@ -6,6 +6,7 @@ use super::super::arguments::SmokeArguments;
 use super::{Environment, Judge, paths};
 use crate::cluster::Access;
 use crate::config::value::Refusal;
+use crate::image::is_sha256_digest;
 use crate::quote::quote;
 use crate::report::fleet::Format;
 use crate::smoke::Options;
@@ -30,6 +31,7 @@ pub(super) fn resolve(
         ("junit", Format::Junit),
         ("markdown", Format::Markdown),
     ];
+    let expected = typed.expect_config.as_deref().map(|text| judge.take("--expect-config", digest(text)));
     let format = judge.choose("--output", &typed.output, &formats);
     let report_file =
         typed.report_file.as_deref().map(|path| judge.take("--report-file", paths::writable(path)));
@@ -45,6 +47,7 @@ pub(super) fn resolve(
         namespace: whole(namespace)?,
         selector: selector?,
         timeout: timeout?.unwrap_or(TIMEOUT),
+        expected_configuration: whole(expected)?,
         strict: typed.strict,
         format: format?,
         report_file: whole(report_file)?,
@@ -70,6 +73,14 @@ fn namespace(text: &str) -> Result<String, Refusal> {
         return Ok(text.to_owned());
     }
     let allowed = "a namespace: at most 63 lower-case letters, digits and hyphens, such as acr-verifier";
+    Err(Refusal::new(quote(text), allowed))
+}
+
+fn digest(text: &str) -> Result<String, Refusal> {
+    if is_sha256_digest(text) {
+        return Ok(text.to_owned());
+    }
+    let allowed = "the digest of a configuration file: sha256: and the 64 digits that sha256sum prints";
     Err(Refusal::new(quote(text), allowed))
 }
 

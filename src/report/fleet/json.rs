@@ -1,20 +1,22 @@
 //! The smoke check's JSON report, `acr-verifier/smoke/v1`.
 //!
-//! Owns the form, field by field; the agents' own reports stand in it whole. The schema for its readers is beside it, in
+//! Owns the form, field by field. Of an agent's report it has what decides and what explains; the whole one is at the agent.
+//! A fleet has thousands of nodes, so that nothing is put together before it is written. The schema for its readers is in
 //! `smoke.v1.schema.json`; a test holds the two together. Fields are only ever added.
 
 use std::io::{self, Write};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use super::super::json::Report;
 use super::super::{Moment, Seconds, Word};
 use crate::diagnosis::{Severity, Verdict};
 use crate::fleet::difference::differences;
 use crate::fleet::judgement::{Counts, Finding, Group, Judgement};
+use crate::fleet::report::{ConfigurationState, ImageDiagnosis, ImageReport, NodeReport};
 use crate::fleet::{Fleet, Node};
 use crate::legible::is_invisible;
 use crate::observation::{Endpoint, Stage};
+use crate::run::NetworkView;
 
 /// Name and version of the form.
 pub const SCHEMA: &str = "acr-verifier/smoke/v1";
@@ -31,10 +33,14 @@ struct SmokeReport<'fleet> {
     daemon_set: &'fleet str,
     started_at: Moment,
     duration_seconds: Seconds,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected_configuration: Option<&'fleet str>,
     verdict: Word<Verdict>,
     counts: CountsReport,
-    groups: Vec<GroupReport<'fleet>>,
-    nodes: Vec<NodeReport<'fleet>>,
+    #[serde(serialize_with = "groups")]
+    groups: (&'fleet Fleet, &'fleet [Group]),
+    #[serde(serialize_with = "nodes")]
+    nodes: &'fleet [Node],
 }
 
 #[derive(Serialize)]
@@ -90,7 +96,7 @@ struct DifferenceReport {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct NodeReport<'fleet> {
+struct NodeEntry<'fleet> {
     node: &'fleet str,
     #[serde(skip_serializing_if = "Option::is_none")]
     agent_pool: Option<&'fleet str>,
@@ -110,7 +116,80 @@ struct NodeReport<'fleet> {
     #[serde(skip_serializing_if = "Option::is_none")]
     verdict: Option<Word<Verdict>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    report: Option<&'fleet Report>,
+    report: Option<ReportEntry<'fleet>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ReportEntry<'fleet> {
+    version: &'fleet str,
+    network_view: Word<NetworkView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    configuration: Option<ConfigurationEntry<'fleet>>,
+    started_at: Moment,
+    duration_seconds: Seconds,
+    verdict: Word<Verdict>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nameservers: Option<&'fleet str>,
+    #[serde(serialize_with = "images")]
+    images: &'fleet [ImageReport],
+}
+
+#[derive(Serialize)]
+struct ConfigurationEntry<'fleet> {
+    digest: &'fleet str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ImageEntry<'fleet> {
+    image: &'fleet str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'fleet str>,
+    verdict: Word<Verdict>,
+    duration_seconds: Seconds,
+    #[serde(serialize_with = "diagnoses")]
+    diagnoses: &'fleet [ImageDiagnosis],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_seconds: Option<Seconds>,
+}
+
+#[derive(Serialize)]
+struct DiagnosisEntry<'fleet> {
+    cause: &'fleet str,
+    severity: Word<Severity>,
+    stage: Word<Stage>,
+    endpoint: Word<Endpoint>,
+    message: &'fleet str,
+}
+
+fn groups<S: Serializer>((fleet, groups): &(&Fleet, &[Group]), serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(groups.iter().map(|entry| group(fleet, entry)))
+}
+
+fn nodes<S: Serializer>(nodes: &[Node], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(nodes.iter().map(node))
+}
+
+fn images<S: Serializer>(images: &[ImageReport], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(images.iter().map(|image| ImageEntry {
+        image: &image.image,
+        name: image.name.as_deref(),
+        verdict: Word(image.verdict),
+        duration_seconds: image.duration.into(),
+        diagnoses: &image.diagnoses,
+        retry_after_seconds: image.retry_after.map(Seconds::from),
+    }))
+}
+
+fn diagnoses<S: Serializer>(diagnoses: &[ImageDiagnosis], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(diagnoses.iter().map(|diagnosis| DiagnosisEntry {
+        cause: &diagnosis.cause,
+        severity: Word(diagnosis.severity),
+        stage: Word(diagnosis.stage),
+        endpoint: Word(diagnosis.endpoint),
+        message: &diagnosis.message,
+    }))
 }
 
 /// Writes a smoke check as one JSON object and a line break.
@@ -125,13 +204,33 @@ pub fn write(out: &mut impl Write, fleet: &Fleet, judgement: &Judgement) -> io::
         daemon_set: &fleet.daemon_set,
         started_at: Moment(fleet.started_at),
         duration_seconds: fleet.duration.into(),
+        expected_configuration: fleet.expected_configuration.as_deref(),
         verdict: Word(judgement.verdict),
         counts: counts(&judgement.counts),
-        groups: judgement.groups.iter().map(|entry| group(fleet, entry)).collect(),
-        nodes: fleet.nodes.iter().map(node).collect(),
+        groups: (fleet, &judgement.groups),
+        nodes: &fleet.nodes,
     };
-    let text = serde_json::to_string_pretty(&report)?;
-    writeln!(out, "{}", escaped(&text))
+    serde_json::to_writer_pretty(Escaping(&mut *out), &report)?;
+    writeln!(out)
+}
+
+/// Writes what it is given with [`escaped`]. It comes in whole characters: a serializer of JSON parts it at quotes alone.
+struct Escaping<'out, W>(&'out mut W);
+
+impl<W: Write> Write for Escaping<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = std::str::from_utf8(bytes).map_err(io::Error::other)?;
+        if text.chars().any(|character| character != '\n' && is_invisible(character)) {
+            self.0.write_all(escaped(text).as_bytes())?;
+        } else {
+            self.0.write_all(bytes)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// The same document with escapes for all that moves a cursor or turns the reading direction: every value stays what it
@@ -196,8 +295,8 @@ fn group<'fleet>(fleet: &Fleet, group: &'fleet Group) -> GroupReport<'fleet> {
     report
 }
 
-fn node(node: &Node) -> NodeReport<'_> {
-    NodeReport {
+fn node(node: &Node) -> NodeEntry<'_> {
+    NodeEntry {
         node: &node.name,
         agent_pool: node.place.agent_pool.as_deref(),
         zone: node.place.zone.as_deref(),
@@ -209,6 +308,20 @@ fn node(node: &Node) -> NodeReport<'_> {
         state: node.state.as_str(),
         reason: node.state.reason(),
         verdict: node.verdict().map(Word),
-        report: node.report(),
+        report: node.report().map(report),
+    }
+}
+
+fn report(report: &NodeReport) -> ReportEntry<'_> {
+    let configuration = report.configuration.as_ref();
+    ReportEntry {
+        version: &report.version,
+        network_view: Word(report.network_view),
+        configuration: configuration.map(|ConfigurationState { digest, .. }| ConfigurationEntry { digest }),
+        started_at: Moment(report.started_at),
+        duration_seconds: report.duration.into(),
+        verdict: Word(report.verdict),
+        nameservers: report.nameservers.as_deref(),
+        images: &report.images,
     }
 }

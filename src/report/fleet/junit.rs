@@ -8,10 +8,11 @@ use std::io::{self, Write};
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::super::json::Image;
 use super::{NO_DIAGNOSIS, NO_IMAGE, NO_POOL};
 use crate::diagnosis::{Severity, Verdict};
-use crate::fleet::judgement::{Advice, Judgement, advice_without_report};
+use crate::fleet::advice::{Advice, advice_on, advice_without_report};
+use crate::fleet::judgement::Judgement;
+use crate::fleet::report::ImageReport;
 use crate::fleet::{Fleet, Node};
 use crate::legible::printable;
 use crate::legible::{MAX_TEXT, MAX_WORD, pasteable};
@@ -33,6 +34,9 @@ pub fn write(out: &mut impl Write, fleet: &Fleet, judgement: &Judgement) -> io::
         suite.add_property(("namespace", printable(&fleet.namespace, MAX_WORD).as_str()));
         suite.add_property(("daemonSet", printable(&fleet.daemon_set, MAX_WORD).as_str()));
         suite.add_property(("verdict", judgement.verdict.as_str()));
+        if let Some(digest) = &fleet.expected_configuration {
+            suite.add_property(("expectedConfiguration", digest.as_str()));
+        }
         for node in nodes {
             suite.add_test_cases(cases(fleet, node, pool));
         }
@@ -68,12 +72,12 @@ fn cases(fleet: &Fleet, node: &Node, pool: &str) -> Vec<TestCase> {
         .iter()
         .map(|image| {
             let mut case = case(format!("{}: {}", node.name, image.image), status(image));
-            case.set_time(image.duration_seconds.duration());
+            case.set_time(image.duration);
             let warnings: Vec<String> = image
                 .diagnoses
                 .iter()
-                .filter(|diagnosis| diagnosis.severity.0 == Severity::Warn)
-                .map(|diagnosis| description(&Advice::from(diagnosis)))
+                .filter(|diagnosis| diagnosis.severity == Severity::Warn)
+                .map(|diagnosis| description(&advice_on(image, diagnosis)))
                 .collect();
             if !warnings.is_empty() {
                 case.set_system_out(warnings.join("\n\n"));
@@ -83,15 +87,15 @@ fn cases(fleet: &Fleet, node: &Node, pool: &str) -> Vec<TestCase> {
         .collect()
 }
 
-fn status(image: &Image) -> TestCaseStatus {
-    let kind = match image.verdict.0 {
+fn status(image: &ImageReport) -> TestCaseStatus {
+    let kind = match image.verdict {
         Verdict::Fail => NonSuccessKind::Failure,
         Verdict::Unknown => NonSuccessKind::Error,
         Verdict::Pass | Verdict::Warn => return TestCaseStatus::success(),
     };
     match image.diagnoses.first() {
-        Some(first) => failure(kind, &first.cause, &first.message, description(&Advice::from(first))),
-        None => failure(kind, image.verdict.0.as_str(), NO_DIAGNOSIS, NO_DIAGNOSIS.to_owned()),
+        Some(first) => failure(kind, &first.cause, &first.message, description(&advice_on(image, first))),
+        None => failure(kind, image.verdict.as_str(), NO_DIAGNOSIS, NO_DIAGNOSIS.to_owned()),
     }
 }
 

@@ -1,0 +1,269 @@
+//! An agent's answer, read.
+//!
+//! It is another program's claim: every list and text of it is bounded, every name is parsed by the types that the program's own
+//! names have, and its remedies and commands are not even read.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde::de::{Error as _, IgnoredAny, SeqAccess, Visitor};
+
+use super::{ConfigurationState, ImageDiagnosis, ImageReport, NodeReport};
+use crate::config::value;
+use crate::diagnosis::{Severity, Verdict};
+use crate::image::{ImageReference, is_sha256_digest};
+use crate::legible::{MAX_TEXT, MAX_WORD, printable};
+use crate::observation::{Endpoint, Stage};
+use crate::report::json::SCHEMA;
+use crate::report::{Moment, Seconds, Word};
+use crate::run::NetworkView;
+
+/// Most images of a report: a configuration has at most as many.
+const MAX_IMAGES: usize = 100;
+/// Diagnoses of an image that are kept, the first of which explains the verdict.
+const MAX_DIAGNOSES: usize = 4;
+/// Resolutions of an image that are read: three nameservers and some to compare with, for two names.
+const MAX_RESOLUTIONS: usize = 64;
+/// Nameservers that are kept: a node asks at most three.
+const MAX_NAMESERVERS: usize = 3;
+/// Longest code of a cause.
+const MAX_CODE: usize = 64;
+
+/// Why an answer is no report.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// It has another form, or names that there cannot be.
+    #[error("its answer is no report ({0})")]
+    Form(String),
+    /// It is of another version.
+    #[error("its report is of the form {0}; this program reads {SCHEMA}")]
+    Version(String),
+    /// It is about another node.
+    #[error("it calls itself the agent of node {0}")]
+    Node(String),
+}
+
+impl NodeReport {
+    /// Reads the report of a node's agent.
+    ///
+    /// # Errors
+    /// It is none, or another node's.
+    pub fn read(node: &str, body: &[u8]) -> Result<Self, Unreadable> {
+        let form = |error: String| Unreadable::Form(printable(&error, MAX_WORD));
+        let claim: Claim = serde_json::from_slice(body).map_err(|error| form(error.to_string()))?;
+        if claim.schema != SCHEMA {
+            return Err(Unreadable::Version(printable(&claim.schema, MAX_WORD)));
+        }
+        if claim.node != node {
+            return Err(Unreadable::Node(printable(&claim.node, MAX_WORD)));
+        }
+        let nameservers = nameservers(&claim.images.0);
+        let images = claim.images.0.into_iter().map(ImageReport::try_from).collect::<Result<_, _>>();
+        Ok(Self {
+            version: text(&claim.version, MAX_WORD),
+            network_view: claim.network_view.0,
+            configuration: claim.configuration.map(ConfigurationState::try_from).transpose().map_err(form)?,
+            started_at: claim.started_at.0,
+            duration: claim.duration_seconds.duration(),
+            verdict: claim.verdict.0,
+            nameservers,
+            images: images.map_err(form)?,
+        })
+    }
+}
+
+/// A report as it comes, without what is not kept.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Claim {
+    schema: String,
+    version: String,
+    node: String,
+    network_view: Word<NetworkView>,
+    configuration: Option<ConfigurationClaim>,
+    started_at: Moment,
+    duration_seconds: Seconds,
+    verdict: Word<Verdict>,
+    images: All<ImageClaim, MAX_IMAGES>,
+}
+
+/// The configuration of an agent as it comes, in a report or without one.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigurationClaim {
+    digest: String,
+    rejected: Option<String>,
+    rejected_digest: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ImageClaim {
+    image: String,
+    name: Option<String>,
+    verdict: Word<Verdict>,
+    duration_seconds: Seconds,
+    diagnoses: First<DiagnosisClaim, MAX_DIAGNOSES>,
+    resolutions: First<ResolutionClaim, MAX_RESOLUTIONS>,
+    #[serde(default)]
+    not_tested: First<IgnoredAny, 1>,
+    retry_after_seconds: Option<Seconds>,
+    #[serde(default)]
+    loopback_allowed: bool,
+}
+
+#[derive(Deserialize)]
+struct DiagnosisClaim {
+    cause: String,
+    severity: Word<Severity>,
+    stage: Word<Stage>,
+    endpoint: Word<Endpoint>,
+    message: String,
+}
+
+#[derive(Deserialize)]
+struct ResolutionClaim {
+    endpoint: Word<Endpoint>,
+    host: String,
+    resolver: String,
+    server: String,
+}
+
+impl TryFrom<ConfigurationClaim> for ConfigurationState {
+    type Error = String;
+
+    fn try_from(claim: ConfigurationClaim) -> Result<Self, String> {
+        let digest = |digest: String| {
+            let is_valid = is_sha256_digest(&digest);
+            is_valid
+                .then(|| Arc::from(digest))
+                .ok_or_else(|| "the digest of its configuration is none".to_owned())
+        };
+        Ok(Self {
+            digest: digest(claim.digest)?,
+            rejected: claim.rejected.map(|reason| text(&reason, MAX_TEXT)),
+            rejected_digest: claim.rejected_digest.map(digest).transpose()?,
+        })
+    }
+}
+
+impl TryFrom<ImageClaim> for ImageReport {
+    type Error = String;
+
+    fn try_from(claim: ImageClaim) -> Result<Self, String> {
+        let invalid = |what: &str, shown: &str| format!("invalid {what} \"{shown}\"");
+        let image: ImageReference =
+            claim.image.parse().map_err(|_| invalid("image", &printable(&claim.image, 40)))?;
+        let name = claim
+            .name
+            .map(|name| value::name(&name).map_err(|_| invalid("name of an image", &printable(&name, 40))));
+        let data_host =
+            claim.resolutions.0.iter().rfind(|resolution| resolution.endpoint.0 == Endpoint::Data);
+        let data_host = data_host.and_then(|resolution| value::host(&resolution.host).ok()).map(Arc::from);
+        let diagnoses = claim.diagnoses.0.into_iter().map(|claim| {
+            if !is_code(&claim.cause) {
+                return Err(invalid("cause", &printable(&claim.cause, 40)));
+            }
+            Ok(ImageDiagnosis {
+                cause: Arc::from(claim.cause),
+                severity: claim.severity.0,
+                stage: claim.stage.0,
+                endpoint: claim.endpoint.0,
+                message: text(&claim.message, MAX_TEXT),
+                data_host: if claim.endpoint.0 == Endpoint::Data { Option::clone(&data_host) } else { None },
+            })
+        });
+        Ok(Self {
+            image: Arc::from(image.to_string()),
+            name: name.transpose()?.map(Arc::from),
+            verdict: claim.verdict.0,
+            duration: claim.duration_seconds.duration(),
+            diagnoses: diagnoses.collect::<Result<_, _>>()?,
+            retry_after: claim.retry_after_seconds.map(Seconds::duration),
+            is_partial: !claim.not_tested.0.is_empty(),
+            loopback_allowed: claim.loopback_allowed,
+        })
+    }
+}
+
+fn text(text: &str, limit: usize) -> Arc<str> {
+    Arc::from(printable(text, limit))
+}
+
+/// Whether a text has the form of a cause's code.
+fn is_code(text: &str) -> bool {
+    (1..=MAX_CODE).contains(&text.len())
+        && text.starts_with(|character: char| character.is_ascii_lowercase())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+}
+
+/// The node's own nameservers, as far as they are addresses.
+fn nameservers(images: &[ImageClaim]) -> Option<Arc<str>> {
+    let mut servers: Vec<String> = Vec::new();
+    for resolution in images.iter().flat_map(|image| &image.resolutions.0) {
+        if resolution.resolver != "system" || servers.len() == MAX_NAMESERVERS {
+            continue;
+        }
+        let server = resolution.server.strip_suffix(":53").unwrap_or(&resolution.server);
+        if value::nameserver(server).is_ok() && !servers.iter().any(|known| known == server) {
+            servers.push(server.to_owned());
+        }
+    }
+    (!servers.is_empty()).then(|| Arc::from(servers.join(" and ")))
+}
+
+/// A list of at most so many.
+struct All<T, const MOST: usize>(Vec<T>);
+
+/// The first of a list; the rest is passed over.
+struct First<T, const MOST: usize>(Vec<T>);
+
+impl<T, const MOST: usize> Default for First<T, MOST> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de>, const MOST: usize> Deserialize<'de> for All<T, MOST> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (list, rest) = deserializer.deserialize_seq(Bounded::<T, MOST>(PhantomData))?;
+        if rest > 0 {
+            return Err(D::Error::custom(format_args!("more than {MOST} images")));
+        }
+        Ok(Self(list))
+    }
+}
+
+impl<'de, T: Deserialize<'de>, const MOST: usize> Deserialize<'de> for First<T, MOST> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(deserializer.deserialize_seq(Bounded::<T, MOST>(PhantomData))?.0))
+    }
+}
+
+/// Reads the first of a list, and counts the rest.
+struct Bounded<T, const MOST: usize>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>, const MOST: usize> Visitor<'de> for Bounded<T, MOST> {
+    type Value = (Vec<T>, usize);
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut first = Vec::new();
+        while first.len() < MOST {
+            match list.next_element()? {
+                Some(element) => first.push(element),
+                None => return Ok((first, 0)),
+            }
+        }
+        let mut rest = 0;
+        while list.next_element::<IgnoredAny>()?.is_some() {
+            rest += 1;
+        }
+        Ok((first, rest))
+    }
+}
