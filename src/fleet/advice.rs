@@ -48,11 +48,11 @@ pub fn advice_on(image: &ImageReport, diagnosis: &ImageDiagnosis) -> Advice {
 /// What is known of a node without a fresh report, and what is to be done.
 #[must_use]
 pub fn advice_without_report(fleet: &Fleet, node: &Node) -> Advice {
-    let namespace = named(&fleet.namespace, "NAMESPACE");
-    let set = named(&fleet.daemon_set, "DAEMONSET");
-    let describe_node = format!("kubectl describe node {}", named(&node.name, "NODE"));
+    let namespace = object_name(&fleet.namespace, "NAMESPACE");
+    let set = object_name(&fleet.daemon_set, "DAEMONSET");
+    let describe_node = format!("kubectl describe node {}", object_name(&node.name, "NODE"));
     let describe_set = format!("kubectl --namespace {namespace} describe daemonset {set}");
-    let pod = named(node.pod.as_deref().unwrap_or_default(), "POD");
+    let pod = object_name(node.pod.as_deref().unwrap_or_default(), "POD");
     let describe_pod = format!("kubectl --namespace {namespace} describe pod {pod}");
     let logs = format!("kubectl --namespace {namespace} logs {pod}");
     let reason = node.state.reason().unwrap_or_default();
@@ -97,7 +97,7 @@ pub fn advice_without_report(fleet: &Fleet, node: &Node) -> Advice {
 }
 
 /// The name of an object of Kubernetes (a DNS subdomain of RFC 1123), or a word in capitals where it is none.
-fn named<'name>(name: &'name str, placeholder: &'name str) -> &'name str {
+pub(super) fn object_name<'name>(name: &'name str, placeholder: &'name str) -> &'name str {
     let is_outer = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let (first, last) = (name.bytes().next(), name.bytes().next_back());
     let is_valid = name.len() <= MAX_NAME

@@ -250,17 +250,17 @@ impl Entry {
         elapsed: Duration,
         now: Instant,
     ) {
-        if let Some(age) = report.duration.checked_sub(elapsed).filter(|age| !age.is_zero()) {
-            // It was running already. What ran before does not count; asked again, the agent begins anew.
-            self.node.state = State::Stale(Staleness::Running(age));
-            self.next = Next::At(now + FIRST_PAUSE);
-            return;
-        }
         let configuration = report.configuration.as_ref();
         let is_rejected = configuration.is_some_and(|known| known.rejected.is_some());
         let is_other = expected.is_some() && configuration.map(|known| &*known.digest) != expected;
         if is_rejected || is_other {
             self.wait_for(configuration, expected, now);
+            return;
+        }
+        if let Some(age) = report.duration.checked_sub(elapsed).filter(|age| !age.is_zero()) {
+            // It was running already. What ran before does not count; asked again, the agent begins anew.
+            self.node.state = State::Stale(Staleness::Running(age));
+            self.next = Next::At(now + FIRST_PAUSE);
             return;
         }
         let retry_after = report.retry_after();

@@ -17,6 +17,19 @@ fn texts(list: &Value) -> Vec<&str> {
     list.as_array().expect("a list").iter().map(|text| text.as_str().expect("a text")).collect()
 }
 
+/// What the agent computes of the file that it mounts is what `helm test` expects, and what the notes print.
+#[test]
+fn the_digest_that_the_smoke_check_expects_is_that_of_the_file() {
+    let Some(programs) = helm::programs() else { return };
+    for variant in ["minimal", "everything", "aks-automatic"] {
+        let objects = programs.objects(variant, &[]);
+        let job = helm::the(&objects, "Job");
+        let arguments = texts(&job["spec"]["template"]["spec"]["containers"][0]["args"]);
+        let digest = file::digest(helm::configuration(&objects));
+        assert_eq!(arguments[arguments.len() - 2..], ["--expect-config", &digest], "{variant}");
+    }
+}
+
 fn argument_error(arguments: &[&str]) -> Option<String> {
     let words = std::iter::once(cli::NAME).chain(arguments.iter().copied());
     cli::command().try_get_matches_from(words).err().map(|error| error.to_string())
@@ -67,7 +80,9 @@ schedule: {interval: 90s, jitter: 0.1, timeout: 20s, stageTimeout: 2.5s, confirm
 server: {address: "[::]:9600"}
 events: {enabled: true}
 "#;
-    assert_eq!(config_of(&objects), file::parse(Path::new("expected"), text).expect("a configuration"));
+    let expected = file::parse(Path::new("expected"), text).expect("a configuration");
+    let digest = config_of(&objects).digest;
+    assert_eq!(config_of(&objects), Config { digest, ..expected });
 }
 
 #[test]

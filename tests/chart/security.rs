@@ -3,6 +3,7 @@
 //! The rules are those of Kubernetes' Pod Security Standards and of Microsoft's documentation of the safeguards, written
 //! down again: no admission controller runs here.
 
+use acr_verifier::config::file;
 use serde_json::{Value, json};
 
 use super::helm::{self, VARIANTS};
@@ -220,7 +221,9 @@ fn the_smoke_check_ends_at_once_on_a_problem_and_tries_again_on_none() {
             "--selector",
             "app.kubernetes.io/name=acr-verifier,app.kubernetes.io/instance=acr-verifier,app.kubernetes.io/component=agent",
             "--timeout",
-            "10m"
+            "10m",
+            "--expect-config",
+            file::digest(helm::configuration(&objects))
         ])
     );
 }

@@ -25,7 +25,7 @@ fn a_thousand_nodes_with_four_failing_images_and_a_hostile_agent_cost_little() {
     let mut more = image;
     more["diagnoses"] = vec![more["diagnoses"][0].clone(); 30].into();
     more["diagnoses"][0]["message"] = "x".repeat(20_000).into();
-    hostile["images"] = vec![more; 90].into();
+    hostile["images"] = vec![more; 70].into();
     let size = hostile.to_string().len();
     assert!((3 << 20..4 << 20).contains(&size), "{size} bytes");
     let answer = move |index: usize| {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::de::{Error as _, IgnoredAny, SeqAccess, Visitor};
 
+use super::super::advice::object_name;
 use super::{ConfigurationState, ImageDiagnosis, ImageReport, NodeReport};
 use crate::config::value;
 use crate::diagnosis::{Severity, Verdict};
@@ -57,7 +58,7 @@ impl NodeReport {
             return Err(Unreadable::Version(printable(&claim.schema, MAX_WORD)));
         }
         if claim.node != node {
-            return Err(Unreadable::Node(printable(&claim.node, MAX_WORD)));
+            return Err(Unreadable::Node(object_name(&claim.node, "of another name").to_owned()));
         }
         let nameservers = nameservers(&claim.images.0);
         let images = claim.images.0.into_iter().map(ImageReport::try_from).collect::<Result<_, _>>();
@@ -153,18 +154,16 @@ impl TryFrom<ImageClaim> for ImageReport {
     type Error = String;
 
     fn try_from(claim: ImageClaim) -> Result<Self, String> {
-        let invalid = |what: &str, shown: &str| format!("invalid {what} \"{shown}\"");
-        let image: ImageReference =
-            claim.image.parse().map_err(|_| invalid("image", &printable(&claim.image, 40)))?;
-        let name = claim
-            .name
-            .map(|name| value::name(&name).map_err(|_| invalid("name of an image", &printable(&name, 40))));
+        // What it says instead is not repeated: a name that cannot be one may have been written to be followed.
+        let invalid = |what: &str| format!("invalid value for {what}");
+        let image: ImageReference = claim.image.parse().map_err(|_| invalid("image"))?;
+        let name = claim.name.map(|name| value::name(&name).map_err(|_| invalid("name")));
         let data_host =
             claim.resolutions.0.iter().rfind(|resolution| resolution.endpoint.0 == Endpoint::Data);
         let data_host = data_host.and_then(|resolution| value::host(&resolution.host).ok()).map(Arc::from);
         let diagnoses = claim.diagnoses.0.into_iter().map(|claim| {
             if !is_code(&claim.cause) {
-                return Err(invalid("cause", &printable(&claim.cause, 40)));
+                return Err(invalid("cause"));
             }
             Ok(ImageDiagnosis {
                 cause: Arc::from(claim.cause),
