@@ -103,13 +103,11 @@ fn an_agent_or_a_registry_that_asks_for_time_gets_it() {
     let counted = Arc::clone(&times);
     let answer = move |index: usize| {
         counted.lock().expect("no panic")[index] += 1;
-        match index {
-            0 => Reply::Report(named(&throttled, 0)),
-            _ => {
-                let body = json!({"error": "used up now"}).to_string();
-                Reply::Raw(http(429, &body).replacen("\r\n", "\r\nRetry-After: 254\r\n", 1))
-            }
+        if index == 0 {
+            return Reply::Report(named(&throttled, 0));
         }
+        let body = json!({"error": "used up now"}).to_string();
+        Reply::Raw(http(429, &body).replacen("\r\n", "\r\nRetry-After: 254\r\n", 1))
     };
     let cluster = Cluster::start(2, Box::new(answer));
     let output = cluster.smoke(&["--timeout", "9s", "--output", "json"]);

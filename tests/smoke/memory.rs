@@ -31,7 +31,7 @@ fn a_thousand_nodes_with_four_failing_images_and_a_hostile_agent_cost_little() {
     let answer = move |index: usize| {
         let mut report = named(if index == 500 { &hostile } else { &bad }, index);
         // Half of the nodes have words of their own.
-        if index % 2 == 0 {
+        if index.is_multiple_of(2) {
             let message =
                 report["images"][0]["diagnoses"][0]["message"].as_str().unwrap_or_default().to_owned();
             report["images"][0]["diagnoses"][0]["message"] = format!("{message} Seen by {index}.").into();
