@@ -243,7 +243,7 @@ pub fn running_architecture() -> &'static str {
 }
 
 /// A layer, so that it can be unpacked: a tar of one file, whose bytes are always the same for the same platform.
-fn layer(length: usize, first: &str, second: &str) -> Vec<u8> {
+pub(super) fn layer(length: usize, first: &str, second: &str) -> Vec<u8> {
     let mut file = Vec::with_capacity(length + 32);
     let mut block = Sha256::digest(format!("{first}/{second}"));
     while file.len() < length {

@@ -166,6 +166,13 @@ impl Lab {
         self.shared.content.repository(content::REPOSITORY).expect("the lab has its repository")
     }
 
+    /// Whether any repository has a manifest of this digest.
+    pub fn has_manifest(&self, digest: &str) -> bool {
+        let repositories =
+            [content::REPOSITORY, oddities::ODD].map(|name| self.shared.content.repository(name));
+        repositories.into_iter().flatten().any(|repository| repository.manifest(digest).is_some())
+    }
+
     /// The root certificate that clients have to trust.
     pub fn ca_pem(&self) -> &str {
         self.shared.certificates.root_pem()

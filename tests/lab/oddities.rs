@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use serde_json::{Value, json};
 
 use super::content::{
-    DOCKER_CONFIG, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Repository, digest_of,
+    DOCKER_CONFIG, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Repository, digest_of, layer,
     running_architecture,
 };
 
@@ -18,6 +18,9 @@ const FOREIGN: (&str, &str) = ("linux", "s390x");
 /// A configuration of a few hundred KiB has many labels or a long history; one of 5 MiB does not exist.
 const LARGE: usize = 300 * 1024;
 const HUGE: usize = 5 << 20;
+
+/// The one layer of each, which unpacks.
+static LAYER: LazyLock<Vec<u8>> = LazyLock::new(|| layer(1_000, "odd", "layer"));
 
 /// Made once: some are large.
 pub static REPOSITORY: LazyLock<Arc<Repository>> = LazyLock::new(|| {
@@ -159,7 +162,7 @@ impl Parts {
         let config = json!({
             "architecture": running_architecture(), "os": "linux",
             "config": {"Cmd": ["/canary"]},
-            "rootfs": {"type": "layers", "diff_ids": [digest_of(b"a layer")]},
+            "rootfs": {"type": "layers", "diff_ids": [digest_of(&LAYER)]},
         });
         Self {
             config_type: OCI_CONFIG,
@@ -185,7 +188,7 @@ impl Parts {
     fn push(self, odd: &mut Repository) -> Value {
         let config = self.config_text.map_or_else(|| self.config.to_string(), str::to_owned);
         let config = odd.add_blob(self.config_type, config.into_bytes());
-        let layer = odd.add_blob(self.layer_type, b"a layer".to_vec());
+        let layer = odd.add_blob(self.layer_type, LAYER.clone());
         let mut manifest =
             json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": [layer]});
         for (name, value) in self.manifest.as_object().into_iter().flatten() {

@@ -17,6 +17,7 @@ use super::canned;
 use super::http::Incoming;
 use super::links::{self, Subject};
 use super::log::Listener;
+use super::oddities;
 use super::random;
 use super::registry::{self, Route, route, service};
 use super::response::Response;
@@ -39,6 +40,11 @@ pub async fn respond(
     request: &Incoming,
 ) -> Option<Response> {
     let upstream = shared.place.upstream?;
+    // docker-registry reads what it serves, and would refuse some of the odd images.
+    let linked = || shared.links.resolve(request.query()).map(|(repository, _)| repository);
+    if registry::names(request).0 == oddities::ODD || linked().as_deref() == Some(oddities::ODD) {
+        return None;
+    }
     match listener {
         Listener::Login => login(upstream, shared, settings, request).await,
         Listener::Data if settings.blob.answer == Answer::Normal => data(upstream, shared, request).await,

@@ -169,14 +169,16 @@ impl Azure {
     fn pull(&self, state: &State) -> Option<Pulled> {
         let folder = self.folder.path();
         let credentials = self.credentials(state).join("config.json");
-        let password = match state.credentials {
-            Credentials::Right | Credentials::Expiring => Some(self.inside.password()),
-            Credentials::Wrong => Some(WRONG.to_owned()),
-            Credentials::Missing | Credentials::Broken => None,
+        let user = |password: &str| (self.inside.username(), password.to_owned());
+        let right = self.inside.password();
+        let users = match state.credentials {
+            Credentials::Right | Credentials::Expiring => vec![user(&right)],
+            Credentials::Wrong => vec![user(WRONG)],
+            Credentials::Missing | Credentials::Broken | Credentials::Unreadable => Vec::new(),
         };
         let order = Order {
             image: (state.image)(&self.inside),
-            users: password.map(|password| (self.inside.username(), password)).into_iter().collect(),
+            users,
             credentials: &credentials,
             trusted: state.trusted.by_node(),
             node: &state.node,
@@ -207,6 +209,7 @@ impl Azure {
             Credentials::Expiring => self.folder.path().join("expiring"),
             Credentials::Wrong => self.folder.path().join("wrong"),
             Credentials::Missing => self.folder.path().join("absent"),
+            Credentials::Unreadable => self.folder.path().join("unreadable"),
             Credentials::Broken => self.folder.path().join("broken"),
         }
     }
@@ -337,13 +340,18 @@ impl Azure {
     /// The files that a client reads beside those of the lab.
     fn write_files(&self) {
         let folder = self.folder.path();
-        for name in ["trusted", "untrusted", "wrong", "absent", "broken", "expiring"] {
+        for name in ["trusted", "untrusted", "wrong", "absent", "stale", "broken", "unreadable", "expiring"] {
             fs::create_dir(folder.join(name)).expect("a folder");
         }
         fs::write(folder.join(AUTHORITIES), self.authorities()).expect("a file");
         let auth = STANDARD.encode(format!("{}:{WRONG}", self.inside.username()));
         let wrong = json!({"auths": {self.inside.registry(): {"auth": auth}}});
         fs::write(folder.join("wrong/config.json"), wrong.to_string()).expect("a file");
+        fs::write(folder.join("unreadable/config.json"), "auths: {}\n").expect("a file");
+        let known = STANDARD.encode(format!("{}:{}", self.inside.username(), self.inside.password()));
+        let specific = format!("{}/apps", self.inside.registry());
+        let stale = json!({"auths": {specific: {"auth": auth}, self.inside.registry(): {"auth": known}}});
+        fs::write(folder.join("stale/config.json"), stale.to_string()).expect("a file");
         for (name, registry, entry) in [
             (
                 "absent",

@@ -67,6 +67,10 @@ impl Node {
                 .iter()
                 .map(|(name, value)| format!("Environment=\"{name}={value}\"\n"))
                 .collect();
+            write(
+                &root.join("etc/systemd/system/containerd.service"),
+                "[Service]\nExecStart=/usr/bin/containerd\n",
+            );
             let drop_in = root.join("etc/systemd/system/containerd.service.d/http-proxy.conf");
             write(&drop_in, &format!("[Service]\n{lines}"));
         }

@@ -8,6 +8,7 @@ mod flaky;
 mod healthy;
 mod names;
 mod network;
+mod oddities;
 mod registry;
 mod replicas;
 mod resolvers;
@@ -81,6 +82,8 @@ pub(crate) enum Credentials {
     Missing,
     /// The file has an entry that no node can use.
     Broken,
+    /// The file is none that the kubelet takes.
+    Unreadable,
 }
 
 /// A state in which all is well: the beginning of each.
@@ -278,6 +281,7 @@ pub(crate) fn all() -> Vec<State> {
         names::states(),
         data::states(),
         replicas::states(),
+        oddities::states(),
         resolvers::states(),
     ]
     .into_iter()

@@ -131,7 +131,7 @@ impl Newer {
     }
 }
 
-/// The file of a server whose everything is in a folder.
+/// The file of a server whose everything is in a folder: the socket of NRI would be one for all servers.
 fn configuration(folder: &Path, hosts: &Path) -> String {
     let hosts = hosts.display();
     let (text, architecture) = (folder.display(), crate::lab::content::running_architecture());
@@ -139,6 +139,7 @@ fn configuration(folder: &Path, hosts: &Path) -> String {
         "version = 3\nroot = \"{text}/root\"\nstate = \"{text}/state\"\n\
          [grpc]\n  address = \"{text}/socket\"\n\
          [plugins.\"io.containerd.internal.v1.opt\"]\n  path = \"{text}/opt\"\n\
+         [plugins.\"io.containerd.nri.v1.nri\"]\n  disable = true\n\
          [plugins.\"io.containerd.cri.v1.images\"]\n  snapshotter = \"native\"\n\
          [plugins.\"io.containerd.cri.v1.images\".registry]\n  config_path = \"{hosts}\"\n\
          [[plugins.\"io.containerd.transfer.v1.local\".unpack_config]]\n  platform = \"linux/{architecture}\"\n  \

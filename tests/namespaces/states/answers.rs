@@ -7,6 +7,21 @@ use crate::lab::answers::{
 };
 use crate::lab::content::REPOSITORY;
 
+const ANONYMOUS: &str = "failed to fetch anonymous token: unexpected status";
+const CACHE_RULE: &str =
+    "requested access to pull from source 'docker.io/library/x' for cache rule 'docker-io' has been denied.";
+
+/// An error of the registry itself.
+fn registry(status: u16, code: &str, message: &str) -> Canned {
+    let headers = [
+        ("Content-Type", "application/json; charset=utf-8"),
+        ("Docker-Distribution-Api-Version", "registry/2.0"),
+    ];
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let body = format!(r#"{{"errors":[{{"code":"{code}","message":"{message}"}}]}}"#);
+    Canned::Raw { status, headers, body: body.into_bytes() }
+}
+
 pub(crate) fn states() -> Vec<State> {
     let mut states = login();
     states.extend(manifests());
@@ -23,6 +38,12 @@ fn login() -> Vec<State> {
         State {
             credentials: Credentials::Broken,
             ..state("credentials of az acr login").tells(&["fail login token credentials_missing"])
+        },
+        State {
+            credentials: Credentials::Unreadable,
+            ..state("credentials that the kubelet cannot read")
+                .each_says([ANONYMOUS, ANONYMOUS, "unmarshaling JSON"])
+                .tells(&["fail login token credentials_invalid"])
         },
         state("password with 13 days left").expiring().tells(&["warn login token credentials_expiring"]),
         state("the registry's firewall refuses the address")
@@ -61,8 +82,12 @@ fn login() -> Vec<State> {
             .endpoints(|settings| settings.token.answer = TokenFault::NoToken.into())
             .tells(&["fail login token not_a_registry"]),
         state("registry refuses the token it has issued")
-            .endpoints(|settings| settings.answer(Step::Manifest, Canned::Unauthorized))
+            .endpoints(|settings| settings.token.answer = TokenFault::BadSignature.into())
             .tells(&["fail login manifest token_refused"]),
+        state("registry refuses the manifest (401) and gives no reason")
+            .endpoints(|settings| settings.answer(Step::Manifest, Canned::Unauthorized))
+            .pulls_say("401 Unauthorized", "unauthorized: authentication required")
+            .tells(&["fail login manifest registry_error"]),
         state("nothing after the request for a token")
             .silent()
             .endpoints(|settings| settings.deliver(Step::Token, Delivery::SilentAfterRequest))
@@ -82,6 +107,17 @@ fn manifests() -> Vec<State> {
     let mismatch = &["fail login manifest digest_mismatch"];
     let by_digest = |lab: &crate::lab::Lab| lab.image_of(REPOSITORY, &format!("@{}", lab.digest("1")));
     vec![
+        state("image in quarantine")
+            .pulls_say("403 Forbidden", "The image is quarantined.")
+            .endpoints(|settings| {
+                settings
+                    .answer(Step::Manifest, registry(403, "IMAGE_QUARANTINED", "The image is quarantined."));
+            })
+            .tells(&["fail login manifest manifest_quarantined"]),
+        state("artifact cache may not fetch from its source")
+            .pulls_say("403 Forbidden", "has been denied")
+            .endpoints(|settings| settings.answer(Step::Manifest, registry(403, "DENIED", CACHE_RULE)))
+            .tells(&["fail login manifest cache_rule_failed"]),
         state("repository unknown")
             .endpoints(|settings| settings.answer(Step::Manifest, Canned::NameUnknown))
             .tells(&["fail login manifest repository_not_found"]),

@@ -32,11 +32,10 @@ pub(crate) fn states() -> Vec<State> {
             "--strict",
         ]),
         // It knows the private zone only, and refuses the public name.
-        state("healthy, compared with a zone's server").arguments(&[
-            "--compare-resolver",
-            "azure=10.60.0.11",
-            "--strict",
-        ]),
+        state("healthy, compared with a zone's server")
+            .arguments(&["--compare-resolver", "azure=10.60.0.11"])
+            .tells(&["warn login dns resolvers_disagree", "warn data dns resolvers_disagree"])
+            .naming(&["10.60.0.11"]),
         State {
             nameservers: vec![FORWARDER, NOBODY],
             ..state("second nameserver drops")

@@ -62,7 +62,7 @@ fn of_containerd_and_skopeo(cause: &str) -> [&'static str; 2] {
         }
         "throttled" => ["429 Too Many Requests", "too many requests to registry"],
         "scope_missing" => ["insufficient_scope", "requested access to the resource is denied"],
-        "token_refused" => ["401 Unauthorized", "unauthorized: authentication required"],
+        "token_refused" => ["server message: invalid_token", "unauthorized: authentication required"],
         "repository_not_found" => ["http.StatusNotFound", "name unknown"],
         "manifest_not_found" => ["http.StatusNotFound", "manifest unknown"],
         "platform_missing" => ["no match for platform", "no image found in image index"],
