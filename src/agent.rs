@@ -28,7 +28,7 @@ use crate::check::{Surroundings, pass};
 use crate::cli::AgentOptions;
 use crate::events::{self, Publisher, event};
 use crate::metrics::Metrics;
-use crate::run::{Checked, Run};
+use crate::run::{Checked, NodeFilesReport, Run};
 use crate::schedule::{Outcome, Timetable};
 use crate::server::{self, CheckRequest, Limits, Shared};
 use crate::status::{Configuration, Status};
@@ -170,7 +170,11 @@ fn publisher(settings: &Settings, place: &Place, metrics: &Arc<Metrics>) -> Opti
             return None;
         }
     };
-    let reporter = event::Reporter { node: place.surroundings.node.clone(), pod: place.pod.clone() };
+    let reporter = event::Reporter {
+        node: place.surroundings.node.clone(),
+        pod: place.pod.clone(),
+        network_view: place.surroundings.network_view,
+    };
     let counted = Arc::clone(metrics);
     match events::prepare(config, reporter, move |result| counted.record_event(result)) {
         Ok((publisher, work)) => {
@@ -253,7 +257,12 @@ impl Agent {
         let settings = self.settings.clone();
         let surroundings = self.place.surroundings.clone();
         Box::pin(async move {
-            pass(&settings.config, &settings.usual_credentials, &surroundings, &settings.trust).await
+            let (trust, node) = (&settings.trust, settings.node.as_deref());
+            let mut run =
+                pass(&settings.config, &settings.usual_credentials, &surroundings, trust, node).await;
+            // An agent says of itself what it does not know of its node.
+            run.node_files.get_or_insert_with(|| NodeFilesReport::unread(trust.roots()));
+            run
         })
     }
 
@@ -345,6 +354,10 @@ impl Agent {
         if fingerprint != self.fingerprint {
             self.fingerprint = fingerprint;
             tracing::info!("files of credentials have changed");
+            self.timetable.change();
+        }
+        if self.settings.read_node_again() {
+            tracing::info!("files of the node have changed");
             self.timetable.change();
         }
     }

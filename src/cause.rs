@@ -64,12 +64,13 @@ pub enum Cause {
     NameserverFailing,
     CertificateExpiring,
     CredentialsExpiring,
+    ProxyBypassed,
     DeadlineExceeded,
 }
 
 impl Cause {
     /// Every cause, in the order in which a pull meets them.
-    pub const ALL: [Self; 47] = [
+    pub const ALL: [Self; 48] = [
         Self::NoNameserver,
         Self::DnsTimeout,
         Self::DnsServerFailure,
@@ -116,6 +117,7 @@ impl Cause {
         Self::NameserverFailing,
         Self::CertificateExpiring,
         Self::CredentialsExpiring,
+        Self::ProxyBypassed,
         Self::DeadlineExceeded,
     ];
 
@@ -169,6 +171,7 @@ impl Cause {
             Self::NameserverFailing => "nameserver_failing",
             Self::CertificateExpiring => "certificate_expiring",
             Self::CredentialsExpiring => "credentials_expiring",
+            Self::ProxyBypassed => "proxy_bypassed",
             Self::DeadlineExceeded => "deadline_exceeded",
         }
     }
@@ -188,7 +191,8 @@ impl Cause {
             | Self::ResolversDisagree
             | Self::NameserverFailing
             | Self::CertificateExpiring
-            | Self::CredentialsExpiring => Severity::Warn,
+            | Self::CredentialsExpiring
+            | Self::ProxyBypassed => Severity::Warn,
             Self::NoNameserver
             | Self::DnsTimeout
             | Self::DnsServerFailure
@@ -250,7 +254,9 @@ impl Cause {
             | Self::MixedAddresses
             | Self::UnexpectedAddress
             | Self::ReservedAddress => &[Address],
-            Self::ConnectTimeout | Self::ConnectRefused | Self::NetworkUnreachable => &[Connect],
+            Self::ConnectTimeout | Self::ConnectRefused | Self::NetworkUnreachable | Self::ProxyBypassed => {
+                &[Connect]
+            }
             Self::ConnectionReset => &[Connect, Tls, Challenge, Token, Manifest, Blob],
             Self::CertificateUntrusted
             | Self::CertificateNameMismatch

@@ -15,14 +15,16 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::cli::CheckOptions;
-use crate::config::{Config, ImageConfig};
+use crate::config::{Config, ImageConfig, SystemResolver};
 use crate::credentials::CredentialsSource;
 use crate::diagnosis::Verdict;
 use crate::legible::{MAX_TEXT, printable};
-use crate::probe::{self, Task, Trust};
+use crate::node::{NodeFiles, RESOLV_CONF};
+use crate::observation::Fact;
+use crate::probe::{self, Task, Trust, TrustError};
 use crate::report::{self, Style};
 use crate::rules::Expectation;
-use crate::run::{Checked, NetworkView, Run};
+use crate::run::{Checked, NetworkView, NodeFilesReport, Run};
 use crate::terminal;
 
 /// Images checked at a time: enough to hide the waiting, few enough to be kind to the registry, and to keep the memory low
@@ -89,10 +91,11 @@ pub async fn run(
     options: CheckOptions,
     surroundings: Surroundings,
 ) -> anyhow::Result<Outcome> {
-    let trust = Trust::load(config.ca_file.as_deref())?;
+    let node = node_files(&config);
+    let trust = trust(&config, node.as_ref())?;
     let mut latest = None;
     let finished = tokio::select! {
-        finished = pass_until_good(&config, &options, &surroundings, &trust, &mut latest) => finished,
+        finished = pass_until_good(&config, &options, &surroundings, (&trust, node.as_ref()), &mut latest) => finished,
         signal = tokio::signal::ctrl_c() => {
             signal.context("cannot wait for Ctrl-C")?;
             None
@@ -118,12 +121,12 @@ async fn pass_until_good(
     config: &Config,
     options: &CheckOptions,
     surroundings: &Surroundings,
-    trust: &Trust,
+    (trust, node): (&Trust, Option<&NodeFiles>),
     latest: &mut Option<Run>,
 ) -> Option<Outcome> {
     let started = Instant::now();
     loop {
-        let run = pass(config, &options.usual_credentials, surroundings, trust).await;
+        let run = pass(config, &options.usual_credentials, surroundings, trust, node).await;
         let outcome = Outcome::of(run.verdict(), options.strict);
         let told = summary(&run);
         let pause = pause_after(&run);
@@ -140,14 +143,22 @@ async fn pass_until_good(
 }
 
 /// Every image once, several at a time, in the order given.
-pub async fn pass(config: &Config, usual: &[PathBuf], surroundings: &Surroundings, trust: &Trust) -> Run {
+pub async fn pass(
+    config: &Config,
+    usual: &[PathBuf],
+    surroundings: &Surroundings,
+    trust: &Trust,
+    node: Option<&NodeFiles>,
+) -> Run {
     let started_at = (surroundings.now)();
     let started = Instant::now();
-    let checks = config.images.iter().map(|image| verify(config, image, usual, trust, (surroundings.now)()));
+    let checks =
+        config.images.iter().map(|image| verify(config, image, usual, (trust, node), (surroundings.now)()));
     let images = stream::iter(checks).buffered(AT_A_TIME).collect().await;
     Run {
         node: surroundings.node.clone(),
         network_view: surroundings.network_view,
+        node_files: node.map(|node| describe(config, trust, node)),
         started_at,
         duration: started.elapsed(),
         configuration: config.digest.clone(),
@@ -160,11 +171,14 @@ pub async fn verify(
     config: &Config,
     image: &ImageConfig,
     usual_credentials: &[PathBuf],
-    trust: &Trust,
+    (trust, node): (&Trust, Option<&NodeFiles>),
     now: Timestamp,
 ) -> Checked {
     let credentials = CredentialsSource::of(image, usual_credentials);
-    let task = Task::new(config, image, credentials, trust, now);
+    let mut task = Task::new(config, image, credentials, trust, now);
+    if let Some(node) = node {
+        take_from_node(&mut task, config, node);
+    }
     let observed = probe::observe(&task).await;
     let expectation = Expectation { image: task.image.clone(), policy: task.policy, now };
     let (observation, diagnoses) = observed.diagnose(&expectation);
@@ -178,6 +192,63 @@ pub async fn verify(
     };
     log(&checked);
     checked
+}
+
+/// The node's own files, where the configuration names their folder.
+#[must_use]
+pub fn node_files(config: &Config) -> Option<NodeFiles> {
+    config.node_root.as_deref().map(|root| NodeFiles::read(root, &config.images))
+}
+
+/// Whom a check trusts: the node's authorities where they are known, else the system's, and the operator's file.
+///
+/// # Errors
+/// As [`Trust::load`].
+pub fn trust(config: &Config, node: Option<&NodeFiles>) -> Result<Trust, TrustError> {
+    let authorities = node.and_then(|node| node.authorities().known()).map(Vec::as_slice);
+    Trust::with_node(authorities, config.ca_file.as_deref())
+}
+
+/// Makes a task that of the node: its nameservers as they are now, and what containerd would do.
+fn take_from_node(task: &mut Task, config: &Config, node: &NodeFiles) {
+    if follows_node(config)
+        && let Some(path) = node.resolv_conf()
+    {
+        task.resolvers.system = SystemResolver::File(path);
+    }
+    task.proxy = node.proxy().known().cloned();
+    let mirrors = node.mirrors(&task.image.registry()).and_then(Fact::known);
+    task.mirrors = mirrors.cloned().unwrap_or_default();
+}
+
+/// Whether the nameservers are those of the resolver's usual file, which the node's own replaces.
+fn follows_node(config: &Config) -> bool {
+    match &config.resolvers.system {
+        SystemResolver::File(path) => path == Path::new(RESOLV_CONF),
+        SystemResolver::Servers(_) => false,
+    }
+}
+
+/// What was read of the node, for the report.
+fn describe(config: &Config, trust: &Trust, node: &NodeFiles) -> NodeFilesReport {
+    let mut mirrors: Fact<Vec<String>> = Fact::Known(Vec::new());
+    for image in &config.images {
+        match (node.mirrors(&image.image.registry()), &mut mirrors) {
+            (Some(Fact::Known(more)), Fact::Known(all)) => {
+                let new: Vec<_> = more.iter().filter(|mirror| !all.contains(mirror)).cloned().collect();
+                all.extend(new);
+            }
+            (Some(Fact::Unknown(why)), _) => mirrors = Fact::Unknown(why.clone()),
+            (Some(Fact::Known(_)), Fact::Unknown(_)) | (None, _) => {}
+        }
+    }
+    NodeFilesReport {
+        resolv_conf: (follows_node(config) && node.resolv_conf().is_some()).then(|| node.resolv_conf_name()),
+        roots: trust.roots(),
+        proxy: node.proxy().clone().map(|settings| settings.proxy().cloned()),
+        kubelet_proxy: node.kubelet_proxy().clone().map(|settings| settings.proxy().cloned()),
+        mirrors,
+    }
 }
 
 /// One line a check.

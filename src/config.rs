@@ -31,6 +31,8 @@ pub struct Config {
     pub resolvers: Resolvers,
     /// Certificates that are trusted beside the system's own.
     pub ca_file: Option<PathBuf>,
+    /// The folder where the node's own files are mounted; absent where they are not.
+    pub node_root: Option<PathBuf>,
     /// Times and loads.
     pub schedule: Schedule,
     /// Whether the data path is tested (`--no-blob` turns it off).
@@ -115,6 +117,7 @@ impl Config {
             images,
             resolvers: Resolvers::default(),
             ca_file: None,
+            node_root: None,
             schedule: Schedule::default(),
             blob: true,
             allow_loopback: false,

@@ -56,7 +56,9 @@ pub mod smoke;
 pub mod address;
 pub mod credentials;
 pub mod image;
+pub mod node;
 pub mod observation;
+pub mod proxy;
 
 pub mod cause;
 pub mod diagnosis;

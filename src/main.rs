@@ -87,6 +87,8 @@ fn place() -> anyhow::Result<Place> {
 fn surroundings() -> anyhow::Result<Surroundings> {
     let node = env::var("NODE_NAME").ok().filter(|name| !name.is_empty());
     let network_view = match env::var("NETWORK_VIEW").unwrap_or_default().as_str() {
+        // A pod has its own network unless the one who made it says otherwise.
+        "" if env::var_os("KUBERNETES_SERVICE_HOST").is_some_and(|host| !host.is_empty()) => NetworkView::Pod,
         "" | "node" => NetworkView::Node,
         "pod" => NetworkView::Pod,
         other => bail!("NETWORK_VIEW: found {}; allowed is node, pod", quote(other)),

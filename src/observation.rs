@@ -7,6 +7,7 @@
 mod credentials;
 mod failure;
 mod names;
+mod node;
 mod system;
 
 use std::fmt;
@@ -22,6 +23,8 @@ pub use names::{
     Resolver,
 };
 pub use system::SystemError;
+
+pub use node::{Fact, Proxied, TrustedBy};
 
 /// Which of the registry's two endpoints a fact belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -142,6 +145,10 @@ pub struct Observation {
     pub blob: Option<Blob>,
     /// What the registry calls the answer that was read last, for Azure's support; absent where none came.
     pub correlation_id: Option<String>,
+    /// Endpoints that containerd on this node would reach through a proxy, one at most each.
+    pub proxied: Vec<Proxied>,
+    /// Where containerd on this node would ask for the image before its registry or in its place.
+    pub mirrors: Vec<String>,
     /// The step that ended the check after its addresses were judged good; absent when nothing did.
     pub failure: Option<Failure>,
     /// How long the whole check took.
@@ -251,6 +258,8 @@ pub struct TlsSession {
     pub version: Option<TlsVersion>,
     /// The peer's certificate; absent when it sent none that could be read.
     pub certificate: Option<Certificate>,
+    /// Whose certificate authorities the chain leads to; absent when it leads to none.
+    pub trusted_by: Option<TrustedBy>,
 }
 
 /// The protocol versions that rustls speaks.

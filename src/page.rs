@@ -19,7 +19,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::legible::{MAX_TEXT, MAX_WORD, printable};
 use crate::report::time;
-use crate::run::{Checked, NetworkView, Run, place};
+use crate::run::{Checked, Run, place};
 use crate::status::Status;
 
 /// The style, as it stands in the document: the server's content security policy names its digest.
@@ -85,14 +85,10 @@ fn document(status: &Status, now: Timestamp, reload: Reload) -> Markup {
 }
 
 fn masthead(status: &Status, node: &str) -> Markup {
-    let view = match status.network_view {
-        NetworkView::Node => "node network",
-        NetworkView::Pod => "pod network",
-    };
     html! {
         header.masthead {
             span.brand { "acr-verifier" }
-            span.node { "on " strong { (node) } ", " (view) }
+            span.node { "on " strong { (node) } ", " (status.network_view.words()) }
         }
     }
 }

@@ -52,7 +52,8 @@ use crate::config::{Config, ImageConfig, Resolvers};
 use crate::credentials::CredentialsSource;
 use crate::diagnosis::Diagnosis;
 use crate::image::ImageReference;
-use crate::observation::{Endpoint, Failure, Fault, Observation, PlatformMismatch, Stage};
+use crate::observation::{Endpoint, Failure, Fault, Observation, PlatformMismatch, Proxied, Stage};
+use crate::proxy::ProxySettings;
 use crate::rules::{self, Expectation};
 use crate::secret::{Redactor, Secret};
 
@@ -81,6 +82,10 @@ pub struct Task {
     pub resolvers: Resolvers,
     /// Whom TLS trusts.
     pub trust: Trust,
+    /// The proxy settings of containerd on this node, where they are known; nothing is sent through a proxy here.
+    pub proxy: Option<ProxySettings>,
+    /// Where containerd on this node asks for the image before its registry or in its place.
+    pub mirrors: Vec<String>,
     /// Limit of the whole check.
     pub timeout: Duration,
     /// Limit of one stage.
@@ -110,6 +115,8 @@ impl Task {
             credentials,
             resolvers: config.resolvers.clone(),
             trust: trust.clone(),
+            proxy: None,
+            mirrors: Vec::new(),
             timeout: config.schedule.timeout,
             stage_timeout: config.schedule.stage_timeout,
             blob: config.blob,
@@ -156,8 +163,10 @@ async fn run(task: &Task, clock: &Clock, observation: &mut Observation) -> (Resu
     // Known from here on, however far the check comes.
     observation.credentials_expire_at =
         credentials.as_ref().map_or(task.credentials.expires_at, |found| found.expires_at);
+    observation.mirrors.clone_from(&task.mirrors);
     let names = Names::new(task, clock);
     let login = task.image.host();
+    note_proxy(task, Endpoint::Login, login, observation);
     let mut configured = Observation::default();
     let (addresses, ()) = tokio::join!(
         names.resolve(Endpoint::Login, login, observation),
@@ -248,6 +257,7 @@ async fn ask_data_endpoint(
     let task = names.task;
     // The redirect was a good answer: what fails from here on is another's.
     observation.correlation_id = None;
+    note_proxy(task, Endpoint::Data, host, observation);
     let addresses = names.resolve(Endpoint::Data, host, observation).await?;
     let mut session =
         Session::new(Endpoint::Data, host, task.image.port(), &addresses, &task.trust, names.clock);
@@ -260,6 +270,14 @@ async fn ask_data_endpoint(
         }
         Some(failure)
     })
+}
+
+/// Notes whether containerd would reach an endpoint through a proxy.
+fn note_proxy(task: &Task, endpoint: Endpoint, host: &str, observation: &mut Observation) {
+    let settings = task.proxy.as_ref();
+    if let Some(proxy) = settings.and_then(|settings| settings.for_host(host, task.image.port())) {
+        observation.proxied.push(Proxied { endpoint, host: host.to_owned(), proxy: proxy.clone() });
+    }
 }
 
 /// Holds an image's configuration against what containerd reads of it, and its platform against the node's.

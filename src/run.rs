@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use crate::address::AddressPolicy;
 use crate::diagnosis::{Diagnosis, Severity, Verdict};
 use crate::image::ImageReference;
-use crate::observation::{Endpoint, Observation, Stage};
+use crate::observation::{Endpoint, Fact, Observation, Stage, TrustedBy};
+use crate::proxy::Proxy;
 
 /// Whose network a run used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +34,59 @@ impl NetworkView {
             Self::Pod => "pod",
         }
     }
+
+    /// The words for it in a sentence.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Node => "node network",
+            Self::Pod => "pod network",
+        }
+    }
+}
+
+/// What was read of the node's own files: what containerd on this node goes by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeFilesReport {
+    /// The node's file with nameservers that the checks followed, if they followed one.
+    pub resolv_conf: Option<String>,
+    /// Whose certificate authorities counted, apart from the operator's file.
+    pub roots: TrustedBy,
+    /// The proxy for HTTPS of containerd, whatever its exceptions.
+    pub proxy: Fact<Option<Proxy>>,
+    /// The same of the kubelet, which its credential providers inherit.
+    pub kubelet_proxy: Fact<Option<Proxy>>,
+    /// The mirrors of the checked registries.
+    pub mirrors: Fact<Vec<String>>,
+}
+
+impl NodeFilesReport {
+    /// Nothing was read, because nothing is mounted.
+    #[must_use]
+    pub fn unread(roots: TrustedBy) -> Self {
+        let why = || "nodeFiles is not set".to_owned();
+        Self {
+            resolv_conf: None,
+            roots,
+            proxy: Fact::Unknown(why()),
+            kubelet_proxy: Fact::Unknown(why()),
+            mirrors: Fact::Unknown(why()),
+        }
+    }
+
+    /// What of containerd's view of the registry was not read, as words of a sentence.
+    #[must_use]
+    pub fn unknown(&self) -> Vec<&'static str> {
+        [
+            (self.resolv_conf.is_none(), "its current resolv.conf"),
+            (self.roots != TrustedBy::Node, "its certificate authorities"),
+            (self.proxy.known().is_none(), "containerd's proxy"),
+            (self.mirrors.known().is_none(), "containerd's mirrors"),
+        ]
+        .into_iter()
+        .filter_map(|(is_unknown, what)| is_unknown.then_some(what))
+        .collect()
+    }
 }
 
 /// One run over all images.
@@ -42,6 +96,8 @@ pub struct Run {
     pub node: String,
     /// Whose network was used.
     pub network_view: NetworkView,
+    /// What was read of the node's own files; absent where nobody asked for them.
+    pub node_files: Option<NodeFilesReport>,
     /// When the run began.
     pub started_at: Timestamp,
     /// How long it took.

@@ -2,6 +2,7 @@
 
 mod demand;
 mod node;
+mod node_files;
 pub(crate) mod process;
 
 use std::os::unix::fs::symlink;

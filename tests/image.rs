@@ -109,12 +109,10 @@ fn it_holds_the_program_and_certificates_and_nothing_else() {
     assert_eq!(config["User"], "65532:65532");
     assert_eq!(config["Entrypoint"], serde_json::json!(["/acr-verifier"]));
     assert_eq!(config["ExposedPorts"], serde_json::json!({"9469/tcp": {}}));
-    assert!(
-        config["Env"]
-            .as_array()
-            .expect("variables")
-            .contains(&"SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt".into())
-    );
+    for variable in ["SSL_CERT_FILE", "ACR_VERIFIER_BUNDLED_ROOTS"] {
+        let set = format!("{variable}=/etc/ssl/certs/ca-certificates.crt");
+        assert!(config["Env"].as_array().expect("variables").contains(&set.into()), "{variable}");
+    }
     let labels = &config["Labels"];
     assert_eq!(labels["org.opencontainers.image.version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(labels["org.opencontainers.image.licenses"], "Apache-2.0");

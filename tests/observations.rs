@@ -3,6 +3,8 @@
 //!
 //! Owns the strategies. What has to hold stands beside what it is about, in `rules.rs` and `report/anything.rs`.
 
+mod containerd;
+
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use acr_verifier::observation::{
     Answer, Attempt, Blob, Certificate, ConnectFailure, CredentialEvidence, CredentialKind, CredentialsUsed,
     DnsAnswer, DnsFailure, DnsFailureKind, Endpoint, ExtendedError, Failure, Fault, Lookup, Manifest, Mark,
     Observation, PlatformMismatch, Rcode, Reason, Record, RecordData, RejectedEntry, Request, Resolution,
-    Resolver, Sender, Stage, TlsFailure, TlsSession, TlsVersion, Token,
+    Resolver, Sender, Stage, TlsFailure, TlsSession, TlsVersion, Token, TrustedBy,
 };
 use acr_verifier::rules::{Expectation, diagnose};
 use acr_verifier::run::Checked;
@@ -179,8 +181,15 @@ fn tls() -> impl Strategy<Value = TlsSession> {
         },
     );
     let version = select(vec![TlsVersion::Tls12, TlsVersion::Tls13]);
-    (endpoint(), socket(), option::of(version), option::of(certificate)).prop_map(
-        |(endpoint, address, version, certificate)| TlsSession { endpoint, address, version, certificate },
+    let trusted_by = option::of(select(TrustedBy::ALL.to_vec()));
+    (endpoint(), socket(), option::of(version), option::of(certificate), trusted_by).prop_map(
+        |(endpoint, address, version, certificate, trusted_by)| TlsSession {
+            endpoint,
+            address,
+            version,
+            certificate,
+            trusted_by,
+        },
     )
 }
 
@@ -320,16 +329,17 @@ pub(crate) fn observation() -> impl Strategy<Value = Observation> {
     );
     let mismatch = (words(), words()).prop_map(|(wanted, found)| PlatformMismatch { wanted, found });
     let ended = (option::of(words()), option::weighted(0.1, mismatch), option::weighted(0.8, failure));
-    (lists, option::of(moment()), credentials(), found(), ended, duration()).prop_map(
+    (lists, option::of(moment()), credentials(), found(), containerd::facts(), ended, duration()).prop_map(
         |(
             (marks, resolutions, attempts, requests, tls),
             credentials_expire_at,
             tried,
             found,
+            containerd,
             ended,
             duration,
         )| {
-            let (credentials, rejected_entries) = tried;
+            let ((credentials, rejected_entries), (proxied, mirrors)) = (tried, containerd);
             let (token, manifest, blob) = found;
             let (correlation_id, platform_mismatch, failure) = ended;
             Observation {
@@ -345,6 +355,8 @@ pub(crate) fn observation() -> impl Strategy<Value = Observation> {
                 manifest,
                 blob,
                 platform_mismatch,
+                proxied,
+                mirrors,
                 correlation_id,
                 failure,
                 duration,

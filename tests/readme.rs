@@ -313,6 +313,7 @@ pub(crate) fn print(bench: &Bench) -> String {
     let run = Run {
         node: "this machine".into(),
         network_view: NetworkView::Node,
+        node_files: None,
         started_at: bench.task.now,
         duration: checked.observation.duration,
         configuration: None,

@@ -95,6 +95,7 @@ const fn proof(cause: Cause) -> &'static Proof {
         Cause::BlobDenied => &registry::BLOB_DENIED,
         Cause::ResolversDisagree => &network::RESOLVERS_DISAGREE,
         Cause::NameserverFailing => &network::NAMESERVER_FAILING,
+        Cause::ProxyBypassed => &network::PROXY_BYPASSED,
         Cause::CertificateExpiring => &network::CERTIFICATE_EXPIRING,
         Cause::CredentialsExpiring => &registry::CREDENTIALS_EXPIRING,
         Cause::DeadlineExceeded => &registry::DEADLINE_EXCEEDED,

@@ -2,12 +2,11 @@
 //!
 //! Only their places and times are looked at, never what is in them: credentials are read at the moment of a check.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::config::Config;
 use crate::credentials::CredentialsSource;
+use crate::file::{self, FileState};
 
 /// The files that a folder of credentials may hold.
 const NAMES: [&str; 6] =
@@ -15,16 +14,7 @@ const NAMES: [&str; 6] =
 
 /// The state of every file of credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fingerprint(Vec<(PathBuf, Option<State>)>);
-
-/// What changes with a file: another one behind the name, or another text in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct State {
-    device: u64,
-    inode: u64,
-    length: u64,
-    modified: (i64, i64),
-}
+pub(super) struct Fingerprint(Vec<(PathBuf, Option<FileState>)>);
 
 impl Fingerprint {
     /// Looks at the files of all images.
@@ -37,20 +27,10 @@ impl Fingerprint {
         Self(
             files
                 .map(|path| {
-                    let state = state(&path);
+                    let state = file::state(&path);
                     (path, state)
                 })
                 .collect(),
         )
     }
-}
-
-fn state(path: &Path) -> Option<State> {
-    let metadata = fs::metadata(path).ok()?;
-    Some(State {
-        device: metadata.dev(),
-        inode: metadata.ino(),
-        length: metadata.len(),
-        modified: (metadata.mtime(), metadata.mtime_nsec()),
-    })
 }

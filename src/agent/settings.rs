@@ -4,10 +4,13 @@
 //! swapped symlink, a rename and a write in place are all seen alike.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use crate::check;
 use crate::cli::AgentOptions;
 use crate::config::file::{self, ConfigErrors};
 use crate::config::{Config, SystemResolver};
+use crate::node::NodeFiles;
 use crate::probe::{MAX_CA_FILE, Trust};
 use crate::run::Rejected;
 use crate::schedule::{Pace, most_of_one_registry};
@@ -17,6 +20,8 @@ use crate::schedule::{Pace, most_of_one_registry};
 pub(super) struct Settings {
     pub(super) config: Config,
     pub(super) trust: Trust,
+    /// The node's own files, where they are mounted.
+    pub(super) node: Option<Arc<NodeFiles>>,
     pub(super) usual_credentials: Vec<PathBuf>,
     options: AgentOptions,
     /// The texts that were read last, taken or refused.
@@ -45,10 +50,10 @@ impl Settings {
     /// Reads the configuration for the first time.
     pub(super) fn read(options: AgentOptions) -> anyhow::Result<Self> {
         let mut texts = Texts::read(&options, None);
-        let (config, trust) = load(&options, &mut texts, ConfigErrors::lines)
+        let Loaded { config, trust, node } = load(&options, &mut texts, ConfigErrors::lines)
             .map_err(|lines| anyhow::Error::msg(lines.join("; ")))?;
         let usual_credentials = options.usual_credentials.clone();
-        Ok(Self { config, trust, usual_credentials, options, texts })
+        Ok(Self { config, trust, node, usual_credentials, options, texts })
     }
 
     /// Reads the configuration again if a file has changed: in force, or rejected with everything that is wrong.
@@ -62,12 +67,27 @@ impl Settings {
             reason: lines.join("\n"),
             digest: self.texts.config.as_deref().ok().map(file::digest),
         });
-        Some(loaded.map(|(config, trust)| {
+        Some(loaded.map(|Loaded { config, trust, node }| {
             if config.server_address != self.config.server_address {
                 tracing::warn!("server.address has changed: it counts from the next start on");
             }
-            (self.config, self.trust) = (config, trust);
+            (self.config, self.trust, self.node) = (config, trust, node);
         }))
+    }
+
+    /// Reads the node's own files again if one has changed; whether that is so.
+    pub(super) fn read_node_again(&mut self) -> bool {
+        if !self.node.as_ref().is_some_and(|node| node.have_changed()) {
+            return false;
+        }
+        let node = check::node_files(&self.config);
+        match check::trust(&self.config, node.as_ref()) {
+            Ok(trust) => self.trust = trust,
+            // The file of the operator is compared by its text, and refused there.
+            Err(error) => tracing::warn!("the certificates stay as they are: {error}"),
+        }
+        self.node = node.map(Arc::new);
+        true
     }
 
     /// How fast the agent checks.
@@ -89,12 +109,19 @@ impl CaFile {
     }
 }
 
+/// What a configuration and the files that it names make.
+struct Loaded {
+    config: Config,
+    trust: Trust,
+    node: Option<Arc<NodeFiles>>,
+}
+
 /// The settings that the texts make; which file of certificates they name goes into the texts.
 fn load(
     options: &AgentOptions,
     texts: &mut Texts,
     told: fn(&ConfigErrors) -> Vec<String>,
-) -> Result<(Config, Trust), Vec<String>> {
+) -> Result<Loaded, Vec<String>> {
     let text = texts.config.as_ref().map_err(told)?;
     let mut config = file::parse(&options.config, text).map_err(|errors| told(&errors))?;
     config.allow_loopback = options.allow_loopback;
@@ -102,7 +129,8 @@ fn load(
         config.resolvers.system = SystemResolver::Servers(options.nameservers.clone());
     }
     texts.ca_file = config.ca_file.as_deref().map(CaFile::read);
-    let trust = Trust::load(config.ca_file.as_deref())
+    let node = check::node_files(&config);
+    let trust = check::trust(&config, node.as_ref())
         .map_err(|error| vec![format!("{:#}", anyhow::Error::from(error))])?;
-    Ok((config, trust))
+    Ok(Loaded { config, trust, node: node.map(Arc::new) })
 }

@@ -109,6 +109,7 @@ const fn advice(cause: Cause) -> &'static Advice {
         Cause::NameserverFailing => &network::NAMESERVER_FAILING,
         Cause::CertificateExpiring => &network::CERTIFICATE_EXPIRING,
         Cause::CredentialsExpiring => &credentials::CREDENTIALS_EXPIRING,
+        Cause::ProxyBypassed => &network::PROXY_BYPASSED,
         Cause::DeadlineExceeded => &registry::DEADLINE_EXCEEDED,
     }
 }

@@ -80,13 +80,14 @@ pub fn digest(text: &str) -> String {
 }
 
 fn read_config(reader: &mut Reader, root: &Field<'_>) -> Option<Config> {
-    const KEYS: [&str; 6] = ["images", "resolvers", "tls", "schedule", "server", "events"];
+    const KEYS: [&str; 7] = ["images", "resolvers", "tls", "nodeFiles", "schedule", "server", "events"];
     let section = reader.section(root, &KEYS)?;
     let images = section.require(reader, "images").cloned().and_then(|field| read_images(reader, &field));
     let defaults = Config::of(Vec::new());
     let resolvers =
         optional(&section, "resolvers", Resolvers::default(), |field| read_resolvers(reader, field));
     let ca_file = optional(&section, "tls", None, |field| read_tls(reader, field));
+    let node_root = optional(&section, "nodeFiles", None, |field| read_node_files(reader, field));
     let schedule = optional(&section, "schedule", Schedule::default(), |field| read_schedule(reader, field));
     let server_address =
         optional(&section, "server", defaults.server_address, |field| read_server(reader, field));
@@ -95,6 +96,7 @@ fn read_config(reader: &mut Reader, root: &Field<'_>) -> Option<Config> {
         images: images?,
         resolvers: resolvers?,
         ca_file: ca_file?,
+        node_root: node_root?,
         schedule: schedule?,
         server_address: server_address?,
         events: events?,
@@ -225,6 +227,12 @@ fn read_compared(reader: &mut Reader, field: &Field<'_>) -> Option<Vec<(String, 
 fn read_tls(reader: &mut Reader, field: &Field<'_>) -> Option<Option<PathBuf>> {
     let section = reader.section(field, &["caFile"])?;
     optional(&section, "caFile", None, |field| reader.text(field, value::path).map(Some))
+}
+
+fn read_node_files(reader: &mut Reader, field: &Field<'_>) -> Option<Option<PathBuf>> {
+    let section = reader.section(field, &["root"])?;
+    let root = section.require(reader, "root")?.clone();
+    reader.text(&root, value::path).map(Some)
 }
 
 fn read_server(reader: &mut Reader, field: &Field<'_>) -> Option<SocketAddr> {

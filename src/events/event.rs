@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::diagnosis::Diagnosis;
 use crate::legible::printable;
+use crate::run::NetworkView;
 use crate::transition::{Announcement, News, VERIFIED};
 
 /// Events about a Node live here: its kind has no namespace, and the API server takes no other for them.
@@ -30,6 +31,8 @@ pub struct Reporter {
     pub node: String,
     /// The agent's Pod, where the downward API told.
     pub pod: Option<Pod>,
+    /// Whose network the agent has.
+    pub network_view: NetworkView,
 }
 
 /// The agent's Pod.
@@ -59,7 +62,7 @@ pub fn new(reporter: &Reporter, announcement: &Announcement) -> Event {
         },
         action: Some(ACTION.to_owned()),
         event_time: Some(MicroTime(announcement.at)),
-        note: Some(cut(&note(announcement), MAX_NOTE)),
+        note: Some(cut(&note(reporter.network_view, announcement), MAX_NOTE)),
         reason: Some(reason),
         regarding: Some(ObjectReference {
             api_version: Some("v1".to_owned()),
@@ -92,25 +95,23 @@ pub fn renewed(first: &Event, at: Timestamp) -> Event {
     Event { series: Some(series), ..first.clone() }
 }
 
-/// The text: the image, the sentence, the remedy, and the registry's id of the answer.
+/// The text: the image, the sentence, the remedy, whose network it was, and the registry's id of the answer.
 #[must_use]
-pub fn note(announcement: &Announcement) -> String {
+pub fn note(view: NetworkView, announcement: &Announcement) -> String {
     let shown = |text: &str| printable(text, MAX_NOTE);
     let image = shown(&announcement.subject());
     match &announcement.news {
-        News::Verified => format!("{image}: it can be pulled from this node over the private path."),
+        News::Verified => {
+            format!("{image}: it can be pulled from this node ({}) over the private path.", view.words())
+        }
         News::Failing(diagnosis) | News::StillFailing(diagnosis) => {
             let Diagnosis { message, remedy, correlation_id, .. } = diagnosis.as_ref();
             let (message, remedy) = (shown(message), shown(remedy));
             let id = correlation_id.as_ref().map(|id| format!(" Correlation id: {}.", shown(id)));
-            let id = id.unwrap_or_default();
-            // The id goes first where not all fits: support asks for it, and the remedy is in the runbook as well.
-            let whole = format!("{image}: {message} {remedy}{id}");
-            if whole.len() <= MAX_NOTE || id.is_empty() {
-                return whole;
-            }
-            let room = MAX_NOTE - id.len();
-            format!("{}{id}", cut(&format!("{image}: {message} {remedy}"), room))
+            // These stay where not all fits: support asks for the id, and the remedy is in the runbook as well.
+            let end = format!(" Checked from the {}.{}", view.words(), id.unwrap_or_default());
+            let room = MAX_NOTE.saturating_sub(end.len());
+            format!("{}{end}", cut(&format!("{image}: {message} {remedy}"), room))
         }
     }
 }
@@ -140,6 +141,7 @@ mod tests {
     use crate::cause::Cause;
     use crate::diagnosis::{Diagnosis, Severity};
     use crate::observation::{Endpoint, Stage};
+    use crate::run::NetworkView;
     use crate::transition::{Announcement, News};
     use proptest::prelude::*;
 
@@ -164,7 +166,7 @@ mod tests {
 
     fn reporter() -> Reporter {
         let pod = Pod { name: "acr-verifier-x".into(), namespace: "monitoring".into(), uid: None };
-        Reporter { node: "aks-np1-0".into(), pod: Some(pod) }
+        Reporter { node: "aks-np1-0".into(), pod: Some(pod), network_view: NetworkView::Node }
     }
 
     #[test]
@@ -180,8 +182,8 @@ mod tests {
         assert_eq!(json["regarding"]["uid"], "aks-np1-0");
         assert_eq!(json["related"]["name"], "acr-verifier-x");
         assert_eq!(json["eventTime"], "2026-11-23T02:06:00.500000Z");
-        let expected =
-            "contoso.azurecr.io/apps/canary:1: It is public. Link the zone. Correlation id: 0a1b-2c3d.";
+        let expected = "contoso.azurecr.io/apps/canary:1: It is public. Link the zone. Checked from the node network. \
+             Correlation id: 0a1b-2c3d.";
         assert_eq!(json["note"], expected);
     }
 
@@ -191,14 +193,14 @@ mod tests {
             |name: &str| Announcement { name: Some(name.to_owned()), ..announcement("It is public.", None) };
         let (first, second) = (new(&reporter(), &named("canary")), new(&reporter(), &named("apps")));
         assert_ne!(first.metadata.name, second.metadata.name);
-        assert_eq!(note(&named("apps")).split(':').nth(1), Some("1 (apps)"));
+        assert_eq!(note(NetworkView::Node, &named("apps")).split(':').nth(1), Some("1 (apps)"));
     }
 
     #[test]
     fn a_note_of_5000_characters_of_many_bytes_is_cut_between_two_and_keeps_the_id() {
-        let note = note(&announcement(&"ü€😀".repeat(1667), Some("0a1b-2c3d")));
+        let note = note(NetworkView::Pod, &announcement(&"ü€😀".repeat(1667), Some("0a1b-2c3d")));
         assert!(note.len() <= MAX_NOTE, "{} bytes", note.len());
-        assert!(note.ends_with("... Correlation id: 0a1b-2c3d."), "{note}");
+        assert!(note.ends_with("... Checked from the pod network. Correlation id: 0a1b-2c3d."), "{note}");
     }
 
     #[test]
@@ -206,9 +208,20 @@ mod tests {
         let mut announcement =
             announcement("It says \u{202e}drawkcab\u{1b}[31m\nand more.", Some("0a1b\u{200b}-2c3d"));
         announcement.name = Some("can\u{202e}ary".to_owned());
-        let expected = "contoso.azurecr.io/apps/canary:1 (canary): It says drawkcab and more. Link the zone. Correlation \
-                        id: 0a1b-2c3d.";
-        assert_eq!(note(&announcement), expected);
+        let expected = "contoso.azurecr.io/apps/canary:1 (canary): It says drawkcab and more. Link the zone. Checked \
+                        from the node network. Correlation id: 0a1b-2c3d.";
+        assert_eq!(note(NetworkView::Node, &announcement), expected);
+    }
+
+    #[test]
+    fn a_recovery_names_the_network_that_was_checked() {
+        for (view, words) in [(NetworkView::Node, "node network"), (NetworkView::Pod, "pod network")] {
+            let verified = Announcement { news: News::Verified, ..announcement("", None) };
+            let expected = format!(
+                "contoso.azurecr.io/apps/canary:1: it can be pulled from this node ({words}) over the private path."
+            );
+            assert_eq!(note(view, &verified), expected);
+        }
     }
 
     proptest! {

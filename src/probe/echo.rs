@@ -9,7 +9,7 @@ use super::wire::correlation_id;
 use crate::diagnosis::Diagnosis;
 use crate::observation::{
     Answer, Certificate, DnsFailureKind, ExtendedError, Failure, Fault, Lookup, Observation,
-    PlatformMismatch, Record, RecordData, Resolution, TlsFailure, TlsSession,
+    PlatformMismatch, Proxied, Record, RecordData, Resolution, TlsFailure, TlsSession,
 };
 use crate::secret::Redactor;
 
@@ -33,14 +33,20 @@ pub(super) fn silence(redactor: &Redactor, observation: &mut Observation, failur
         failure: _,
         duration: _,
         platform_mismatch,
+        // The node's own files.
+        mirrors: _,
+        proxied,
         correlation_id: id,
     } = observation;
     platform_mismatch.iter_mut().map(|PlatformMismatch { found, wanted: _ }| found).for_each(show);
     *id = id.take().and_then(|id| correlation_id(&redactor.show(&id)));
-    for TlsSession { certificate, endpoint: _, address: _, version: _ } in tls {
+    for TlsSession { certificate, endpoint: _, address: _, version: _, trusted_by: _ } in tls {
         let Some(certificate) = certificate else { continue };
         let Certificate { subject, issuer, names, chain_issuers, not_before: _, not_after: _ } = certificate;
         [subject, issuer].into_iter().chain(names).chain(chain_issuers).for_each(show);
+    }
+    for Proxied { host, endpoint: _, proxy: _ } in proxied {
+        show(host);
     }
     for resolution in resolutions {
         for lookup in [&mut resolution.a, &mut resolution.aaaa] {

@@ -87,6 +87,8 @@ impl Desk {
             credentials: CredentialsSource::named(PathBuf::from("/nonexistent"), None),
             resolvers: Resolvers::default(),
             trust: Trust::load(None).expect("the system's roots"),
+            proxy: None,
+            mirrors: Vec::new(),
             timeout: PATIENCE,
             stage_timeout: PATIENCE,
             blob: true,

@@ -1,8 +1,11 @@
-//! Whom TLS trusts: the system's roots and the operator's, read when they are needed.
+//! Whom TLS trusts: the node's roots or the system's, and the operator's, read when they are needed.
+//!
+//! The node's are containerd's, all of them. Without them the system's count.
 //!
 //! The system has its roots twice: in one bundle, and in a folder with a file for each, which takes more time to read than
 //! all the rest of a check takes. A real client trusts both, and so does this: what the bundle refuses is asked of all.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -15,59 +18,83 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::tls::TrustError;
 use crate::file::{self, FileError};
+use crate::observation::TrustedBy;
 
 /// Largest file of certificates, in bytes: a bundle of roots has some 200 KiB.
 pub const MAX_CA_FILE: u64 = 4 * 1024 * 1024;
 /// Where the environment names the system's roots; the library that reads them goes by the same.
 const VARIABLES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
+/// Where the program's image says which bundle is its own (`deploy/Dockerfile`).
+const BUNDLED_ROOTS: &str = "ACR_VERIFIER_BUNDLED_ROOTS";
 
-/// The operator's certificates, and the system's.
+/// The operator's certificates, and those of the node or of the system.
 #[derive(Debug)]
 pub(super) struct Roots {
     provider: Arc<CryptoProvider>,
     added: Vec<CertificateDer<'static>>,
-    /// Knows the operator's and those of the bundle, or all where there is no bundle.
-    first: Arc<WebPkiServerVerifier>,
-    /// Knows all; made when `first` refuses something.
+    base: TrustedBy,
+    /// Who is asked in turn: the base, then the base with the operator's. Never empty.
+    verifiers: Vec<(TrustedBy, Arc<WebPkiServerVerifier>)>,
+    /// Knows all; made when the others refuse something. None where there is no more than they know.
     all: OnceLock<Option<Arc<WebPkiServerVerifier>>>,
     read_all: fn() -> Vec<CertificateDer<'static>>,
 }
 
 impl Roots {
-    /// Reads the operator's file and the system's bundle.
-    pub(super) fn load(provider: Arc<CryptoProvider>, ca_file: Option<&Path>) -> Result<Self, TrustError> {
+    /// Reads the operator's file, and the system's bundle unless the node's roots are given.
+    pub(super) fn load(
+        provider: Arc<CryptoProvider>,
+        node: Option<&[Vec<u8>]>,
+        ca_file: Option<&Path>,
+    ) -> Result<Self, TrustError> {
         let added = ca_file.map(read_certificates).transpose()?.unwrap_or_default();
-        let mut usable = RootCertStore::empty();
-        let (count, _ignored) = usable.add_parsable_certificates(added.iter().cloned());
-        if let (Some(path), 0) = (ca_file, count) {
+        if let (Some(path), 0) = (ca_file, usable(&added)) {
             return Err(TrustError::Parse { path: path.to_owned() });
         }
-        Self::new(provider, added, read_bundle(), || rustls_native_certs::load_native_certs().certs)
+        let node = node.map(parse_all).unwrap_or_default();
+        if usable(&node) > 0 {
+            return Self::new(provider, added, (TrustedBy::Node, node), Vec::new);
+        }
+        let base = if is_bundled() { TrustedBy::Bundled } else { TrustedBy::System };
+        Self::new(provider, added, (base, read_bundle()), || rustls_native_certs::load_native_certs().certs)
     }
 
     fn new(
         provider: Arc<CryptoProvider>,
         added: Vec<CertificateDer<'static>>,
-        bundle: Vec<CertificateDer<'static>>,
+        (base, bundle): (TrustedBy, Vec<CertificateDer<'static>>),
         read_all: fn() -> Vec<CertificateDer<'static>>,
     ) -> Result<Self, TrustError> {
         let all = OnceLock::new();
-        let first = if bundle.is_empty() {
-            let first = verifier(&provider, &added, read_all())?.ok_or(TrustError::NoRoots)?;
-            all.get_or_init(|| Some(Arc::clone(&first)));
-            first
+        let known = if bundle.is_empty() {
+            all.get_or_init(|| None);
+            read_all()
         } else {
-            verifier(&provider, &added, bundle)?.ok_or(TrustError::NoRoots)?
+            bundle
         };
-        Ok(Self { provider, added, first, all, read_all })
+        let first = verifier(&provider, &[], known.clone())?.map(|verifier| (base, verifier));
+        let second = match added.as_slice() {
+            [] => None,
+            added => verifier(&provider, added, known)?.map(|verifier| (TrustedBy::CaFile, verifier)),
+        };
+        let verifiers: Vec<_> = first.into_iter().chain(second).collect();
+        if verifiers.is_empty() {
+            return Err(TrustError::NoRoots);
+        }
+        Ok(Self { provider, added, base, verifiers, all, read_all })
+    }
+
+    /// Whose roots count beside the operator's.
+    pub(super) const fn base(&self) -> TrustedBy {
+        self.base
     }
 
     /// The verifier of everything that does not depend on roots.
     pub(super) fn verifier(&self) -> &WebPkiServerVerifier {
-        &self.first
+        &self.verifiers[0].1
     }
 
-    /// Verifies a chain.
+    /// Verifies a chain, and says whose roots vouch for it; the operator's only where no other does.
     pub(super) fn verify(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -75,20 +102,50 @@ impl Roots {
         server_name: &ServerName<'_>,
         ocsp_response: &[u8],
         now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
+    ) -> Result<(ServerCertVerified, TrustedBy), rustls::Error> {
         let ask = |verifier: &WebPkiServerVerifier| {
             verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
         };
-        ask(&self.first).or_else(|refused| match self.all() {
-            Some(all) if !Arc::ptr_eq(all, &self.first) => ask(all),
-            Some(_) | None => Err(refused),
-        })
+        let mut refused = rustls::Error::General(String::new());
+        for (by, verifier) in &self.verifiers {
+            match ask(verifier) {
+                Ok(verified) => return Ok((verified, *by)),
+                Err(error) => refused = error,
+            }
+        }
+        match self.all() {
+            Some(all) => ask(all).map(|verified| (verified, self.base)),
+            None => Err(refused),
+        }
     }
 
     fn all(&self) -> Option<&Arc<WebPkiServerVerifier>> {
         let make = || verifier(&self.provider, &self.added, (self.read_all)()).ok().flatten();
         self.all.get_or_init(make).as_ref()
     }
+}
+
+/// How many certificates can be roots.
+fn usable(certificates: &[CertificateDer<'static>]) -> usize {
+    let mut store = RootCertStore::empty();
+    let (count, _ignored) = store.add_parsable_certificates(certificates.iter().cloned());
+    count
+}
+
+/// The certificates of several texts, each once; what is none is passed over, as Go does.
+fn parse_all(texts: &[Vec<u8>]) -> Vec<CertificateDer<'static>> {
+    let found = texts.iter().flat_map(|text| CertificateDer::pem_slice_iter(text).filter_map(Result::ok));
+    let mut known = HashSet::new();
+    found.filter(|certificate: &CertificateDer<'static>| known.insert(certificate.clone())).collect()
+}
+
+/// Whether the roots are those that this program's image brings: it names its own bundle, and nobody has named another.
+fn is_bundled() -> bool {
+    #[expect(clippy::disallowed_methods, reason = "as for the variables of the system's roots")]
+    let named = std::env::var_os(BUNDLED_ROOTS);
+    #[expect(clippy::disallowed_methods, reason = "as for the variables of the system's roots")]
+    let used = std::env::var_os(VARIABLES[0]);
+    named.is_some() && named == used
 }
 
 /// A verifier that knows these roots; none where there is no root.
@@ -139,6 +196,7 @@ mod tests {
     use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 
     use super::Roots;
+    use crate::observation::TrustedBy;
 
     const NAME: &str = "contoso.azurecr.io";
 
@@ -156,25 +214,51 @@ mod tests {
         params.signed_by(&KeyPair::generate().expect("a key"), issuer).expect("a certificate")
     }
 
+    fn is_trusted(roots: &Roots, issuer: &CertifiedIssuer<'static, KeyPair>) -> Option<TrustedBy> {
+        let certificate = signed_by(issuer);
+        let name = ServerName::try_from(NAME).expect("a name");
+        roots.verify(certificate.der(), &[], &name, &[], UnixTime::now()).ok().map(|(_, by)| by)
+    }
+
     #[test]
     fn what_the_bundle_refuses_is_asked_of_all_roots() {
         let (operators, bundled, foldered, foreign) = (authority(), authority(), authority(), authority());
         FOLDER.get_or_init(|| foldered.der().clone());
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let roots = Roots::new(provider, vec![operators.der().clone()], vec![bundled.der().clone()], || {
+        let base = (TrustedBy::System, vec![bundled.der().clone()]);
+        let roots = Roots::new(provider, vec![operators.der().clone()], base, || {
             FOLDER.get().cloned().into_iter().collect()
         })
         .expect("there are roots");
-        let is_trusted = |issuer| {
-            let certificate = signed_by(issuer);
-            let name = ServerName::try_from(NAME).expect("a name");
-            roots.verify(certificate.der(), &[], &name, &[], UnixTime::now()).is_ok()
-        };
-        assert!(is_trusted(&operators));
-        assert!(is_trusted(&bundled));
+        assert_eq!(is_trusted(&roots, &operators), Some(TrustedBy::CaFile));
+        assert_eq!(is_trusted(&roots, &bundled), Some(TrustedBy::System));
         assert!(roots.all.get().is_none(), "the folder was read although nobody needed it");
-        assert!(is_trusted(&foldered));
-        assert!(!is_trusted(&foreign));
-        assert!(is_trusted(&operators));
+        assert_eq!(is_trusted(&roots, &foldered), Some(TrustedBy::System));
+        assert_eq!(is_trusted(&roots, &foreign), None);
+        assert_eq!(is_trusted(&roots, &operators), Some(TrustedBy::CaFile));
+    }
+
+    #[test]
+    fn the_nodes_roots_replace_the_systems_and_the_operators_only_add() {
+        let (operators, nodes, foreign) = (authority(), authority(), authority());
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("ca.pem");
+        std::fs::write(&file, format!("{}{}", operators.pem(), nodes.pem())).expect("a file");
+        let load = |node: Option<&[Vec<u8>]>, ca_file| {
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            Roots::load(provider, node, ca_file).expect("there are roots")
+        };
+        let texts = [nodes.pem().into_bytes(), b"no certificate".to_vec(), nodes.pem().into_bytes()];
+        let with_file = load(Some(&texts), Some(&file));
+        assert_eq!(with_file.base(), TrustedBy::Node);
+        assert_eq!(is_trusted(&with_file, &nodes), Some(TrustedBy::Node), "also where the file has it too");
+        assert_eq!(is_trusted(&with_file, &operators), Some(TrustedBy::CaFile));
+        assert_eq!(is_trusted(&with_file, &foreign), None);
+        let without = load(Some(&texts), None);
+        assert_eq!(is_trusted(&without, &nodes), Some(TrustedBy::Node));
+        assert_eq!(is_trusted(&without, &operators), None);
+        let nothing_in_it = load(Some(&[b"no certificate".to_vec()]), Some(&file));
+        assert_eq!(nothing_in_it.base(), TrustedBy::System);
+        assert_eq!(is_trusted(&nothing_in_it, &nodes), Some(TrustedBy::CaFile));
     }
 }

@@ -133,6 +133,7 @@ impl<'check> Session<'check> {
                     endpoint: self.endpoint,
                     address,
                     version: connection.handshake().version(),
+                    trusted_by: connection.handshake().trusted_by(),
                     certificate: connection.handshake().certificate(),
                 });
             }

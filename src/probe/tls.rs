@@ -18,7 +18,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::dial::Marks;
 use super::roots::Roots;
-use crate::observation::{Certificate, TlsFailure, TlsVersion};
+use crate::observation::{Certificate, TlsFailure, TlsVersion, TrustedBy};
 use crate::secret::hear;
 
 /// Certificates of a chain that are written down; real ones have two to four.
@@ -79,8 +79,17 @@ impl Trust {
     /// # Errors
     /// When the file cannot be used, and when there is no root at all: in an empty image nothing else would tell.
     pub fn load(ca_file: Option<&Path>) -> Result<Self, TrustError> {
+        Self::with_node(None, ca_file)
+    }
+
+    /// The same with the node's roots, as PEM texts, in place of the system's. Where they hold no certificate they are not
+    /// the node's, and the system's count.
+    ///
+    /// # Errors
+    /// As [`Trust::load`].
+    pub fn with_node(node: Option<&[Vec<u8>]>, ca_file: Option<&Path>) -> Result<Self, TrustError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let roots = Arc::new(Roots::load(Arc::clone(&provider), ca_file)?);
+        let roots = Arc::new(Roots::load(Arc::clone(&provider), node, ca_file)?);
         let mut template = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(TrustError::Setup)?
@@ -88,6 +97,12 @@ impl Trust {
             .with_no_client_auth();
         template.resumption = Resumption::disabled();
         Ok(Self { roots, template })
+    }
+
+    /// Whose roots count beside the operator's file.
+    #[must_use]
+    pub fn roots(&self) -> TrustedBy {
+        self.roots.base()
     }
 
     /// The settings of one connection, and where its handshake is written down.
@@ -109,6 +124,7 @@ pub(super) struct Handshake(Arc<Mutex<Seen>>);
 struct Seen {
     certificate: Option<Certificate>,
     version: Option<TlsVersion>,
+    trusted_by: Option<TrustedBy>,
     rejection: Option<TlsFailure>,
 }
 
@@ -125,6 +141,11 @@ impl Handshake {
     /// The version that was agreed on.
     pub(super) fn version(&self) -> Option<TlsVersion> {
         self.with(|seen| seen.version)
+    }
+
+    /// Whose roots vouch for the chain, if any do.
+    pub(super) fn trusted_by(&self) -> Option<TrustedBy> {
+        self.with(|seen| seen.trusted_by)
     }
 
     /// Why the certificate was refused, if it was.
@@ -153,9 +174,10 @@ impl ServerCertVerifier for Recorder {
         let verified = self.roots.verify(end_entity, intermediates, server_name, ocsp_response, now);
         self.handshake.with(|seen| {
             seen.certificate = certificate;
+            seen.trusted_by = verified.as_ref().ok().map(|(_, by)| *by);
             seen.rejection = verified.as_ref().err().map(rejection);
         });
-        verified
+        verified.map(|(verified, _)| verified)
     }
 
     fn verify_tls12_signature(

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Moment, Seconds, Word};
 use crate::diagnosis::{Severity, Verdict};
-use crate::observation::{CredentialsUsed, Endpoint, Stage};
+use crate::observation::{CredentialsUsed, Endpoint, Stage, TrustedBy};
 use crate::run::{NetworkView, Rejected, Run, Status};
 
 /// Name and version of the form.
@@ -36,6 +36,9 @@ pub struct Report {
     /// The configuration file that the run went by; absent without a file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration: Option<ConfigurationReport>,
+    /// What was read of the node's own files; absent where nobody asked for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_files: Option<NodeFilesEntry>,
     /// When the run began.
     pub started_at: Moment,
     /// How long it took.
@@ -58,6 +61,24 @@ pub struct ConfigurationReport {
     /// The digest of that newer file; absent where it cannot be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected_digest: Option<String>,
+}
+
+/// What was read of the node's own files.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeFilesEntry {
+    /// The node's file with nameservers that the checks follow; `none` where they do not.
+    pub resolv_conf: String,
+    /// Whose certificate authorities count, apart from the operator's file.
+    pub roots: Word<TrustedBy>,
+    /// The proxy for HTTPS of containerd, `none` without one, `unknown` where that was not read.
+    pub proxy: String,
+    /// The same of the kubelet; absent where it has none or that was not read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubelet_proxy: Option<String>,
+    /// The mirrors of the checked registries, `none` without one, `unknown` where that was not read.
+    #[serde(default = "unknown")]
+    pub mirrors: String,
 }
 
 /// An image.
@@ -96,6 +117,9 @@ pub struct Image {
     /// The connection to the data endpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_connection: Option<Connection>,
+    /// Where containerd on this node asks for the image before its registry or in its place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mirrors: Vec<String>,
     /// The manifest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest: Option<ManifestReport>,
@@ -250,6 +274,9 @@ pub struct Connection {
     /// When it ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate_not_after: Option<Moment>,
+    /// Whose certificate authorities vouch for it; absent where none do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trusted_by: Option<Word<TrustedBy>>,
 }
 
 /// A manifest.
@@ -279,6 +306,10 @@ pub struct BlobReport {
     pub bytes_read: u64,
     /// Who served it.
     pub host: String,
+}
+
+fn unknown() -> String {
+    "unknown".to_owned()
 }
 
 /// Writes a run as one JSON document with a final line break; `rejected` is a newer configuration that is not in force.

@@ -11,7 +11,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::diagnosis::{Severity, Verdict};
-use crate::observation::{CredentialsUsed, Endpoint, Stage};
+use crate::observation::{CredentialsUsed, Endpoint, Stage, TrustedBy};
 use crate::run::{NetworkView, Status};
 
 /// A value of a closed list, written as the contract's word.
@@ -50,6 +50,7 @@ listed!(Verdict, "verdict", &Self::ALL);
 listed!(Severity, "severity", &[Self::Fail, Self::Unknown, Self::Warn]);
 listed!(Status, "status", &Self::ALL);
 listed!(NetworkView, "network view", &Self::ALL);
+listed!(TrustedBy, "holder of certificate authorities", &Self::ALL);
 listed!(Endpoint, "endpoint", &Self::ALL);
 listed!(CredentialsUsed, "kind of credentials", &Self::ALL);
 listed!(

@@ -10,10 +10,9 @@ use super::finding::{self, blob_size, common_name, finding, system_addresses};
 use super::page::{Page, Tone};
 use super::{Style, runbook};
 use crate::diagnosis::{Diagnosis, Severity, Verdict};
-use crate::legible::MAX_WORD;
-use crate::legible::printable;
-use crate::observation::{CredentialsUsed, Endpoint, Resolver};
-use crate::run::{Checked, NetworkView, Run, StageReport, Status, place};
+use crate::legible::{MAX_TEXT, MAX_WORD, printable};
+use crate::observation::{CredentialsUsed, Endpoint, Resolver, TrustedBy};
+use crate::run::{Checked, NodeFilesReport, Run, StageReport, Status, place};
 
 /// Columns of the status, the stage and its time, with the gaps between and before them.
 const FINDING_COLUMN: usize = 4 + 4 + 2 + 9 + 1 + 7 + 2;
@@ -123,19 +122,15 @@ fn write_verdict<W: Write>(page: &mut Page<'_, W>, run: &Run, checked: &Checked)
 
 /// What the verdict on an image stands for.
 pub(crate) fn sentence(run: &Run, checked: &Checked) -> String {
-    let view = match run.network_view {
-        NetworkView::Node => "node network",
-        NetworkView::Pod => "pod network",
-    };
     let image = &checked.image;
-    let place_of_check = format!("from {} ({view})", printable(&run.node, MAX_WORD));
+    let place_of_check = format!("from {} ({})", printable(&run.node, MAX_WORD), run.network_view.words());
     let mut sentence = match checked.verdict() {
         Verdict::Pass => {
-            format!("{image} can be pulled {place_of_check}: {}.", tested(checked))
+            format!("{image} can be pulled {place_of_check}: {}.", tested(run, checked))
         }
         Verdict::Warn => format!(
             "{image} can be pulled {place_of_check}: {}. But take care of: {}.",
-            tested(checked),
+            tested(run, checked),
             causes(&checked.diagnoses)
         ),
         Verdict::Fail => {
@@ -146,10 +141,42 @@ pub(crate) fn sentence(run: &Run, checked: &Checked) -> String {
     if !checked.blob_requested {
         sentence.push_str(" Not tested: the blob and the data endpoint's path to it (--no-blob).");
     }
+    sentence.push_str(&of_node(run, checked));
     if checked.policy.allow_loopback {
         sentence.push_str(" Loopback was counted as private.");
     }
     sentence
+}
+
+/// What the node's own files leave open: mirrors that were not tested, and what could not be read.
+fn of_node(run: &Run, checked: &Checked) -> String {
+    let mut sentences = String::new();
+    let mirrors = &checked.observation.mirrors;
+    if !mirrors.is_empty() {
+        let mirrors = printable(&mirrors.join(", "), MAX_TEXT);
+        sentences.push_str(&format!(
+            " Not tested: pulls through {mirrors}, which containerd tries first (hosts.toml)."
+        ));
+    }
+    let unknown = run.node_files.as_ref().map(NodeFilesReport::unknown).unwrap_or_default();
+    if let [first @ .., last] = unknown.as_slice() {
+        let list =
+            if first.is_empty() { (*last).to_owned() } else { format!("{} and {last}", first.join(", ")) };
+        sentences.push_str(&format!(" Not read on the node: {list}."));
+    }
+    sentences
+}
+
+/// That the operator's file decided, and whether the node would trust the registry without it.
+fn trusted_only_by_file(run: &Run) -> &'static str {
+    match run.node_files.as_ref().map(|files| files.roots) {
+        Some(TrustedBy::Node) => {
+            "trusted only through the added CA file, which containerd on this node does not have"
+        }
+        Some(TrustedBy::Bundled | TrustedBy::System | TrustedBy::CaFile) | None => {
+            "trusted only through the added CA file"
+        }
+    }
 }
 
 fn verdict_line<W: Write>(page: &mut Page<'_, W>, verdict: Verdict, sentence: &str) -> io::Result<()> {
@@ -164,13 +191,16 @@ fn verdict_line<W: Write>(page: &mut Page<'_, W>, verdict: Verdict, sentence: &s
 }
 
 /// What a green stands for.
-fn tested(checked: &Checked) -> String {
+fn tested(run: &Run, checked: &Checked) -> String {
     let observation = &checked.observation;
     let mut facts = vec![names(checked)];
     if let Some(session) = observation.tls_of(Endpoint::Login) {
         let version = session.version.map_or("TLS", |version| version.as_str());
         let issuer = session.certificate.as_ref().map(|certificate| common_name(&certificate.issuer));
         facts.push(format!("{version} by {}", issuer.as_deref().unwrap_or("an unknown issuer")));
+        if session.trusted_by == Some(TrustedBy::CaFile) {
+            facts.push(trusted_only_by_file(run).to_owned());
+        }
     }
     if observation.credentials == Some(CredentialsUsed::Anonymous) {
         facts.push("pulled as anonymous".to_owned());

@@ -15,6 +15,7 @@ pub(super) fn judge(
     observation: &Observation,
 ) -> Vec<Diagnosis> {
     let mut diagnoses = connections(expectation, endpoint, observation);
+    diagnoses.extend(proxy_bypassed(expectation, endpoint, observation));
     let rejected = observation
         .failure
         .as_ref()
@@ -23,6 +24,21 @@ pub(super) fn judge(
         diagnoses.extend(certificate_expiring(expectation, endpoint, observation));
     }
     diagnoses
+}
+
+/// An endpoint that containerd would reach through a proxy: a warning, whatever the verified path is like.
+fn proxy_bypassed(
+    expectation: &Expectation,
+    endpoint: Endpoint,
+    observation: &Observation,
+) -> Option<Diagnosis> {
+    let proxied = observation.proxied.iter().find(|proxied| proxied.endpoint == endpoint)?;
+    let (host, proxy) = (&proxied.host, &proxied.proxy);
+    let message = format!(
+        "containerd on this node connects to {host} through the proxy {proxy}: its NO_PROXY does not cover the name."
+    );
+    let place = (endpoint, Stage::Connect);
+    Some(diagnosis(&expectation.image, Cause::ProxyBypassed, place, Some(host), None, message))
 }
 
 const fn connect_cause(failure: ConnectFailure) -> Cause {

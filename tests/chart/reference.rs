@@ -8,10 +8,11 @@ use serde_json::Value;
 use super::helm;
 
 /// Maps whose content is the user's own: one row, whatever stands in them by default.
-const WHOLE: [&str; 7] = [
+const WHOLE: [&str; 8] = [
     "affinity",
     "dashboards.labels",
     "networkPolicy.apiServerPorts",
+    "nodeFiles.paths",
     "resources",
     "smoke.resources",
     "tolerations",

@@ -68,7 +68,7 @@ fn violations_of_restricted(pod: &Value) -> Vec<String> {
 }
 
 #[test]
-fn the_host_network_is_the_one_thing_beyond_restricted() {
+fn the_host_network_and_the_nodes_files_are_all_that_is_beyond_restricted() {
     let Some(programs) = helm::programs() else { return };
     for (variant, _) in VARIANTS {
         let objects = programs.objects(variant, &[]);
@@ -79,9 +79,92 @@ fn the_host_network_is_the_one_thing_beyond_restricted() {
                 "Job" => variant == "everything",
                 _ => variant != "aks-automatic",
             };
-            let expected: &[&str] = if on_host { &["hostNetwork"] } else { &[] };
+            let mut expected = if on_host { vec!["hostNetwork"] } else { vec![] };
+            if on_host && kind == "DaemonSet" {
+                expected.extend(["hostPath"; 5]);
+            }
             assert_eq!(violations_of_restricted(pod), expected, "{variant}: {kind}");
         }
+    }
+}
+
+/// The paths of the node in a pod, with where they are mounted and by which type.
+fn node_paths(pod: &Value) -> Vec<(&str, &str, &str)> {
+    let volumes = pod["volumes"].as_array().expect("volumes").iter();
+    volumes
+        .filter_map(|volume| {
+            let path = volume["hostPath"]["path"].as_str()?;
+            let mounts = pod["containers"][0]["volumeMounts"].as_array().expect("mounts").iter();
+            let mount = mounts.clone().find(|mount| mount["name"] == volume["name"]).expect("it is mounted");
+            assert_eq!(mount["readOnly"], true, "{path}");
+            assert!(mount.get("subPath").is_none(), "{path}: Kubernetes renews no subPath");
+            let kind = volume["hostPath"]["type"].as_str().expect("a type");
+            Some((path, mount["mountPath"].as_str().expect("a path"), kind))
+        })
+        .collect()
+}
+
+#[test]
+fn of_the_node_only_what_containerd_reads_is_mounted_and_nothing_creates_a_folder() {
+    let Some(programs) = helm::programs() else { return };
+    let expected = [
+        ("/etc/resolv.conf", "/host/etc/resolv.conf", "File"),
+        ("/run/systemd/resolve", "/host/run/systemd/resolve", ""),
+        ("/etc/ssl/certs", "/host/etc/ssl/certs", "Directory"),
+        ("/etc/systemd", "/host/etc/systemd", "Directory"),
+        ("/etc/containerd", "/host/etc/containerd", "Directory"),
+    ];
+    for (variant, set, is_mounted) in [
+        ("minimal", "nodeFiles.enabled=auto", true),
+        ("everything", "nodeFiles.enabled=true", true),
+        ("manifests", "nodeFiles.enabled=auto", true),
+        ("minimal", "nodeFiles.enabled=false", false),
+        ("minimal", "hostNetwork=false", false),
+        ("aks-automatic", "port=9469", false),
+    ] {
+        let objects = programs.objects(variant, &["--set", set]);
+        let paths = node_paths(helm::agent(&objects));
+        assert_eq!(paths, if is_mounted { &expected[..] } else { &[] }, "{variant} {set}");
+        let configured = helm::configuration(&objects).contains("root: /host");
+        assert_eq!(configured, is_mounted, "{variant} {set}");
+    }
+}
+
+#[test]
+fn no_other_path_of_the_node_can_be_set() {
+    let Some(programs) = helm::programs() else { return };
+    let files = helm::values_of("minimal");
+    let render = |path: &str, kind: &str| {
+        let (path, kind) =
+            (format!("nodeFiles.paths[0].path={path}"), format!("nodeFiles.paths[0].type={kind}"));
+        let arguments = ["--values", &files[0], "--set", &path, "--set", &kind];
+        programs.template(&helm::chart(), &arguments)
+    };
+    for path in [
+        "/",
+        "/etc",
+        "/etc/kubernetes",
+        "/var/lib/kubelet",
+        "/run",
+        "/etc/ssl/../kubernetes",
+        "/etc/sslx",
+        "/root",
+        "/etc/docker",
+        "/run/systemd",
+        "etc/ssl",
+    ] {
+        assert!(render(path, "Directory").is_err(), "{path}");
+    }
+    for kind in ["DirectoryOrCreate", "FileOrCreate", "Socket"] {
+        assert!(render("/etc/ssl/certs", kind).is_err(), "{kind}");
+    }
+    for path in [
+        "/etc/pki/ca-trust/extracted/pem",
+        "/etc/containerd/certs.d",
+        "/usr/lib/systemd/system",
+        "/etc/resolv.conf",
+    ] {
+        render(path, "Directory").unwrap_or_else(|error| panic!("{path}: {error}"));
     }
 }
 

@@ -64,6 +64,8 @@ impl Bench {
             credentials: CredentialsSource { paths: vec![lab.credentials_folder()], expires_at: None },
             resolvers: Resolvers { system: system_resolver(&lab), compare: Vec::new() },
             trust: Trust::load(Some(&lab.ca_file())).expect("the lab's root is a certificate"),
+            proxy: None,
+            mirrors: Vec::new(),
             timeout: Duration::from_secs(20),
             stage_timeout: Duration::from_secs(5),
             blob: true,
@@ -184,6 +186,7 @@ impl Outcome {
         Run {
             node: "node".to_owned(),
             network_view: NetworkView::Node,
+            node_files: None,
             started_at: bench.task.now,
             duration: self.observation.duration,
             configuration: None,

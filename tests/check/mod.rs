@@ -16,6 +16,7 @@ mod hostile_cases;
 mod login_cases;
 mod name_cases;
 mod names_said_back;
+mod node_cases;
 mod program;
 mod safety;
 
@@ -91,6 +92,7 @@ pub(crate) fn all_cases() -> Vec<Case> {
     cases.extend(document_cases::cases());
     cases.extend(answer_cases::cases());
     cases.extend(hostile_cases::cases());
+    cases.extend(node_cases::cases());
     cases
 }
 

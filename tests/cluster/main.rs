@@ -28,6 +28,7 @@ mod names;
 #[path = "../namespaces/network.rs"]
 #[allow(dead_code, reason = "the tests in namespaces use more of it")]
 mod network;
+mod node_files;
 #[path = "../namespaces/process.rs"]
 #[allow(dead_code, reason = "the tests in namespaces use more of it")]
 mod process;

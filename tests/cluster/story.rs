@@ -5,15 +5,17 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::node_files;
 use super::whole::{Cluster, wait};
 
 /// A step, with its name.
 type Step = (&'static str, fn(&Cluster));
 
 /// All steps, in their order: each leaves the cluster as the next one wants it.
-pub(crate) const STEPS: [Step; 11] = [
+pub(crate) const STEPS: [Step; 12] = [
     ("helm upgrade --install, agents Ready on all nodes", install),
     ("kubectl describe node shows the Event", events),
+    ("the agents follow the files of their nodes, and write nothing there", node_files::follow),
     ("a pod's image comes through the private endpoint", pull),
     ("the accounts have the documented rights and no more", rights),
     ("one node's names fail: that node alone, and its pulls", one_node),
@@ -105,7 +107,7 @@ fn install(cluster: &Cluster) {
 }
 
 /// The agents' Pods by their nodes: name, uid and restarts.
-fn agents(cluster: &Cluster) -> Vec<(String, String, String, i64)> {
+pub(super) fn agents(cluster: &Cluster) -> Vec<(String, String, String, i64)> {
     let pods = cluster.kubectl(&[
         "get",
         "pods",

@@ -21,7 +21,8 @@ const PLUGINS: &str = "/usr/lib/cni";
 /// Who the agent is.
 const USER: u32 = 65_532;
 
-/// Starts containerd, then kubelet, in a mount namespace with the node's own resolv.conf. One that ends is started again, as
+/// Starts containerd, then kubelet, in a mount namespace with the files that a node of AKS has: its own resolv.conf, where
+/// systemd-resolved keeps it, its certificate authorities, and folders of systemd and containerd. One that ends is started again, as
 /// systemd does: a kubelet ends where it is faster than containerd, and nothing else would start it a second time.
 const START: &str = r#"
 set -e
@@ -34,14 +35,19 @@ for_ever() {
     done
 }
 mount --make-rprivate /
-mount --bind "$1/resolv.conf" /etc/resolv.conf
 mount -t tmpfs none /run
-mkdir /run/lock
+mkdir -p /run/lock /run/systemd/resolve
+cp "$1/resolv.conf" /run/systemd/resolve/resolv.conf
+mount --bind /run/systemd/resolve/resolv.conf /etc/resolv.conf
+for folder in /etc/systemd /etc/containerd /etc/ssl/certs; do
+    mkdir -p "$folder"
+    mount -t tmpfs none "$folder"
+done
+mkdir /etc/systemd/system
+cp "$1/authorities.pem" /etc/ssl/certs/ca-certificates.crt
 # Links to the logs of containers go there whatever is configured.
 mount -t tmpfs none /var/log
-export SSL_CERT_FILE="$1/authorities.pem"
 for_ever containerd --config "$1/containerd.toml" >"$1/containerd.log" 2>&1 &
-unset SSL_CERT_FILE
 until [ -S "$1/containerd.sock" ]; do sleep 0.05; done
 for_ever "$2" --config="$1/kubelet.json" --kubeconfig="$1/kubeconfig" --hostname-override="$3" --node-ip="$4" \
     --root-dir="$1/kubelet" --cert-dir="$1/certificates" --node-labels="$5" >"$1/kubelet.log" 2>&1
@@ -133,6 +139,19 @@ impl Worker {
     pub(crate) fn containerd(&self, arguments: &[&str]) -> String {
         let socket = self.folder.join("containerd.sock").display().to_string();
         run("ctr", &[&["--address", &socket, "--namespace", "k8s.io"], arguments].concat(), "")
+    }
+
+    /// Gives the node a file, as systemd-resolved does it: a new one takes the name.
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        let script = "mkdir -p \"${1%/*}\" && cat >\"$1.next\" && mv \"$1.next\" \"$1\"";
+        let process = self.process.id().to_string();
+        run("nsenter", &["--target", &process, "--mount", "sh", "-c", script, "write", path], text);
+    }
+
+    /// Runs a command among the node's files.
+    pub(crate) fn shell(&self, script: &str) -> String {
+        let process = self.process.id().to_string();
+        run("nsenter", &["--target", &process, "--mount", "sh", "-c", script], "")
     }
 
     /// Packets of agents, and of Pods with a network of their own, to a public address of the registry.

@@ -61,7 +61,11 @@ impl Desk {
         let counted = Arc::new(Mutex::new(Vec::new()));
         let counting = Arc::clone(&counted);
         let pod = Pod { name: "acr-verifier-x7k2p".into(), namespace: "acr-verifier".into(), uid: None };
-        let reporter = Reporter { node: NODE.to_owned(), pod: Some(pod) };
+        let reporter = Reporter {
+            node: NODE.to_owned(),
+            pod: Some(pod),
+            network_view: acr_verifier::run::NetworkView::Node,
+        };
         let count = move |result| counting.lock().expect("nobody panicked").push(result);
         let (publisher, work) =
             events::prepare(config.expect("a configuration"), reporter, count).expect("a client");

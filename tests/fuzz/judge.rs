@@ -44,6 +44,7 @@ pub fn judge(observation: Observation) {
     let run = Run {
         node: "aks-np1-0".to_owned(),
         network_view: NetworkView::Node,
+        node_files: None,
         started_at: now,
         duration: Duration::from_secs(1),
         configuration: None,

@@ -197,6 +197,7 @@ fn config(lab: &Lab) -> anyhow::Result<Config> {
             compare: Vec::new(),
         },
         ca_file: Some(lab.ca_file()),
+        node_root: None,
         schedule: Schedule::default(),
         blob: true,
         allow_loopback: true,
@@ -209,10 +210,11 @@ fn config(lab: &Lab) -> anyhow::Result<Config> {
 fn check(config: &Config, trust: &Trust) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (started_at, started) = (jiff::Timestamp::now(), Instant::now());
-    let checked = runtime.block_on(verify(config, &config.images[0], &[], trust, started_at));
+    let checked = runtime.block_on(verify(config, &config.images[0], &[], (trust, None), started_at));
     let run = Run {
         node: "this machine".into(),
         network_view: NetworkView::Node,
+        node_files: None,
         started_at,
         duration: started.elapsed(),
         configuration: None,

@@ -10,7 +10,7 @@ use acr_verifier::diagnosis::{Diagnosis, Severity};
 use acr_verifier::observation::{
     Attempt, Blob, Certificate, CredentialsUsed, DnsAnswer, DnsFailure, DnsFailureKind, Endpoint,
     ExtendedError, Lookup, Manifest, Mark, Observation, Rcode, Record, RecordData, Resolution, Resolver,
-    Stage, TlsSession, TlsVersion, Token,
+    Stage, TlsSession, TlsVersion, Token, TrustedBy,
 };
 use acr_verifier::run::{Checked, NetworkView, Run};
 
@@ -28,6 +28,7 @@ pub(crate) fn run(images: Vec<Checked>) -> Run {
     Run {
         node: "aks-np1-12345678-vmss000000".to_owned(),
         network_view: NetworkView::Node,
+        node_files: None,
         started_at: "2026-11-23T02:06:00Z".parse().expect("a moment"),
         duration: Duration::from_micros(84_321),
         configuration: None,
@@ -366,15 +367,14 @@ fn session(endpoint: Endpoint, address: &str, name: &str) -> TlsSession {
         endpoint,
         address: socket(address),
         version: Some(TlsVersion::Tls13),
+        trusted_by: Some(TrustedBy::System),
         certificate: Some(Certificate {
             subject: format!("CN={name}, O=Microsoft Corporation, L=Redmond, S=WA, C=US"),
             issuer: "CN=Microsoft Azure RSA TLS Issuing CA 03, O=Microsoft Corporation, C=US".to_owned(),
             names: vec![name.to_owned()],
             not_before: "2026-09-12T08:14:03Z".parse().expect("a moment"),
             not_after: "2027-03-11T08:14:03Z".parse().expect("a moment"),
-            chain_issuers: vec![
-                "CN=DigiCert Global Root G2, OU=www.digicert.com, O=DigiCert Inc, C=US".to_owned(),
-            ],
+            chain_issuers: vec!["CN=DigiCert Global Root G2, O=DigiCert Inc, C=US".to_owned()],
         }),
     }
 }

@@ -10,6 +10,15 @@ const CERTIFICATE: &str = "openssl s_client -connect REGISTRY.azurecr.io:443 -se
 const CONNECT: &str = "curl --connect-timeout 5 -sv https://REGISTRY.azurecr.io/v2/ -o /dev/null";
 const ROUTE: &str = "ip route get \"$(dig +short REGISTRY.azurecr.io A | tail -1)\"";
 
+const PROXY: &str = "tr '\\0' '\\n' </proc/$(pidof containerd)/environ | grep -i proxy";
+
+pub(super) const PROXY_BYPASSED: Proof = Proof {
+    confirm: &[PROXY],
+    shows: "`HTTPS_PROXY` or `https_proxy` with a proxy, and no entry of `NO_PROXY` or `no_proxy` that covers the registry's \
+            name: the name itself, a parent domain, or `*`.",
+    mended: "`NO_PROXY` covers the login server and the data endpoint. A new proxy configuration reaches a node when its \
+             image is upgraded.",
+};
 pub(super) const NO_NAMESERVER: Proof = Proof {
     confirm: &["cat /etc/resolv.conf"],
     shows: "No line `nameserver` with an address.",

@@ -107,6 +107,7 @@ app.kubernetes.io/part-of: acr-verifier
   {{- if .caConfigMap }}{{- $file = "/etc/acr-verifier/ca.pem" -}}{{- end -}}
   {{- $_ := set $config "tls" (dict "caFile" $file) -}}
 {{- end -}}
+{{- if eq (include "acr-verifier.nodeFiles" .) "true" }}{{- $_ := set $config "nodeFiles" (dict "root" "/host") -}}{{- end -}}
 {{- $_ := set $config "server" (dict "address" (include "acr-verifier.serverAddress" .)) -}}
 {{- $_ := set $config "events" (dict "enabled" (eq (include "acr-verifier.events" .) "true")) -}}
 {{- toYaml $config -}}
@@ -170,4 +171,14 @@ nothing asks the API server, and some clusters forbid or undo it.
 {{- define "acr-verifier.smokeSeconds" -}}
 {{- $seconds := div (int64 (include "acr-verifier.milliseconds" .Values.smoke.timeout)) 1000 -}}
 {{- mul (add $seconds 30) (add (int .Values.smoke.retries) 1) -}}
+{{- end -}}
+
+{{/* "true" where the node's own files are mounted. */}}
+{{- define "acr-verifier.nodeFiles" -}}
+{{- ternary .Values.hostNetwork (eq (toString .Values.nodeFiles.enabled) "true") (eq (toString .Values.nodeFiles.enabled) "auto") -}}
+{{- end -}}
+
+{{/* The name of the volume of a path of the node. */}}
+{{- define "acr-verifier.nodeVolume" -}}
+{{- printf "node%s" (regexReplaceAll "[^a-z0-9]+" (lower .) "-") | trunc 63 | trimSuffix "-" -}}
 {{- end -}}

@@ -279,6 +279,22 @@ pub(super) const CERTIFICATE_EXPIRING: Advice = Advice {
     commands: |names| vec![names.openssl()],
 };
 
+pub(super) const PROXY_BYPASSED: Advice = Advice {
+    meaning: "The containerd of this node uses an HTTP proxy for the registry, so pulls do not take the path that was \
+              verified.",
+    recognised_by: "containerd's proxy settings on the node (systemd's files) do not except the endpoint's name",
+    remedy: "Add the login server and the data endpoint of the registry to noProxy in the HTTP proxy configuration of \
+             the cluster.",
+    commands: |_| {
+        vec![
+            on_node("chroot /host sh -c 'tr \"\\0\" \"\\n\" </proc/$(pidof containerd)/environ | grep -i proxy'"),
+            "az aks show --resource-group RESOURCE_GROUP --name CLUSTER --query httpProxyConfig".to_owned(),
+            "az aks update --resource-group RESOURCE_GROUP --name CLUSTER --http-proxy-config HTTP_PROXY_CONFIG_FILE"
+                .to_owned(),
+        ]
+    },
+};
+
 /// The resolver configuration that the kubelet and containerd have.
 fn node_resolvers() -> String {
     on_node("chroot /host cat /etc/resolv.conf")

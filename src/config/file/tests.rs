@@ -29,6 +29,7 @@ images:
     dataEndpoints: [Contoso.westeurope.data.azurecr.io]
 resolvers: {system: /etc/other.conf, compare: {cluster: 10.0.0.10, azure: "168.63.129.16:5353"}}
 tls: {caFile: /etc/acr-verifier/ca.pem}
+nodeFiles: {root: /host}
 schedule: {interval: 90s, jitter: 0.5, timeout: 20s, stageTimeout: 4s, confirmAfter: 3, fleetSize: 5000}
 server: {address: "127.0.0.1:9000"}
 events: {enabled: false}
@@ -46,6 +47,7 @@ events: {enabled: false}
     let compared: Vec<_> = config.resolvers.compare.iter().map(|(name, at)| format!("{name}={at}")).collect();
     assert_eq!(compared, ["cluster=10.0.0.10:53", "azure=168.63.129.16:5353"]);
     assert_eq!(config.ca_file.as_deref(), Some(Path::new("/etc/acr-verifier/ca.pem")));
+    assert_eq!(config.node_root.as_deref(), Some(Path::new("/host")));
     assert_eq!(config.schedule.interval, Duration::from_secs(90));
     assert_eq!(config.schedule.stage_timeout, Duration::from_secs(4));
     assert_eq!((config.schedule.confirm_after, config.schedule.fleet_size), (3, Some(5000)));
@@ -136,7 +138,7 @@ colour: red
         "c:10:19: server.address: found `0.0.0.0`; allowed is an IP address with a port, such as 0.0.0.0:9469 or \
          [::]:9469",
         "c:11:19: events.enabled: found the text `true`; allowed is true or false",
-        "c:12:1: found the unknown key `colour`; allowed is images, resolvers, tls, schedule, server, events",
+        "c:12:1: found the unknown key `colour`; allowed is images, resolvers, tls, nodeFiles, schedule, server, events",
     ];
     assert_eq!(found, expected, "{found:#?}");
     assert!(!found.concat().contains("hunter2"));

@@ -97,6 +97,7 @@ fn a_certificate_says_no_secret_wherever_it_stands() {
                 address: "10.60.4.4:443".parse().expect("an address"),
                 version: None,
                 certificate: Some(certificate(&said)),
+                trusted_by: None,
             };
             observation.tls.push(session);
             silence(&redactor(), &mut observation, None);

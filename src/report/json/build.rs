@@ -3,13 +3,14 @@
 use super::super::{Moment, Seconds, Word, answers, runbook};
 use super::{
     Answer, BlobReport, ConfigurationReport, Connection, DiagnosisReport, ExtendedErrorReport, Image,
-    ManifestReport, RecordType, Report, ResolutionReport, SCHEMA, StageEntry, Transport,
+    ManifestReport, NodeFilesEntry, RecordType, Report, ResolutionReport, SCHEMA, StageEntry, Transport,
 };
 use crate::diagnosis::Diagnosis;
 use crate::legible::printable;
 use crate::legible::{MAX_TEXT, MAX_WORD, pasteable};
-use crate::observation::{Endpoint, Lookup, Observation, Record, RecordData, Resolution, Stage};
-use crate::run::{Checked, Rejected, Run, place};
+use crate::observation::{Endpoint, Fact, Lookup, Observation, Record, RecordData, Resolution, Stage};
+use crate::proxy::Proxy;
+use crate::run::{Checked, NodeFilesReport, Rejected, Run, place};
 
 impl From<&Run> for Report {
     fn from(run: &Run) -> Self {
@@ -30,6 +31,7 @@ impl Report {
                 .configuration
                 .as_deref()
                 .map(|digest| ConfigurationReport::of(digest, rejected)),
+            node_files: run.node_files.as_ref().map(NodeFilesEntry::from),
             started_at: Moment(run.started_at),
             duration_seconds: run.duration.into(),
             verdict: Word(run.verdict()),
@@ -46,6 +48,28 @@ impl ConfigurationReport {
             digest: digest.to_owned(),
             rejected: rejected.map(|rejected| sentence(&rejected.phrase())),
             rejected_digest: rejected.and_then(|rejected| rejected.digest.clone()),
+        }
+    }
+}
+
+impl From<&NodeFilesReport> for NodeFilesEntry {
+    fn from(files: &NodeFilesReport) -> Self {
+        let none = || "none".to_owned();
+        let proxy = |fact: &Fact<Option<Proxy>>| match fact {
+            Fact::Known(proxy) => proxy.as_ref().map_or_else(none, |proxy| word(proxy.as_str())),
+            Fact::Unknown(_) => "unknown".to_owned(),
+        };
+        let kubelets = files.kubelet_proxy.known().and_then(Option::as_ref);
+        Self {
+            resolv_conf: files.resolv_conf.as_deref().map_or_else(none, word),
+            roots: Word(files.roots),
+            proxy: proxy(&files.proxy),
+            kubelet_proxy: kubelets.map(|proxy| word(proxy.as_str())),
+            mirrors: match &files.mirrors {
+                Fact::Known(mirrors) if mirrors.is_empty() => none(),
+                Fact::Known(mirrors) => sentence(&mirrors.join(", ")),
+                Fact::Unknown(_) => "unknown".to_owned(),
+            },
         }
     }
 }
@@ -68,6 +92,7 @@ impl From<&Checked> for Image {
             resolutions: observation.resolutions.iter().map(ResolutionReport::from).collect(),
             connection: connection(observation, Endpoint::Login),
             data_connection: connection(observation, Endpoint::Data),
+            mirrors: observation.mirrors.iter().map(|mirror| word(mirror)).collect(),
             manifest: observation.manifest.as_ref().map(|manifest| ManifestReport {
                 digest: word(&manifest.digest),
                 media_type: word(&manifest.media_type),
@@ -205,5 +230,6 @@ fn connection(observation: &Observation, endpoint: Endpoint) -> Option<Connectio
         certificate_subject: certificate.map(|certificate| word(&certificate.subject)),
         certificate_issuer: certificate.map(|certificate| word(&certificate.issuer)),
         certificate_not_after: certificate.map(|certificate| Moment(certificate.not_after)),
+        trusted_by: session.and_then(|session| session.trusted_by).map(Word),
     })
 }

@@ -275,6 +275,7 @@ impl Fleet<'_> {
             metrics.record(&Run {
                 node: node.name.clone(),
                 network_view: NetworkView::Node,
+                node_files: None,
                 started_at: self.midnight + begun,
                 duration: now.saturating_sub(begun),
                 configuration: None,

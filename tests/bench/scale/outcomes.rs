@@ -154,7 +154,7 @@ impl Outcomes {
                 *settings = healthy.clone();
                 condition.apply(settings);
             });
-            let check = verify(&config, &config.images[0], &[], &trust, jiff::Timestamp::now());
+            let check = verify(&config, &config.images[0], &[], (&trust, None), jiff::Timestamp::now());
             let mut checked = runtime.block_on(check);
             let told = checked.decisive().map(|diagnosis| diagnosis.cause);
             ensure!(told == condition.cause(), "{condition:?} was told as {told:?}");

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use acr_verifier::diagnosis::Verdict;
 use acr_verifier::events::event::{self, Pod, Reporter};
+use acr_verifier::run::NetworkView;
 use acr_verifier::schedule::Pace;
 use acr_verifier::transition::{Announcement, News};
 
@@ -85,7 +86,8 @@ impl Day {
                 News::Failing(_) | News::Verified => minute.created += 1,
             }
             let pod = Pod { name: "acr-verifier-abcde".into(), namespace: "acr-verifier".into(), uid: None };
-            let reporter = Reporter { node: seen.name.to_owned(), pod: Some(pod) };
+            let reporter =
+                Reporter { node: seen.name.to_owned(), pod: Some(pod), network_view: NetworkView::Node };
             let event = serde_json::to_vec(&event::new(&reporter, announcement)).map_or(0, |json| json.len());
             self.event_bytes = self.event_bytes.max(event);
         }

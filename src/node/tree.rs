@@ -1,0 +1,318 @@
+//! A part of the node's file system below a folder: paths as the node sees them, never out of that folder.
+//!
+//! Owns the walk, and the note of what was looked at. A link on the node names a path on the node, so that it is resolved below the root, and one that leads to
+//! what is not mounted is unreadable, which is something else than absent.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::path::{Component, Path, PathBuf};
+
+use crate::file::{self, FileError, FileState};
+
+/// Links of one path: the kernel gives up after as many.
+const MAX_LINKS: usize = 40;
+/// Entries of a folder that are looked at; `/etc/ssl/certs` has some 300.
+const MAX_ENTRIES: usize = 2000;
+/// Largest table of mounts that is read: a node with hundreds of pods has some hundred KiB, a container far less.
+const MAX_MOUNTS: u64 = 1 << 20;
+
+/// Why something of the node was not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// There is nothing of this name.
+    Absent,
+    /// There is something, and it cannot be read here; the text says which path and why.
+    Unreadable(String),
+}
+
+/// The folder that the node's files are mounted below.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Tree {
+    root: PathBuf,
+}
+
+/// What was looked at, and how it was then.
+pub(super) type Seen = BTreeMap<String, Option<FileState>>;
+
+/// One reading of the node's files, which notes what it looks at.
+#[derive(Debug)]
+pub(super) struct Reading {
+    pub(super) tree: Tree,
+    seen: RefCell<Seen>,
+}
+
+impl Reading {
+    pub(super) fn new(root: &Path) -> Self {
+        Self { tree: Tree::new(root), seen: RefCell::default() }
+    }
+
+    /// Notes a path as it is before it is read, so that no change after that is missed.
+    pub(super) fn look_at(&self, path: &str) {
+        self.seen.borrow_mut().entry(path.to_owned()).or_insert_with(|| self.tree.state(path));
+    }
+
+    pub(super) fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, Lost> {
+        self.look_at(path);
+        self.tree.read(path, limit)
+    }
+
+    /// A file's text; what is not UTF-8 of it is replaced.
+    pub(super) fn text(&self, path: &str, limit: u64) -> Result<String, Lost> {
+        self.read(path, limit).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    pub(super) fn list(&self, path: &str) -> Result<Vec<Entry>, Lost> {
+        self.look_at(path);
+        self.tree.list(path)
+    }
+
+    pub(super) fn finish(self) -> (Tree, Seen) {
+        (self.tree, self.seen.into_inner())
+    }
+}
+
+/// An entry of a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) name: OsString,
+    pub(super) is_link: bool,
+}
+
+impl Tree {
+    pub(super) fn new(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    /// A path of the node as it is written in this process.
+    pub(super) fn shown(&self, path: &str) -> String {
+        self.root.join(path.trim_start_matches('/')).display().to_string()
+    }
+
+    /// Where a path of the node is in this process, with every link resolved below the root.
+    pub(super) fn resolve(&self, path: &str) -> Result<PathBuf, Lost> {
+        let unreadable = |why: &str| Lost::Unreadable(format!("{path} {why}"));
+        // Each step with whether a link named it.
+        let mut left: VecDeque<(OsString, bool)> =
+            components(Path::new(path)).into_iter().map(|step| (step, false)).collect();
+        let mut walked: Vec<OsString> = Vec::new();
+        let mut links = 0;
+        while let Some((next, by_link)) = left.pop_front() {
+            if next == ".." {
+                walked.pop();
+                continue;
+            }
+            let mut candidate = self.root.clone();
+            candidate.extend(&walked);
+            candidate.push(&next);
+            match candidate.symlink_metadata() {
+                Ok(metadata) if metadata.is_symlink() => {
+                    links += 1;
+                    if links > MAX_LINKS {
+                        return Err(unreadable("has too many links"));
+                    }
+                    let target =
+                        candidate.read_link().map_err(|_| unreadable("has a link that cannot be read"))?;
+                    if target.is_absolute() {
+                        walked.clear();
+                    }
+                    for component in components(&target).into_iter().rev() {
+                        left.push_front((component, true));
+                    }
+                }
+                Ok(_) => walked.push(next),
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                    // A link says that there is something, wherever it is.
+                    return Err(if by_link {
+                        unreadable("leads to what is not there")
+                    } else {
+                        Lost::Absent
+                    });
+                }
+                Err(error) => return Err(unreadable(&format!("cannot be read: {error}"))),
+            }
+        }
+        let mut found = self.root.clone();
+        found.extend(&walked);
+        Ok(found)
+    }
+
+    /// The state of what a path leads to; none where it leads to nothing.
+    pub(super) fn state(&self, path: &str) -> Option<FileState> {
+        self.resolve(path).ok().and_then(|found| file::state(&found))
+    }
+
+    /// What a link of the node names; none where the path is none.
+    pub(super) fn link_target(&self, path: &str) -> Option<PathBuf> {
+        let (folder, name) = path.rsplit_once('/')?;
+        self.resolve(folder).ok()?.join(name).read_link().ok()
+    }
+
+    /// The bytes of a file of at most `limit` bytes.
+    pub(super) fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, Lost> {
+        let found = self.resolve(path)?;
+        file::read(&found, limit).map_err(|error| match error {
+            FileError::Read(error) if error.kind() == ErrorKind::NotFound => Lost::Absent,
+            FileError::Read(error) => Lost::Unreadable(format!("{path} cannot be read: {error}")),
+            FileError::Irregular => Lost::Unreadable(format!("{path} is not a regular file")),
+            FileError::TooLarge => Lost::Unreadable(format!("{path} has more than {limit} bytes")),
+        })
+    }
+
+    /// The entries of a folder, sorted by name.
+    pub(super) fn list(&self, path: &str) -> Result<Vec<Entry>, Lost> {
+        let found = self.resolve(path)?;
+        let entries = found.read_dir().map_err(|error| {
+            if error.kind() == ErrorKind::NotFound {
+                return Lost::Absent;
+            }
+            Lost::Unreadable(format!("{path} cannot be read: {error}"))
+        })?;
+        let mut listed: Vec<Entry> = entries
+            .take(MAX_ENTRIES)
+            .filter_map(|entry| {
+                let entry = entry.ok()?;
+                let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+                Some(Entry { name: entry.file_name(), is_link })
+            })
+            .collect();
+        listed.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(listed)
+    }
+
+    /// The path of the file that is mounted at a place by itself, in the file system that it comes from, as far as the kernel
+    /// still knows it; none where nothing is mounted there.
+    pub(super) fn mounted_from(&self, place: &Path) -> Option<PathBuf> {
+        if !place.starts_with(&self.root) {
+            return None;
+        }
+        let table = file::read(Path::new("/proc/self/mountinfo"), MAX_MOUNTS).ok()?;
+        origin(&String::from_utf8_lossy(&table), &place.to_string_lossy())
+    }
+}
+
+/// The origin of a mount point in a table of mounts (proc(5)): the fourth field of the last line whose fifth it is. `/run` is
+/// a file system of its own, so that it is put in front of what systemd-resolved keeps there.
+fn origin(table: &str, place: &str) -> Option<PathBuf> {
+    let line = table.lines().rev().find(|line| line.split(' ').nth(4) == Some(place))?;
+    let root = line.split(' ').nth(3)?;
+    // The kernel says so of a file that was replaced since.
+    let root = root.trim_end_matches("//deleted");
+    let name = root.strip_prefix("/run").unwrap_or(root).strip_prefix("/systemd/resolve/")?;
+    Some(Path::new("/run/systemd/resolve").join(name))
+}
+
+/// The steps of a path, without the root and without those that lead nowhere.
+fn components(path: &Path) -> VecDeque<OsString> {
+    path.components()
+        .filter_map(|component| match component {
+            Component::Normal(name) => Some(name.to_owned()),
+            Component::ParentDir => Some("..".into()),
+            Component::Prefix(_) | Component::RootDir | Component::CurDir => None,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Lost, Tree, origin};
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::path::{Path, PathBuf};
+
+    struct Node(tempfile::TempDir);
+
+    impl Node {
+        fn new() -> Self {
+            Self(tempfile::tempdir().expect("a folder"))
+        }
+
+        fn root(&self) -> PathBuf {
+            self.0.path().join("host")
+        }
+
+        fn write(&self, path: &str, text: &str) {
+            let path = self.root().join(path);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+            fs::write(path, text).expect("a file");
+        }
+
+        fn link(&self, target: &str, path: &str) {
+            let path = self.root().join(path);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+            symlink(target, path).expect("a link");
+        }
+
+        fn read(&self, path: &str) -> Result<String, Lost> {
+            Tree::new(&self.root()).read(path, 64).map(|text| String::from_utf8(text).expect("text"))
+        }
+    }
+
+    #[test]
+    fn links_stay_below_the_root_whatever_they_name() {
+        let node = Node::new();
+        fs::write(node.0.path().join("secret"), "outside").expect("a file");
+        node.write("run/resolve/resolv.conf", "inside");
+        node.write("secret", "inside too");
+        node.link("/run/resolve/resolv.conf", "etc/absolute");
+        node.link("../run/resolve/resolv.conf", "etc/relative");
+        node.link("../../../../../../run/resolve/resolv.conf", "etc/above");
+        node.link("/run/resolve", "etc/folder");
+        node.link("../../secret", "etc/escape");
+        node.link("/proc/self/root/etc/hostname", "etc/proc");
+        node.link(&node.0.path().join("secret").display().to_string(), "etc/real");
+        node.link("loop", "etc/loop");
+        for path in ["/etc/absolute", "/etc/relative", "/etc/above", "/etc/folder/resolv.conf"] {
+            assert_eq!(node.read(path).as_deref(), Ok("inside"), "{path}");
+        }
+        assert_eq!(node.read("/etc/escape").as_deref(), Ok("inside too"));
+        assert_eq!(node.read("/../secret").as_deref(), Ok("inside too"));
+        for path in ["/etc/proc", "/etc/real", "/etc/loop"] {
+            assert!(matches!(node.read(path), Err(Lost::Unreadable(_))), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_absent_is_told_from_what_cannot_be_read() {
+        let node = Node::new();
+        assert_eq!(node.read("/etc/resolv.conf"), Err(Lost::Absent), "there is no root");
+        node.write("etc/file", "x");
+        node.write("etc/large", &"x".repeat(65));
+        fs::create_dir_all(node.root().join("etc/folder")).expect("a folder");
+        for (path, absent) in [
+            ("/etc/other", true),
+            ("/etc/file/below", true),
+            ("/usr/lib", true),
+            ("/etc/large", false),
+            ("/etc/folder", false),
+        ] {
+            let lost = node.read(path).expect_err("it is not read");
+            assert_eq!(lost == Lost::Absent, absent, "{path}: {lost:?}");
+        }
+        fs::set_permissions(node.root().join("etc/file"), fs::Permissions::from_mode(0o000)).expect("a mode");
+        // The superuser reads it all the same.
+        assert!(matches!(node.read("/etc/file"), Ok(_) | Err(Lost::Unreadable(_))));
+    }
+
+    #[test]
+    fn a_mounted_file_is_followed_to_the_one_that_replaced_it() {
+        let line = |root: &str| {
+            format!(
+                "30 23 0:26 / /run rw - tmpfs tmpfs rw\n31 30 0:26 {root} /host/etc/resolv.conf ro - tmpfs t rw\n"
+            )
+        };
+        let resolved = Some(Path::new("/run/systemd/resolve/resolv.conf").to_owned());
+        for (root, expected) in [
+            ("/systemd/resolve/resolv.conf", resolved.clone()),
+            ("/systemd/resolve/resolv.conf//deleted", resolved.clone()),
+            ("/run/systemd/resolve/resolv.conf", resolved),
+            ("/systemd/resolve/stub-resolv.conf", Some("/run/systemd/resolve/stub-resolv.conf".into())),
+            ("/etc/resolv.conf", None),
+        ] {
+            assert_eq!(origin(&line(root), "/host/etc/resolv.conf"), expected, "{root}");
+        }
+        assert_eq!(origin(&line("/systemd/resolve/resolv.conf"), "/etc/resolv.conf"), None);
+        assert_eq!(origin("", "/host"), None);
+    }
+}
