@@ -111,7 +111,8 @@ fn system_resolver(lab: &Lab) -> SystemResolver {
 /// The note of the Event about a failure.
 fn note(bench: &Bench, diagnosis: &Diagnosis) -> String {
     let news = News::Failing(Box::new(diagnosis.clone()));
-    event::note(&Announcement { image: bench.task.image.clone(), name: None, news, at: bench.task.now })
+    let announcement = Announcement { image: bench.task.image.clone(), name: None, news, at: bench.task.now };
+    event::note(NetworkView::Node, &announcement)
 }
 
 /// Keeps what is logged.
