@@ -186,7 +186,7 @@ impl Cause {
     #[must_use]
     pub const fn severity(self) -> Severity {
         match self {
-            Self::Throttled => Severity::Unknown,
+            Self::Throttled | Self::DeadlineExceeded => Severity::Unknown,
             Self::PlatformMismatch
             | Self::ResolversDisagree
             | Self::NameserverFailing
@@ -232,8 +232,7 @@ impl Cause {
             | Self::PlatformMissing
             | Self::DataEndpointDisabled
             | Self::BlobNotFound
-            | Self::BlobDenied
-            | Self::DeadlineExceeded => Severity::Fail,
+            | Self::BlobDenied => Severity::Fail,
         }
     }
 

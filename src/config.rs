@@ -160,8 +160,8 @@ impl Default for Schedule {
         Self {
             interval: Duration::from_secs(60),
             jitter: 0.2,
-            timeout: Duration::from_secs(30),
-            stage_timeout: Duration::from_secs(5),
+            timeout: Duration::from_secs(60),
+            stage_timeout: Duration::from_secs(10),
             confirm_after: 2,
             fleet_size: None,
             budget_per_minute: None,

@@ -5,21 +5,23 @@
 //! went wrong is part of the observation.
 //!
 //! # Round trips
-//! On a network they are what a check's time is made of. A healthy check waits for twelve, one after the other:
+//! On a network they are what a check's time is made of. A healthy check waits for fourteen, one after the other; its requests
+//! are containerd's:
 //!
 //! | | waits for | because it brings |
 //! | --- | --- | --- |
 //! | 1 | DNS of the login server: A and AAAA of every nameserver, at once | the address |
-//! | 2, 3 | TCP, then TLS 1.3; TLS 1.2 takes one more | the connection of the next five |
-//! | 4 | challenge | the realm, which is judged before it gets the credentials |
-//! | 5 | token | what the registry lets pull |
-//! | 6, 7 | index, then manifest; an image without an index takes one less | the digest of the next |
-//! | 8 | redirect of the blob | the name of the data endpoint |
-//! | 9 | DNS of the data endpoint; none where it is configured, since it is asked beside 1 | the address |
-//! | 10, 11 | TCP, then TLS | the connection |
-//! | 12 | blob | the bytes |
+//! | 2, 3 | TCP, then TLS 1.3; TLS 1.2 takes one more | the connection of the next seven |
+//! | 4 | `HEAD` of the tag, without credentials | the realm, which is checked before it gets the credentials |
+//! | 5, 6 | token by `POST`, which ACR rejects with 400, then by `GET` | what the registry lets pull |
+//! | 7 | `HEAD` of the tag, with the token | type, digest and size |
+//! | 8, 9 | index, then manifest; an image without an index takes one less | the digest of the next |
+//! | 10 | redirect of the blob | the name of the data endpoint |
+//! | 11 | DNS of the data endpoint; none if it is configured, since it is asked along with 1 | the address |
+//! | 12, 13 | TCP, then TLS | the connection |
+//! | 14 | blob | the bytes |
 //!
-//! Each needs what an earlier one brought, or has to be judged before the next may be sent, so that none can go. A
+//! Each needs what an earlier one brought, or has to be checked before the next may be sent, so that none can go. A
 //! connection to a configured data endpoint could be made early and save two; but a check that fails at the login server,
 //! or is redirected elsewhere, would have connected where a pull never goes.
 
@@ -55,17 +57,20 @@ use crate::image::ImageReference;
 use crate::observation::{Endpoint, Failure, Fault, Observation, PlatformMismatch, Proxied, Stage};
 use crate::proxy::ProxySettings;
 use crate::rules::{self, Expectation};
-use crate::secret::{Redactor, Secret};
+use crate::secret::Redactor;
 
 use clock::Clock;
 use manifest::ImageManifest;
 use names::Names;
-use registry::{BlobAnswer, Pull};
+use registry::{BlobAnswer, Granted, Pull};
 use session::{Reply, Session};
 
 pub use manifest::Platform;
 pub use roots::MAX_CA_FILE;
 pub use tls::{Trust, TrustError};
+
+/// Redirects of a blob that are followed one after the other; Go's client, and so containerd, follows ten.
+const MAX_REDIRECTS: usize = 10;
 
 /// Everything that one check of one image needs.
 #[derive(Debug, Clone)]
@@ -197,11 +202,9 @@ async fn ask_registry(
     pull: &mut Pull<'_>,
     observation: &mut Observation,
 ) -> Result<(), Halt> {
-    let realm = pull.challenge(observation).await?;
-    let token = pull.token(realm, observation).await?;
-    let manifest = pull.manifest(&token, observation).await?;
+    let granted = pull.open(observation).await?;
     if names.task.blob {
-        read_blob(names, pull, (&token, &manifest), observation).await?;
+        read_blob(names, pull, &granted, observation).await?;
     }
     Ok(())
 }
@@ -210,19 +213,18 @@ async fn ask_registry(
 async fn read_blob(
     names: &Names<'_>,
     pull: &mut Pull<'_>,
-    (token, manifest): (&Secret, &ImageManifest),
+    Granted { bearer, manifest }: &Granted,
     observation: &mut Observation,
 ) -> Result<(), Halt> {
     let descriptor = blob::select(manifest);
     let is_config = descriptor == &manifest.config;
     let started = Instant::now();
-    let answer = pull.blob(token, descriptor, observation).await;
+    let answer = pull.blob(bearer.as_ref(), descriptor, observation).await;
     let asking = started.elapsed();
     let (mut reply, host, asking) = match answer {
         Ok(BlobAnswer::Redirected(url)) => {
-            let host = url.host_str().unwrap_or_default().to_owned();
-            let reply = ask_data_endpoint(names, (url, &host), pull, observation).await;
-            let reply = reply.inspect_err(|halt| {
+            let answer = follow(names, url, pull, observation).await;
+            let (reply, host) = answer.inspect_err(|halt| {
                 if halt.as_ref().is_some_and(|failure| failure.stage == Stage::Blob) {
                     observation.mark(Endpoint::Data, Stage::Blob, asking);
                 }
@@ -245,6 +247,35 @@ async fn read_blob(
     let fault = check_configuration(names.task, manifest, &config, observation).err();
     // It was read last: what is wrong with it is wrong with the blob.
     fault.map_or(Ok(()), |fault| Err(Some(Failure { endpoint: Endpoint::Data, stage: Stage::Blob, fault })))
+}
+
+/// Follows the redirect of a blob to the data endpoint, and to another one of the registry where that sends it on.
+async fn follow(
+    names: &Names<'_>,
+    mut url: Url,
+    pull: &Pull<'_>,
+    observation: &mut Observation,
+) -> Result<(Reply, String), Halt> {
+    for _ in 0..=MAX_REDIRECTS {
+        let host = url.host_str().unwrap_or_default().to_owned();
+        let reply = ask_data_endpoint(names, (url.clone(), &host), pull, observation).await?;
+        let answer = pull.read_blob_answer(reply, &url).await.map_err(|mut failure| {
+            // No lack of data endpoints: this is one.
+            if let Fault::StorageRedirect { host } = failure.fault {
+                let (target, reason) = (format!("https://{host}"), "a host outside the registry's own names");
+                failure.fault = Fault::UntrustedRedirect { target, reason };
+            }
+            failure
+        });
+        match answer? {
+            BlobAnswer::Direct(reply) => return Ok((*reply, host)),
+            // The login server has sent it here.
+            BlobAnswer::Redirected(next) if next.host_str() == Some(names.task.image.host()) => break,
+            BlobAnswer::Redirected(next) => url = next,
+        }
+    }
+    let fault = pull.circle(&url);
+    Err(Some(Failure { endpoint: Endpoint::Data, stage: Stage::Blob, fault }))
 }
 
 /// The data endpoint: its name is judged like the login server's, and gets the signed URL alone.

@@ -84,7 +84,10 @@ fn explain(expectation: &Expectation, failure: &Failure, observation: &Observati
         Fault::UntrustedRealm { realm, reason } => registry::explain_realm(&case, realm, reason),
         Fault::UntrustedRedirect { target, reason } => registry::explain_redirect(&case, target, reason),
         Fault::StorageRedirect { host } => registry::explain_storage(&case, host),
-        Fault::CredentialsMissing { searched } => (Cause::CredentialsMissing, sentence(searched)),
+        Fault::CredentialsMissing { searched } => {
+            let refused = "and the registry does not let this repository be pulled anonymously";
+            (Cause::CredentialsMissing, sentence(&format!("{searched}, {refused}")))
+        }
         Fault::CredentialsInvalid { reason } => (Cause::CredentialsInvalid, sentence(reason)),
         Fault::ManifestInvalid { reason } => registry::explain_manifest(&case, reason),
         Fault::DigestMismatch { expected, found } => registry::explain_digest(&case, expected, found),

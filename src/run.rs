@@ -194,9 +194,9 @@ impl Checked {
         StageReport { endpoint, stage, status, duration: mark.map(|mark| mark.duration), diagnoses }
     }
 
-    /// Why the stages of an endpoint that did not run did not.
+    /// Why a stage that did not run did not.
     #[must_use]
-    pub fn skip_reason(&self, endpoint: Endpoint) -> String {
+    pub fn skip_reason(&self, endpoint: Endpoint, stage: Stage) -> String {
         if let Some(decisive) = self.decisive() {
             let (endpoint, stage) = place(decisive);
             return format!("not reached: {endpoint}.{stage} failed");
@@ -208,6 +208,9 @@ impl Checked {
             if self.observation.reached(Endpoint::Data, Stage::Blob) {
                 return "not needed: the login server serves the blob itself".to_owned();
             }
+        }
+        if stage == Stage::Token && self.observation.reached(Endpoint::Login, Stage::Manifest) {
+            return "not needed: the registry asks for no token".to_owned();
         }
         "not reached".to_owned()
     }

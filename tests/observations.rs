@@ -202,13 +202,14 @@ fn http_answer() -> impl Strategy<Value = Answer> {
     let texts = (vec(code, 0..3), option::of(words()), option::of(words()), option::of(words()));
     let sender = select(vec![Sender::Registry, Sender::Storage, Sender::Page, Sender::Text, Sender::Unknown]);
     let reason = select(vec![Reason::Unstated, Reason::Firewall, Reason::CacheRule, Reason::Quarantine]);
-    (status, texts, option::of(duration()), option::of(address()), (sender, reason)).prop_map(
+    let get_status = option::of(select(vec![200_u16, 404, 503]));
+    (status, texts, option::of(duration()), option::of(address()), (sender, reason, get_status)).prop_map(
         |(
             status,
             (codes, message, challenge_error, correlation_id),
             retry_after,
             seen_address,
-            (sender, reason),
+            (sender, reason, get_status),
         )| Answer {
             status,
             correlation_id,
@@ -219,6 +220,7 @@ fn http_answer() -> impl Strategy<Value = Answer> {
             seen_address,
             sender,
             reason,
+            get_status,
         },
     )
 }

@@ -189,10 +189,10 @@ pub(super) struct CheckArguments {
     /// Trust the certificates of this PEM file beside the system's own
     #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath, help_heading = "How it is checked")]
     pub(super) ca_file: Option<PathBuf>,
-    /// Limit of the whole check of one image [default: 30s]
+    /// Timeout of the whole check of one image [default: 60s]
     #[arg(long, value_name = "DURATION", help_heading = "How it is checked")]
     pub(super) timeout: Option<String>,
-    /// Limit of one stage of it [default: 5s]
+    /// Timeout of one stage of it [default: 10s]
     #[arg(long, value_name = "DURATION", help_heading = "How it is checked")]
     pub(super) stage_timeout: Option<String>,
     /// Repeat until all pass or this time is over

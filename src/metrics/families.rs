@@ -97,10 +97,10 @@ pub const FAMILIES: [Family; 18] = [
 ];
 
 /// A name from a cache takes less than a millisecond, TCP inside a region one or two, an answer of the registry 20 to
-/// 500; the last bound lies beyond the usual limit of a stage (5 s). One set for all stages, so that they can be summed.
-const STAGE_BUCKETS: [f64; 7] = [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0];
-/// A healthy check takes 50 to 300 ms; the last bound lies beyond the usual limit of a check (30 s).
-const CHECK_BUCKETS: [f64; 8] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 40.0];
+/// 500; the last bound lies beyond the usual limit of a stage (10 s). One set for all stages, so that they can be summed.
+const STAGE_BUCKETS: [f64; 7] = [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 15.0];
+/// A healthy check takes 50 to 300 ms; the last bound lies beyond the usual limit of a check (60 s).
+const CHECK_BUCKETS: [f64; 8] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 75.0];
 
 pub(super) const CHECK_SUCCESS: Family = of_registry(
     "acr_verifier_check_success",

@@ -111,6 +111,8 @@ pub struct Answer {
     pub challenge_error: Option<String>,
     /// The address that the registry's firewall saw the call come from.
     pub seen_address: Option<IpAddr>,
+    /// The status of a `GET` of the same, where the `HEAD` was refused with another.
+    pub get_status: Option<u16>,
     /// Whose answer it is, by what it shows.
     pub sender: Sender,
     /// What its words give as the reason, where they are known.

@@ -1,13 +1,13 @@
 //! One HTTPS connection to one judged address, with the moments at which its stages end.
 //!
 //! Owns the client that can only ever reach the address it was made for: no proxy, no redirect, no retry, no other
-//! resolver, the real name in SNI and Host. Which requests go over it is `registry`'s.
+//! resolver, the real name in SNI and Host. Which requests go over it is `registry`'s, and which are repeated `session`'s.
 //!
 //! The stages are told apart by marks that the client sets, never by error texts: its resolver is asked (dialling
 //! starts), rustls asks for a session ticket (TCP is up), the connector is done (TLS is up).
 
-use std::error::Error;
-use std::io;
+mod trouble;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -15,18 +15,22 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
-use reqwest::{Client, Response};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Client, Method, Response};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tower::{Layer, Service};
 use url::Url;
 
+use self::trouble::{connect_failure, is_reset, request_trouble, tls_error};
 use super::clock::{Clock, Limit};
-use super::system;
 use super::tls::{Handshake, Trust};
-use crate::observation::{ConnectFailure, SystemError, TlsFailure};
-use crate::secret::hear;
+use crate::observation::{ConnectFailure, TlsFailure};
+use crate::secret::{Secret, hear};
+
+#[cfg(fuzzing)]
+pub(super) use self::trouble::http_trouble;
+pub(super) use self::trouble::{Reached, Trouble};
 
 /// Header fields that one answer may have; ACR sends some fifteen. hyper bounds their bytes.
 pub(super) const MAX_HEADERS: usize = 100;
@@ -62,48 +66,42 @@ impl Marks {
     }
 }
 
-/// Why a request over the connection did not bring an answer's head.
-#[derive(Debug)]
-pub(super) enum Trouble {
-    /// TCP did not come up.
-    Connect(ConnectFailure),
-    /// TLS did not come up.
-    Tls(TlsFailure),
-    /// The limit of the stage was reached with TCP up.
-    Timeout {
-        /// Whether the handshake was still going on.
-        handshaking: bool,
-    },
-    /// The whole check's limit was reached.
-    Deadline {
-        /// How far the connection was.
-        reached: Reached,
-    },
-    /// The connection ended early.
-    Closed {
-        /// Whether the handshake was still going on.
-        handshaking: bool,
-    },
-    /// The bytes are not an HTTP answer, or its head is over-long.
-    NotHttp(&'static str),
-}
-
-/// How far a connection was when the whole check's time was over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reached {
-    /// TCP was not up.
-    Connect,
-    /// TLS was not up.
-    Tls,
-    /// A request was under way.
-    Request,
-}
-
 /// How long the two stages of the connection took, as far as it came.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Timings {
     pub(super) connect: Option<Duration>,
     pub(super) tls: Option<Duration>,
+}
+
+/// A request that can be sent again.
+#[derive(Clone)]
+pub(super) struct Call {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
+    /// A form; it may hold a password.
+    pub(super) form: Option<Secret>,
+}
+
+impl Call {
+    /// A GET.
+    pub(super) const fn get(url: Url, headers: HeaderMap) -> Self {
+        Self { method: Method::GET, url, headers, form: None }
+    }
+
+    /// A HEAD.
+    pub(super) const fn head(url: Url, headers: HeaderMap) -> Self {
+        Self { method: Method::HEAD, url, headers, form: None }
+    }
+
+    /// A POST of a form.
+    pub(super) fn post(url: Url, mut headers: HeaderMap, form: Secret) -> Self {
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/x-www-form-urlencoded; charset=utf-8"),
+        );
+        Self { method: Method::POST, url, headers, form: Some(form) }
+    }
 }
 
 /// An answer whose head has come, and whose body has not.
@@ -122,6 +120,8 @@ pub(super) struct Connection {
     phase: watch::Receiver<Mark>,
     handshake: Handshake,
     timings: Timings,
+    /// Whether the last request went over a connection that had carried an answer before.
+    is_reused: bool,
 }
 
 impl Connection {
@@ -144,7 +144,7 @@ impl Connection {
             .user_agent(concat!("acr-verifier/", env!("CARGO_PKG_VERSION")))
             .build()
             .expect("nothing in these settings comes from outside");
-        Self { client, marks, phase, handshake, timings: Timings::default() }
+        Self { client, marks, phase, handshake, timings: Timings::default(), is_reused: false }
     }
 
     /// What the handshake showed.
@@ -157,18 +157,26 @@ impl Connection {
         self.timings
     }
 
-    /// Sends a GET and waits for the answer's head: within `limit`, and where the connection has to be made first, each
-    /// of its phases within one of its own.
-    pub(super) async fn get(
+    /// Whether the last request went over a connection that had carried an answer before.
+    pub(super) const fn is_reused(&self) -> bool {
+        self.is_reused
+    }
+
+    /// Sends a request and waits for the answer's head: within `limit`, and where the connection has to be made first,
+    /// each of its phases within one of its own.
+    pub(super) async fn send(
         &mut self,
-        url: Url,
-        headers: HeaderMap,
+        call: Call,
         clock: &Clock,
         mut limit: Limit,
     ) -> Result<Head, Trouble> {
         self.marks.set(Phase::Idle);
         self.phase.mark_unchanged();
-        let request = self.client.get(url).headers(headers).send();
+        let mut request = self.client.request(call.method, call.url).headers(call.headers);
+        if let Some(form) = call.form {
+            request = request.body(form.expose().to_owned());
+        }
+        let request = request.send();
         tokio::pin!(request);
         let mut current = *self.phase.borrow();
         let outcome = loop {
@@ -191,6 +199,7 @@ impl Connection {
         if last.phase != current.phase {
             self.timings.note(current, last);
         }
+        self.is_reused = last.phase == Phase::Idle;
         match outcome {
             Ok(Ok(response)) => Ok(Head { response, sent_at: last.since, limit }),
             Ok(Err(error)) => Err(self.classify(last.phase, &error)),
@@ -258,59 +267,6 @@ pub(super) async fn chunk(response: &mut Response, limit: Limit) -> Result<Optio
         Ok(Ok(piece)) => Ok(piece.map(|bytes| bytes.to_vec())),
         Ok(Err(error)) => Err(request_trouble(&error)),
         Err(_elapsed) => Err(ran_out(Phase::Ready, limit)),
-    }
-}
-
-/// The library's error as a chain of causes, first to last, with what an IO error wraps: its `source()` skips that.
-fn chain(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
-    let mut next = error.source();
-    std::iter::from_fn(move || {
-        let link = next?;
-        let wrapped = link.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        next = wrapped.map(|wrapped| wrapped as &(dyn Error + 'static)).or_else(|| link.source());
-        Some(link)
-    })
-}
-
-fn inner<T: Error + 'static>(error: &reqwest::Error) -> Option<&T> {
-    chain(error).find_map(|link| link.downcast_ref::<T>())
-}
-
-fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
-    inner::<rustls::Error>(error)
-}
-
-fn is_reset(error: &reqwest::Error) -> bool {
-    inner::<io::Error>(error).is_some_and(|error| error.kind() == io::ErrorKind::ConnectionReset)
-}
-
-#[expect(clippy::wildcard_enum_match_arm, reason = "the library's enum is open")]
-fn connect_failure(error: &reqwest::Error) -> ConnectFailure {
-    // What wraps the system's own error has no number.
-    let errors = || chain(error).filter_map(|link| link.downcast_ref::<io::Error>());
-    let Some(error) = errors().find(|error| error.raw_os_error().is_some()).or_else(|| errors().next())
-    else {
-        return ConnectFailure::NotOpened(SystemError { number: None, name: None });
-    };
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => ConnectFailure::Refused,
-        io::ErrorKind::TimedOut => ConnectFailure::Timeout,
-        _ if system::is_unreachable(error) => ConnectFailure::Unreachable,
-        // No port or descriptor left, a filter of this very machine: nothing is known about the network.
-        _ => ConnectFailure::NotOpened(system::error(error)),
-    }
-}
-
-fn request_trouble(error: &reqwest::Error) -> Trouble {
-    http_trouble(inner(error))
-}
-
-/// Why an answer did not come whole over a connection that was up.
-pub(super) fn http_trouble(error: Option<&hyper::Error>) -> Trouble {
-    if error.is_some_and(hyper::Error::is_parse) {
-        Trouble::NotHttp("it does not answer in HTTP, or with an over-long head")
-    } else {
-        Trouble::Closed { handshaking: false }
     }
 }
 

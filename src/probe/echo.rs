@@ -69,6 +69,7 @@ pub(super) fn silence(redactor: &Redactor, observation: &mut Observation, failur
                 seen_address: _,
                 sender: _,
                 reason: _,
+                get_status: _,
             } = answer;
             codes.iter_mut().chain(message).chain(challenge_error).chain(id).for_each(show);
         }

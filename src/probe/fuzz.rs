@@ -15,8 +15,7 @@ use hyper::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, LOCATION, WWW_A
 use hyper::http;
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
-use oci_client::manifest::OciDescriptor;
-use reqwest::{Body, Response};
+use reqwest::{Body, Method, Response};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy, duplex, sink, split};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
@@ -25,8 +24,8 @@ use url::{Host, Url};
 
 use super::clock::Clock;
 use super::dial::{Head, MAX_HEADERS, Trouble, http_trouble};
-use super::manifest::MANIFEST_TYPES;
-use super::registry::{BlobAnswer, Listed, Pull, at_blob};
+use super::manifest::{Descriptor, MANIFEST_TYPES, media_type_of};
+use super::registry::{BlobAnswer, Challenge, Listed, Pull, at_blob, held_against};
 use super::session::{Reply, Session};
 use super::{Platform, Task, Trust, blob, dns, echo, judge_platform};
 use crate::address::{AddressPolicy, NameserverAddress};
@@ -58,7 +57,7 @@ pub struct Desk {
 /// Which answer of the registry is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
-    /// To `GET /v2/`.
+    /// To a client that shows no token.
     Challenge,
     /// The token service's.
     Token,
@@ -245,8 +244,9 @@ async fn read(
 ) -> Result<(), Failure> {
     match reading {
         Reading::Challenge => {
-            let (realm, _challenge) = pull.read_challenge(reply).await?;
-            assert_own(&realm);
+            if let Challenge::Bearer(challenge) = pull.read_challenge(reply, Method::HEAD).await? {
+                assert_own(&challenge.realm);
+            }
         }
         Reading::Token => {
             let grant = pull.read_grant(reply).await?;
@@ -259,23 +259,24 @@ async fn read(
             observation.token = Some(Token { pull: grant.pull });
         }
         Reading::Manifest => {
-            let (body, content_type) = pull.read_manifest_body(reply, "1").await?;
-            let listed = pull.read_manifest(&body, content_type.as_deref(), observation)?;
+            let media_type = media_type_of(reply.header(CONTENT_TYPE)).to_owned();
+            let body = pull.read_manifest_body(reply).await?;
+            let listed = pull.read_manifest(&body, &media_type, observation)?;
             let read = observation.manifest.as_ref().expect("it was noted");
             assert!(MANIFEST_TYPES.contains(&read.media_type.as_str()) && is_sha256_digest(&read.digest));
             match listed {
                 Listed::Image(image) => {
-                    let chosen = blob::select(&image).map_err(|reason| {
-                        let fault = Fault::ManifestInvalid { reason };
-                        Failure { endpoint: Endpoint::Login, stage: Stage::Manifest, fault }
-                    })?;
+                    let chosen = blob::select(&image);
                     assert!(is_sha256_digest(&chosen.digest) && chosen.size > 0);
                 }
-                Listed::Entry(digest) => assert!(is_sha256_digest(&digest)),
+                Listed::Entry(entry) => assert!(is_sha256_digest(&entry.digest)),
             }
         }
         Reading::Digest => {
-            let (body, _content_type) = pull.read_manifest_body(reply, DIGEST).await?;
+            let (digest, media_type) =
+                (DIGEST.to_owned(), media_type_of(reply.header(CONTENT_TYPE)).to_owned());
+            let body = pull.read_manifest_body(reply).await?;
+            held_against(&Descriptor { digest, media_type, size: 0 }, &body)?;
             assert!(body.is_empty(), "another body of that digest");
         }
         Reading::Redirect => {
@@ -285,9 +286,17 @@ async fn read(
             }
         }
         Reading::Blob => {
-            let mut reply = blob::judge_answer(reply, pull.task.now, &pull.redactor).await?;
-            let descriptor = OciDescriptor { digest: DIGEST.to_owned(), ..OciDescriptor::default() };
-            let content = blob::read(&mut reply, &descriptor, LOGIN).await?;
+            let asked = Url::parse(&format!("https://blobs.contoso.com/?d={DIGEST}")).expect("a URL");
+            let reply = blob::judge_answer(reply, pull.task.now, &pull.redactor).await?;
+            let mut reply = match pull.read_blob_answer(reply, &asked).await? {
+                BlobAnswer::Direct(reply) => reply,
+                BlobAnswer::Redirected(url) => {
+                    assert_followed(&url);
+                    return Ok(());
+                }
+            };
+            let descriptor = Descriptor { digest: DIGEST.to_owned(), ..Descriptor::default() };
+            let content = blob::read(&mut reply, &descriptor, LOGIN, true).await?;
             assert_eq!(content.blob.bytes_read, 0, "another blob of that digest");
             observation.blob = Some(content.blob);
         }

@@ -1,15 +1,15 @@
 //! The requests of one endpoint over one connection, and the bounded reading of their answers.
 //!
-//! Owns the order in which several good addresses are tried and what of a connection goes into the observation.
+//! Owns the order in which several good addresses are tried, which requests are repeated, and what of a connection goes into
+//! the observation. The repetitions are containerd's (`core/remotes/docker/resolver.go`) and those of Go's HTTP client.
 
 use jiff::Timestamp;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
 use std::net::{IpAddr, SocketAddr};
 use tokio::time::Instant;
-use url::Url;
 
 use super::clock::{Clock, Limit};
-use super::dial::{Connection, Head, Reached, Trouble, chunk};
+use super::dial::{Call, Connection, Head, Reached, Trouble, chunk};
 use super::tls::Trust;
 use super::wire::{self, bearer_challenge};
 use crate::observation::{
@@ -23,6 +23,8 @@ const CORRELATION_ID: &str = "x-ms-correlation-request-id";
 const REGISTRY_VERSION: &str = "docker-distribution-api-version";
 /// An error body has some 200 bytes; a proxy's page is not needed whole.
 const MAX_ERROR_BODY: usize = 64 * 1024;
+/// How often one request is sent at most (containerd's `maxAttempts`).
+const MAX_ATTEMPTS: usize = 5;
 
 /// What a session is to one endpoint of the registry.
 pub(super) struct Session<'check> {
@@ -39,7 +41,7 @@ pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
     head: Head,
-    stage: Stage,
+    pub(super) stage: Stage,
     endpoint: Endpoint,
     clock: Clock,
 }
@@ -65,22 +67,54 @@ impl<'check> Session<'check> {
         Self { endpoint, host: host.to_owned(), addresses, trust, clock, connection: None }
     }
 
-    /// Sends a GET; the connection is made with the first.
-    pub(super) async fn get(
+    /// Sends a request, and sends it again where containerd would: at once after a 408, and once after a 500, 503 or 504.
+    /// A 429 is containerd's to repeat too, but not ours: the registry has asked for fewer requests.
+    pub(super) async fn send_with_retries(
         &mut self,
         stage: Stage,
-        url: Url,
-        headers: HeaderMap,
+        call: Call,
+        limit: Limit,
+        observation: &mut Observation,
+    ) -> Result<Reply, Failure> {
+        let mut earlier = None;
+        for _ in 1..MAX_ATTEMPTS {
+            let reply = self.send(stage, call.clone(), limit, observation).await?;
+            let is_repeated = match reply.status {
+                408 => true,
+                500 | 503 | 504 => earlier != Some(reply.status),
+                _ => false,
+            };
+            if !is_repeated {
+                return Ok(reply);
+            }
+            earlier = Some(reply.status);
+            // Read, so that the connection can be used again.
+            reply.discard().await?;
+        }
+        self.send(stage, call, limit, observation).await
+    }
+
+    /// Sends a request; the connection is made with the first. A connection that was used before and ends before the answer,
+    /// or carries what nobody asked for, is replaced once, as Go's client does: its peer may have closed it while the
+    /// request was on its way.
+    pub(super) async fn send(
+        &mut self,
+        stage: Stage,
+        call: Call,
         limit: Limit,
         observation: &mut Observation,
     ) -> Result<Reply, Failure> {
         observation.correlation_id = None;
         let head = match &mut self.connection {
             Some(connection) => {
-                let head = connection.get(url, headers, self.clock, limit).await;
+                let mut head = connection.send(call.clone(), self.clock, limit).await;
+                let is_broken = matches!(head, Err(Trouble::Closed { .. } | Trouble::NotHttp(_)));
+                if is_broken && connection.is_reused() {
+                    head = connection.send(call, self.clock, limit).await;
+                }
                 head.map_err(|trouble| self.failure(stage, trouble))
             }
-            None => self.connect(stage, url, headers, observation).await,
+            None => self.connect(stage, call, observation).await,
         };
         let status = head.as_ref().ok().map(|head| head.response.status().as_u16());
         // What failed in an earlier stage than its own was never sent.
@@ -108,14 +142,13 @@ impl<'check> Session<'check> {
     async fn connect(
         &mut self,
         stage: Stage,
-        url: Url,
-        headers: HeaderMap,
+        call: Call,
         observation: &mut Observation,
     ) -> Result<Head, Failure> {
         for address in self.addresses.clone() {
             let started = Instant::now();
             let mut connection = Connection::new(self.trust, &self.host, address);
-            let head = connection.get(url.clone(), headers.clone(), self.clock, self.clock.limit()).await;
+            let head = connection.send(call.clone(), self.clock, self.clock.limit()).await;
             let timings = connection.timings();
             let connecting = timings.connect.unwrap_or_else(|| started.elapsed());
             observation.mark(self.endpoint, Stage::Connect, connecting);
@@ -207,6 +240,11 @@ impl Reply {
             bytes.extend_from_slice(&piece);
         }
         Ok(Body { bytes, cut: false })
+    }
+
+    /// Reads the body of an answer that says nothing more, so that its connection can be used again.
+    pub(super) async fn discard(mut self) -> Result<(), Failure> {
+        self.body(MAX_ERROR_BODY).await.map(drop)
     }
 
     /// Reads the next piece of the body.

@@ -3,11 +3,11 @@
 //! Bytes in, facts out: pure, bounded, and forgiving where the protocol is (unknown error codes are kept). Deciding
 //! what to send next is `registry`'s, what a fact means is `rules`'.
 
+mod challenge;
 mod error;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http_auth::ChallengeParser;
 use serde::Deserialize;
 use url::Url;
 
@@ -26,6 +26,8 @@ const MAX_TOKEN: usize = 16 * 1024;
 pub(super) struct BearerChallenge {
     pub(super) realm: String,
     pub(super) service: Option<String>,
+    /// The scopes that it names, separated by spaces.
+    pub(super) scope: Option<String>,
     pub(super) error: Option<String>,
 }
 
@@ -46,25 +48,22 @@ pub(super) fn bearer_challenge<'header>(
                 continue;
             }
         };
-        for challenge in ChallengeParser::new(text) {
-            let Ok(challenge) = challenge else {
-                problem = "its WWW-Authenticate header cannot be parsed";
-                break;
-            };
-            if !challenge.scheme.eq_ignore_ascii_case("bearer") {
+        let challenges = challenge::parse(text);
+        if challenges.is_empty() {
+            problem = "its WWW-Authenticate header cannot be parsed";
+        }
+        for challenge in challenges {
+            if challenge.scheme != "bearer" {
                 problem = "it has no Bearer challenge";
                 continue;
             }
-            let parameter = |name: &str| {
-                let found = challenge.params.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
-                found.map(|(_, value)| value.to_unescaped())
-            };
-            match parameter("realm") {
+            match challenge.parameter("realm").filter(|realm| !realm.is_empty()) {
                 Some(realm) => {
                     return Ok(BearerChallenge {
                         realm,
-                        service: parameter("service"),
-                        error: parameter("error"),
+                        service: challenge.parameter("service"),
+                        scope: challenge.parameter("scope"),
+                        error: challenge.parameter("error"),
                     });
                 }
                 None => problem = "its Bearer challenge has no realm",
@@ -157,7 +156,7 @@ pub(super) fn judge_redirect(
     if url.port().unwrap_or(DEFAULT_PORT) != image.port() {
         return untrusted("another port");
     }
-    if host == image.host() && url.path() == asked.path() {
+    if url == *asked {
         return untrusted("back to itself");
     }
     let own = host == image.host()

@@ -50,7 +50,7 @@ fn case(checked: &Checked, report: &StageReport<'_>, image: &str) -> TestCase {
         Status::Ok | Status::Warning => TestCaseStatus::success(),
         Status::Skipped => {
             let mut skipped = TestCaseStatus::skipped();
-            skipped.set_message(checked.skip_reason(report.endpoint));
+            skipped.set_message(checked.skip_reason(report.endpoint, report.stage));
             skipped
         }
         Status::Failed => failed(report),

@@ -94,7 +94,11 @@ fn write_stage<W: Write>(
 /// Why a stage did not run, where the stage that failed is in sight.
 pub(crate) fn not_run(checked: &Checked, report: &StageReport<'_>) -> String {
     // The line above that says FAIL is reason enough.
-    if checked.decisive().is_some() { "not reached".to_owned() } else { checked.skip_reason(report.endpoint) }
+    if checked.decisive().is_some() {
+        "not reached".to_owned()
+    } else {
+        checked.skip_reason(report.endpoint, report.stage)
+    }
 }
 
 fn write_diagnosis<W: Write>(page: &mut Page<'_, W>, diagnosis: &Diagnosis) -> io::Result<()> {

@@ -33,6 +33,7 @@ enum Meaning {
     CacheRuleFailed,
     BlobNotFound,
     BlobDenied,
+    MethodRefused,
     Foreign,
 }
 
@@ -47,6 +48,10 @@ pub(super) fn explain_answer(case: &Case<'_>, answer: &Answer) -> (Cause, String
 fn meaning(case: &Case<'_>, answer: &Answer) -> Meaning {
     if case.failure.stage == Stage::Blob && case.at_data_endpoint() {
         return meaning_at_data_endpoint(answer);
+    }
+    // No registry knows a difference between HEAD and GET.
+    if answer.get_status.is_some() && matches!(answer.status, 400 | 402..=428 | 430..=499) {
+        return Meaning::MethodRefused;
     }
     match (answer.sender, answer.status) {
         (Sender::Registry, _) => meaning_of_registry(case, answer),
@@ -194,6 +199,15 @@ fn describe(case: &Case<'_>, meaning: Meaning, answer: &Answer) -> (Cause, Strin
             (Cause::BlobNotFound, format!("{peer} does not have the blob that the manifest names"))
         }
         Meaning::BlobDenied => (Cause::BlobDenied, format!("{peer} denies the blob ({status})")),
+        Meaning::MethodRefused => {
+            let get =
+                answer.get_status.map(|get| format!("a GET of the same with {get}")).unwrap_or_default();
+            let sentence = format!(
+                "{peer} answers HEAD with {status} and {get}: something that filters by method is in the path, and \
+                 containerd begins every pull with HEAD"
+            );
+            (Cause::NotARegistry, sentence)
+        }
         Meaning::Foreign => {
             let shown = match answer.sender {
                 Sender::Page => "with a page that is not a registry's",

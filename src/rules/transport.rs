@@ -97,7 +97,9 @@ pub(super) fn explain_unconnected(case: &Case<'_>) -> String {
 
 fn describe(failure: ConnectFailure, whose: &str) -> String {
     match failure {
-        ConnectFailure::Timeout => format!("No answer from {whose} to the attempt to connect"),
+        ConnectFailure::Timeout => {
+            format!("No answer from {whose} to the attempt to connect; containerd gives up after 30 s")
+        }
         ConnectFailure::Refused => {
             format!("The connection to {whose} is refused: nothing listens there, or a filter rejects it")
         }
@@ -218,7 +220,7 @@ const fn awaited(stage: Stage) -> &'static str {
     match stage {
         Stage::Dns | Stage::Address | Stage::Connect => "an answer",
         Stage::Tls => "the TLS handshake",
-        Stage::Challenge => "the answer to GET /v2/",
+        Stage::Challenge => "the answer to the first HEAD",
         Stage::Token => "the token",
         Stage::Manifest => "the manifest",
         Stage::Blob => "the blob",
@@ -226,8 +228,16 @@ const fn awaited(stage: Stage) -> &'static str {
 }
 
 pub(super) fn explain_timeout(case: &Case<'_>, limit: Duration) -> String {
+    let waits_on = match case.failure.stage {
+        // Its own limit of a handshake.
+        Stage::Tls => "containerd gives up after 10 s",
+        Stage::Dns | Stage::Address | Stage::Connect | Stage::Challenge | Stage::Token | Stage::Manifest => {
+            "containerd would wait longer"
+        }
+        Stage::Blob => "containerd would wait as long as bytes arrive every few minutes",
+    };
     format!(
-        "{} accepted the connection and did not complete {} within {}.",
+        "{} accepted the connection and did not complete {} within {}; {waits_on}.",
         case.peer(),
         awaited(case.failure.stage),
         seconds(limit)
@@ -244,7 +254,8 @@ pub(super) fn explain_reset(case: &Case<'_>) -> String {
 
 pub(super) fn explain_deadline(case: &Case<'_>, limit: Duration) -> String {
     format!(
-        "The whole check's limit of {} was over in stage {} of the {} endpoint, before that stage's own limit.",
+        "The timeout of the whole check, {}, elapsed in stage {} of the {} endpoint, before that stage's own timeout: \
+         whether a pull works is unknown, since containerd would wait longer.",
         seconds(limit),
         case.failure.stage,
         case.failure.endpoint

@@ -105,7 +105,7 @@ fn manifests() -> Vec<Case> {
         manifest_by_digest(ManifestFault::WrongBytes, mismatch),
         manifest_by_digest(ManifestFault::OtherContent, mismatch),
         manifest(ManifestFault::DigestHeaderMissing, &[]),
-        manifest(ManifestFault::DigestHeaderMalformed, &[]),
+        manifest(ManifestFault::DigestHeaderMalformed, invalid),
         manifest(ManifestFault::Schema1, invalid),
         manifest(ManifestFault::NotJson, invalid),
         manifest(ManifestFault::OverLong, invalid).adjust(patient),

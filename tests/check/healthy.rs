@@ -23,13 +23,20 @@ fn a_healthy_registry_passes_over_one_connection_to_each_endpoint() {
     assert_eq!(blob.bytes_read, blob.size);
     assert_eq!(bench.lab.connections(Listener::Login), 1);
     assert_eq!(bench.lab.connections(Listener::Data), 1);
-    assert_eq!(bench.lab.requests().len(), 6, "challenge, token, index, manifest, redirect, blob");
+    let methods: Vec<String> = bench.lab.requests().into_iter().map(|request| request.method).collect();
+    assert_eq!(
+        methods,
+        ["HEAD", "POST", "GET", "HEAD", "GET", "GET", "GET", "GET"],
+        "as containerd asks ACR"
+    );
     let request = |endpoint, stage, status| Request { endpoint, stage, status: Some(status) };
     assert_eq!(
         outcome.observation.requests,
         [
             request(Endpoint::Login, Stage::Challenge, 401),
+            request(Endpoint::Login, Stage::Token, 400),
             request(Endpoint::Login, Stage::Token, 200),
+            request(Endpoint::Login, Stage::Manifest, 200),
             request(Endpoint::Login, Stage::Manifest, 200),
             request(Endpoint::Login, Stage::Manifest, 200),
             request(Endpoint::Login, Stage::Blob, 307),
@@ -52,7 +59,7 @@ fn no_check_of_many_needs_a_second_connection() {
 
 /// The round trips of `probe.rs`, counted: what is asked at once is one, and each thing that waits for another is its own.
 #[test]
-fn a_healthy_check_waits_for_twelve_round_trips() {
+fn a_healthy_check_waits_for_fourteen_round_trips() {
     let together = Nameserver::behaving(Behaviour::Together);
     let bench = Bench::with(|settings| settings.nameservers = vec![together.clone(), together]);
     bench.check().expect(&[]);
@@ -64,7 +71,7 @@ fn a_healthy_check_waits_for_twelve_round_trips() {
         assert_eq!(connection.tls_version.as_deref(), Some("TLSv1_3"), "TLS 1.2 takes one more");
     }
     // TCP and TLS of each connection.
-    assert_eq!(names.len() + 2 * connections.len() + bench.lab.requests().len(), 12);
+    assert_eq!(names.len() + 2 * connections.len() + bench.lab.requests().len(), 14);
 }
 
 #[test]

@@ -37,7 +37,8 @@ fn challenges() -> Vec<Case> {
     let foreign = &["fail login challenge not_a_registry"];
     let realm = &["fail login challenge untrusted_realm"];
     vec![
-        challenge(ChallengeFault::NoChallenge, foreign),
+        // The registry asks for no token, and containerd sends none.
+        challenge(ChallengeFault::NoChallenge, &[]),
         challenge(ChallengeFault::HeaderMissing, foreign),
         challenge(ChallengeFault::BasicOnly, foreign),
         challenge(ChallengeFault::Unparsable, foreign),
@@ -55,7 +56,8 @@ fn challenges() -> Vec<Case> {
         challenge(ChallengeFault::VersionHeaderMissing, &[]),
         // The first challenge decides, and its realm is the registry's own.
         challenge(ChallengeFault::Duplicate, &[]),
-        challenge(ChallengeFault::DuplicateParameter, &[]),
+        // Of a parameter that stands there twice the last counts, as in Go.
+        challenge(ChallengeFault::DuplicateParameter, realm),
         case(
             "redirect at the challenge",
             |settings| {

@@ -18,6 +18,7 @@ mod name_cases;
 mod names_said_back;
 mod node_cases;
 mod program;
+mod request_cases;
 mod safety;
 
 use std::collections::BTreeSet;
@@ -91,6 +92,7 @@ pub(crate) fn all_cases() -> Vec<Case> {
     cases.extend(content_cases::cases());
     cases.extend(document_cases::cases());
     cases.extend(answer_cases::cases());
+    cases.extend(request_cases::cases());
     cases.extend(hostile_cases::cases());
     cases.extend(node_cases::cases());
     cases

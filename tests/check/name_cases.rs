@@ -204,7 +204,7 @@ fn behaviours() -> Vec<Case> {
         behaving("aaaa refused", Behaviour::AaaaRcode(Rcode::Refused), &[]),
         behaving("aaaa not implemented", Behaviour::AaaaRcode(Rcode::NotImp), &[]),
         behaving("aaaa NXDOMAIN beside a good A", Behaviour::AaaaRcode(Rcode::NxDomain), &[]),
-        behaving("out of time in dns", Behaviour::Silent, &["fail login dns deadline_exceeded"])
+        behaving("out of time in dns", Behaviour::Silent, &["unknown login dns deadline_exceeded"])
             .adjust(|bench| bench.task.timeout = Duration::from_millis(300)),
         case("no nameserver", |_| {}, &["fail login dns no_nameserver"])
             .adjust(|bench| bench.task.resolvers.system = SystemResolver::Servers(Vec::new())),

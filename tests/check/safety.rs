@@ -10,9 +10,9 @@ use crate::lab::settings::{Behaviour, ExtendedError, Rcode, Settings, View};
 /// What a check must never do, whatever it meets; empty when it did not.
 pub(crate) fn violations(bench: &Bench, outcome: &Outcome) -> Vec<String> {
     let mut violations = Vec::new();
-    for request in bench.lab.requests() {
-        violations.extend(misplaced(&request));
-    }
+    let requests = bench.lab.requests();
+    let has_token = requests.iter().any(|request| request.step == Some(Step::Token));
+    violations.extend(requests.iter().filter_map(|request| misplaced(request, has_token)));
     let judged_bad = |endpoint: Endpoint| {
         outcome.diagnoses.iter().any(|told| {
             let stopped = matches!(told.stage, Stage::Dns | Stage::Address);
@@ -40,17 +40,22 @@ pub(crate) fn violations(bench: &Bench, outcome: &Outcome) -> Vec<String> {
 }
 
 /// A request with something that does not belong to where it went.
-fn misplaced(request: &Request) -> Option<String> {
+fn misplaced(request: &Request, has_token: bool) -> Option<String> {
     let authorization = request.header("Authorization").unwrap_or_default();
     let scheme = authorization.split(' ').next().unwrap_or_default();
     let expected = match request.step {
         Some(Step::Challenge | Step::Blob) => "",
+        // The password is in the form, or there is none: an anonymous pull.
+        Some(Step::Token) if request.method == "POST" || authorization.is_empty() => "",
         Some(Step::Token) => "Basic",
+        // A registry that asks for none.
+        Some(Step::BlobRedirect) if !has_token => "",
         Some(Step::Manifest | Step::BlobRedirect) => "Bearer",
         None => return Some(format!("a request that no pull makes: {} {}", request.method, request.target)),
     };
     let at_login = request.listener == Listener::Login;
-    let wrong_place = (!expected.is_empty() && !at_login) || (request.step == Some(Step::Blob) && at_login);
+    let is_for_login = matches!(request.step, Some(Step::Token | Step::Manifest | Step::BlobRedirect));
+    let wrong_place = (is_for_login && !at_login) || (request.step == Some(Step::Blob) && at_login);
     let foreign =
         ["Referer", "Cookie", "Proxy-Authorization"].iter().any(|name| request.header(name).is_some());
     (scheme != expected || wrong_place || foreign).then(|| {

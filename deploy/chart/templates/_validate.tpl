@@ -135,7 +135,7 @@ The forms of single values are in values.schema.json, which Helm asks first.
     {{- end -}}
   {{- end -}}
 {{- end -}}
-{{- $timeout := $schedule.timeout | default "30s" -}}
+{{- $timeout := $schedule.timeout | default "60s" -}}
 {{- with $schedule.stageTimeout -}}
   {{- if gt (int64 (include "acr-verifier.milliseconds" .)) (int64 (include "acr-verifier.milliseconds" $timeout)) -}}
     {{- $errors = append $errors (printf "config.schedule.stageTimeout: found `%s` for a stage; allowed is at most the timeout of the whole check, %s" . $timeout) -}}

@@ -11,7 +11,7 @@ use crate::quote::quote;
 use crate::report::fleet::Format;
 use crate::smoke::Options;
 
-/// A check takes up to 30 s, and a rollout of a few nodes about as long.
+/// A check takes up to 60 s, and a rollout of a few nodes about as long.
 const TIMEOUT: Duration = Duration::from_secs(120);
 /// Of a namespace: it is a DNS label (RFC 1123).
 const MAX_NAMESPACE: usize = 63;

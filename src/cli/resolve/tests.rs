@@ -155,7 +155,7 @@ fn what_contradicts_itself_is_refused() {
             vec!["check", IMAGE, "--timeout", "2s", "--stage-timeout", "3s"],
             "--stage-timeout: found 3s for a stage",
         ),
-        (vec!["check", IMAGE, "--stage-timeout", "31s"], "at most the limit, where no other is given,"),
+        (vec!["check", IMAGE, "--stage-timeout", "61s"], "at most the limit, where no other is given,"),
         (
             vec!["check", IMAGE, "--compare-resolver", "a=10.0.0.1", "--compare-resolver", "a=10.0.0.2"],
             "--compare-resolver: found the name `a` a second time",

@@ -80,10 +80,10 @@ fn the_limit_of_a_stage_follows_that_of_the_check() {
         ]
     );
     assert_eq!(
-        problems(&format!("{IMAGES}schedule: {{stageTimeout: 40s}}\n")),
+        problems(&format!("{IMAGES}schedule: {{stageTimeout: 70s}}\n")),
         [
-            "c:2:26: schedule.stageTimeout: found 40s for a stage; allowed is at most the limit, where no other is \
-          given, of the whole check, 30s"
+            "c:2:26: schedule.stageTimeout: found 70s for a stage; allowed is at most the limit, where no other is \
+          given, of the whole check, 60s"
         ]
     );
 }

@@ -73,6 +73,7 @@ pub(in crate::probe) fn read_error(
         message: message.map(told).or(words).filter(|message| !message.is_empty()),
         challenge_error: head.challenge_error.as_deref().map(told),
         seen_address: message.and_then(seen_address),
+        get_status: None,
         sender: match text.as_deref().map(str::trim) {
             _ if storage.is_some() => Sender::Storage,
             None => Sender::Registry,

@@ -1,0 +1,95 @@
+//! The first half of the `blob` stage: the login server's redirect to the data endpoint.
+//!
+//! Owns which redirects are followed. What the data endpoint answers is `probe::blob`'s.
+
+use reqwest::header::{HeaderValue, LOCATION};
+use url::Url;
+
+use super::{Call, Failure, Fault, Observation, Pull, Reply, Stage, at_blob, fail, headers, location_of};
+use crate::probe::MAX_REDIRECTS;
+use crate::probe::manifest::Descriptor;
+use crate::probe::wire::{self, Redirect};
+
+/// ACR's page of a few hundred bytes; nothing depends on it.
+const MAX_PAGE: usize = 64 * 1024;
+
+/// How the login server answers for a blob.
+pub(in crate::probe) enum BlobAnswer {
+    /// With the blob itself.
+    Direct(Box<Reply>),
+    /// With the signed URL of a data endpoint, or with another of its own.
+    Redirected(Url),
+}
+
+impl Pull<'_> {
+    /// Asks the login server for a blob: it answers with the redirect to the data endpoint, or with the blob itself. A redirect to
+    /// its own name is followed, up to a bound.
+    pub(in crate::probe) async fn blob(
+        &mut self,
+        bearer: Option<&HeaderValue>,
+        descriptor: &Descriptor,
+        observation: &mut Observation,
+    ) -> Result<BlobAnswer, Failure> {
+        let limit = self.session.clock.limit();
+        let mut url =
+            self.url(&format!("/v2/{}/blobs/{}", self.task.image.repository(), descriptor.digest))?;
+        let mut asked = Vec::new();
+        for _ in 0..=MAX_REDIRECTS {
+            let call = Call::get(url.clone(), headers("*/*", bearer.cloned()));
+            let reply = self.session.send_with_retries(Stage::Blob, call, limit, observation).await;
+            match self.read_blob_answer(reply.map_err(at_blob)?, &url).await? {
+                BlobAnswer::Redirected(next) if next.host_str() == Some(self.task.image.host()) => {
+                    asked.push(std::mem::replace(&mut url, next));
+                    if asked.contains(&url) {
+                        return Err(fail(Stage::Blob, self.circle(&url)));
+                    }
+                }
+                answer @ (BlobAnswer::Direct(_) | BlobAnswer::Redirected(_)) => return Ok(answer),
+            }
+        }
+        Err(fail(Stage::Blob, self.circle(&url)))
+    }
+
+    /// A redirect that leads nowhere else.
+    pub(in crate::probe) fn circle(&self, url: &Url) -> Fault {
+        let target = self.redactor.show(&wire::target_of(url));
+        Fault::UntrustedRedirect { target, reason: "a loop of redirects" }
+    }
+
+    /// Reads the answer to a request for a blob.
+    pub(in crate::probe) async fn read_blob_answer(
+        &self,
+        mut reply: Reply,
+        asked: &Url,
+    ) -> Result<BlobAnswer, Failure> {
+        match reply.status {
+            200..=299 => return Ok(BlobAnswer::Direct(Box::new(reply))),
+            300..=399 => {}
+            _ => return Err(at_blob(self.unhelpful(reply).await)),
+        }
+        let location = reply.headers.get(LOCATION).map(HeaderValue::as_bytes);
+        let configured = &self.task.data_endpoints;
+        let fault = match wire::judge_redirect(&self.task.image, configured, asked, location) {
+            Redirect::Data(url) if wire::says_back(&self.task.image, configured, &self.redactor, &url) => {
+                Fault::UntrustedRedirect {
+                    target: self.redactor.show(&wire::target_of(&url)),
+                    reason: "a host outside the registry's own names",
+                }
+            }
+            Redirect::Data(url) => {
+                drop(reply.body(MAX_PAGE).await.map_err(at_blob)?);
+                return Ok(BlobAnswer::Redirected(url));
+            }
+            Redirect::Storage(host) => Fault::StorageRedirect { host: self.redactor.show(&host) },
+            Redirect::Untrusted { target, reason } => {
+                let target = self.redactor.show_part(&location_of(&reply), &target);
+                Fault::UntrustedRedirect { target, reason }
+            }
+            Redirect::Missing => Fault::NotARegistry {
+                status: Some(reply.status),
+                reason: "its redirect of a blob has no usable Location".to_owned(),
+            },
+        };
+        Err(fail(Stage::Blob, fault))
+    }
+}

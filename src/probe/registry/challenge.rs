@@ -1,0 +1,90 @@
+//! The `challenge` stage: the image's manifest asked for without credentials, as containerd begins every pull.
+//!
+//! Owns what of the answer goes on: whom a token is asked of, or that the registry asks for none.
+
+use reqwest::Method;
+use reqwest::header::{HeaderValue, WWW_AUTHENTICATE};
+use tokio::time::Instant;
+use url::Url;
+
+use super::{Call, Failure, Fault, Observation, Pull, Reply, Stage, resolving};
+use crate::observation::Endpoint;
+use crate::probe::wire;
+
+/// How a registry answers somebody whom it does not know.
+pub(in crate::probe) enum Challenge {
+    /// It asks for a token.
+    Bearer(TrustedChallenge),
+    /// It shows the manifest.
+    Open(Reply),
+}
+
+/// A challenge whose token service may see the credentials.
+pub(in crate::probe) struct TrustedChallenge {
+    /// The token service, on the login server's own name.
+    pub(in crate::probe) realm: Url,
+    pub(super) service: Option<String>,
+    /// The scopes that it names, in one text.
+    pub(super) scope: Option<String>,
+    /// How the manifest is asked for from here on: HEAD, unless the registry has no HEAD.
+    pub(super) method: Method,
+}
+
+impl Pull<'_> {
+    /// `HEAD` of the manifest without credentials: connects, and brings realm and service of the token service.
+    pub(super) async fn challenge(&mut self, observation: &mut Observation) -> Result<Challenge, Failure> {
+        let limit = self.session.clock.limit();
+        let mut call = Call::head(self.manifest_url(self.task.image.wanted())?, resolving(None));
+        let mut reply =
+            self.session.send_with_retries(Stage::Challenge, call.clone(), limit, observation).await;
+        let started = reply.as_ref().map_or_else(|_| Instant::now(), Reply::sent_at);
+        if reply.as_ref().is_ok_and(|reply| reply.status == 405) {
+            call.method = Method::GET;
+            reply = self.session.send_with_retries(Stage::Challenge, call.clone(), limit, observation).await;
+        }
+        let outcome = match reply {
+            Ok(reply) if matches!(reply.status, 401 | 200..=399) => {
+                self.read_challenge(reply, call.method).await
+            }
+            Ok(reply) => Err(self.refused(reply, call, limit, observation).await),
+            Err(failure) => Err(failure),
+        };
+        if outcome.as_ref().err().is_none_or(|failure| failure.stage == Stage::Challenge) {
+            observation.mark(Endpoint::Login, Stage::Challenge, started.elapsed());
+        }
+        outcome
+    }
+
+    /// Reads an answer to somebody whom the registry does not know.
+    pub(in crate::probe) async fn read_challenge(
+        &self,
+        reply: Reply,
+        method: Method,
+    ) -> Result<Challenge, Failure> {
+        let status = reply.status;
+        let not_a_registry =
+            |reason: &str| Fault::NotARegistry { status: Some(status), reason: reason.to_owned() };
+        match status {
+            401 => {}
+            200..=299 if reply.is_html() => {
+                return Err(reply.fail(not_a_registry("it sends HTML instead of a manifest")));
+            }
+            200..=299 => return Ok(Challenge::Open(reply)),
+            300..=399 => {
+                return Err(reply.fail(not_a_registry("it redirects the request for the manifest")));
+            }
+            _ => return Err(self.unhelpful(reply).await),
+        }
+        let values = reply.headers.get_all(WWW_AUTHENTICATE);
+        let challenge = wire::bearer_challenge(values.iter().map(HeaderValue::as_bytes))
+            .map_err(|reason| reply.fail(not_a_registry(reason)))?;
+        let realm = wire::judge_realm(&self.task.image, &challenge.realm).map_err(|untrusted| {
+            let realm = self.redactor.show_part(&challenge.realm, &untrusted.realm);
+            reply.fail(Fault::UntrustedRealm { realm, reason: untrusted.reason })
+        })?;
+        // The body is read so that the connection can be used again.
+        reply.discard().await?;
+        let wire::BearerChallenge { service, scope, realm: _, error: _ } = challenge;
+        Ok(Challenge::Bearer(TrustedChallenge { realm, service, scope, method }))
+    }
+}
