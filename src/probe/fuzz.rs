@@ -4,6 +4,7 @@
 //! comes. What the facts amount to, and how they look, is asserted over there with the public functions.
 
 use std::future::{Future, ready};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,17 +25,15 @@ use url::{Host, Url};
 
 use super::clock::Clock;
 use super::dial::{Head, MAX_HEADERS, Trouble, http_trouble};
-use super::manifest::{Descriptor, MANIFEST_TYPES, media_type_of};
+use super::manifest::{Descriptor, ImageManifest, MANIFEST_TYPES, media_type_of};
 use super::registry::{BlobAnswer, Challenge, Listed, Pull, at_blob, held_against};
 use super::session::{Reply, Session};
-use super::{Platform, Task, Trust, blob, dns, echo, judge_platform};
+use super::{Platform, Task, Trust, blob, check_configuration, dns, echo};
 use crate::address::{AddressPolicy, NameserverAddress};
 use crate::config::Resolvers;
 use crate::credentials::CredentialsSource;
 use crate::image::is_sha256_digest;
-use crate::observation::{
-    Endpoint, Failure, Fault, Lookup, Mark, Observation, Resolution, Resolver, Stage, Token,
-};
+use crate::observation::{Endpoint, Failure, Lookup, Mark, Observation, Resolution, Resolver, Stage, Token};
 use crate::secret::{Redactor, Secret};
 
 /// The login server of every check here, also for seeds and dictionaries.
@@ -127,14 +126,15 @@ impl Desk {
         self.read(Reading::Token, answer(200, None, body))
     }
 
-    /// A manifest or an index; and where it is a configuration that no node here can run, that.
+    /// A manifest or an index; and the same as a configuration.
     #[must_use]
     pub fn manifest(&self, content_type: &[u8], body: &[u8]) -> Vec<Observation> {
         let manifest = self.read(Reading::Manifest, answer(200, Some((CONTENT_TYPE, content_type)), body));
         let mut configuration = Observation::default();
-        let Err(mut failure) = judge_platform(&self.task, body, &mut configuration) else {
-            return vec![manifest];
-        };
+        let (image, observed) = (ImageManifest::default(), &mut configuration);
+        let mut failure = check_configuration(&self.task, &image, body, observed)
+            .err()
+            .map(|fault| Failure { endpoint: Endpoint::Data, stage: Stage::Blob, fault });
         let mut redactor = Redactor::default();
         hide(&mut redactor);
         echo::silence(&redactor, &mut configuration, failure.as_mut());
