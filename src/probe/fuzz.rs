@@ -276,7 +276,7 @@ async fn read(
             let (digest, media_type) =
                 (DIGEST.to_owned(), media_type_of(reply.header(CONTENT_TYPE)).to_owned());
             let body = pull.read_manifest_body(reply).await?;
-            held_against(&Descriptor { digest, media_type, size: 0 }, &body)?;
+            held_against(&Descriptor { media_type, digest, size: 0 }, &body)?;
             assert!(body.is_empty(), "another body of that digest");
         }
         Reading::Redirect => {

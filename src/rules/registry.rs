@@ -199,15 +199,7 @@ fn describe(case: &Case<'_>, meaning: Meaning, answer: &Answer) -> (Cause, Strin
             (Cause::BlobNotFound, format!("{peer} does not have the blob that the manifest names"))
         }
         Meaning::BlobDenied => (Cause::BlobDenied, format!("{peer} denies the blob ({status})")),
-        Meaning::MethodRefused => {
-            let get =
-                answer.get_status.map(|get| format!("a GET of the same with {get}")).unwrap_or_default();
-            let sentence = format!(
-                "{peer} answers HEAD with {status} and {get}: something that filters by method is in the path, and \
-                 containerd begins every pull with HEAD"
-            );
-            (Cause::NotARegistry, sentence)
-        }
+        Meaning::MethodRefused => (Cause::NotARegistry, method_refused(&peer, answer)),
         Meaning::Foreign => {
             let shown = match answer.sender {
                 Sender::Page => "with a page that is not a registry's",
@@ -230,6 +222,15 @@ fn quoted(answer: &Answer) -> String {
         (None, Some(message)) => format!(" (\"{message}\")"),
         (None, None) => String::new(),
     }
+}
+
+fn method_refused(peer: &str, answer: &Answer) -> String {
+    let get = answer.get_status.map(|get| format!("a GET of the same with {get}")).unwrap_or_default();
+    format!(
+        "{peer} answers HEAD with {} and {get}: something that filters by method is in the path, and containerd begins \
+         every pull with HEAD",
+        answer.status
+    )
 }
 
 pub(super) fn explain_foreign(case: &Case<'_>, status: Option<u16>, reason: &str) -> (Cause, String) {

@@ -60,7 +60,7 @@ fn repetitions() -> Vec<Case> {
     let failing = |status: u16| Canned::ServerError(status);
     let mut cases = vec![
         // The token service is asked once.
-        first(Step::Token, std::slice::from_ref(&again), &["fail login token not_a_registry"]),
+        first(Step::Token, std::slice::from_ref(&again), &["fail login token registry_error"]),
         first(Step::Manifest, &[failing(500), failing(503)], &[]),
         first(Step::Manifest, &[failing(503), failing(503)], &["fail login manifest registry_error"]),
         first(Step::Manifest, &[failing(502)], &["fail login manifest registry_error"]),

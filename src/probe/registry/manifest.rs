@@ -77,7 +77,7 @@ impl Pull<'_> {
         }
         reply.discard().await?;
         let wanted = match (announced, size) {
-            (Some(digest), Some(size)) => Descriptor { digest, media_type, size },
+            (Some(digest), Some(size)) => Descriptor { media_type, digest, size },
             (announced, _) => self.measure(announced, bearer, observation).await?,
         };
         if usize::try_from(wanted.size).is_ok_and(|size| size > MAX_MANIFEST) {
