@@ -57,7 +57,7 @@ const CONFINED: [(&str, &[&str]); 16] = [
     ("hyper_util", &["server.rs", "cluster/ask.rs"]),
     ("axum", &["server.rs", "server/routes.rs", "server/guard.rs"]),
     ("maud", &["page.rs", "page/history.rs", "page/image.rs", "page/names.rs", "page/verdict.rs"]),
-    ("rustls", &["probe/tls.rs", "probe/roots.rs", "probe/dial.rs", "events.rs", "cluster.rs"]),
+    ("rustls", &["probe/tls.rs", "probe/roots.rs", "probe/dial/trouble.rs", "events.rs", "cluster.rs"]),
     ("x509_parser", &["probe/tls.rs"]),
     (
         "oci_client",
