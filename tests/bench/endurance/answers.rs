@@ -56,7 +56,7 @@ fn of_canned(canned: &Canned, step: Step) -> Causes {
         (Canned::Unauthorized | Canned::InvalidClient, Step::Challenge) => FOREIGN,
         (Canned::Unauthorized | Canned::InvalidClient, Step::Token) => &["credentials_rejected"],
         (Canned::Unauthorized | Canned::InvalidClient, Step::Manifest | Step::BlobRedirect) => {
-            &["token_refused"]
+            &["registry_error"]
         }
         (
             Canned::Unauthorized
@@ -66,24 +66,22 @@ fn of_canned(canned: &Canned, step: Step) -> Causes {
             | Canned::StorageForbidden,
             Step::Blob,
         ) => &["blob_denied"],
-        // A refusal with a code is one, whoever words it.
-        (Canned::Firewall(_) | Canned::PermissionsFailed | Canned::StorageForbidden, _) => &["access_denied"],
+        (Canned::Firewall(_), _) => &["access_denied"],
+        (Canned::PermissionsFailed, _) => &["registry_error"],
+        // Storage's own words are nothing that a registry says.
+        (Canned::StorageForbidden, _) => FOREIGN,
+        (Canned::StorageNotFound, Step::Challenge | Step::Token | Step::Manifest | Step::BlobRedirect) => FOREIGN,
         (Canned::NameUnknown, Step::Manifest) => &["repository_not_found"],
         (Canned::ManifestUnknown, Step::Manifest) => &["manifest_not_found"],
         (
             Canned::NameUnknown | Canned::ManifestUnknown | Canned::BlobUnknown | Canned::StorageNotFound,
             Step::BlobRedirect | Step::Blob,
         ) => &["blob_not_found"],
-        // Storage's own words, or a code of another step, are nothing that a registry says here.
-        (
-            Canned::NameUnknown | Canned::ManifestUnknown | Canned::BlobUnknown | Canned::StorageNotFound,
-            _,
-        ) => FOREIGN,
+        // A code of another step.
+        (Canned::NameUnknown | Canned::ManifestUnknown | Canned::BlobUnknown, _) => &["registry_error"],
         (Canned::Throttled(_), _) => &["throttled"],
-        (Canned::ServerError(_) | Canned::BadGateway, _) => &["registry_error"],
-        // A page is a blob of the wrong bytes.
-        (Canned::CaptivePortal, Step::BlobRedirect | Step::Blob) => &["digest_mismatch"],
-        (Canned::CaptivePortal | Canned::ProxyForbidden, _) => FOREIGN,
+        (Canned::ServerError(_), _) => &["registry_error"],
+        (Canned::BadGateway | Canned::CaptivePortal | Canned::ProxyForbidden, _) => FOREIGN,
         (Canned::Empty(_) | Canned::Redirect { .. } | Canned::Raw { .. }, _) => &[],
     }
 }
