@@ -119,6 +119,14 @@ pub struct Answer {
     pub reason: Reason,
 }
 
+impl Answer {
+    /// Whether it may be about who asks: a page is not the registry's, and for what has another reason no credentials matter.
+    #[must_use]
+    pub const fn may_be_of_credentials(&self) -> bool {
+        matches!(self.sender, Sender::Registry | Sender::Unknown) && matches!(self.reason, Reason::Unstated)
+    }
+}
+
 /// Whose answer one is, by its form and its headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Sender {

@@ -21,7 +21,7 @@ use super::session::{Reply, Session};
 use super::wire;
 use super::{Task, authorization};
 use crate::credentials::{Attempt, CredentialsError, Found};
-use crate::observation::{Answer, CredentialsUsed, Endpoint, Failure, Fault, Observation, Stage};
+use crate::observation::{CredentialsUsed, Endpoint, Failure, Fault, Observation, Stage};
 use crate::secret::Redactor;
 
 pub(super) use blob::BlobAnswer;
@@ -31,6 +31,9 @@ pub(super) use manifest::{Listed, held_against};
 
 /// Attempts of one pull: no real docker configuration has more entries for one image, and each is three requests.
 const MAX_ATTEMPTS: usize = 10;
+
+/// What is read of a page that is not the blob, token or manifest that was asked for: its title comes first.
+const MAX_PAGE: usize = 64 * 1024;
 
 /// What of a pull has to be known to the next stage.
 pub(super) struct Pull<'check> {
@@ -174,6 +177,35 @@ impl<'check> Pull<'check> {
         failure
     }
 
+    /// A page instead of what was asked for. That of a HEAD has no words, so that a GET of the same brings them.
+    async fn page(
+        &mut self,
+        reply: Reply,
+        (call, limit): (Call, Limit),
+        reason: &str,
+        observation: &mut Observation,
+    ) -> Failure {
+        let (stage, status) = (reply.stage, reply.status);
+        if call.method != Method::HEAD {
+            return self.foreign(reply, reason).await;
+        }
+        let get = Call { method: Method::GET, ..call };
+        match self.session.send(stage, get, limit, observation).await {
+            Ok(reply) if reply.status == status => self.foreign(reply, reason).await,
+            Ok(_) | Err(_) => {
+                fail(stage, Fault::NotARegistry { status: Some(status), reason: reason.to_owned() })
+            }
+        }
+    }
+
+    /// An answer of something else, with the first words of its page.
+    async fn foreign(&self, mut reply: Reply, reason: &str) -> Failure {
+        let status = Some(reply.status);
+        let body = reply.body(MAX_PAGE).await.map(|body| body.bytes).unwrap_or_default();
+        let words = wire::words_of_page(&body, &self.redactor);
+        reply.fail(Fault::NotARegistry { status, reason: format!("{reason}{words}") })
+    }
+
     fn untrusted_redirect(&self, reply: &Reply, reason: &'static str) -> Fault {
         let location = location_of(reply);
         let url = Url::parse(&location).ok();
@@ -190,7 +222,7 @@ fn tried(found: &Found) -> &[Attempt] {
 /// Whether nobody in particular may not pull.
 const fn is_unauthorized(refusal: &Failure) -> bool {
     match &refusal.fault {
-        Fault::Answer(answer) => answer.status == 401,
+        Fault::Answer(answer) => answer.status == 401 && answer.may_be_of_credentials(),
         Fault::CredentialsMissing { .. } => true,
         Fault::NotConnected
         | Fault::Tls(_)
@@ -213,9 +245,7 @@ fn is_refusal(failure: &Failure) -> bool {
     let is_of_credentials = matches!(failure.stage, Stage::Token | Stage::Manifest);
     is_of_credentials
         && match &failure.fault {
-            Fault::Answer(Answer { status, seen_address, .. }) => {
-                *status == 401 || (*status == 403 && seen_address.is_none())
-            }
+            Fault::Answer(answer) => matches!(answer.status, 401 | 403) && answer.may_be_of_credentials(),
             Fault::CredentialsMissing { .. } => true,
             Fault::NotConnected
             | Fault::Tls(_)

@@ -223,6 +223,11 @@ impl Reply {
         self.header(CONTENT_TYPE).is_some_and(wire::is_html)
     }
 
+    /// Whether it asks for credentials, in whatever form.
+    pub(super) fn has_challenge(&self) -> bool {
+        self.headers.contains_key(WWW_AUTHENTICATE)
+    }
+
     /// When the request could be sent.
     pub(super) const fn sent_at(&self) -> Instant {
         self.head.sent_at

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use url::Url;
 
-pub(super) use error::{Head, correlation_id, is_html, read_error};
+pub(super) use error::{Head, correlation_id, is_html, read_error, words_of_page};
 
 use crate::image::{DEFAULT_PORT, ImageReference};
 use crate::secret::{Redactor, Secret, hear};

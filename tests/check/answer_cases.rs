@@ -212,6 +212,44 @@ fn messages_quote_the_answer_s_own_words() {
     }
 }
 
+/// What answers everything with a page of its own, the right status included.
+#[test]
+fn a_page_instead_of_what_was_asked_for_is_quoted_too() {
+    for (step, words) in [
+        (Step::Challenge, "it sends HTML instead of a manifest (\"Welcome\") (status 200)"),
+        (Step::Token, "its token answer is not the JSON of a token service (\"Welcome\") (status 200)"),
+        (Step::Manifest, "it sends HTML instead of a manifest (\"Welcome\") (status 200)"),
+        (Step::BlobRedirect, "it sends HTML instead of a blob (status 200)"),
+        (Step::Blob, "it sends HTML instead of a blob (status 200)"),
+    ] {
+        let message = message(step, Canned::CaptivePortal);
+        assert!(message.contains(words), "{step:?}: {message}");
+    }
+    let message = message(Step::Challenge, page(401));
+    assert!(message.contains("no WWW-Authenticate header (\"ERROR: The requested URL"), "{message}");
+}
+
+/// Nobody in particular is asked again for what is no matter of credentials.
+#[test]
+fn what_is_no_matter_of_credentials_is_not_one_of_missing_ones() {
+    for (canned, expected) in [
+        (page(401), "fail login manifest not_a_registry"),
+        (
+            registry(401, "UNAUTHORIZED", "authentication required with source registry for cache rule 'x'"),
+            "fail login manifest cache_rule_failed",
+        ),
+        (registry(401, "UNAUTHORIZED", "authentication required"), "fail login token credentials_missing"),
+    ] {
+        let mut bench = Bench::with(|settings| {
+            settings.credentials.anonymous = true;
+            settings.answer(Step::Manifest, canned.clone());
+        });
+        bench.task.credentials.paths.clear();
+        let outcome = bench.check();
+        assert_eq!(outcome.told(), [expected], "{canned:?}: {outcome:#?}");
+    }
+}
+
 /// Support would look for nothing by the id of an answer that was good.
 #[test]
 fn a_correlation_id_is_that_of_the_failing_answer_alone() {

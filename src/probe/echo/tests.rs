@@ -65,6 +65,7 @@ fn faults(text: &str) -> Vec<Fault> {
         Fault::UntrustedRedirect { target: hear(text), reason: "not HTTPS" },
         Fault::StorageRedirect { host: hear(text) },
         Fault::ManifestInvalid { reason: hear(text) },
+        Fault::NotARegistry { status: Some(200), reason: hear(text) },
         Fault::PlatformMissing { wanted: "linux/amd64".to_owned(), found: vec![hear(text)] },
     ]
 }

@@ -5,13 +5,12 @@
 use reqwest::header::{HeaderValue, LOCATION};
 use url::Url;
 
-use super::{Call, Failure, Fault, Observation, Pull, Reply, Stage, at_blob, fail, headers, location_of};
+use super::{
+    Call, Failure, Fault, MAX_PAGE, Observation, Pull, Reply, Stage, at_blob, fail, headers, location_of,
+};
 use crate::probe::MAX_REDIRECTS;
 use crate::probe::manifest::Descriptor;
 use crate::probe::wire::{self, Redirect};
-
-/// ACR's page of a few hundred bytes; nothing depends on it.
-const MAX_PAGE: usize = 64 * 1024;
 
 /// How the login server answers for a blob.
 pub(in crate::probe) enum BlobAnswer {

@@ -7,9 +7,13 @@ use reqwest::header::{HeaderValue, WWW_AUTHENTICATE};
 use tokio::time::Instant;
 use url::Url;
 
+use super::manifest::PAGE;
 use super::{Call, Failure, Fault, Observation, Pull, Reply, Stage, resolving};
 use crate::observation::Endpoint;
 use crate::probe::wire;
+
+/// What is wrong with a page that asks for a log-in of its own.
+const NO_CHALLENGE: &str = "it sends HTML and no WWW-Authenticate header";
 
 /// How a registry answers somebody whom it does not know.
 pub(in crate::probe) enum Challenge {
@@ -43,6 +47,12 @@ impl Pull<'_> {
             reply = self.session.send_with_retries(Stage::Challenge, call.clone(), limit, observation).await;
         }
         let outcome = match reply {
+            Ok(reply) if reply.is_html() && matches!(reply.status, 200..=299) => {
+                Err(self.page(reply, (call, limit), PAGE, observation).await)
+            }
+            Ok(reply) if reply.is_html() && reply.status == 401 && !reply.has_challenge() => {
+                Err(self.page(reply, (call, limit), NO_CHALLENGE, observation).await)
+            }
             Ok(reply) if matches!(reply.status, 401 | 200..=399) => {
                 self.read_challenge(reply, call.method).await
             }
@@ -66,9 +76,6 @@ impl Pull<'_> {
             |reason: &str| Fault::NotARegistry { status: Some(status), reason: reason.to_owned() };
         match status {
             401 => {}
-            200..=299 if reply.is_html() => {
-                return Err(reply.fail(not_a_registry("it sends HTML instead of a manifest")));
-            }
             200..=299 => return Ok(Challenge::Open(reply)),
             300..=399 => {
                 return Err(reply.fail(not_a_registry("it redirects the request for the manifest")));

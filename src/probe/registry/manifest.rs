@@ -18,6 +18,9 @@ const MAX_MANIFEST: usize = 4 * 1048 * 1048;
 /// An index may list an index; more levels are no image.
 const MAX_INDEX_DEPTH: usize = 3;
 
+/// What is wrong with a page.
+pub(super) const PAGE: &str = "it sends HTML instead of a manifest";
+
 /// Where a manifest leads.
 pub(in crate::probe) enum Listed {
     /// It is the image's.
@@ -56,6 +59,7 @@ impl Pull<'_> {
             reply = self.session.send_with_retries(Stage::Manifest, call.clone(), limit, observation).await?;
         }
         match reply.status {
+            200..=299 if reply.is_html() => Err(self.page(reply, (call, limit), PAGE, observation).await),
             200..=299 => self.resolved(reply, Some(bearer), observation).await,
             300..=399 => Err(reply.fail(self.untrusted_redirect(&reply, "a redirect of a manifest"))),
             _ => Err(self.refused(reply, call, limit, observation).await),
@@ -72,9 +76,6 @@ impl Pull<'_> {
         let media_type = media_type_of(reply.header(CONTENT_TYPE)).to_owned();
         let announced = self.announced_digest(&reply)?;
         let size = reply.header(CONTENT_LENGTH).and_then(|length| length.parse().ok());
-        if reply.is_html() {
-            return Err(html(&reply));
-        }
         reply.discard().await?;
         let wanted = match (announced, size) {
             (Some(digest), Some(size)) => Descriptor { media_type, digest, size },
@@ -191,7 +192,7 @@ impl Pull<'_> {
             _ => return Err(self.unhelpful(reply).await),
         }
         if reply.is_html() {
-            return Err(html(&reply));
+            return Err(self.foreign(reply, PAGE).await);
         }
         let body = reply.body(MAX_MANIFEST).await?;
         if body.cut { Err(over_long()) } else { Ok(body.bytes) }
@@ -222,9 +223,4 @@ fn invalid(reason: String) -> Failure {
 
 fn over_long() -> Failure {
     invalid(format!("it has more than {MAX_MANIFEST} bytes"))
-}
-
-fn html(reply: &Reply) -> Failure {
-    let reason = "it sends HTML instead of a manifest".to_owned();
-    reply.fail(Fault::NotARegistry { status: Some(reply.status), reason })
 }

@@ -82,8 +82,9 @@ impl Pull<'_> {
         }
         let status = Some(reply.status);
         let body = reply.body(MAX_TOKEN_BODY).await?;
+        let words = wire::words_of_page(&body.bytes, &self.redactor);
         let not_a_registry =
-            |reason: &str| reply.fail(Fault::NotARegistry { status, reason: reason.to_owned() });
+            |reason: &str| reply.fail(Fault::NotARegistry { status, reason: format!("{reason}{words}") });
         if body.cut {
             return Err(not_a_registry("its token answer is over-long"));
         }

@@ -86,6 +86,14 @@ pub(in crate::probe) fn read_error(
     }
 }
 
+/// The first words of a body behind a phrase, if it is a page. Of other bodies nothing is quoted: one that should have been a
+/// token could hold it.
+pub(in crate::probe) fn words_of_page(body: &[u8], redactor: &Redactor) -> String {
+    let text = redactor.silence(&String::from_utf8_lossy(body));
+    let words = Some(text.trim_start()).filter(|text| text.starts_with('<')).and_then(first_words);
+    words.map(|words| format!(" (\"{words}\")")).unwrap_or_default()
+}
+
 /// Whether a `Content-Type` is that of a page.
 pub(in crate::probe) fn is_html(content_type: &str) -> bool {
     content_type.get(..9).is_some_and(|kind| kind.eq_ignore_ascii_case("text/html"))

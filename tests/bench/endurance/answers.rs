@@ -70,7 +70,9 @@ fn of_canned(canned: &Canned, step: Step) -> Causes {
         (Canned::PermissionsFailed, _) => &["registry_error"],
         // Storage's own words are nothing that a registry says.
         (Canned::StorageForbidden, _) => FOREIGN,
-        (Canned::StorageNotFound, Step::Challenge | Step::Token | Step::Manifest | Step::BlobRedirect) => FOREIGN,
+        (Canned::StorageNotFound, Step::Challenge | Step::Token | Step::Manifest | Step::BlobRedirect) => {
+            FOREIGN
+        }
         (Canned::NameUnknown, Step::Manifest) => &["repository_not_found"],
         (Canned::ManifestUnknown, Step::Manifest) => &["manifest_not_found"],
         (
