@@ -269,10 +269,9 @@ impl Cause {
             }
             Self::UntrustedRedirect => &[Token, Manifest, Blob],
             Self::UntrustedRealm => &[Challenge],
-            Self::CredentialsMissing
-            | Self::CredentialsInvalid
-            | Self::CredentialsRejected
-            | Self::CredentialsExpiring => &[Token],
+            // A token for everybody may not let everybody pull.
+            Self::CredentialsMissing => &[Token, Manifest],
+            Self::CredentialsInvalid | Self::CredentialsRejected | Self::CredentialsExpiring => &[Token],
             // A registry that takes the token for the manifest can still refuse it for the blob.
             Self::ScopeMissing | Self::TokenRefused | Self::DigestMismatch => &[Manifest, Blob],
             // What a rule has to fetch, or a quarantine holds back, can be a blob.

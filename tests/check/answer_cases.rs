@@ -238,7 +238,7 @@ fn what_is_no_matter_of_credentials_is_not_one_of_missing_ones() {
             registry(401, "UNAUTHORIZED", "authentication required with source registry for cache rule 'x'"),
             "fail login manifest cache_rule_failed",
         ),
-        (registry(401, "UNAUTHORIZED", "authentication required"), "fail login token credentials_missing"),
+        (registry(401, "UNAUTHORIZED", "authentication required"), "fail login manifest credentials_missing"),
     ] {
         let mut bench = Bench::with(|settings| {
             settings.credentials.anonymous = true;
