@@ -129,18 +129,7 @@ fn describe(case: &Case<'_>, meaning: Meaning, answer: &Answer) -> (Cause, Strin
     let (peer, registry, repository) = (case.peer(), image.registry(), image.repository());
     let status = answer.status;
     match meaning {
-        Meaning::Throttled => {
-            let wait = answer.retry_after.map(|after| format!(", and asks to wait {} s", after.as_secs()));
-            let wait = wait.unwrap_or_default();
-            let sentence = if answer.reason == Reason::CacheRule {
-                format!(
-                    "The source of an artifact cache rule of {registry} throttles (429){wait}: a pull may work later"
-                )
-            } else {
-                format!("{peer} throttles (429){wait}: nothing can be said about the pull")
-            };
-            (Cause::Throttled, sentence)
-        }
+        Meaning::Throttled => (Cause::Throttled, throttled(&peer, &registry, answer)),
         Meaning::RegistryError => (Cause::RegistryError, format!("{peer} answered {status}")),
         Meaning::Unexplained => {
             let sentence = format!(
@@ -200,17 +189,34 @@ fn describe(case: &Case<'_>, meaning: Meaning, answer: &Answer) -> (Cause, Strin
         }
         Meaning::BlobDenied => (Cause::BlobDenied, format!("{peer} denies the blob ({status})")),
         Meaning::MethodRefused => (Cause::NotARegistry, method_refused(&peer, answer)),
-        Meaning::Foreign => {
-            let shown = match answer.sender {
-                Sender::Page => "with a page that is not a registry's",
-                Sender::Text => "with a text that is not a registry's",
-                Sender::Storage => "with an error of Azure's storage, which no registry sends here",
-                Sender::Unknown => "with neither the error body nor the headers of a registry",
-                Sender::Registry => "which no registry answers here",
-            };
-            let comma = if answer.sender == Sender::Registry { "," } else { "" };
-            (Cause::NotARegistry, format!("{peer} answered {status}{comma} {shown}"))
+        Meaning::Foreign => (Cause::NotARegistry, foreign(&peer, answer)),
+    }
+}
+
+/// What shows that an answer is not the registry's.
+fn foreign(peer: &str, answer: &Answer) -> String {
+    let shown = match answer.sender {
+        Sender::Page => "with a page that is not a registry's",
+        Sender::Text => "with a text that is not a registry's",
+        Sender::Storage => "with an error of Azure's storage, which no registry sends here",
+        Sender::Unknown => "with neither the error body nor the headers of a registry",
+        Sender::Registry => {
+            return format!("{peer} answered {}, which no registry answers here", answer.status);
         }
+    };
+    format!("{peer} answered {} {shown}", answer.status)
+}
+
+/// Who throttles, and until when.
+fn throttled(peer: &str, registry: &str, answer: &Answer) -> String {
+    let wait = answer.retry_after.map(|after| format!(", and asks to wait {} s", after.as_secs()));
+    let wait = wait.unwrap_or_default();
+    if answer.reason == Reason::CacheRule {
+        format!(
+            "The source of an artifact cache rule of {registry} throttles (429){wait}: a pull may work later"
+        )
+    } else {
+        format!("{peer} throttles (429){wait}: nothing can be said about the pull")
     }
 }
 
