@@ -21,6 +21,9 @@ use self::tree::{Reading, Seen, Tree};
 /// Where every resolver on a node looks for its nameservers.
 pub const RESOLV_CONF: &str = "/etc/resolv.conf";
 
+/// What that file is a link to where systemd-resolved runs, and what is there now where only the file itself is mounted.
+const RESOLVED: [&str; 2] = ["/run/systemd/resolve/resolv.conf", "/run/systemd/resolve/stub-resolv.conf"];
+
 /// What was read of the node, and where the rest is read at each check.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NodeFiles {
@@ -37,7 +40,7 @@ impl NodeFiles {
     #[must_use]
     pub fn read(root: &Path, images: &[ImageConfig]) -> Self {
         let reading = Reading::new(root);
-        reading.look_at(RESOLV_CONF);
+        RESOLVED.into_iter().chain([RESOLV_CONF]).for_each(|path| reading.look_at(path));
         let containerd = systemd::environment(&reading, "containerd.service");
         let kubelet = systemd::environment(&reading, "kubelet.service");
         let authorities = authorities::read(&reading, &containerd);
