@@ -4,6 +4,7 @@ mod answers;
 mod certificates;
 mod data;
 mod expected;
+mod files;
 mod flaky;
 mod healthy;
 mod names;
@@ -281,6 +282,7 @@ pub(crate) fn all() -> Vec<State> {
         names::states(),
         data::states(),
         replicas::states(),
+        files::states(),
         oddities::states(),
         resolvers::states(),
     ]

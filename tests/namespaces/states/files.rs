@@ -1,0 +1,65 @@
+//! What containerd reads on the node, and the agent with it: proxy, mirrors, nameservers, authorities.
+
+use super::{State, state};
+use crate::network::{FORWARDER, NOBODY, PUBLIC_DNS};
+use crate::node::{Node, Trusted};
+
+/// Nothing listens there.
+const PROXY: (&str, &str) = ("HTTPS_PROXY", "http://10.60.0.12:3128");
+const MIRROR: &str = "server = \"https://contoso.azurecr.io\"\n[host.\"https://mirror.contoso.com\"]\n\
+                      capabilities = [\"pull\", \"resolve\"]\n";
+
+/// The agent of the node checks.
+fn by_agent(name: &'static str, node: Node) -> State {
+    State { node: Node { has_agent: true, ..node }, ..state(name) }
+}
+
+pub(crate) fn states() -> Vec<State> {
+    vec![
+        by_agent("the agent of a node with nothing of its own", Node::default())
+            .reports("/connection/trustedBy", "node"),
+        by_agent("containerd has a proxy", Node { variables: vec![PROXY], ..Node::default() })
+            .tells(&["warn login connect proxy_bypassed", "warn data connect proxy_bypassed"])
+            .naming(&["http://10.60.0.12:3128"])
+            .pulls_fail("proxyconnect tcp: dial tcp 10.60.0.12:3128: connect: connection refused")
+            .differs("pulls take the proxy, which the warning names and the check never takes"),
+        by_agent(
+            "containerd has a proxy, and not for this registry",
+            Node { variables: vec![PROXY, ("NO_PROXY", ".azurecr.io")], ..Node::default() },
+        ),
+        by_agent("containerd has a mirror", Node { hosts: Some(MIRROR), ..Node::default() })
+            .reports("/mirrors", r#"["mirror.contoso.com"]"#),
+        by_agent(
+            "resolv.conf gets the right nameserver while the agent runs",
+            Node { first_nameserver: Some(NOBODY), ..Node::default() },
+        )
+        .impatient()
+        .reports("/resolutions/0/server", "10.60.0.10:53"),
+        State {
+            nameservers: vec![PUBLIC_DNS],
+            ..by_agent(
+                "resolv.conf gets a public nameserver while the agent runs",
+                Node { first_nameserver: Some(FORWARDER), ..Node::default() },
+            )
+            .tells(&["fail login address private_zone_not_linked"])
+            .naming(&["20.45.122.144"])
+        },
+        State {
+            trusted: Trusted::ByNode,
+            ..by_agent("authority that the node alone knows, by the agent", Node::default())
+                .reports("/connection/trustedBy", "node")
+        },
+        State {
+            trusted: Trusted::ByCheck,
+            ..by_agent("authority that the agent alone knows", Node::default())
+                .reports("/connection/trustedBy", "ca_file")
+                .pulls_fail("x509: certificate signed by unknown authority")
+                .differs("the operator vouches for the authority; the report says that only the file did")
+        },
+        State {
+            trusted: Trusted::Nowhere,
+            ..by_agent("authority that neither knows, by the agent", Node::default())
+                .tells(&["fail login tls certificate_untrusted"])
+        },
+    ]
+}
