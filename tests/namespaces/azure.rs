@@ -315,7 +315,10 @@ impl Azure {
             problems.push(format!("no packet took the public path: {strays:?}"));
         }
         let place = |key: &str| report.pointer(&format!("/images/0/{key}")).and_then(Value::as_str);
-        if let (Some("dns" | "address"), Some(endpoint)) = (place("failedStage"), place("failedEndpoint")) {
+        let was_right = state.node.first_nameserver.is_some();
+        if let (Some("dns" | "address"), Some(endpoint), false) =
+            (place("failedStage"), place("failedEndpoint"), was_right)
+        {
             let failed = if endpoint == "login" { Listener::Login } else { Listener::Data };
             // A region that does not serve may have failed; the one that serves is another host.
             let other = state.expected.blob_host;

@@ -183,7 +183,7 @@ impl Expectation<'_> {
         }
         match (self.works.map(|works| works != declared.is_some()), fate) {
             (Some(true) | None, Fate::Pulled) => None,
-            (Some(false), Fate::NoEnd) if self.silent => None,
+            (Some(false) | None, Fate::NoEnd) if self.silent => None,
             (_, Fate::NoEnd) => Some(format!("{client:?} came to no end in {} s", self.limit().as_secs())),
             (Some(false), Fate::Pulled) => Some(format!("{client:?} comes out otherwise: it works")),
             (Some(true), Fate::Failed(said)) => Some(format!("{client:?} comes out otherwise: {said}")),

@@ -12,6 +12,7 @@ mod network;
 mod oddities;
 mod registry;
 mod replicas;
+mod requests;
 mod resolvers;
 mod words;
 
@@ -284,6 +285,7 @@ pub(crate) fn all() -> Vec<State> {
         replicas::states(),
         files::states(),
         oddities::states(),
+        requests::states(),
         resolvers::states(),
     ]
     .into_iter()

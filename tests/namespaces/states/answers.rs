@@ -98,7 +98,7 @@ fn login() -> Vec<State> {
             .endpoints(|settings| settings.deliver(Step::Manifest, Delivery::SilentAfterRequest))
             .impatient()
             .arguments(&["--timeout", "1s"])
-            .tells(&["fail login manifest deadline_exceeded"]),
+            .tells(&["unknown login manifest deadline_exceeded"]),
     ]
 }
 
