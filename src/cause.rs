@@ -65,12 +65,13 @@ pub enum Cause {
     CertificateExpiring,
     CredentialsExpiring,
     ProxyBypassed,
+    CredentialsStaleEntry,
     DeadlineExceeded,
 }
 
 impl Cause {
     /// Every cause, in the order in which a pull meets them.
-    pub const ALL: [Self; 48] = [
+    pub const ALL: [Self; 49] = [
         Self::NoNameserver,
         Self::DnsTimeout,
         Self::DnsServerFailure,
@@ -118,6 +119,7 @@ impl Cause {
         Self::CertificateExpiring,
         Self::CredentialsExpiring,
         Self::ProxyBypassed,
+        Self::CredentialsStaleEntry,
         Self::DeadlineExceeded,
     ];
 
@@ -172,6 +174,7 @@ impl Cause {
             Self::CertificateExpiring => "certificate_expiring",
             Self::CredentialsExpiring => "credentials_expiring",
             Self::ProxyBypassed => "proxy_bypassed",
+            Self::CredentialsStaleEntry => "credentials_stale_entry",
             Self::DeadlineExceeded => "deadline_exceeded",
         }
     }
@@ -192,7 +195,8 @@ impl Cause {
             | Self::NameserverFailing
             | Self::CertificateExpiring
             | Self::CredentialsExpiring
-            | Self::ProxyBypassed => Severity::Warn,
+            | Self::ProxyBypassed
+            | Self::CredentialsStaleEntry => Severity::Warn,
             Self::NoNameserver
             | Self::DnsTimeout
             | Self::DnsServerFailure
@@ -271,7 +275,10 @@ impl Cause {
             Self::UntrustedRealm => &[Challenge],
             // A token for everybody may not let everybody pull.
             Self::CredentialsMissing => &[Token, Manifest],
-            Self::CredentialsInvalid | Self::CredentialsRejected | Self::CredentialsExpiring => &[Token],
+            Self::CredentialsInvalid
+            | Self::CredentialsRejected
+            | Self::CredentialsExpiring
+            | Self::CredentialsStaleEntry => &[Token],
             // A registry that takes the token for the manifest can still refuse it for the blob.
             Self::ScopeMissing | Self::TokenRefused | Self::DigestMismatch => &[Manifest, Blob],
             // What a rule has to fetch, or a quarantine holds back, can be a blob.

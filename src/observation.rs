@@ -131,7 +131,7 @@ pub struct Observation {
     pub tls: Vec<TlsSession>,
     /// When the credentials end, where the operator has told us.
     pub credentials_expire_at: Option<Timestamp>,
-    /// Whose credentials the last attempt used; absent when no token was requested.
+    /// Whose credentials the pull uses, by its last attempt; absent when they cannot be read.
     pub credentials: Option<CredentialsUsed>,
     /// The entries that the registry rejected, in the order in which they were tried.
     pub rejected_entries: Vec<RejectedEntry>,

@@ -51,7 +51,7 @@ use url::Url;
 
 use crate::address::AddressPolicy;
 use crate::config::{Config, ImageConfig, Resolvers};
-use crate::credentials::CredentialsSource;
+use crate::credentials::{Attempt, CredentialsSource};
 use crate::diagnosis::Diagnosis;
 use crate::image::ImageReference;
 use crate::observation::{Endpoint, Failure, Fault, Observation, PlatformMismatch, Proxied, Stage};
@@ -169,6 +169,8 @@ async fn run(task: &Task, clock: &Clock, observation: &mut Observation) -> (Resu
     observation.credentials_expire_at =
         credentials.as_ref().map_or(task.credentials.expires_at, |found| found.expires_at);
     observation.mirrors.clone_from(&task.mirrors);
+    observation.credentials =
+        credentials.as_ref().ok().and_then(|found| found.attempts.first()).map(Attempt::used);
     let names = Names::new(task, clock);
     let login = task.image.host();
     note_proxy(task, Endpoint::Login, login, observation);

@@ -98,6 +98,7 @@ const fn proof(cause: Cause) -> &'static Proof {
         Cause::ProxyBypassed => &network::PROXY_BYPASSED,
         Cause::CertificateExpiring => &network::CERTIFICATE_EXPIRING,
         Cause::CredentialsExpiring => &registry::CREDENTIALS_EXPIRING,
+        Cause::CredentialsStaleEntry => &registry::CREDENTIALS_STALE_ENTRY,
         Cause::DeadlineExceeded => &registry::DEADLINE_EXCEEDED,
     }
 }

@@ -110,6 +110,7 @@ const fn advice(cause: Cause) -> &'static Advice {
         Cause::CertificateExpiring => &network::CERTIFICATE_EXPIRING,
         Cause::CredentialsExpiring => &credentials::CREDENTIALS_EXPIRING,
         Cause::ProxyBypassed => &network::PROXY_BYPASSED,
+        Cause::CredentialsStaleEntry => &credentials::CREDENTIALS_STALE_ENTRY,
         Cause::DeadlineExceeded => &registry::DEADLINE_EXCEEDED,
     }
 }

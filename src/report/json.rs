@@ -94,7 +94,7 @@ pub struct Image {
     pub registry: String,
     /// The verdict on it.
     pub verdict: Word<Verdict>,
-    /// Whose credentials its pull used, as far as it came.
+    /// Whose credentials its pull uses; absent when they cannot be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<Word<CredentialsUsed>>,
     /// How long its check took.

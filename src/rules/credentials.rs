@@ -9,7 +9,8 @@ use crate::cause::advice::{self, Names};
 use crate::diagnosis::Diagnosis;
 use crate::image::ImageReference;
 use crate::observation::{
-    CredentialEvidence, CredentialKind, Endpoint, Failure, Fault, Observation, RejectedEntry, Stage,
+    CredentialEvidence, CredentialKind, CredentialsUsed, Endpoint, Failure, Fault, Observation,
+    RejectedEntry, Stage,
 };
 
 /// Entries that a message names.
@@ -17,7 +18,40 @@ const MAX_NAMED: usize = 3;
 
 /// Warnings about what works today.
 pub(super) fn warn(expectation: &Expectation, observation: &Observation) -> Vec<Diagnosis> {
-    warn_of_expiry(expectation, observation).into_iter().collect()
+    [warn_of_expiry(expectation, observation), warn_of_stale_entry(expectation, observation)]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// An entry that was rejected before another one let the pull through: the manifest was reached, so whatever failed later is not
+/// a matter of credentials.
+fn warn_of_stale_entry(expectation: &Expectation, observation: &Observation) -> Option<Diagnosis> {
+    let entries = &observation.rejected_entries;
+    let failed_at = observation.failure.as_ref().map(|failure| failure.stage);
+    if entries.is_empty()
+        || observation.manifest.is_none()
+        || failed_at.is_some_and(|stage| stage <= Stage::Manifest)
+    {
+        return None;
+    }
+    let image = &expectation.image;
+    let other = match observation.credentials {
+        Some(CredentialsUsed::Anonymous) => "an entry without user name or password, so anonymously",
+        Some(
+            CredentialsUsed::Secret | CredentialsUsed::ManagedIdentity | CredentialsUsed::WorkloadIdentity,
+        )
+        | None => "a later entry",
+    };
+    let mut parts = vec![format!(
+        "{} rejects the credentials of {}, and pulls work with {other}",
+        image.registry(),
+        name(entries)
+    )];
+    parts.extend(shown_by_the_file(entries));
+    let message = format!("{}.", parts.join("; "));
+    let place = (Endpoint::Login, Stage::Token);
+    Some(diagnosis(image, Cause::CredentialsStaleEntry, place, None, None, message))
 }
 
 fn warn_of_expiry(expectation: &Expectation, observation: &Observation) -> Option<Diagnosis> {
@@ -62,6 +96,13 @@ pub(super) fn rejected(expectation: &Expectation, observation: &Observation) -> 
     if entries.is_empty() {
         parts.push("its answer does not say why".to_owned());
     }
+    parts.extend(shown_by_the_file(entries));
+    parts.join("; ")
+}
+
+/// What the file itself shows about each entry.
+fn shown_by_the_file(entries: &[RejectedEntry]) -> Vec<String> {
+    let mut parts = Vec::new();
     for entry in entries.iter().take(MAX_NAMED) {
         let shown = entry.evidence.iter().map(|evidence| describe(*evidence).to_owned());
         let shown: Vec<_> = shown.collect();
@@ -69,7 +110,7 @@ pub(super) fn rejected(expectation: &Expectation, observation: &Observation) -> 
             parts.push(format!("in {} {}", entry.entry, list(&shown)));
         }
     }
-    parts.join("; ")
+    parts
 }
 
 /// The entries in a sentence.

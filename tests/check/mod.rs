@@ -8,6 +8,7 @@ mod bench;
 mod compared;
 mod connection_cases;
 mod content_cases;
+mod credential_cases;
 mod data_endpoint;
 mod document_cases;
 mod durations;
@@ -89,6 +90,7 @@ pub(crate) fn all_cases() -> Vec<Case> {
     let mut cases = name_cases::cases();
     cases.extend(connection_cases::cases());
     cases.extend(login_cases::cases());
+    cases.extend(credential_cases::cases());
     cases.extend(content_cases::cases());
     cases.extend(document_cases::cases());
     cases.extend(answer_cases::cases());

@@ -17,12 +17,16 @@ type Arrange = fn(&mut Settings);
 
 /// The command line that fits a lab, without the image.
 fn command(lab: &Lab) -> Command {
+    with_credentials(lab, &lab.credentials_folder())
+}
+
+fn with_credentials(lab: &Lab, credentials: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_acr-verifier"));
     command.arg("check").arg("--allow-loopback");
     for server in lab.nameservers() {
         command.arg("--nameserver").arg(server.to_string());
     }
-    command.arg("--ca-file").arg(lab.ca_file()).arg("--credentials").arg(lab.credentials_folder());
+    command.arg("--ca-file").arg(lab.ca_file()).arg("--credentials").arg(credentials);
     command.stdin(Stdio::null()).env_remove("NODE_NAME").env_remove("NETWORK_VIEW");
     command
 }
@@ -89,6 +93,38 @@ fn exit_codes_tell_problem_warning_and_inconclusive_apart() {
         let output = run(command(&bench.lab).args(arguments).arg(bench.lab.image()));
         assert_eq!(output.status.code(), Some(code), "{name}\n{}", text(&output.stdout));
     }
+}
+
+#[test]
+fn a_broken_credentials_file_is_a_result_and_an_absent_path_is_wrong_usage() {
+    let bench = Bench::healthy();
+    let path = bench.lab.folder().join("broken.json");
+    for broken in
+        ["", "text", "e30=", r#"{"auths": {"r.io": {"auth": "hunter2!"}}}"#, r#"{"HttpHeaders": 5}"#]
+    {
+        std::fs::write(&path, broken).expect("a file");
+        let output =
+            run(with_credentials(&bench.lab, &path).args(["--output", "json"]).arg(bench.lab.image()));
+        assert_eq!(output.status.code(), Some(1), "{broken}: {}", text(&output.stderr));
+        let report = report(&output);
+        assert_eq!(report["images"][0]["diagnoses"][0]["cause"], "credentials_invalid", "{broken}");
+        assert!(!text(&output.stdout).contains("hunter2"), "{broken}");
+    }
+    let output = run(with_credentials(&bench.lab, &bench.lab.folder().join("absent")).arg(bench.lab.image()));
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stdout));
+}
+
+#[test]
+fn an_anonymous_pull_says_so_in_the_report_and_the_sentence() {
+    let bench = Bench::with(|settings| settings.credentials.anonymous = true);
+    let path = bench.lab.folder().join("config.json");
+    std::fs::write(&path, r#"{"auths": {}}"#).expect("a file");
+    let output = run(with_credentials(&bench.lab, &path).arg(bench.lab.image()));
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+    let shown = text(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(shown.contains("pulled as anonymous"), "{shown}");
+    let output = run(with_credentials(&bench.lab, &path).args(["--output", "json"]).arg(bench.lab.image()));
+    assert_eq!(report(&output)["images"][0]["credentials"], "anonymous");
 }
 
 #[test]

@@ -156,6 +156,14 @@ pub(super) const CREDENTIALS_EXPIRING: Proof = Proof {
     shows: "A time less than 14 days away, there or under `credentials.expiresAt` of the configuration.",
     mended: "A later time, and a check that passes with the new password.",
 };
+pub(super) const CREDENTIALS_STALE_ENTRY: Proof = Proof {
+    confirm: &[
+        "kubectl get secret --namespace acr-verifier SECRET --output jsonpath='{.data.\\.dockerconfigjson}' | base64 -d | jq '.auths | keys'",
+        GRANTED,
+    ],
+    shows: "More than one key matches the image, and HTTP status 401 with the user and password of the more specific one.",
+    mended: "HTTP status 200 with every entry that matches.",
+};
 pub(super) const DEADLINE_EXCEEDED: Proof = Proof {
     confirm: &[
         "dig REGISTRY.azurecr.io A | grep 'Query time'",

@@ -36,6 +36,17 @@ pub(super) const CREDENTIALS_REJECTED: Advice = Advice {
     commands: |names| or_hosts(token_commands(names)),
 };
 
+pub(super) const CREDENTIALS_STALE_ENTRY: Advice = Advice {
+    meaning: "The pull works, but only after the registry has rejected a more specific entry of the pull secret.",
+    recognised_by: "a more specific entry was rejected, a later one worked",
+    remedy: "Remove the rejected entry from the pull secret, or store a valid password in it.",
+    commands: |names| {
+        let mut commands = vec![secret_hosts()];
+        commands.extend(token_commands(names));
+        commands
+    },
+};
+
 pub(super) const CREDENTIALS_EXPIRING: Advice = Advice {
     meaning: "The credentials end soon, and pulls fail from then on.",
     recognised_by: "under 14 days by default",

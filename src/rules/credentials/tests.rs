@@ -3,10 +3,10 @@
 use super::super::{Expectation, diagnose};
 use crate::address::AddressPolicy;
 use crate::cause::Cause;
-use crate::diagnosis::Diagnosis;
+use crate::diagnosis::{Diagnosis, Severity};
 use crate::observation::{
-    Answer, CredentialEvidence, CredentialKind, Endpoint, Failure, Fault, Observation, RejectedEntry, Sender,
-    Stage,
+    Answer, CredentialEvidence, CredentialKind, Endpoint, Failure, Fault, Manifest, Observation,
+    RejectedEntry, Sender, Stage,
 };
 
 fn expectation(image: &str) -> Expectation {
@@ -107,6 +107,52 @@ fn every_entry_is_named_up_to_a_bound_and_each_kind_once() {
         "{message}"
     );
     assert_eq!(message.matches("for a repository token").count(), 1, "{message}");
+}
+
+#[test]
+fn a_rejected_entry_before_one_that_works_is_a_warning() {
+    let stale = |failure: Option<Stage>, entries: Vec<RejectedEntry>| {
+        let manifest = Manifest {
+            digest: "sha256:0".to_owned(),
+            media_type: "application/vnd.oci.image.manifest.v1+json".to_owned(),
+            size: 1,
+            platform: None,
+        };
+        let fault = Fault::ConnectionReset;
+        let observation = Observation {
+            rejected_entries: entries,
+            manifest: Some(manifest),
+            failure: failure.map(|stage| Failure { endpoint: Endpoint::Login, stage, fault: fault.clone() }),
+            ..Observation::default()
+        };
+        let mut found = diagnose(&expectation(IMAGE), &observation);
+        found.retain(|diagnosis| diagnosis.cause == Cause::CredentialsStaleEntry);
+        found
+    };
+    let entries = vec![entry(
+        "contoso.azurecr.io/apps",
+        CredentialKind::RepositoryToken,
+        &[CredentialEvidence::LineEnd],
+    )];
+    let [warning] = &stale(None, entries.clone())[..] else { panic!("no warning") };
+    assert_eq!(
+        (warning.severity, warning.message.as_str()),
+        (
+            Severity::Warn,
+            "contoso.azurecr.io rejects the credentials of `contoso.azurecr.io/apps` of `/secret`, and pulls work with a \
+             later entry; in `contoso.azurecr.io/apps` of `/secret` the password ends in a line end, as `echo` without \
+             `-n` writes it."
+        )
+    );
+    assert!(warning.remedy.starts_with("Remove the rejected entry"), "{}", warning.remedy);
+    assert_eq!(
+        stale(Some(Stage::Blob), entries.clone()).len(),
+        1,
+        "what fails later is no matter of credentials"
+    );
+    assert!(stale(Some(Stage::Token), entries.clone()).is_empty());
+    assert!(stale(Some(Stage::Manifest), entries).is_empty());
+    assert!(stale(None, Vec::new()).is_empty());
 }
 
 #[test]

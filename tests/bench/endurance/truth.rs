@@ -113,9 +113,11 @@ fn verdict_of(word: &str) -> &'static str {
     match word {
         PASS => "pass",
         "throttled" => "unknown",
-        "nameserver_failing" | "resolvers_disagree" | "certificate_expiring" | "credentials_expiring" => {
-            "warn"
-        }
+        "nameserver_failing"
+        | "resolvers_disagree"
+        | "certificate_expiring"
+        | "credentials_expiring"
+        | "credentials_stale_entry" => "warn",
         _ => "fail",
     }
 }
