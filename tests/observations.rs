@@ -250,9 +250,7 @@ fn fault() -> impl Strategy<Value = Fault> {
     ]
 }
 
-fn digest() -> impl Strategy<Value = String> {
-    "sha256:[0-9a-f]{64}"
-}
+const DIGEST: &str = "sha256:[0-9a-f]{64}";
 
 /// With which credentials the pull was tried.
 fn credentials() -> impl Strategy<Value = (Option<CredentialsUsed>, Vec<RejectedEntry>)> {
@@ -287,7 +285,7 @@ fn credentials() -> impl Strategy<Value = (Option<CredentialsUsed>, Vec<Rejected
 fn found() -> impl Strategy<Value = (Option<Token>, Option<Manifest>, Option<Blob>)> {
     let token = any::<Option<bool>>().prop_map(|pull| Token { pull });
     let manifest =
-        (digest(), words(), any::<u32>(), option::of(words())).prop_map(|(digest, kind, size, platform)| {
+        (DIGEST, words(), any::<u32>(), option::of(words())).prop_map(|(digest, kind, size, platform)| {
             Manifest {
                 digest,
                 media_type: format!("application/{kind}"),
@@ -295,7 +293,7 @@ fn found() -> impl Strategy<Value = (Option<Token>, Option<Manifest>, Option<Blo
                 platform: platform.map(|platform| format!("{platform}/")),
             }
         });
-    let blob = (digest(), any::<u32>(), any::<u32>(), words()).prop_map(|(digest, size, read, host)| Blob {
+    let blob = (DIGEST, any::<u32>(), any::<u32>(), words()).prop_map(|(digest, size, read, host)| Blob {
         digest,
         size: size.into(),
         bytes_read: read.into(),
