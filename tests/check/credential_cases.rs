@@ -144,10 +144,13 @@ fn whose_credentials_a_pull_uses_is_known_before_anything_is_sent() {
     assert_eq!(bench.check().observation.credentials, None);
 }
 
+/// A secret's entries, and parts of the message about them.
+type Row = (&'static [(&'static str, Entry)], &'static [&'static str]);
+
 #[test]
 fn messages_name_the_entry_the_kind_and_what_the_file_shows() {
     use Entry::{Differs, Good, LineEnd, Principal, Refresh, Stale};
-    let rows: [(&[(&str, Entry)], &[&str]); 7] = [
+    let rows: [Row; 7] = [
         (&[("HOST:PORT", LineEnd)], &["the password ends in a line end", "for a repository token"]),
         (&[("HOST:PORT", Differs)], &["`auth` differs from the fields", "only `auth` counts"]),
         (&[("HOST:PORT", Principal)], &["for a service principal", "without the AcrPull role"]),
