@@ -174,6 +174,7 @@ impl Azure {
         let users = match state.credentials {
             Credentials::Right | Credentials::Expiring => vec![user(&right)],
             Credentials::Wrong => vec![user(WRONG)],
+            Credentials::Stale => vec![user(WRONG), user(&right)],
             Credentials::Missing | Credentials::Broken | Credentials::Unreadable => Vec::new(),
         };
         let order = Order {
@@ -209,6 +210,7 @@ impl Azure {
             Credentials::Expiring => self.folder.path().join("expiring"),
             Credentials::Wrong => self.folder.path().join("wrong"),
             Credentials::Missing => self.folder.path().join("absent"),
+            Credentials::Stale => self.folder.path().join("stale"),
             Credentials::Unreadable => self.folder.path().join("unreadable"),
             Credentials::Broken => self.folder.path().join("broken"),
         }

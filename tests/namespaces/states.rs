@@ -84,6 +84,8 @@ pub(crate) enum Credentials {
     Missing,
     /// The file has an entry that no node can use.
     Broken,
+    /// Two entries match, and the more specific one has an old password.
+    Stale,
     /// The file is none that the kubelet takes.
     Unreadable,
 }

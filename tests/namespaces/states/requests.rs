@@ -52,7 +52,7 @@ fn methods() -> Vec<State> {
         refusing_post("POST is throttled (429)", |settings| {
             settings.methods.post = Post::Refused(Canned::Throttled(RetryAfter::Seconds(2)));
         })
-        .each_says([oauth, oauth, ""])
+        .each_says([oauth, oauth, "429"])
         .tells(&["unknown login token throttled"]),
         state("POST is not found (404)")
             .endpoints(|settings| settings.methods.post = Post::Refused(Canned::Empty(404))),
@@ -131,10 +131,22 @@ fn answers() -> Vec<State> {
 
 /// Whom the kubelet lets containerd ask as.
 fn credentials() -> Vec<State> {
-    vec![State {
-        credentials: Credentials::Missing,
-        ..state("no credentials, and the registry lets everybody pull")
-            .endpoints(|settings| settings.credentials.anonymous = true)
-            .reports("/credentials", "anonymous")
-    }]
+    vec![
+        State {
+            credentials: Credentials::Stale,
+            ..state("two passwords in the file, and the more specific one is old")
+                .tells(&["warn login token credentials_stale_entry"])
+                .pulls_say("", "invalid username/password")
+                .differs_from(
+                    &[Client::Skopeo],
+                    "skopeo tries the most specific entry only; the kubelet tries all",
+                )
+        },
+        State {
+            credentials: Credentials::Missing,
+            ..state("no credentials, and the registry lets everybody pull")
+                .endpoints(|settings| settings.credentials.anonymous = true)
+                .reports("/credentials", "anonymous")
+        },
+    ]
 }
