@@ -66,7 +66,7 @@ pub enum Stage {
     Connect,
     /// The TLS handshake and the certificate.
     Tls,
-    /// `GET /v2/` without credentials.
+    /// `HEAD` of the image's manifest, without credentials.
     Challenge,
     /// The token service, with credentials.
     Token,

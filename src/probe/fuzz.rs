@@ -28,6 +28,7 @@ use super::dial::{Head, MAX_HEADERS, Trouble, http_trouble};
 use super::manifest::{Descriptor, ImageManifest, MANIFEST_TYPES, media_type_of};
 use super::registry::{BlobAnswer, Challenge, Listed, Pull, at_blob, held_against};
 use super::session::{Reply, Session};
+use super::wire::TokenRequest;
 use super::{Platform, Task, Trust, blob, check_configuration, dns, echo};
 use crate::address::{AddressPolicy, NameserverAddress};
 use crate::config::Resolvers;
@@ -249,7 +250,7 @@ async fn read(
             }
         }
         Reading::Token => {
-            let grant = pull.read_grant(reply).await?;
+            let grant = pull.read_grant(reply, TokenRequest::Query).await?;
             let token = grant.token.expose();
             assert!(!token.is_empty());
             let header = HeaderValue::from_str(&format!("Bearer {token}"));

@@ -49,8 +49,10 @@ pub(super) fn is_index(media_type: &str) -> bool {
     [IMAGE_MANIFEST_LIST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE].contains(&media_type)
 }
 
+/// Docker's first builds announced a configuration as any bytes; clients go by what is in it.
 fn is_configuration(media_type: &str) -> bool {
-    [IMAGE_CONFIG_MEDIA_TYPE, IMAGE_DOCKER_CONFIG_MEDIA_TYPE].contains(&media_type)
+    [IMAGE_CONFIG_MEDIA_TYPE, IMAGE_DOCKER_CONFIG_MEDIA_TYPE, "application/octet-stream"]
+        .contains(&media_type)
 }
 
 fn is_layer(media_type: &str) -> bool {

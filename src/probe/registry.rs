@@ -101,7 +101,7 @@ impl<'check> Pull<'check> {
         let (_, refusal) = furthest.expect("there is at least one attempt");
         Err(match found.searched {
             // Nobody in particular was refused: what is wrong is that nothing is there.
-            Some(searched) if is_unauthorized(&refusal) => {
+            Some(searched) if refused_with(&refusal.fault) == Some(401) => {
                 Failure { fault: Fault::CredentialsMissing { searched }, ..refusal }
             }
             Some(_) | None => refusal,
@@ -219,12 +219,20 @@ fn tried(found: &Found) -> &[Attempt] {
     &found.attempts[..found.attempts.len().min(MAX_ATTEMPTS)]
 }
 
-/// Whether nobody in particular may not pull.
-const fn is_unauthorized(refusal: &Failure) -> bool {
-    match &refusal.fault {
-        Fault::Answer(answer) => answer.status == 401 && answer.may_be_of_credentials(),
-        Fault::CredentialsMissing { .. } => true,
-        Fault::NotConnected
+/// Whether a failure is one of the credentials, so that others may fare better.
+fn is_refusal(failure: &Failure) -> bool {
+    matches!(failure.stage, Stage::Token | Stage::Manifest)
+        && matches!(refused_with(&failure.fault), Some(401 | 403))
+}
+
+/// The status with which the registry turned the credentials down; none where something else went wrong.
+fn refused_with(fault: &Fault) -> Option<u16> {
+    match fault {
+        Fault::Answer(answer) if answer.may_be_of_credentials() => Some(answer.status),
+        // A token that lets nobody pull.
+        Fault::CredentialsMissing { .. } => Some(401),
+        Fault::Answer(_)
+        | Fault::NotConnected
         | Fault::Tls(_)
         | Fault::ResponseTimeout { .. }
         | Fault::ConnectionReset
@@ -236,31 +244,8 @@ const fn is_unauthorized(refusal: &Failure) -> bool {
         | Fault::CredentialsInvalid { .. }
         | Fault::ManifestInvalid { .. }
         | Fault::DigestMismatch { .. }
-        | Fault::PlatformMissing { .. } => false,
+        | Fault::PlatformMissing { .. } => None,
     }
-}
-
-/// Whether a failure is one of the credentials, so that others may fare better.
-fn is_refusal(failure: &Failure) -> bool {
-    let is_of_credentials = matches!(failure.stage, Stage::Token | Stage::Manifest);
-    is_of_credentials
-        && match &failure.fault {
-            Fault::Answer(answer) => matches!(answer.status, 401 | 403) && answer.may_be_of_credentials(),
-            Fault::CredentialsMissing { .. } => true,
-            Fault::NotConnected
-            | Fault::Tls(_)
-            | Fault::ResponseTimeout { .. }
-            | Fault::ConnectionReset
-            | Fault::DeadlineExceeded { .. }
-            | Fault::NotARegistry { .. }
-            | Fault::UntrustedRealm { .. }
-            | Fault::UntrustedRedirect { .. }
-            | Fault::StorageRedirect { .. }
-            | Fault::CredentialsInvalid { .. }
-            | Fault::ManifestInvalid { .. }
-            | Fault::DigestMismatch { .. }
-            | Fault::PlatformMissing { .. } => false,
-        }
 }
 
 /// The headers with which containerd asks what a tag is.

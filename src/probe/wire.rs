@@ -200,8 +200,21 @@ pub(super) struct Grant {
     pub(super) pull: Option<bool>,
 }
 
+/// How a token was asked for: its answer has the token under other keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TokenRequest {
+    /// By `POST` (distribution's OAuth2 specification): `access_token` alone.
+    Form,
+    /// By `GET` (distribution's token specification): also under the older key `token`.
+    Query,
+}
+
 /// Reads the token service's answer, or says what is wrong with it.
-pub(super) fn read_grant(body: &[u8], repository: &str) -> Result<Grant, &'static str> {
+pub(super) fn read_grant(
+    body: &[u8],
+    request: TokenRequest,
+    repository: &str,
+) -> Result<Grant, &'static str> {
     #[derive(Deserialize)]
     struct Body {
         #[serde(default)]
@@ -212,7 +225,8 @@ pub(super) fn read_grant(body: &[u8], repository: &str) -> Result<Grant, &'stati
     let body: Body =
         serde_json::from_slice(body).map_err(|_| "its token answer is not the JSON of a token service")?;
     let filled = |token: Option<String>| token.filter(|token| !token.is_empty());
-    let token = filled(body.token).or(filled(body.access_token)).ok_or("its token answer has no token")?;
+    let older = filled(body.token).filter(|_| request == TokenRequest::Query);
+    let token = filled(body.access_token).or(older).ok_or("its token answer has no token")?;
     if token.len() > MAX_TOKEN {
         return Err("its token is over-long");
     }

@@ -19,7 +19,7 @@ fn of_a_fleet(lab: &Lab) -> String {
 }
 
 fn checks(lab: &Lab) -> usize {
-    lab.requests_of(Step::Token).len()
+    lab.requests_of(Step::Challenge).len()
 }
 
 fn digest(text: &str) -> String {

@@ -39,7 +39,7 @@ pub(super) fn cases() -> Vec<Case> {
         tag("no-operating-system", &[]),
         tag("helm", INVALID),
         tag("artifact", INVALID),
-        tag("octet-stream-config", INVALID),
+        tag("octet-stream-config", &[]),
         tag("manifests-too", INVALID),
         tag("index-by-its-body", INVALID),
         tag("schema-1-too", INVALID),

@@ -23,7 +23,7 @@ use super::worker::{self, Worker};
 use super::{leftovers, tell};
 
 /// A resolver of the VNet that does not see the private zone.
-const UNLINKED: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 13);
+const UNLINKED: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 14);
 /// How many nodes there are.
 const NODES: usize = 3;
 /// Between two looks at something that is about to happen.

@@ -21,7 +21,6 @@ const ALLOWED: u64 = 56 * 1024;
 const LIMIT: u64 = 100 * 1024;
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the peak is what it is run for")]
 fn a_thousand_nodes_with_four_failing_images_and_a_hostile_agent_cost_little() {
     let nodes =
         std::env::var("ACR_VERIFIER_SMOKE_NODES").map_or(NODES, |nodes| nodes.parse().expect("a number"));

@@ -11,7 +11,7 @@ use crate::credentials::{Attempt, Credentials};
 use crate::observation::{Endpoint, Token};
 use crate::probe::authorization;
 use crate::probe::dial::headers;
-use crate::probe::wire::{self, Grant};
+use crate::probe::wire::{self, Grant, TokenRequest};
 use crate::secret::Secret;
 
 /// A token answer has some 2 KiB.
@@ -55,7 +55,7 @@ impl Pull<'_> {
             let reply = self.session.send(Stage::Token, call, limit, observation).await?;
             // What containerd takes for a service that knows no such form.
             if !matches!(reply.status, 400 | 401 | 404 | 405) {
-                return self.read_grant(reply).await;
+                return self.read_grant(reply, TokenRequest::Form).await;
             }
             reply.discard().await?;
         }
@@ -68,11 +68,15 @@ impl Pull<'_> {
         let basic = basic.map_err(|fault| fail(Stage::Token, fault))?;
         let call = Call::get(realm, headers("application/json", basic));
         let reply = self.session.send(Stage::Token, call, limit, observation).await?;
-        self.read_grant(reply).await
+        self.read_grant(reply, TokenRequest::Query).await
     }
 
     /// Reads the answer of the token service.
-    pub(in crate::probe) async fn read_grant(&self, mut reply: Reply) -> Result<Grant, Failure> {
+    pub(in crate::probe) async fn read_grant(
+        &self,
+        mut reply: Reply,
+        request: TokenRequest,
+    ) -> Result<Grant, Failure> {
         match reply.status {
             200..=299 => {}
             300..=399 => {
@@ -88,7 +92,7 @@ impl Pull<'_> {
         if body.cut {
             return Err(not_a_registry("its token answer is over-long"));
         }
-        wire::read_grant(&body.bytes, self.task.image.repository()).map_err(not_a_registry)
+        wire::read_grant(&body.bytes, request, self.task.image.repository()).map_err(not_a_registry)
     }
 }
 

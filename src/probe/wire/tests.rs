@@ -6,7 +6,10 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use url::Url;
 
-use super::{Grant, Head, Redirect, bearer_challenge, judge_realm, judge_redirect, read_error, read_grant};
+use super::{
+    Grant, Head, Redirect, TokenRequest, bearer_challenge, judge_realm, judge_redirect, read_error,
+    read_grant,
+};
 use crate::image::ImageReference;
 use crate::observation::Answer;
 use crate::secret::{Redactor, Secret};
@@ -214,8 +217,10 @@ fn challenges_are_read_as_rfc_9110_writes_them() {
 
 #[test]
 fn tokens_are_bounded_and_fit_a_header() {
-    let granted =
-        |body: &str| read_grant(body.as_bytes(), "apps/canary").map(|Grant { token, pull }| (token, pull));
+    let granted = |body: &str| {
+        read_grant(body.as_bytes(), TokenRequest::Query, "apps/canary")
+            .map(|Grant { token, pull }| (token, pull))
+    };
     let opaque = granted(r#"{"access_token": "opaque"}"#).expect("a token");
     assert_eq!((opaque.0.expose(), opaque.1), ("opaque", None));
     // {"access":[{"type":"repository","name":"apps/canary","actions":["pull"]}]}
@@ -296,7 +301,7 @@ proptest! {
         let _ = bearer_challenge([bytes.as_slice()].into_iter());
         let _ = judge_realm(&image, &text);
         let _ = redirect(&image, &[], &text);
-        let _ = read_grant(&bytes, "apps/canary");
+        let _ = read_grant(&bytes, TokenRequest::Form, "apps/canary");
         let answer = error(&Head { status, retry_after: Some(&text), correlation_id: Some(&text), ..Head::default() }, &text);
         prop_assert!(answer.message.is_none_or(|message| message.chars().count() <= 300));
     }

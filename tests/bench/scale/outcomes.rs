@@ -84,7 +84,7 @@ impl Condition {
 pub(crate) struct Requests {
     /// At the token service.
     pub(crate) oauth: u32,
-    /// `GET /v2/` without credentials.
+    /// `HEAD` of the manifest, without credentials.
     pub(crate) challenge: u32,
     /// The index and the manifest.
     pub(crate) manifests: u32,

@@ -49,10 +49,7 @@ pub(crate) fn states() -> Vec<State> {
         odd!("artifact", INVALID)
             .differs_from(&[Client::Containerd2], NOT_UNPACKED)
             .differs_from(&[Client::Skopeo], COPIES),
-        odd!("octet-stream-config", INVALID).differs_from(
-            &Client::ALL,
-            "clients go by what is in the configuration here; no builder writes this type",
-        ),
+        odd!("octet-stream-config", TAKEN),
         odd!("manifests-too", INVALID),
         odd!("index-by-its-body", INVALID).differs_from(&[Client::Skopeo], COPIES),
         odd!("schema-1-too", INVALID),

@@ -66,9 +66,10 @@ fn methods() -> Vec<State> {
                 settings.token.answer = TokenFault::TokenKey.into();
             })
             .each_says(["did not include a token", "did not include a token", ""])
+            .tells(&["fail login token not_a_registry"])
             .differs_from(
-                &[Client::Containerd1, Client::Containerd2],
-                "containerd takes `access_token` alone from the answer to a `POST`; ACR grants no `POST`",
+                &[Client::Skopeo],
+                "skopeo sends no `POST`; containerd takes `access_token` alone from its answer",
             ),
     ]
 }
