@@ -4,7 +4,7 @@
 //! the observation. The repetitions are containerd's (`core/remotes/docker/resolver.go`) and those of Go's HTTP client.
 
 use jiff::Timestamp;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
 use std::net::{IpAddr, SocketAddr};
 use tokio::time::Instant;
 
@@ -235,7 +235,9 @@ impl Reply {
 
     /// Reads the body, at most `max` bytes of it.
     pub(super) async fn body(&mut self, max: usize) -> Result<Body, Failure> {
-        let mut bytes = Vec::new();
+        // In one piece: a list that grows leaves holes behind, and several of 4 MiB are read at a time.
+        let announced = self.header(CONTENT_LENGTH).and_then(|length| length.parse().ok()).unwrap_or(0);
+        let mut bytes = Vec::with_capacity(max.min(announced));
         while let Some(piece) = self.chunk().await? {
             let room = max - bytes.len();
             if piece.len() > room {

@@ -91,7 +91,7 @@ const CASES: [(&[&str], &[&str]); 42] = [
     (&["config.schedule.interval=60"], &["/config/schedule/interval", "want string"]),
     (&["config.schedule.interval=500ms"], &["config.schedule.interval", "`500ms`", "from 1s to 24h"]),
     (&["config.schedule.timeout=25h"], &["config.schedule.timeout", "`25h`", "from 1ms to 24h"]),
-    (&["config.schedule.stageTimeout=31s"], &["config.schedule.stageTimeout", "`31s`", "at most", "30s"]),
+    (&["config.schedule.stageTimeout=61s"], &["config.schedule.stageTimeout", "`61s`", "at most", "60s"]),
     (&["config.schedule.budgetPerMinute=100"], &["config.schedule.budgetPerMinute", "fleetSize"]),
     (&["config.schedule.jitter=2"], &["/config/schedule/jitter", "2", "1"]),
     (

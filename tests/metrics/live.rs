@@ -134,7 +134,7 @@ fn a_real_prometheus_scrapes_it_and_answers_queries() {
     assert_eq!(labels.get("image"), None);
     prometheus.await_value("count(acr_verifier_stage_success == 1)", 12.0);
     prometheus.await_value("count by (job) (acr_verifier_dns_answers{image='', scope='private'} == 1)", 2.0);
-    prometheus.await_value("sum(acr_verifier_registry_requests_total)", 6.0);
+    prometheus.await_value("sum(acr_verifier_registry_requests_total)", 8.0);
     let quantile =
         "histogram_quantile(0.9, sum by (le) (acr_verifier_check_duration_seconds_bucket)) > bool 0";
     prometheus.await_value(quantile, 1.0);

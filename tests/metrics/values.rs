@@ -108,8 +108,12 @@ fn a_healthy_check_tells_every_stage_its_time_and_its_requests() {
         scrape.value("acr_verifier_registry_requests_total", &[("stage", stage), ("code", code)])
     };
     assert_eq!(requests("challenge", "401"), Some(1.0));
-    assert_eq!(requests("token", "200"), Some(1.0));
-    assert_eq!(requests("manifest", "200"), Some(2.0), "the index and the manifest");
+    assert_eq!(
+        (requests("token", "400"), requests("token", "200")),
+        (Some(1.0), Some(1.0)),
+        "POST, then GET"
+    );
+    assert_eq!(requests("manifest", "200"), Some(3.0), "the tag, the index and the manifest");
     assert_eq!((requests("blob", "307"), requests("blob", "200")), (Some(1.0), Some(1.0)));
     assert_eq!(scrape.all(CAUSE, &[]).len() + scrape.all("acr_verifier_failures_total", &[]).len(), 0);
 }
