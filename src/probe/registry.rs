@@ -100,7 +100,7 @@ impl<'check> Pull<'check> {
             refusals.into_iter().max_by_key(|(has_credentials, failure)| (*has_credentials, failure.stage));
         let (_, refusal) = furthest.expect("there is at least one attempt");
         Err(match found.searched {
-            // Nobody in particular was refused: what is wrong is that nothing is there.
+            // An anonymous pull was rejected: what is wrong is that there are no credentials.
             Some(searched) if refused_with(&refusal.fault) == Some(401) => {
                 Failure { fault: Fault::CredentialsMissing { searched }, ..refusal }
             }
@@ -229,7 +229,7 @@ fn is_refusal(failure: &Failure) -> bool {
 fn refused_with(fault: &Fault) -> Option<u16> {
     match fault {
         Fault::Answer(answer) if answer.may_be_of_credentials() => Some(answer.status),
-        // A token that lets nobody pull.
+        // A token without pull, as an anonymous client gets it.
         Fault::CredentialsMissing { .. } => Some(401),
         Fault::Answer(_)
         | Fault::NotConnected

@@ -95,7 +95,7 @@ impl<'check> Session<'check> {
     }
 
     /// Sends a request; the connection is made with the first. A connection that was used before and ends before the answer,
-    /// or carries what nobody asked for, is replaced once, as Go's client does: its peer may have closed it while the
+    /// or carries what was not requested, is replaced once, as Go's client does: its peer may have closed it while the
     /// request was on its way.
     pub(super) async fn send(
         &mut self,

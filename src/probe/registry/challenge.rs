@@ -15,7 +15,7 @@ use crate::probe::wire;
 /// What is wrong with a page that asks for a log-in of its own.
 const NO_CHALLENGE: &str = "it sends HTML and no WWW-Authenticate header";
 
-/// How a registry answers somebody whom it does not know.
+/// How a registry answers a request without credentials.
 pub(in crate::probe) enum Challenge {
     /// It asks for a token.
     Bearer(TrustedChallenge),
@@ -65,7 +65,7 @@ impl Pull<'_> {
         outcome
     }
 
-    /// Reads an answer to somebody whom the registry does not know.
+    /// Reads the answer to a request without credentials.
     pub(in crate::probe) async fn read_challenge(
         &self,
         reply: Reply,

@@ -1,7 +1,7 @@
 //! The `token` stage: the login server's own token service, asked as containerd asks it.
 //!
 //! Owns both forms of the request: a form by POST, and where the service has none, Basic by GET. ACR has none for a password and
-//! answers 400. Without a password only the second is sent, and as nobody in particular.
+//! answers 400. Without a password only the second is sent, without an authorization.
 
 use tokio::time::Instant;
 use url::form_urlencoded::Serializer;
