@@ -38,7 +38,10 @@ mount --make-rprivate /
 mount -t tmpfs none /run
 mkdir -p /run/lock /run/systemd/resolve
 cp "$1/resolv.conf" /run/systemd/resolve/resolv.conf
-mount --bind /run/systemd/resolve/resolv.conf /etc/resolv.conf
+# What the node changes in /etc is its own.
+mkdir -p "$1/etc/upper" "$1/etc/work"
+mount -t overlay -o "lowerdir=/etc,upperdir=$1/etc/upper,workdir=$1/etc/work" none /etc
+ln --symbolic --force /run/systemd/resolve/resolv.conf /etc/resolv.conf
 for folder in /etc/systemd /etc/containerd /etc/ssl/certs; do
     mkdir -p "$folder"
     mount -t tmpfs none "$folder"
