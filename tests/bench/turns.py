@@ -3,8 +3,8 @@
 
     tests/bench/turns.py COMMANDS TURNS ADDRESS PORT
 
-COMMANDS has a line for each command: its name, what is run before it without being counted, and itself, divided by tabs.
-The first is the check, the last the floor, those between are its rivals. The link takes the delay at descriptor 3 and
+COMMANDS has a line for each command: its name, how many requests it makes, what is run before it without being counted, and
+itself, divided by tabs. The first is the check, the others are its rivals. The link takes the delay at descriptor 3 and
 repeats it at descriptor 4 (`link.py`); behind it something listens at ADDRESS and PORT.
 """
 
@@ -20,7 +20,7 @@ from statistics import median
 # One way, in milliseconds.
 DELAYS = [0, 5, 25]
 # What a check has to wait for, one after the other, as `src/probe.rs` derives it.
-ROUND_TRIPS = 12
+ROUND_TRIPS = 14
 # How far from that floor a check may be at the longest delay.
 FLOOR_GOAL = 1.15
 # In MB.
@@ -30,7 +30,8 @@ MEMORY_GOAL = 12
 
 class Command:
     def __init__(self, line):
-        self.name, before, command = line.rstrip("\n").split("\t")
+        self.name, requests, before, command = line.rstrip("\n").split("\t")
+        self.requests = int(requests)
         self.before, self.words = shlex.split(before), shlex.split(command)
         self.times = {delay: [] for delay in DELAYS}
 
@@ -103,11 +104,11 @@ def measure(commands, turns, target):
 
 
 def report(commands, trips, turns):
-    check, *rivals, floor = commands
+    check, *rivals = commands
     goals = []
 
-    def goal(text, is_met):
-        goals.append((text, is_met))
+    def goal(text, is_met, is_held=True):
+        goals.append((text, is_met, is_held))
 
     print(f"\n{turns} runs of each command at each delay.\n")
     head = [f"{delay} ms | 95 % within | against check" for delay in DELAYS]
@@ -123,16 +124,16 @@ def report(commands, trips, turns):
         print(f"| `{command.name}` | {' | '.join(cells)} |")
     print(f"| a round trip | {' | '.join(f'{trips[delay] * 1e3:.1f} ms | |' for delay in DELAYS)} |")
 
-    print("\n| command | round trips | TCP connections | DNS queries | peak memory |")
-    print("| --- | --- | --- | --- | --- |")
+    print("\n| command | requests | round trips | TCP connections | DNS queries | peak memory |")
+    print("| --- | --- | --- | --- | --- | --- |")
     for command in commands:
-        counted = f"{command.round_trips(trips):.1f} | {command.connections} | {command.queries}"
+        counted = f"{command.requests} | {command.round_trips(trips):.1f} | {command.connections} | {command.queries}"
         print(f"| `{command.name}` | {counted} | {command.memory:.1f} MB |")
 
     for delay in DELAYS:
         for rival in rivals:
             is_faster = check.median(delay) < rival.median(delay)
-            goal(f"faster than {rival.name} at {delay} ms", is_faster)
+            goal(f"faster than {rival.name} at {delay} ms", is_faster, rival.requests >= check.requests)
     farthest = DELAYS[-1]
     needed = ROUND_TRIPS * trips[farthest]
     ratio = check.median(farthest) / needed
@@ -144,12 +145,12 @@ def report(commands, trips, turns):
     goal(f"{ROUND_TRIPS} round trips: {counted:.2f}", round(counted) == ROUND_TRIPS)
     goal(f"peak memory under {MEMORY_GOAL} MB: {check.memory:.1f} MB", check.memory < MEMORY_GOAL)
     size = os.path.getsize(check.words[0]) / 1e6
+    # The goal is the design's for a binary without the clients of Kubernetes.
+    goal(f"release binary under {SIZE_GOAL} MB: {size:.2f} MB", size < SIZE_GOAL, is_held=False)
     print("\n| goal | |\n| --- | --- |")
-    for text, is_met in goals:
-        print(f"| {text} | {'met' if is_met else 'MISSED'} |")
-    # Told, and no failure: the goal is the design's for a binary without the clients of Kubernetes.
-    print(f"| release binary under {SIZE_GOAL} MB: {size:.2f} MB | {'met' if size < SIZE_GOAL else 'missed'} |")
-    return all(is_met for _, is_met in goals)
+    for text, is_met, is_held in goals:
+        print(f"| {text} | {'met' if is_met else 'MISSED' if is_held else 'missed, told only'} |")
+    return all(is_met for _, is_met, is_held in goals if is_held)
 
 
 def main(path, turns, address, port):

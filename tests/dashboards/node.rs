@@ -226,8 +226,8 @@ fn speed() -> Vec<Panel> {
         .size(8, 8),
         Panel::curves(
             "Requests at the registry",
-            "HTTP requests a minute, by stage and status code. Good is six for each check: 401 to the challenge, 307 \
-             and 200 to the rest. 429 is throttling, `error` no answer.",
+            "HTTP requests a minute, by stage and status code. Good is eight for each check: 401 to the challenge, \
+             400 to the token's POST, 200 and 307 to the rest. 429 is throttling, `error` no answer.",
         )
         .range(
             &format!(

@@ -139,9 +139,9 @@ pub(super) fn speed() -> Vec<Panel> {
         ),
         Panel::curves(
             "Requests at the registry",
-            "HTTP requests a minute that the agents send, by stage and status code. Good is level: six for each check \
-             of an image. Codes beside 200, 307 and the challenge's 401 are answers that a check stumbled over; `error` is no \
-             answer.",
+            "HTTP requests a minute that the agents send, by stage and status code. Good is level: eight for each check \
+             of an image. A healthy one gets 401 to the challenge, 400 to the token's POST, and 200 or 307 to the rest; other \
+             codes are errors, and `error` is no answer.",
         )
         .range(
             &format!(
