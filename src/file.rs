@@ -15,7 +15,7 @@ pub(crate) enum FileError {
     #[error("it cannot be read")]
     Read(#[source] io::Error),
     /// It is a folder, a pipe, a socket or a device.
-    #[error("it is no regular file")]
+    #[error("it is not a regular file")]
     Irregular,
     /// It has more bytes than such a file may have.
     #[error("it is too large")]

@@ -150,47 +150,47 @@ impl fmt::Display for ImageReference {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ImageReferenceError {
     /// A URL was given.
-    #[error("an image has no {} in front", quote(.0))]
+    #[error("an image reference cannot start with {}", quote(.0))]
     Scheme(String),
     /// A user stands in front; its text is not kept, since a password may be in it.
-    #[error("an image has no user name in front")]
+    #[error("an image reference cannot contain a user name")]
     UserInfo,
     /// The part before the first slash is not a host name.
     #[error(
-        "the registry is missing: write its login server in front, like {}",
+        "the registry is missing: start with its login server, such as {}",
         quote(&format!("contoso.azurecr.io/{}", .0.trim_start_matches('/')))
     )]
     RegistryMissing(String),
     /// The host has a form that no login server has.
     #[error(
-        "{} is no host name: a login server is letters, digits, dashes and dots, like contoso.azurecr.io",
+        "{} is not a valid host name: expected letters, digits, dashes and dots, such as contoso.azurecr.io",
         quote(.0)
     )]
     Host(String),
     /// The port is not a number from 1 to 65535.
-    #[error("{} is no port: allowed is 1 to 65535", quote(.0))]
+    #[error("{} is not a valid port: expected 1 to 65535", quote(.0))]
     Port(String),
     /// There is nothing behind the registry.
-    #[error("the repository is missing behind the registry")]
+    #[error("the repository is missing after the registry")]
     RepositoryMissing,
     /// The repository has capitals.
-    #[error("the repository has capitals: it is lower case, {}", quote(&.0.to_ascii_lowercase()))]
+    #[error("the repository must be lower case: {}", quote(&.0.to_ascii_lowercase()))]
     RepositoryCase(String),
     /// The repository has a form that no registry takes.
     #[error(
-        "{} is no repository: allowed are lower-case letters and digits, separated by `.`, `_`, `__` or dashes, \
-         in parts with `/` between them, at most 255 characters",
+        "{} is not a valid repository: expected parts separated by `/`, each of lower-case letters and digits \
+         separated by `.`, `_`, `__` or dashes, at most 255 characters in total",
         quote(.0)
     )]
     Repository(String),
     /// The tag has a form that no registry takes.
     #[error(
-        "{} is no tag: allowed are 1 to 128 letters, digits, `_`, `.` and `-`, and no `.` or `-` in front",
+        "{} is not a valid tag: expected 1 to 128 letters, digits, `_`, `.` and `-`, with no leading `.` or `-`",
         quote(.0)
     )]
     Tag(String),
     /// The digest has another form or algorithm.
-    #[error("{} is no digest: allowed is sha256: and 64 hexadecimal digits in lower case", quote(.0))]
+    #[error("{} is not a valid digest: expected sha256: and 64 lower-case hexadecimal digits", quote(.0))]
     Digest(String),
 }
 

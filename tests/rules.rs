@@ -72,7 +72,7 @@ fn lookup() -> impl Strategy<Value = Lookup> {
 }
 
 fn out_of_descriptors() -> SystemError {
-    SystemError { number: Some(24), name: Some(("EMFILE", "the process has no file descriptor left")) }
+    SystemError { number: Some(24), name: Some(("EMFILE", "the process has no free file descriptors")) }
 }
 
 fn observation(lookups: &[(Lookup, Lookup)]) -> Observation {
@@ -246,8 +246,8 @@ fn an_error_of_the_nodes_own_system_is_no_missing_route() {
             ConnectFailure::NotOpened(out_of_descriptors()),
             Severity::Unknown,
             "connect_refused",
-            "itself opened no connection to 10.60.4.4:443 of contoso.azurecr.io: EMFILE, the process has no file \
-             descriptor left; nothing was sent.",
+            "itself opened no connection to 10.60.4.4:443 of contoso.azurecr.io: EMFILE, the process has no free \
+             file descriptors; nothing was sent.",
         ),
     ] {
         let address = "10.60.4.4:443".parse().expect("an address");

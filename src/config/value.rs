@@ -266,7 +266,7 @@ mod tests {
         assert!(timestamp("2027-05-01T00:00:00Z").is_ok() && timestamp("2027-05-01").is_err());
         assert_eq!(
             image("https://contoso.azurecr.io/app").expect_err("a scheme").to_string(),
-            "found `https://contoso.azurecr.io/app`: an image has no `https://` in front; allowed is \
+            "found `https://contoso.azurecr.io/app`: an image reference cannot start with `https://`; allowed is \
              LOGIN_SERVER/REPOSITORY[:TAG][@sha256:…]"
         );
     }

@@ -33,7 +33,7 @@ pub(super) fn read(reading: &Reading, containerd: &Fact<Environment>) -> Fact<Ve
     };
     let bundle = match variable("SSL_CERT_FILE") {
         Some(path) => reading.read(&path, MAX_BUNDLE).map_err(|lost| match lost {
-            Lost::Absent => Lost::Unreadable(format!("{path} is not there")),
+            Lost::Absent => Lost::Unreadable(format!("{path} is missing")),
             lost @ Lost::Unreadable(_) => lost,
         }),
         None => first_bundle(reading),
@@ -41,7 +41,7 @@ pub(super) fn read(reading: &Reading, containerd: &Fact<Environment>) -> Fact<Ve
     let bundle = match bundle {
         Ok(bundle) => bundle,
         Err(Lost::Absent) => {
-            return Fact::Unknown("no bundle of certificate authorities is there".to_owned());
+            return Fact::Unknown("no CA bundle found".to_owned());
         }
         Err(Lost::Unreadable(why)) => return Fact::Unknown(why),
     };
@@ -163,7 +163,7 @@ mod tests {
         for (files, expected) in [
             (vec![], "no bundle"),
             (vec![("etc/ssl/certs/one.pem", "one")], "no bundle"),
-            (vec![("etc/pki/tls/certs/ca-bundle.crt", azure_linux)], "leads to what is not there"),
+            (vec![("etc/pki/tls/certs/ca-bundle.crt", azure_linux)], "links to a missing file"),
             (vec![("etc/ssl/certs/ca-certificates.crt/x", "")], "not a regular file"),
         ] {
             let why = texts(&files, &[]).expect_err("it is not known");
@@ -194,7 +194,7 @@ mod tests {
             );
         }
         let why = texts(&files, &[("SSL_CERT_FILE", "/opt/absent.pem")]).expect_err("it is not there");
-        assert_eq!(why, "/opt/absent.pem is not there");
+        assert_eq!(why, "/opt/absent.pem is missing");
     }
 
     trait MapOwned {

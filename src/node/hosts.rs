@@ -24,7 +24,7 @@ const MAX_MIRRORS: usize = 16;
 pub(super) fn mirrors(reading: &Reading, registry: &str) -> Fact<Vec<String>> {
     match read(reading, registry) {
         Ok(mirrors) => Fact::Known(mirrors),
-        Err(Lost::Absent) => Fact::Unknown("/etc/containerd is not there".to_owned()),
+        Err(Lost::Absent) => Fact::Unknown("/etc/containerd is missing".to_owned()),
         Err(Lost::Unreadable(why)) => Fact::Unknown(why),
     }
 }
@@ -217,7 +217,7 @@ mod tests {
             assert_eq!(of(&files, registry).expect("it is known"), expected, "{files:?}");
         }
         let why = of(&[("etc/resolv.conf", "")], LOGIN).expect_err("nothing was mounted");
-        assert_eq!(why, "/etc/containerd is not there");
+        assert_eq!(why, "/etc/containerd is missing");
     }
 
     #[test]

@@ -47,7 +47,7 @@ struct Settings {
 pub(super) fn environment(reading: &Reading, unit: &str) -> Fact<Environment> {
     match read(reading, unit) {
         Ok(environment) => Fact::Known(environment),
-        Err(Lost::Absent) => Fact::Unknown(format!("{} is not there", FOLDERS[0])),
+        Err(Lost::Absent) => Fact::Unknown(format!("{} is missing", FOLDERS[0])),
         Err(Lost::Unreadable(why)) => Fact::Unknown(why),
     }
 }
@@ -66,7 +66,7 @@ fn read(reading: &Reading, unit: &str) -> Result<Environment, Lost> {
             Ok(text) => environment.extend(words::file(&text)),
             // What is not mounted looks as what is not there. Only the folder could tell, and it was not read either.
             Err(Lost::Absent) if *optional && is_mounted(reading, path) => {}
-            Err(Lost::Absent) => return Err(Lost::Unreadable(format!("{path} is not there"))),
+            Err(Lost::Absent) => return Err(Lost::Unreadable(format!("{path} is missing"))),
             Err(lost) => return Err(lost),
         }
     }

@@ -110,10 +110,10 @@ impl Tree {
                 Ok(metadata) if metadata.is_symlink() => {
                     links += 1;
                     if links > MAX_LINKS {
-                        return Err(unreadable("has too many links"));
+                        return Err(unreadable("has too many symbolic links"));
                     }
                     let target =
-                        candidate.read_link().map_err(|_| unreadable("has a link that cannot be read"))?;
+                        candidate.read_link().map_err(|_| unreadable("has an unreadable symbolic link"))?;
                     if target.is_absolute() {
                         walked.clear();
                     }
@@ -125,7 +125,7 @@ impl Tree {
                 Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                     // A link says that there is something, wherever it is.
                     return Err(if by_link {
-                        unreadable("leads to what is not there")
+                        unreadable("links to a missing file")
                     } else {
                         Lost::Absent
                     });
@@ -156,7 +156,7 @@ impl Tree {
             FileError::Read(error) if error.kind() == ErrorKind::NotFound => Lost::Absent,
             FileError::Read(error) => Lost::Unreadable(format!("{path} cannot be read: {error}")),
             FileError::Irregular => Lost::Unreadable(format!("{path} is not a regular file")),
-            FileError::TooLarge => Lost::Unreadable(format!("{path} has more than {limit} bytes")),
+            FileError::TooLarge => Lost::Unreadable(format!("{path} is larger than {limit} bytes")),
         })
     }
 

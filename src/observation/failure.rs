@@ -41,7 +41,7 @@ pub enum Fault {
     NotARegistry {
         /// The status, when there was one.
         status: Option<u16>,
-        /// One phrase, with the answer's own first words where there are some: `it sends HTML`.
+        /// One phrase, with the answer's own first words where there are some: `it returned HTML`.
         reason: String,
     },
     /// The challenge would send the credentials elsewhere.

@@ -16,13 +16,13 @@ pub(super) fn pair(credentials: &Credentials) -> Secret {
 /// The header for the token service.
 pub(super) fn basic(credentials: &Credentials) -> Result<HeaderValue, Fault> {
     let value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair(credentials).expose())));
-    value.map_err(|_| Fault::CredentialsInvalid { reason: "the credentials make no header".to_owned() })
+    value.map_err(|_| Fault::CredentialsInvalid { reason: "they cannot be sent in an HTTP header".to_owned() })
 }
 
 /// The header for the registry.
 pub(super) fn bearer(token: &Secret) -> Result<HeaderValue, Fault> {
     HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(|_| {
-        let reason = "its token has characters that no token has".to_owned();
+        let reason = "its token contains invalid characters".to_owned();
         Fault::NotARegistry { status: Some(200), reason }
     })
 }

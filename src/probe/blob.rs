@@ -96,7 +96,7 @@ pub(super) async fn read(
 
 fn mismatch(reply: &Reply, descriptor: &Descriptor, found: String) -> Failure {
     if reply.is_html() {
-        let reason = "it sends HTML instead of a blob".to_owned();
+        let reason = "it returned HTML instead of a blob".to_owned();
         return reply.fail(Fault::NotARegistry { status: Some(reply.status), reason });
     }
     reply.fail(Fault::DigestMismatch { expected: descriptor.digest.clone(), found })

@@ -286,7 +286,7 @@ impl Resolve for Pinned {
         }
         Box::pin(async move {
             if !known {
-                return Err("a host that was not judged".into());
+                return Err("a host that was not evaluated".into());
             }
             let addresses: Addrs = Box::new(std::iter::once(address));
             Ok(addresses)

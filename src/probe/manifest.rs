@@ -95,7 +95,7 @@ pub(super) fn supported(media_type: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "its media type is {}, expected an image manifest or index of OCI or of Docker's schema 2",
+        "its media type is {}, expected an OCI or Docker schema 2 image manifest or index",
         named(media_type)
     ))
 }
@@ -114,8 +114,8 @@ pub(super) fn read_manifest(media_type: &str, body: &[u8]) -> Result<ParsedManif
     let image = shape::read_image(document).map_err(whole)?;
     if !is_configuration(&image.config.media_type) {
         return Err(format!(
-            "config.mediaType is {}, which is not the configuration of an image, so that no layer is unpacked and no \
-             container can start",
+            "config.mediaType is {}, which is not an image configuration, so no layer is unpacked and no container \
+             can start",
             named(&image.config.media_type)
         ));
     }
@@ -129,7 +129,7 @@ fn named(media_type: &str) -> String {
     match media_type {
         "" => "(none)".to_owned(),
         short if short.len() <= LONGEST => hear(short),
-        _ => "(over-long)".to_owned(),
+        _ => "(too long)".to_owned(),
     }
 }
 
@@ -163,7 +163,7 @@ impl Entry {
     /// What containerd refuses once it has chosen the entry: it is of no kind that can be pulled, or cannot be fetched.
     pub(super) fn check(&self) -> Result<(), String> {
         supported(&self.descriptor.media_type).map_err(|reason| format!("in its index, {reason}"))?;
-        self.descriptor.check().map_err(|fault| format!("this node's entry of its index {fault}"))
+        self.descriptor.check().map_err(|fault| format!("its index entry for this node {fault}"))
     }
 }
 
@@ -175,7 +175,7 @@ pub(super) fn read_configuration(image: &ImageManifest, config: &[u8]) -> Result
     if read.diff_ids == image.layers {
         return Ok(read);
     }
-    Err(format!("rootfs.diff_ids has {} entries, and the manifest {} layers", read.diff_ids, image.layers))
+    Err(format!("rootfs.diff_ids has {} entries, the manifest {} layers", read.diff_ids, image.layers))
 }
 
 #[cfg(test)]

@@ -136,7 +136,7 @@ impl<'check> Pull<'check> {
             // Unreachable for a checked reference; still a value, not a panic.
             fail(
                 Stage::Challenge,
-                Fault::NotARegistry { status: None, reason: "its name makes no URL".to_owned() },
+                Fault::NotARegistry { status: None, reason: "its name does not form a valid URL".to_owned() },
             )
         })
     }

@@ -34,19 +34,19 @@ fn is_forbidding_route(_error: &io::Error) -> bool {
 fn name(number: i32) -> Option<(&'static str, &'static str)> {
     use rustix::io::Errno;
     let known = [
-        (Errno::PERM, "EPERM", "a filter on the node itself forbids it"),
-        (Errno::ADDRNOTAVAIL, "EADDRNOTAVAIL", "no local address or port is free"),
-        (Errno::ADDRINUSE, "EADDRINUSE", "no local port is free"),
-        (Errno::MFILE, "EMFILE", "the process has no file descriptor left"),
-        (Errno::NFILE, "ENFILE", "the system has no file descriptor left"),
-        (Errno::NOBUFS, "ENOBUFS", "the system has no buffer left"),
-        (Errno::NOMEM, "ENOMEM", "the system has no memory left"),
-        (Errno::AGAIN, "EAGAIN", "the system has no room for it now"),
-        (Errno::AFNOSUPPORT, "EAFNOSUPPORT", "the node has no such address family"),
+        (Errno::PERM, "EPERM", "a packet filter on the node blocks it"),
+        (Errno::ADDRNOTAVAIL, "EADDRNOTAVAIL", "no free local address or port"),
+        (Errno::ADDRINUSE, "EADDRINUSE", "no free local port"),
+        (Errno::MFILE, "EMFILE", "the process has no free file descriptors"),
+        (Errno::NFILE, "ENFILE", "the system has no free file descriptors"),
+        (Errno::NOBUFS, "ENOBUFS", "the system has no free buffers"),
+        (Errno::NOMEM, "ENOMEM", "the system is out of memory"),
+        (Errno::AGAIN, "EAGAIN", "a resource is temporarily unavailable"),
+        (Errno::AFNOSUPPORT, "EAFNOSUPPORT", "the node does not support this address family"),
         (Errno::NETDOWN, "ENETDOWN", "the interface is down"),
-        (Errno::NODEV, "ENODEV", "there is no such interface"),
-        (Errno::PROTO, "EPROTO", "an answer broke the protocol"),
-        (Errno::NOPROTOOPT, "ENOPROTOOPT", "the host does not take this protocol"),
+        (Errno::NODEV, "ENODEV", "the interface does not exist"),
+        (Errno::PROTO, "EPROTO", "a response violated the protocol"),
+        (Errno::NOPROTOOPT, "ENOPROTOOPT", "the host does not support this protocol"),
     ];
     let found = known.into_iter().find(|(errno, ..)| errno.raw_os_error() == number);
     found.map(|(_, name, meaning)| (name, meaning))
@@ -84,12 +84,12 @@ mod tests {
     #[test]
     fn errors_are_named_and_only_two_of_them_mean_that_there_is_no_route() {
         for (number, text, unreachable) in [
-            (1, "EPERM, a filter on the node itself forbids it", false),
+            (1, "EPERM, a packet filter on the node blocks it", false),
             (13, "errno 13", true),
             (22, "errno 22", true),
-            (24, "EMFILE, the process has no file descriptor left", false),
-            (71, "EPROTO, an answer broke the protocol", false),
-            (99, "EADDRNOTAVAIL, no local address or port is free", false),
+            (24, "EMFILE, the process has no free file descriptors", false),
+            (71, "EPROTO, a response violated the protocol", false),
+            (99, "EADDRNOTAVAIL, no free local address or port", false),
             (101, "errno 101", true),
             (113, "errno 113", true),
             (4095, "errno 4095", false),

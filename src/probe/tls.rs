@@ -28,7 +28,7 @@ const MAX_CHAIN: usize = 8;
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
     /// The file of additional roots cannot be read.
-    #[error("cannot read the certificates of {path}")]
+    #[error("cannot read certificates from {path}")]
     Read {
         /// Which file.
         path: PathBuf,
@@ -37,7 +37,7 @@ pub enum TrustError {
         source: std::io::Error,
     },
     /// The file of additional roots is too large to be one.
-    #[error("{path} has more than {limit} bytes: a bundle of certificates is smaller")]
+    #[error("{path} is larger than {limit} bytes: expected a CA bundle")]
     TooLarge {
         /// Which file.
         path: PathBuf,
@@ -45,14 +45,14 @@ pub enum TrustError {
         limit: u64,
     },
     /// The file of additional roots holds none, or one that cannot be read.
-    #[error("{path} holds no usable certificate: PEM with CERTIFICATE blocks is expected")]
+    #[error("{path} contains no usable certificate: expected PEM with CERTIFICATE blocks")]
     Parse {
         /// Which file.
         path: PathBuf,
     },
     /// Neither the system nor a file has a root.
     #[error(
-        "there are no trusted certificates on this machine: install ca-certificates, set SSL_CERT_FILE, or name a \
+        "no trusted certificates found on this machine: install ca-certificates, set SSL_CERT_FILE, or pass a CA \
          bundle with --ca-file"
     )]
     NoRoots,
@@ -60,7 +60,7 @@ pub enum TrustError {
     #[error("cannot set up TLS")]
     Setup(#[source] rustls::Error),
     /// The verifier refuses the roots.
-    #[error("cannot set up the verification of certificates")]
+    #[error("cannot set up certificate verification")]
     Verifier(#[source] rustls::client::VerifierBuilderError),
 }
 

@@ -35,12 +35,12 @@ pub(super) struct BearerChallenge {
 pub(super) fn bearer_challenge<'header>(
     headers: impl Iterator<Item = &'header [u8]>,
 ) -> Result<BearerChallenge, &'static str> {
-    let mut problem = "it sends no WWW-Authenticate header";
+    let mut problem = "it returned no WWW-Authenticate header";
     for header in headers {
         let text = match std::str::from_utf8(header) {
             Ok(text) if text.len() <= MAX_CHALLENGE => text,
             Ok(_) => {
-                problem = "its WWW-Authenticate header is over-long";
+                problem = "its WWW-Authenticate header is too long";
                 continue;
             }
             Err(_) => {
@@ -54,7 +54,7 @@ pub(super) fn bearer_challenge<'header>(
         }
         for challenge in challenges {
             if challenge.scheme != "bearer" {
-                problem = "it has no Bearer challenge";
+                problem = "it offers no Bearer challenge";
                 continue;
             }
             match challenge.parameter("realm").filter(|realm| !realm.is_empty()) {
@@ -157,7 +157,7 @@ pub(super) fn judge_redirect(
         return untrusted("another port");
     }
     if url == *asked {
-        return untrusted("back to itself");
+        return untrusted("a redirect to itself");
     }
     let own = host == image.host()
         || image.data_region(&host).is_some()
@@ -223,16 +223,16 @@ pub(super) fn read_grant(
         access_token: Option<String>,
     }
     let body: Body =
-        serde_json::from_slice(body).map_err(|_| "its token answer is not the JSON of a token service")?;
+        serde_json::from_slice(body).map_err(|_| "its token response is not a token service's JSON")?;
     let filled = |token: Option<String>| token.filter(|token| !token.is_empty());
     let older = filled(body.token).filter(|_| request == TokenRequest::Query);
-    let token = filled(body.access_token).or(older).ok_or("its token answer has no token")?;
+    let token = filled(body.access_token).or(older).ok_or("its token response contains no token")?;
     if token.len() > MAX_TOKEN {
-        return Err("its token is over-long");
+        return Err("its token is too long");
     }
     // The characters of RFC 6750's b64token: anything else could not stand in a header.
     if !token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte)) {
-        return Err("its token has characters that no token has");
+        return Err("its token contains invalid characters");
     }
     let pull = pull_claim(&token, repository);
     Ok(Grant { token: Secret::new(token), pull })

@@ -112,7 +112,7 @@ impl Redactor {
     /// the part.
     #[must_use]
     pub fn show_part(&self, whole: &str, part: &str) -> String {
-        if self.finds(whole) { "(what was sent as a secret)".to_owned() } else { self.show(part) }
+        if self.finds(whole) { "(withheld: contains a secret)".to_owned() } else { self.show(part) }
     }
 
     /// Somebody else's text before it is cut, for what is picked out of it: a part of a secret is one too.

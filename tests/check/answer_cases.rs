@@ -216,11 +216,11 @@ fn messages_quote_the_answer_s_own_words() {
 #[test]
 fn a_page_instead_of_what_was_asked_for_is_quoted_too() {
     for (step, words) in [
-        (Step::Challenge, "it sends HTML instead of a manifest (\"Welcome\") (status 200)"),
-        (Step::Token, "its token answer is not the JSON of a token service (\"Welcome\") (status 200)"),
-        (Step::Manifest, "it sends HTML instead of a manifest (\"Welcome\") (status 200)"),
-        (Step::BlobRedirect, "it sends HTML instead of a blob (status 200)"),
-        (Step::Blob, "it sends HTML instead of a blob (status 200)"),
+        (Step::Challenge, "it returned HTML instead of a manifest (\"Welcome\") (status 200)"),
+        (Step::Token, "its token response is not a token service's JSON (\"Welcome\") (status 200)"),
+        (Step::Manifest, "it returned HTML instead of a manifest (\"Welcome\") (status 200)"),
+        (Step::BlobRedirect, "it returned HTML instead of a blob (status 200)"),
+        (Step::Blob, "it returned HTML instead of a blob (status 200)"),
     ] {
         let message = message(step, Canned::CaptivePortal);
         assert!(message.contains(words), "{step:?}: {message}");

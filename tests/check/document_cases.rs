@@ -78,13 +78,13 @@ fn messages_say_where_a_document_is_at_fault() {
     for (tag, words) in [
         ("helm", "config.mediaType is application/vnd.cncf.helm.config.v1+json, which is not"),
         ("number-as-annotation", "annotations has an entry that is a number, expected a string"),
-        ("manifests-too", "manifests is present, which only an index has"),
+        ("manifests-too", "manifests is only valid in an index"),
         ("wrong-size", "1 bytes, and it has "),
         ("entry-of-json", "its media type is application/json, expected"),
         ("config-not-json", "The configuration of contoso.azurecr.io"),
         ("config-not-json", "it is not JSON (line 1, column 2)"),
         ("config-of-wrong-types", "config.Cmd is a string, expected a list"),
-        ("signature", "rootfs.diff_ids has 1 entries, and the manifest 0 layers"),
+        ("signature", "rootfs.diff_ids has 1 entries, the manifest 0 layers"),
         ("no-platform", "its configuration names no platform, which"),
         ("foreign", "its configuration names linux/s390x, which"),
     ] {

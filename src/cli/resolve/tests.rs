@@ -229,7 +229,7 @@ fn a_password_is_never_an_argument_and_never_printed() {
         let found = errors(&["check", image]);
         let told = found.concat();
         assert!(
-            told.contains("an image has no user name in front")
+            told.contains("an image reference cannot contain a user name")
                 && !told.contains("hunter2")
                 && !told.contains("abc"),
             "{found:?}"

@@ -106,7 +106,7 @@ colour: red
 ";
     let found = problems(text);
     let expected = [
-        "c:2:12: images[0].image: found `app:1`: the registry is missing: write its login server in front, like \
+        "c:2:12: images[0].image: found `app:1`: the registry is missing: start with its login server, such as \
          `contoso.azurecr.io/app:1`; allowed is LOGIN_SERVER/REPOSITORY[:TAG][@sha256:…]",
         "c:3:5: images[0]: found the unknown key `nmae` (did you mean `name`?); allowed is image, name, \
          credentials, privateEndpoint, dataEndpoints",

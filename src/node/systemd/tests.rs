@@ -143,17 +143,17 @@ fn the_managers_environment_comes_first_and_files_of_variables_last() {
 fn what_decides_and_cannot_be_read_makes_it_unknown() {
     let own = format!("{OWN}/10.conf");
     for (files, expected) in [
-        (vec![], "/etc/systemd/system is not there"),
-        (vec![("etc/resolv.conf", "")], "/etc/systemd/system is not there"),
+        (vec![], "/etc/systemd/system is missing"),
+        (vec![("etc/resolv.conf", "")], "/etc/systemd/system is missing"),
         (
             vec![(own.as_str(), "[Service]\nEnvironmentFile=/etc/environment\n")],
-            "/etc/environment is not there",
+            "/etc/environment is missing",
         ),
         (
             vec![(own.as_str(), "[Service]\nEnvironmentFile=-/opt/x/environment\n")],
-            "/opt/x/environment is not there",
+            "/opt/x/environment is missing",
         ),
-        (vec![(own.as_str(), &"#".repeat(300_000))], "more than 262144 bytes"),
+        (vec![(own.as_str(), &"#".repeat(300_000))], "larger than 262144 bytes"),
     ] {
         match read(root(&files).path()) {
             Fact::Unknown(why) => assert!(why.contains(expected), "{why}"),

@@ -91,9 +91,9 @@ pub(super) fn request_trouble(error: &reqwest::Error) -> Trouble {
 pub(in crate::probe) fn http_trouble(error: Option<&hyper::Error>) -> Trouble {
     match error {
         Some(error) if error.is_parse() => {
-            Trouble::NotHttp("it does not answer in HTTP, or with an over-long head")
+            Trouble::NotHttp("it does not respond with HTTP, or its response headers are too large")
         }
-        Some(error) if is_misframed(error) => Trouble::NotHttp("the framing of its HTTP answer is broken"),
+        Some(error) if is_misframed(error) => Trouble::NotHttp("the framing of its HTTP response is broken"),
         Some(_) | None => Trouble::Closed { handshaking: false },
     }
 }

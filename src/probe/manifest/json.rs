@@ -71,7 +71,7 @@ impl fmt::Display for Fault {
 /// The one value that a document is. Bytes that are not UTF-8 are replaced, as Go does in texts; elsewhere neither reads them.
 pub(super) fn document(text: &str) -> Result<&RawValue, Fault> {
     if is_too_deep(text) {
-        return Err(Fault::new(format!("nests deeper than {MAX_DEPTH} levels")));
+        return Err(Fault::new(format!("is nested deeper than {MAX_DEPTH} levels")));
     }
     serde_json::from_str(text).map_err(|error| {
         Fault::new(format!("is not JSON (line {}, column {})", error.line(), error.column()))

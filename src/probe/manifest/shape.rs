@@ -134,12 +134,12 @@ pub(super) fn read_image(document: &RawValue) -> Result<ImageManifest, Fault> {
         }
         "subject" => Descriptor::default().read(value).map(drop),
         "mediaType" if super::is_index(&json::text(value)?) => {
-            Err(Fault::new("is an index's, and the registry serves it as an image"))
+            Err(Fault::new("is that of an index, but the registry serves it as an image"))
         }
         "manifests" => {
-            Err(Fault::new("is present, which only an index has, and its media type is an image's"))
+            Err(Fault::new("is only valid in an index, but the media type is that of an image"))
         }
-        "fsLayers" => Err(Fault::new("is present, which only a manifest of schema 1 has")),
+        "fsLayers" => Err(Fault::new("is only valid in a schema 1 manifest")),
         _ => Ok(()),
     })?;
     image.config.check().map_err(|fault| fault.within("config"))?;
@@ -160,12 +160,12 @@ pub(super) fn read_index(document: &RawValue) -> Result<Index, Fault> {
         }
         "subject" => Descriptor::default().read(value).map(drop),
         "mediaType" if super::is_image(&json::text(value)?) => {
-            Err(Fault::new("is an image's, and the registry serves it as an index"))
+            Err(Fault::new("is that of an image, but the registry serves it as an index"))
         }
         "config" | "layers" => {
-            Err(Fault::new("is present, which only an image has, and its media type is an index's"))
+            Err(Fault::new("is only valid in an image, but the media type is that of an index"))
         }
-        "fsLayers" => Err(Fault::new("is present, which only a manifest of schema 1 has")),
+        "fsLayers" => Err(Fault::new("is only valid in a schema 1 manifest")),
         _ => Ok(()),
     })?;
     Ok(index)
@@ -215,7 +215,7 @@ impl Descriptor {
     /// What containerd cannot fetch, whatever it is: it has no bytes, or no digest that could be compared.
     pub(super) fn check(&self) -> Result<(), Fault> {
         if !super::is_digest(&self.digest) {
-            return Err(Fault::new("has a digest that is not one of sha256"));
+            return Err(Fault::new("has a digest that is not sha256"));
         }
         if self.size < 1 {
             return Err(Fault::new(format!("has a size of {}, expected at least one byte", self.size)));
@@ -243,7 +243,7 @@ impl Index {
             return Ok(());
         }
         if self.entries.len() > MAX_PLATFORMS {
-            return Err(Fault::new("is for one more platform than there are"));
+            return Err(Fault::new("exceeds the number of known platforms"));
         }
         self.entries.push(entry);
         Ok(())

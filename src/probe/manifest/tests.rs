@@ -86,7 +86,7 @@ fn nesting_has_go_s_bound_also_in_what_nobody_reads() {
     assert!(read_manifest(IMAGE, nested(9_999).as_bytes()).is_ok());
     assert_eq!(
         read_manifest(IMAGE, nested(10_000).as_bytes()).err().as_deref(),
-        Some("it nests deeper than 10000 levels")
+        Some("it is nested deeper than 10000 levels")
     );
 }
 
@@ -153,5 +153,5 @@ fn an_index_keeps_each_platform_once_and_not_more_than_there_are() {
     };
     let read = |count| read_manifest(INDEX, index(count).as_bytes());
     assert!(matches!(read(400), Ok(ParsedManifest::Index(index)) if index.entries.len() == 200));
-    assert_eq!(read(600).err().as_deref(), Some("manifests[514] is for one more platform than there are"));
+    assert_eq!(read(600).err().as_deref(), Some("manifests[514] exceeds the number of known platforms"));
 }

@@ -52,7 +52,7 @@ impl Pull<'_> {
     /// A redirect that leads nowhere else.
     pub(in crate::probe) fn circle(&self, url: &Url) -> Fault {
         let target = self.redactor.show(&wire::target_of(url));
-        Fault::UntrustedRedirect { target, reason: "a loop of redirects" }
+        Fault::UntrustedRedirect { target, reason: "a redirect loop" }
     }
 
     /// Reads the answer to a request for a blob.
@@ -86,7 +86,7 @@ impl Pull<'_> {
             }
             Redirect::Missing => Fault::NotARegistry {
                 status: Some(reply.status),
-                reason: "its redirect of a blob has no usable Location".to_owned(),
+                reason: "its blob redirect has no usable Location header".to_owned(),
             },
         };
         Err(fail(Stage::Blob, fault))

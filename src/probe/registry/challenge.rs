@@ -13,7 +13,7 @@ use crate::observation::Endpoint;
 use crate::probe::wire;
 
 /// What is wrong with a page that asks for a log-in of its own.
-const NO_CHALLENGE: &str = "it sends HTML and no WWW-Authenticate header";
+const NO_CHALLENGE: &str = "it returned HTML and no WWW-Authenticate header";
 
 /// How a registry answers a request without credentials.
 pub(in crate::probe) enum Challenge {
@@ -78,7 +78,7 @@ impl Pull<'_> {
             401 => {}
             200..=299 => return Ok(Challenge::Open(reply)),
             300..=399 => {
-                return Err(reply.fail(not_a_registry("it redirects the request for the manifest")));
+                return Err(reply.fail(not_a_registry("it redirects the manifest request")));
             }
             _ => return Err(self.unhelpful(reply).await),
         }

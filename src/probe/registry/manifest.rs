@@ -19,7 +19,7 @@ const MAX_MANIFEST: usize = 4 * 1048 * 1048;
 const MAX_INDEX_DEPTH: usize = 3;
 
 /// What is wrong with a page.
-pub(super) const PAGE: &str = "it sends HTML instead of a manifest";
+pub(super) const PAGE: &str = "it returned HTML instead of a manifest";
 
 /// Where a manifest leads.
 pub(in crate::probe) enum Listed {
@@ -61,7 +61,7 @@ impl Pull<'_> {
         match reply.status {
             200..=299 if reply.is_html() => Err(self.page(reply, (call, limit), PAGE, observation).await),
             200..=299 => self.resolved(reply, Some(bearer), observation).await,
-            300..=399 => Err(reply.fail(self.untrusted_redirect(&reply, "a redirect of a manifest"))),
+            300..=399 => Err(reply.fail(self.untrusted_redirect(&reply, "a redirect for a manifest"))),
             _ => Err(self.refused(reply, call, limit, observation).await),
         }
     }
@@ -97,7 +97,7 @@ impl Pull<'_> {
             None => Ok(None),
             Some(announced) if is_sha256_digest(announced) => Ok(Some(announced.to_owned())),
             Some(_) => {
-                let reason = "its header Docker-Content-Digest is not a sha256 digest".to_owned();
+                let reason = "its Docker-Content-Digest header is not a sha256 digest".to_owned();
                 Err(reply.fail(Fault::ManifestInvalid { reason }))
             }
         }
@@ -151,7 +151,7 @@ impl Pull<'_> {
                 Listed::Entry(entry) => wanted = entry,
             }
         }
-        Err(invalid(format!("its index lists an index more than {MAX_INDEX_DEPTH} levels deep")))
+        Err(invalid(format!("its index nests indexes more than {MAX_INDEX_DEPTH} levels deep")))
     }
 
     /// Reads a manifest: an image, or this node's entry in an index.
@@ -188,7 +188,7 @@ impl Pull<'_> {
     pub(in crate::probe) async fn read_manifest_body(&self, mut reply: Reply) -> Result<Vec<u8>, Failure> {
         match reply.status {
             200..=299 => {}
-            300..=399 => return Err(reply.fail(self.untrusted_redirect(&reply, "a redirect of a manifest"))),
+            300..=399 => return Err(reply.fail(self.untrusted_redirect(&reply, "a redirect for a manifest"))),
             _ => return Err(self.unhelpful(reply).await),
         }
         if reply.is_html() {
@@ -207,7 +207,7 @@ pub(in crate::probe) fn held_against(wanted: &Descriptor, body: &[u8]) -> Result
     }
     let size = size_of(body);
     if wanted.size != size {
-        return Err(invalid(format!("its size is announced as {} bytes, and it has {size}", wanted.size)));
+        return Err(invalid(format!("its announced size is {} bytes, but it has {size}", wanted.size)));
     }
     Ok(())
 }
@@ -222,5 +222,5 @@ fn invalid(reason: String) -> Failure {
 }
 
 fn over_long() -> Failure {
-    invalid(format!("it has more than {MAX_MANIFEST} bytes"))
+    invalid(format!("it is larger than {MAX_MANIFEST} bytes"))
 }

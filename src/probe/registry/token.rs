@@ -80,7 +80,7 @@ impl Pull<'_> {
         match reply.status {
             200..=299 => {}
             300..=399 => {
-                return Err(reply.fail(self.untrusted_redirect(&reply, "a redirect of the token service")));
+                return Err(reply.fail(self.untrusted_redirect(&reply, "a redirect from the token service")));
             }
             _ => return Err(self.unhelpful(reply).await),
         }
@@ -90,7 +90,7 @@ impl Pull<'_> {
         let not_a_registry =
             |reason: &str| reply.fail(Fault::NotARegistry { status, reason: format!("{reason}{words}") });
         if body.cut {
-            return Err(not_a_registry("its token answer is over-long"));
+            return Err(not_a_registry("its token response is too large"));
         }
         wire::read_grant(&body.bytes, request, self.task.image.repository()).map_err(not_a_registry)
     }
