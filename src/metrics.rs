@@ -1,13 +1,13 @@
-//! What Prometheus reads: the contract's metrics, kept from one check to the next.
+//! The Prometheus metrics of the contract, kept from one check to the next.
 //!
-//! Owns the series and how long they live: gauges tell the newest check alone, counters and histograms add up, and all
-//! series of a registry or named image go when the configuration no longer has it. What each metric is called and means
-//! is declared in `families`; what a check amounts to in numbers is `series`'s. HTTP is the agent's. No clock: the time
-//! of a check comes with it.
+//! Owns the series and their lifetime: gauges report only the newest check, counters and histograms add up, and all
+//! series of a registry or named image are removed once the configuration no longer contains it. Names and help texts
+//! are declared in `families`; `series` derives the values from a check. The agent serves them over HTTP. No clock: a
+//! check carries its own time.
 //!
-//! Each registry and each named image has a `prometheus::Registry` of its own, because the library wants the same label
-//! names on all series of a metric and `image` is on those of named images alone. They are put together when they are
-//! read, under the lock that a check is recorded under: a scrape sees a check as a whole or not at all.
+//! Each registry and each named image has its own `prometheus::Registry`, because the library requires the same label
+//! names on all series of a metric, and only those of named images have `image`. They are merged when they are read,
+//! under the same lock that recording a check takes: a scrape sees all of a check or nothing of it.
 
 mod families;
 mod series;
@@ -34,7 +34,7 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// The metrics of one agent.
 pub struct Metrics {
     node: String,
-    /// What is not of a registry.
+    /// The families that do not belong to a registry.
     own: [Registry; 2],
     events: IntCounterVec,
     reload_successful: GaugeVec,
@@ -49,7 +49,7 @@ impl fmt::Debug for Metrics {
 }
 
 impl Metrics {
-    /// The metrics of an agent that has not checked anything yet.
+    /// Returns the metrics of an agent before its first check.
     #[must_use]
     pub fn new(node: &str, version: &str, revision: &str) -> Self {
         let program = Maker::new(&[]);
@@ -70,7 +70,7 @@ impl Metrics {
         }
     }
 
-    /// Takes a run up. Series of a registry or named image that is not in it go: a run has everything that is configured.
+    /// Records a run. Removes the series of registries and named images that it lacks: a run covers the whole configuration.
     pub fn record(&self, run: &Run) {
         let mut owners: BTreeMap<Owner, Vec<&Checked>> = BTreeMap::new();
         for checked in &run.images {
@@ -85,18 +85,18 @@ impl Metrics {
         }
     }
 
-    /// Notes that the configuration was read, and whether it was taken.
+    /// Records a reload of the configuration and whether it succeeded.
     pub fn record_reload(&self, successful: bool, at: Timestamp) {
         self.reload_successful.with_label_values::<&str>(&[]).set(f64::from(u8::from(successful)));
         self.reload_timestamp.with_label_values::<&str>(&[]).set(seconds(at));
     }
 
-    /// Counts an Event.
+    /// Counts an Event by its result.
     pub fn record_event(&self, result: EventResult) {
         self.events.with_label_values(&[result.as_str()]).inc();
     }
 
-    /// All series in Prometheus's text format.
+    /// Returns all series in Prometheus's text format.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut families: BTreeMap<String, MetricFamily> = BTreeMap::new();
@@ -120,6 +120,6 @@ impl Metrics {
 fn text(families: &[MetricFamily]) -> Vec<u8> {
     let mut text = Vec::new();
     let written = TextEncoder::new().encode(families, &mut text);
-    written.expect("every family has a name and series, and memory takes everything");
+    written.expect("every family has a name and series, and writing to memory cannot fail");
     text
 }

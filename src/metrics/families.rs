@@ -1,7 +1,7 @@
-//! The metrics as they are declared: name, type, labels and meaning of each, once.
+//! Declarations of all metrics: name, type, labels and help text.
 //!
-//! Owns the contract's names. The series are made from these declarations and the reference in the README is written
-//! from them, so that neither can say something else. What is counted, and when, is `series`'s.
+//! Owns the contract's names. The series and the reference in the README are both generated from these declarations,
+//! so they cannot diverge. `series` decides what is counted and when.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -9,29 +9,29 @@ use std::io::{self, Write};
 use prometheus::core::Collector;
 use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 
-/// Why making a family cannot fail.
+/// Why creating a family cannot fail.
 const WELL_FORMED: &str =
-    "a declaration below has a valid name, valid labels and a registry that it is alone in";
+    "each declaration below has a valid name and valid labels, and is registered once in its registry";
 
 /// A metric: all series of one name.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Family {
-    /// Its name.
+    /// The full metric name, `acr_verifier_…`.
     pub name: &'static str,
-    /// Its type.
+    /// The Prometheus type.
     pub kind: Kind,
-    /// What its series are about.
+    /// The entity that its series describe.
     pub subject: Subject,
-    /// The labels that tell its series apart, beside those of the subject.
+    /// Labels in addition to those of the subject.
     pub labels: &'static [&'static str],
-    /// What it means: the help text.
+    /// The HELP text.
     pub help: &'static str,
 }
 
 /// The type of a metric.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kind {
-    /// Only grows, until the program starts again.
+    /// Increases until the program restarts.
     Counter,
     /// The newest value.
     Gauge,
@@ -40,7 +40,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Prometheus's word for it.
+    /// Returns Prometheus's name for the type.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -51,19 +51,19 @@ impl Kind {
     }
 }
 
-/// What the series of a metric are about; all series of a subject share its labels.
+/// The entity that the series of a metric describe; all series of a subject share its labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subject {
-    /// The program, wherever it runs.
+    /// The program, independent of the node.
     Program,
     /// The agent of one node.
     Node,
-    /// One registry as one node sees it, or one image of it that has a name.
+    /// One registry, or one named image of it, as seen from one node.
     Registry,
 }
 
 impl Subject {
-    /// The labels of all its series. `image` stands on the series of named images alone.
+    /// Returns the labels of all its series. Only series of named images have `image`.
     #[must_use]
     pub const fn labels(self) -> &'static [&'static str] {
         match self {
@@ -96,119 +96,122 @@ pub const FAMILIES: [Family; 18] = [
     BUILD_INFO,
 ];
 
-/// A name from a cache takes less than a millisecond, TCP inside a region one or two, an answer of the registry 20 to
-/// 500; the last bound lies beyond the usual limit of a stage (10 s). One set for all stages, so that they can be summed.
+/// A cached name takes less than a millisecond, TCP within a region one or two, a response of the registry 20 to 500. The
+/// last bound exceeds the default per-stage timeout (10 s). All stages share one set, so they can be summed.
 const STAGE_BUCKETS: [f64; 7] = [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 15.0];
-/// A healthy check takes 50 to 300 ms; the last bound lies beyond the usual limit of a check (60 s).
+/// A healthy check takes 50 to 300 ms; the last bound exceeds the default overall timeout (60 s).
 const CHECK_BUCKETS: [f64; 8] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 75.0];
 
 pub(super) const CHECK_SUCCESS: Family = of_registry(
     "acr_verifier_check_success",
     Kind::Gauge,
     &[],
-    "Whether the last check found that the image can be pulled (1, also with warnings) or not (0). Absent before the \
-     first check and while the verdict is unknown.",
+    "Whether the last check found the image pullable (1, warnings included) or not (0). Absent before the first check \
+     and while the verdict is unknown.",
 );
 pub(super) const CHECKS: Family =
-    of_registry("acr_verifier_checks_total", Kind::Counter, &["verdict"], "Checks of an image, by verdict.");
+    of_registry("acr_verifier_checks_total", Kind::Counter, &["verdict"], "Total number of image checks by verdict.");
 pub(super) const FAILURES: Family = of_registry(
     "acr_verifier_failures_total",
     Kind::Counter,
     &["endpoint", "stage", "cause"],
-    "Checks that failed, by each cause that was told. A series begins when its cause is first seen.",
+    "Total number of failed checks by cause. A series is created when its cause first occurs.",
 );
 pub(super) const CAUSE: Family = of_registry(
     "acr_verifier_cause",
     Kind::Gauge,
     &["cause", "severity"],
-    "1 for each cause that the last check told. Absent when it is gone.",
+    "Causes reported by the last check (always 1). Absent once a cause no longer applies.",
 );
 pub(super) const STAGE_SUCCESS: Family = of_registry(
     "acr_verifier_stage_success",
     Kind::Gauge,
     &["endpoint", "stage"],
-    "Whether the stage worked in the last check (1, also with warnings) or failed (0). Absent where it was not reached \
-     or could not be judged.",
+    "Whether the stage succeeded in the last check (1, warnings included) or failed (0). Absent if the stage was not \
+     reached or was inconclusive.",
 );
 pub(super) const STAGE_DURATION: Family = of_registry(
     "acr_verifier_stage_duration_seconds",
     Kind::Histogram(&STAGE_BUCKETS),
     &["endpoint", "stage"],
-    "How long a stage took, up to its outcome.",
+    "Duration of each check stage in seconds.",
 );
 pub(super) const CHECK_DURATION: Family = of_registry(
     "acr_verifier_check_duration_seconds",
     Kind::Histogram(&CHECK_BUCKETS),
     &[],
-    "How long the whole check of an image took.",
+    "Duration of each image check in seconds.",
 );
 pub(super) const LAST_CHECK: Family = of_registry(
     "acr_verifier_last_check_timestamp_seconds",
     Kind::Gauge,
     &[],
-    "When the last check was over.",
+    "Unix timestamp of the last completed check in seconds.",
 );
 pub(super) const LAST_SUCCESS: Family = of_registry(
     "acr_verifier_last_success_timestamp_seconds",
     Kind::Gauge,
     &[],
-    "When the last check that passed, also with warnings, was over. Absent before the first that did.",
+    "Unix timestamp of the last passing check in seconds, warnings included. Absent before the first passing check.",
 );
 pub(super) const DNS_ANSWERS: Family = of_registry(
     "acr_verifier_dns_answers",
     Kind::Gauge,
     &["endpoint", "resolver", "scope"],
-    "Different addresses in the answers of the last check: of the node's nameservers (resolver `system`), or of a \
-     resolver that is compared.",
+    "Number of distinct addresses in the DNS answers of the last check, from the node's nameservers (resolver \
+     `system`) or from a compared resolver.",
 );
 pub(super) const DNS_DISAGREE: Family = of_registry(
     "acr_verifier_dns_resolvers_disagree",
     Kind::Gauge,
     &["endpoint"],
-    "Whether the node's nameservers and the compared resolvers answered differently in the last check (1) or alike (0); no sample where nothing was compared.",
+    "Whether the node's nameservers and the compared resolvers gave different answers in the last check (1) or the same \
+     (0). Absent if nothing was compared.",
 );
 pub(super) const CERTIFICATE_EXPIRY: Family = of_registry(
     "acr_verifier_tls_certificate_expiry_timestamp_seconds",
     Kind::Gauge,
     &["endpoint"],
-    "When the certificate that the last check saw ends.",
+    "Expiry of the TLS certificate seen by the last check, as a Unix timestamp in seconds.",
 );
 pub(super) const CREDENTIALS_EXPIRY: Family = of_registry(
     "acr_verifier_credentials_expiry_timestamp_seconds",
     Kind::Gauge,
     &[],
-    "When the credentials that the last check used end, where the configuration or the Secret says so.",
+    "Expiry of the credentials used by the last check, as a Unix timestamp in seconds. Absent if neither the \
+     configuration nor the Secret states it.",
 );
 pub(super) const REQUESTS: Family = of_registry(
     "acr_verifier_registry_requests_total",
     Kind::Counter,
     &["stage", "code"],
-    "HTTP requests to the registry, by status code; `error` where no answer came, `4xx` and the like for unusual codes.",
+    "Total number of HTTP requests to the registry by status code: `error` without a response, a class such as `4xx` for \
+     uncommon codes.",
 );
 pub(super) const EVENTS: Family = of_node(
     "acr_verifier_events_total",
     Kind::Counter,
     &["result"],
-    "Kubernetes Events, by what became of them.",
+    "Total number of Kubernetes Events by result.",
 );
 pub(super) const RELOAD_SUCCESSFUL: Family = of_node(
     "acr_verifier_config_last_reload_successful",
     Kind::Gauge,
     &[],
-    "Whether the configuration was taken when it was last read (1), or an older one stays in force (0).",
+    "Whether the last configuration reload succeeded (1) or the previous configuration stays in force (0).",
 );
 pub(super) const RELOAD_TIMESTAMP: Family = of_node(
     "acr_verifier_config_last_reload_timestamp_seconds",
     Kind::Gauge,
     &[],
-    "When the configuration was last read, with success or without.",
+    "Unix timestamp of the last configuration reload attempt in seconds.",
 );
 pub(super) const BUILD_INFO: Family = Family {
     name: "acr_verifier_build_info",
     kind: Kind::Gauge,
     subject: Subject::Program,
     labels: &["version", "revision"],
-    help: "Always 1; the labels say what runs.",
+    help: "Build information (always 1).",
 };
 
 const fn of_registry(
@@ -229,14 +232,14 @@ const fn of_node(
     Family { name, kind, subject: Subject::Node, labels, help }
 }
 
-/// Makes the families of one subject, with its labels, and keeps them together.
+/// Creates and registers the families of one subject, with its labels.
 pub(super) struct Maker {
     pub(super) registry: Registry,
     labels: HashMap<String, String>,
 }
 
 impl Maker {
-    /// A maker for a subject with these labels.
+    /// Returns a maker for a subject with these labels.
     pub(super) fn new(labels: &[(&str, &str)]) -> Self {
         let labels = labels.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
         Self { registry: Registry::new(), labels }
@@ -264,7 +267,7 @@ impl Maker {
         vector
     }
 
-    /// Adds what the library declares itself.
+    /// Registers a collector that the library declares itself.
     pub(super) fn add(&self, collector: impl Collector + 'static) {
         self.registry.register(Box::new(collector)).expect(WELL_FORMED);
     }
@@ -273,7 +276,7 @@ impl Maker {
 /// Writes the reference of all metrics as a Markdown table.
 ///
 /// # Errors
-/// What the writer gives back.
+/// Errors of the writer.
 pub fn write_reference(out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "| metric | type | labels | meaning |")?;
     writeln!(out, "| --- | --- | --- | --- |")?;
@@ -285,8 +288,8 @@ pub fn write_reference(out: &mut impl Write) -> io::Result<()> {
     writeln!(out)?;
     writeln!(
         out,
-        "`registry` is the login server. `image` stands on the series of images to which the configuration gives a \
-         `name`; all others of a registry share its series: the worst counts, and counters add up. Beside these there \
-         are the usual `process_…` metrics."
+        "`registry` is the login server. `image` is only present for images that have a `name` in the configuration. All \
+         other images of a registry share its series: gauges report the worst result, counters add up. The standard \
+         `process_…` metrics are exposed as well."
     )
 }

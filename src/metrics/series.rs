@@ -1,6 +1,6 @@
 //! The series of one registry, or of one named image of it, on this node.
 //!
-//! Owns what a check amounts to in numbers, and the budget: at most 250 series, whatever the registry answers.
+//! Owns the values derived from a check, and the budget: at most 250 series, whatever the registry returns.
 //!
 //! ```text
 //! stage_duration        12 stages × (7 buckets + Inf, sum, count)                                       120
@@ -8,9 +8,9 @@
 //! dns_answers            2 endpoints × 4 scopes × (the system's resolver + 2 compared ones)              24
 //! stage_success         12, checks_total 4, dns_resolvers_disagree 2, tls_certificate_expiry 2           20
 //! check_success          1, last_check 1, last_success 1, credentials_expiry 1                            4
-//! failures_total         the kinds of failure that were seen last                                   at most 32
-//! registry_requests      the kinds of answer that were seen last                                    at most 16
-//! cause                  what is wrong now: all that can be wrong together in a check           fewer than 23
+//! failures_total         the most recent kinds of failure                                           at most 32
+//! registry_requests      the most recent kinds of response                                          at most 16
+//! cause                  current causes: as many as one check can report at once                fewer than 23
 //! ```
 //!
 //! Each further compared resolver adds 8.
@@ -28,12 +28,12 @@ use crate::observation::{Endpoint, Stage};
 use crate::rules::names::{Comparison, compare};
 use crate::run::{Checked, Status};
 
-/// Kinds of failure that are kept: a registry that fails in more ways forgets the one that was not seen for longest.
+/// Kinds of failure to keep; beyond that, the least recently seen kind is removed.
 const MAX_FAILURES: usize = 32;
-/// Kinds of answer that are kept, likewise; a healthy check has six.
+/// Kinds of response to keep, likewise; a healthy check has six.
 const MAX_REQUESTS: usize = 16;
 
-/// Whose series they are.
+/// The registry or named image that a set of series belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Owner {
     registry: String,
@@ -41,7 +41,7 @@ pub(super) struct Owner {
 }
 
 impl Owner {
-    /// The owner of the series that a check is told in.
+    /// Returns the owner of the series that a check is recorded in.
     pub(super) fn of(checked: &Checked) -> Self {
         Self { registry: checked.image.registry(), image: checked.name.clone() }
     }
@@ -67,7 +67,7 @@ pub(super) struct Series {
 }
 
 impl Series {
-    /// Nothing was checked yet: the only series are the counters of the verdicts, at 0.
+    /// Returns the series before the first check: only the verdict counters, at 0.
     pub(super) fn new(node: &str, owner: &Owner) -> Self {
         let mut labels = vec![("node", node), ("registry", owner.registry.as_str())];
         labels.extend(owner.image.as_deref().map(|image| ("image", image)));
@@ -95,12 +95,12 @@ impl Series {
         }
     }
 
-    /// Takes the checks of one run up: counters add up, and of the rest the worst counts.
+    /// Records the checks of one run: counters add up, gauges take the worst result.
     pub(super) fn record(&mut self, checks: &[&Checked], finished_at: Timestamp) {
         for checked in checks {
             self.count(checked);
         }
-        // What is not told again is gone.
+        // Values that this run does not report again must disappear.
         for gauge in [
             &self.check_success,
             &self.cause,
@@ -117,7 +117,7 @@ impl Series {
         self.tell_expiries(checks);
     }
 
-    /// Every sample of these series.
+    /// Returns every sample of these series.
     pub(super) fn gather(&self) -> Vec<MetricFamily> {
         self.registry.gather()
     }
@@ -134,7 +134,7 @@ impl Series {
         for request in &checked.observation.requests {
             self.requests.count(&[request.stage.as_str(), code(request.status)]);
         }
-        // A cause that two nameservers show is one reason for one check to fail.
+        // A cause reported for two nameservers counts as one reason for one check to fail.
         let failures: BTreeSet<[&'static str; 3]> = checked
             .diagnoses
             .iter()
@@ -184,11 +184,11 @@ impl Series {
             match compared.max().unwrap_or(Comparison::Nothing) {
                 Comparison::Different => set(&self.dns_disagree, &[endpoint.as_str()], 1.0),
                 Comparison::Alike => set(&self.dns_disagree, &[endpoint.as_str()], 0.0),
-                // Nothing was compared, or not with all.
+                // Nothing was compared, or not all resolvers answered.
                 Comparison::Nothing | Comparison::Incomplete => {}
             }
         }
-        // A set: an address that both nameservers give is one.
+        // A set: an address returned by both nameservers counts once.
         let answers: BTreeSet<_> = checks
             .iter()
             .flat_map(|checked| checked.observation.resolutions.iter().map(move |seen| (checked, seen)))
@@ -221,12 +221,12 @@ impl Series {
     }
 }
 
-/// A counter that keeps the kinds that were seen last. One that comes back begins at 0 again, which Prometheus takes
-/// for the restart that it looks like.
+/// A counter that keeps the most recently seen label sets. One that returns starts at 0 again, which Prometheus handles
+/// as a counter reset.
 struct Recent {
     counter: IntCounterVec,
     max: usize,
-    /// The label values that are kept; the front was not seen for longest.
+    /// The label values kept, least recently seen first.
     kinds: VecDeque<Vec<&'static str>>,
 }
 
@@ -241,13 +241,13 @@ impl Recent {
         if self.kinds.len() > self.max
             && let Some(oldest) = self.kinds.pop_front()
         {
-            self.counter.remove_label_values(&oldest).expect("every kind that is kept was counted");
+            self.counter.remove_label_values(&oldest).expect("every kept kind was counted");
         }
         self.counter.with_label_values(labels).inc();
     }
 }
 
-/// How each stage that was reached went, at worst.
+/// Returns the worst result of each stage that was reached.
 fn stages(checks: &[&Checked]) -> BTreeMap<(Endpoint, Stage), Verdict> {
     let mut stages = BTreeMap::new();
     for stage in checks.iter().flat_map(|checked| checked.stages()) {
@@ -255,7 +255,7 @@ fn stages(checks: &[&Checked]) -> BTreeMap<(Endpoint, Stage), Verdict> {
             Status::Skipped => continue,
             Status::Ok => Verdict::Pass,
             Status::Warning => Verdict::Warn,
-            // The report has one word for what failed and what could not be judged; here throttling is no failure.
+            // The report has one status for failed and inconclusive stages; here, throttling is not a failure.
             Status::Failed => {
                 let worst = stage.diagnoses.iter().map(|diagnosis| diagnosis.severity.verdict()).max();
                 worst.unwrap_or(Verdict::Unknown)
@@ -267,8 +267,8 @@ fn stages(checks: &[&Checked]) -> BTreeMap<(Endpoint, Stage), Verdict> {
     stages
 }
 
-/// A status code as a label: itself where registries are known to send it, else its class. A closed set, whatever the
-/// registry answers.
+/// Returns the label for a status code: the code itself if registries are known to send it, otherwise its class. A closed
+/// set, whatever the registry returns.
 fn code(status: Option<u16>) -> &'static str {
     match status {
         None => "error",
@@ -306,7 +306,7 @@ fn set(gauge: &GaugeVec, labels: &[&str], value: f64) {
     gauge.with_label_values(labels).set(value);
 }
 
-/// A moment as Prometheus has it.
+/// Converts to the Unix seconds that Prometheus expects.
 pub(super) fn seconds(at: Timestamp) -> f64 {
     at.as_second() as f64
 }
