@@ -117,7 +117,7 @@ fn its_options_are_all_the_options_of_check() {
     let check = program.find_subcommand("check").expect("there is a command `check`");
     let flags = program.get_arguments().chain(check.get_arguments()).filter_map(clap::Arg::get_long);
     let known: BTreeSet<String> = flags.map(|flag| format!("--{flag}")).collect();
-    let told: BTreeSet<String> = rows("## Checking")
+    let told: BTreeSet<String> = rows("## Usage")
         .iter()
         .flat_map(|row| quoted(row[0]))
         .map(|option| option.split(' ').next().unwrap_or_default().to_owned())
