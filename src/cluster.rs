@@ -62,11 +62,11 @@ pub enum ClusterError {
     #[error("{0}")]
     Settings(String),
     /// The API server did not answer as one does.
-    #[error("the API server cannot be asked: {0}")]
+    #[error("cannot query the API server: {0}")]
     Unavailable(String),
     /// The caller may not do what a smoke check has to.
     #[error(
-        "the API server refuses to {verb} {resource}{}: {message}; a smoke check needs this rule: \
+        "the API server denied {verb} on {resource}{}: {message}; the smoke check needs this RBAC rule: \
          {{apiGroups: [\"{group}\"], resources: [{resource}], verbs: [{verb}]}}",
         .namespace.as_ref().map(|namespace| format!(" in namespace {namespace}")).unwrap_or_default()
     )]
@@ -163,14 +163,13 @@ impl Cluster {
         if found.len() > 1 {
             let names: Vec<&str> = found.iter().map(|one| one.metadata.name.as_str()).collect();
             return Err(ClusterError::DaemonSet(format!(
-                "--selector {selector}: found the DaemonSets {} in namespace {namespace}; a smoke check is about one",
+                "--selector {selector} matches several DaemonSets in namespace {namespace}: {}; expected one",
                 names.join(", ")
             )));
         }
         found.into_iter().next().map(DaemonSet::from).ok_or_else(|| {
             ClusterError::DaemonSet(format!(
-                "found no DaemonSet with {selector} in namespace {namespace}; --namespace and --selector say where \
-                 the agents are"
+                "no DaemonSet matches {selector} in namespace {namespace}; check --namespace and --selector"
             ))
         })
     }
@@ -214,7 +213,7 @@ impl Cluster {
                 return Ok(objects);
             }
         }
-        Err(ClusterError::Unavailable(format!("the list of {} has no end", of.resource)))
+        Err(ClusterError::Unavailable(format!("the list of {} exceeds {MAX_PAGES} pages", of.resource)))
     }
 
     async fn page<T: DeserializeOwned>(
@@ -233,13 +232,13 @@ impl Cluster {
             Ok((status, body))
         });
         let (status, body) = answered.await.map_err(|_elapsed| {
-            ClusterError::Unavailable(format!("no answer within {} s", CALL_LIMIT.as_secs()))
+            ClusterError::Unavailable(format!("no response within {} s", CALL_LIMIT.as_secs()))
         })??;
         if !status.is_success() {
             return Err(of.refusal("list", status, &body));
         }
         serde_json::from_slice(&body).map_err(|error| {
-            ClusterError::Unavailable(format!("its list of {} cannot be read: {error}", of.resource))
+            ClusterError::Unavailable(format!("its list of {} cannot be parsed: {error}", of.resource))
         })
     }
 }
@@ -286,9 +285,9 @@ impl Of<'_> {
             };
         }
         if status == StatusCode::BAD_REQUEST {
-            return ClusterError::Settings(format!("the API server does not take the request: {message}"));
+            return ClusterError::Settings(format!("the API server rejected the request: {message}"));
         }
-        ClusterError::Unavailable(format!("it answered {} {message}", status.as_u16()))
+        ClusterError::Unavailable(format!("it responded with {} {message}", status.as_u16()))
     }
 }
 
@@ -316,7 +315,7 @@ fn unavailable(error: &kube::Error) -> ClusterError {
 /// What went wrong. The output of a credential plugin may hold credentials, and stays out.
 fn told(error: &kube::Error) -> String {
     if matches!(error, kube::Error::Auth(_)) {
-        return "the kubeconfig's way to log in failed; `kubectl get nodes` shows more".to_owned();
+        return "the kubeconfig's authentication failed; run `kubectl get nodes` for details".to_owned();
     }
     crate::legible::printable(&chain(error), MAX_MESSAGE)
 }

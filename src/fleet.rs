@@ -213,22 +213,22 @@ impl State {
 impl fmt::Display for Staleness {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unanswered => formatter.write_str("it has not answered a request for a check yet"),
+            Self::Unanswered => formatter.write_str("it has not responded to the check request yet"),
             Self::Running(age) => {
                 write!(
                     formatter,
-                    "its check had been running for {} s when the smoke check began",
+                    "its check started {} s before the smoke check",
                     age.as_secs()
                 )
             }
             Self::Postponed { wait, reason } => {
-                write!(formatter, "it postponed the check by {} s ({reason})", wait.as_secs())
+                write!(formatter, "it postponed the check for {} s ({reason})", wait.as_secs())
             }
             Self::OtherConfiguration { digest: Some(digest) } => {
-                write!(formatter, "it goes by another configuration, {digest}")
+                write!(formatter, "it uses another configuration, {digest}")
             }
             Self::OtherConfiguration { digest: None } => {
-                formatter.write_str("it does not report which configuration it goes by")
+                formatter.write_str("it does not report which configuration it uses")
             }
         }
     }
@@ -237,7 +237,7 @@ impl fmt::Display for Staleness {
 impl fmt::Display for Exclusion {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Virtual => formatter.write_str("a virtual node"),
+            Self::Virtual => formatter.write_str("virtual node"),
             Self::Unselected { requirement } => write!(formatter, "not selected: {requirement}"),
             Self::Tainted { taint } => write!(formatter, "taint {taint} is not tolerated"),
         }

@@ -114,7 +114,7 @@ pub async fn run(options: Options, now: fn() -> Timestamp) -> anyhow::Result<Out
         let starting = Watch::start(cluster, &options, now());
         let mut watch = timeout(options.timeout, starting).await.unwrap_or_else(|_elapsed| {
             let seconds = options.timeout.as_secs();
-            Err(ClusterError::Unavailable(format!("the API server gave no answer within {seconds} s")))
+            Err(ClusterError::Unavailable(format!("no response within {seconds} s")))
         })?;
         let ended = watch.until_good().await?;
         Ok((watch, ended))
@@ -129,7 +129,7 @@ pub async fn run(options: Options, now: fn() -> Timestamp) -> anyhow::Result<Out
     };
     let fleet = watch.fleet();
     if ended == Ended::Interrupted {
-        terminal::note("interrupted: this is what was known by then");
+        terminal::note("interrupted: the report shows the results so far");
     }
     publish(&fleet, &options)?;
     Ok(match ended {
@@ -171,7 +171,7 @@ impl Watch {
         let (set, members, agents) = loop {
             match lists(&cluster).await {
                 Err(ClusterError::Unavailable(reason)) if attempt < FIRST_ATTEMPTS => {
-                    tracing::warn!("attempt {attempt} at the first lists: {reason}");
+                    tracing::warn!("attempt {attempt} to list nodes and Pods failed: {reason}");
                     attempt += 1;
                     tokio::time::sleep(BETWEEN_ATTEMPTS).await;
                 }
@@ -335,7 +335,7 @@ fn publish(fleet: &Fleet, options: &Options) -> anyhow::Result<()> {
     if let Some(path) = &options.summary_file {
         let mut text = Vec::new();
         report::write(&mut text, fleet, Format::Markdown, &plain)?;
-        append(path, &text).with_context(|| format!("cannot add the summary to {}", path.display()))?;
+        append(path, &text).with_context(|| format!("cannot append the summary to {}", path.display()))?;
     }
     printed
 }

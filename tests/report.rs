@@ -202,7 +202,7 @@ fn the_verdict_line_says_what_a_green_stands_for() {
     for part in [
         "pass: contoso.azurecr.io/apps/canary:1 can be pulled from",
         "2 nameservers agree on 10.60.4.4",
-        "TLSv1.3 by Microsoft Azure RSA TLS Issuing CA 03",
+        "TLSv1.3 (issuer Microsoft Azure RSA TLS Issuing CA 03)",
         "manifest sha256:0d1b2f6a5c8e... (linux/amd64)",
         "blob 1469 bytes through contoso.westeurope.data.azurecr.io.",
     ] {
@@ -220,7 +220,7 @@ fn what_was_not_tested_and_what_was_allowed_is_said() {
     assert!(report.images[0].loopback_allowed);
     let text = text(checked).replace("\n  ", " ");
     assert!(text.contains("Not tested:") && text.contains("(--no-blob)"), "{text}");
-    assert!(text.contains("Loopback was counted as private."), "{text}");
+    assert!(text.contains("Loopback addresses were treated as private."), "{text}");
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn nothing_is_pass_before_it_was_checked() {
     let mut checked = samples::healthy();
     checked.observation = Observation::default();
     assert_eq!(checked.verdict(), Verdict::Unknown);
-    assert!(text(checked).contains(&format!("unknown: {IMAGE} could not be judged")));
+    assert!(text(checked).contains(&format!("unknown: {IMAGE} could not be verified")));
 }
 
 #[test]

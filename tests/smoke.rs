@@ -264,7 +264,7 @@ fn an_agent_that_is_none_costs_its_own_node_alone() {
         0 => Reply::Report(named(&good, 0)),
         1 => Reply::Nothing,
         2 => Reply::Raw(http(200, "<html>not a report</html>")),
-        3 => Reply::Raw(http(503, r#"{"error": "the check was given up"}"#)),
+        3 => Reply::Raw(http(503, r#"{"error": "check aborted"}"#)),
         // Longer than any report: it is not read to its end.
         4 => {
             Reply::Raw(format!("HTTP/1.1 200 OK\r\nContent-Length: 999999999\r\n\r\n{}", " ".repeat(5 << 20)))
@@ -297,15 +297,15 @@ fn an_agent_that_is_none_costs_its_own_node_alone() {
     // In the order of their names: np0 has 0 and 4, np1 has 1 and 5, and so on.
     assert_eq!(told[0], "reported -");
     assert!(told[1].starts_with("unreachable ") && told[1].contains("length limit exceeded"), "{}", told[1]);
-    assert_eq!(told[2], "stale it has not answered a request for a check yet");
+    assert_eq!(told[2], "stale it has not responded to the check request yet");
     assert_eq!(
         told[3],
-        "unreachable its report is of the form acr-verifier/report/v9; this program reads acr-verifier/report/v1"
+        "unreachable its report has schema acr-verifier/report/v9: expected acr-verifier/report/v1"
     );
-    assert!(told[4].starts_with("unreachable its answer is no report ("), "{}", told[4]);
-    assert!(told[5].starts_with("stale its check had been running for 49"), "{}", told[5]);
-    assert_eq!(told[6], "unreachable it answered 503: the check was given up");
-    assert_eq!(told[7], "unreachable it calls itself the agent of node aks-np0-0");
+    assert!(told[4].starts_with("unreachable its response is not a valid report ("), "{}", told[4]);
+    assert!(told[5].starts_with("stale its check started 49"), "{}", told[5]);
+    assert_eq!(told[6], "unreachable it responded with 503: check aborted");
+    assert_eq!(told[7], "unreachable it reports as the agent of node aks-np0-0");
 }
 
 #[test]
@@ -332,7 +332,7 @@ fn ctrl_c_tells_what_was_known_by_then() {
     let output = child.wait_with_output().expect("our own child");
     assert_eq!(output.status.code(), Some(130));
     let text = String::from_utf8(output.stdout).expect("UTF-8");
-    assert!(text.contains("1 gave no fresh report") && text.contains("1 can pull"), "{text}");
+    assert!(text.contains("1 returned no fresh report") && text.contains("1 can pull"), "{text}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("interrupted"));
 }
 
@@ -372,6 +372,6 @@ fn an_api_server_that_says_nothing_costs_no_more_than_the_timeout() {
         .expect("the program starts");
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{text}");
-    assert!(text.contains("gave no answer within 2 s"), "{text}");
+    assert!(text.contains("cannot query the API server: no response within 2 s"), "{text}");
     assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
 }

@@ -96,7 +96,7 @@ pub async fn check(
     let whole = match timeout(limit, asked).await {
         Ok(Ok(whole)) => whole,
         Ok(Err(reason)) => return Ok(Answer::Nothing(reason)),
-        Err(_elapsed) => return Ok(Answer::Nothing(format!("no answer within {} s", limit.as_secs()))),
+        Err(_elapsed) => return Ok(Answer::Nothing(format!("no response within {} s", limit.as_secs()))),
     };
     if cluster.way() == Way::Proxied && whole.status == StatusCode::FORBIDDEN {
         let of = Of {
@@ -121,10 +121,10 @@ async fn directly<'cluster>(
     };
     let stream = match timeout(CONNECT_LIMIT, TcpStream::connect(address)).await {
         Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return Err(format!("{address} cannot be connected to ({})", error.kind())),
-        Err(_elapsed) => return Err(format!("{address} does not answer")),
+        Ok(Err(error)) => return Err(format!("cannot connect to {address} ({})", error.kind())),
+        Err(_elapsed) => return Err(format!("no response from {address}")),
     };
-    let failed = |error: hyper::Error| format!("{address} gave no whole answer ({error})");
+    let failed = |error: hyper::Error| format!("incomplete response from {address} ({error})");
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
     let request =
         Request::post(format!("/check{query}")).header(HOST, address.to_string()).body(Empty::<Bytes>::new());
@@ -133,7 +133,7 @@ async fn directly<'cluster>(
         let response = sender.send_request(request).await.map_err(failed)?;
         let (parts, body) = response.into_parts();
         let whole = whole(cluster, parts, body).await;
-        whole.map_err(|error| format!("{address} gave no whole answer ({error})"))
+        whole.map_err(|error| format!("incomplete response from {address} ({error})"))
     };
     // The connection has to be driven beside the request; both end together.
     tokio::pin!(connection);
@@ -186,7 +186,7 @@ where
     };
     let read: Result<_, String> = timeout(BODY_LIMIT, reading)
         .await
-        .unwrap_or_else(|_elapsed| Err(format!("not within {} s", BODY_LIMIT.as_secs())));
+        .unwrap_or_else(|_elapsed| Err(format!("timed out after {} s", BODY_LIMIT.as_secs())));
     let (body, long) = read?;
     Ok(Whole { status: parts.status, headers: parts.headers, body, _long: long })
 }
@@ -207,7 +207,7 @@ fn judge(agent: &Agent, whole: &Whole<'_>) -> Answer {
         }
         let message = printable(&problem.error, MAX_MESSAGE);
         let separator = if message.is_empty() { "" } else { ": " };
-        return Answer::Nothing(format!("it answered {}{separator}{message}", status.as_u16()));
+        return Answer::Nothing(format!("it responded with {}{separator}{message}", status.as_u16()));
     }
     match NodeReport::read(&agent.node, body) {
         Ok(report) => Answer::Report(Box::new(report)),

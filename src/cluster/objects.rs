@@ -293,7 +293,7 @@ fn network_of(address: &str) -> Option<String> {
     let address: std::net::IpAddr = address.parse().ok()?;
     let prefix = if address.is_ipv4() { 24 } else { 64 };
     let network = ipnet::IpNet::new(address, prefix).ok()?.trunc();
-    Some(format!("{network} (by its address)"))
+    Some(format!("{network} (from its address)"))
 }
 
 impl PodObject {
@@ -323,7 +323,7 @@ impl PodObject {
         let is_older =
             generation.zip(daemon_set.template_generation.as_ref()).is_some_and(|(its, set)| its != set);
         if is_older || !daemon_set.is_observed {
-            return Readiness::NotReady("of an older revision of the DaemonSet".to_owned());
+            return Readiness::NotReady("it belongs to an older revision of the DaemonSet".to_owned());
         }
         let condition = |kind: &str| self.status.conditions.iter().find(|condition| condition.kind == kind);
         if condition("Ready").is_some_and(|ready| ready.status == "True") && !self.status.pod_ip.is_empty() {

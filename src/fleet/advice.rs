@@ -32,7 +32,7 @@ pub fn advice_on(image: &ImageReport, diagnosis: &ImageDiagnosis) -> Advice {
     let message = diagnosis.message.to_string();
     let known = diagnosis.known_cause().zip(image.image.parse::<ImageReference>().ok());
     let Some((cause, reference)) = known else {
-        let remedy = "Use a version of acr-verifier as new as the agents', which knows this cause, or see the node's status page.";
+        let remedy = "Upgrade this acr-verifier to the version of the agents, or see the node's status page.";
         return Advice { message, remedy: remedy.to_owned(), commands: Vec::new(), runbook: None };
     };
     // Which nameserver is at fault only the agent knows; without one, commands ask those of the machine that they run on.
@@ -58,38 +58,38 @@ pub fn advice_without_report(fleet: &Fleet, node: &Node) -> Advice {
     let reason = node.state.reason().unwrap_or_default();
     let (message, remedy, commands) = match &node.state {
         State::NodeNotReady { .. } => (
-            format!("The node is not ready ({reason}), so nothing on it can be asked."),
-            "Bring the node back, or remove it from the cluster.",
+            format!("The node is not ready ({reason}), so its agent cannot be reached."),
+            "Repair the node or remove it from the cluster.",
             vec![describe_node],
         ),
         State::Unready { .. } => (
             format!("The agent's Pod on this node is not ready: {reason}."),
-            "See what holds the Pod up.",
+            "Find out why the Pod is not ready.",
             vec![describe_pod, logs],
         ),
         State::ConfigurationRejected { .. } => (
-            format!("The agent rejects its configuration and goes on with an older one: {reason}"),
+            format!("The agent rejected its configuration and still uses the previous one: {reason}"),
             "Correct the configuration and apply it again.",
             vec![logs],
         ),
         State::Unreachable { .. } => (
-            format!("The agent's Pod on this node is running, and gave no report: {reason}."),
-            "See that network policies and firewalls let the smoke check reach the agent's port.",
+            format!("The agent's Pod on this node is running but returned no report: {reason}."),
+            "Allow the smoke check to reach the agent's port in network policies and firewalls.",
             vec![logs, describe_pod],
         ),
         State::Stale(Staleness::OtherConfiguration { .. }) => (
-            format!("The agent on this node gave no report about the expected configuration: {reason}."),
-            "Run the smoke check again once the kubelet has updated the ConfigMap's volume, which takes up to two minutes.",
+            format!("The agent on this node returned no report for the expected configuration: {reason}."),
+            "Wait up to two minutes for the kubelet to update the ConfigMap volume, then run the smoke check again.",
             vec![logs],
         ),
         State::Stale(_) => (
-            format!("The agent on this node gave no report that is newer than this smoke check: {reason}."),
+            format!("The agent on this node returned no report newer than this smoke check: {reason}."),
             "Run the smoke check again with a longer --timeout.",
             vec![logs],
         ),
         State::Missing | State::Reported(_) | State::Excluded(_) | State::Left => (
-            format!("The node should run an agent, and DaemonSet {} has no Pod on it.", fleet.daemon_set),
-            "See why the DaemonSet places no Pod on the node.",
+            format!("The node should run an agent, but DaemonSet {} has no Pod on it.", fleet.daemon_set),
+            "Find out why the DaemonSet has no Pod on the node.",
             vec![describe_set, describe_node],
         ),
     };

@@ -59,7 +59,7 @@ impl Property {
             Self::Zone => "in zone",
             Self::Subnet => "in subnet",
             Self::NodeImage => "on node image",
-            Self::Nameservers => "asking nameserver",
+            Self::Nameservers => "using nameserver",
         }
     }
 }

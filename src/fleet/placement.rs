@@ -275,11 +275,11 @@ mod tests {
                 "not selected: kubernetes.io/os=linux",
             ),
             (not_virtual.clone(), linux.clone(), "wanted"),
-            (not_virtual, host(&[("type", "virtual-kubelet")], &[]), "a virtual node"),
+            (not_virtual, host(&[("type", "virtual-kubelet")], &[]), "virtual node"),
             (
                 json!({}),
                 host(&[], &[("virtual-kubelet.io/provider", "azure", "NoSchedule")]),
-                "a virtual node",
+                "virtual node",
             ),
             (
                 terms(&json!([{"matchExpressions": [{"key": "cores", "operator": "Gt", "values": ["4"]}]}])),

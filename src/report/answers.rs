@@ -60,18 +60,18 @@ pub(super) fn trouble(resolution: &Resolution) -> Option<String> {
 
 fn failure_phrase(kind: &DnsFailureKind) -> String {
     match kind {
-        DnsFailureKind::Timeout => "no answer in time".to_owned(),
+        DnsFailureKind::Timeout => "no response in time".to_owned(),
         DnsFailureKind::Unreachable => "the nameserver cannot be reached".to_owned(),
-        DnsFailureKind::NotSent(error) => format!("the node could not send the question ({error})"),
-        DnsFailureKind::Refused(rcode) => format!("it answers {rcode}"),
+        DnsFailureKind::NotSent(error) => format!("the node could not send the query ({error})"),
+        DnsFailureKind::Refused(rcode) => format!("the nameserver responded with {rcode}"),
         DnsFailureKind::Malformed => "the answer cannot be parsed".to_owned(),
         DnsFailureKind::LameReferral => {
-            "the answer is empty, without authority for the name and without recursion".to_owned()
+            "the answer is empty, and the nameserver is neither authoritative nor recursive".to_owned()
         }
         DnsFailureKind::TruncatedWithoutTcp => {
-            "the answer is truncated, and TCP does not complete it".to_owned()
+            "the answer is truncated, and the retry over TCP failed".to_owned()
         }
-        DnsFailureKind::CnameLoop(name) => format!("the chain comes back to {name}"),
-        DnsFailureKind::ChainTooLong => "the chain is longer than any real one".to_owned(),
+        DnsFailureKind::CnameLoop(name) => format!("the CNAME chain loops at {name}"),
+        DnsFailureKind::ChainTooLong => "the CNAME chain is too long".to_owned(),
     }
 }

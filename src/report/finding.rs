@@ -24,7 +24,7 @@ pub(crate) fn finding(checked: &Checked, report: &StageReport<'_>) -> Vec<String
         Stage::Tls => tls(observation, report.endpoint).into_iter().collect(),
         Stage::Challenge => match report.status {
             Status::Ok | Status::Warning => {
-                vec!["a bearer challenge, answered at the login server itself".to_owned()]
+                vec!["bearer challenge, token service on the login server".to_owned()]
             }
             Status::Failed | Status::Skipped => Vec::new(),
         },
@@ -158,8 +158,8 @@ fn connect(observation: &Observation, endpoint: Endpoint) -> Option<String> {
         .filter(|attempt| attempt.endpoint == endpoint)
         .map(|Attempt { address, failure, .. }| match failure {
             None => address.to_string(),
-            Some(ConnectFailure::Timeout) => format!("{address} does not answer"),
-            Some(ConnectFailure::Refused) => format!("{address} refuses"),
+            Some(ConnectFailure::Timeout) => format!("no response from {address}"),
+            Some(ConnectFailure::Refused) => format!("{address} refused the connection"),
             Some(ConnectFailure::Unreachable) => format!("no route to {address}"),
             Some(ConnectFailure::NotOpened(error)) => format!("{address} could not be tried: {error}"),
         })
@@ -191,13 +191,13 @@ fn token(observation: &Observation) -> Option<String> {
     let granted = match observation.token.as_ref()?.pull {
         Some(true) => "granted, with pull on the repository",
         Some(false) => "granted, without pull on the repository",
-        None => "granted; it does not tell what it allows",
+        None => "granted; its scope cannot be read",
     };
     if observation.credentials == Some(CredentialsUsed::Anonymous) {
-        return Some(format!("as anonymous: {granted}"));
+        return Some(format!("anonymous: {granted}"));
     }
     Some(match observation.credentials_expire_at {
-        Some(end) => format!("{granted}; the credentials end {}", end.strftime("%Y-%m-%d")),
+        Some(end) => format!("{granted}; the credentials expire on {}", end.strftime("%Y-%m-%d")),
         None => granted.to_owned(),
     })
 }

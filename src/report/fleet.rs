@@ -97,9 +97,9 @@ fn rows_of(node: &Node, several_images: bool) -> Vec<Row> {
             (_, Some(_)) => ("no report", 1),
         };
         let cause = match (&node.state, node.state.reason()) {
-            (State::Excluded(_), Some(reason)) => format!("no agent wanted: {reason}"),
+            (State::Excluded(_), Some(reason)) => format!("excluded: {reason}"),
             (state, Some(reason)) => format!("{}: {reason}", state.as_str()),
-            (State::Left, None) => "left the cluster meanwhile".to_owned(),
+            (State::Left, None) => "left the cluster during the check".to_owned(),
             (state, None) => state.as_str().to_owned(),
         };
         return vec![row(verdict, rank, String::new(), cause)];
@@ -162,9 +162,9 @@ fn sentence(fleet: &Fleet, judgement: &Judgement) -> String {
     let counts = &judgement.counts;
     let parts: Vec<String> = [
         (counts.fail, "cannot pull"),
-        (counts.no_report, "gave no fresh report"),
-        (counts.unknown, "could not be judged"),
-        (counts.warn, "can pull, with a warning"),
+        (counts.no_report, "returned no fresh report"),
+        (counts.unknown, "could not be verified"),
+        (counts.warn, "can pull with warnings"),
         (counts.pass, "can pull"),
     ]
     .into_iter()
@@ -172,7 +172,7 @@ fn sentence(fleet: &Fleet, judgement: &Judgement) -> String {
     .map(|(count, words)| format!("{count} {words}"))
     .collect();
     let mut sentence = if counts.expected == 0 {
-        format!("no node of the cluster should run DaemonSet {}, so nothing was checked.", fleet.daemon_set)
+        format!("no node in the cluster should run DaemonSet {}, so nothing was checked.", fleet.daemon_set)
     } else {
         format!("of {} that should run the agent, {}.", plural(counts.expected, "node"), parts.join(", "))
     };
@@ -182,18 +182,18 @@ fn sentence(fleet: &Fleet, judgement: &Judgement) -> String {
     }
     sentence.push_str(&configurations(fleet));
     if without_blob(fleet) {
-        sentence.push_str(" Not tested: the blob and the data endpoint's path to it.");
+        sentence.push_str(" Not tested: the data endpoint and the blob download.");
     }
     if all_images(fleet).any(|image| image.loopback_allowed) {
-        sentence.push_str(" Loopback was counted as private.");
+        sentence.push_str(" Loopback addresses were treated as private.");
     }
     for (count, words) in [
-        (counts.excluded, "not meant to run the agent"),
-        (counts.joined_late, "joined meanwhile, with no report yet"),
-        (counts.left, "left meanwhile"),
+        (counts.excluded, "excluded by the DaemonSet"),
+        (counts.joined_late, "joined during the check, no report yet"),
+        (counts.left, "left during the check"),
     ] {
         if count > 0 {
-            sentence.push_str(&format!(" Besides: {}, {words}.", plural(count, "node")));
+            sentence.push_str(&format!(" Not counted: {} ({words}).", plural(count, "node")));
         }
     }
     sentence
@@ -255,7 +255,7 @@ fn configurations(fleet: &Fleet) -> String {
     match digests.into_iter().collect::<Vec<_>>()[..] {
         [] => String::new(),
         [one] => format!(" Configuration: {one}."),
-        ref several => format!(" The agents go by {} different configurations.", several.len()),
+        ref several => format!(" The agents use {} different configurations.", several.len()),
     }
 }
 

@@ -50,9 +50,9 @@ listed!(Verdict, "verdict", &Self::ALL);
 listed!(Severity, "severity", &[Self::Fail, Self::Unknown, Self::Warn]);
 listed!(Status, "status", &Self::ALL);
 listed!(NetworkView, "network view", &Self::ALL);
-listed!(TrustedBy, "holder of certificate authorities", &Self::ALL);
+listed!(TrustedBy, "trust store", &Self::ALL);
 listed!(Endpoint, "endpoint", &Self::ALL);
-listed!(CredentialsUsed, "kind of credentials", &Self::ALL);
+listed!(CredentialsUsed, "credentials source", &Self::ALL);
 listed!(
     Stage,
     "stage",
@@ -81,7 +81,7 @@ impl<'de, T: Listed> Deserialize<'de> for Word<T> {
             .iter()
             .find(|value| value.word() == text)
             .map(|&value| Self(value))
-            .ok_or_else(|| D::Error::custom(format_args!("`{text}` is no {}", T::OF)))
+            .ok_or_else(|| D::Error::custom(format_args!("`{text}` is not a valid {}", T::OF)))
     }
 }
 

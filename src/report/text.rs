@@ -133,21 +133,21 @@ pub(crate) fn sentence(run: &Run, checked: &Checked) -> String {
             format!("{image} can be pulled {place_of_check}: {}.", tested(run, checked))
         }
         Verdict::Warn => format!(
-            "{image} can be pulled {place_of_check}: {}. But take care of: {}.",
+            "{image} can be pulled {place_of_check}: {}. Warnings: {}.",
             tested(run, checked),
             causes(&checked.diagnoses)
         ),
         Verdict::Fail => {
             format!("{image} cannot be pulled over the private path {place_of_check}: {}.", reason(checked))
         }
-        Verdict::Unknown => format!("{image} could not be judged {place_of_check}: {}.", reason(checked)),
+        Verdict::Unknown => format!("{image} could not be verified {place_of_check}: {}.", reason(checked)),
     };
     if !checked.blob_requested {
-        sentence.push_str(" Not tested: the blob and the data endpoint's path to it (--no-blob).");
+        sentence.push_str(" Not tested: the data endpoint and the blob download (--no-blob).");
     }
     sentence.push_str(&of_node(run, checked));
     if checked.policy.allow_loopback {
-        sentence.push_str(" Loopback was counted as private.");
+        sentence.push_str(" Loopback addresses were treated as private.");
     }
     sentence
 }
@@ -201,13 +201,13 @@ fn tested(run: &Run, checked: &Checked) -> String {
     if let Some(session) = observation.tls_of(Endpoint::Login) {
         let version = session.version.map_or("TLS", |version| version.as_str());
         let issuer = session.certificate.as_ref().map(|certificate| common_name(&certificate.issuer));
-        facts.push(format!("{version} by {}", issuer.as_deref().unwrap_or("an unknown issuer")));
+        facts.push(format!("{version} (issuer {})", issuer.as_deref().unwrap_or("unknown")));
         if session.trusted_by == Some(TrustedBy::CaFile) {
             facts.push(trusted_only_by_file(run).to_owned());
         }
     }
     if observation.credentials == Some(CredentialsUsed::Anonymous) {
-        facts.push("pulled as anonymous".to_owned());
+        facts.push("pulled anonymously".to_owned());
     }
     if let Some(manifest) = &observation.manifest {
         let platform = manifest.platform.as_deref().map(|platform| format!(" ({platform})"));
@@ -255,11 +255,11 @@ fn reason(checked: &Checked) -> String {
                 checked.diagnoses.iter().filter(|other| other.cause != decisive.cause).collect();
             let others = match causes(others) {
                 others if others.is_empty() => others,
-                others => format!("; beside it {others}"),
+                others => format!("; also {others}"),
             };
             format!("{} at {endpoint}.{stage}{others}", decisive.cause)
         }
-        None => "no stage was run".to_owned(),
+        None => "no stage ran".to_owned(),
     }
 }
 
@@ -283,8 +283,8 @@ fn write_summary<W: Write>(page: &mut Page<'_, W>, run: &Run) -> io::Result<()> 
     let count = |verdict| run.images.iter().filter(|checked| checked.verdict() == verdict).count();
     let parts: Vec<String> = [
         (Verdict::Fail, "failed"),
-        (Verdict::Unknown, "not judged"),
-        (Verdict::Warn, "with a warning"),
+        (Verdict::Unknown, "unknown"),
+        (Verdict::Warn, "with warnings"),
         (Verdict::Pass, "passed"),
     ]
     .into_iter()

@@ -122,7 +122,7 @@ fn an_anonymous_pull_says_so_in_the_report_and_the_sentence() {
     let output = run(with_credentials(&bench.lab, &path).arg(bench.lab.image()));
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
     let shown = text(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(shown.contains("pulled as anonymous"), "{shown}");
+    assert!(shown.contains("pulled anonymously"), "{shown}");
     let output = run(with_credentials(&bench.lab, &path).args(["--output", "json"]).arg(bench.lab.image()));
     assert_eq!(report(&output)["images"][0]["credentials"], "anonymous");
 }

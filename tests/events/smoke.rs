@@ -261,17 +261,17 @@ fn every_state_of_a_node_is_told_apart() {
             "broken reported fail -".to_owned(),
             "cordoned reported pass -".to_owned(),
             "good reported pass -".to_owned(),
-            "impostor unreachable fail it calls itself the agent of node good".to_owned(),
+            "impostor unreachable fail it reports as the agent of node good".to_owned(),
             "missing missing fail -".to_owned(),
             "not-ready node_not_ready fail NodeStatusUnknown".to_owned(),
             "tainted excluded - taint kubernetes.azure.com/scalesetpriority=spot:NoSchedule is not tolerated"
                 .to_owned(),
             "tolerated reported pass -".to_owned(),
             format!(
-                "unreachable unreachable fail 127.0.9.5:{port} cannot be connected to (connection refused)"
+                "unreachable unreachable fail cannot connect to 127.0.9.5:{port} (connection refused)"
             ),
             "unready unready fail ImagePullBackOff".to_owned(),
-            "virtual excluded - a virtual node".to_owned(),
+            "virtual excluded - virtual node".to_owned(),
             "windows excluded - not selected: kubernetes.io/os=linux".to_owned(),
         ]
     );
@@ -346,12 +346,12 @@ fn what_cannot_be_asked_is_inconclusive_and_says_what_is_missing() {
     let (code, log) = run(&cluster.server.token_of("acr-verifier"), &[]);
     assert_eq!(code, Some(3), "{log}");
     assert!(
-        log.contains(r#"needs this rule: {apiGroups: ["apps"], resources: [daemonsets], verbs: [list]}"#),
+        log.contains(r#"this RBAC rule: {apiGroups: ["apps"], resources: [daemonsets], verbs: [list]}"#),
         "{log}"
     );
     let (code, log) = run(&cluster.token, &["--selector", "app=other"]);
     assert_eq!(code, Some(2), "{log}");
-    assert!(log.contains("found no DaemonSet with app=other in namespace acr-verifier"), "{log}");
+    assert!(log.contains("no DaemonSet matches app=other in namespace acr-verifier"), "{log}");
     let (code, log) = run(&cluster.token, &["--selector", "a b c"]);
     assert_eq!(code, Some(2), "{log}");
     let (code, log) = run("not-a-token", &[]);
@@ -364,5 +364,5 @@ fn what_cannot_be_asked_is_inconclusive_and_says_what_is_missing() {
     cluster.server.stop();
     let (code, log) = run(&cluster.token, &[]);
     assert_eq!(code, Some(3), "{log}");
-    assert!(log.contains("the API server cannot be asked"), "{log}");
+    assert!(log.contains("cannot query the API server"), "{log}");
 }

@@ -202,7 +202,7 @@ fn a_smoke_check_names_the_configuration_that_was_tested() {
     assert_eq!(value["nodes"][0]["report"]["configuration"]["digest"], digests[0].as_str());
     assert!(render(&fleet, Format::Junit, &PLAIN).contains(&digests[0]));
     set(&mut fleet.nodes[2], &digests[1]);
-    assert!(text(&fleet).contains("The agents go by 2 different configurations."), "{}", text(&fleet));
+    assert!(text(&fleet).contains("The agents use 2 different configurations."), "{}", text(&fleet));
 }
 
 #[test]
@@ -220,8 +220,8 @@ fn a_green_names_what_was_tested_and_what_was_not() {
     let text = said(&fleet);
     assert!(text.contains("contoso.azurecr.io/apps/canary:1 (on 3 of 4 nodes)"), "{text}");
     assert!(text.contains("contoso.azurecr.io/apps/other:1 (on 1 of 4 nodes)"), "{text}");
-    assert!(text.contains("Not tested: the blob"), "{text}");
-    assert!(text.contains("Loopback was counted as private."), "{text}");
+    assert!(text.contains("Not tested: the data endpoint and the blob download."), "{text}");
+    assert!(text.contains("Loopback addresses were treated as private."), "{text}");
 }
 
 #[test]

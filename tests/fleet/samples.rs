@@ -70,7 +70,7 @@ pub(crate) fn mixed() -> Fleet {
         State::Missing,
         State::NodeNotReady { reason: "NodeStatusUnknown".to_owned() },
         State::Unready { reason: "ImagePullBackOff".to_owned() },
-        State::Unreachable { reason: "10.60.1.7:9469 refuses the connection".to_owned() },
+        State::Unreachable { reason: "cannot connect to 10.60.1.7:9469 (connection refused)".to_owned() },
         State::Stale(Staleness::Running(Duration::from_secs(31))),
         State::ConfigurationRejected { reason: "line 4: schedule.interval: found `6O s`".to_owned() },
         State::Stale(Staleness::OtherConfiguration { digest: Some(OTHER.to_owned()) }),

@@ -57,8 +57,8 @@ fn agents_that_go_by_another_configuration_are_waited_for() {
     let told = nodes(&output.stdout);
     assert_eq!(told[0], ("reported".to_owned(), "-".to_owned()));
     assert_eq!(told[1], ("reported".to_owned(), "-".to_owned()), "it followed");
-    assert_eq!(told[2], ("stale".to_owned(), "it does not report which configuration it goes by".to_owned()));
-    assert_eq!(told[3], ("stale".to_owned(), format!("it goes by another configuration, {}", digest("1a"))));
+    assert_eq!(told[2], ("stale".to_owned(), "it does not report which configuration it uses".to_owned()));
+    assert_eq!(told[3], ("stale".to_owned(), format!("it uses another configuration, {}", digest("1a"))));
     let query = format!("?configuration={new}");
     assert!(cluster.asked.lock().expect("no panic").iter().all(|target| target.ends_with(&query)));
 }
@@ -115,7 +115,7 @@ fn an_agent_or_a_registry_that_asks_for_time_gets_it() {
     assert_eq!(*times.lock().expect("no panic"), [1, 1], "neither was asked again");
     let told = nodes(&output.stdout);
     assert_eq!(told[0].0, "reported");
-    assert_eq!(told[1], ("stale".to_owned(), "it postponed the check by 254 s (used up now)".to_owned()));
+    assert_eq!(told[1], ("stale".to_owned(), "it postponed the check for 254 s (used up now)".to_owned()));
 }
 
 #[test]

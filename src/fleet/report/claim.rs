@@ -36,13 +36,13 @@ const MAX_CODE: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     /// It has another form, or names that there cannot be.
-    #[error("its answer is no report ({0})")]
+    #[error("its response is not a valid report ({0})")]
     Form(String),
     /// It is of another version.
-    #[error("its report is of the form {0}; this program reads {SCHEMA}")]
+    #[error("its report has schema {0}: expected {SCHEMA}")]
     Version(String),
     /// It is about another node.
-    #[error("it calls itself the agent of node {0}")]
+    #[error("it reports as the agent of node {0}")]
     Node(String),
 }
 
@@ -58,7 +58,7 @@ impl NodeReport {
             return Err(Unreadable::Version(printable(&claim.schema, MAX_WORD)));
         }
         if claim.node != node {
-            return Err(Unreadable::Node(object_name(&claim.node, "of another name").to_owned()));
+            return Err(Unreadable::Node(object_name(&claim.node, "(invalid name)").to_owned()));
         }
         let nameservers = nameservers(&claim.images.0);
         let images = claim.images.0.into_iter().map(ImageReport::try_from).collect::<Result<_, _>>();
@@ -140,7 +140,7 @@ impl TryFrom<ConfigurationClaim> for ConfigurationState {
             let is_valid = is_sha256_digest(&digest);
             is_valid
                 .then(|| Arc::from(digest))
-                .ok_or_else(|| "the digest of its configuration is none".to_owned())
+                .ok_or_else(|| "invalid value for configuration digest".to_owned())
         };
         Ok(Self {
             digest: digest(claim.digest)?,
