@@ -1,22 +1,22 @@
-//! What an observation means: cause, sentence, remedy, and the verdict that follows.
+//! The meaning of an observation: cause, message, remedy and the resulting verdict.
 //!
-//! Owns the types that the rules produce and every sink consumes. How a cause is recognised is in `rules`.
+//! Owns the types that the rules produce and every sink consumes. Detection of causes is in `rules`.
 
 use std::fmt;
 
 use crate::cause::Cause;
 use crate::observation::{Endpoint, Stage};
 
-/// The verdict on an image, or on all of them.
+/// The verdict on one image or on all images.
 ///
-/// Ordered by how much it matters: the worst of several is the verdict on all.
+/// Ordered from best to worst: the worst of several is the overall verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
-    /// Everything that was tested works.
+    /// Everything tested works.
     Pass,
-    /// The pull works, and something will break.
+    /// The pull works now, but something will break.
     Warn,
-    /// It could not be judged: throttled, or not run yet.
+    /// The result could not be determined: the registry throttles, or no check has run yet.
     Unknown,
     /// The pull fails, or would leave the private path.
     Fail,
@@ -26,7 +26,7 @@ impl Verdict {
     /// Every verdict, best first.
     pub const ALL: [Self; 4] = [Self::Pass, Self::Warn, Self::Unknown, Self::Fail];
 
-    /// The contract's word for it.
+    /// Returns the name used in reports.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -37,7 +37,7 @@ impl Verdict {
         }
     }
 
-    /// What a list of diagnoses amounts to.
+    /// Returns the overall verdict of a list of diagnoses.
     #[must_use]
     pub fn of(diagnoses: &[Diagnosis]) -> Self {
         diagnoses.iter().map(|diagnosis| diagnosis.severity.verdict()).max().unwrap_or(Self::Pass)
@@ -50,19 +50,19 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// How much a diagnosis matters.
+/// The severity of a diagnosis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// Pulls fail, or leave the private path.
+    /// Pulls fail or leave the private path.
     Fail,
-    /// It could not be judged.
+    /// The result could not be determined.
     Unknown,
-    /// Pulls work, and something will break.
+    /// Pulls work now, but something will break.
     Warn,
 }
 
 impl Severity {
-    /// The contract's word for it.
+    /// Returns the name used in reports.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -72,7 +72,7 @@ impl Severity {
         }
     }
 
-    /// The verdict that one diagnosis of this severity makes.
+    /// Returns the verdict that follows from one diagnosis of this severity.
     #[must_use]
     pub const fn verdict(self) -> Verdict {
         match self {
@@ -89,23 +89,23 @@ impl fmt::Display for Severity {
     }
 }
 
-/// One thing that is wrong, with its evidence and its remedy.
+/// One problem with its evidence and remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnosis {
-    /// Which cause of the closed list.
+    /// The cause, from the closed list.
     pub cause: Cause,
-    /// How much it matters here: a cause that fails one check may only be a warning in another.
+    /// The severity in this check: the same cause may fail one check and only warn in another.
     pub severity: Severity,
-    /// In which stage it showed.
+    /// The stage in which the problem was found.
     pub stage: Stage,
-    /// At which endpoint.
+    /// The endpoint at which the problem was found.
     pub endpoint: Endpoint,
-    /// One full sentence with the evidence.
+    /// A full sentence with the evidence.
     pub message: String,
-    /// One imperative sentence.
+    /// An imperative sentence.
     pub remedy: String,
-    /// Exact commands, filled in from what was seen; what cannot be known stands in capitals.
+    /// Commands filled in from the observation; unknown values are placeholders in capitals.
     pub commands: Vec<String>,
-    /// The registry's id of the failing answer.
+    /// The registry's correlation id of the failing response, if any.
     pub correlation_id: Option<String>,
 }

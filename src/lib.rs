@@ -1,45 +1,45 @@
 //! # Architecture
 //!
-//! acr-verifier tells whether this machine can pull images from a private Azure Container Registry, and if not, which
-//! of a closed list of causes it is and the command that mends it.
+//! acr-verifier checks whether a node can pull images from a private Azure Container Registry. If not, it reports one of a
+//! closed list of causes and the command that fixes it.
 //!
-//! A check flows one way, and this file list is that way:
+//! Data flows in one direction through these modules:
 //!
 //! ```text
 //! cli, config ──▶ probe ──▶ observation ──▶ rules ──▶ diagnosis ──▶ report
-//!  what is meant   what is    what was seen   what it    cause,       what people and
-//!                  asked                      means      remedy       machines read
+//!  settings        requests   facts           evaluation cause,       output for people
+//!                                                        remedy       and machines
 //! ```
 //!
-//! **Reading order.** [`observation`] is the vocabulary: read it first. [`probe`] fills it, stage after stage, over
-//! real sockets; each protocol step is a file of its own below it. [`rules`] turns it into [`diagnosis`] values, purely.
-//! [`cause`] is the closed list with its advice. [`run`] is what came of all images together, [`report`] the only place that
-//! knows how it looks, and [`legible`] how somebody else's words are made fit for that.
-//! [`check`] puts them together for one pass; [`cli`] and [`config`] say what is to be checked.
+//! **Reading order.** [`observation`] defines the vocabulary: read it first. [`probe`] fills it stage by stage over real
+//! sockets; each protocol step has a file of its own. [`rules`] is pure and turns observations into [`diagnosis`] values.
+//! [`cause`] is the closed list of causes with their advice. [`run`] is the result for all images, [`report`] the only module
+//! that renders it, and [`legible`] sanitizes untrusted text for it. [`check`] runs one pass; [`cli`] and [`config`] define
+//! what to check.
 //!
-//! [`agent`] is the same pass for ever: [`schedule`] says when, [`transition`] what is worth announcing, [`status`] is
-//! what the loop leaves behind. Its sinks are [`metrics`], [`events`] and [`server`] with its [`page`]; none of them is
-//! ever waited for.
+//! [`agent`] runs the same pass continuously: [`schedule`] decides when, [`transition`] which changes to announce, and
+//! [`status`] holds the result of the loop. Its sinks are [`metrics`], [`events`] and [`server`] with its [`page`]; the loop
+//! never waits for a sink.
 //!
-//! [`smoke`] is the gate over all nodes: [`cluster`] asks Kubernetes and the agents, [`fleet`] is the vocabulary of what came of
-//! it and, purely, what the nodes amount to together. It never checks a registry itself: every verdict is an agent's.
+//! [`smoke`] is the gate over all nodes: [`cluster`] queries Kubernetes and the agents, and [`fleet`] combines the results of
+//! the nodes without IO. The gate never checks a registry itself: every verdict comes from an agent.
 //!
-//! **Where a new cause goes.** Its code into [`cause`], what it means and what mends it into [`cause::advice`], the
-//! condition that shows it into [`observation`], how it is recognised into [`rules`]. The compiler asks for each of them,
-//! and a test fails until a case over real sockets reaches it.
+//! **Adding a cause.** Add its code to [`cause`], its meaning and remedy to [`cause::advice`], the condition that shows it to
+//! [`observation`], and its detection to [`rules`]. The compiler requires each of them, and a test fails until a case over real
+//! sockets reaches the cause.
 //!
 //! # Invariants
 //!
-//! - Nothing is sent to an address that was not resolved in the same check and judged private and expected. Credentials
-//!   go to the login server's own name, over verified TLS, at that address, and nowhere else: no realm, redirect, proxy
-//!   variable, IP literal or second answer moves them.
-//! - A problem that was found is a value; an `Err` means that the program itself could not work. The probe never fails.
-//! - Every failure of every step is recorded, and the rules are total over the closed enums: no `_` arm over our own.
-//! - Everything read from the network is bounded in bytes, count, nesting and time. Which stage was at fault is known
-//!   from marks that were set, never from the text of an error.
-//! - DNS is judged before addresses, and addresses before anything is sent: a wrong path that happens to work is a failure.
-//! - A sink that is slow or away never delays a check.
-//! - The pure modules know no clock, no environment and no library of the network. A test reads the imports.
+//! - Nothing is sent to an address unless the same check resolved it and classified it as private and expected. Credentials
+//!   go only to the login server's own name, over verified TLS, at that address: no realm, redirect, proxy variable, IP
+//!   literal or second answer redirects them.
+//! - A detected problem is a value; an `Err` means that the program itself failed. The probe never fails.
+//! - Every failure of every step is recorded, and the rules are total over the closed enums: no `_` arm over our own enums.
+//! - Everything read from the network is bounded in bytes, count, nesting and time. The failing stage is derived from recorded
+//!   marks, never from the text of an error.
+//! - DNS is evaluated before addresses, and addresses before anything is sent: a wrong path that happens to work is a failure.
+//! - A slow or unavailable sink never delays a check.
+//! - Pure modules use no clock, no environment and no network library. A test checks the imports.
 
 pub mod cli;
 pub mod config;

@@ -9,17 +9,17 @@ use acr_verifier::agent::{self, Place};
 use acr_verifier::check::{self, Surroundings};
 use acr_verifier::cli::{self, Command, Environment, pages};
 use acr_verifier::events::event::Pod;
-use acr_verifier::quote::quote;
+use acr_verifier::quote::quote_value;
 use acr_verifier::report::catalogue;
 use acr_verifier::run::NetworkView;
 use acr_verifier::{logging, smoke, terminal};
 use anyhow::bail;
 
-/// Wrong usage or configuration, or the program itself could not work.
+/// Invalid usage or configuration, or an internal error.
 const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    // Help, version and words that cannot be told apart: clap prints and exits with 0 or 2, also where the pipe is closed.
+    // Help, version and ambiguous arguments: clap prints and exits with 0 or 2, even if the pipe is closed.
     let typed = cli::parse(env::args_os()).unwrap_or_else(|shown| shown.exit());
     let environment = Environment {
         docker_config: env::var_os("DOCKER_CONFIG"),
@@ -66,12 +66,12 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// One thread is enough for all of it: what is done here is waiting.
+/// Runs on one thread, which is enough: the work is mostly waiting.
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 
-/// What the DaemonSet's downward API tells of the agent's own Pod.
+/// Returns the agent's own Pod as the downward API of the DaemonSet exposes it.
 fn place() -> anyhow::Result<Place> {
     let told = |name| env::var(name).ok().filter(|value| !value.is_empty());
     let pod = told("POD_NAME").zip(told("POD_NAMESPACE"));
@@ -83,15 +83,15 @@ fn place() -> anyhow::Result<Place> {
     })
 }
 
-/// The node's name as the DaemonSet hands it over, else the host's; and whose network it is.
+/// Returns the node context: the node name set by the DaemonSet (otherwise the host name) and the network view.
 fn surroundings() -> anyhow::Result<Surroundings> {
     let node = env::var("NODE_NAME").ok().filter(|name| !name.is_empty());
     let network_view = match env::var("NETWORK_VIEW").unwrap_or_default().as_str() {
-        // A pod has its own network unless the one who made it says otherwise.
+        // A pod has its own network unless NETWORK_VIEW says otherwise.
         "" if env::var_os("KUBERNETES_SERVICE_HOST").is_some_and(|host| !host.is_empty()) => NetworkView::Pod,
         "" | "node" => NetworkView::Node,
         "pod" => NetworkView::Pod,
-        other => bail!("NETWORK_VIEW: found {}; allowed is node, pod", quote(other)),
+        other => bail!("invalid value {} for NETWORK_VIEW: expected node or pod", quote_value(other)),
     };
     Ok(Surroundings {
         node: node.unwrap_or_else(|| gethostname::gethostname().to_string_lossy().into_owned()),

@@ -1,7 +1,7 @@
-//! From an observation to its diagnoses: pure, total over every kind of failure, deterministic.
+//! Turns an observation into diagnoses: pure, deterministic, and total over every kind of failure.
 //!
-//! Owns the decision table. A new cause is recognised here: names and addresses in [`names`], connections and
-//! certificates in [`transport`], the registry's answers in [`registry`], credentials in [`credentials`]. What to do about it is in `cause::advice`.
+//! Owns the decision table. A new cause is detected here: names and addresses in [`names`], connections and certificates in
+//! [`transport`], the registry's responses in [`registry`], credentials in [`credentials`]. Remedies are in `cause::advice`.
 
 mod credentials;
 pub mod names;
@@ -19,21 +19,21 @@ use crate::diagnosis::{Diagnosis, Severity};
 use crate::image::ImageReference;
 use crate::observation::{Endpoint, Failure, Fault, Observation, Stage};
 
-/// How long before their end certificates and credentials are warned about.
+/// How long before certificates and credentials expire to warn about them.
 pub const WARN_BEFORE: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
-/// What the observation is held against.
+/// What an observation is evaluated against.
 #[derive(Debug, Clone)]
 pub struct Expectation {
-    /// What was to be pulled.
+    /// The image to pull.
     pub image: ImageReference,
-    /// Which addresses are good.
+    /// Which addresses are accepted.
     pub policy: AddressPolicy,
     /// The time of the check.
     pub now: Timestamp,
 }
 
-/// What an observation means. The first diagnosis is the cause of the verdict; with none the verdict is pass.
+/// Diagnoses an observation. The first diagnosis is the cause of the verdict; an empty list means pass.
 #[must_use]
 pub fn diagnose(expectation: &Expectation, observation: &Observation) -> Vec<Diagnosis> {
     let mut diagnoses = Vec::new();
@@ -49,7 +49,7 @@ pub fn diagnose(expectation: &Expectation, observation: &Observation) -> Vec<Dia
     }
     if let Some(failure) = &observation.failure {
         if let (Fault::DeadlineExceeded { .. }, Stage::Dns) = (&failure.fault, failure.stage) {
-            // The questions ran into the whole check's limit, not into their own: a timeout would be the wrong cause.
+            // The queries hit the overall timeout, not the per-stage timeout: a DNS timeout would be the wrong cause.
             diagnoses.retain(|diagnosis| {
                 diagnosis.severity != Severity::Fail
                     || (diagnosis.endpoint, diagnosis.stage) != (failure.endpoint, Stage::Dns)
@@ -59,16 +59,16 @@ pub fn diagnose(expectation: &Expectation, observation: &Observation) -> Vec<Dia
     }
     diagnoses.extend(credentials::warn(expectation, observation));
     diagnoses.extend(registry::warn_of_platform(expectation, observation));
-    // Stable: several of one stage keep the order of what was seen.
+    // Stable sort: diagnoses of the same stage keep the order of the observation.
     diagnoses.sort_by_key(|diagnosis| (diagnosis.severity, diagnosis.endpoint, diagnosis.stage));
     diagnoses
 }
 
-/// What ended the check, apart from names and addresses.
+/// Explains the failure that ended the check, except for names and addresses.
 fn explain(expectation: &Expectation, failure: &Failure, observation: &Observation) -> Option<Diagnosis> {
     let case = Case { expectation, failure, observation };
     let (cause, message) = match &failure.fault {
-        // The attempts have told, one diagnosis a cause.
+        // The attempts already have their diagnoses, one for each cause.
         Fault::NotConnected if transport::tells(failure.endpoint, observation) => return None,
         Fault::NotConnected => (Cause::NetworkUnreachable, transport::explain_unconnected(&case)),
         Fault::Tls(tls) => transport::explain_tls(&case, tls),
@@ -85,7 +85,7 @@ fn explain(expectation: &Expectation, failure: &Failure, observation: &Observati
         Fault::UntrustedRedirect { target, reason } => registry::explain_redirect(&case, target, reason),
         Fault::StorageRedirect { host } => registry::explain_storage(&case, host),
         Fault::CredentialsMissing { searched } => {
-            let refused = "and the registry does not let this repository be pulled anonymously";
+            let refused = "and the registry does not allow anonymous pulls of this repository";
             (Cause::CredentialsMissing, sentence(&format!("{searched}, {refused}")))
         }
         Fault::CredentialsInvalid { reason } => (Cause::CredentialsInvalid, sentence(reason)),
@@ -102,15 +102,15 @@ fn explain(expectation: &Expectation, failure: &Failure, observation: &Observati
     Some(diagnosis)
 }
 
-/// What the registry calls the answer that is at fault. Where none is, such as with credentials that were not found, the last
-/// one was good: support would look for nothing.
+/// Returns the correlation id of the failing response. A failure without one, such as missing credentials, has no id: the last
+/// response was good, and Azure support would find nothing under its id.
 const fn correlation_id<'facts>(
     fault: &'facts Fault,
     observation: &'facts Observation,
 ) -> Option<&'facts String> {
     match fault {
         Fault::Answer(answer) => answer.correlation_id.as_ref(),
-        // Each request begins without one.
+        // The id is reset with each request.
         Fault::ResponseTimeout { .. }
         | Fault::ConnectionReset
         | Fault::NotARegistry { .. }
@@ -128,7 +128,7 @@ const fn correlation_id<'facts>(
     }
 }
 
-/// What a sentence about a failure can draw on.
+/// The facts available to a message about a failure.
 struct Case<'facts> {
     expectation: &'facts Expectation,
     failure: &'facts Failure,
@@ -136,14 +136,14 @@ struct Case<'facts> {
 }
 
 impl<'facts> Case<'facts> {
-    /// The host of the endpoint at fault, as far as it is known.
+    /// Returns the host of the failing endpoint, if known.
     fn host(&self) -> Option<&'facts str> {
         host_of(self.observation, self.failure.endpoint)
     }
 
-    /// Who answered: the host of the endpoint, and the address it was asked at.
+    /// Returns the host of the responding endpoint and its address.
     fn peer(&self) -> String {
-        // A blob that was never redirected was asked of the login server.
+        // Without a redirect, the blob was requested from the login server.
         let attempts = self.observation.attempts.iter().rev().filter(|attempt| attempt.failure.is_none());
         let attempt = attempts
             .clone()
@@ -160,13 +160,13 @@ impl<'facts> Case<'facts> {
     }
 }
 
-/// The name that was resolved for an endpoint: the last one, which for the data endpoint is the redirect's.
+/// Returns the name last resolved for an endpoint; for the data endpoint, this is the redirect's host.
 fn host_of(observation: &Observation, endpoint: Endpoint) -> Option<&str> {
     let mut hosts = observation.resolutions.iter().rev().filter(|resolution| resolution.endpoint == endpoint);
     hosts.next().map(|resolution| resolution.host.as_str())
 }
 
-/// A diagnosis with the severity, remedy and commands of its cause.
+/// Builds a diagnosis with the severity, remedy and commands of its cause.
 fn diagnosis(
     image: &ImageReference,
     cause: Cause,
@@ -187,7 +187,7 @@ fn diagnosis(
     }
 }
 
-/// A list in a sentence: `a`, `a and b`, `a, b and c`.
+/// Joins a list for a sentence: `a`, `a and b`, `a, b and c`.
 fn list(items: &[String]) -> String {
     match items {
         [] => String::new(),
@@ -196,7 +196,7 @@ fn list(items: &[String]) -> String {
     }
 }
 
-/// A duration in a sentence: `5 s`, `250 ms`.
+/// Formats a duration for a sentence: `5 s`, `250 ms`.
 fn seconds(duration: Duration) -> String {
     if duration.subsec_millis() == 0 {
         format!("{} s", duration.as_secs())
@@ -205,7 +205,7 @@ fn seconds(duration: Duration) -> String {
     }
 }
 
-/// A full sentence of a phrase.
+/// Turns a phrase into a sentence.
 fn sentence(phrase: &str) -> String {
     let phrase = phrase.trim_end_matches('.');
     let mut characters = phrase.chars();

@@ -1,7 +1,6 @@
-//! What came of a run: every image with what was seen and what it means, and how each of its twelve stages went.
+//! The result of a run: the observation and diagnoses of every image, and the status of each of its twelve stages.
 //!
-//! Owns the value that a check leaves behind, and the verdict on it. Sinks and renderers read it; nothing here knows how it
-//! looks, or judges (that is `rules`).
+//! Owns the result of a check and its verdict. Sinks and renderers read it; presentation is theirs, and evaluation is in `rules`.
 
 use std::time::Duration;
 
@@ -13,20 +12,20 @@ use crate::image::ImageReference;
 use crate::observation::{Endpoint, Fact, Observation, Stage, TrustedBy};
 use crate::proxy::Proxy;
 
-/// Whose network a run used.
+/// The network that a run used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NetworkView {
-    /// The node's: what the kubelet and containerd have.
+    /// The node's network, which the kubelet and containerd use.
     Node,
-    /// A pod's.
+    /// A pod's network.
     Pod,
 }
 
 impl NetworkView {
-    /// Both.
+    /// Both views.
     pub const ALL: [Self; 2] = [Self::Node, Self::Pod];
 
-    /// The contract's word for it.
+    /// Returns the name used in reports.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -35,7 +34,7 @@ impl NetworkView {
         }
     }
 
-    /// The words for it in a sentence.
+    /// Returns the words for use in a sentence.
     #[must_use]
     pub const fn words(self) -> &'static str {
         match self {
@@ -45,23 +44,23 @@ impl NetworkView {
     }
 }
 
-/// What was read of the node's own files: what containerd on this node goes by.
+/// The settings read from the node's own files, which containerd on this node uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeFilesReport {
-    /// The node's file with nameservers that the checks followed, if they followed one.
+    /// The node's resolv.conf, if the checks used it.
     pub resolv_conf: Option<String>,
-    /// Whose certificate authorities counted, apart from the operator's file.
+    /// The source of the trusted certificate authorities, apart from the operator's file.
     pub roots: TrustedBy,
-    /// The proxy for HTTPS of containerd, whatever its exceptions.
+    /// containerd's proxy for HTTPS, regardless of `NO_PROXY`.
     pub proxy: Fact<Option<Proxy>>,
-    /// The same of the kubelet, which its credential providers inherit.
+    /// The kubelet's proxy for HTTPS, which its credential providers inherit.
     pub kubelet_proxy: Fact<Option<Proxy>>,
-    /// The mirrors of the checked registries.
+    /// The mirrors configured for the checked registries.
     pub mirrors: Fact<Vec<String>>,
 }
 
 impl NodeFilesReport {
-    /// Nothing was read, because nothing is mounted.
+    /// Creates a report for a node whose files are not mounted.
     #[must_use]
     pub fn unread(roots: TrustedBy) -> Self {
         let why = || "nodeFiles is not set".to_owned();
@@ -74,7 +73,7 @@ impl NodeFilesReport {
         }
     }
 
-    /// What of containerd's view of the registry was not read, as words of a sentence.
+    /// Lists the settings of containerd that were not read, as words for a sentence.
     #[must_use]
     pub fn unknown(&self) -> Vec<&'static str> {
         [
@@ -94,31 +93,31 @@ impl NodeFilesReport {
 pub struct Run {
     /// The node's name.
     pub node: String,
-    /// Whose network was used.
+    /// The network that the run used.
     pub network_view: NetworkView,
-    /// What was read of the node's own files; absent where nobody asked for them.
+    /// The settings read from the node's own files; absent if not requested.
     pub node_files: Option<NodeFilesReport>,
-    /// When the run began.
+    /// When the run started.
     pub started_at: Timestamp,
     /// How long it took.
     pub duration: Duration,
-    /// The digest of the configuration file that the run went by; none without a file.
+    /// The digest of the configuration file that the run used, if any.
     pub configuration: Option<String>,
-    /// What was checked, in the order given.
+    /// The checked images, in the order given.
     pub images: Vec<Checked>,
 }
 
-/// A configuration file that is newer than the one in force, and that is not usable.
+/// A newer configuration file that was rejected; the previous one stays in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
-    /// Everything that is wrong with it, a problem a line.
+    /// All errors, one for each line.
     pub reason: String,
-    /// Its digest; none where it could not be read.
+    /// Its digest; absent if it could not be read.
     pub digest: Option<String>,
 }
 
 impl Rejected {
-    /// Everything that is wrong with it, on one line.
+    /// Returns all errors on one line.
     #[must_use]
     pub fn phrase(&self) -> String {
         self.reason.lines().collect::<Vec<_>>().join("; ")
@@ -126,7 +125,7 @@ impl Rejected {
 }
 
 impl Run {
-    /// The worst verdict on an image; `unknown` where nothing was checked.
+    /// Returns the worst verdict of all images; `unknown` if nothing was checked.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         self.images.iter().map(Checked::verdict).max().unwrap_or(Verdict::Unknown)
@@ -136,22 +135,22 @@ impl Run {
 /// One image, checked once.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checked {
-    /// The image.
+    /// The image reference.
     pub image: ImageReference,
-    /// The operator's name for it.
+    /// The operator's name for the image, if set.
     pub name: Option<String>,
-    /// Whether the data path was to be tested.
+    /// Whether a test of the data path was requested.
     pub blob_requested: bool,
-    /// Which addresses were good.
+    /// Which addresses were accepted.
     pub policy: AddressPolicy,
-    /// What was seen.
+    /// The facts collected by the check.
     pub observation: Observation,
-    /// What it means: sorted, the first explains the verdict.
+    /// The diagnoses, sorted; the first explains the verdict.
     pub diagnoses: Vec<Diagnosis>,
 }
 
 impl Checked {
-    /// The verdict; `unknown` where no stage ran and nothing says why.
+    /// Returns the verdict; `unknown` if no stage ran and there is no diagnosis.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         if self.diagnoses.is_empty() && self.observation.marks.is_empty() {
@@ -160,7 +159,7 @@ impl Checked {
         Verdict::of(&self.diagnoses)
     }
 
-    /// What explains a verdict of `fail` or `unknown`.
+    /// Returns the diagnosis that explains a verdict of `fail` or `unknown`.
     #[must_use]
     pub fn decisive(&self) -> Option<&Diagnosis> {
         self.diagnoses.first().filter(|diagnosis| match diagnosis.severity {
@@ -169,7 +168,7 @@ impl Checked {
         })
     }
 
-    /// The twelve stages, in the order of a pull.
+    /// Returns the twelve stages, in the order of a pull.
     #[must_use]
     pub fn stages(&self) -> Vec<StageReport<'_>> {
         Endpoint::ALL
@@ -186,7 +185,7 @@ impl Checked {
             self.observation.marks.iter().find(|mark| mark.endpoint == endpoint && mark.stage == stage);
         let status = match diagnoses.iter().map(|diagnosis| diagnosis.severity.verdict()).max() {
             Some(Verdict::Fail | Verdict::Unknown) => Status::Failed,
-            // Credentials that are about to end are warned of whether the check came to them or not.
+            // Expiring credentials cause a warning even if the check did not reach them.
             Some(Verdict::Warn) if mark.is_some() => Status::Warning,
             Some(Verdict::Pass) | None if mark.is_some() => Status::Ok,
             Some(Verdict::Warn | Verdict::Pass) | None => Status::Skipped,
@@ -194,7 +193,7 @@ impl Checked {
         StageReport { endpoint, stage, status, duration: mark.map(|mark| mark.duration), diagnoses }
     }
 
-    /// Why a stage that did not run did not.
+    /// Explains why a stage did not run.
     #[must_use]
     pub fn skip_reason(&self, endpoint: Endpoint, stage: Stage) -> String {
         if let Some(decisive) = self.decisive() {
@@ -210,14 +209,14 @@ impl Checked {
             }
         }
         if stage == Stage::Token && self.observation.reached(Endpoint::Login, Stage::Manifest) {
-            return "not needed: the registry asks for no token".to_owned();
+            return "not needed: the registry requires no token".to_owned();
         }
         "not reached".to_owned()
     }
 }
 
-/// Where a diagnosis stands among the twelve: a stage that only one endpoint has is that endpoint's, so that no
-/// diagnosis is ever without its place.
+/// Returns the endpoint and stage of a diagnosis. A stage that only one endpoint has is assigned to that endpoint, so every
+/// diagnosis belongs to one of the twelve stages.
 #[must_use]
 pub fn place(diagnosis: &Diagnosis) -> (Endpoint, Stage) {
     let stage = diagnosis.stage;
@@ -232,28 +231,28 @@ pub fn place(diagnosis: &Diagnosis) -> (Endpoint, Stage) {
 /// One of the twelve stages of a check.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StageReport<'checked> {
-    /// At which endpoint.
+    /// The endpoint that the stage belongs to.
     pub endpoint: Endpoint,
-    /// Which stage.
+    /// The stage.
     pub stage: Stage,
-    /// How it went.
+    /// The status of the stage.
     pub status: Status,
-    /// How long it took, where it ran.
+    /// How long the stage took, if it ran.
     pub duration: Option<Duration>,
-    /// What is wrong with it, first what matters most.
+    /// Its diagnoses, most severe first.
     pub diagnoses: Vec<&'checked Diagnosis>,
 }
 
-/// How a stage went.
+/// The status of a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
-    /// It ran, and nothing is wrong with it.
+    /// It ran without problems.
     Ok,
-    /// It works, and something will break.
+    /// It works now, but something will break.
     Warning,
-    /// It failed, or could not be judged.
+    /// It failed, or its result is unknown.
     Failed,
-    /// It was not reached, or not asked for.
+    /// It was not reached or not requested.
     Skipped,
 }
 
@@ -261,7 +260,7 @@ impl Status {
     /// Every status.
     pub const ALL: [Self; 4] = [Self::Ok, Self::Warning, Self::Failed, Self::Skipped];
 
-    /// The contract's word for it.
+    /// Returns the name used in reports.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

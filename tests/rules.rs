@@ -192,7 +192,7 @@ proptest! {
 #[test]
 fn a_nameserver_that_is_silent_over_tcp_alone_is_told_so() {
     for (kind, expected) in [
-        (DnsFailureKind::Timeout, "gave no answer over TCP in time"),
+        (DnsFailureKind::Timeout, "did not answer over TCP in time"),
         (DnsFailureKind::Unreachable, "cannot be reached over TCP"),
     ] {
         let failed = || Lookup::Failed(DnsFailure { kind: kind.clone(), extended_errors: Vec::new() });
@@ -210,14 +210,14 @@ fn a_nameserver_that_fails_in_one_question_is_not_silent_for_the_other() {
     let refused = || failed(DnsFailureKind::Refused(Rcode::SERVFAIL));
     let silent = || failed(DnsFailureKind::Timeout);
     for (a, aaaa, cause, told) in [
-        (silent(), silent(), "dns_timeout", "10.60.0.1 gave no answer in time."),
+        (silent(), silent(), "dns_timeout", "10.60.0.1 did not answer in time."),
         (
             silent(),
             refused(),
             "dns_server_failure",
-            "10.60.0.1 gave no answer in time to the A question and answered SERVFAIL to the AAAA question.",
+            "10.60.0.1 did not answer in time (A query) and returned SERVFAIL (AAAA query).",
         ),
-        (refused(), refused(), "dns_server_failure", "10.60.0.1 answered SERVFAIL."),
+        (refused(), refused(), "dns_server_failure", "10.60.0.1 returned SERVFAIL."),
     ] {
         let diagnoses = diagnose(&expectation(), &observation(&[(a, aaaa)]));
         let codes: Vec<_> = diagnoses.iter().map(|diagnosis| diagnosis.cause.code()).collect();
@@ -238,7 +238,7 @@ fn an_error_of_the_nodes_own_system_is_no_missing_route() {
         kinds(&observation(&[(not_sent(), not_sent())])),
         [(Severity::Unknown, Endpoint::Login, Stage::Dns, "dns_timeout")]
     );
-    assert!(diagnoses[0].message.contains("could not be asked by this node (EMFILE"), "{diagnoses:?}");
+    assert!(diagnoses[0].message.contains("could not be queried by this node (EMFILE"), "{diagnoses:?}");
 
     for (failure, severity, cause, said) in [
         (ConnectFailure::Unreachable, Severity::Fail, "network_unreachable", "no route to 10.60.4.4:443"),
@@ -246,7 +246,7 @@ fn an_error_of_the_nodes_own_system_is_no_missing_route() {
             ConnectFailure::NotOpened(out_of_descriptors()),
             Severity::Unknown,
             "connect_refused",
-            "itself opened no connection to 10.60.4.4:443 of contoso.azurecr.io: EMFILE, the process has no free \
+            "could not open a connection to 10.60.4.4:443 (contoso.azurecr.io): EMFILE, the process has no free \
              file descriptors; nothing was sent.",
         ),
     ] {
@@ -291,7 +291,7 @@ fn only_what_a_pull_waits_for_or_lacks_is_a_failing_nameserver() {
             "AAAA silent at the second",
             vec![good(), (answered_private(), silent())],
             Duration::ZERO,
-            Some("a pull that asks it first waits for it"),
+            Some("a pull that queries it first waits for it"),
         ),
         (
             "A refused at the second",

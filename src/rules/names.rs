@@ -1,7 +1,7 @@
-//! Names and addresses: what every answer of every nameserver means.
+//! Evaluates names and addresses: every answer of every nameserver.
 //!
-//! All of the node's nameservers must be right, not one: the node will ask the other one day. A compared resolver is
-//! told where it differs, and never judged.
+//! All nameservers of the node must answer correctly, not only one: the node queries each of them at some time. Differences
+//! from a compared resolver are reported; its answers are not evaluated.
 
 mod addresses;
 mod comparison;
@@ -19,7 +19,7 @@ use crate::diagnosis::{Diagnosis, Severity};
 use crate::image::ImageReference;
 use crate::observation::{DnsAnswer, DnsFailureKind, Endpoint, Lookup, Rcode, Resolution, Resolver, Stage};
 
-/// The diagnoses of the `dns` and `address` stages of an endpoint; none where it `was_asked` for nothing.
+/// Returns the diagnoses of the `dns` and `address` stages of an endpoint; none if no name was queried (`was_asked`).
 #[must_use]
 pub fn judge(
     image: &ImageReference,
@@ -33,8 +33,8 @@ pub fn judge(
     }
     let system = resolutions.iter().filter(|seen| seen.resolver == Resolver::System);
     if system.clone().next().is_none() {
-        let message = "The resolver configuration has no usable nameserver, so that no name can be resolved."
-            .to_owned();
+        let message =
+            "The resolver configuration has no usable nameserver, so no name can be resolved.".to_owned();
         return vec![diagnosis(image, Cause::NoNameserver, (endpoint, Stage::Dns), None, None, message)];
     }
     let mut hosts: Vec<&str> = Vec::new();
@@ -46,7 +46,7 @@ pub fn judge(
     hosts.into_iter().flat_map(|host| Name { image, policy, endpoint, host }.judge(resolutions)).collect()
 }
 
-/// Whether a stage of an endpoint has failed, so that nothing may be sent to it.
+/// Returns whether a stage has failed, so nothing may be sent to the endpoint.
 #[must_use]
 pub fn stops(diagnoses: &[Diagnosis], stage: Stage) -> bool {
     diagnoses.iter().any(|diagnosis| {
@@ -62,13 +62,13 @@ struct Name<'facts> {
     host: &'facts str,
 }
 
-/// What a nameserver's two answers amount to.
+/// The combined result of a nameserver's two answers.
 enum Outcome<'facts> {
-    /// There are addresses.
+    /// The name has addresses.
     Addresses(Vec<IpAddr>),
-    /// It says that there is none.
+    /// The nameserver denies that the name has an address.
     NoAddress(&'facts DnsAnswer),
-    /// It gave no usable answer.
+    /// The nameserver gave no usable answer.
     Failed,
 }
 
@@ -78,7 +78,7 @@ fn outcome(seen: &Resolution) -> Outcome<'_> {
         return Outcome::Addresses(addresses);
     }
     match (&seen.a, &seen.aaaa) {
-        // Private endpoints have no IPv6: who says that there is no A has said what counts, whatever becomes of AAAA.
+        // Private endpoints have no IPv6: a negative A answer decides, whatever the result of AAAA.
         (Lookup::Answered(answer), _) => Outcome::NoAddress(answer),
         // A name that does not exist has no record of any type (RFC 2308, section 2.1).
         (Lookup::Failed(_), Lookup::Answered(answer)) if answer.rcode == Rcode::NXDOMAIN => {
@@ -120,7 +120,7 @@ impl Name<'_> {
         diagnosis(self.image, cause, (self.endpoint, stage), Some(self.host), Some(server), message)
     }
 
-    /// No nameserver gave a usable answer.
+    /// Diagnoses a name for which no nameserver gave a usable answer.
     fn no_answer(&self, failing: &[&Resolution]) -> Diagnosis {
         let is_silent = |seen: &Resolution| {
             failures(seen).iter().all(|(_, failure)| {
@@ -132,21 +132,21 @@ impl Name<'_> {
         };
         let told: Vec<String> = failing.iter().map(|seen| describe_failures(seen)).collect();
         let (cause, could) = if failing.iter().all(|seen| is_silent(seen)) {
-            (Cause::DnsTimeout, "answered")
+            (Cause::DnsTimeout, "answered the query for")
         } else {
-            (Cause::DnsServerFailure, "could answer")
+            (Cause::DnsServerFailure, "could resolve")
         };
-        let message = format!("No nameserver {could} for {}: {}.", self.host, list(&told));
+        let message = format!("No nameserver {could} {}: {}.", self.host, list(&told));
         let mut diagnosis = self.diagnosis(cause, Stage::Dns, &failing[0].server, message);
         let mut kinds = failing.iter().flat_map(|seen| failures(seen)).map(|(_, failure)| &failure.kind);
         if kinds.all(|kind| matches!(kind, DnsFailureKind::NotSent(_))) {
-            // The node's own system sent no question: of the nameservers nothing is known.
+            // The node's operating system sent no query: nothing is known about the nameservers.
             diagnosis.severity = Severity::Unknown;
         }
         diagnosis
     }
 
-    /// Nameservers that say that there is no address: one diagnosis a cause.
+    /// Diagnoses nameservers that deny an address, one diagnosis for each cause.
     fn no_address(&self, system: &[&Resolution]) -> Vec<Diagnosis> {
         let negative = |wanted: Cause| -> Vec<(&NameserverAddress, &DnsAnswer)> {
             let answers = system.iter().filter_map(|seen| match outcome(seen) {
@@ -167,20 +167,20 @@ impl Name<'_> {
         diagnoses.collect()
     }
 
-    /// A pull gets "no such host" of each of these; what has to change differs.
+    /// Returns the cause of a negative answer. A pull fails with "no such host" for each of them; the remedies differ.
     fn negative_cause(&self, answer: &DnsAnswer) -> Cause {
         if privatelink_name(self.image, answer).is_none() {
             Cause::NameNotFound
         } else if words::denies_private_record(self.image, answer) {
             Cause::PrivateRecordMissing
         } else {
-            // The chain passes a privatelink name, and no private zone says no: the answer stops halfway, or goes on
-            // to where no address is, as from a forwarder that does not follow aliases.
+            // The chain includes a privatelink name, but no private zone denies it: the answer is incomplete or leads to a
+            // name without an address, as from a forwarder that does not follow aliases.
             Cause::DnsServerFailure
         }
     }
 
-    /// A nameserver that fails beside one that answers, or answers only one of the two questions.
+    /// Warns of a nameserver that fails while another answers, or that answers only one of the two queries.
     fn nameserver_failing(&self, system: &[&Resolution]) -> Option<Diagnosis> {
         let failing: Vec<&Resolution> =
             system.iter().copied().filter(|seen| !troubles(seen).is_empty()).collect();
@@ -189,11 +189,12 @@ impl Name<'_> {
         let makes_wait = failing.iter().any(|seen| makes_wait(seen));
         let consequence = match (makes_wait, system.len()) {
             (true, 1) => "every pull waits for it",
-            (true, _) => "a pull that asks it first waits for it",
+            (true, _) => "a pull that queries it first waits for it",
             (false, _) => "pulls depend on the others",
         };
         let message = format!(
-            "Of {} {} for {}, {}: {consequence}.",
+            "{} of {} {} failed for {}: {}; {consequence}.",
+            failing.len(),
             system.len(),
             if system.len() == 1 { "nameserver" } else { "nameservers" },
             self.host,
@@ -207,7 +208,7 @@ impl Name<'_> {
         Some(diagnosis)
     }
 
-    /// Answers that differ, among the node's nameservers or from a compared resolver, and compared resolvers without one.
+    /// Warns of answers that differ among nameservers and compared resolvers, and of compared resolvers that did not answer.
     fn disagreement(&self, seen: &[&Resolution]) -> Option<Diagnosis> {
         let answers = comparison::answers(seen);
         let silent = comparison::unanswered(seen);
@@ -220,7 +221,7 @@ impl Name<'_> {
         if let Some(first) = silent.first() {
             let said: Vec<String> = silent.iter().map(|seen| words::describe_compared(seen)).collect();
             let noun = if silent.len() == 1 { "The compared resolver" } else { "The compared resolvers" };
-            told.push(format!("{noun} {} for {}: nothing was compared with it.", list(&said), self.host));
+            told.push(format!("{noun} {} for {}: no comparison was made.", list(&said), self.host));
             if told.len() == 1 {
                 server = &first.server;
             }

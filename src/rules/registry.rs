@@ -1,23 +1,23 @@
-//! The registry's answers: what a status, an error code or a content means.
+//! Explains the registry's responses by status, error code and content.
 
 use super::{Case, Expectation, credentials, diagnosis, list};
 use crate::cause::Cause;
 use crate::diagnosis::Diagnosis;
 use crate::observation::{Answer, Endpoint, Observation, PlatformMismatch, Reason, Sender, Stage};
 
-/// Warns of an image that is pulled and cannot run.
+/// Warns of an image that can be pulled but cannot run.
 pub(super) fn warn_of_platform(expectation: &Expectation, observation: &Observation) -> Option<Diagnosis> {
     let PlatformMismatch { wanted, found } = observation.platform_mismatch.as_ref()?;
     let image = &expectation.image;
     let message = format!(
-        "{image} can be pulled, and cannot run on this node's {wanted}: its configuration names {found}, which containerd does \
-         not compare with the node."
+        "{image} can be pulled but cannot run on this node's {wanted}: its configuration names {found}, and containerd \
+         does not compare it with the node."
     );
     let place = (Endpoint::Login, Stage::Manifest);
     Some(diagnosis(image, Cause::PlatformMismatch, place, None, None, message))
 }
 
-/// What an answer can mean with which its stage cannot go on.
+/// The possible meanings of a response that stops its stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meaning {
     Throttled,
@@ -37,14 +37,14 @@ enum Meaning {
     Foreign,
 }
 
-/// What an answer means that its stage cannot go on with.
+/// Explains a response that stops its stage.
 pub(super) fn explain_answer(case: &Case<'_>, answer: &Answer) -> (Cause, String) {
     let meaning = meaning(case, answer);
     let (cause, sentence) = describe(case, meaning, answer);
     (cause, format!("{sentence}{}.", quoted(answer)))
 }
 
-/// Whose answer it is comes first: what a proxy says, whatever the status, is nothing that the registry or its storage said.
+/// Classifies a response. The sender comes first: a proxy's response is not the registry's, whatever its status.
 fn meaning(case: &Case<'_>, answer: &Answer) -> Meaning {
     if case.failure.stage == Stage::Blob && case.at_data_endpoint() {
         return meaning_at_data_endpoint(answer);
@@ -55,15 +55,15 @@ fn meaning(case: &Case<'_>, answer: &Answer) -> Meaning {
     }
     match (answer.sender, answer.status) {
         (Sender::Registry, _) => meaning_of_registry(case, answer),
-        // Not every token service has an error body of the registry's form, and what throttles need not be one.
+        // Not every token service sends a registry's error body, and any device on the path may throttle.
         (Sender::Unknown, 401) if case.failure.stage == Stage::Token => Meaning::CredentialsRejected,
         (Sender::Unknown, 429) => Meaning::Throttled,
         (Sender::Unknown | Sender::Page | Sender::Text | Sender::Storage, _) => Meaning::Foreign,
     }
 }
 
-/// The data endpoint is no registry, and its refusals have no form of their own: the status is what counts, unless a page shows
-/// that somebody else speaks.
+/// Classifies a response of the data endpoint. It is not a registry and has no error format of its own, so the status decides,
+/// unless an HTML page shows another sender.
 const fn meaning_at_data_endpoint(answer: &Answer) -> Meaning {
     match (answer.sender, answer.status) {
         (Sender::Page, _) => Meaning::Foreign,
@@ -81,7 +81,7 @@ fn meaning_of_registry(case: &Case<'_>, answer: &Answer) -> Meaning {
     let is_content = matches!(stage, Stage::Manifest | Stage::Blob);
     let has = |code: &str| answer.codes.iter().any(|known| known.eq_ignore_ascii_case(code));
     match answer.status {
-        // Whoever throttles, a later pull can work: the sentence says whether it is the source of a cache rule.
+        // A later pull can work, whatever throttles; the message names the source of a cache rule.
         429 => Meaning::Throttled,
         424 if is_content => Meaning::CacheRuleFailed,
         400.. if is_content && answer.reason == Reason::CacheRule => Meaning::CacheRuleFailed,
@@ -95,13 +95,13 @@ fn meaning_of_registry(case: &Case<'_>, answer: &Answer) -> Meaning {
         404 if stage == Stage::Manifest && (has("MANIFEST_UNKNOWN") || answer.codes.is_empty()) => {
             Meaning::ManifestNotFound
         }
-        // In a registry's own words, such as ACR's 405 REGISTRY_DISALLOWED_OPERATION.
+        // An error of the registry itself, such as ACR's 405 REGISTRY_DISALLOWED_OPERATION.
         400..=599 => Meaning::RegistryError,
         _ => Meaning::Foreign,
     }
 }
 
-/// What a 401 with a fresh token is: the challenge says so, and where it does not, the token's own claim may.
+/// Classifies a 401 for a fresh token by the challenge's error, otherwise by the token's own access claim.
 fn refused_token(case: &Case<'_>, answer: &Answer) -> Meaning {
     match answer.challenge_error.as_deref() {
         Some("insufficient_scope") => Meaning::ScopeMissing,
@@ -112,29 +112,29 @@ fn refused_token(case: &Case<'_>, answer: &Answer) -> Meaning {
 }
 
 impl Case<'_> {
-    /// Whether the token's own claim says that it does not allow the pull.
+    /// Returns whether the token's access claim excludes the pull.
     fn has_no_pull(&self) -> bool {
         self.observation.token.as_ref().and_then(|token| token.pull) == Some(false)
     }
 
-    /// Whether it was the data endpoint that answered, and not the login server before its redirect.
+    /// Returns whether the data endpoint responded, not the login server before its redirect.
     fn at_data_endpoint(&self) -> bool {
         self.observation.attempts.iter().any(|attempt| attempt.endpoint == Endpoint::Data)
     }
 }
 
-/// The cause, and its sentence without the registry's own words and the full stop.
+/// Returns the cause and its message, without the registry's own words and the full stop.
 fn describe(case: &Case<'_>, meaning: Meaning, answer: &Answer) -> (Cause, String) {
     let image = &case.expectation.image;
     let (peer, registry, repository) = (case.peer(), image.registry(), image.repository());
     let status = answer.status;
     match meaning {
         Meaning::Throttled => (Cause::Throttled, throttled(&peer, &registry, answer)),
-        Meaning::RegistryError => (Cause::RegistryError, format!("{peer} answered {status}")),
+        Meaning::RegistryError => (Cause::RegistryError, format!("{peer} returned {status}")),
         Meaning::Unexplained => {
             let sentence = format!(
-                "{peer} refuses the pull of {repository} ({status}) and gives no reason, neither that the token is invalid \
-                 nor that its scope does not suffice"
+                "{peer} rejected the pull of {repository} ({status}) without a reason, neither an invalid token nor an \
+                 insufficient scope"
             );
             (Cause::RegistryError, sentence)
         }
@@ -144,26 +144,24 @@ fn describe(case: &Case<'_>, meaning: Meaning, answer: &Answer) -> (Cause, Strin
         }
         Meaning::ScopeMissing => {
             let claim = match case.observation.token.as_ref().and_then(|token| token.pull) {
-                Some(false) => "; the token that it issued has no pull on it",
-                Some(true) => "; the token that it issued claims pull all the same",
+                Some(false) => "; the issued token does not include pull",
+                Some(true) => "; the issued token claims pull nevertheless",
                 None => "",
             };
             (
                 Cause::ScopeMissing,
-                format!("The credentials are right, but may not pull from {repository}{claim}"),
+                format!("The credentials are valid but do not allow pulls from {repository}{claim}"),
             )
         }
         Meaning::TokenRefused => {
             let sentence =
-                format!("{peer} refuses the token that its own token service has just issued ({status})");
+                format!("{peer} rejected the token that its own token service had just issued ({status})");
             (Cause::TokenRefused, sentence)
         }
         Meaning::AccessDenied => {
-            let seen = answer.seen_address.map(|address| {
-                format!(", which it sees as {address}: the call arrived by that address's path")
-            });
+            let seen = answer.seen_address.map(|address| format!("; the request arrived from {address}"));
             let seen = seen.unwrap_or_default();
-            (Cause::AccessDenied, format!("The firewall of {registry} denies this node{seen}"))
+            (Cause::AccessDenied, format!("The firewall of {registry} denies this node access{seen}"))
         }
         Meaning::RepositoryNotFound => {
             (Cause::RepositoryNotFound, format!("{registry} has no repository {repository}"))
@@ -185,42 +183,42 @@ fn describe(case: &Case<'_>, meaning: Meaning, answer: &Answer) -> (Cause, Strin
             (Cause::CacheRuleFailed, sentence)
         }
         Meaning::BlobNotFound => {
-            (Cause::BlobNotFound, format!("{peer} does not have the blob that the manifest names"))
+            (Cause::BlobNotFound, format!("{peer} does not have the blob listed in the manifest"))
         }
-        Meaning::BlobDenied => (Cause::BlobDenied, format!("{peer} denies the blob ({status})")),
+        Meaning::BlobDenied => (Cause::BlobDenied, format!("{peer} denied access to the blob ({status})")),
         Meaning::MethodRefused => (Cause::NotARegistry, method_refused(&peer, answer)),
         Meaning::Foreign => (Cause::NotARegistry, foreign(&peer, answer)),
     }
 }
 
-/// What shows that an answer is not the registry's.
+/// Describes how a response differs from a registry's.
 fn foreign(peer: &str, answer: &Answer) -> String {
     let shown = match answer.sender {
-        Sender::Page => "with a page that is not a registry's",
-        Sender::Text => "with a text that is not a registry's",
-        Sender::Storage => "with an error of Azure's storage, which no registry sends here",
-        Sender::Unknown => "with neither the error body nor the headers of a registry",
+        Sender::Page => "with an HTML page that is not from a registry",
+        Sender::Text => "with text that is not from a registry",
+        Sender::Storage => "with an Azure Storage error, which no registry sends here",
+        Sender::Unknown => "without the error body or headers of a registry",
         Sender::Registry => {
-            return format!("{peer} answered {}, which no registry answers here", answer.status);
+            return format!("{peer} returned {}, which no registry returns here", answer.status);
         }
     };
-    format!("{peer} answered {} {shown}", answer.status)
+    format!("{peer} returned {} {shown}", answer.status)
 }
 
-/// Who throttles, and until when.
+/// Describes what throttles, and for how long.
 fn throttled(peer: &str, registry: &str, answer: &Answer) -> String {
-    let wait = answer.retry_after.map(|after| format!(", and asks to wait {} s", after.as_secs()));
+    let wait = answer.retry_after.map(|after| format!(", retry after {} s", after.as_secs()));
     let wait = wait.unwrap_or_default();
     if answer.reason == Reason::CacheRule {
         format!(
-            "The source of an artifact cache rule of {registry} throttles (429){wait}: a pull may work later"
+            "The source of an artifact cache rule of {registry} throttles requests (429{wait}): a pull may work later"
         )
     } else {
-        format!("{peer} throttles (429){wait}: nothing can be said about the pull")
+        format!("{peer} throttles requests (429{wait}): whether a pull works is unknown")
     }
 }
 
-/// The answer's own words.
+/// Quotes the error code and message of the response.
 fn quoted(answer: &Answer) -> String {
     match (answer.codes.first(), &answer.message) {
         (Some(code), Some(message)) => format!(" ({code}: {})", message.trim_end_matches('.')),
@@ -231,47 +229,45 @@ fn quoted(answer: &Answer) -> String {
 }
 
 fn method_refused(peer: &str, answer: &Answer) -> String {
-    let get = answer.get_status.map(|get| format!("a GET of the same with {get}")).unwrap_or_default();
+    let get = answer.get_status.map(|get| format!(" but {get} to GET")).unwrap_or_default();
     format!(
-        "{peer} answers HEAD with {} and {get}: something that filters by method is in the path, and containerd begins \
-         every pull with HEAD",
+        "{peer} returned {} to HEAD{get} for the same URL: a device on the path filters by HTTP method, and containerd \
+         starts every pull with HEAD",
         answer.status
     )
 }
 
 pub(super) fn explain_foreign(case: &Case<'_>, status: Option<u16>, reason: &str) -> (Cause, String) {
     let status = status.map(|status| format!(" (status {status})")).unwrap_or_default();
-    (Cause::NotARegistry, format!("{} does not answer as a registry: {reason}{status}.", case.peer()))
+    (Cause::NotARegistry, format!("{} does not respond like a registry: {reason}{status}.", case.peer()))
 }
 
 pub(super) fn explain_realm(case: &Case<'_>, realm: &str, reason: &str) -> (Cause, String) {
-    let message =
-        format!("{} asks for the credentials to be sent to {realm} ({reason}): refused.", case.peer());
+    let message = format!("{} asks to send the credentials to {realm} ({reason}); not sent.", case.peer());
     (Cause::UntrustedRealm, message)
 }
 
 pub(super) fn explain_redirect(case: &Case<'_>, target: &str, reason: &str) -> (Cause, String) {
-    (Cause::UntrustedRedirect, format!("{} redirects to {target} ({reason}): not followed.", case.peer()))
+    (Cause::UntrustedRedirect, format!("{} redirects to {target} ({reason}); not followed.", case.peer()))
 }
 
 pub(super) fn explain_storage(case: &Case<'_>, host: &str) -> (Cause, String) {
     let registry = case.expectation.image.registry();
     let message =
-        format!("{registry} sends layers from {host}, Azure's public storage, and not from a data endpoint.");
+        format!("{registry} serves layers from {host}, Azure's public storage, instead of a data endpoint.");
     (Cause::DataEndpointDisabled, message)
 }
 
 pub(super) fn explain_manifest(case: &Case<'_>, reason: &str) -> (Cause, String) {
     let image = &case.expectation.image;
     let what = if case.failure.stage == Stage::Blob { "configuration" } else { "manifest" };
-    (Cause::ManifestInvalid, format!("The {what} of {image} cannot be used: {reason}."))
+    (Cause::ManifestInvalid, format!("The {what} of {image} is invalid: {reason}."))
 }
 
 pub(super) fn explain_digest(case: &Case<'_>, expected: &str, found: &str) -> (Cause, String) {
     let what = if case.failure.stage == Stage::Blob { "blob" } else { "manifest" };
     let peer = case.peer();
-    let message =
-        format!("The {what} that {peer} sent is not what was asked for: {expected} was, {found} came.");
+    let message = format!("The {what} sent by {peer} does not match: expected {expected}, got {found}.");
     (Cause::DigestMismatch, message)
 }
 
@@ -280,6 +276,6 @@ pub(super) fn explain_platform(case: &Case<'_>, wanted: &str, found: &[String]) 
     let found = if found.is_empty() { "no platform".to_owned() } else { list(found) };
     (
         Cause::PlatformMissing,
-        format!("The index of {image} has nothing for this node's {wanted}: it has {found}."),
+        format!("The index of {image} has no image for this node's {wanted}: it has {found}."),
     )
 }

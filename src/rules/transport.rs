@@ -1,4 +1,4 @@
-//! Connections and certificates: what attempts, handshakes and silences mean.
+//! Explains connections and certificates: failed attempts, handshakes and timeouts.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::cause::{Cause, advice};
 use crate::diagnosis::{Diagnosis, Severity};
 use crate::observation::{Certificate, ConnectFailure, Endpoint, Fault, Observation, Stage, TlsFailure};
 
-/// The diagnoses of the attempts to connect, and of a certificate that was accepted.
+/// Returns the diagnoses of connection attempts and of an accepted certificate.
 pub(super) fn judge(
     expectation: &Expectation,
     endpoint: Endpoint,
@@ -26,7 +26,7 @@ pub(super) fn judge(
     diagnoses
 }
 
-/// An endpoint that containerd would reach through a proxy: a warning, whatever the verified path is like.
+/// Warns of an endpoint that containerd would reach through a proxy, whatever the result on the verified path.
 fn proxy_bypassed(
     expectation: &Expectation,
     endpoint: Endpoint,
@@ -44,13 +44,13 @@ fn proxy_bypassed(
 const fn connect_cause(failure: ConnectFailure) -> Cause {
     match failure {
         ConnectFailure::Timeout => Cause::ConnectTimeout,
-        // Not refused by the peer, but by the node's own system: no other cause is as near, and its verdict is `unknown`.
+        // Refused by the node's operating system, not by the peer: this is the closest cause, and the verdict is `unknown`.
         ConnectFailure::Refused | ConnectFailure::NotOpened(_) => Cause::ConnectRefused,
         ConnectFailure::Unreachable => Cause::NetworkUnreachable,
     }
 }
 
-/// Addresses that could not be connected to: failures where none could, warnings where a later one could.
+/// Diagnoses failed connection attempts: failures if no address connected, warnings if a later one did.
 fn connections(expectation: &Expectation, endpoint: Endpoint, observation: &Observation) -> Vec<Diagnosis> {
     let attempts = observation.attempts.iter().filter(|attempt| attempt.endpoint == endpoint);
     let connected = attempts.clone().find(|attempt| attempt.failure.is_none()).map(|attempt| attempt.address);
@@ -64,7 +64,7 @@ fn connections(expectation: &Expectation, endpoint: Endpoint, observation: &Obse
         let alike = failed.iter().filter(|(_, other)| other == failure);
         let addresses: Vec<String> = alike.map(|(address, _)| address.to_string()).collect();
         let host = host_of(observation, endpoint);
-        let whose = format!("{} of {}", list(&addresses), host.unwrap_or_default());
+        let whose = format!("{} ({})", list(&addresses), host.unwrap_or_default());
         let message = match connected {
             Some(address) => format!("{}; {address} was used instead.", describe(*failure, &whose)),
             None => format!("{}.", describe(*failure, &whose)),
@@ -84,30 +84,30 @@ fn connections(expectation: &Expectation, endpoint: Endpoint, observation: &Obse
     diagnoses
 }
 
-/// Whether the attempts to connect explain by themselves that there is no connection.
+/// Returns whether the connection attempts alone explain why there is no connection.
 pub(super) fn tells(endpoint: Endpoint, observation: &Observation) -> bool {
     let mut attempts = observation.attempts.iter().filter(|attempt| attempt.endpoint == endpoint).peekable();
     attempts.peek().is_some() && attempts.all(|attempt| attempt.failure.is_some())
 }
 
-/// No connection, and no attempt to make one that would say why: a failure all the same, never a pass.
+/// Describes a missing connection without any attempt: still a failure, never a pass.
 pub(super) fn explain_unconnected(case: &Case<'_>) -> String {
-    format!("No connection to {} could even be tried from this node.", case.peer())
+    format!("This node could not attempt a connection to {}.", case.peer())
 }
 
 fn describe(failure: ConnectFailure, whose: &str) -> String {
     match failure {
         ConnectFailure::Timeout => {
-            format!("No answer from {whose} to the attempt to connect; containerd gives up after 30 s")
+            format!("The connection to {whose} timed out; containerd gives up after 30 s")
         }
         ConnectFailure::Refused => {
-            format!("The connection to {whose} is refused: nothing listens there, or a filter rejects it")
+            format!("The connection to {whose} was refused: nothing listens there, or a firewall rejects it")
         }
         ConnectFailure::Unreachable => {
-            format!("This node has no route to {whose}, or one that drops or forbids the traffic")
+            format!("This node has no route to {whose}, or its route drops or prohibits the traffic")
         }
         ConnectFailure::NotOpened(error) => {
-            format!("This node itself opened no connection to {whose}: {error}; nothing was sent")
+            format!("This node could not open a connection to {whose}: {error}; nothing was sent")
         }
     }
 }
@@ -124,7 +124,7 @@ fn certificate_expiring(
     }
     let host = host_of(observation, endpoint);
     let message = format!(
-        "The certificate of {} ends on {} (in {}); it was issued by {}.",
+        "The certificate of {} expires on {} (in {}); it was issued by {}.",
         host.unwrap_or_default(),
         certificate.not_after,
         days(left),
@@ -140,7 +140,7 @@ fn certificate_expiring(
     ))
 }
 
-/// A time that is left, in whole days or hours.
+/// Formats a remaining time in whole days or hours.
 pub(super) fn days(left: Duration) -> String {
     let hours = left.as_secs() / 3600;
     match hours {
@@ -151,7 +151,7 @@ pub(super) fn days(left: Duration) -> String {
     }
 }
 
-/// The data endpoint at the login server's address, as under a wildcard record: a sentence that says so.
+/// Returns a sentence if the data endpoint resolves to the login server's address, as with a wildcard record.
 fn shared(case: &Case<'_>) -> String {
     let address = |endpoint| case.observation.tls_of(endpoint).map(|session| session.address);
     let (login, data) = (address(Endpoint::Login), address(Endpoint::Data));
@@ -159,12 +159,12 @@ fn shared(case: &Case<'_>) -> String {
         return String::new();
     }
     format!(
-        " The login server {} has the same address: a private endpoint has one for each of the two names.",
+        " The login server {} has the same address, but a private endpoint has one address for each name.",
         case.expectation.image.host()
     )
 }
 
-/// Why a handshake failed.
+/// Explains why a handshake failed.
 pub(super) fn explain_tls(case: &Case<'_>, failure: &TlsFailure) -> (Cause, String) {
     let peer = case.peer();
     let session = case.observation.tls_of(case.failure.endpoint);
@@ -185,13 +185,14 @@ pub(super) fn explain_tls(case: &Case<'_>, failure: &TlsFailure) -> (Cause, Stri
             (Cause::CertificateNameMismatch, message)
         }
         TlsFailure::Expired => {
-            let end = validity(certificate, |certificate| certificate.not_after, "ended");
+            let end = validity(certificate, |certificate| certificate.not_after, "expired");
             (Cause::CertificateExpired, format!("The certificate of {peer}, issued by {issuer}, {end}."))
         }
         TlsFailure::NotYetValid => {
-            let begin = validity(certificate, |certificate| certificate.not_before, "begins");
+            let phrase = "is not yet valid: its validity starts";
+            let begin = validity(certificate, |certificate| certificate.not_before, phrase);
             let message = format!(
-                "The certificate of {peer}, issued by {issuer}, {begin}, by this node's clock in the future."
+                "The certificate of {peer}, issued by {issuer}, {begin}, in the future by this node's clock."
             );
             (Cause::CertificateNotYetValid, message)
         }
@@ -210,17 +211,17 @@ fn validity(
     verb: &str,
 ) -> String {
     certificate.map_or_else(
-        || format!("{verb} at an unreadable date"),
+        || format!("{verb} on an unreadable date"),
         |certificate| format!("{verb} on {}", date(certificate)),
     )
 }
 
-/// What was being waited for, in each stage that waits for an answer.
+/// The awaited response of each stage.
 const fn awaited(stage: Stage) -> &'static str {
     match stage {
-        Stage::Dns | Stage::Address | Stage::Connect => "an answer",
+        Stage::Dns | Stage::Address | Stage::Connect => "a response",
         Stage::Tls => "the TLS handshake",
-        Stage::Challenge => "the answer to the first HEAD",
+        Stage::Challenge => "the response to the first HEAD request",
         Stage::Token => "the token",
         Stage::Manifest => "the manifest",
         Stage::Blob => "the blob",
@@ -229,15 +230,15 @@ const fn awaited(stage: Stage) -> &'static str {
 
 pub(super) fn explain_timeout(case: &Case<'_>, limit: Duration) -> String {
     let waits_on = match case.failure.stage {
-        // Its own limit of a handshake.
+        // containerd's own limit for a handshake.
         Stage::Tls => "containerd gives up after 10 s",
         Stage::Dns | Stage::Address | Stage::Connect | Stage::Challenge | Stage::Token | Stage::Manifest => {
             "containerd would wait longer"
         }
-        Stage::Blob => "containerd would wait as long as bytes arrive every few minutes",
+        Stage::Blob => "containerd would keep waiting as long as bytes arrive every few minutes",
     };
     format!(
-        "{} accepted the connection and did not complete {} within {}; {waits_on}.",
+        "{} accepted the connection but did not complete {} within {}; {waits_on}.",
         case.peer(),
         awaited(case.failure.stage),
         seconds(limit)
@@ -246,7 +247,7 @@ pub(super) fn explain_timeout(case: &Case<'_>, limit: Duration) -> String {
 
 pub(super) fn explain_reset(case: &Case<'_>) -> String {
     format!(
-        "{}, or something on the way, closed the connection before {} was complete.",
+        "{} or a device on the path closed the connection before {} was complete.",
         case.peer(),
         awaited(case.failure.stage)
     )
@@ -254,8 +255,8 @@ pub(super) fn explain_reset(case: &Case<'_>) -> String {
 
 pub(super) fn explain_deadline(case: &Case<'_>, limit: Duration) -> String {
     format!(
-        "The timeout of the whole check, {}, elapsed in stage {} of the {} endpoint, before that stage's own timeout: \
-         whether a pull works is unknown, since containerd would wait longer.",
+        "The overall timeout ({}) elapsed in stage {} of the {} endpoint, before the per-stage timeout: whether a pull \
+         works is unknown, because containerd would wait longer.",
         seconds(limit),
         case.failure.stage,
         case.failure.endpoint

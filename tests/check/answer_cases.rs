@@ -151,9 +151,9 @@ fn messages_quote_the_answer_s_own_words() {
         (
             Step::Challenge,
             page(503),
-            "answered 503 with a page that is not a registry's (\"ERROR: The requested URL could not be retrieved\").",
+            "returned 503 with an HTML page that is not from a registry (\"ERROR: The requested URL could not be retrieved\").",
         ),
-        (Step::Blob, page(404), "answered 404 with a page that is not a registry's (\"ERROR: The"),
+        (Step::Blob, page(404), "returned 404 with an HTML page that is not from a registry (\"ERROR: The"),
         (
             Step::Manifest,
             raw(403, &[("Content-Type", "text/html")], "<style>p{}</style><p>Blocked <b>by</b>\n policy"),
@@ -162,18 +162,18 @@ fn messages_quote_the_answer_s_own_words() {
         (
             Step::Manifest,
             raw(403, &[], "Action: Deny."),
-            "with a text that is not a registry's (\"Action: Deny.\")",
+            "with text that is not from a registry (\"Action: Deny.\")",
         ),
-        (Step::Manifest, raw(403, &[], "\u{fffd}\u{1}"), "with a text that is not a registry's."),
+        (Step::Manifest, raw(403, &[], "\u{fffd}\u{1}"), "with text that is not from a registry."),
         (
             Step::Manifest,
             raw(503, &[], ""),
-            "answered 503 with neither the error body nor the headers of a registry.",
+            "returned 503 without the error body or headers of a registry.",
         ),
         (
             Step::Blob,
             Canned::StorageForbidden,
-            "denies the blob (403) (AuthorizationFailure: This request is not authorized to perform this operation. RequestId:",
+            "denied access to the blob (403) (AuthorizationFailure: This request is not authorized to perform this operation. RequestId:",
         ),
         (Step::Manifest, registry(403, "DENIED", DENIED), "An artifact cache rule of contoso.azurecr.io"),
         (
@@ -189,22 +189,22 @@ fn messages_quote_the_answer_s_own_words() {
         (
             Step::Manifest,
             Canned::Throttled(crate::lab::answers::RetryAfter::None),
-            "throttles (429): nothing can be said about the pull",
+            "throttles requests (429): whether a pull works is unknown",
         ),
         (
             Step::Manifest,
             Canned::Unauthorized,
-            "gives no reason, neither that the token is invalid nor that its scope does not suffice",
+            "without a reason, neither an invalid token nor an insufficient scope",
         ),
         (
             Step::Manifest,
             Canned::Firewall(FirewallWording::Refer),
-            "denies this node, which it sees as 203.0.113.7:",
+            "denies this node access; the request arrived from 203.0.113.7",
         ),
         (
             Step::Manifest,
             registry(403, "DENIED", "retrieving permissions failed"),
-            "answered 403 (DENIED: retrieving permissions failed).",
+            "returned 403 (DENIED: retrieving permissions failed).",
         ),
     ] {
         let message = message(step, canned);

@@ -17,13 +17,13 @@ enum Entry {
     Stale,
     /// Neither user name nor password.
     Empty,
-    /// The good password, and a line end.
+    /// The valid password with a trailing newline.
     LineEnd,
     /// The good password in `password`, another one in `auth`.
     Differs,
     /// A service principal that the registry does not know.
     Principal,
-    /// A refresh token of Entra ID that the registry does not know.
+    /// An ACR refresh token that the registry does not know.
     Refresh,
 }
 
@@ -93,7 +93,7 @@ pub(super) fn cases() -> Vec<Case> {
         entries("only an empty entry", &[("HOST:PORT", Empty)], missing),
         entries("a key without the port", &[("HOST", Good)], missing),
         entries("a key with another port", &[("HOST:1", Good)], missing),
-        entries("a line end in the password", &[("HOST:PORT", LineEnd)], rejected),
+        entries("a newline in the password", &[("HOST:PORT", LineEnd)], rejected),
         entries("auth and password that differ", &[("HOST:PORT", Differs)], rejected),
         entries("an unknown service principal", &[("HOST:PORT", Principal)], rejected),
         entries("an old refresh token", &[("HOST:PORT", Refresh)], rejected),
@@ -151,10 +151,10 @@ type Row = (&'static [(&'static str, Entry)], &'static [&'static str]);
 fn messages_name_the_entry_the_kind_and_what_the_file_shows() {
     use Entry::{Differs, Good, LineEnd, Principal, Refresh, Stale};
     let rows: [Row; 7] = [
-        (&[("HOST:PORT", LineEnd)], &["the password ends in a line end", "for a repository token"]),
-        (&[("HOST:PORT", Differs)], &["`auth` differs from the fields", "only `auth` counts"]),
+        (&[("HOST:PORT", LineEnd)], &["the password ends in a newline", "for a repository token"]),
+        (&[("HOST:PORT", Differs)], &["`auth` differs from the fields", "only `auth` is used"]),
         (&[("HOST:PORT", Principal)], &["for a service principal", "without the AcrPull role"]),
-        (&[("HOST:PORT", Refresh)], &["for a refresh token of Entra ID", "about three hours"]),
+        (&[("HOST:PORT", Refresh)], &["for an ACR refresh token", "about three hours"]),
         (
             &[("HOST:PORT/apps", Stale), ("HOST:PORT", Good)],
             &["/apps` of `", "pulls work with a later entry"],

@@ -42,7 +42,7 @@ fn what_differs_at_the_data_endpoint() {
         (
             View::NoPrivateEndpoint,
             "fail data address no_private_endpoint",
-            "nothing leads the data endpoint to the registry's private endpoint",
+            "nothing points the data endpoint to the registry's private endpoint",
             "add the data endpoint's A record",
             "--name contoso.westeurope.data",
         ),

@@ -1,4 +1,4 @@
-//! What a rejection says for each kind of credential, and what the file shows about it.
+//! Tests the messages about rejected credentials by kind and by evidence in the file.
 
 use super::super::{Expectation, diagnose};
 use crate::address::AddressPolicy;
@@ -21,7 +21,7 @@ fn entry(key: &str, kind: CredentialKind, evidence: &[CredentialEvidence]) -> Re
     RejectedEntry { entry: format!("`{key}` of `/secret`"), kind, evidence: evidence.to_vec() }
 }
 
-/// The diagnosis of a pull all entries of which were rejected.
+/// Returns the diagnosis of a pull whose entries were all rejected.
 fn rejected(image: &str, entries: Vec<RejectedEntry>) -> Diagnosis {
     let answer = Answer { status: 401, sender: Sender::Registry, ..Answer::default() };
     let observation = Observation {
@@ -57,14 +57,14 @@ fn each_kind_has_its_own_reasons_remedy_and_commands() {
         (RefreshToken, "about three hours", "Replace the refresh token", "az acr token credential generate"),
         (
             Empty,
-            "the pull is anonymous, and refused",
+            "makes the pull anonymous",
             "Store a user name",
             "az acr token credential generate",
         ),
     ] {
         let diagnosis = rejected(IMAGE, vec![entry("contoso.azurecr.io", kind, &[])]);
-        let told = "contoso.azurecr.io rejects the credentials of `contoso.azurecr.io` of `/secret`; ";
-        assert!(diagnosis.message.starts_with(told), "{}", diagnosis.message);
+        let beginning = "contoso.azurecr.io rejects the credentials from `contoso.azurecr.io` of `/secret`; ";
+        assert!(diagnosis.message.starts_with(beginning), "{}", diagnosis.message);
         assert!(diagnosis.message.contains(reason), "{}", diagnosis.message);
         assert!(diagnosis.remedy.starts_with(remedy), "{}", diagnosis.remedy);
         assert!(diagnosis.commands.iter().any(|shown| shown.contains(command)), "{:#?}", diagnosis.commands);
@@ -72,16 +72,16 @@ fn each_kind_has_its_own_reasons_remedy_and_commands() {
 }
 
 #[test]
-fn what_the_file_shows_goes_into_the_message_and_decides_the_remedy() {
+fn evidence_in_the_file_is_in_the_message_and_selects_the_remedy() {
     use CredentialEvidence::{AuthDiffers, Blank, LineEnd, NotUtf8};
     for (evidence, shown, remedy) in [
-        (vec![LineEnd], "the password ends in a line end", "Store the password again without a line end"),
-        (vec![Blank], "begins or ends with a blank", "Store user name and password again without blanks"),
-        (vec![AuthDiffers], "and only `auth` counts", "Remove `auth` from the entry"),
+        (vec![LineEnd], "the password ends in a newline", "Store the password again without a line end"),
+        (vec![Blank], "begins or ends with whitespace", "Store user name and password again without blanks"),
+        (vec![AuthDiffers], "and only `auth` is used", "Remove `auth` from the entry"),
         (vec![NotUtf8], "is not UTF-8", "Store user name and password again as UTF-8"),
         (
             vec![AuthDiffers, LineEnd],
-            "only `auth` counts and the password ends in a line end",
+            "only `auth` is used and the password ends in a newline",
             "Store the password again without a line end",
         ),
     ] {
@@ -90,7 +90,7 @@ fn what_the_file_shows_goes_into_the_message_and_decides_the_remedy() {
             entry("contoso.azurecr.io", CredentialKind::RepositoryToken, &evidence),
         ];
         let diagnosis = rejected(IMAGE, entries);
-        let place = "in `contoso.azurecr.io` of `/secret` ";
+        let place = "in `contoso.azurecr.io` of `/secret`, ";
         assert!(diagnosis.message.contains(place), "{}", diagnosis.message);
         assert!(diagnosis.message.contains(shown), "{}", diagnosis.message);
         assert!(diagnosis.remedy.starts_with(remedy), "{}", diagnosis.remedy);
@@ -98,7 +98,7 @@ fn what_the_file_shows_goes_into_the_message_and_decides_the_remedy() {
 }
 
 #[test]
-fn every_entry_is_named_up_to_a_bound_and_each_kind_once() {
+fn messages_name_three_entries_and_each_kind_once() {
     let keys = ["contoso.azurecr.io/apps", "contoso.azurecr.io", "*.azurecr.io", "*.*.io", "*.azurecr.*"];
     let entries = keys.map(|key| entry(key, CredentialKind::RepositoryToken, &[])).to_vec();
     let message = rejected(IMAGE, entries).message;
@@ -110,7 +110,7 @@ fn every_entry_is_named_up_to_a_bound_and_each_kind_once() {
 }
 
 #[test]
-fn a_rejected_entry_before_one_that_works_is_a_warning() {
+fn a_rejected_entry_before_a_working_one_is_a_warning() {
     let stale = |failure: Option<Stage>, entries: Vec<RejectedEntry>| {
         let manifest = Manifest {
             digest: "sha256:0".to_owned(),
@@ -139,8 +139,8 @@ fn a_rejected_entry_before_one_that_works_is_a_warning() {
         (warning.severity, warning.message.as_str()),
         (
             Severity::Warn,
-            "contoso.azurecr.io rejects the credentials of `contoso.azurecr.io/apps` of `/secret`, and pulls work with a \
-             later entry; in `contoso.azurecr.io/apps` of `/secret` the password ends in a line end, as `echo` without \
+            "contoso.azurecr.io rejects the credentials from `contoso.azurecr.io/apps` of `/secret`, but pulls work with \
+             a later entry; in `contoso.azurecr.io/apps` of `/secret`, the password ends in a newline, as `echo` without \
              `-n` writes it."
         )
     );
@@ -148,7 +148,7 @@ fn a_rejected_entry_before_one_that_works_is_a_warning() {
     assert_eq!(
         stale(Some(Stage::Blob), entries.clone()).len(),
         1,
-        "what fails later is no matter of credentials"
+        "a later failure has nothing to do with credentials"
     );
     assert!(stale(Some(Stage::Token), entries.clone()).is_empty());
     assert!(stale(Some(Stage::Manifest), entries).is_empty());
@@ -159,13 +159,13 @@ fn a_rejected_entry_before_one_that_works_is_a_warning() {
 fn another_registry_gets_no_advice_about_azure() {
     let diagnosis =
         rejected("registry.example.net/app", vec![entry("*", CredentialKind::ServicePrincipal, &[])]);
-    assert!(diagnosis.message.contains("does not say why"), "{}", diagnosis.message);
+    assert!(diagnosis.message.contains("its response gives no reason"), "{}", diagnosis.message);
     assert!(diagnosis.commands.iter().all(|command| !command.contains("az ")), "{:?}", diagnosis.commands);
     assert!(!diagnosis.commands.is_empty());
 }
 
 #[test]
-fn the_key_of_a_new_secret_is_the_registry_as_the_image_has_it() {
+fn the_key_of_a_new_secret_is_the_registry_as_written_in_the_image() {
     let diagnosis = rejected(
         "contoso.azurecr.io:443/app",
         vec![entry("contoso.azurecr.io:443", CredentialKind::RepositoryToken, &[])],

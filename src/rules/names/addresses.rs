@@ -1,4 +1,4 @@
-//! The `address` stage: addresses that are not those of a private endpoint.
+//! The `address` stage: detects addresses that do not belong to a private endpoint.
 
 use std::net::IpAddr;
 
@@ -10,7 +10,7 @@ use crate::diagnosis::Diagnosis;
 use crate::observation::{Endpoint, Resolution, Stage};
 use crate::rules::list;
 
-/// What can be wrong with a nameserver's addresses; where several are, the first of these counts.
+/// What can be wrong with a nameserver's addresses, in order of precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Wrong {
     Reserved,
@@ -21,7 +21,7 @@ enum Wrong {
 }
 
 impl Name<'_> {
-    /// Nameservers whose addresses are not those of a private endpoint: one diagnosis a cause.
+    /// Diagnoses addresses that do not belong to a private endpoint, one diagnosis for each cause.
     pub(super) fn wrong_addresses(&self, system: &[&Resolution]) -> Vec<Diagnosis> {
         let mut wrong: Vec<(Wrong, Vec<&Resolution>)> = Vec::new();
         for seen in system {
@@ -58,7 +58,7 @@ impl Name<'_> {
     fn wrong_address(&self, what: Wrong, servers: &[&Resolution], asked: usize) -> Diagnosis {
         let first = servers[0];
         let who = servers_of(&servers.iter().map(|seen| &seen.server).collect::<Vec<_>>(), asked);
-        let verb = if servers.len() == 1 { "answers" } else { "answer" };
+        let verb = if servers.len() == 1 { "resolves" } else { "resolve" };
         let scoped = |scope: Scope| {
             let addresses =
                 first.addresses().into_iter().filter(|address| self.policy.classify(*address) == scope);
@@ -68,21 +68,21 @@ impl Name<'_> {
         let (cause, with) = match what {
             Wrong::Reserved => {
                 let address = scoped(Scope::Reserved);
-                (Cause::ReservedAddress, format!("{address}, a reserved address where no registry can be"))
+                (Cause::ReservedAddress, format!("{address}, a reserved address that no registry can have"))
             }
             Wrong::Mixed => {
                 let addresses = first.addresses().into_iter();
                 let private =
                     listed(addresses.filter(|address| self.policy.classify(*address) != Scope::Public));
                 let with = format!(
-                    "private and public addresses together ({private} and {}): some pulls leave the private network",
+                    "both private and public addresses ({private} and {}): some pulls leave the private network",
                     scoped(Scope::Public)
                 );
                 (Cause::MixedAddresses, with)
             }
             Wrong::NotLinked => {
                 let with = format!(
-                    "the public address {} although its chain passes {}: this resolver does not see the private zone",
+                    "the public address {}, although the chain includes {}: this resolver does not see the private zone",
                     scoped(Scope::Public),
                     chain_privatelink(self.image, first).unwrap_or_default(),
                 );
@@ -90,11 +90,11 @@ impl Name<'_> {
             }
             Wrong::NoPrivateEndpoint => {
                 let so = match self.endpoint {
-                    Endpoint::Login => "nothing says that this registry has a private endpoint",
-                    Endpoint::Data => "nothing leads the data endpoint to the registry's private endpoint",
+                    Endpoint::Login => "nothing shows that this registry has a private endpoint",
+                    Endpoint::Data => "nothing points the data endpoint to the registry's private endpoint",
                 };
                 let with = format!(
-                    "the public address {}, and no privatelink name is in the chain: {so}",
+                    "the public address {}, without a privatelink name in the chain: {so}",
                     scoped(Scope::Public)
                 );
                 (Cause::NoPrivateEndpoint, with)
@@ -109,6 +109,6 @@ impl Name<'_> {
                 (Cause::UnexpectedAddress, with)
             }
         };
-        self.diagnosis(cause, Stage::Address, &first.server, format!("{who} {verb} {host} with {with}."))
+        self.diagnosis(cause, Stage::Address, &first.server, format!("{who} {verb} {host} to {with}."))
     }
 }

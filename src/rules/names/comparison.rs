@@ -1,4 +1,4 @@
-//! The comparison of what several resolvers say of one name.
+//! Compares the answers of several resolvers about one name.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -8,14 +8,14 @@ use super::{Outcome, outcome};
 use crate::observation::{Endpoint, Resolution, Resolver};
 use crate::rules::list;
 
-/// What a comparison came to, the worst last.
+/// The result of a comparison, worst last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Comparison {
-    /// There was nothing to compare with: fewer than two answers about any name.
+    /// Nothing to compare: fewer than two answers about any name.
     Nothing,
-    /// All that were asked gave the same addresses.
+    /// All resolvers returned the same addresses.
     Alike,
-    /// A compared resolver gave no usable answer, so that it was not compared.
+    /// A compared resolver gave no usable answer and was not compared.
     Incomplete,
     /// Answers differ.
     Different,
@@ -32,7 +32,7 @@ pub fn compare(endpoint: Endpoint, resolutions: &[Resolution]) -> Comparison {
         let is_usable = |seen: &&Resolution| !matches!(outcome(seen), Outcome::Failed);
         if !seen.iter().copied().filter(|seen| seen.resolver == Resolver::System).any(|seen| is_usable(&seen))
         {
-            // What the node's own nameservers do not say cannot be compared.
+            // Without an answer of the node's own nameservers, there is nothing to compare with.
             Comparison::Incomplete
         } else if answers.len() > 1 {
             Comparison::Different
@@ -47,7 +47,7 @@ pub fn compare(endpoint: Endpoint, resolutions: &[Resolution]) -> Comparison {
     compared.max().unwrap_or(Comparison::Nothing)
 }
 
-/// The addresses that were answered, with who answered them; one entry each.
+/// Groups the resolvers by the addresses they returned.
 pub(super) fn answers(seen: &[&Resolution]) -> Vec<(BTreeSet<IpAddr>, Vec<String>)> {
     let mut answers: Vec<(BTreeSet<IpAddr>, Vec<String>)> = Vec::new();
     for resolution in seen {
@@ -68,19 +68,18 @@ pub(super) fn answers(seen: &[&Resolution]) -> Vec<(BTreeSet<IpAddr>, Vec<String
     answers
 }
 
-/// The compared resolvers that gave no usable answer.
+/// Returns the compared resolvers without a usable answer.
 pub(super) fn unanswered<'seen>(seen: &[&'seen Resolution]) -> Vec<&'seen Resolution> {
     let is_compared = |seen: &&Resolution| seen.resolver != Resolver::System;
     seen.iter().copied().filter(is_compared).filter(|seen| matches!(outcome(seen), Outcome::Failed)).collect()
 }
 
-/// `10.60.0.10 and 10.60.0.11 say 10.60.4.4`.
+/// Describes an answer and its servers: `10.60.0.10 and 10.60.0.11 returned 10.60.4.4`.
 pub(super) fn describe((addresses, servers): &(BTreeSet<IpAddr>, Vec<String>)) -> String {
-    let verb = if servers.len() == 1 { "says" } else { "say" };
     let addresses = if addresses.is_empty() {
-        "that there is no address".to_owned()
+        "no address".to_owned()
     } else {
         listed(addresses.iter().copied())
     };
-    format!("{} {verb} {addresses}", list(servers))
+    format!("{} returned {addresses}", list(servers))
 }

@@ -1,4 +1,4 @@
-//! How nameservers, chains and addresses are put into words.
+//! The phrases for nameservers, CNAME chains and addresses.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -8,12 +8,12 @@ use crate::image::ImageReference;
 use crate::observation::{DnsAnswer, DnsFailure, DnsFailureKind, Lookup, Rcode, RecordData, Resolution};
 use crate::rules::list;
 
-/// Addresses that a sentence lists; the report has all.
+/// Maximum number of addresses in a sentence; the report has all.
 const LISTED: usize = 4;
-/// An answer that comes sooner makes no pull slow.
+/// A faster answer does not slow a pull down.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
-/// The first privatelink name of a chain: it says that some private endpoint exists for this registry.
+/// Returns the first privatelink name of a chain, which shows that the registry has a private endpoint.
 pub(super) fn privatelink_name<'answer>(
     image: &ImageReference,
     answer: &'answer DnsAnswer,
@@ -32,7 +32,7 @@ pub(super) fn chain_privatelink(image: &ImageReference, seen: &Resolution) -> Op
     })
 }
 
-/// The end of a chain of aliases.
+/// Returns the last name of a CNAME chain.
 pub(super) fn last_name(answer: &DnsAnswer) -> Option<&str> {
     answer.chain.iter().rev().find_map(|record| match &record.data {
         RecordData::Cname(target) => Some(target.trim_end_matches('.')),
@@ -40,7 +40,7 @@ pub(super) fn last_name(answer: &DnsAnswer) -> Option<&str> {
     })
 }
 
-/// Whether the private zone itself says that there is no record: by its SOA, or by NXDOMAIN for a name below it.
+/// Returns whether the private zone itself denies the record, by its SOA or by NXDOMAIN for a name below it.
 pub(super) fn denies_private_record(image: &ImageReference, answer: &DnsAnswer) -> bool {
     let Some(suffix) = image.acr_suffix() else { return false };
     let zone = format!("privatelink.{suffix}");
@@ -53,7 +53,7 @@ pub(super) fn denies_private_record(image: &ImageReference, answer: &DnsAnswer) 
     is_last_below && (is_said_by_zone || answer.rcode == Rcode::NXDOMAIN)
 }
 
-/// What so many nameservers say that give a name no address.
+/// Describes a negative answer that one or more nameservers gave.
 pub(super) fn no_address(
     image: &ImageReference,
     host: &str,
@@ -62,20 +62,19 @@ pub(super) fn no_address(
     answer: &DnsAnswer,
 ) -> String {
     let verb = |one: &'static str, several: &'static str| if servers == 1 { one } else { several };
-    let zone = answer.soa_owner.as_ref().map(|zone| format!(", said by zone {}", zone.trim_end_matches('.')));
+    let zone = answer.soa_owner.as_ref().map(|zone| format!(", from zone {}", zone.trim_end_matches('.')));
     let alias = privatelink_name(image, answer);
     let last = last_name(answer).unwrap_or(host);
     if let (Some(alias), None, Rcode::NOERROR) = (alias, &zone, answer.rcode) {
-        let stops = if alias == last { String::new() } else { format!(", stops at {last}") };
+        let stops = if alias == last { String::new() } else { format!(", stopped at {last},") };
         return format!(
-            "{who} {} {host} with the alias {alias}{stops} and no address, and no zone says that there is none: the \
-             alias was not followed to its end.",
-            verb("answers", "answer"),
+            "{who} returned the alias {alias} for {host}{stops} without an address or an SOA record: the alias was not \
+             followed to its end."
         );
     }
     let said = match answer.rcode {
         Rcode::NXDOMAIN => "does not exist (NXDOMAIN",
-        _ => "has no address (NOERROR without one",
+        _ => "has no address (NOERROR without an address",
     };
     let name = match alias {
         Some(alias) if alias == last => format!("{last}, the alias of {host},"),
@@ -85,10 +84,10 @@ pub(super) fn no_address(
     };
     let meaning = match alias {
         Some(_) if denies_private_record(image, answer) => ": the private zone has no record for it",
-        Some(_) => ": the private zone was not asked, or did not answer",
+        Some(_) => ": the private zone was not queried, or did not answer",
         None => "",
     };
-    format!("{who} {} that {name} {said}{}){meaning}.", verb("says", "say"), zone.unwrap_or_default())
+    format!("{who} {} that {name} {said}{}){meaning}.", verb("reports", "report"), zone.unwrap_or_default())
 }
 
 pub(super) fn listed(addresses: impl Iterator<Item = IpAddr>) -> String {
@@ -109,7 +108,7 @@ pub(super) fn servers_of(servers: &[&NameserverAddress], asked: usize) -> String
     }
 }
 
-/// The questions that a nameserver did not answer in a usable way.
+/// Returns the queries without a usable answer.
 pub(super) fn failures(seen: &Resolution) -> Vec<(&'static str, &DnsFailure)> {
     let lookups = [("A", &seen.a), ("AAAA", &seen.aaaa)].into_iter();
     let failed = lookups.filter_map(|(question, lookup)| match lookup {
@@ -119,7 +118,8 @@ pub(super) fn failures(seen: &Resolution) -> Vec<(&'static str, &DnsFailure)> {
     failed.collect()
 }
 
-/// The failures that matter to a pull. An AAAA that fails at once beside an answered A costs nothing: Go takes the A.
+/// Returns the failures that matter to a pull. An AAAA query that fails at once next to an answered A query costs nothing: Go
+/// uses the A record.
 pub(super) fn troubles(seen: &Resolution) -> Vec<(&'static str, &DnsFailure)> {
     let mut troubles = failures(seen);
     let is_answered = matches!(seen.a, Lookup::Answered(_));
@@ -127,13 +127,13 @@ pub(super) fn troubles(seen: &Resolution) -> Vec<(&'static str, &DnsFailure)> {
     troubles
 }
 
-/// Whether a pull that asks this nameserver waits until it asks another.
+/// Returns whether a pull waits for this nameserver before it queries the next one.
 pub(super) fn makes_wait(seen: &Resolution) -> bool {
     seen.duration >= AT_ONCE
         || failures(seen).iter().any(|(_, failure)| failure.kind == DnsFailureKind::Timeout)
 }
 
-/// Whether a failure is an answer, after which the next nameserver is asked without a wait.
+/// Returns whether a failure is an answer, after which the next nameserver is queried without delay.
 const fn is_refusal(kind: &DnsFailureKind) -> bool {
     match kind {
         DnsFailureKind::Refused(_)
@@ -148,13 +148,13 @@ const fn is_refusal(kind: &DnsFailureKind) -> bool {
     }
 }
 
-/// A compared resolver and what went wrong with its questions.
+/// Describes a compared resolver and its failed queries.
 pub(super) fn describe_compared(seen: &Resolution) -> String {
     let name = seen.resolver.label();
     format!("{} ({name}) {}", seen.server.short(), list(&phrases(seen)))
 }
 
-/// A nameserver and what went wrong with its questions; which one is said where they did not go wrong alike.
+/// Describes a nameserver and its failed queries; the query type is named if the failures differ.
 pub(super) fn describe_failures(seen: &Resolution) -> String {
     format!("{} {}", seen.server.short(), list(&phrases(seen)))
 }
@@ -165,7 +165,7 @@ fn phrases(seen: &Resolution) -> Vec<String> {
         failures => failures
             .iter()
             .map(|(question, failure)| {
-                describe_failure(seen, failure, &format!(" to the {question} question"))
+                describe_failure(seen, failure, &format!(" ({question} query)"))
             })
             .collect(),
     }
@@ -173,25 +173,25 @@ fn phrases(seen: &Resolution) -> Vec<String> {
 
 fn describe_failure(seen: &Resolution, failure: &DnsFailure, question: &str) -> String {
     let what = match &failure.kind {
-        // Whoever looks into it by UDP would find the nameserver well.
-        DnsFailureKind::Timeout if seen.tcp_alone => "gave no answer over TCP in time".to_owned(),
-        DnsFailureKind::Timeout => "gave no answer in time".to_owned(),
+        // A test over UDP would succeed, so the message names TCP.
+        DnsFailureKind::Timeout if seen.tcp_alone => "did not answer over TCP in time".to_owned(),
+        DnsFailureKind::Timeout => "did not answer in time".to_owned(),
         DnsFailureKind::Unreachable if seen.tcp_alone => "cannot be reached over TCP".to_owned(),
         DnsFailureKind::Unreachable => "cannot be reached".to_owned(),
-        DnsFailureKind::NotSent(error) => format!("could not be asked by this node ({error})"),
-        DnsFailureKind::Refused(rcode) => format!("answered {rcode}"),
+        DnsFailureKind::NotSent(error) => format!("could not be queried by this node ({error})"),
+        DnsFailureKind::Refused(rcode) => format!("returned {rcode}"),
         DnsFailureKind::Malformed => "sent an answer that cannot be parsed".to_owned(),
         DnsFailureKind::LameReferral => {
-            "sent an empty answer without authority for the name, and offers no recursion".to_owned()
+            "sent an empty, non-authoritative answer and offers no recursion".to_owned()
         }
         DnsFailureKind::TruncatedWithoutTcp => {
             "sent a truncated answer and did not complete it over TCP".to_owned()
         }
         DnsFailureKind::CnameLoop(name) => {
-            format!("sent a chain that comes back to {}", name.trim_end_matches('.'))
+            format!("sent a CNAME chain that loops back to {}", name.trim_end_matches('.'))
         }
         DnsFailureKind::ChainTooLong => {
-            "sent a chain or a list of addresses that is longer than any real one".to_owned()
+            "sent an implausibly long CNAME chain or address list".to_owned()
         }
     };
     let extended: Vec<String> = failure

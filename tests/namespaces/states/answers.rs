@@ -170,7 +170,7 @@ fn manifests() -> Vec<State> {
                 settings.answer(Step::Manifest, Canned::Throttled(RetryAfter::Seconds(2)));
             })
             .tells(&["unknown login manifest throttled"])
-            .naming(&["throttles (429)", "wait 2 s"]),
+            .naming(&["throttles requests (429, ", "retry after 2 s"]),
         state("every answer closes its connection").endpoints(|settings| {
             for step in Step::ALL {
                 settings.deliver(step, Delivery::Closing);
@@ -235,11 +235,11 @@ fn blobs() -> Vec<State> {
                 settings.answer(Step::BlobRedirect, Canned::Throttled(RetryAfter::Seconds(2)));
             })
             .tells(&["unknown data blob throttled"])
-            .naming(&["contoso.azurecr.io", "throttles (429)", "wait 2 s"]),
+            .naming(&["contoso.azurecr.io", "throttles requests (429, ", "retry after 2 s"]),
         state("data endpoint throttles the blob")
             .endpoints(|settings| settings.answer(Step::Blob, Canned::Throttled(RetryAfter::Seconds(2))))
             .tells(&["unknown data blob throttled"])
-            .naming(&["contoso.westeurope.data.azurecr.io", "throttles (429)", "wait 2 s"]),
+            .naming(&["contoso.westeurope.data.azurecr.io", "throttles requests (429, ", "retry after 2 s"]),
         state("storage refuses the signature")
             .endpoints(|settings| settings.blob.answer = BlobFault::SignatureRefused.into())
             .tells(&["fail data blob blob_denied"]),

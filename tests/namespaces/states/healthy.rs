@@ -42,7 +42,7 @@ pub(crate) fn states() -> Vec<State> {
                 .arriving("ip daddr 10.60.0.12 drop")
                 .impatient()
                 .tells(&["warn login dns nameserver_failing", "warn data dns nameserver_failing"])
-                .naming(&["10.60.0.12 gave no answer in time"])
+                .naming(&["10.60.0.12 did not answer in time"])
         },
         State {
             nameservers: vec![FORWARDER, NOBODY],
@@ -55,7 +55,7 @@ pub(crate) fn states() -> Vec<State> {
             nameservers: vec![FORWARDER, PRIVATE_ZONE],
             ..state("second nameserver is no resolver")
                 .tells(&["warn login dns nameserver_failing", "warn data dns nameserver_failing"])
-                .naming(&["10.60.0.11 answered REFUSED"])
+                .naming(&["10.60.0.11 returned REFUSED"])
         },
     ]
 }

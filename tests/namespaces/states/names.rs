@@ -145,7 +145,7 @@ fn servers() -> Vec<State> {
             .arriving("meta l4proto { tcp, udp } th dport 53 drop")
             .impatient()
             .tells(&["fail login dns dns_timeout"])
-            .naming(&["10.60.0.10 gave no answer in time"]),
+            .naming(&["10.60.0.10 did not answer in time"]),
         state("DNS rejected")
             .arriving("meta l4proto { tcp, udp } th dport 53 reject")
             .impatient()
@@ -154,7 +154,7 @@ fn servers() -> Vec<State> {
         state("resolver refuses the node")
             .names(|names| names.forwarder_options = vec!["access-control: 10.60.0.100/32 refuse"])
             .tells(&["fail login dns dns_server_failure"])
-            .naming(&["10.60.0.10 answered REFUSED"]),
+            .naming(&["10.60.0.10 returned REFUSED"]),
         // Azure's private zones are not signed: a validating forwarder with an anchor there takes them for forged.
         state("resolver takes the zone for forged")
             .names(|names| {
@@ -164,7 +164,7 @@ fn servers() -> Vec<State> {
                 )];
             })
             .tells(&["fail login dns dns_server_failure"])
-            .naming(&["10.60.0.10 answered SERVFAIL", "extended error"]),
+            .naming(&["10.60.0.10 returned SERVFAIL", "extended error"]),
         state("answer needs TCP").names(truncating),
         state("answer needs TCP, which is dropped")
             .pulls_fail("dial tcp 10.60.0.10:53: i/o timeout")
@@ -195,7 +195,7 @@ fn servers() -> Vec<State> {
             .arriving("tcp dport 53 drop")
             .impatient()
             .tells(&["fail login dns dns_timeout"])
-            .naming(&["10.60.0.10 gave no answer over TCP in time"])
+            .naming(&["10.60.0.10 did not answer over TCP in time"])
             .reports("/resolutions/0/transport", "tcp"),
         over_tcp("options use-vc\n", "nameserver is asked over TCP alone, and TCP is rejected")
             .pulls_fail("dial tcp 10.60.0.10:53: connect: connection refused")
