@@ -1,6 +1,6 @@
 {{/*
-What the schema cannot say: values that contradict each other, numbers behind texts. All that is wrong is told at once.
-The forms of single values are in values.schema.json, which Helm asks first.
+Checks that the schema cannot express: contradictory values and numeric limits of text values. All errors are reported at
+once. The formats of single values are in values.schema.json, which Helm checks first.
 */}}
 
 {{/* A duration such as 1m30s in milliseconds. */}}
@@ -14,7 +14,7 @@ The forms of single values are in values.schema.json, which Helm asks first.
 {{- int64 $sum -}}
 {{- end -}}
 
-{{/* "true" where an IPv4 range has bits beyond its prefix: it is unclear which of the two was meant. */}}
+{{/* "true" if an IPv4 range has bits set beyond its prefix: it is unclear which of the two was meant. */}}
 {{- define "acr-verifier.hasHostBits" -}}
 {{- $parts := splitList "/" . -}}
 {{- if not (contains ":" .) -}}
@@ -26,7 +26,7 @@ The forms of single values are in values.schema.json, which Helm asks first.
 {{- end -}}
 {{- end -}}
 
-{{/* "true" where one of the mounts in `mounts` holds `path`. */}}
+{{/* "true" if one of the mounts in `mounts` contains `path`. */}}
 {{- define "acr-verifier.isMounted" -}}
 {{- $path := .path -}}
 {{- $found := false -}}
@@ -36,7 +36,7 @@ The forms of single values are in values.schema.json, which Helm asks first.
 {{- $found -}}
 {{- end -}}
 
-{{/* The full forms, too long to be read in a message of the schema. Those of IPv6 are the agent's to judge. */}}
+{{/* The full patterns, too long for a readable schema message. IPv6 is validated by the agent. */}}
 {{- define "acr-verifier.form" -}}
 {{- $label := "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?" -}}
 {{- $host := printf "%s(\\.%s)*\\.[A-Za-z0-9-]*[A-Za-z][A-Za-z0-9-]*" $label $label -}}
@@ -68,44 +68,44 @@ The forms of single values are in values.schema.json, which Helm asks first.
 {{- range $index, $image := .Values.config.images -}}
   {{- $where := printf "config.images[%d]" $index -}}
   {{- if not (regexMatch (include "acr-verifier.form" "image") $image.image) -}}
-    {{- $errors = append $errors (printf "%s.image: found `%s`; allowed is LOGIN_SERVER/REPOSITORY[:TAG][@sha256:…], such as contoso.azurecr.io/apps/canary:1" $where $image.image) -}}
+    {{- $errors = append $errors (printf "invalid value %q for %s.image: expected LOGIN_SERVER/REPOSITORY[:TAG][@sha256:…], such as contoso.azurecr.io/apps/canary:1" $image.image $where) -}}
   {{- end -}}
   {{- range $image.dataEndpoints -}}
     {{- if not (regexMatch (include "acr-verifier.form" "host") .) -}}
-      {{- $errors = append $errors (printf "%s.dataEndpoints: found `%s`; allowed is a host name, such as contoso.westeurope.data.azurecr.io" $where .) -}}
+      {{- $errors = append $errors (printf "invalid value %q for %s.dataEndpoints: expected a host name such as contoso.westeurope.data.azurecr.io" . $where) -}}
     {{- end -}}
   {{- end -}}
   {{- if $image.name -}}
     {{- if has $image.name $names -}}
-      {{- $errors = append $errors (printf "%s.name: found `%s`, the name of an earlier image; allowed is each name once" $where $image.name) -}}
+      {{- $errors = append $errors (printf "invalid value %q for %s.name: duplicate name; expected a unique one" $image.name $where) -}}
     {{- end -}}
     {{- $names = append $names $image.name -}}
   {{- else -}}
     {{- if has $image.image $unnamed -}}
-      {{- $errors = append $errors (printf "%s.image: found `%s` a second time; allowed is each once, or a `name` for each" $where $image.image) -}}
+      {{- $errors = append $errors (printf "invalid value %q for %s.image: duplicate image; expected a unique one, or a name for each" $image.image $where) -}}
     {{- end -}}
     {{- $unnamed = append $unnamed $image.image -}}
   {{- end -}}
   {{- with $image.credentials -}}
     {{- if and .secretName .path -}}
-      {{- $errors = append $errors (printf "%s.credentials: found secretName and path; allowed is one of them" $where) -}}
+      {{- $errors = append $errors (printf "%s.credentials: secretName cannot be used with path" $where) -}}
     {{- else if not (or .secretName .path) -}}
-      {{- $errors = append $errors (printf "%s.credentials: found neither secretName nor path; allowed is one of them" $where) -}}
+      {{- $errors = append $errors (printf "%s.credentials: expected either secretName or path" $where) -}}
     {{- else if .path -}}
       {{- if ne (include "acr-verifier.isMounted" (dict "path" .path "mounts" $root.Values.extraVolumeMounts)) "true" -}}
-        {{- $errors = append $errors (printf "%s.credentials.path: found `%s`, which nothing brings into the pod; allowed is a path below a mountPath of extraVolumeMounts, or secretName" $where .path) -}}
+        {{- $errors = append $errors (printf "invalid value %q for %s.credentials.path: not mounted in the pod; expected a path below a mountPath of extraVolumeMounts, or secretName" .path $where) -}}
       {{- end -}}
     {{- end -}}
   {{- end -}}
   {{- range ($image.privateEndpoint).cidrs -}}
     {{- if not (regexMatch (include "acr-verifier.form" "cidr") .) -}}
-      {{- $errors = append $errors (printf "%s.privateEndpoint.cidrs: found `%s`; allowed is a CIDR, such as 10.60.4.0/24 or fd00:60::/64" $where .) -}}
+      {{- $errors = append $errors (printf "invalid value %q for %s.privateEndpoint.cidrs: expected a CIDR such as 10.60.4.0/24 or fd00:60::/64" . $where) -}}
     {{- else if eq (include "acr-verifier.hasHostBits" .) "true" -}}
-      {{- $errors = append $errors (printf "%s.privateEndpoint.cidrs: found `%s`, an address inside a range; allowed is the range itself, such as 10.60.4.0/24" $where .) -}}
+      {{- $errors = append $errors (printf "invalid value %q for %s.privateEndpoint.cidrs: an address inside a range; expected the range itself, such as 10.60.4.0/24" . $where) -}}
     {{- end -}}
   {{- end -}}
   {{- if and (eq (include "acr-verifier.registryOf" $image.image) (include "acr-verifier.registryOf" $root.Values.image.registry)) (not $root.Values.image.allowSameRegistry) -}}
-    {{- $errors = append $errors (printf "image.registry: found `%s`, which %s checks: while that registry cannot be reached no new node could start its agent, just when it is needed; allowed is another registry, or image.allowSameRegistry: true" $root.Values.image.registry $where) -}}
+    {{- $errors = append $errors (printf "invalid value %q for image.registry: %s checks this registry, and during its outage a new node could not start its agent; expected another registry, or image.allowSameRegistry: true" $root.Values.image.registry $where) -}}
   {{- end -}}
 {{- end -}}
 {{- $errors | toJson -}}
@@ -115,14 +115,14 @@ The forms of single values are in values.schema.json, which Helm asks first.
 {{- $errors := list -}}
 {{- $config := .Values.config -}}
 {{- if not $config.images -}}
-  {{- $errors = append $errors "config.images: found an empty list; allowed is a list of 1 to 100 images, such as --set 'config.images[0].image=contoso.azurecr.io/apps/canary:1'" -}}
+  {{- $errors = append $errors "invalid value [] for config.images: expected 1 to 100 images, such as --set 'config.images[0].image=contoso.azurecr.io/apps/canary:1'" -}}
 {{- end -}}
 {{- range $name, $address := ($config.resolvers).compare -}}
   {{- if eq $name "system" -}}
-    {{- $errors = append $errors "config.resolvers.compare: found the name `system`, which stands for the node's own nameservers; allowed is another name" -}}
+    {{- $errors = append $errors "invalid name system in config.resolvers.compare: reserved for the node's own nameservers; expected another name" -}}
   {{- end -}}
   {{- if not (regexMatch (include "acr-verifier.form" "address") $address) -}}
-    {{- $errors = append $errors (printf "config.resolvers.compare.%s: found `%s`; allowed is an IP address with an optional port, such as 10.0.0.10, 10.0.0.10:5353 or [fd00::10]:53" $name $address) -}}
+    {{- $errors = append $errors (printf "invalid value %q for config.resolvers.compare.%s: expected an IP address with an optional port, such as 10.0.0.10, 10.0.0.10:5353 or [fd00::10]:53" $address $name) -}}
   {{- end -}}
 {{- end -}}
 {{- $schedule := $config.schedule | default dict -}}
@@ -131,30 +131,30 @@ The forms of single values are in values.schema.json, which Helm asks first.
     {{- $least := ternary 1000 1 (eq $key "interval") -}}
     {{- $found := int64 (include "acr-verifier.milliseconds" .) -}}
     {{- if or (lt $found (int64 $least)) (gt $found (int64 86400000)) -}}
-      {{- $errors = append $errors (printf "config.schedule.%s: found `%s`; allowed is a duration from %s to 24h" $key . (ternary "1s" "1ms" (eq $key "interval"))) -}}
+      {{- $errors = append $errors (printf "invalid value %q for config.schedule.%s: expected a duration from %s to 24h" . $key (ternary "1s" "1ms" (eq $key "interval"))) -}}
     {{- end -}}
   {{- end -}}
 {{- end -}}
 {{- $timeout := $schedule.timeout | default "60s" -}}
 {{- with $schedule.stageTimeout -}}
   {{- if gt (int64 (include "acr-verifier.milliseconds" .)) (int64 (include "acr-verifier.milliseconds" $timeout)) -}}
-    {{- $errors = append $errors (printf "config.schedule.stageTimeout: found `%s` for a stage; allowed is at most the timeout of the whole check, %s" . $timeout) -}}
+    {{- $errors = append $errors (printf "invalid value %q for config.schedule.stageTimeout: expected at most the overall timeout, %s" . $timeout) -}}
   {{- end -}}
 {{- end -}}
 {{- if and $schedule.budgetPerMinute (not $schedule.fleetSize) -}}
-  {{- $errors = append $errors "config.schedule.budgetPerMinute: it says nothing without fleetSize; allowed is both, or fleetSize alone" -}}
+  {{- $errors = append $errors "config.schedule.budgetPerMinute requires fleetSize" -}}
 {{- end -}}
 {{- with ($config.server).address -}}
   {{- if not (hasSuffix (printf ":%d" (int $.Values.port)) .) -}}
-    {{- $errors = append $errors (printf "config.server.address: found `%s` beside port %d; allowed is the same port in both" . (int $.Values.port)) -}}
+    {{- $errors = append $errors (printf "invalid value %q for config.server.address: expected the same port as `port`, %d" . (int $.Values.port)) -}}
   {{- end -}}
 {{- end -}}
 {{- with $config.tls -}}
   {{- if and .caFile .caConfigMap -}}
-    {{- $errors = append $errors "config.tls: found caFile and caConfigMap; allowed is one of them" -}}
+    {{- $errors = append $errors "config.tls: caFile cannot be used with caConfigMap" -}}
   {{- else if .caFile -}}
     {{- if ne (include "acr-verifier.isMounted" (dict "path" .caFile "mounts" $.Values.extraVolumeMounts)) "true" -}}
-      {{- $errors = append $errors (printf "config.tls.caFile: found `%s`, which nothing brings into the pod; allowed is a path below a mountPath of extraVolumeMounts, or caConfigMap" .caFile) -}}
+      {{- $errors = append $errors (printf "invalid value %q for config.tls.caFile: not mounted in the pod; expected a path below a mountPath of extraVolumeMounts, or caConfigMap" .caFile) -}}
     {{- end -}}
   {{- end -}}
 {{- end -}}
@@ -164,34 +164,34 @@ The forms of single values are in values.schema.json, which Helm asks first.
 {{- define "acr-verifier.validate" -}}
 {{- $errors := concat (fromJsonArray (include "acr-verifier.validateConfig" .)) (fromJsonArray (include "acr-verifier.validateImages" .)) -}}
 {{- if eq .Values.image.tag "latest" -}}
-  {{- $errors = append $errors "image.tag: found `latest`, which is another image every day; allowed is the tag of a version, or none for the chart's own" -}}
+  {{- $errors = append $errors "invalid value \"latest\" for image.tag: it names changing images; expected the tag of a version, or none for the chart's own" -}}
 {{- end -}}
 {{- $labels := dict "podLabels" .Values.podLabels "podMonitor.additionalLabels" .Values.podMonitor.additionalLabels "dashboards.labels" .Values.dashboards.labels "rules.additionalLabels" .Values.rules.additionalLabels -}}
 {{- range $where, $map := $labels -}}
   {{- range $key, $_ := $map -}}
     {{- if regexMatch "^([^/]*\\.)?kubernetes\\.azure\\.com/" $key -}}
-      {{- $errors = append $errors (printf "%s: found `%s`; allowed are labels outside of kubernetes.azure.com, which is reserved for AKS" $where $key) -}}
+      {{- $errors = append $errors (printf "invalid label %q in %s: kubernetes.azure.com is reserved for AKS" $key $where) -}}
     {{- end -}}
   {{- end -}}
 {{- end -}}
 {{- if and .Values.networkPolicy.enabled .Values.hostNetwork -}}
-  {{- $errors = append $errors "networkPolicy.enabled: found true beside hostNetwork: true, where a NetworkPolicy has no effect; allowed is one of them" -}}
+  {{- $errors = append $errors "networkPolicy.enabled cannot be used with hostNetwork: a NetworkPolicy has no effect on the host network" -}}
 {{- end -}}
 {{- if and .Values.prometheusAnnotations (or (eq (toString .Values.podMonitor.prometheusOperator) "true") (eq (toString .Values.podMonitor.azureMonitor) "true")) -}}
-  {{- $errors = append $errors "prometheusAnnotations: found true beside a PodMonitor, which would bring every sample twice; allowed is one of them" -}}
+  {{- $errors = append $errors "prometheusAnnotations cannot be used with a PodMonitor: every sample would be scraped twice" -}}
 {{- end -}}
 {{- if and .Values.dashboards.enabled (not (.Files.Glob "files/dashboards/*.json")) -}}
-  {{- $errors = append $errors "dashboards.enabled: found true, but this chart carries no files/dashboards/*.json; allowed is false" -}}
+  {{- $errors = append $errors "invalid value true for dashboards.enabled: this chart contains no files/dashboards/*.json" -}}
 {{- end -}}
 {{- if and .Values.rules.enabled (not (.Files.Glob "files/rules/*.yaml")) -}}
-  {{- $errors = append $errors "rules.enabled: found true, but this chart carries no files/rules/*.yaml; allowed is false" -}}
+  {{- $errors = append $errors "invalid value true for rules.enabled: this chart contains no files/rules/*.yaml" -}}
 {{- end -}}
 {{- if $errors -}}
-  {{- fail (printf "\n\n%d value(s) of acr-verifier cannot be taken:\n- %s\n" (len $errors) (join "\n- " $errors)) -}}
+  {{- fail (printf "\n\n%d invalid value(s) for acr-verifier:\n- %s\n" (len $errors) (join "\n- " $errors)) -}}
 {{- end -}}
 {{- end -}}
 
-{{/* The registries that are checked, as a JSON list. */}}
+{{/* The checked registries, as a JSON list. */}}
 {{- define "acr-verifier.registries" -}}
 {{- $registries := list -}}
 {{- range .Values.config.images }}{{- $registries = append $registries (include "acr-verifier.registryOf" .image) -}}{{- end -}}
