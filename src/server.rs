@@ -1,8 +1,8 @@
-//! The agent's HTTP server: connections, their limits, and the end of both.
+//! The agent's HTTP server: connections, limits and shutdown.
 //!
-//! Owns who may be connected and for how long. What is answered is in `routes`, what every answer has in common in
-//! `guard`. Whatever clients do, slow, endless, greedy or a thousand at once, costs a bounded amount of memory and
-//! nothing of the loop's time: nothing here blocks, and nothing here can change anything but ask for a check.
+//! Owns how many clients may be connected and for how long. Handlers are in `routes`, common headers and checks in
+//! `guard`. Slow, endless, greedy or a thousand concurrent clients cost a bounded amount of memory and none of the main
+//! loop's time: nothing here blocks, and the only change a request can make is to trigger a check.
 
 mod guard;
 mod routes;
@@ -35,75 +35,75 @@ use stream::Guarded;
 use table::{Slot, Table};
 use waiting::Waiting;
 
-/// Bytes of a request's head: a scraper's or a browser's has one or two thousand.
+/// Bytes of a request's head: a scraper or a browser sends one or two thousand.
 const MAX_HEAD: usize = 16 * 1024;
-/// Headers in it.
+/// Headers per request.
 const MAX_HEADERS: usize = 64;
-/// After an error of `accept` that is not the client's: no descriptors are left, and asking at once does not give any.
+/// Pause after an `accept` error on this side, such as running out of descriptors: an immediate retry would fail too.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Connections that the kernel keeps until they are accepted, where it allows so many (`net.core.somaxconn` is 4,096).
-/// What finds no room comes again after 1, 3 and 7 seconds: a probe of the kubelet would be late for nothing.
+/// Connections that the kernel queues until they are accepted, if it allows that many (`net.core.somaxconn` is 4,096).
+/// With a full queue, clients retry after 1, 3 and 7 seconds: a kubelet probe would be late for no reason.
 const BACKLOG: u32 = 4_096;
-/// Callers that wait for checks at the same time; all that arrived before a check began share it.
+/// Callers that may wait for a check at the same time; all that arrive before it starts share it.
 const MAX_WAITING: usize = 32;
-/// Of these, callers of one address: one client alone must not take every place.
+/// Of these, callers per address: a single client must not occupy every slot.
 const MAX_WAITING_OF_ONE: usize = 8;
 
-/// What the server answers from, and whom it asks for a check.
+/// State shared with the main loop, and the queue for triggering checks.
 pub struct Shared {
-    /// What the last check left.
+    /// The agent's state after the last check.
     pub status: watch::Receiver<Status>,
     /// Writes the metrics in the Prometheus text format.
     pub metrics: Box<dyn Fn() -> Vec<u8> + Send + Sync>,
-    /// The loop's queue of requests for a check. It keeps the rules of `POST /check`: one check at a time, a budget, and
-    /// none while the registry's Retry-After lasts.
+    /// The main loop's queue of check requests. The loop enforces the rules of `POST /check`: one check at a time, a
+    /// budget, and none until the registry's Retry-After has elapsed.
     pub checks: mpsc::Sender<CheckRequest>,
-    /// When the loop was last seen alive: it beats every few seconds, also while it checks.
+    /// The main loop's last heartbeat; it beats every few seconds, also during a check.
     pub heartbeat: watch::Receiver<Instant>,
-    /// Tells the time.
+    /// Returns the current time.
     pub now: fn() -> Timestamp,
-    /// How patient the server is.
+    /// Connection limits and timeouts.
     pub limits: Limits,
 }
 
-/// A caller wants the report of a check that has not begun yet.
+/// A request for the report of a check that has not started yet.
 #[derive(Debug)]
 pub struct CheckRequest {
-    /// The digest of the configuration that the check must go by; none: any.
+    /// The digest of the configuration that the check must use; any if absent.
     pub configuration: Option<String>,
-    /// Takes the answer; nobody may be there any more.
+    /// Receives the answer; the caller may have disconnected.
     pub reply: oneshot::Sender<CheckAnswer>,
 }
 
-/// What the loop says to a request for a check.
+/// The main loop's answer to a check request.
 #[derive(Debug, Clone)]
 pub enum CheckAnswer {
-    /// The check that ran; it began after the request.
+    /// The completed check; it started after the request.
     Report(Arc<Run>),
-    /// No check begins soon.
+    /// No check starts soon.
     Postponed(Postponed),
-    /// Another configuration is in force than the one that was asked for; nothing was checked.
+    /// A configuration other than the requested one is in force; nothing was checked.
     OtherConfiguration(Configuration),
 }
 
-/// How patient the server is.
+/// Connection limits and timeouts.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Connections at a time. One more closes one that does not wait for a check: the oldest of the address that has
-    /// the most of them.
+    /// Concurrent connections. One more evicts a connection that is not waiting for a check: the oldest of the address
+    /// that has the most of them.
     pub connections: usize,
-    /// From the first moment that a request could come until its head is whole: a slow client's time, and an idle one's.
+    /// Time to receive a request's complete head; also the idle timeout.
     pub head: Duration,
-    /// For a request's body, which nothing here needs.
+    /// Time to receive a request's body, which no endpoint needs.
     pub body: Duration,
-    /// For an answer to be taken.
+    /// Time for the client to receive a response.
     pub write: Duration,
-    /// For `POST /check`: the longest wait for a check to begin, and a check of twelve images that all run into their limit of
-    /// 60 s, four at a time.
+    /// Time for `POST /check`: the longest wait for a check to start, plus a check of twelve images that all reach their
+    /// overall timeout of 60 s, four at a time.
     pub check: Duration,
-    /// The age of a heartbeat at which the loop counts as stuck.
+    /// The age of a heartbeat at which the main loop counts as stalled.
     pub heartbeat: Duration,
-    /// For connections to end once the server is told to.
+    /// Time for connections to finish during shutdown.
     pub shutdown: Duration,
 }
 
@@ -121,19 +121,19 @@ impl Default for Limits {
     }
 }
 
-/// Listens at an address.
+/// Listens on an address.
 ///
 /// # Errors
-/// The address is not this machine's, or its port is taken.
+/// The address does not belong to this machine, or its port is in use.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // As everywhere but on Windows: connections of an agent that has just ended do not keep the next one from its port.
+    // Default outside Windows: connections of an agent that has just exited do not block the port for the next one.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
 
-/// Serves until `shutdown` is over, then lets the connections end.
+/// Serves until `shutdown` completes, then lets connections finish.
 pub async fn serve(listener: TcpListener, shared: Arc<Shared>, shutdown: impl Future) {
     let limits = shared.limits;
     let router = routes::router(shared, Waiting::new(MAX_WAITING, MAX_WAITING_OF_ONE));
@@ -146,7 +146,7 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>, shutdown: impl Fu
             _ = &mut shutdown => break,
             Some(ended) = connections.join_next(), if !connections.is_empty() => {
                 if let Err(error) = ended {
-                    tracing::error!(%error, "a connection's task ended badly");
+                    tracing::error!(%error, "connection task failed");
                 }
                 continue;
             }
@@ -155,7 +155,7 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>, shutdown: impl Fu
         match accepted {
             Ok((socket, peer)) => {
                 let Some(place) = table.enter(peer.ip()) else {
-                    tracing::debug!(%peer, "no place for another connection");
+                    tracing::debug!(%peer, "connection limit reached");
                     continue;
                 };
                 let connection = connect(socket, router.clone(), limits, place, stopped.clone());
@@ -172,11 +172,11 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>, shutdown: impl Fu
     stop.send_replace(true);
     let ended = async { while connections.join_next().await.is_some() {} };
     if timeout(limits.shutdown, ended).await.is_err() {
-        tracing::debug!("connections are cut off at the end");
+        tracing::debug!("closing remaining connections at shutdown");
     }
 }
 
-/// Serves one connection until either side ends it.
+/// Serves one connection until either side closes it.
 async fn connect(
     socket: TcpStream,
     router: Router,
@@ -189,7 +189,7 @@ async fn connect(
         request.extensions_mut().insert(Arc::clone(&slot));
         let mut router = router.clone();
         async move {
-            // Requests that came in one piece are answered one at a time, with everybody else in between.
+            // Pipelined requests are answered one at a time, so other connections get their turn in between.
             tokio::task::yield_now().await;
             router.call(request).await
         }
@@ -208,7 +208,7 @@ async fn connect(
             tokio::select! {
                 ended = &mut connection => {
                     if let Err(error) = ended {
-                        tracing::debug!(%error, "a connection ended early");
+                        tracing::debug!(%error, "connection closed early");
                     }
                     break;
                 }
@@ -220,7 +220,7 @@ async fn connect(
             }
         }
     }
-    // What a whole crowd still sends would take the loop's time: it is left unread, and its connections are reset.
+    // Draining what a crowd still sends would cost the main loop's time: leave it unread and reset the connections.
     if place.is_crowded() {
         return;
     }
@@ -230,7 +230,7 @@ async fn connect(
     }
 }
 
-/// Whether the error is that of a client that had already gone.
+/// Whether the error only means that the client has already disconnected.
 fn is_clients(error: &io::Error) -> bool {
     [io::ErrorKind::ConnectionAborted, io::ErrorKind::ConnectionReset, io::ErrorKind::Interrupted]
         .contains(&error.kind())

@@ -1,7 +1,7 @@
-//! What every request must keep to and every answer carries.
+//! Middleware for every request and response.
 //!
-//! Owns the size of bodies, the headers that keep a browser from doing more with a page than showing it, and the rule
-//! that no other site's page makes a browser ask for a check.
+//! Owns the size limit of bodies, the headers that restrict what a browser does with a page, and the rule that no other
+//! site's page can trigger a check through a browser.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -23,56 +23,56 @@ use tokio::time::timeout;
 use super::routes::Problem;
 use crate::page;
 
-/// Bytes of a body: nothing here needs one, and an empty form is not worth a quarrel.
+/// Bytes of a request body: no endpoint needs one, but an empty form is accepted.
 const MAX_BODY: usize = 64;
 
-/// Only the page's own style, its own icon, and its own form.
+/// Allows only the page's own style, icon and form.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     let style = STANDARD.encode(Sha256::digest(page::STYLE));
     let policy = format!(
         "default-src 'none'; style-src 'sha256-{style}'; img-src data:; form-action 'self'; base-uri 'none'; \
          frame-ancestors 'none'"
     );
-    HeaderValue::try_from(policy).expect("base64 and our own words are visible ASCII")
+    HeaderValue::try_from(policy).expect("base64 and literals are visible ASCII")
 });
 
-/// Takes a request's body off, then puts the headers that all answers have in common on the answer.
+/// Drops the request body, then adds the common headers to the response.
 pub(super) async fn guard(State(patience): State<Duration>, request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
     let mut response = match timeout(patience, to_bytes(body, MAX_BODY)).await {
         Ok(Ok(_unused)) => next.run(Request::from_parts(head, Body::empty())).await,
         Ok(Err(_)) => {
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "no request here has a body").into_response()
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "request body too large: none is expected").into_response()
         }
         Err(_) => {
-            Problem::new(StatusCode::REQUEST_TIMEOUT, "the request's body did not come").into_response()
+            Problem::new(StatusCode::REQUEST_TIMEOUT, "timed out waiting for the request body").into_response()
         }
     };
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, POLICY.clone());
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // Not `no-referrer`: under it browsers send our own form with `Origin: null`, and it would look like another site's.
+    // Not `no-referrer`: browsers would then send the page's own form with `Origin: null`, like a cross-site request.
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     response
 }
 
-/// Refuses what a page of another site makes a browser send.
+/// Rejects requests that a page of another site makes a browser send.
 pub(super) async fn own_pages_only(request: Request, next: Next) -> Response {
     if request.method() == Method::POST && is_foreign(request.headers()) {
-        let problem = "a page of another site may not ask for a check";
+        let problem = "cross-site requests cannot trigger a check";
         return Problem::new(StatusCode::FORBIDDEN, problem).into_response();
     }
     next.run(request).await
 }
 
-/// Browsers say where a request comes from; programs say nothing.
+/// Browsers state the origin of a request; other programs do not.
 fn is_foreign(headers: &HeaderMap) -> bool {
     if let Some(site) = headers.get(HeaderName::from_static("sec-fetch-site")) {
-        // `none`: typed, or from a bookmark.
+        // `none`: a typed address or a bookmark.
         return site != "same-origin" && site != "none";
     }
-    // Plain HTTP at an address that is not loopback: browsers leave the header above out.
+    // Over plain HTTP to a non-loopback address, browsers omit the header above.
     match (headers.get(ORIGIN), headers.get(HOST)) {
         (None, _) => false,
         (Some(_), None) => true,

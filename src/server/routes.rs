@@ -1,4 +1,4 @@
-//! The paths, and what each answers.
+//! The HTTP paths and their handlers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,14 +27,14 @@ use crate::run::Run;
 use crate::schedule::{Postponed, Reason};
 use crate::status::Configuration;
 
-/// Told to whoever asks for something else.
+/// Listed in 404 and 405 responses.
 const PATHS: &str = "GET /, GET /metrics, GET /report, GET /livez, GET /readyz, POST /check";
-/// Version 0.0.4 is the text format's last before OpenMetrics; every scraper reads it.
+/// Version 0.0.4 is the last text format before OpenMetrics; every scraper supports it.
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";
-/// Where too many wait already: the check that they wait for takes about so long.
+/// Retry-After if too many callers wait already: about the duration of the check they wait for.
 const BUSY_RETRY: Duration = Duration::from_secs(5);
 
 /// What the handlers share.
@@ -45,7 +45,7 @@ struct Context {
     turn: Turn,
 }
 
-/// A reason, for programs that read JSON and people who read anything.
+/// An error response as JSON.
 #[derive(Debug, Serialize)]
 pub(super) struct Problem {
     #[serde(skip)]
@@ -53,7 +53,7 @@ pub(super) struct Problem {
     #[serde(skip)]
     retry_after: Option<Duration>,
     error: String,
-    /// The configuration in force, where it is not the one that was asked for.
+    /// The configuration in force, if it is not the requested one.
     #[serde(skip_serializing_if = "Option::is_none")]
     configuration: Option<ConfigurationReport>,
 }
@@ -63,24 +63,24 @@ impl Problem {
         Self { status, retry_after: None, error: error.into(), configuration: None }
     }
 
-    /// Refused for now.
+    /// Returns 429 with a Retry-After.
     fn later(error: impl Into<String>, retry_after: Duration) -> Self {
         Self { retry_after: Some(retry_after), ..Self::new(StatusCode::TOO_MANY_REQUESTS, error) }
     }
 
-    /// No check begins soon: why, and how long that lasts.
+    /// Explains why no check starts soon, and when the next one does.
     fn postponed(postponed: Postponed) -> Self {
         let Postponed { reason, begins_in, retry_after } = postponed;
         let left = whole_seconds(begins_in);
         let error = match reason {
             Reason::Throttled => {
                 format!(
-                    "the registry throttles: no check begins before its Retry-After has elapsed, in {left} s"
+                    "the registry throttles requests: no check starts until its Retry-After elapses in {left} s"
                 )
             }
             Reason::BudgetSpent => format!(
-                "the checks on demand of this node are used up: the next check begins in {left} s, and answers who asks \
-                 again in {} s; GET /report has the last one",
+                "the on-demand check budget of this node is spent: the next check starts in {left} s; retry in {} s to \
+                 receive its report, or use GET /report for the last one",
                 whole_seconds(retry_after)
             ),
         };
@@ -92,22 +92,22 @@ impl Problem {
         let report = ConfigurationReport::of(digest, configuration.rejected.as_ref());
         let error = match &report.rejected {
             Some(reason) => {
-                format!("the configuration {digest} is in force, and a newer one is rejected: {reason}")
+                format!("configuration {digest} is in force; a newer one was rejected: {reason}")
             }
-            None => format!("another configuration is in force: {digest}"),
+            None => format!("a different configuration is in force: {digest}"),
         };
         Self { configuration: Some(report), ..Self::new(StatusCode::CONFLICT, error) }
     }
 }
 
-/// Rounded up: a caller who comes back then is not too early.
+/// Rounds up, so a caller that retries then is not too early.
 fn whole_seconds(time: Duration) -> u64 {
     (time.as_secs() + u64::from(time.subsec_nanos() > 0)).max(1)
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut text = serde_json::to_vec(&self).expect("a struct of texts is JSON");
+        let mut text = serde_json::to_vec(&self).expect("a struct of strings serializes to JSON");
         text.push(b'\n');
         let mut response = answer(self.status, JSON, text);
         if let Some(wait) = self.retry_after {
@@ -140,9 +140,9 @@ async fn status_page(State(context): State<Context>, RawQuery(query): RawQuery) 
     let text = context.turn.take(|| {
         let now = (context.shared.now)();
         let mut text = Vec::new();
-        // Cloned, so that the loop never waits for a page.
+        // Cloned, so the main loop never waits for a page.
         let status = context.shared.status.borrow().clone();
-        page::write(&mut text, &status, now, reload).expect("memory takes everything");
+        page::write(&mut text, &status, now, reload).expect("writing to memory cannot fail");
         text
     });
     let text = text.await;
@@ -158,7 +158,7 @@ async fn report(State(context): State<Context>) -> Response {
     match latest {
         Some(run) => context.turn.take(|| report_of(&run, &context.shared)).await,
         None => {
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the first check is not done yet").into_response()
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the first check has not completed yet").into_response()
         }
     }
 }
@@ -167,17 +167,17 @@ async fn livez(State(context): State<Context>) -> Response {
     let heartbeat = &context.shared.heartbeat;
     let age = heartbeat.borrow().elapsed();
     if heartbeat.has_changed().is_err() {
-        return answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, "the loop has ended\n");
+        return answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, "main loop ended\n");
     }
     if age > context.shared.limits.heartbeat {
-        let text = format!("the loop has not been seen for {} s\n", age.as_secs());
+        let text = format!("main loop stalled for {} s\n", age.as_secs());
         return answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, text);
     }
     answer(StatusCode::OK, TEXT, "ok\n")
 }
 
-/// Reports only that the agent serves: without a usable configuration it would not. It says nothing about the registry, whose
-/// outage must not block a rollout, and does not wait for the first check, which a large fleet spreads over minutes.
+/// Reports only that the agent serves requests; without a usable configuration it would not. Independent of the registry,
+/// whose outage must not block a rollout, and of the first check, which a large fleet spreads over minutes.
 async fn readyz() -> Response {
     answer(StatusCode::OK, TEXT, "ok\n")
 }
@@ -193,7 +193,7 @@ async fn check(
         Err(problem) => return problem.into_response(),
     };
     let Some(_waiter) = context.waiting.enter(slot.peer()) else {
-        return Problem::later("too many callers wait for a check already", BUSY_RETRY).into_response();
+        return Problem::later("too many callers are already waiting for a check", BUSY_RETRY).into_response();
     };
     slot.set_waits(true);
     let answered = ask(&context.shared, configuration).await;
@@ -211,7 +211,7 @@ async fn check(
     }
 }
 
-/// The digest in `?configuration=sha256:…`: the caller wants a check by this configuration, or none.
+/// Parses `?configuration=sha256:…`: the caller wants a check with this configuration, or none.
 fn wanted_configuration(query: Option<&str>) -> Result<Option<String>, Problem> {
     let Some(query) = query else { return Ok(None) };
     let mut pairs = form_urlencoded::parse(query.as_bytes());
@@ -228,33 +228,33 @@ fn wanted_configuration(query: Option<&str>) -> Result<Option<String>, Problem> 
 async fn ask(shared: &Shared, configuration: Option<String>) -> Result<CheckAnswer, Problem> {
     let (reply, answer) = oneshot::channel();
     shared.checks.try_send(CheckRequest { configuration, reply }).map_err(|error| match error {
-        TrySendError::Full(_) => Problem::later("too many ask for a check", BUSY_RETRY),
-        TrySendError::Closed(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the agent is ending"),
+        TrySendError::Full(_) => Problem::later("too many check requests are queued", BUSY_RETRY),
+        TrySendError::Closed(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the agent is shutting down"),
     })?;
     match timeout(shared.limits.check, answer).await {
         Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(_)) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the check was given up")),
-        Err(_) => Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, "the check takes too long")),
+        Ok(Err(_)) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the check was aborted")),
+        Err(_) => Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, "the check timed out")),
     }
 }
 
 async fn no_such_path() -> Response {
-    Problem::new(StatusCode::NOT_FOUND, format!("no such path; there are: {PATHS}")).into_response()
+    Problem::new(StatusCode::NOT_FOUND, format!("path not found; available: {PATHS}")).into_response()
 }
 
-/// axum puts `Allow` beside it.
+/// axum adds the `Allow` header.
 async fn no_such_method(request: Request) -> Response {
-    let error = format!("{} does not take this method; there are: {PATHS}", request.uri().path());
+    let error = format!("method not allowed for {}; available: {PATHS}", request.uri().path());
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, error).into_response()
 }
 
-/// Whether a person's browser asks, rather than a program.
+/// Whether the client is a browser rather than a program.
 fn accepts_html(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     accepted.flat_map(|value| value.split(',')).any(|kind| kind.trim().starts_with("text/html"))
 }
 
-/// Relative, so that it also leads back behind a proxy that serves the agent below a path of its own.
+/// Redirects to the status page. Relative, so it also works behind a proxy that serves the agent under a subpath.
 fn to_the_page() -> Response {
     let mut response = answer(StatusCode::SEE_OTHER, TEXT, "see the status page\n");
     response.headers_mut().insert(LOCATION, HeaderValue::from_static("./"));
@@ -264,7 +264,7 @@ fn to_the_page() -> Response {
 fn report_of(run: &Run, shared: &Shared) -> Response {
     let rejected = shared.status.borrow().configuration.rejected.clone();
     let mut text = Vec::new();
-    json::write(&mut text, run, rejected.as_ref()).expect("memory takes everything, and a report is JSON");
+    json::write(&mut text, run, rejected.as_ref()).expect("writing to memory cannot fail, and a report is valid JSON");
     answer(StatusCode::OK, JSON, text)
 }
 

@@ -1,4 +1,4 @@
-//! A socket whose peer has to take what is sent, in time, and that is closed so that it can.
+//! A socket with a write timeout that is closed so that the peer still receives the response.
 
 use std::future::Future;
 use std::io;
@@ -10,18 +10,18 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep, timeout};
 
-/// What is read and thrown away of a request that was refused before its end, so that the peer gets to the answer: a
-/// socket closed over unread bytes resets the connection, and takes the answer with it.
+/// Bytes to drain from a request that was rejected before its end. Closing a socket with unread bytes resets the
+/// connection, and the peer loses the response.
 const LINGER_BYTES: usize = 256 * 1024;
-/// How long.
+/// Time to spend draining.
 const LINGER: Duration = Duration::from_millis(500);
 
-/// A socket with a limit on the time that a whole answer takes to be sent.
+/// A socket with a timeout for sending a complete response.
 pub(super) struct Guarded {
     socket: TcpStream,
     limit: Duration,
-    /// Runs from the moment at which the peer does not keep up until it has everything: a reader of a byte a second
-    /// makes progress too.
+    /// Runs from the moment the peer falls behind until it has received everything: a client that reads a byte a second
+    /// makes progress, too.
     behind: Option<Pin<Box<Sleep>>>,
 }
 
@@ -30,7 +30,7 @@ impl Guarded {
         Self { socket, limit, behind: None }
     }
 
-    /// Says goodbye: no more is sent, and what still comes is thrown away for a moment.
+    /// Shuts down the write side, then drains incoming bytes briefly.
     pub(super) async fn close(&mut self) {
         if self.behind.is_some() || self.socket.shutdown().await.is_err() {
             return;
@@ -67,7 +67,7 @@ impl AsyncWrite for Guarded {
         let written = Pin::new(&mut this.socket).poll_write(cx, bytes);
         if written.is_pending() && this.behind.is_none() {
             let behind = this.behind.insert(Box::pin(sleep(this.limit)));
-            // Asked once, so that it wakes this task.
+            // Polled once, so it wakes this task.
             if behind.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
@@ -75,7 +75,7 @@ impl AsyncWrite for Guarded {
         written
     }
 
-    /// Called once everything was written.
+    /// Called once everything has been written.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(Pin::new(&mut this.socket).poll_flush(cx))?;

@@ -1,7 +1,7 @@
-//! The connections that are open, at most so many.
+//! The table of open connections, limited in size.
 //!
-//! Owns who has to go when there is no place: of the address with the most connections that wait for no check, the
-//! oldest of them. A crowd then only ever closes itself, and a probe of the kubelet gets in and stays for its answer.
+//! Owns which connection is evicted from a full table: the oldest of the address with the most connections that are not
+//! waiting for a check. A crowd then only evicts itself, and a kubelet probe gets in and receives its response.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// The places.
+/// The connection table.
 pub(super) struct Table {
     limit: usize,
     open: Mutex<Open>,
@@ -19,20 +19,20 @@ pub(super) struct Table {
 
 #[derive(Default)]
 struct Open {
-    /// The number of the newest.
+    /// The number of the newest connection.
     newest: u64,
-    /// By number, so the oldest first.
+    /// By number, therefore oldest first.
     slots: BTreeMap<u64, Arc<Slot>>,
 }
 
-/// What a connection and the table know of each other.
+/// State shared between a connection and the table.
 pub(super) struct Slot {
     peer: IpAddr,
     waits: AtomicBool,
     evicted: Notify,
 }
 
-/// A connection's place, given back when it is dropped.
+/// A connection's place in the table, freed on drop.
 pub(super) struct Place {
     table: Arc<Table>,
     number: u64,
@@ -44,7 +44,7 @@ impl Table {
         Self { limit, open: Mutex::default() }
     }
 
-    /// A place for one more connection; none where all others wait for a check.
+    /// Adds a connection; returns `None` if all others are waiting for a check.
     pub(super) fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
         let mut open = self.open();
         if open.slots.len() >= self.limit {
@@ -61,14 +61,14 @@ impl Table {
         Some(Place { table: Arc::clone(self), number, slot })
     }
 
-    /// The lock is never held while anything could panic; if it were, the list would still be whole.
+    /// Nothing panics while the lock is held; even then the list would be consistent.
     fn open(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Open {
-    /// The one that goes first; none where all wait for a check.
+    /// Returns the connection to evict; `None` if all are waiting for a check.
     fn dispensable(&self) -> Option<u64> {
         let mut crowds: BTreeMap<IpAddr, (usize, Reverse<u64>)> = BTreeMap::new();
         for (&number, slot) in &self.slots {
@@ -85,7 +85,7 @@ impl Place {
         Arc::clone(&self.slot)
     }
 
-    /// Whether so many are there that nobody's leaving can be waited for.
+    /// Whether more than half of the table is in use, so closing connections must not linger.
     pub(super) fn is_crowded(&self) -> bool {
         self.table.open().slots.len() > self.table.limit / 2
     }
@@ -98,17 +98,17 @@ impl Drop for Place {
 }
 
 impl Slot {
-    /// Over once the connection has to go.
+    /// Completes once the connection is evicted.
     pub(super) async fn evicted(&self) {
         self.evicted.notified().await;
     }
 
-    /// Whose connection it is.
+    /// The address of the peer.
     pub(super) const fn peer(&self) -> IpAddr {
         self.peer
     }
 
-    /// Says whether the connection waits for a check, so that it is not the one to go.
+    /// Marks the connection as waiting for a check, which protects it from eviction.
     pub(super) fn set_waits(&self, waits: bool) {
         self.waits.store(waits, Ordering::Relaxed);
     }

@@ -1,20 +1,20 @@
-//! Answers that take work, one after the other, so that a crowd that wants them leaves the loop its time.
+//! Fair sharing of the thread: expensive responses are generated one after the other.
 //!
-//! Everything runs on one thread, the checks as well. Whoever is asked for pages as fast as it can write them would do
-//! nothing else.
+//! Everything, checks included, runs on one thread. Without this, clients that request pages as fast as they can be
+//! generated would leave no time for the main loop.
 
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
-/// The turn; it goes round in the order in which it was asked for.
+/// A fair lock, granted in the order of the requests.
 #[derive(Clone, Default)]
 pub(super) struct Turn(Arc<Mutex<()>>);
 
 impl Turn {
-    /// Does the work when it is its turn. The next has to wait for as long again as it took: at most half of the time goes
-    /// into answers.
+    /// Does the work once it is its turn. The next one then waits for the same time again, so responses take at most half
+    /// of the thread's time.
     pub(super) async fn take<T>(&self, work: impl FnOnce() -> T) -> T {
         let turn = Arc::clone(&self.0).lock_owned().await;
         let started = Instant::now();

@@ -1,13 +1,13 @@
-//! Who waits for a check: at most so many, and at most so many of one address.
+//! Callers waiting for a check, limited in total and per address.
 //!
-//! Each of them holds a connection and an answer; without the second bound one client that posts on many connections would
-//! keep everyone else from ever waiting.
+//! Each of them holds a connection and a response. Without the limit per address, one client that posts on many
+//! connections would keep all others from waiting.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The places.
+/// The waiting callers per address.
 #[derive(Clone)]
 pub(super) struct Waiting {
     limit: usize,
@@ -15,7 +15,7 @@ pub(super) struct Waiting {
     places: Arc<Mutex<BTreeMap<IpAddr, usize>>>,
 }
 
-/// A caller's place, given back when it is dropped.
+/// A caller's slot, freed on drop.
 pub(super) struct Waiter {
     waiting: Waiting,
     peer: IpAddr,
@@ -26,7 +26,7 @@ impl Waiting {
         Self { limit, limit_of_one, places: Arc::default() }
     }
 
-    /// A place for one more caller; none where all are taken, or all that one address may have.
+    /// Reserves a slot; returns `None` if the limit in total or for this address is reached.
     pub(super) fn enter(&self, peer: IpAddr) -> Option<Waiter> {
         let mut places = self.places();
         let all: usize = places.values().sum();
@@ -38,7 +38,7 @@ impl Waiting {
         Some(Waiter { waiting: self.clone(), peer })
     }
 
-    /// The lock is never held while anything could panic; if it were, the numbers would still be right.
+    /// Nothing panics while the lock is held; even then the counts would be correct.
     fn places(&self) -> MutexGuard<'_, BTreeMap<IpAddr, usize>> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -62,15 +62,15 @@ mod tests {
     use std::net::IpAddr;
 
     #[test]
-    fn one_address_never_takes_every_place() {
+    fn one_address_cannot_take_every_slot() {
         let waiting = Waiting::new(4, 3);
         let [one, other] = [IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2])];
         let mut crowd: Vec<_> = (0..10).filter_map(|_| waiting.enter(one)).collect();
         assert_eq!(crowd.len(), 3);
         let single = waiting.enter(other);
-        assert!(single.is_some(), "another address still finds a place");
-        assert!(waiting.enter(other).is_none(), "four are there");
+        assert!(single.is_some(), "another address still gets a slot");
+        assert!(waiting.enter(other).is_none(), "the limit of four is reached");
         crowd.pop();
-        assert!(waiting.enter(other).is_some(), "a place that is left is free again");
+        assert!(waiting.enter(other).is_some(), "a released slot can be reused");
     }
 }

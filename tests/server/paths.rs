@@ -63,7 +63,7 @@ async fn before_the_first_check_it_is_ready_and_has_no_report() {
     }
     let reply = server.get("/report").await;
     assert_eq!(reply.status, 503);
-    assert!(reply.body.contains("the first check is not done yet"), "{reply:?}");
+    assert!(reply.body.contains("the first check has not completed yet"), "{reply:?}");
     server.status.send_replace(states::with(vec![samples::zone_not_linked()]));
     // An outage of the registry must not block a rollout.
     assert_eq!(server.get("/readyz").await.status, 200);
@@ -126,13 +126,13 @@ async fn a_loop_that_is_stuck_or_gone_is_not_alive() {
     let server = Server::healthy();
     sleep(Duration::from_millis(2_200)).await;
     let reply = server.get("/livez").await;
-    assert_eq!((reply.status, reply.body.as_str()), (503, "the loop has not been seen for 2 s\n"));
+    assert_eq!((reply.status, reply.body.as_str()), (503, "main loop stalled for 2 s\n"));
     server.heartbeat.send_replace(Instant::now());
     assert_eq!(server.get("/livez").await.status, 200);
     let Server { address, heartbeat, .. } = server;
     drop(heartbeat);
     let reply = ask(address, "GET /livez HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n").await;
-    assert_eq!((reply.status, reply.body.as_str()), (503, "the loop has ended\n"));
+    assert_eq!((reply.status, reply.body.as_str()), (503, "main loop ended\n"));
 }
 
 #[tokio::test]
@@ -176,8 +176,8 @@ async fn a_check_that_does_not_begin_soon_is_postponed_with_the_reason_and_the_t
     let mut server = Server::healthy();
     let address = server.address;
     for (reason, told) in [
-        (Reason::Throttled, "no check begins before its Retry-After has elapsed, in 254 s"),
-        (Reason::BudgetSpent, "the next check begins in 254 s, and answers who asks again in 164 s"),
+        (Reason::Throttled, "no check starts until its Retry-After elapses in 254 s"),
+        (Reason::BudgetSpent, "the next check starts in 254 s; retry in 164 s"),
     ] {
         let asked = tokio::spawn(async move { ask(address, &post("")).await });
         let request = server.checks.recv().await.expect("a request");
