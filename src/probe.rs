@@ -1,29 +1,29 @@
-//! One check of one image: the order of the stages and the one deadline.
+//! One check of one image: the order of its stages and its overall timeout.
 //!
-//! Owns what is done after what, and the invariant that nothing is sent to an address that was not resolved here and
-//! judged good. Each step is a module of its own that turns what a library says into facts. A probe never fails: what
-//! went wrong is part of the observation.
+//! Owns the order of the steps and one invariant: nothing is sent to an address unless this check resolved and accepted it.
+//! Each step is a module that turns the results of a library into facts. A probe never returns an error: every failure is
+//! part of the observation.
 //!
 //! # Round trips
-//! On a network they are what a check's time is made of. A healthy check waits for fourteen, one after the other; its requests
-//! are containerd's:
+//! Network round trips dominate the duration of a check. A healthy check waits for fourteen in sequence; its requests are
+//! containerd's:
 //!
-//! | | waits for | because it brings |
+//! | | waits for | provides |
 //! | --- | --- | --- |
 //! | 1 | DNS of the login server: A and AAAA of every nameserver, at once | the address |
-//! | 2, 3 | TCP, then TLS 1.3; TLS 1.2 takes one more | the connection of the next seven |
+//! | 2, 3 | TCP, then TLS 1.3; TLS 1.2 takes one more | the connection for the next seven |
 //! | 4 | `HEAD` of the tag, without credentials | the realm, which is checked before it gets the credentials |
-//! | 5, 6 | token by `POST`, which ACR rejects with 400, then by `GET` | what the registry lets pull |
+//! | 5, 6 | token by `POST`, which ACR rejects with 400, then by `GET` | permission to pull |
 //! | 7 | `HEAD` of the tag, with the token | type, digest and size |
-//! | 8, 9 | index, then manifest; an image without an index takes one less | the digest of the next |
-//! | 10 | redirect of the blob | the name of the data endpoint |
-//! | 11 | DNS of the data endpoint; none if it is configured, since it is asked along with 1 | the address |
+//! | 8, 9 | index, then manifest; an image without an index needs one fewer | the digest of the next request |
+//! | 10 | blob redirect | the name of the data endpoint |
+//! | 11 | DNS of the data endpoint; skipped if configured, since it is queried together with 1 | the address |
 //! | 12, 13 | TCP, then TLS | the connection |
 //! | 14 | blob | the bytes |
 //!
-//! Each needs what an earlier one brought, or has to be checked before the next may be sent, so that none can go. A
-//! connection to a configured data endpoint could be made early and save two; but a check that fails at the login server,
-//! or is redirected elsewhere, would have connected where a pull never goes.
+//! None can be dropped: each depends on an earlier result, or must be checked before the next is sent. Connecting early to a
+//! configured data endpoint would save two. But a check that fails at the login server or is redirected elsewhere would then
+//! have connected to a host that a pull never reaches.
 
 mod authorization;
 mod blob;
@@ -69,42 +69,42 @@ pub use manifest::Platform;
 pub use roots::MAX_CA_FILE;
 pub use tls::{Trust, TrustError};
 
-/// Redirects of a blob that are followed one after the other; Go's client, and so containerd, follows ten.
+/// Maximum number of consecutive blob redirects; Go's client, and therefore containerd, follows ten.
 const MAX_REDIRECTS: usize = 10;
 
-/// Everything that one check of one image needs.
+/// The inputs of one check of one image.
 #[derive(Debug, Clone)]
 pub struct Task {
-    /// What is pulled.
+    /// The image to pull.
     pub image: ImageReference,
-    /// Which addresses are good.
+    /// Which addresses are accepted.
     pub policy: AddressPolicy,
-    /// Data endpoints that are judged in DNS beside the one that the redirect names.
+    /// Data endpoints whose DNS is checked in addition to the one in the redirect.
     pub data_endpoints: Vec<String>,
-    /// Where the credentials are.
+    /// The source of the credentials.
     pub credentials: CredentialsSource,
-    /// Who is asked for names.
+    /// The resolvers to query.
     pub resolvers: Resolvers,
-    /// Whom TLS trusts.
+    /// The trusted roots for TLS.
     pub trust: Trust,
-    /// The proxy settings of containerd on this node, where they are known; nothing is sent through a proxy here.
+    /// The proxy settings of containerd on this node, if known; the check itself never uses a proxy.
     pub proxy: Option<ProxySettings>,
-    /// Where containerd on this node asks for the image before its registry or in its place.
+    /// The mirrors that containerd on this node uses before or instead of the registry.
     pub mirrors: Vec<String>,
-    /// Limit of the whole check.
+    /// The overall timeout.
     pub timeout: Duration,
-    /// Limit of one stage.
+    /// The per-stage timeout.
     pub stage_timeout: Duration,
-    /// Whether the data path is tested.
+    /// Whether the data endpoint is tested.
     pub blob: bool,
-    /// What this node runs.
+    /// The platform of this node.
     pub platform: Platform,
-    /// The time at the start of the check.
+    /// The start time of the check.
     pub now: Timestamp,
 }
 
 impl Task {
-    /// The task that a configured image makes at a moment.
+    /// Creates the task for a configured image.
     #[must_use]
     pub fn new(
         config: &Config,
@@ -131,7 +131,7 @@ impl Task {
     }
 }
 
-/// Checks an image, stage after stage, until one fails.
+/// Checks an image, one stage at a time, until a stage fails.
 pub async fn observe(task: &Task) -> Observed {
     let clock = Clock::start(task.timeout, task.stage_timeout);
     let mut observation = Observation::default();
@@ -142,15 +142,15 @@ pub async fn observe(task: &Task) -> Observed {
     Observed { observation, redactor }
 }
 
-/// What a check saw, the names as nameservers wrote them: the rules go by those. It gets out with the diagnoses only, when the
-/// secrets are out of the names as well.
+/// A raw observation whose DNS names are still unredacted, because the rules need them. It is only released together with its
+/// diagnoses, after secrets have been removed from the names.
 pub struct Observed {
     observation: Observation,
     redactor: Redactor,
 }
 
 impl Observed {
-    /// What it means; both without secrets.
+    /// Returns the observation and its diagnoses, both without secrets.
     #[must_use]
     pub fn diagnose(self, expectation: &Expectation) -> (Observation, Vec<Diagnosis>) {
         let Self { mut observation, redactor } = self;
@@ -160,12 +160,12 @@ impl Observed {
     }
 }
 
-/// `Err(None)`: names or addresses are wrong, which the resolutions tell.
+/// `Err(None)`: the `dns` or `address` stage failed; the resolutions contain the details.
 type Halt = Option<Failure>;
 
 async fn run(task: &Task, clock: &Clock, observation: &mut Observation) -> (Result<(), Halt>, Redactor) {
     let credentials = task.credentials.read(&task.image);
-    // Known from here on, however far the check comes.
+    // Recorded first, so that it is known whichever stage fails.
     observation.credentials_expire_at =
         credentials.as_ref().map_or(task.credentials.expires_at, |found| found.expires_at);
     observation.mirrors.clone_from(&task.mirrors);
@@ -185,7 +185,7 @@ async fn run(task: &Task, clock: &Clock, observation: &mut Observation) -> (Resu
         Err(halt) => (Vec::new(), Some(halt)),
     };
     let session = Session::new(Endpoint::Login, login, task.image.port(), &addresses, &task.trust, clock);
-    // Also where nothing is sent: an earlier check may have told a nameserver's owner what it should not say now.
+    // Even if nothing is sent: a nameserver may echo a secret that an earlier check sent to its owner.
     let mut pull = Pull::new(task, session, credentials);
     let mut outcome = match halted {
         Some(halt) => Err(halt),
@@ -198,7 +198,7 @@ async fn run(task: &Task, clock: &Clock, observation: &mut Observation) -> (Resu
     (outcome, redactor)
 }
 
-/// Everything that is sent to the registry.
+/// Sends all requests to the registry.
 async fn ask_registry(
     names: &Names<'_>,
     pull: &mut Pull<'_>,
@@ -211,7 +211,7 @@ async fn ask_registry(
     Ok(())
 }
 
-/// The data path: the redirect, then its host as an endpoint of its own.
+/// Reads the blob: the redirect first, then the data endpoint, which has stages of its own.
 async fn read_blob(
     names: &Names<'_>,
     pull: &mut Pull<'_>,
@@ -233,7 +233,7 @@ async fn read_blob(
             })?;
             (reply, host, asking)
         }
-        // What was asked is what is answered: the reply counts from the same moment.
+        // No redirect: request and reply are timed as one.
         Ok(BlobAnswer::Direct(reply)) => (*reply, names.task.image.host().to_owned(), Duration::ZERO),
         Err(failure) => {
             observation.mark(Endpoint::Data, Stage::Blob, asking);
@@ -241,17 +241,17 @@ async fn read_blob(
         }
     };
     let content = blob::read(&mut reply, descriptor, &host, is_config).await;
-    // Of the data endpoint's part only what came after the handshake: the rest has stages of its own.
+    // The data endpoint's time counts from after the handshake: earlier stages have their own timings.
     observation.mark(Endpoint::Data, Stage::Blob, asking + reply.sent_at().elapsed());
     let content = content.map_err(|failure| Some(Failure { endpoint: Endpoint::Data, ..failure }))?;
     observation.blob = Some(content.blob);
     let Some(config) = content.bytes else { return Ok(()) };
     let fault = check_configuration(names.task, manifest, &config, observation).err();
-    // It was read last: what is wrong with it is wrong with the blob.
+    // The configuration was read as the blob, so its faults belong to the blob stage.
     fault.map_or(Ok(()), |fault| Err(Some(Failure { endpoint: Endpoint::Data, stage: Stage::Blob, fault })))
 }
 
-/// Follows the redirect of a blob to the data endpoint, and to another one of the registry where that sends it on.
+/// Follows a blob redirect to the data endpoint, and any further redirect within the registry's own names.
 async fn follow(
     names: &Names<'_>,
     mut url: Url,
@@ -262,7 +262,7 @@ async fn follow(
         let host = url.host_str().unwrap_or_default().to_owned();
         let reply = ask_data_endpoint(names, (url.clone(), &host), pull, observation).await?;
         let answer = pull.read_blob_answer(reply, &url).await.map_err(|mut failure| {
-            // No lack of data endpoints: this is one.
+            // Not a sign of disabled data endpoints: this host is one.
             if let Fault::StorageRedirect { host } = failure.fault {
                 let (target, reason) = (format!("https://{host}"), "a host outside the registry's own names");
                 failure.fault = Fault::UntrustedRedirect { target, reason };
@@ -271,7 +271,7 @@ async fn follow(
         });
         match answer? {
             BlobAnswer::Direct(reply) => return Ok((*reply, host)),
-            // The login server has sent it here.
+            // The login server already redirected here: a loop.
             BlobAnswer::Redirected(next) if next.host_str() == Some(names.task.image.host()) => break,
             BlobAnswer::Redirected(next) => url = next,
         }
@@ -280,7 +280,7 @@ async fn follow(
     Err(Some(Failure { endpoint: Endpoint::Data, stage: Stage::Blob, fault }))
 }
 
-/// The data endpoint: its name is judged like the login server's, and gets the signed URL alone.
+/// Requests the blob from the data endpoint. Its name is checked like the login server's; it receives only the signed URL.
 async fn ask_data_endpoint(
     names: &Names<'_>,
     (url, host): (Url, &str),
@@ -288,7 +288,7 @@ async fn ask_data_endpoint(
     observation: &mut Observation,
 ) -> Result<Reply, Halt> {
     let task = names.task;
-    // The redirect was a good answer: what fails from here on is another's.
+    // The redirect succeeded: later failures belong to another server.
     observation.correlation_id = None;
     note_proxy(task, Endpoint::Data, host, observation);
     let addresses = names.resolve(Endpoint::Data, host, observation).await?;
@@ -313,10 +313,10 @@ fn note_proxy(task: &Task, endpoint: Endpoint, host: &str, observation: &mut Obs
     }
 }
 
-/// Holds an image's configuration against what containerd reads of it, and its platform against the node's.
+/// Validates an image's configuration as containerd does, and compares its platform with the node's.
 ///
-/// An entry of an index that names no platform has that of its configuration, and containerd refuses another. In all other cases
-/// it does not compare the two: the image is pulled, and cannot run.
+/// An index entry without a platform takes it from the configuration, and containerd rejects a different one. In all other
+/// cases containerd does not compare the two: the image is pulled but cannot run.
 fn check_configuration(
     task: &Task,
     manifest: &ImageManifest,

@@ -1,18 +1,18 @@
-//! The two limits that every wait has: the stage's own, and the whole check's.
+//! The two timeouts of every wait: per stage and overall.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Until when something may take.
+/// A point in time by which something must complete.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limit {
     pub(super) until: Instant,
-    /// Whether it is the whole check's limit that comes first.
+    /// Whether the overall timeout comes first.
     pub(super) whole: bool,
 }
 
-/// The limits of one check.
+/// The timeouts of one check.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clock {
     started: Instant,
@@ -21,34 +21,34 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    /// Starts now.
+    /// Starts the clock.
     pub(super) fn start(timeout: Duration, stage_timeout: Duration) -> Self {
         Self { started: Instant::now(), timeout, stage_timeout }
     }
 
-    /// The limit of something that starts now.
+    /// The limit for a wait that starts now.
     pub(super) fn limit(&self) -> Limit {
         let stage = Instant::now() + self.stage_timeout;
         let whole = self.started + self.timeout;
         Limit { until: stage.min(whole), whole: whole < stage }
     }
 
-    /// The end of the whole check's time.
+    /// When the overall timeout elapses.
     pub(super) fn deadline(&self) -> Instant {
         self.started + self.timeout
     }
 
-    /// The limit of one stage.
+    /// The per-stage timeout.
     pub(super) const fn stage_timeout(&self) -> Duration {
         self.stage_timeout
     }
 
-    /// The limit of the whole check.
+    /// The overall timeout.
     pub(super) const fn timeout(&self) -> Duration {
         self.timeout
     }
 
-    /// How long the check has been going on.
+    /// The time since the start of the check.
     pub(super) fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }

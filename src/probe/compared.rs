@@ -1,7 +1,7 @@
-//! The resolvers that are compared with the node's own: asked at the same time, and never waited for on the way.
+//! The resolvers that are compared with the node's own: queried at the same time, without delaying the check.
 //!
-//! A pull does not ask them. The check therefore goes on as soon as the node's own nameservers have answered, and takes up
-//! at its end what the others have said by then.
+//! A pull does not query them. The check therefore continues as soon as the node's own nameservers have answered, and collects
+//! the other answers at its end.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,13 +13,13 @@ use tokio::time::{Instant, timeout_at};
 use super::dns::{self, Family, Nameserver, Patience};
 use crate::observation::{Endpoint, Observation, Resolution};
 
-/// How long a resolver may take from its question on: a check that completes sooner waits for the rest of it. A resolver
-/// that has to ask across regions takes 200 ms.
+/// How long a resolver may take to answer; a check that completes sooner waits for the remainder. A resolver that forwards
+/// across regions takes 200 ms.
 const GRACE: Duration = Duration::from_millis(500);
-/// Between two sends of one question: three lost datagrams still leave an answer the time to come.
+/// The resend interval: after three lost datagrams there is still time for an answer.
 const RESEND: Duration = Duration::from_millis(120);
 
-/// What was asked of the compared resolvers in one check. The questions end with it.
+/// The queries to the compared resolvers in one check. Dropping it cancels them.
 pub(super) struct Compared {
     nameservers: Vec<Nameserver>,
     asked: Mutex<Asked>,
@@ -28,18 +28,18 @@ pub(super) struct Compared {
 #[derive(Default)]
 struct Asked {
     questions: JoinSet<()>,
-    /// What is known so far: silence, until an answer comes.
+    /// The result so far: a timeout until an answer arrives.
     known: Vec<Arc<Mutex<Resolution>>>,
     latest: Option<Instant>,
 }
 
 impl Compared {
-    /// Asks nobody yet.
+    /// Prepares the resolvers; sends nothing.
     pub(super) fn new(nameservers: Vec<Nameserver>) -> Self {
         Self { nameservers, asked: Mutex::default() }
     }
 
-    /// Asks all of them for a name, unless they were asked for it before.
+    /// Queries all of them for a name, once per name.
     pub(super) fn ask(&self, endpoint: Endpoint, host: &str) {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let is_known = |known: &Arc<Mutex<Resolution>>| {
@@ -58,13 +58,13 @@ impl Compared {
         }
     }
 
-    /// Puts what they have said behind what the node's own nameservers said of the same name. Waits until every one of them
-    /// has had its time, but not beyond `deadline`.
+    /// Inserts their answers after those of the node's own nameservers for the same name. Waits until each has had its time,
+    /// but not beyond `deadline`.
     pub(super) async fn add_to(self, observation: &mut Observation, deadline: Instant) {
         let Asked { mut questions, known, latest } =
             self.asked.into_inner().unwrap_or_else(PoisonError::into_inner);
         let until = latest.map_or(deadline, |latest| deadline.min(latest + GRACE));
-        // Elapsed: who has not answered by now stays silent.
+        // Elapsed: a resolver without an answer stays recorded as a timeout.
         let _ = timeout_at(until, async { while questions.join_next().await.is_some() {} }).await;
         questions.abort_all();
         for resolution in known {
@@ -78,7 +78,7 @@ impl Compared {
     }
 }
 
-/// Asks one of them for A and AAAA, and notes each answer as it comes.
+/// Queries one resolver for A and AAAA, and records each answer as it arrives.
 async fn question(nameserver: Nameserver, host: String, known: Arc<Mutex<Resolution>>, started: Instant) {
     let patience = Patience { until: started + GRACE, resend: RESEND };
     let note = |family, lookup| {

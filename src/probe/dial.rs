@@ -1,10 +1,10 @@
-//! One HTTPS connection to one judged address, with the moments at which its stages end.
+//! One HTTPS connection to one accepted address, with the timing of its stages.
 //!
-//! Owns the client that can only ever reach the address it was made for: no proxy, no redirect, no retry, no other
-//! resolver, the real name in SNI and Host. Which requests go over it is `registry`'s, and which are repeated `session`'s.
+//! Owns a client that can only reach the address it was created for: no proxy, no redirect, no retry, no other resolver, and
+//! the real name in SNI and Host. `registry` decides which requests it sends, `session` which of them are retried.
 //!
-//! The stages are told apart by marks that the client sets, never by error texts: its resolver is asked (dialling
-//! starts), rustls asks for a session ticket (TCP is up), the connector is done (TLS is up).
+//! Stages are distinguished by hooks, never by error texts: the client calls its resolver (dialing starts), rustls requests a
+//! session ticket (TCP is connected), the connector returns (TLS is established).
 
 mod trouble;
 
@@ -32,10 +32,10 @@ use crate::secret::{Secret, hear};
 pub(super) use self::trouble::http_trouble;
 pub(super) use self::trouble::{Reached, Trouble};
 
-/// Header fields that one answer may have; ACR sends some fifteen. hyper bounds their bytes.
+/// Maximum number of header fields in a response; ACR sends some fifteen. hyper limits their total size.
 pub(super) const MAX_HEADERS: usize = 100;
 
-/// How far the connection is.
+/// The phase of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Idle,
@@ -44,14 +44,14 @@ enum Phase {
     Ready,
 }
 
-/// The phase, and since when.
+/// A phase and its start time.
 #[derive(Debug, Clone, Copy)]
 struct Mark {
     phase: Phase,
     since: Instant,
 }
 
-/// Sets the marks; shared by the three hooks.
+/// Records the phases; shared by the three hooks.
 #[derive(Debug, Clone)]
 pub(super) struct Marks(Arc<watch::Sender<Mark>>);
 
@@ -60,26 +60,26 @@ impl Marks {
         self.0.send_replace(Mark { phase, since: Instant::now() });
     }
 
-    /// TCP is up: rustls is about to send its first message.
+    /// TCP is connected: rustls is about to send its first message.
     pub(super) fn start_handshake(&self) {
         self.set(Phase::Handshaking);
     }
 }
 
-/// How long the two stages of the connection took, as far as it came.
+/// The durations of the two connection stages, if reached.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Timings {
     pub(super) connect: Option<Duration>,
     pub(super) tls: Option<Duration>,
 }
 
-/// A request that can be sent again.
+/// A request that can be resent.
 #[derive(Clone)]
 pub(super) struct Call {
     pub(super) method: Method,
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
-    /// A form; it may hold a password.
+    /// A form body, which may contain a password.
     pub(super) form: Option<Secret>,
 }
 
@@ -104,12 +104,12 @@ impl Call {
     }
 }
 
-/// An answer whose head has come, and whose body has not.
+/// A response whose head has arrived; the body is still unread.
 pub(super) struct Head {
     pub(super) response: Response,
-    /// When the request could be sent: the connection was up.
+    /// When the connection was ready for the request.
     pub(super) sent_at: Instant,
-    /// Until when the body may take.
+    /// The time limit for the body.
     pub(super) limit: Limit,
 }
 
@@ -120,7 +120,7 @@ pub(super) struct Connection {
     phase: watch::Receiver<Mark>,
     handshake: Handshake,
     timings: Timings,
-    /// Whether the last request went over a connection that had carried an answer before.
+    /// Whether the last request used a connection that had already carried a response.
     is_reused: bool,
 }
 
@@ -147,23 +147,23 @@ impl Connection {
         Self { client, marks, phase, handshake, timings: Timings::default(), is_reused: false }
     }
 
-    /// What the handshake showed.
+    /// The facts of the TLS handshake.
     pub(super) const fn handshake(&self) -> &Handshake {
         &self.handshake
     }
 
-    /// How long connecting and the handshake took.
+    /// The durations of connect and handshake.
     pub(super) const fn timings(&self) -> Timings {
         self.timings
     }
 
-    /// Whether the last request went over a connection that had carried an answer before.
+    /// Whether the last request used a connection that had already carried a response.
     pub(super) const fn is_reused(&self) -> bool {
         self.is_reused
     }
 
-    /// Sends a request and waits for the answer's head: within `limit`, and where the connection has to be made first,
-    /// each of its phases within one of its own.
+    /// Sends a request and waits for the response head within `limit`. If the connection has to be opened first, each of its
+    /// phases has a limit of its own.
     pub(super) async fn send(
         &mut self,
         call: Call,
@@ -183,7 +183,7 @@ impl Connection {
             tokio::select! {
                 biased;
                 changed = self.phase.changed() => {
-                    // The sender lives in the client and in `self.marks`: it cannot be gone.
+                    // The client and `self.marks` own the sender, so it cannot have been dropped.
                     if changed.is_ok() {
                         let next = *self.phase.borrow_and_update();
                         self.timings.note(current, next);
@@ -209,7 +209,7 @@ impl Connection {
 
     fn classify(&self, phase: Phase, error: &reqwest::Error) -> Trouble {
         match phase {
-            // A SYN that is answered with a reset is "refused": this connection was made before it was reset.
+            // A reset in response to a SYN is "refused": this connection was established before its reset.
             Phase::Dialling if is_reset(error) => Trouble::Closed { handshaking: true },
             Phase::Dialling => Trouble::Connect(connect_failure(error)),
             Phase::Handshaking => {
@@ -261,7 +261,7 @@ pub(super) fn headers(accept: &str, authorization: Option<HeaderValue>) -> Heade
     headers
 }
 
-/// Reads the next piece of a body within a limit.
+/// Reads the next chunk of a body within a limit.
 pub(super) async fn chunk(response: &mut Response, limit: Limit) -> Result<Option<Vec<u8>>, Trouble> {
     match timeout_at(limit.until, response.chunk()).await {
         Ok(Ok(piece)) => Ok(piece.map(|bytes| bytes.to_vec())),
@@ -270,7 +270,7 @@ pub(super) async fn chunk(response: &mut Response, limit: Limit) -> Result<Optio
     }
 }
 
-/// Knows the one judged address of the one host.
+/// A resolver that knows only the accepted address of one host.
 struct Pinned {
     host: String,
     address: SocketAddr,

@@ -1,8 +1,8 @@
-//! The `dns` stage: one name, A and AAAA, asked of every nameserver separately and at once.
+//! The `dns` stage: queries every nameserver for A and AAAA of one name, separately and concurrently.
 //!
-//! One question to one server: a resolver would lose the chain of a negative answer, hide which server answered, and ask two
-//! of them in parallel. Who is asked is in `resolv_conf`, how in `exchange`, what an answer says in `answer`; what the
-//! answers mean is left to `rules`.
+//! One query to one server: a resolver library would lose the chain of a negative answer, hide which server answered, and
+//! query two of them in parallel. `resolv_conf` selects the servers, `exchange` sends the queries, `answer` parses the
+//! answers, and `rules` interprets them.
 
 pub(super) mod answer;
 mod exchange;
@@ -21,16 +21,16 @@ pub(super) use self::resolv_conf::{ResolvConf, read_resolv_conf};
 use crate::address::NameserverAddress;
 use crate::observation::{DnsFailure, DnsFailureKind, Endpoint, Lookup, Resolution, Resolver};
 
-/// Someone to ask, and on whose behalf.
+/// A nameserver to query, and the resolver it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Nameserver {
     pub(super) resolver: Resolver,
     pub(super) address: NameserverAddress,
-    /// Whether it is asked over TCP alone, as the node would ask it.
+    /// Whether it is queried over TCP only, as the node would query it.
     pub(super) tcp_alone: bool,
 }
 
-/// One of the two questions.
+/// The address family of a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Family {
     /// A.
@@ -39,22 +39,22 @@ pub(super) enum Family {
     V6,
 }
 
-/// How long an answer is waited for, and how often the question is sent meanwhile.
+/// How long to wait for an answer, and how often to resend the query.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
     pub(super) until: Instant,
-    /// Between two sends.
+    /// The resend interval.
     pub(super) resend: Duration,
 }
 
 impl Patience {
-    /// The sends spread over the whole limit, as glibc and Go ask again before they give up.
+    /// Spreads the sends over the whole limit: glibc and Go also resend before they give up.
     pub(super) fn until(until: Instant) -> Self {
         Self { until, resend: until.saturating_duration_since(Instant::now()) / exchange::SENDS }
     }
 }
 
-/// Asks every nameserver for a name, A and AAAA, all at once.
+/// Queries every nameserver concurrently for A and AAAA of a name.
 pub(super) async fn resolve(
     endpoint: Endpoint,
     host: &str,
@@ -74,7 +74,7 @@ async fn ask(endpoint: Endpoint, host: &str, nameserver: &Nameserver, patience: 
     Resolution { a, aaaa, duration: started.elapsed(), ..silence(endpoint, host, nameserver) }
 }
 
-/// What is known of a name at a nameserver before its answers come.
+/// The result for a nameserver that has not answered.
 pub(super) fn silence(endpoint: Endpoint, host: &str, nameserver: &Nameserver) -> Resolution {
     Resolution {
         endpoint,
@@ -88,14 +88,14 @@ pub(super) fn silence(endpoint: Endpoint, host: &str, nameserver: &Nameserver) -
     }
 }
 
-/// One question to one nameserver.
+/// Sends one query to one nameserver.
 pub(super) async fn look_up(
     nameserver: &Nameserver,
     host: &str,
     family: Family,
     patience: Patience,
 ) -> Lookup {
-    // Absolute, so that no search list is ever applied.
+    // Absolute, so that no search list applies.
     let Ok(mut name) = Name::from_ascii(host) else {
         return failed(DnsFailureKind::Malformed);
     };

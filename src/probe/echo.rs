@@ -1,9 +1,9 @@
-//! What a hostile peer says back: the secrets that it was sent are taken out of everything that it could say.
+//! Redacts echoed secrets: a hostile peer could repeat the secrets that it received.
 //!
-//! Owns the list of the places where a peer's own words get into an observation, and the moment at which they become text
-//! that may be shown: at the end, when all secrets are known. Names and records of nameservers come last, because the rules
-//! go by them: their secrets are taken out once the diagnoses are there, of both. Where a peer chooses a name to be asked
-//! for, `registry` refuses it. What is picked out of a text is picked after its secrets are out of it, where it is read.
+//! Owns the list of fields that contain a peer's own text, and the moment at which they become safe to show: at the end, when
+//! all secrets are known. DNS names and records are redacted last, together with the diagnoses, because the rules need the
+//! originals. If a peer chooses a name to be resolved, `registry` rejects it when it contains a secret. Text is redacted
+//! before anything is extracted from it.
 
 use super::wire::correlation_id;
 use crate::diagnosis::Diagnosis;
@@ -13,14 +13,14 @@ use crate::observation::{
 };
 use crate::secret::Redactor;
 
-/// Takes the secrets out of what a check saw and of what ended it, and cuts what is left.
+/// Redacts the observation and its failure, and truncates the remaining text.
 pub(super) fn silence(redactor: &Redactor, observation: &mut Observation, failure: Option<&mut Failure>) {
     let show = |text: &mut String| *text = redactor.show(text);
-    // By name, so that what is added later has to be put on one of the two sides.
+    // Exhaustive, so that a new field must be classified.
     let Observation {
         resolutions,
         tls,
-        // Numbers, digests, our own words, and names that were judged.
+        // Numbers, digests, our own text, and names that were evaluated.
         marks: _,
         attempts: _,
         requests: _,
@@ -102,11 +102,11 @@ pub(super) fn silence(redactor: &Redactor, observation: &mut Observation, failur
     }
 }
 
-/// Takes the secrets out of the names that nameservers gave, and out of the diagnoses that quote them.
+/// Redacts the names in DNS answers, and the diagnoses that quote them.
 pub(super) fn hide_names(redactor: &Redactor, observation: &mut Observation, diagnoses: &mut [Diagnosis]) {
     let mut hidden: Vec<(String, String)> = Vec::new();
     let mut hide = |host: &str, name: &mut String| {
-        // What was asked for is no answer of anybody.
+        // The queried name is ours, not part of an answer.
         let is_asked = name.trim_end_matches('.').eq_ignore_ascii_case(host);
         let shown = if is_asked { name.clone() } else { without_secrets(redactor, name) };
         if shown != *name {
@@ -138,7 +138,7 @@ pub(super) fn hide_names(redactor: &Redactor, observation: &mut Observation, dia
             }
         }
     }
-    // A name that contains another one goes first.
+    // A name that contains another is replaced first.
     hidden.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
     for diagnosis in diagnoses {
         for text in std::iter::once(&mut diagnosis.message).chain(&mut diagnosis.commands) {
@@ -151,7 +151,7 @@ pub(super) fn hide_names(redactor: &Redactor, observation: &mut Observation, dia
     }
 }
 
-/// A name without the secrets, also where it writes them with escapes or spreads them over labels.
+/// Redacts a name, including secrets that are escaped or spread over several labels.
 fn without_secrets(redactor: &Redactor, name: &str) -> String {
     let plain = unescaped(name);
     let joined: String = plain.split('.').collect();
@@ -164,7 +164,7 @@ fn without_secrets(redactor: &Redactor, name: &str) -> String {
     name.to_owned()
 }
 
-/// What a name of a zone file says: `\.` is a dot, `\032` a space (RFC 1035, section 5.1).
+/// Decodes a name in zone file notation: `\.` is a dot, `\032` a space (RFC 1035, section 5.1).
 fn unescaped(name: &str) -> String {
     let mut plain = Vec::with_capacity(name.len());
     let mut rest = name.as_bytes();

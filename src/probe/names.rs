@@ -1,7 +1,7 @@
-//! The `dns` and `address` stages: whom to ask, and which of the answers may be connected to.
+//! The `dns` and `address` stages: which resolvers to query, and which addresses may be connected to.
 //!
-//! Owns the gate: an address leaves here only if every nameserver of the node was right about the name. The questions are
-//! `dns`'s, the judgement is `rules`'.
+//! Owns the gate: an address is only returned if every nameserver of the node answered correctly. `dns` sends the queries,
+//! `rules` evaluates the answers.
 
 use std::net::IpAddr;
 
@@ -17,7 +17,7 @@ use crate::config::{Resolvers, SystemResolver};
 use crate::observation::{Endpoint, Failure, Fault, Observation, Resolution, Resolver, Stage};
 use crate::rules;
 
-/// Whom a check asks for names.
+/// The resolvers of one check.
 pub(super) struct Names<'check> {
     pub(super) task: &'check Task,
     pub(super) clock: &'check Clock,
@@ -32,12 +32,12 @@ impl<'check> Names<'check> {
         Self { task, clock, nameservers, compared: Compared::new(compared) }
     }
 
-    /// Takes up what the compared resolvers have said of the names that were asked for.
+    /// Adds the answers of the compared resolvers to the observation.
     pub(super) async fn add_compared(self, observation: &mut Observation) {
         self.compared.add_to(observation, self.clock.deadline()).await;
     }
 
-    /// Asks for a name and judges the answers: the good addresses in the order of the answers, or a halt.
+    /// Resolves a name and evaluates the answers. Returns the accepted addresses in answer order, or a halt.
     pub(super) async fn resolve(
         &self,
         endpoint: Endpoint,
@@ -68,8 +68,8 @@ impl<'check> Names<'check> {
         Ok(self.good_addresses(&seen))
     }
 
-    /// Asks for the configured data endpoints. The rules judge each; none of them stops the check, because a pull from
-    /// another region's endpoint works all the same.
+    /// Resolves the configured data endpoints. The rules evaluate each, but none stops the check, because a pull from another
+    /// region's endpoint still works.
     pub(super) async fn resolve_configured(&self, observation: &mut Observation) {
         if !self.task.blob || self.task.data_endpoints.is_empty() {
             return;
@@ -109,7 +109,7 @@ impl<'check> Names<'check> {
     }
 }
 
-/// The node's own nameservers, and those to compare with.
+/// The node's own nameservers, and the compared resolvers.
 fn nameservers(resolvers: &Resolvers) -> (Vec<Nameserver>, Vec<Nameserver>) {
     let node = match &resolvers.system {
         SystemResolver::File(path) => dns::read_resolv_conf(path),
@@ -117,7 +117,7 @@ fn nameservers(resolvers: &Resolvers) -> (Vec<Nameserver>, Vec<Nameserver>) {
             ResolvConf { nameservers: servers.clone(), ..ResolvConf::default() }
         }
     };
-    // A resolver to compare with is asked as the node would ask it.
+    // A compared resolver is queried over the same transport as the node's own.
     let tcp_alone = node.tcp_alone;
     let nameserver = |resolver, address| Nameserver { resolver, address, tcp_alone };
     let system = node.nameservers.into_iter().map(|address| nameserver(Resolver::System, address));

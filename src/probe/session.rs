@@ -1,7 +1,7 @@
-//! The requests of one endpoint over one connection, and the bounded reading of their answers.
+//! Requests to one endpoint over one connection, and bounded reading of the responses.
 //!
-//! Owns the order in which several good addresses are tried, which requests are repeated, and what of a connection goes into
-//! the observation. The repetitions are containerd's (`core/remotes/docker/resolver.go`) and those of Go's HTTP client.
+//! Owns the order in which accepted addresses are tried, the retries, and the connection facts in the observation. The retries
+//! are those of containerd (`core/remotes/docker/resolver.go`) and of Go's HTTP client.
 
 use jiff::Timestamp;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -17,16 +17,16 @@ use crate::observation::{
 };
 use crate::secret::{Redactor, hear};
 
-/// What Azure's support finds a request by.
+/// The ID by which Azure support finds a request.
 const CORRELATION_ID: &str = "x-ms-correlation-request-id";
-/// What every registry sends with what is its own (distribution's API).
+/// The header that identifies a registry's own responses (distribution's API).
 const REGISTRY_VERSION: &str = "docker-distribution-api-version";
-/// An error body has some 200 bytes; a proxy's page is not needed whole.
+/// In bytes. An error body has some 200; a proxy's page is not needed in full.
 const MAX_ERROR_BODY: usize = 64 * 1024;
-/// How often one request is sent at most (containerd's `maxAttempts`).
+/// Maximum number of sends of one request (containerd's `maxAttempts`).
 const MAX_ATTEMPTS: usize = 5;
 
-/// What a session is to one endpoint of the registry.
+/// A session with one endpoint of the registry.
 pub(super) struct Session<'check> {
     pub(super) endpoint: Endpoint,
     host: String,
@@ -36,7 +36,7 @@ pub(super) struct Session<'check> {
     connection: Option<Connection>,
 }
 
-/// An answer, and what is needed to read the rest of it.
+/// A response whose body has not been read yet.
 pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
@@ -46,15 +46,15 @@ pub(super) struct Reply {
     clock: Clock,
 }
 
-/// A body, up to a limit.
+/// A response body, up to a limit.
 pub(super) struct Body {
     pub(super) bytes: Vec<u8>,
-    /// Whether there was more.
+    /// Whether the body was truncated.
     pub(super) cut: bool,
 }
 
 impl<'check> Session<'check> {
-    /// Prepares a session with judged addresses, in the order in which they are tried.
+    /// Prepares a session with accepted addresses, in the order in which they are tried.
     pub(super) fn new(
         endpoint: Endpoint,
         host: &str,
@@ -67,8 +67,8 @@ impl<'check> Session<'check> {
         Self { endpoint, host: host.to_owned(), addresses, trust, clock, connection: None }
     }
 
-    /// Sends a request, and sends it again where containerd would: at once after a 408, and once after a 500, 503 or 504.
-    /// A 429 is containerd's to repeat too, but not ours: the registry has asked for fewer requests.
+    /// Sends a request with containerd's retries: immediately after a 408, and once after a 500, 503 or 504. Unlike
+    /// containerd, it does not retry a 429: the registry has asked for fewer requests.
     pub(super) async fn send_with_retries(
         &mut self,
         stage: Stage,
@@ -88,15 +88,14 @@ impl<'check> Session<'check> {
                 return Ok(reply);
             }
             earlier = Some(reply.status);
-            // Read, so that the connection can be used again.
+            // Drained, so that the connection can be reused.
             reply.discard().await?;
         }
         self.send(stage, call, limit, observation).await
     }
 
-    /// Sends a request; the connection is made with the first. A connection that was used before and ends before the answer,
-    /// or carries what was not requested, is replaced once, as Go's client does: its peer may have closed it while the
-    /// request was on its way.
+    /// Sends a request; the first one opens the connection. Like Go's client, it replaces a reused connection once if it closes
+    /// before the response or carries unrequested data: the peer may have closed it while the request was in flight.
     pub(super) async fn send(
         &mut self,
         stage: Stage,
@@ -117,7 +116,7 @@ impl<'check> Session<'check> {
             None => self.connect(stage, call, observation).await,
         };
         let status = head.as_ref().ok().map(|head| head.response.status().as_u16());
-        // What failed in an earlier stage than its own was never sent.
+        // A request that failed in an earlier stage was never sent.
         if head.as_ref().err().is_none_or(|failure| failure.stage == stage) {
             observation.requests.push(Request { endpoint: self.endpoint, stage, status });
         }
@@ -126,7 +125,7 @@ impl<'check> Session<'check> {
         Ok(reply)
     }
 
-    /// The answer of a stage, as this session reads it.
+    /// Wraps a response head as the reply of a stage.
     pub(super) fn reply(&self, stage: Stage, head: Head) -> Reply {
         Reply {
             status: head.response.status().as_u16(),
@@ -138,7 +137,7 @@ impl<'check> Session<'check> {
         }
     }
 
-    /// The first request: over the first of the addresses that can be connected to.
+    /// Sends the first request, over the first address that accepts a connection.
     async fn connect(
         &mut self,
         stage: Stage,
@@ -157,7 +156,7 @@ impl<'check> Session<'check> {
                 observation.attempts.push(attempt(Some(*failure)));
                 continue;
             }
-            // One that the whole check's limit ended has not failed by itself; earlier ones have, and explain more.
+            // An attempt cut off by the overall timeout did not fail by itself; earlier attempts did, and explain more.
             if !matches!(&head, Err(Trouble::Deadline { reached: Reached::Connect })) {
                 observation.attempts.push(attempt(None));
                 let tls = timings.tls.unwrap_or_else(|| started.elapsed().saturating_sub(connecting));
@@ -176,7 +175,7 @@ impl<'check> Session<'check> {
         Err(Failure { endpoint: self.endpoint, stage: Stage::Connect, fault: Fault::NotConnected })
     }
 
-    /// What a trouble is at one stage.
+    /// Converts a transport error at a stage into a failure.
     pub(super) fn failure(&self, stage: Stage, trouble: Trouble) -> Failure {
         failure(self.endpoint, stage, self.clock, trouble)
     }
@@ -184,7 +183,7 @@ impl<'check> Session<'check> {
 
 fn failure(endpoint: Endpoint, stage: Stage, clock: &Clock, trouble: Trouble) -> Failure {
     let (stage, fault) = match trouble {
-        // The connection had been made before: it was closed in between and could not be made again.
+        // The connection existed before: it was closed in between and could not be reopened.
         Trouble::Connect(ConnectFailure::Timeout) => {
             (stage, Fault::ResponseTimeout { limit: clock.stage_timeout() })
         }
@@ -218,24 +217,24 @@ impl Reply {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// Whether it announces a page.
+    /// Whether the content type is HTML.
     pub(super) fn is_html(&self) -> bool {
         self.header(CONTENT_TYPE).is_some_and(wire::is_html)
     }
 
-    /// Whether it asks for credentials, in whatever form.
+    /// Whether it carries any authentication challenge.
     pub(super) fn has_challenge(&self) -> bool {
         self.headers.contains_key(WWW_AUTHENTICATE)
     }
 
-    /// When the request could be sent.
+    /// When the request was ready to be sent.
     pub(super) const fn sent_at(&self) -> Instant {
         self.head.sent_at
     }
 
     /// Reads the body, at most `max` bytes of it.
     pub(super) async fn body(&mut self, max: usize) -> Result<Body, Failure> {
-        // In one piece: a list that grows leaves holes behind, and several of 4 MiB are read at a time.
+        // Allocated once: growing vectors fragment the heap, and several bodies of 4 MiB are read at a time.
         let announced = self.header(CONTENT_LENGTH).and_then(|length| length.parse().ok()).unwrap_or(0);
         let mut bytes = Vec::with_capacity(max.min(announced));
         while let Some(piece) = self.chunk().await? {
@@ -249,7 +248,7 @@ impl Reply {
         Ok(Body { bytes, cut: false })
     }
 
-    /// Reads the body of an answer that says nothing more, so that its connection can be used again.
+    /// Reads and drops the body, so that the connection can be reused.
     pub(super) async fn discard(mut self) -> Result<(), Failure> {
         self.body(MAX_ERROR_BODY).await.map(drop)
     }
@@ -260,7 +259,7 @@ impl Reply {
         piece.map_err(|trouble| failure(self.endpoint, self.stage, &self.clock, trouble))
     }
 
-    /// Reads an answer that is no success.
+    /// Reads an error response.
     pub(super) async fn error(mut self, now: Timestamp, redactor: &Redactor) -> Result<Answer, Failure> {
         let body = self.body(MAX_ERROR_BODY).await?;
         let challenges = self.headers.get_all(WWW_AUTHENTICATE);
@@ -279,7 +278,7 @@ impl Reply {
         Ok(wire::read_error(&head, &body.bytes, now, redactor))
     }
 
-    /// The failure that an answer is with which its stage cannot go on.
+    /// Converts a response that ends its stage into a failure.
     pub(super) async fn into_failure(self, now: Timestamp, redactor: &Redactor) -> Failure {
         let (endpoint, stage) = (self.endpoint, self.stage);
         match self.error(now, redactor).await {
@@ -288,7 +287,7 @@ impl Reply {
         }
     }
 
-    /// A failure of this answer's stage.
+    /// A failure of this reply's stage.
     pub(super) const fn fail(&self, fault: Fault) -> Failure {
         Failure { endpoint: self.endpoint, stage: self.stage, fault }
     }

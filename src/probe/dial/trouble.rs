@@ -1,4 +1,4 @@
-//! What the HTTP client's errors mean: the library's chain of causes read into closed kinds.
+//! Classifies the HTTP client's errors: maps the library's error chain to a closed set of kinds.
 
 use std::error::Error;
 use std::io;
@@ -6,44 +6,44 @@ use std::io;
 use crate::observation::{ConnectFailure, SystemError, TlsFailure};
 use crate::probe::system;
 
-/// Why a request over the connection did not bring an answer's head.
+/// Why a request received no response head.
 #[derive(Debug)]
 pub(in crate::probe) enum Trouble {
-    /// TCP did not come up.
+    /// The TCP connection failed.
     Connect(ConnectFailure),
-    /// TLS did not come up.
+    /// The TLS handshake failed.
     Tls(TlsFailure),
-    /// The limit of the stage was reached with TCP up.
+    /// The per-stage timeout elapsed after TCP was connected.
     Timeout {
-        /// Whether the handshake was still going on.
+        /// Whether the handshake was still in progress.
         handshaking: bool,
     },
-    /// The whole check's limit was reached.
+    /// The overall timeout elapsed.
     Deadline {
-        /// How far the connection was.
+        /// The phase that the connection had reached.
         reached: Reached,
     },
-    /// The connection ended early.
+    /// The connection was closed early.
     Closed {
-        /// Whether the handshake was still going on.
+        /// Whether the handshake was still in progress.
         handshaking: bool,
     },
-    /// The bytes are not an HTTP answer, or its head is over-long.
+    /// The bytes are not an HTTP response, or its head is too large.
     NotHttp(&'static str),
 }
 
-/// How far a connection was when the whole check's time was over.
+/// The phase of a connection when the overall timeout elapsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::probe) enum Reached {
-    /// TCP was not up.
+    /// TCP was not connected.
     Connect,
-    /// TLS was not up.
+    /// TLS was not established.
     Tls,
-    /// A request was under way.
+    /// A request was in flight.
     Request,
 }
 
-/// The library's error as a chain of causes, first to last, with what an IO error wraps: its `source()` skips that.
+/// The error's chain of sources, outermost first, including errors wrapped by an IO error, which `source()` skips.
 fn chain(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
     let mut next = error.source();
     std::iter::from_fn(move || {
@@ -68,7 +68,7 @@ pub(super) fn is_reset(error: &reqwest::Error) -> bool {
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the library's enum is open")]
 pub(super) fn connect_failure(error: &reqwest::Error) -> ConnectFailure {
-    // What wraps the system's own error has no number.
+    // The wrapper of a system error has no errno.
     let errors = || chain(error).filter_map(|link| link.downcast_ref::<io::Error>());
     let Some(error) = errors().find(|error| error.raw_os_error().is_some()).or_else(|| errors().next())
     else {
@@ -78,7 +78,7 @@ pub(super) fn connect_failure(error: &reqwest::Error) -> ConnectFailure {
         io::ErrorKind::ConnectionRefused => ConnectFailure::Refused,
         io::ErrorKind::TimedOut => ConnectFailure::Timeout,
         _ if system::is_unreachable(error) => ConnectFailure::Unreachable,
-        // No port or descriptor left, a filter of this very machine: nothing is known about the network.
+        // No free port or descriptor, or a local packet filter: nothing is known about the network.
         _ => ConnectFailure::NotOpened(system::error(error)),
     }
 }
@@ -87,7 +87,7 @@ pub(super) fn request_trouble(error: &reqwest::Error) -> Trouble {
     http_trouble(inner(error))
 }
 
-/// Why an answer did not come whole over a connection that was up.
+/// Why a response over an established connection was incomplete.
 pub(in crate::probe) fn http_trouble(error: Option<&hyper::Error>) -> Trouble {
     match error {
         Some(error) if error.is_parse() => {
@@ -98,8 +98,8 @@ pub(in crate::probe) fn http_trouble(error: Option<&hyper::Error>) -> Trouble {
     }
 }
 
-/// Whether a body is not framed as HTTP/1.1 frames one: a chunk without a size, or without its end. What TLS itself
-/// refuses has the same kind, and is told by its type.
+/// Whether a body violates HTTP/1.1 framing: a chunk without a size or without its end. Errors of TLS have the same kind and
+/// are distinguished by type.
 fn is_misframed(error: &hyper::Error) -> bool {
     let wrapped = error.source().and_then(|source| source.downcast_ref::<io::Error>());
     wrapped.is_some_and(|wrapped| {

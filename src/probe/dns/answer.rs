@@ -1,8 +1,8 @@
-//! The facts in one DNS message, read as Go's resolver reads it, by which containerd and the kubelet resolve.
+//! Extracts the facts from one DNS message as Go's resolver does, which containerd and the kubelet use.
 //!
-//! Header, question and answers are read record by record up to the first that is broken; what stands behind them says
-//! who denies a name and why, and is left out where it cannot be read. Every A and AAAA of the answer section counts,
-//! whoever owns it.
+//! Header, question and answers are read record by record up to the first malformed one. The later sections show which zone
+//! denies a name and why; they are ignored if malformed. Every A and AAAA of the answer section counts, whatever its owner
+//! name.
 
 use std::net::IpAddr;
 
@@ -16,18 +16,18 @@ use crate::secret::hear;
 
 /// The longest chain seen at ACR has six hops; resolvers give up between 8 and 16.
 pub(super) const MAX_CHAIN: usize = 16;
-/// Far above any real answer; an answer over TCP could hold some four thousand.
+/// Far above any real answer; one over TCP could contain some four thousand.
 pub(super) const MAX_ADDRESSES: usize = 256;
-/// Extended DNS errors that are kept of one answer.
+/// Maximum number of extended DNS errors kept per answer.
 const MAX_EXTENDED_ERRORS: usize = 4;
-/// Info code of an extended DNS error option (RFC 8914).
+/// Option code of an extended DNS error (RFC 8914).
 const EXTENDED_ERROR_OPTION: u16 = 15;
-/// The class of the Internet, and the types that only say who denies a name and why (RFC 1035, RFC 6891).
+/// The Internet class, and the types that only show which zone denies a name and why (RFC 1035, RFC 6891).
 const INTERNET: u16 = 1;
 const SOA: u16 = 6;
 const OPT: u16 = 41;
 
-/// What was asked.
+/// The question of a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::probe) struct Question {
     /// The absolute name.
@@ -36,50 +36,50 @@ pub(in crate::probe) struct Question {
     pub(in crate::probe) kind: RecordType,
 }
 
-/// A message whose header and question could be read.
+/// A message with a valid header and question.
 pub(in crate::probe) struct Message<'bytes> {
     pub(in crate::probe) id: u16,
     is_response: bool,
     pub(in crate::probe) is_truncated: bool,
-    /// Whether the sender has authority for the name, or offers recursion.
+    /// Whether the sender is authoritative for the name, or offers recursion.
     is_able: bool,
-    /// The low four bits of the answer code.
+    /// The low four bits of the response code.
     rcode: u16,
     /// Name, type and class.
     question: (Name, u16, u16),
-    /// How many answers, authorities and additional records there should be.
+    /// The announced counts of answer, authority and additional records.
     counts: [u16; 3],
-    /// All behind the question.
+    /// Everything after the question.
     rest: BinDecoder<'bytes>,
 }
 
-/// The three sections behind the question, as far as they could be read.
+/// The three sections after the question, as far as they could be parsed.
 struct Sections<'bytes> {
     answers: Vec<Raw<'bytes>>,
-    /// Whether the answer section breaks off.
+    /// Whether the answer section is malformed.
     is_broken: bool,
     authorities: Vec<Raw<'bytes>>,
     additionals: Vec<Raw<'bytes>>,
 }
 
-/// A record, its content as it came.
+/// A record with its raw content.
 struct Raw<'bytes> {
     owner: Name,
     kind: u16,
     ttl: u32,
     data: &'bytes [u8],
-    /// At the content, for a name in it that points back.
+    /// Positioned at the content, to resolve compressed names in it.
     content: BinDecoder<'bytes>,
 }
 
-/// The content of a record that makes chains.
+/// The content of a record that forms CNAME chains.
 enum Content {
     Alias(Name),
     Address(IpAddr),
 }
 
 impl<'bytes> Message<'bytes> {
-    /// Reads header and question; nothing where there is not exactly one question.
+    /// Reads header and question; `None` unless there is exactly one question.
     pub(in crate::probe) fn read(bytes: &'bytes [u8]) -> Option<Self> {
         let mut rest = BinDecoder::new(bytes);
         let id = word(&mut rest)?;
@@ -102,26 +102,26 @@ impl<'bytes> Message<'bytes> {
         })
     }
 
-    /// The question that it repeats.
+    /// The repeated question.
     #[cfg(fuzzing)]
     pub(in crate::probe) fn question(&self) -> Question {
         let (name, kind, _) = &self.question;
         Question { name: name.clone(), kind: RecordType::from(*kind) }
     }
 
-    /// Whether it answers a question; names have no case.
+    /// Whether it answers a question; names are case-insensitive.
     pub(in crate::probe) fn answers(&self, question: &Question) -> bool {
         let (name, kind, class) = &self.question;
         self.is_response && (*kind, *class) == (question.kind.into(), INTERNET) && *name == question.name
     }
 
-    /// The facts about the name that was asked for.
+    /// The facts about the queried name.
     pub(in crate::probe) fn facts(self, question: &Question, over_tcp: bool) -> Lookup {
         let (low, is_able) = (self.rcode, self.is_able);
         let sections = self.sections();
         let option = sections.additionals.iter().find(|record| record.kind == OPT);
         let extended_errors = option.map(|option| extended_errors(option.data)).unwrap_or_default();
-        // The upper eight bits of the code are in the option's time to live (RFC 6891, section 6.1.3).
+        // The upper eight bits of the code are in the TTL of the OPT record (RFC 6891, section 6.1.3).
         let high = option.map_or(0, |option| option.ttl >> 24 << 4);
         let rcode = Rcode(low | u16::try_from(high).unwrap_or_default());
         match sections.trouble(question, rcode, is_able).map_or_else(|| sections.chain(question), Err) {
@@ -148,7 +148,7 @@ impl<'bytes> Message<'bytes> {
 }
 
 impl Sections<'_> {
-    /// Why Go would take nothing from this answer, and ask the next nameserver.
+    /// Why Go would discard this answer and query the next nameserver.
     fn trouble(&self, question: &Question, rcode: Rcode, is_able: bool) -> Option<DnsFailureKind> {
         if rcode == Rcode::NXDOMAIN {
             return None;
@@ -170,8 +170,8 @@ impl Sections<'_> {
         self.answers.iter().any(|record| record.kind == u16::from(kind))
     }
 
-    /// Follows the chain from the asked name, and adds the addresses of all other names. Of an answer without a record of
-    /// the type that was asked for Go takes none.
+    /// Follows the chain from the queried name, and adds the addresses of all other names. Go uses none of them if the answer
+    /// has no record of the queried type.
     fn chain(&self, question: &Question) -> Result<(Vec<Record>, Vec<IpAddr>), DnsFailureKind> {
         let known: Vec<(&Raw<'_>, Content)> =
             self.answers.iter().filter_map(|record| Some((record, record.content()?))).collect();
@@ -197,7 +197,7 @@ impl Sections<'_> {
     }
 }
 
-/// The records from the asked name on.
+/// The records of the chain that starts at the queried name.
 fn follow(name: &Name, known: &[(&Raw<'_>, Content)]) -> Result<Vec<Record>, DnsFailureKind> {
     let mut chain: Vec<Record> = Vec::new();
     let mut owner = name.clone();
@@ -208,7 +208,7 @@ fn follow(name: &Name, known: &[(&Raw<'_>, Content)]) -> Result<Vec<Record>, Dns
                 chain.push(record.shown(content));
             }
         }
-        // An alias has no other data (RFC 1034, section 3.6.2): a resolver follows it, and so does this.
+        // An alias has no other data (RFC 1034, section 3.6.2), so it is followed, as resolvers do.
         let alias = here().find_map(|(record, content)| match content {
             Content::Alias(target) => Some((record.shown(content), target)),
             Content::Address(_) => None,
@@ -234,7 +234,7 @@ impl Raw<'_> {
         Name::read(&mut self.content.clone(here)).ok()
     }
 
-    /// The content, where it makes chains and can be read.
+    /// The content, if it forms chains and is valid.
     #[expect(clippy::wildcard_enum_match_arm, reason = "the library's enum is open")]
     fn content(&self) -> Option<Content> {
         match RecordType::from(self.kind) {
@@ -254,7 +254,7 @@ impl Raw<'_> {
     }
 }
 
-/// So many records, or those in front of the first that is broken; whether there was one.
+/// Reads `count` records, or those before the first malformed one; also returns whether there was one.
 fn records<'bytes>(rest: &mut BinDecoder<'bytes>, count: u16) -> (Vec<Raw<'bytes>>, bool) {
     let mut records = Vec::new();
     for _ in 0..count {
@@ -269,7 +269,7 @@ fn records<'bytes>(rest: &mut BinDecoder<'bytes>, count: u16) -> (Vec<Raw<'bytes
 fn record<'bytes>(rest: &mut BinDecoder<'bytes>) -> Option<Raw<'bytes>> {
     let owner = Name::read(rest).ok()?;
     let kind = word(rest)?;
-    // The class of an OPT is a size, and Go reads none of the others'.
+    // The class of an OPT is a size, and Go ignores the class of the others.
     word(rest)?;
     let ttl = rest.read_u32().ok()?.unverified();
     let length = word(rest)?;
@@ -282,7 +282,7 @@ fn word(rest: &mut BinDecoder<'_>) -> Option<u16> {
     Some(rest.read_u16().ok()?.unverified())
 }
 
-/// A name as reports show it: lower case, with the final dot, anything odd escaped as in zone files: `\.` and `\032`
+/// Formats a name for reports: lower case, with the final dot, special characters escaped as in zone files: `\.` and `\032`
 /// (RFC 1035, section 5.1; the library would write the number in octal).
 fn text_of(name: &Name) -> String {
     let mut text = String::new();
@@ -299,7 +299,7 @@ fn text_of(name: &Name) -> String {
     if text.is_empty() { ".".to_owned() } else { text }
 }
 
-/// The extended errors among the options of an OPT record: pairs of a code and a length, each with its content.
+/// The extended errors among the options of an OPT record, each a code, a length and its content.
 fn extended_errors(mut options: &[u8]) -> Vec<ExtendedError> {
     let mut errors = Vec::new();
     while let Some(([code, length], rest)) = two_words(options) {

@@ -1,7 +1,7 @@
-//! One question to one nameserver over sockets of its own: UDP with resends, then TCP where the datagram was truncated.
+//! One query to one nameserver over its own sockets: UDP with resends, then TCP if the answer was truncated.
 //!
-//! Takes from the network only what answers the question that was sent (RFC 5452): sender, id and question. What does not
-//! is left lying and the wait goes on, as Go's resolver does it. What an answer says is `answer`'s.
+//! Accepts only a message that matches the query by sender, ID and question (RFC 5452). Like Go's resolver, it ignores any
+//! other and keeps waiting. `answer` parses the content.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
@@ -17,12 +17,12 @@ use crate::address::NameserverAddress;
 use crate::observation::{DnsFailureKind, Lookup};
 use crate::probe::system;
 
-/// Sends of one question.
+/// Number of sends of one query.
 pub(super) const SENDS: u32 = 4;
 /// Payload that fits every path without fragments (DNS flag day 2020, RFC 9715).
 const UDP_PAYLOAD: u16 = 1232;
 
-/// Asks, and waits for an answer that can be used.
+/// Sends the query and waits for a usable answer.
 pub(super) async fn exchange(
     server: &NameserverAddress,
     question: &Question,
@@ -46,7 +46,7 @@ pub(super) async fn exchange(
     }
 }
 
-/// Where a nameserver is, with the number that its interface has at this moment.
+/// The socket address of a nameserver, with the current index of its interface.
 pub(super) fn socket_address(server: &NameserverAddress) -> SocketAddr {
     match (server.socket, &server.scope) {
         (SocketAddr::V6(address), Some(scope)) => {
@@ -56,14 +56,14 @@ pub(super) fn socket_address(server: &NameserverAddress) -> SocketAddr {
     }
 }
 
-/// A question as it is sent.
+/// An encoded query.
 struct Outgoing {
     id: u16,
     bytes: Vec<u8>,
 }
 
 impl Outgoing {
-    /// A question with an id by chance, with recursion and EDNS; nothing where the name does not fit a message.
+    /// Encodes a query with a random ID, recursion and EDNS; `None` if the name does not fit.
     fn new(question: &Question) -> Option<Self> {
         let mut request = Request::query();
         request.metadata.recursion_desired = true;
@@ -75,7 +75,7 @@ impl Outgoing {
     }
 }
 
-/// Over UDP; nothing where the answer was truncated.
+/// Queries over UDP; `None` if the answer was truncated.
 async fn over_udp(
     server: SocketAddr,
     question: &Question,
@@ -86,7 +86,7 @@ async fn over_udp(
         IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
     };
-    // A port by chance, from the kernel. Not connected: a server that comes back within the limit still answers.
+    // Random port from the kernel. Not connected, so that a server that recovers within the limit is still usable.
     let socket = UdpSocket::bind((any, 0)).await.map_err(|error| trouble(&error))?;
     let started = Instant::now();
     let mut unreadable = false;
@@ -101,7 +101,7 @@ async fn over_udp(
     Err(if unreadable { DnsFailureKind::Malformed } else { DnsFailureKind::Timeout })
 }
 
-/// Waits for the datagram that answers; notes whether one came from the right sender that cannot be read.
+/// Waits for the matching datagram; records whether the right sender sent a malformed one.
 async fn receive(
     socket: &UdpSocket,
     server: SocketAddr,
@@ -113,7 +113,7 @@ async fn receive(
     loop {
         let (length, sender) = socket.recv_from(&mut buffer).await?;
         let bytes = &buffer[..length];
-        // The scope is left out: the kernel fills it in, also where none was needed.
+        // The scope is ignored: the kernel always sets it, even if none was needed.
         let is_theirs =
             (sender.ip().to_canonical(), sender.port()) == (server.ip().to_canonical(), server.port());
         if !is_theirs || bytes.first_chunk() != Some(&id.to_be_bytes()) {
@@ -129,8 +129,8 @@ async fn receive(
     }
 }
 
-/// Over TCP, where the kernel sends again what is lost. An answer that is truncated even so is taken for what is in it, as
-/// glibc and Go take it.
+/// Queries over TCP, where the kernel retransmits. Like glibc and Go, it uses the content of an answer that is truncated even
+/// then.
 async fn over_tcp(
     server: SocketAddr,
     question: &Question,
@@ -140,7 +140,7 @@ async fn over_tcp(
     let exchange = async {
         let mut stream = TcpStream::connect(server).await?;
         let length = u16::try_from(request.bytes.len()).map_err(io::Error::other)?;
-        // In one piece: some servers read no further than the first segment.
+        // One write: some servers only read the first segment.
         stream.write_all(&[&length.to_be_bytes()[..], &request.bytes].concat()).await?;
         let length = stream.read_u16().await?;
         let mut bytes = vec![0; length.into()];
@@ -160,7 +160,7 @@ async fn over_tcp(
     }
 }
 
-/// What an error of a socket says about a nameserver.
+/// Classifies a socket error.
 fn trouble(error: &io::Error) -> DnsFailureKind {
     let is_about_the_peer = matches!(
         error.kind(),

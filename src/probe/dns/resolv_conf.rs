@@ -1,7 +1,7 @@
-//! A resolv.conf as Go's resolver reads it, by which containerd and the kubelet find their nameservers.
+//! Parses resolv.conf as Go's resolver does, which containerd and the kubelet use.
 //!
-//! glibc reads the same file a little otherwise: it wants a keyword at the very start of a line, and takes an address that
-//! a `#` follows at once. Where the two differ, what counts is whom a pull asks.
+//! glibc differs slightly: it requires a keyword at the very start of a line, and accepts an address directly followed by `#`.
+//! Go's rules apply here, because they decide which server a pull queries.
 
 use std::path::Path;
 
@@ -10,34 +10,32 @@ use crate::file;
 
 /// glibc and Go read three `nameserver` lines and no more (`MAXNS` of resolv.conf(5)).
 const MAX_NAMESERVERS: usize = 3;
-/// A resolv.conf has a few lines; more than this is something else.
+/// A resolv.conf has a few lines; a larger file is something else.
 const MAX_BYTES: u64 = 64 * 1024;
-/// The options that let a node ask over TCP alone: glibc knows the first, Go all three.
+/// The options for queries over TCP only: glibc knows the first, Go all three.
 const TCP_ALONE: [&str; 3] = ["use-vc", "usevc", "tcp"];
-/// What separates the words of a line for Go.
+/// Go's word separators.
 const BLANKS: [char; 3] = [' ', '\t', '\r'];
 
-/// What a resolv.conf says of whom the node asks, and how.
+/// The relevant content of a resolv.conf.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::probe) struct ResolvConf {
-    /// The first three nameservers: the others are never asked.
+    /// The first three nameservers: the others are never queried.
     pub(in crate::probe) nameservers: Vec<NameserverAddress>,
-    /// Whether they are asked over TCP alone.
+    /// Whether they are queried over TCP only.
     pub(in crate::probe) tcp_alone: bool,
 }
 
-/// What the node's own resolver would take from its resolv.conf.
-///
-/// A file that cannot be read names no nameserver.
+/// Reads a resolv.conf as the node's resolver would. An unreadable file has no nameservers.
 pub(in crate::probe) fn read_resolv_conf(path: &Path) -> ResolvConf {
     let text = file::read(path, MAX_BYTES).unwrap_or_default();
     parse(&String::from_utf8_lossy(&text))
 }
 
-/// What a resolv.conf's text says.
+/// Parses the text of a resolv.conf.
 pub(in crate::probe) fn parse(text: &str) -> ResolvConf {
     let mut found = ResolvConf::default();
-    // A comment is a line that begins with its sign; a sign further on is a word like any other.
+    // Only a line that starts with the comment sign is a comment; elsewhere the sign is an ordinary word.
     for line in text.split('\n').filter(|line| !line.starts_with([';', '#'])) {
         let mut words = line.split(BLANKS).filter(|word| !word.is_empty());
         match words.next() {
