@@ -8,7 +8,7 @@ use crate::credentials::Credentials;
 use crate::observation::Fault;
 use crate::secret::Secret;
 
-/// What Basic authentication sends, before its base64.
+/// The `user:password` pair of Basic authentication, before base64.
 pub(super) fn pair(credentials: &Credentials) -> Secret {
     Secret::new(format!("{}:{}", credentials.username, credentials.password.expose()))
 }

@@ -1,4 +1,4 @@
-//! The `blob` stage: which blob is read, the request at the data endpoint, and the digest over its bytes.
+//! The `blob` stage: selects a blob, requests it from the data endpoint, and verifies the digest of its bytes.
 
 use sha2::{Digest as _, Sha256};
 use url::Url;
@@ -10,18 +10,18 @@ use crate::observation::{Blob, Failure, Fault, Observation, Stage};
 use crate::secret::{Redactor, Secret};
 use jiff::Timestamp;
 
-/// Bytes read of one blob: a configuration has a few KiB, and a check must stay cheap for node and registry alike. containerd
-/// knows no limit, and reads a configuration whole.
+/// Maximum number of bytes read of one blob. A configuration has a few KiB, and a check must stay cheap for node and registry.
+/// containerd has no limit and always reads the full configuration.
 const MAX_BLOB: u64 = 4 * 1024 * 1024;
 
-/// The blob to read: the configuration, which every pull needs first, or the smallest layer where that is too large to be read
-/// whole, and there is one.
+/// Selects the blob to read: the configuration, which every pull needs first, or if that is too large to be read in full, the
+/// smallest layer, if there is one.
 pub(super) fn select(manifest: &ImageManifest) -> &Descriptor {
     let fits = u64::try_from(manifest.config.size).is_ok_and(|size| size <= MAX_BLOB);
     manifest.smallest.as_ref().filter(|_| !fits).unwrap_or(&manifest.config)
 }
 
-/// Asks the data endpoint for a blob: no credentials, only the signed URL.
+/// Requests a blob from the data endpoint, without credentials, only by the signed URL.
 pub(super) async fn fetch(
     session: &mut Session<'_>,
     url: Url,
@@ -31,7 +31,7 @@ pub(super) async fn fetch(
 ) -> Result<Reply, Failure> {
     let mut redactor = redactor.clone();
     for (key, value) in url.query_pairs() {
-        // A signature may stand alone, too.
+        // A parameter without a value could be the signature itself.
         let secret = if value.is_empty() { key } else { value };
         redactor.hide(&Secret::new(secret.into_owned()));
     }
@@ -41,7 +41,7 @@ pub(super) async fn fetch(
     judge_answer(reply, now, &redactor).await
 }
 
-/// Lets an answer of the data endpoint pass that brings the blob, or another place for it.
+/// Accepts a response of the data endpoint that contains the blob or redirects to it.
 pub(super) async fn judge_answer(
     reply: Reply,
     now: Timestamp,
@@ -53,14 +53,13 @@ pub(super) async fn judge_answer(
     }
 }
 
-/// What was read of a blob: the fact, and its bytes where they were to be kept and are there whole.
+/// The facts of a blob, and its bytes if requested and complete.
 pub(super) struct Content {
     pub(super) blob: Blob,
     pub(super) bytes: Option<Vec<u8>>,
 }
 
-/// Reads a blob and holds its digest against the manifest's. A page of HTML with other bytes than the blob's is an answer of
-/// something else.
+/// Reads a blob and compares its digest with the manifest's. An HTML page with other content did not come from the registry.
 pub(super) async fn read(
     reply: &mut Reply,
     descriptor: &Descriptor,

@@ -1,7 +1,7 @@
-//! Manifests and what stands in them: media types, digests, platforms.
+//! Manifests and their content: media types, digests, platforms.
 //!
-//! Bytes in, facts out: pure and bounded. What [`json`] and [`shape`] refuse, containerd refuses; the digests are computed here,
-//! because a check is over the bytes that came.
+//! Bytes in, facts out: pure and bounded. [`json`] and [`shape`] reject what containerd rejects. Digests are computed here,
+//! over the bytes that were received.
 
 mod json;
 mod platform;
@@ -19,18 +19,18 @@ pub(super) use shape::{Configuration, Descriptor, Entry, ImageManifest, Index};
 use crate::image::is_sha256_digest as is_digest;
 use crate::secret::hear;
 
-/// Platforms of an index that a report lists.
+/// Maximum number of an index's platforms in a report.
 const MAX_PLATFORMS: usize = 16;
 
-/// The media types that are asked for, as containerd does.
+/// The media types in `Accept`, as containerd sends them.
 pub(super) const MANIFEST_TYPES: [&str; 4] = [
     IMAGE_MANIFEST_MEDIA_TYPE,
     IMAGE_MANIFEST_LIST_MEDIA_TYPE,
     OCI_IMAGE_MEDIA_TYPE,
     OCI_IMAGE_INDEX_MEDIA_TYPE,
 ];
-/// The layers that are unpacked, as containerd's `IsLayerType` knows them: these, with or without a suffix, and all that
-/// begin with [`OCI_LAYERS`].
+/// The layer types that are unpacked, as in containerd's `IsLayerType`: these, with or without a suffix, and all that start
+/// with [`OCI_LAYERS`].
 const LAYER_TYPES: [&str; 6] = [
     "application/vnd.docker.image.rootfs.diff.tar",
     "application/vnd.docker.image.rootfs.diff.tar.gzip",
@@ -49,7 +49,7 @@ pub(super) fn is_index(media_type: &str) -> bool {
     [IMAGE_MANIFEST_LIST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE].contains(&media_type)
 }
 
-/// Docker's first builds announced a configuration as any bytes; clients go by what is in it.
+/// Docker's first builds announced a configuration as `application/octet-stream`; clients rely on its content.
 fn is_configuration(media_type: &str) -> bool {
     [IMAGE_CONFIG_MEDIA_TYPE, IMAGE_DOCKER_CONFIG_MEDIA_TYPE, "application/octet-stream"]
         .contains(&media_type)
@@ -60,12 +60,12 @@ fn is_layer(media_type: &str) -> bool {
     media_type.starts_with(OCI_LAYERS) || LAYER_TYPES.contains(&base)
 }
 
-/// `sha256:…` of some bytes.
+/// The `sha256:…` digest of the bytes.
 pub(super) fn digest_of(bytes: &[u8]) -> String {
     hex_digest(Sha256::digest(bytes).as_slice())
 }
 
-/// The written form of a SHA-256.
+/// Formats a SHA-256 hash as a digest.
 pub(super) fn hex_digest(hash: &[u8]) -> String {
     hash.iter().fold("sha256:".to_owned(), |mut text, byte| {
         for nibble in [byte >> 4, byte & 15] {
@@ -75,7 +75,7 @@ pub(super) fn hex_digest(hash: &[u8]) -> String {
     })
 }
 
-/// A manifest, of one of the two kinds.
+/// A manifest of either kind.
 #[derive(Debug)]
 pub(super) enum ParsedManifest {
     /// An image for one platform.
@@ -84,12 +84,12 @@ pub(super) enum ParsedManifest {
     Index(Box<Index>),
 }
 
-/// The media type that a header announces, as containerd takes it: what stands before the parameters, letter by letter.
+/// The media type of a `Content-Type` header, as containerd reads it: without parameters, otherwise verbatim.
 pub(super) fn media_type_of(content_type: Option<&str>) -> &str {
     content_type.unwrap_or_default().split(';').next().unwrap_or_default()
 }
 
-/// Whether something of a media type can be pulled as an image, or what is wrong with it.
+/// Checks that a media type can be pulled as an image.
 pub(super) fn supported(media_type: &str) -> Result<(), String> {
     if MANIFEST_TYPES.contains(&media_type) {
         return Ok(());
@@ -100,7 +100,7 @@ pub(super) fn supported(media_type: &str) -> Result<(), String> {
     ))
 }
 
-/// Reads a manifest of an announced media type: what the body says of itself can only contradict it.
+/// Parses a manifest by its announced media type; a media type in the body can only contradict it.
 pub(super) fn read_manifest(media_type: &str, body: &[u8]) -> Result<ParsedManifest, String> {
     supported(media_type)?;
     let text = String::from_utf8_lossy(body);
@@ -122,7 +122,7 @@ pub(super) fn read_manifest(media_type: &str, body: &[u8]) -> Result<ParsedManif
     Ok(ParsedManifest::Image(Box::new(image)))
 }
 
-/// A media type as a phrase names it; one that is too long is none, and is not cut: a part of a secret is one too.
+/// Formats a media type for a message. One that is too long is replaced, not cut: it could contain part of a secret.
 fn named(media_type: &str) -> String {
     /// Two names of 127 characters (RFC 6838, section 4.2).
     const LONGEST: usize = 255;
@@ -133,8 +133,8 @@ fn named(media_type: &str) -> String {
     }
 }
 
-/// The entry of an index that fits a platform best, or the platforms that there are. As containerd does, an entry that names
-/// no platform fits where none names one that the node runs.
+/// Selects the best index entry for a platform, or returns the available platforms. As in containerd, an entry without a
+/// platform matches if no other entry does.
 pub(super) fn select_platform<'index>(
     index: &'index Index,
     platform: &Platform,
@@ -160,14 +160,14 @@ pub(super) fn select_platform<'index>(
 }
 
 impl Entry {
-    /// What containerd refuses once it has chosen the entry: it is of no kind that can be pulled, or cannot be fetched.
+    /// Rejects a selected entry that containerd would reject: its media type is not supported, or it cannot be fetched.
     pub(super) fn check(&self) -> Result<(), String> {
         supported(&self.descriptor.media_type).map_err(|reason| format!("in its index, {reason}"))?;
         self.descriptor.check().map_err(|fault| format!("its index entry for this node {fault}"))
     }
 }
 
-/// Reads an image's configuration, and holds its layers against the manifest's.
+/// Parses an image's configuration, and compares its layers with the manifest's.
 pub(super) fn read_configuration(image: &ImageManifest, config: &[u8]) -> Result<Configuration, String> {
     let text = String::from_utf8_lossy(config);
     let document = json::document(&text).map_err(|fault| format!("it {fault}"))?;

@@ -1,9 +1,9 @@
-//! Whom TLS trusts: the node's roots or the system's, and the operator's, read when they are needed.
+//! The trusted roots for TLS: the node's or the system's, and the operator's, loaded when needed.
 //!
-//! The node's are containerd's, all of them. Without them the system's count.
+//! The node's roots are all of containerd's. Without them, the system's are used.
 //!
-//! The system has its roots twice: in one bundle, and in a folder with a file for each, which takes more time to read than
-//! all the rest of a check takes. A real client trusts both, and so does this: what the bundle refuses is asked of all.
+//! The system has its roots twice: in one bundle, and in a folder with one file for each. Reading the folder takes longer than
+//! the rest of a check. Real clients trust both, and so does this module: it falls back to the folder if the bundle rejects.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -20,28 +20,28 @@ use super::tls::TrustError;
 use crate::file::{self, FileError};
 use crate::observation::TrustedBy;
 
-/// Largest file of certificates, in bytes: a bundle of roots has some 200 KiB.
+/// Maximum size of a CA file in bytes; a bundle of roots has some 200 KiB.
 pub const MAX_CA_FILE: u64 = 4 * 1024 * 1024;
-/// Where the environment names the system's roots; the library that reads them goes by the same.
+/// The variables that override the system's roots; the library that loads them uses the same.
 const VARIABLES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
-/// Where the program's image says which bundle is its own (`deploy/Dockerfile`).
+/// The variable with the bundle of the program's image (`deploy/Dockerfile`).
 const BUNDLED_ROOTS: &str = "ACR_VERIFIER_BUNDLED_ROOTS";
 
-/// The operator's certificates, and those of the node or of the system.
+/// The operator's certificates, and those of the node or the system.
 #[derive(Debug)]
 pub(super) struct Roots {
     provider: Arc<CryptoProvider>,
     added: Vec<CertificateDer<'static>>,
     base: TrustedBy,
-    /// Who is asked in turn: the base, then the base with the operator's. Never empty.
+    /// The verifiers in order: the base, then the base with the operator's. Never empty.
     verifiers: Vec<(TrustedBy, Arc<WebPkiServerVerifier>)>,
-    /// Knows all; made when the others refuse something. None where there is no more than they know.
+    /// The verifier with all roots, created when the others reject a chain. `None` if there are no further roots.
     all: OnceLock<Option<Arc<WebPkiServerVerifier>>>,
     read_all: fn() -> Vec<CertificateDer<'static>>,
 }
 
 impl Roots {
-    /// Reads the operator's file, and the system's bundle unless the node's roots are given.
+    /// Loads the operator's file, and the system's bundle unless the node's roots are given.
     pub(super) fn load(
         provider: Arc<CryptoProvider>,
         node: Option<&[Vec<u8>]>,
@@ -84,17 +84,17 @@ impl Roots {
         Ok(Self { provider, added, base, verifiers, all, read_all })
     }
 
-    /// Whose roots count beside the operator's.
+    /// Whose roots are used in addition to the operator's.
     pub(super) const fn base(&self) -> TrustedBy {
         self.base
     }
 
-    /// The verifier of everything that does not depend on roots.
+    /// The verifier for everything that does not depend on roots.
     pub(super) fn verifier(&self) -> &WebPkiServerVerifier {
         &self.verifiers[0].1
     }
 
-    /// Verifies a chain, and says whose roots vouch for it; the operator's only where no other does.
+    /// Verifies a chain and returns whose roots it chains to; the operator's only if no other does.
     pub(super) fn verify(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -125,21 +125,21 @@ impl Roots {
     }
 }
 
-/// How many certificates can be roots.
+/// The number of certificates that are usable as roots.
 fn usable(certificates: &[CertificateDer<'static>]) -> usize {
     let mut store = RootCertStore::empty();
     let (count, _ignored) = store.add_parsable_certificates(certificates.iter().cloned());
     count
 }
 
-/// The certificates of several texts, each once; what is none is passed over, as Go does.
+/// Parses the certificates of several PEM texts, without duplicates; like Go, it skips anything else.
 fn parse_all(texts: &[Vec<u8>]) -> Vec<CertificateDer<'static>> {
     let found = texts.iter().flat_map(|text| CertificateDer::pem_slice_iter(text).filter_map(Result::ok));
     let mut known = HashSet::new();
     found.filter(|certificate: &CertificateDer<'static>| known.insert(certificate.clone())).collect()
 }
 
-/// Whether the roots are those that this program's image brings: it names its own bundle, and nobody has named another.
+/// Whether the roots are those of the program's image: it sets its own bundle, and nothing overrides it.
 fn is_bundled() -> bool {
     #[expect(clippy::disallowed_methods, reason = "as for the variables of the system's roots")]
     let named = std::env::var_os(BUNDLED_ROOTS);
@@ -148,7 +148,7 @@ fn is_bundled() -> bool {
     named.is_some() && named == used
 }
 
-/// A verifier that knows these roots; none where there is no root.
+/// Creates a verifier for these roots; `None` without any root.
 fn verifier(
     provider: &Arc<CryptoProvider>,
     added: &[CertificateDer<'static>],
@@ -164,7 +164,7 @@ fn verifier(
     }
 }
 
-/// The system's bundle; none where the environment names another place, which is read whole.
+/// Reads the system's bundle; empty if the environment names another location, which is then read in full.
 fn read_bundle() -> Vec<CertificateDer<'static>> {
     #[expect(clippy::disallowed_methods, reason = "as the library does that reads the other roots")]
     if VARIABLES.iter().any(|variable| std::env::var_os(variable).is_some()) {

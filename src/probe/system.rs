@@ -1,23 +1,23 @@
-//! What the operating system is asked for beside sockets: the meaning of its errors, the number of an interface.
+//! Operating system facts: the meaning of error numbers, the index of an interface.
 
 use std::io;
 
 use crate::observation::SystemError;
 
-/// An error of the operating system, with its name where it has one here.
+/// Converts a system error, with its symbolic name if known.
 pub(super) fn error(error: &io::Error) -> SystemError {
     let number = error.raw_os_error();
     SystemError { number, name: number.and_then(name) }
 }
 
-/// Whether an error says that no route leads to the network or the host, and nothing else: there is none, or one that
-/// drops or forbids what is sent (`unreachable`, `blackhole` and `prohibit` of ip-route(8)).
+/// Whether an error means exactly that there is no route to the network or host: no route exists, or it is an `unreachable`,
+/// `blackhole` or `prohibit` route of ip-route(8).
 pub(super) fn is_unreachable(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable)
         || is_forbidding_route(error)
 }
 
-/// Linux gives `EINVAL` for a `blackhole` route and `EACCES` for a `prohibit` one.
+/// Linux returns `EINVAL` for a `blackhole` route and `EACCES` for a `prohibit` one.
 #[cfg(target_os = "linux")]
 fn is_forbidding_route(error: &io::Error) -> bool {
     use rustix::io::Errno;
@@ -57,15 +57,15 @@ fn name(_number: i32) -> Option<(&'static str, &'static str)> {
     None
 }
 
-/// The number of an interface, as Go finds it: by its name, and where there is none of that name, by its number; 0, which
-/// leaves the choice to the routes, where it is neither.
+/// The index of an interface, found as Go does: by name, then by number; otherwise 0, which leaves the choice to the routing
+/// table.
 pub(super) fn interface(scope: &str) -> u32 {
     by_name(scope).or_else(|| scope.parse().ok()).unwrap_or(0)
 }
 
 #[cfg(target_os = "linux")]
 fn by_name(name: &str) -> Option<u32> {
-    // Any socket will do to ask the kernel through.
+    // The kernel accepts any socket for this query.
     let socket = std::net::UdpSocket::bind((std::net::Ipv4Addr::UNSPECIFIED, 0)).ok()?;
     rustix::net::netdevice::name_to_index(&socket, name).ok()
 }

@@ -1,7 +1,7 @@
-//! Whom a check trusts, and what a handshake showed, also one that was refused.
+//! TLS trust, and the facts of a handshake, including a rejected one.
 //!
-//! Verification itself is WebPKI's, unchanged; a wrapper around it writes down the certificates that were sent. Which
-//! roots there are is `roots`'s.
+//! Verification is WebPKI's, unchanged; a wrapper records the certificates that the server sent. `roots` loads the trusted
+//! roots.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,55 +21,55 @@ use super::roots::Roots;
 use crate::observation::{Certificate, TlsFailure, TlsVersion, TrustedBy};
 use crate::secret::hear;
 
-/// Certificates of a chain that are written down; real ones have two to four.
+/// Maximum number of recorded certificates per chain; real ones have two to four.
 const MAX_CHAIN: usize = 8;
 
-/// Why nobody can be trusted: the program cannot work then.
+/// Why no trust store could be set up; the program cannot run without one.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
-    /// The file of additional roots cannot be read.
+    /// The CA file cannot be read.
     #[error("cannot read certificates from {path}")]
     Read {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why not.
+        /// The IO error.
         #[source]
         source: std::io::Error,
     },
-    /// The file of additional roots is too large to be one.
+    /// The CA file is too large.
     #[error("{path} is larger than {limit} bytes: expected a CA bundle")]
     TooLarge {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
-        /// What is allowed.
+        /// The size limit in bytes.
         limit: u64,
     },
-    /// The file of additional roots holds none, or one that cannot be read.
+    /// The CA file contains no certificate, or an invalid one.
     #[error("{path} contains no usable certificate: expected PEM with CERTIFICATE blocks")]
     Parse {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
     },
-    /// Neither the system nor a file has a root.
+    /// Neither the system nor a CA file provides a root.
     #[error(
         "no trusted certificates found on this machine: install ca-certificates, set SSL_CERT_FILE, or pass a CA \
          bundle with --ca-file"
     )]
     NoRoots,
-    /// The library refuses its own settings.
+    /// The TLS library rejected the settings.
     #[error("cannot set up TLS")]
     Setup(#[source] rustls::Error),
-    /// The verifier refuses the roots.
+    /// The verifier rejected the roots.
     #[error("cannot set up certificate verification")]
     Verifier(#[source] rustls::client::VerifierBuilderError),
 }
 
-/// Whom a check trusts: the system's roots and the operator's. Made once, shared by all checks.
+/// The trust store: the system's or the node's roots, and the operator's CA file. Created once, shared by all checks.
 #[derive(Debug, Clone)]
 pub struct Trust {
     roots: Arc<Roots>,
-    /// What all connections have in common, without whom they trust. To build it costs more than to copy it: the library
-    /// makes room for 256 sessions each time.
+    /// The settings shared by all connections, without the verifier. Building it costs more than cloning it: the library
+    /// allocates room for 256 sessions each time.
     template: ClientConfig,
 }
 
@@ -77,13 +77,13 @@ impl Trust {
     /// Loads the system's roots (`SSL_CERT_FILE` is honoured) and those of a PEM file.
     ///
     /// # Errors
-    /// When the file cannot be used, and when there is no root at all: in an empty image nothing else would tell.
+    /// When the file cannot be used, and when there is no root at all: in an empty image nothing else would report it.
     pub fn load(ca_file: Option<&Path>) -> Result<Self, TrustError> {
         Self::with_node(None, ca_file)
     }
 
-    /// The same with the node's roots, as PEM texts, in place of the system's. Where they hold no certificate they are not
-    /// the node's, and the system's count.
+    /// Like [`Trust::load`], with the node's roots (PEM) instead of the system's. If they contain no certificate, the system's
+    /// roots are used.
     ///
     /// # Errors
     /// As [`Trust::load`].
@@ -99,13 +99,13 @@ impl Trust {
         Ok(Self { roots, template })
     }
 
-    /// Whose roots count beside the operator's file.
+    /// Whose roots are used in addition to the operator's file.
     #[must_use]
     pub fn roots(&self) -> TrustedBy {
         self.roots.base()
     }
 
-    /// The settings of one connection, and where its handshake is written down.
+    /// The settings of one connection, and the record of its handshake.
     pub(super) fn client_config(&self, marks: Marks) -> (ClientConfig, Handshake) {
         let handshake = Handshake::default();
         let recorder = Recorder { roots: Arc::clone(&self.roots), handshake: handshake.clone() };
@@ -116,7 +116,7 @@ impl Trust {
     }
 }
 
-/// What one handshake showed.
+/// The record of one handshake.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Handshake(Arc<Mutex<Seen>>);
 
@@ -133,28 +133,28 @@ impl Handshake {
         read(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The peer's certificate, if it sent one that could be read.
+    /// The peer's certificate, if it sent a readable one.
     pub(super) fn certificate(&self) -> Option<Certificate> {
         self.with(|seen| seen.certificate.clone())
     }
 
-    /// The version that was agreed on.
+    /// The negotiated version.
     pub(super) fn version(&self) -> Option<TlsVersion> {
         self.with(|seen| seen.version)
     }
 
-    /// Whose roots vouch for the chain, if any do.
+    /// Whose roots verified the chain, if any.
     pub(super) fn trusted_by(&self) -> Option<TrustedBy> {
         self.with(|seen| seen.trusted_by)
     }
 
-    /// Why the certificate was refused, if it was.
+    /// Why the certificate was rejected, if it was.
     pub(super) fn rejection(&self) -> Option<TlsFailure> {
         self.with(|seen| seen.rejection.clone())
     }
 }
 
-/// WebPKI's verifier with a pencil.
+/// WebPKI's verifier, recording what it sees.
 #[derive(Debug)]
 struct Recorder {
     roots: Arc<Roots>,
@@ -223,9 +223,9 @@ fn rejection(error: &rustls::Error) -> TlsFailure {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             TlsFailure::NotYetValid
         }
-        // A certificate that is its own authority (`CaUsedAsEndEntity`) comes as "other".
+        // A self-signed CA certificate (`CaUsedAsEndEntity`) is reported as "other".
         CertificateError::Other(_) => TlsFailure::Untrusted,
-        // The library's list is open: what it adds is told in its own words.
+        // The library's enum is open: later additions keep the library's own text.
         other => TlsFailure::Handshake(hear(&other.to_string())),
     }
 }
@@ -235,7 +235,7 @@ pub(super) fn read_certificate(
     intermediates: &[CertificateDer<'_>],
 ) -> Option<Certificate> {
     let (_, parsed) = X509Certificate::from_der(end_entity).ok()?;
-    // `99991231235959Z` is "no end" (RFC 5280, section 4.1.2.5), and later than the library's last moment.
+    // `99991231235959Z` means "no expiry" (RFC 5280, section 4.1.2.5), and exceeds the library's maximum.
     let timestamp = |seconds: i64| {
         let beyond = if seconds < 0 { Timestamp::MIN } else { Timestamp::MAX };
         Timestamp::from_second(seconds).unwrap_or(beyond)
@@ -258,7 +258,7 @@ pub(super) fn read_certificate(
     })
 }
 
-/// Keeps no sessions: every check is a whole one. It is asked for one when TCP is up, which is a mark.
+/// Stores no sessions: every check performs a full handshake. rustls requests one as soon as TCP is connected.
 #[derive(Debug)]
 struct NoResumption(Marks);
 

@@ -1,7 +1,7 @@
-//! The registry protocol's texts: challenges, tokens, error bodies, redirects.
+//! Parses the registry protocol: challenges, tokens, error bodies, redirects.
 //!
-//! Bytes in, facts out: pure, bounded, and forgiving where the protocol is (unknown error codes are kept). Deciding
-//! what to send next is `registry`'s, what a fact means is `rules`'.
+//! Bytes in, facts out: pure, bounded, and as lenient as the protocol (unknown error codes are kept). `registry` decides what
+//! to send next, `rules` interprets the facts.
 
 mod challenge;
 mod error;
@@ -16,9 +16,9 @@ pub(super) use error::{Head, correlation_id, is_html, read_error, words_of_page}
 use crate::image::{DEFAULT_PORT, ImageReference};
 use crate::secret::{Redactor, Secret, hear};
 
-/// Longest challenge header that is read: ACR's has 130 bytes.
+/// Maximum length of a challenge header in bytes; ACR's has 130.
 const MAX_CHALLENGE: usize = 8 * 1024;
-/// Longest token that is sent on: ACR's have about 1,500 bytes, and servers refuse headers from 8 to 16 KiB.
+/// Maximum length of a token in bytes: ACR's have about 1,500, and servers reject headers from 8 to 16 KiB.
 const MAX_TOKEN: usize = 16 * 1024;
 
 /// A Bearer challenge (RFC 6750, section 3; distribution's token authentication).
@@ -26,12 +26,12 @@ const MAX_TOKEN: usize = 16 * 1024;
 pub(super) struct BearerChallenge {
     pub(super) realm: String,
     pub(super) service: Option<String>,
-    /// The scopes that it names, separated by spaces.
+    /// The requested scopes, separated by spaces.
     pub(super) scope: Option<String>,
     pub(super) error: Option<String>,
 }
 
-/// The first Bearer challenge with a realm among the `WWW-Authenticate` headers, or what is wrong with them.
+/// Finds the first Bearer challenge with a realm among the `WWW-Authenticate` headers, or returns the problem.
 pub(super) fn bearer_challenge<'header>(
     headers: impl Iterator<Item = &'header [u8]>,
 ) -> Result<BearerChallenge, &'static str> {
@@ -80,7 +80,7 @@ pub(super) struct UntrustedRealm {
     pub(super) reason: &'static str,
 }
 
-/// Judges a realm: only the login server itself, on its own port and over HTTPS, may see the credentials.
+/// Checks a realm: only the login server itself, on its own port and over HTTPS, may receive the credentials.
 pub(super) fn judge_realm(image: &ImageReference, realm: &str) -> Result<Url, UntrustedRealm> {
     let untrusted = |shown: String, reason| Err(UntrustedRealm { realm: hear(&shown), reason });
     let Ok(url) = Url::parse(realm) else {
@@ -102,31 +102,31 @@ pub(super) fn judge_realm(image: &ImageReference, realm: &str) -> Result<Url, Un
     Ok(url)
 }
 
-/// Scheme, host, port and path: what of a realm may be shown.
+/// Scheme, host, port and path: the part of a realm that may be shown.
 fn without_query(url: &Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
 }
 
-/// Where a redirect of a blob leads.
+/// The target of a blob redirect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Redirect {
     /// To a data endpoint, or to the login server itself.
     Data(Url),
     /// To Azure's blob storage.
     Storage(String),
-    /// Somewhere that nobody should follow.
+    /// To a target that must not be followed.
     Untrusted {
         /// Scheme, host and port: path and query may be signed.
         target: String,
         /// One phrase.
         reason: &'static str,
     },
-    /// Nowhere: the header is absent or is not a URL.
+    /// The header is absent or is not a URL.
     Missing,
 }
 
-/// Judges the `Location` of the answer to `asked`; the configured data endpoints are the registry's own names too.
+/// Checks the `Location` of the response to `asked`; configured data endpoints count as the registry's own names.
 pub(super) fn judge_redirect(
     image: &ImageReference,
     data_endpoints: &[String],
@@ -166,50 +166,50 @@ pub(super) fn judge_redirect(
     if own { Redirect::Data(url) } else { untrusted("a host outside the registry's own names") }
 }
 
-/// Whether the part of a data endpoint's name that the registry chooses is what was sent as a secret: resolving it would
-/// tell it to every nameserver.
+/// Whether the part of a data endpoint's name that the registry chooses contains a secret: resolving it would leak the secret
+/// to every nameserver.
 pub(super) fn says_back(
     image: &ImageReference,
     data_endpoints: &[String],
     redactor: &Redactor,
     url: &Url,
 ) -> bool {
-    /// A name has no more characters (RFC 1123): nobody would be asked.
+    /// Longest host name (RFC 1123): a longer one is never queried.
     const LONGEST_NAME: usize = 253;
     let host = url.host_str().unwrap_or_default();
     if data_endpoints.iter().any(|configured| configured == host) {
         return false;
     }
     let chosen = image.data_region(host).or_else(|| host.strip_suffix(image.host())).unwrap_or_default();
-    // One label is too short for some secrets, so that they would come as several.
+    // A label is too short for some secrets, so they could be spread over several.
     let joined = chosen.replace('.', "");
     chosen.len() > LONGEST_NAME || redactor.finds(chosen) || redactor.finds(&joined)
 }
 
-/// What of a redirect's target may be shown, once secrets are taken out of it.
+/// The part of a redirect target that may be shown after redaction.
 pub(super) fn target_of(url: &Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     hear(&format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default()))
 }
 
-/// What the token service granted.
+/// The response of the token service.
 #[derive(Debug)]
 pub(super) struct Grant {
     pub(super) token: Secret,
-    /// Whether the access claim allows pull on the repository, where there is such a claim.
+    /// Whether the access claim allows pulling from the repository, if there is such a claim.
     pub(super) pull: Option<bool>,
 }
 
-/// How a token was asked for: its answer has the token under other keys.
+/// How a token was requested; this decides under which key the response contains it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TokenRequest {
-    /// By `POST` (distribution's OAuth2 specification): `access_token` alone.
+    /// By `POST` (distribution's OAuth2 specification): only `access_token`.
     Form,
     /// By `GET` (distribution's token specification): also under the older key `token`.
     Query,
 }
 
-/// Reads the token service's answer, or says what is wrong with it.
+/// Parses the token response, or returns the problem.
 pub(super) fn read_grant(
     body: &[u8],
     request: TokenRequest,
@@ -230,7 +230,7 @@ pub(super) fn read_grant(
     if token.len() > MAX_TOKEN {
         return Err("its token is too long");
     }
-    // The characters of RFC 6750's b64token: anything else could not stand in a header.
+    // The characters of RFC 6750's b64token; anything else is invalid in a header.
     if !token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte)) {
         return Err("its token contains invalid characters");
     }
@@ -238,7 +238,7 @@ pub(super) fn read_grant(
     Ok(Grant { token: Secret::new(token), pull })
 }
 
-/// Reads (and does not trust) the access claim of a JWT (distribution's token specification).
+/// Reads the access claim of a JWT without verifying it (distribution's token specification).
 fn pull_claim(token: &str, repository: &str) -> Option<bool> {
     #[derive(Deserialize)]
     struct Claims {

@@ -1,8 +1,8 @@
-//! JSON as Go's `encoding/json` reads it into a type, which is how containerd reads manifests and configurations.
+//! Reads JSON into a type as Go's `encoding/json` does, which is how containerd reads manifests and configurations.
 //!
-//! A manifest is refused by a value of a wrong type anywhere in its type, also one that no pull needs; what the type does not
-//! know is ignored. A `null` is as good as absent, names have no case, and of a name that comes twice both are read, in order.
-//! Values are slices of the document, so that nothing is kept that nobody asks for. Pure.
+//! A value of the wrong type in any known field rejects the manifest, even in a field that no pull needs; unknown fields are
+//! ignored. `null` equals absent, names are case-insensitive, and duplicate names are read in order. Values are slices of the
+//! document, so nothing is copied unless requested. Pure.
 
 use std::fmt;
 
@@ -12,10 +12,10 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// Levels of nesting that Go takes (`maxNestingDepth` of its scanner).
+/// Maximum nesting depth in Go (`maxNestingDepth` of its scanner).
 const MAX_DEPTH: usize = 10_000;
 
-/// A type of Go, as far as reading cares.
+/// A Go type, as far as parsing distinguishes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// `string`.
@@ -30,18 +30,18 @@ pub(super) enum Kind {
     Bytes,
     /// A slice.
     List(&'static Self),
-    /// A map with text for keys.
+    /// A map with string keys.
     Map(&'static Self),
     /// A struct, or a pointer to one.
     Object(&'static [Field]),
-    /// Something that the caller reads itself.
+    /// Parsed by the caller.
     Own,
 }
 
 /// A field's name in JSON, and its type.
 pub(super) type Field = (&'static str, Kind);
 
-/// What is wrong with a document, and where.
+/// A fault in a document, and its path.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Fault {
     path: String,
@@ -53,7 +53,7 @@ impl Fault {
         Self { path: String::new(), what: what.into() }
     }
 
-    /// The same, seen from one level above.
+    /// Prefixes the path with the name of the level above.
     pub(super) fn within(mut self, name: &str) -> Self {
         let separator = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
         self.path = format!("{name}{separator}{}", self.path);
@@ -68,7 +68,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// The one value that a document is. Bytes that are not UTF-8 are replaced, as Go does in texts; elsewhere neither reads them.
+/// Parses a document. Invalid UTF-8 was replaced before, as Go does in strings; elsewhere both reject it.
 pub(super) fn document(text: &str) -> Result<&RawValue, Fault> {
     if is_too_deep(text) {
         return Err(Fault::new(format!("is nested deeper than {MAX_DEPTH} levels")));
@@ -78,7 +78,7 @@ pub(super) fn document(text: &str) -> Result<&RawValue, Fault> {
     })
 }
 
-/// Whether brackets nest deeper than Go takes; it refuses that before anything else.
+/// Whether brackets nest deeper than Go allows; Go checks this first.
 fn is_too_deep(text: &str) -> bool {
     let (mut depth, mut is_text, mut is_escaped) = (0_usize, false, false);
     for byte in text.bytes() {
@@ -97,7 +97,7 @@ fn is_too_deep(text: &str) -> bool {
     false
 }
 
-/// Reads an object: each field that the type has is held against its own type and then handed over. A `null` has no fields.
+/// Reads an object: each known field is checked against its type, then passed on. A `null` has no fields.
 pub(super) fn object<'json>(
     raw: &'json RawValue,
     fields: &[Field],
@@ -109,7 +109,7 @@ pub(super) fn object<'json>(
     })
 }
 
-/// Reads a list, one element after the other. A `null` has no elements.
+/// Reads a list element by element. A `null` has no elements.
 pub(super) fn list<'json>(
     raw: &'json RawValue,
     mut each: impl FnMut(&'json RawValue) -> Result<(), Fault>,
@@ -133,7 +133,7 @@ pub(super) fn list<'json>(
     finished(outcome, fault)
 }
 
-/// A text; empty where it is `null`.
+/// Reads a string; empty for `null`.
 pub(super) fn text(raw: &RawValue) -> Result<String, Fault> {
     if is_null(raw) {
         return Ok(String::new());
@@ -145,7 +145,7 @@ pub(super) fn text(raw: &RawValue) -> Result<String, Fault> {
     Key::deserialize(&mut reader).map(|Key(text)| text).map_err(|_| unexpected(raw, "a string"))
 }
 
-/// A whole number; none where it is `null`.
+/// Reads an integer; `None` for `null`.
 pub(super) fn integer(raw: &RawValue) -> Result<Option<i64>, Fault> {
     if is_null(raw) {
         return Ok(None);
@@ -157,7 +157,7 @@ pub(super) fn is_null(raw: &RawValue) -> bool {
     raw.get() == "null"
 }
 
-/// Holds a value against a type.
+/// Checks a value against a type.
 fn check(kind: Kind, raw: &RawValue) -> Result<(), Fault> {
     if is_null(raw) {
         return Ok(());
@@ -173,7 +173,7 @@ fn check(kind: Kind, raw: &RawValue) -> Result<(), Fault> {
             let is_time = text(raw).is_ok_and(|text| is_time(&text));
             if is_time { Ok(()) } else { Err(unexpected(raw, "a time such as 2027-05-01T00:00:00Z")) }
         }
-        // Go takes the numbers as well.
+        // Go also accepts an array of numbers.
         Kind::Bytes if raw.get().starts_with('[') => list(raw, |element| match integer(element)? {
             None | Some(0..=255) => Ok(()),
             Some(_) => Err(Fault::new("is not a byte")),
@@ -184,7 +184,7 @@ fn check(kind: Kind, raw: &RawValue) -> Result<(), Fault> {
             decoded.map(drop).map_err(|_| Fault::new("is a string that is not base64"))
         }
         Kind::List(kind) => list(raw, |element| check(*kind, element)),
-        // The names are foreign, and not repeated.
+        // The names are untrusted, and not repeated in the message.
         Kind::Map(kind) => entries(raw, |_, value| {
             check(*kind, value).map_err(|fault| Fault::new(format!("has an entry that {fault}")))
         }),
@@ -192,7 +192,7 @@ fn check(kind: Kind, raw: &RawValue) -> Result<(), Fault> {
     }
 }
 
-/// As Go's standard encoding, which does not look at the bits that are left over.
+/// Like Go's standard encoding, which ignores trailing bits.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
@@ -215,7 +215,7 @@ fn entries<'json>(
     finished(outcome, fault)
 }
 
-/// A fault that was found ends the reading; without one it cannot fail, since the document was read before.
+/// Returns the fault that stopped parsing. Without one it cannot fail, since the document was parsed before.
 fn finished(outcome: serde_json::Result<()>, fault: Option<Fault>) -> Result<(), Fault> {
     match fault {
         Some(fault) => Err(fault),
@@ -223,7 +223,7 @@ fn finished(outcome: serde_json::Result<()>, fault: Option<Fault>) -> Result<(),
     }
 }
 
-/// Hands over the elements of a list, until one has a fault.
+/// Passes on the elements of a list until one has a fault.
 struct Elements<'fault, Each> {
     each: Each,
     fault: &'fault mut Option<Fault>,
@@ -250,7 +250,7 @@ where
     }
 }
 
-/// Hands over the entries of an object, until one has a fault.
+/// Passes on the entries of an object until one has a fault.
 struct Entries<'fault, Each> {
     each: Each,
     fault: &'fault mut Option<Fault>,
@@ -277,7 +277,7 @@ where
     }
 }
 
-/// A text as Go reads it: what is no character is replaced, such as half of a surrogate pair.
+/// A string as Go reads it: invalid characters, such as half of a surrogate pair, are replaced.
 struct Key(String);
 
 impl<'de> Deserialize<'de> for Key {
@@ -298,7 +298,7 @@ impl<'de> Deserialize<'de> for Key {
     }
 }
 
-/// The field that Go would fill: names have no case, and two letters beyond ASCII count as their likeness.
+/// Finds the field that Go would fill: names are case-insensitive, including two non-ASCII letters that fold to ASCII.
 fn find(fields: &[Field], key: &str) -> Option<Field> {
     let folded = |name: &str| {
         name.chars()
@@ -322,7 +322,7 @@ fn unexpected(raw: &RawValue, expected: &str) -> Fault {
     Fault::new(format!("is {found}, expected {expected}"))
 }
 
-/// RFC 3339 as Go's `time.Time` takes it from JSON: upper-case letters, a point before fractions, no leap second.
+/// RFC 3339 as Go's `time.Time` accepts it in JSON: upper-case letters, a point before fractions, no leap second.
 fn is_time(text: &str) -> bool {
     let Some((date, rest)) = text.split_at_checked(19) else { return false };
     let is_shaped = date.bytes().enumerate().all(|(at, byte)| match at {

@@ -1,11 +1,11 @@
-//! Which of an image's platforms a node runs, as containerd decides it.
+//! Decides as containerd does which platform of an image a node runs.
 //!
-//! The rules are those of containerd's `platforms.Only` (`compare.go`, `database.go`): names are normalised, a variant counts,
-//! and a node also runs what is older than it. Pure.
+//! The rules are those of containerd's `platforms.Only` (`compare.go`, `database.go`): names are normalized, the variant
+//! matters, and a node also runs older variants. Pure.
 
 use crate::secret::hear;
 
-/// What a node runs: Go's names, as in an index.
+/// The platform of a node, in Go's names, as in an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Platform {
     /// `linux`.
@@ -15,7 +15,7 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// Linux on an architecture in Rust's name for it.
+    /// Linux on an architecture, given by Rust's name for it.
     #[must_use]
     pub fn linux(rust_architecture: &'static str) -> Self {
         let architecture = match rust_architecture {
@@ -26,7 +26,7 @@ impl Platform {
         Self { os: "linux", architecture }
     }
 
-    /// How well something fits that is for a platform: 0 is best; none where this node does not run it.
+    /// Ranks a platform for this node: 0 is best; `None` if the node does not run it.
     pub(in crate::probe) fn rank(&self, found: &PlatformName) -> Option<usize> {
         let runs: &[(&str, &str)] = match self.architecture {
             "amd64" => &[("amd64", ""), ("386", "")],
@@ -46,20 +46,20 @@ impl std::fmt::Display for Platform {
     }
 }
 
-/// What an image is for, with the names by which containerd compares. Nothing in it is fit to be shown yet.
+/// The platform of an image, in the names that containerd compares. Not sanitized for display.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::probe) struct PlatformName {
     os: String,
     architecture: String,
     variant: String,
-    /// Whether it asks for features of the operating system: no node of Linux has any.
+    /// Whether it requires features of the operating system; no Linux node has any.
     needs_features: bool,
-    /// Whether the document names no operating system; containerd then takes its own.
+    /// Whether the document names no operating system; containerd then assumes its own.
     is_os_assumed: bool,
 }
 
 impl PlatformName {
-    /// Brings the names that stand in an index or a configuration into the usual ones.
+    /// Normalizes the names in an index or a configuration.
     pub(in crate::probe) fn new(os: &str, architecture: &str, variant: &str) -> Self {
         let [os, architecture, variant] = [os, architecture, variant].map(str::to_ascii_lowercase);
         let is_os_assumed = os.is_empty();
@@ -81,17 +81,17 @@ impl PlatformName {
         Self { os, architecture, variant, needs_features: false, is_os_assumed }
     }
 
-    /// The same, for nodes with certain features of the operating system.
+    /// The same platform, with required features of the operating system.
     pub(in crate::probe) fn needing_features(self, needs_features: bool) -> Self {
         Self { needs_features, ..self }
     }
 
-    /// The same without its variant and features: what decides whether a program starts at all.
+    /// The same platform without variant and features: this decides whether a program starts at all.
     pub(in crate::probe) fn plain(&self) -> Self {
         Self::new(&self.os, &self.architecture, "")
     }
 
-    /// `os/architecture`, and the variant where there is one, as it may be heard; `no platform` where neither is named.
+    /// `os/architecture[/variant]`, bounded and sanitized; `no platform` if neither is named.
     pub(in crate::probe) fn heard(&self) -> String {
         let Self { os, architecture, variant, needs_features, is_os_assumed } = self;
         let os = if *is_os_assumed { "" } else { os };

@@ -1,16 +1,16 @@
-//! Manifests, indexes and configurations of images, read into Go's types for them and no further than a check needs.
+//! Parses manifests, indexes and image configurations by Go's types for them, and keeps only what a check needs.
 //!
-//! The types are those of the OCI image specification's Go package, which containerd reads Docker's documents with, too. Taken over
-//! entry by entry, 4 MiB of `{}` and small strings become more than 50 MiB of structures, and several images are checked at a
-//! time. So every entry is held against its type, and those alone are kept among which a check chooses: of the layers the
-//! smallest, of an index the first of each platform. Nothing here knows which platform is wanted.
+//! The types are those of the OCI image specification's Go package, which containerd also uses for Docker's documents. Parsed
+//! in full, 4 MiB of `{}` and small strings become more than 50 MiB of structures, and several images are checked at a time.
+//! Therefore every entry is checked against its type, but only the candidates are kept: the smallest layer, and the first
+//! entry of each platform in an index. This module does not know which platform is wanted.
 
 use serde_json::value::RawValue;
 
 use super::json::{self, Fault, Field, Kind};
 use super::platform::PlatformName;
 
-/// Different platforms of one index: Go, whose names these are, builds for some fifty.
+/// Maximum number of different platforms in an index: Go, whose names these are, builds for some fifty.
 const MAX_PLATFORMS: usize = 256;
 
 const TEXTS: Kind = Kind::List(&Kind::Text);
@@ -35,7 +35,7 @@ const DESCRIPTOR: [Field; 8] = [
     ("platform", Kind::Own),
     ("artifactType", Kind::Text),
 ];
-/// What only the other kind of document has, or schema 1, is known too: its being there is a fault.
+/// Includes the fields of the other document kind and of schema 1: their presence is a fault.
 const IMAGE: [Field; 9] = [
     ("schemaVersion", Kind::Integer),
     ("mediaType", Kind::Text),
@@ -80,7 +80,7 @@ const HISTORY: [Field; 5] = [
 ];
 const ROOTFS: [Field; 2] = [("type", Kind::Text), ("diff_ids", Kind::Own)];
 
-/// What something is, by its digest.
+/// A content descriptor.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::probe) struct Descriptor {
     pub(in crate::probe) media_type: String,
@@ -93,9 +93,9 @@ pub(in crate::probe) struct Descriptor {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::probe) struct ImageManifest {
     pub(in crate::probe) config: Descriptor,
-    /// Of the layers of any kind the first among the smallest.
+    /// The first of the smallest layers, of any kind.
     pub(in crate::probe) smallest: Option<Descriptor>,
-    /// The layers of a filesystem, which are unpacked; others are only fetched.
+    /// The number of filesystem layers, which are unpacked; others are only fetched.
     pub(in crate::probe) layers: usize,
 }
 
@@ -112,7 +112,7 @@ pub(in crate::probe) struct Entry {
     pub(in crate::probe) platform: Option<PlatformName>,
 }
 
-/// What of an image's configuration decides about a pull.
+/// The parts of an image's configuration that affect a pull.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::probe) struct Configuration {
     pub(in crate::probe) platform: PlatformName,
@@ -192,7 +192,7 @@ pub(super) fn read_configuration(document: &RawValue) -> Result<Configuration, F
 }
 
 impl Descriptor {
-    /// Takes over what stands in an object; the platform there is handed back.
+    /// Reads the fields of an object; returns its platform.
     fn read(&mut self, raw: &RawValue) -> Result<Option<PlatformName>, Fault> {
         let mut names = None;
         json::object(raw, &DESCRIPTOR, |name, value| {
@@ -212,7 +212,7 @@ impl Descriptor {
         Ok(names.map(|names| names.platform()))
     }
 
-    /// What containerd cannot fetch, whatever it is: it has no bytes, or no digest that could be compared.
+    /// Rejects what containerd cannot fetch: no bytes, or no comparable digest.
     pub(super) fn check(&self) -> Result<(), Fault> {
         if !super::is_digest(&self.digest) {
             return Err(Fault::new("has a digest that is not sha256"));
@@ -250,7 +250,7 @@ impl Index {
     }
 }
 
-/// The names of a platform as they stand there.
+/// The names of a platform as written.
 #[derive(Default)]
 struct Names {
     os: String,

@@ -1,6 +1,6 @@
 //! The first half of the `blob` stage: the login server's redirect to the data endpoint.
 //!
-//! Owns which redirects are followed. What the data endpoint answers is `probe::blob`'s.
+//! Owns which redirects are followed. `probe::blob` reads the data endpoint's response.
 
 use reqwest::header::{HeaderValue, LOCATION};
 use url::Url;
@@ -12,17 +12,17 @@ use crate::probe::MAX_REDIRECTS;
 use crate::probe::manifest::Descriptor;
 use crate::probe::wire::{self, Redirect};
 
-/// How the login server answers for a blob.
+/// The login server's response to a blob request.
 pub(in crate::probe) enum BlobAnswer {
-    /// With the blob itself.
+    /// The blob itself.
     Direct(Box<Reply>),
-    /// With the signed URL of a data endpoint, or with another of its own.
+    /// A redirect to the signed URL of a data endpoint, or to another URL of its own.
     Redirected(Url),
 }
 
 impl Pull<'_> {
-    /// Asks the login server for a blob: it answers with the redirect to the data endpoint, or with the blob itself. A redirect to
-    /// its own name is followed, up to a bound.
+    /// Requests a blob from the login server, which redirects to the data endpoint or returns the blob itself. Redirects to its
+    /// own name are followed, up to a limit.
     pub(in crate::probe) async fn blob(
         &mut self,
         bearer: Option<&HeaderValue>,
@@ -49,13 +49,13 @@ impl Pull<'_> {
         Err(fail(Stage::Blob, self.circle(&url)))
     }
 
-    /// A redirect that leads nowhere else.
+    /// The fault of a redirect loop.
     pub(in crate::probe) fn circle(&self, url: &Url) -> Fault {
         let target = self.redactor.show(&wire::target_of(url));
         Fault::UntrustedRedirect { target, reason: "a redirect loop" }
     }
 
-    /// Reads the answer to a request for a blob.
+    /// Evaluates the response to a blob request.
     pub(in crate::probe) async fn read_blob_answer(
         &self,
         mut reply: Reply,

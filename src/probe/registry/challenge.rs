@@ -1,6 +1,6 @@
-//! The `challenge` stage: the image's manifest asked for without credentials, as containerd begins every pull.
+//! The `challenge` stage: requests the image's manifest without credentials, as containerd starts every pull.
 //!
-//! Owns what of the answer goes on: whom a token is asked of, or that the registry asks for none.
+//! Owns the outcome: the token service to use, or that the registry requires no token.
 
 use reqwest::Method;
 use reqwest::header::{HeaderValue, WWW_AUTHENTICATE};
@@ -12,30 +12,30 @@ use super::{Call, Failure, Fault, Observation, Pull, Reply, Stage, resolving};
 use crate::observation::Endpoint;
 use crate::probe::wire;
 
-/// What is wrong with a page that asks for a log-in of its own.
+/// The fault of a login page.
 const NO_CHALLENGE: &str = "it returned HTML and no WWW-Authenticate header";
 
-/// How a registry answers a request without credentials.
+/// The registry's response to a request without credentials.
 pub(in crate::probe) enum Challenge {
-    /// It asks for a token.
+    /// It requires a token.
     Bearer(TrustedChallenge),
-    /// It shows the manifest.
+    /// It returned the manifest.
     Open(Reply),
 }
 
-/// A challenge whose token service may see the credentials.
+/// A challenge whose token service may receive the credentials.
 pub(in crate::probe) struct TrustedChallenge {
     /// The token service, on the login server's own name.
     pub(in crate::probe) realm: Url,
     pub(super) service: Option<String>,
-    /// The scopes that it names, in one text.
+    /// The requested scopes, separated by spaces.
     pub(super) scope: Option<String>,
-    /// How the manifest is asked for from here on: HEAD, unless the registry has no HEAD.
+    /// The method for the following manifest requests: HEAD, unless the registry does not support it.
     pub(super) method: Method,
 }
 
 impl Pull<'_> {
-    /// `HEAD` of the manifest without credentials: connects, and brings realm and service of the token service.
+    /// Sends `HEAD` for the manifest without credentials: connects, and returns realm and service of the token service.
     pub(super) async fn challenge(&mut self, observation: &mut Observation) -> Result<Challenge, Failure> {
         let limit = self.session.clock.limit();
         let mut call = Call::head(self.manifest_url(self.task.image.wanted())?, resolving(None));
@@ -65,7 +65,7 @@ impl Pull<'_> {
         outcome
     }
 
-    /// Reads the answer to a request without credentials.
+    /// Evaluates the response to a request without credentials.
     pub(in crate::probe) async fn read_challenge(
         &self,
         reply: Reply,
@@ -89,7 +89,7 @@ impl Pull<'_> {
             let realm = self.redactor.show_part(&challenge.realm, &untrusted.realm);
             reply.fail(Fault::UntrustedRealm { realm, reason: untrusted.reason })
         })?;
-        // The body is read so that the connection can be used again.
+        // The body is drained so that the connection can be reused.
         reply.discard().await?;
         let wire::BearerChallenge { service, scope, realm: _, error: _ } = challenge;
         Ok(Challenge::Bearer(TrustedChallenge { realm, service, scope, method }))

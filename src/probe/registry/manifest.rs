@@ -1,7 +1,7 @@
-//! The `manifest` stage: what the image's tag is, then the manifest that a pull on this node uses.
+//! The `manifest` stage: resolves the image's tag, then fetches the manifest that a pull on this node uses.
 //!
-//! As containerd does it: `HEAD` of the tag gives type, digest and size; everything after is asked for by digest and held against
-//! what was announced.
+//! Like containerd: `HEAD` for the tag returns type, digest and size; everything after it is requested by digest and compared
+//! with what was announced.
 
 use reqwest::Method;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
@@ -12,25 +12,25 @@ use crate::image::is_sha256_digest;
 use crate::observation::{Endpoint, Manifest};
 use crate::probe::manifest::{self, Descriptor, ImageManifest, ParsedManifest, media_type_of};
 
-/// What containerd takes when it resolves a tag (its `MaxManifestSize`); registries take 4 MiB (distribution's limit).
-/// Less would refuse images that can be pulled.
+/// containerd's limit when it resolves a tag (`MaxManifestSize`); registries accept 4 MiB (distribution's limit). A lower
+/// limit would reject images that can be pulled.
 const MAX_MANIFEST: usize = 4 * 1048 * 1048;
-/// An index may list an index; more levels are no image.
+/// An index may contain an index; deeper nesting is rejected.
 const MAX_INDEX_DEPTH: usize = 3;
 
-/// What is wrong with a page.
+/// The fault of an HTML response.
 pub(super) const PAGE: &str = "it returned HTML instead of a manifest";
 
-/// Where a manifest leads.
+/// The kind of a fetched manifest.
 pub(in crate::probe) enum Listed {
-    /// It is the image's.
+    /// The image's manifest.
     Image(Box<ImageManifest>),
-    /// It is an index; this is what to ask for next.
+    /// An index, with the entry to request next.
     Entry(Descriptor),
 }
 
 impl Pull<'_> {
-    /// Asks with a token what the image's tag or digest is.
+    /// Resolves the image's tag or digest with a token.
     pub(super) async fn resolve(
         &mut self,
         bearer: &HeaderValue,
@@ -66,7 +66,7 @@ impl Pull<'_> {
         }
     }
 
-    /// Reads what an answer announces; one that announces too little is followed by a GET, whose bytes tell.
+    /// Reads the announced type, digest and size; if any is missing, a GET fetches the manifest to compute them.
     pub(super) async fn resolved(
         &mut self,
         reply: Reply,
@@ -87,7 +87,7 @@ impl Pull<'_> {
         Ok(wanted)
     }
 
-    /// The digest that was asked for, or the one that the registry announces for a tag.
+    /// The requested digest, or the one that the registry announces for a tag.
     fn announced_digest(&self, reply: &Reply) -> Result<Option<String>, Failure> {
         let wanted = self.task.image.wanted();
         if is_sha256_digest(wanted) {
@@ -103,7 +103,7 @@ impl Pull<'_> {
         }
     }
 
-    /// Reads a manifest for its digest and size alone.
+    /// Reads a manifest only for its digest and size.
     async fn measure(
         &mut self,
         announced: Option<String>,
@@ -119,7 +119,7 @@ impl Pull<'_> {
         Ok(Descriptor { digest, media_type, size: size_of(&body) })
     }
 
-    /// The manifest that a pull on this node would use; an index goes on to the node's platform.
+    /// Fetches the manifest that a pull on this node uses; an index is followed to the node's platform.
     pub(super) async fn manifest(
         &mut self,
         bearer: Option<&HeaderValue>,
@@ -154,7 +154,7 @@ impl Pull<'_> {
         Err(invalid(format!("its index nests indexes more than {MAX_INDEX_DEPTH} levels deep")))
     }
 
-    /// Reads a manifest: an image, or this node's entry in an index.
+    /// Parses a manifest: an image, or this node's entry in an index.
     pub(in crate::probe) fn read_manifest(
         &self,
         body: &[u8],
@@ -162,7 +162,7 @@ impl Pull<'_> {
         observation: &mut Observation,
     ) -> Result<Listed, Failure> {
         let parsed = manifest::read_manifest(media_type, body).map_err(invalid)?;
-        // What was asked for first is what was pulled.
+        // The report names the first manifest, the one that was requested.
         if observation.manifest.is_none() {
             let size = u64::try_from(body.len()).unwrap_or(u64::MAX);
             let digest = manifest::digest_of(body);
@@ -199,7 +199,7 @@ impl Pull<'_> {
     }
 }
 
-/// Holds a manifest's bytes against what was announced.
+/// Compares a manifest's bytes with what was announced.
 pub(in crate::probe) fn held_against(wanted: &Descriptor, body: &[u8]) -> Result<(), Failure> {
     let found = manifest::digest_of(body);
     if found != wanted.digest {
@@ -212,7 +212,7 @@ pub(in crate::probe) fn held_against(wanted: &Descriptor, body: &[u8]) -> Result
     Ok(())
 }
 
-/// In bytes; a body is bounded far below what does not fit.
+/// The size in bytes; the limit on bodies makes it always fit.
 fn size_of(body: &[u8]) -> i64 {
     i64::try_from(body.len()).unwrap_or(i64::MAX)
 }

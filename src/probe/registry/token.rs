@@ -1,7 +1,7 @@
-//! The `token` stage: the login server's own token service, asked as containerd asks it.
+//! The `token` stage: requests a token from the login server's own token service, as containerd does.
 //!
-//! Owns both forms of the request: a form by POST, and where the service has none, Basic by GET. ACR has none for a password and
-//! answers 400. Without a password only the second is sent, without an authorization.
+//! Owns both kinds of request: a form by POST, and Basic by GET if the service does not support POST. ACR does not support
+//! POST with a password and returns 400. Without a password, only the GET is sent, without authorization.
 
 use tokio::time::Instant;
 use url::form_urlencoded::Serializer;
@@ -14,13 +14,13 @@ use crate::probe::dial::headers;
 use crate::probe::wire::{self, Grant, TokenRequest};
 use crate::secret::Secret;
 
-/// A token answer has some 2 KiB.
+/// In bytes; a token response has some 2 KiB.
 const MAX_TOKEN_BODY: usize = 64 * 1024;
-/// What containerd calls itself in the form: ACR wants a name there.
+/// containerd's client ID in the form; ACR requires one.
 const CLIENT: &str = "containerd-client";
 
 impl Pull<'_> {
-    /// The token that lets pull from the repository.
+    /// Requests a token for pulling from the repository.
     pub(super) async fn token(
         &mut self,
         attempt: &Attempt,
@@ -33,7 +33,7 @@ impl Pull<'_> {
         let grant = outcome?;
         observation.token = Some(Token { pull: grant.pull });
         self.redactor.hide(&grant.token);
-        // ACR gives everybody a token, and says in it what it lets do.
+        // ACR issues a token to every client; its access claim states what it permits.
         if attempt.credentials.is_none() && grant.pull == Some(false) {
             return Err(fail(Stage::Token, Fault::CredentialsMissing { searched: String::new() }));
         }
@@ -53,7 +53,7 @@ impl Pull<'_> {
             let form = form(user, challenge.service.as_deref(), &scopes);
             let call = Call::post(challenge.realm.clone(), headers("application/json", None), form);
             let reply = self.session.send(Stage::Token, call, limit, observation).await?;
-            // What containerd takes for a service that knows no such form.
+            // containerd treats these as a service without POST support.
             if !matches!(reply.status, 400 | 401 | 404 | 405) {
                 return self.read_grant(reply, TokenRequest::Form).await;
             }
@@ -71,7 +71,7 @@ impl Pull<'_> {
         self.read_grant(reply, TokenRequest::Query).await
     }
 
-    /// Reads the answer of the token service.
+    /// Evaluates the response of the token service.
     pub(in crate::probe) async fn read_grant(
         &self,
         mut reply: Reply,
@@ -96,7 +96,7 @@ impl Pull<'_> {
     }
 }
 
-/// What a token is asked for: pulling from the repository, and what the challenge names, each once.
+/// The requested scopes: pull from the repository, and those of the challenge, without duplicates.
 fn scopes(repository: &str, named: Option<&str>) -> Vec<String> {
     let own = format!("repository:{repository}:pull");
     let named = named.unwrap_or_default().split(' ').filter(|scope| !scope.is_empty());

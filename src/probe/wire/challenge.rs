@@ -1,9 +1,9 @@
-//! `WWW-Authenticate`: the challenges of one header (RFC 9110, section 11.6.1), read as forgivingly as containerd reads them.
+//! Parses the challenges of one `WWW-Authenticate` header (RFC 9110, section 11.6.1), as leniently as containerd does.
 //!
-//! What comes behind something that is no parameter is left unread, and what was read before it counts. RFC 9110 also lets blanks
-//! stand around `=`, and several challenges in one header.
+//! Parsing stops at an invalid parameter and keeps the earlier ones. RFC 9110 also allows blanks around `=`, and several
+//! challenges in one header.
 
-/// One challenge: its scheme, and its parameters in the order in which they came.
+/// A challenge: its scheme, and its parameters in order.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Challenge {
     pub(super) scheme: String,
@@ -11,14 +11,14 @@ pub(super) struct Challenge {
 }
 
 impl Challenge {
-    /// A parameter by its name in lower case; of several the last, as in Go.
+    /// Returns a parameter by its lower-case name; the last one wins, as in Go.
     pub(super) fn parameter(&self, name: &str) -> Option<String> {
         let mut found = self.parameters.iter().rev().filter(|(known, _)| known == name);
         found.next().map(|(_, value)| value.clone())
     }
 }
 
-/// The challenges of a header, their schemes and the names of their parameters in lower case.
+/// Parses the challenges of a header; schemes and parameter names become lower case.
 pub(super) fn parse(header: &str) -> Vec<Challenge> {
     let mut challenges: Vec<Challenge> = Vec::new();
     let mut rest = header;
@@ -48,7 +48,7 @@ pub(super) fn parse(header: &str) -> Vec<Challenge> {
 
 const BLANKS: [char; 2] = [' ', '\t'];
 
-/// A token (RFC 9110, section 5.6.2), which may be empty, and what comes behind it.
+/// Splits off a token (RFC 9110, section 5.6.2), which may be empty.
 fn token(text: &str) -> (&str, &str) {
     let is_token =
         |character: char| character.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(character);
@@ -69,7 +69,7 @@ fn token_or_quoted(text: &str) -> (String, &str) {
             other => value.push(other),
         }
     }
-    // A quotation that does not end says nothing.
+    // An unterminated quoted string counts as empty.
     (String::new(), "")
 }
 

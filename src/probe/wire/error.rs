@@ -1,7 +1,7 @@
-//! Answers that are no success: whose they are, what they say, and what of that is known.
+//! Parses error responses: who sent them, what they contain, and which reasons are recognized.
 //!
-//! Error bodies of registries, XML of Azure's storage, pages of proxies: a bounded quote of each is kept, with the secrets out of
-//! it before anything is picked or cut. What an answer means is `rules`'.
+//! Handles error bodies of registries, XML of Azure Storage and pages of proxies. Keeps a bounded quote of each, redacted
+//! before anything is extracted or cut. `rules` interprets the response.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -12,14 +12,14 @@ use serde::Deserialize;
 use crate::observation::{Answer, Reason, Sender};
 use crate::secret::Redactor;
 
-/// Error codes kept of one body.
+/// Maximum number of error codes kept per body.
 const MAX_CODES: usize = 8;
 
-/// The parts of an answer's head that [`read_error`] needs.
+/// The parts of a response head that [`read_error`] needs.
 #[derive(Debug, Default)]
 pub(in crate::probe) struct Head<'answer> {
     pub(in crate::probe) status: u16,
-    /// Whether there is a header that only registries send.
+    /// Whether it has a header that only registries send.
     pub(in crate::probe) is_registry: bool,
     pub(in crate::probe) content_type: Option<&'answer str>,
     pub(in crate::probe) correlation_id: Option<&'answer str>,
@@ -27,7 +27,7 @@ pub(in crate::probe) struct Head<'answer> {
     pub(in crate::probe) challenge_error: Option<String>,
 }
 
-/// Reads an answer that is no success.
+/// Parses an error response.
 pub(in crate::probe) fn read_error(
     head: &Head<'_>,
     body: &[u8],
@@ -86,21 +86,21 @@ pub(in crate::probe) fn read_error(
     }
 }
 
-/// The first words of a body behind a phrase, if it is a page. Of other bodies nothing is quoted: one that should have been a
-/// token could hold it.
+/// The first words of a body, to append to a phrase, if it is a page. Other bodies are not quoted: one that should have been
+/// a token response could contain a token.
 pub(in crate::probe) fn words_of_page(body: &[u8], redactor: &Redactor) -> String {
     let text = redactor.silence(&String::from_utf8_lossy(body));
     let words = Some(text.trim_start()).filter(|text| text.starts_with('<')).and_then(first_words);
     words.map(|words| format!(" (\"{words}\")")).unwrap_or_default()
 }
 
-/// Whether a `Content-Type` is that of a page.
+/// Whether a `Content-Type` is HTML.
 pub(in crate::probe) fn is_html(content_type: &str) -> bool {
     content_type.get(..9).is_some_and(|kind| kind.eq_ignore_ascii_case("text/html"))
 }
 
-/// What a registry's words give as the reason: code and message are ACR's, and only what is the same in all wordings that were
-/// seen is looked for.
+/// Recognizes the reason in a registry's error. Codes and messages are ACR's; only the parts common to all known wordings are
+/// matched.
 fn reason_of(codes: &[String], message: &str) -> Reason {
     let message = message.to_ascii_lowercase();
     let says = |words: &str| message.contains(words);
@@ -117,11 +117,10 @@ fn reason_of(codes: &[String], message: &str) -> Reason {
     }
 }
 
-/// The first words of a text whose form is not known, whose secrets are out of it already: of a page its title, or what there is
-/// between its tags.
+/// The first words of an already redacted text of unknown format: the title of a page, otherwise the text between its tags.
 fn first_words(text: &str) -> Option<String> {
     const LONGEST: usize = 120;
-    // Compressed, encrypted or in another alphabet than UTF-8: no words.
+    // Compressed, encrypted or not UTF-8: no words.
     if text.contains(char::REPLACEMENT_CHARACTER) {
         return None;
     }
@@ -143,7 +142,7 @@ fn first_words(text: &str) -> Option<String> {
     (!shown.is_empty()).then_some(shown)
 }
 
-/// What a browser would show of a page, roughly: neither tags nor scripts and styles.
+/// Strips tags, scripts and styles, roughly as a browser would.
 fn without_tags(text: &str) -> String {
     let mut shown = String::new();
     let mut rest = text;
@@ -159,14 +158,14 @@ fn without_tags(text: &str) -> String {
     shown
 }
 
-/// A GUID-shaped id, and nothing that could be anything else.
+/// Accepts only a GUID-shaped ID.
 pub(in crate::probe) fn correlation_id(text: &str) -> Option<String> {
     let id: String =
         text.chars().take_while(|character| character.is_ascii_alphanumeric() || *character == '-').collect();
     (8..=64).contains(&id.len()).then_some(id)
 }
 
-/// `Retry-After` in seconds, or until a date (RFC 9110, section 10.2.3), at most a day.
+/// Parses `Retry-After`, in seconds or as a date (RFC 9110, section 10.2.3), capped at one day.
 fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
     if let Ok(seconds) = value.trim().parse::<u64>() {
@@ -176,7 +175,7 @@ fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     Some(Duration::try_from(date.duration_since(now)).unwrap_or_default().min(LONGEST))
 }
 
-/// The address in `client with IP '203.0.113.7' is not allowed access`: three wordings are known, so only this is held on to.
+/// The address in `client with IP '203.0.113.7' is not allowed access`, the common part of the three known wordings.
 fn seen_address(message: &str) -> Option<IpAddr> {
     let lower = message.to_ascii_lowercase();
     let rest = &lower[lower.find("client with ip")? + "client with ip".len()..];
@@ -185,7 +184,7 @@ fn seen_address(message: &str) -> Option<IpAddr> {
     rest[..end].trim_end_matches(['.', ':']).parse().ok()
 }
 
-/// An error of Azure's storage, in its XML; it sends a byte order mark in front, which cannot be seen.
+/// An XML error of Azure Storage, which sends an invisible byte order mark first.
 struct StorageError<'text> {
     code: &'text str,
     message: Option<&'text str>,
