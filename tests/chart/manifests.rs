@@ -1,4 +1,4 @@
-//! The rendered manifests, and the text that Helm shows at the end.
+//! The rendered manifests and the chart's notes.
 
 use std::env;
 use std::fs;
@@ -8,11 +8,11 @@ use serde_json::Value;
 use super::helm::{self, parse};
 
 const HEAD: &str = "\
-# Rendered from deploy/chart with the values beside this file; do not edit. To render it again:
+# Rendered from deploy/chart with the values in this folder; do not edit. To render it again:
 #   EXPECTORATE=overwrite cargo test --test suite chart::manifests
 ";
 
-/// Objects without the order in which Helm happens to print them.
+/// Sorts objects, because Helm's order of them is arbitrary.
 fn sorted(text: &str) -> Vec<Value> {
     let mut objects = parse(text);
     objects.sort_by_key(|object| {
@@ -59,12 +59,12 @@ fn kustomize_builds_the_manifests() {
     }
     let namespace = helm::the(&objects, "Namespace");
     assert_eq!(namespace["metadata"]["name"], helm::the(&objects, "DaemonSet")["metadata"]["namespace"]);
-    // What the agents' Pods need: the host network is refused by every other level.
+    // The agents' Pods need it: every other level rejects the host network.
     assert_eq!(helm::agent(&objects)["hostNetwork"], true);
     assert_eq!(namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"], "privileged");
 }
 
-/// What Helm shows after an installation, which it renders only for a cluster.
+/// Renders the notes that Helm shows after an installation; it renders them only for a cluster.
 fn notes(variant: &str, arguments: &[&str]) -> Option<String> {
     let programs = helm::programs()?;
     let copy = helm::copy();
@@ -82,7 +82,7 @@ fn notes(variant: &str, arguments: &[&str]) -> Option<String> {
 }
 
 #[test]
-fn the_notes_say_what_to_do_next() {
+fn the_notes_list_the_next_steps() {
     let Some(minimal) = notes("minimal", &[]) else { return };
     for fragment in [
         "contoso.azurecr.io/apps/canary:1",

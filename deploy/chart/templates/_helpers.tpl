@@ -1,10 +1,10 @@
-{{/* Names, labels, the agent's configuration, and what agent and smoke check have in common. */}}
+{{/* Names, labels, the agent's configuration, and what the agent and the smoke check share. */}}
 
 {{- define "acr-verifier.name" -}}
 {{- .Values.nameOverride | default .Chart.Name | trunc 50 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* 50 characters: Jobs and labels take 63, and suffixes follow. */}}
+{{/* 50 characters: Jobs and labels allow 63, and suffixes are appended. */}}
 {{- define "acr-verifier.fullname" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
@@ -15,7 +15,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Objects outside of the release's namespace carry it in their name: a second release must not meet the first. */}}
+{{/* Objects outside the release's namespace have it in their name, so that two releases do not collide. */}}
 {{- define "acr-verifier.outerName" -}}
 {{- printf "%s-%s" .Release.Namespace (include "acr-verifier.fullname" .) -}}
 {{- end -}}
@@ -25,13 +25,13 @@ app.kubernetes.io/name: {{ include "acr-verifier.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
-{{/* Of an object: every label but the component, which is its caller's. */}}
+{{/* Labels of an object, except the component, which the caller adds. */}}
 {{- define "acr-verifier.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 {{ include "acr-verifier.podLabels" . }}
 {{- end -}}
 
-{{/* Of a pod: without the chart's version, which alone is no reason to replace one. */}}
+{{/* Labels of a pod, without the chart's version: its change alone must not replace a pod. */}}
 {{- define "acr-verifier.podLabels" -}}
 {{ include "acr-verifier.selectorLabels" . }}
 app.kubernetes.io/version: {{ include "acr-verifier.tag" . | trunc 63 | trimAll "-_." | quote }}
@@ -56,7 +56,7 @@ app.kubernetes.io/part-of: acr-verifier
 {{- with .Values.image.digest }}@{{ . }}{{ end -}}
 {{- end -}}
 
-{{/* "true" where Events are published, which is the default of the agent too. */}}
+{{/* "true" if Events are published, which is also the agent's default. */}}
 {{- define "acr-verifier.events" -}}
 {{- ne (toString (.Values.config.events).enabled) "false" -}}
 {{- end -}}
@@ -65,12 +65,12 @@ app.kubernetes.io/part-of: acr-verifier
 {{- (.Values.config.server).address | default (printf "0.0.0.0:%d" (int .Values.port)) -}}
 {{- end -}}
 
-{{/* The folder of a Secret with credentials. */}}
+{{/* Mount path of a Secret with credentials. */}}
 {{- define "acr-verifier.credentialsPath" -}}
 {{- printf "/var/run/secrets/acr-verifier/%s" . -}}
 {{- end -}}
 
-{{/* The Secrets that images name, each once, as a JSON list. */}}
+{{/* The Secrets named by images, without duplicates, as a JSON list. */}}
 {{- define "acr-verifier.secretNames" -}}
 {{- $names := list -}}
 {{- range .Values.config.images -}}
@@ -79,12 +79,12 @@ app.kubernetes.io/part-of: acr-verifier
 {{- $names | uniq | toJson -}}
 {{- end -}}
 
-{{/* The volume of a Secret: its name may be longer than that of a volume. */}}
+{{/* The volume name for a Secret, whose own name may be too long for a volume. */}}
 {{- define "acr-verifier.secretVolume" -}}
 {{- printf "credentials-%s" (sha256sum . | trunc 10) -}}
 {{- end -}}
 
-{{/* The agent's configuration file: the values' own keys, with paths in place of the names of Secret and ConfigMap. */}}
+{{/* The agent's configuration file: the values' own keys, with paths instead of the names of Secrets and the ConfigMap. */}}
 {{- define "acr-verifier.config" -}}
 {{- $config := dict -}}
 {{- $images := list -}}
@@ -113,12 +113,12 @@ app.kubernetes.io/part-of: acr-verifier
 {{- toYaml $config -}}
 {{- end -}}
 
-{{/* The digest that an agent computes of its file: that of the ConfigMap's text, which ends in one line break. */}}
+{{/* The digest that the agent computes of its file: that of the ConfigMap's text, which ends with one line break. */}}
 {{- define "acr-verifier.configDigest" -}}
 {{- printf "sha256:%s" (printf "%s\n" (include "acr-verifier.config" .) | sha256sum) -}}
 {{- end -}}
 
-{{/* Passes Pod Security `restricted`. The number is above those that systems give to people and services. */}}
+{{/* Passes Pod Security `restricted`. The user ID is above those that systems assign to people and services. */}}
 {{- define "acr-verifier.podSecurityContext" -}}
 runAsNonRoot: true
 runAsUser: 65532
@@ -137,8 +137,8 @@ capabilities:
 {{- end -}}
 
 {{/*
-The service account's token, where a client library looks for it. Never by automounting: that would also happen where
-nothing asks the API server, and some clusters forbid or undo it.
+The service account's token, where client libraries expect it. Never by automounting, which would also apply to pods that
+do not use the API server, and which some clusters forbid or undo.
 */}}
 {{- define "acr-verifier.tokenVolume" -}}
 - name: api-token
@@ -161,24 +161,24 @@ nothing asks the API server, and some clusters forbid or undo it.
   readOnly: true
 {{- end -}}
 
-{{/* Whether an object of a monitoring API is made: its value is true, or auto where the cluster has it. */}}
+{{/* "true" if an object of a monitoring API is created: its value is true, or auto and the cluster has the API. */}}
 {{- define "acr-verifier.isWanted" -}}
 {{- $has := .root.Capabilities.APIVersions.Has .api -}}
 {{- or (eq (toString .value) "true") (and (eq (toString .value) "auto") $has) -}}
 {{- end -}}
 
-{{/* How long a whole smoke check may take: every run has its time, and half a minute for its image and its start. */}}
+{{/* Maximum seconds of a smoke check: each run has its timeout plus 30 s to pull its image and start. */}}
 {{- define "acr-verifier.smokeSeconds" -}}
 {{- $seconds := div (int64 (include "acr-verifier.milliseconds" .Values.smoke.timeout)) 1000 -}}
 {{- mul (add $seconds 30) (add (int .Values.smoke.retries) 1) -}}
 {{- end -}}
 
-{{/* "true" where the node's own files are mounted. */}}
+{{/* "true" if the node's own files are mounted. */}}
 {{- define "acr-verifier.nodeFiles" -}}
 {{- ternary .Values.hostNetwork (eq (toString .Values.nodeFiles.enabled) "true") (eq (toString .Values.nodeFiles.enabled) "auto") -}}
 {{- end -}}
 
-{{/* The name of the volume of a path of the node. */}}
+{{/* The volume name for a path on the node. */}}
 {{- define "acr-verifier.nodeVolume" -}}
 {{- printf "node%s" (regexReplaceAll "[^a-z0-9]+" (lower .) "-") | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
