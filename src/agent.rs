@@ -1,8 +1,8 @@
-//! The process of the DaemonSet: verifies for ever, serves HTTP, publishes Events.
+//! The agent process of the DaemonSet: verifies continuously, serves HTTP, publishes Events.
 //!
-//! Owns the loop: that a check starts when it is due, that there is only one at a time, what happens after it, and how
-//! the process ends. The check itself is `check`'s, when it is due `schedule`'s, what is announced `transition`'s; each
-//! sink is handed what it needs and is never waited for.
+//! Owns the main loop: starting checks when they are due, one at a time, handling their results, and shutdown. `check`
+//! runs a check, `schedule` decides when, `transition` decides what to announce. The loop hands results to each sink and
+//! never waits for it.
 
 mod callers;
 mod files;
@@ -34,35 +34,35 @@ use crate::server::{self, CheckRequest, Limits, Shared};
 use crate::status::{Configuration, Status};
 use crate::transition::Track;
 
-/// How often the files of configuration and credentials are looked at: a change is seen within three of these.
+/// Poll interval for configuration and credential files: a change is detected within three polls.
 pub const LOOK: Duration = Duration::from_secs(5);
-/// Checks on demand that may wait in line; they all get the same answer.
+/// Check requests that may be queued; they all receive the same report.
 const REQUESTS: usize = 64;
-/// What is left to do at the end gets this long.
+/// Time for open responses during shutdown.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// What the agent takes from its surroundings beside what a pass takes.
+/// The node context of the agent, in addition to that of a single pass.
 pub struct Place {
-    /// The node, the view of its network, the clock.
+    /// The node, its network view and the clock.
     pub surroundings: Surroundings,
-    /// The agent's own Pod, where the downward API tells.
+    /// The agent's own Pod, if the downward API provides it.
     pub pod: Option<event::Pod>,
-    /// Whether this is a pod of a cluster.
+    /// Whether the agent runs in a pod of a cluster.
     pub in_cluster: bool,
-    /// A number from 0 to 1, another at each call.
+    /// Returns a random number from 0 to 1.
     pub chance: fn() -> f64,
 }
 
-/// Verifies until `stop` is ready.
+/// Verifies until `stop` completes.
 ///
 /// # Errors
-/// The agent cannot start: the configuration, the roots of trust or the address to listen at are not usable.
+/// The agent cannot start: the configuration, the trusted certificates or the listen address is not usable.
 pub async fn run(options: AgentOptions, place: Place, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
     let now = (place.surroundings.now)();
     let settings = Settings::read(options)?;
     let address = settings.config.server_address;
-    let listener = server::listen(address).with_context(|| format!("cannot listen at {address}"))?;
-    // Port 0 asks the system for a free one.
+    let listener = server::listen(address).with_context(|| format!("cannot listen on {address}"))?;
+    // Port 0 selects a free port.
     let address = listener.local_addr().unwrap_or(address);
     let metrics = Arc::new(Metrics::new(&place.surroundings.node, env!("CARGO_PKG_VERSION"), revision()));
     metrics.record_reload(true, now);
@@ -81,7 +81,7 @@ pub async fn run(options: AgentOptions, place: Place, stop: impl Future<Output =
     };
     let (end, ended) = oneshot::channel::<()>();
     let serving = tokio::spawn(server::serve(listener, Arc::new(shared), async {
-        // Dropped or sent, it is the end.
+        // Dropped or sent, it means shutdown.
         let _ = ended.await;
     }));
     tracing::info!(
@@ -110,16 +110,15 @@ pub async fn run(options: AgentOptions, place: Place, stop: impl Future<Output =
         () = stop => tracing::info!("stopping"),
     }
     drop(end);
-    // A client that does not read must not hold the node's rolling update.
+    // A client that does not read must not delay the node's rolling update.
     let _ = tokio::time::timeout(GRACE, serving).await;
     Ok(())
 }
 
-/// Ready when the process is asked to end: SIGTERM, which the kubelet sends, or Ctrl-C. As process 1 of a container it
-/// would be deaf to both without this.
+/// Completes on SIGTERM, which the kubelet sends, or Ctrl-C. Without a handler, process 1 of a container ignores both.
 ///
 /// # Errors
-/// The system refuses the handlers.
+/// The signal handlers cannot be installed.
 pub fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for Ctrl-C")?;
@@ -131,7 +130,7 @@ pub fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
     })
 }
 
-/// The commit that the program was built from, where the build was told.
+/// The commit that the program was built from, if set by the build.
 const fn revision() -> &'static str {
     match option_env!("ACR_VERIFIER_REVISION") {
         Some(revision) => revision,
@@ -153,20 +152,20 @@ fn first_status(settings: &Settings, place: &Place, now: Timestamp) -> Status {
     }
 }
 
-/// The task that publishes Events; none where they are off or there is no cluster, which is said once.
+/// Starts the task that publishes Events; `None` if Events are disabled or there is no cluster, which is logged once.
 fn publisher(settings: &Settings, place: &Place, metrics: &Arc<Metrics>) -> Option<Publisher> {
     if !settings.config.events {
-        tracing::info!("Events are off by configuration");
+        tracing::info!("Events are disabled by configuration");
         return None;
     }
     let config = match events::in_cluster(place.in_cluster) {
         Ok(Some(config)) => config,
         Ok(None) => {
-            tracing::info!("this is no pod of a cluster: no Events are published");
+            tracing::info!("Events are disabled: not running in a Kubernetes pod");
             return None;
         }
         Err(reason) => {
-            tracing::warn!("no Events are published, the API server cannot be used: {reason}");
+            tracing::warn!("Events are disabled: cannot use the API server: {reason}");
             return None;
         }
     };
@@ -182,7 +181,7 @@ fn publisher(settings: &Settings, place: &Place, metrics: &Arc<Metrics>) -> Opti
             Some(publisher)
         }
         Err(reason) => {
-            tracing::warn!("no Events are published, the API server cannot be used: {reason}");
+            tracing::warn!("Events are disabled: cannot use the API server: {reason}");
             None
         }
     }
@@ -190,20 +189,20 @@ fn publisher(settings: &Settings, place: &Place, metrics: &Arc<Metrics>) -> Opti
 
 type Pass = Pin<Box<dyn Future<Output = Run>>>;
 
-/// The loop and what it remembers.
+/// The main loop and its state.
 struct Agent {
     settings: Settings,
     fingerprint: Fingerprint,
     place: Place,
     metrics: Arc<Metrics>,
     publisher: Option<Publisher>,
-    /// Whether Events are wanted, as `publisher` was made for.
+    /// The value of `events` that `publisher` was created for.
     publishes: bool,
     status: watch::Sender<Status>,
     heartbeat: watch::Sender<Instant>,
-    /// One an image and name: the same image may be configured under several.
+    /// One per image and name: an image may be configured under several names.
     tracks: BTreeMap<(String, Option<String>), Track>,
-    /// What the times of the timetable count from.
+    /// The start of the timetable's clock.
     started: Instant,
     timetable: Timetable,
     callers: Callers,
@@ -237,7 +236,7 @@ impl Agent {
         }
     }
 
-    /// When the next check begins: the planned one, or sooner for callers who wait. It says nothing while one runs.
+    /// When the next check starts: the planned one, or sooner for waiting callers. Meaningless while one runs.
     fn next_begin(&mut self, is_running: bool) -> Instant {
         let due = self.timetable.due();
         let wanted =
@@ -260,13 +259,13 @@ impl Agent {
             let (trust, node) = (&settings.trust, settings.node.as_deref());
             let mut run =
                 pass(&settings.config, &settings.usual_credentials, &surroundings, trust, node).await;
-            // An agent says of itself what it does not know of its node.
+            // An agent also reports which node files it could not read.
             run.node_files.get_or_insert_with(|| NodeFilesReport::unread(trust.roots()));
             run
         })
     }
 
-    /// Hands a run to everybody, and plans the next.
+    /// Passes a completed run to all sinks and plans the next check.
     fn conclude(&mut self, run: Run) {
         let now = (self.place.surroundings.now)();
         let run = Arc::new(run);
@@ -283,7 +282,7 @@ impl Agent {
         self.tell_due();
     }
 
-    /// Tells when the next check is due; only while none runs.
+    /// Publishes when the next check is due; only while none runs.
     fn tell_due(&self) {
         let left = self.timetable.due().saturating_sub(self.started.elapsed());
         let due_at = (self.place.surroundings.now)() + left;
@@ -307,18 +306,18 @@ impl Agent {
         }
     }
 
-    /// Publishes Events from now on, or no longer, as the configuration says.
+    /// Starts or stops publishing Events if the configuration changed.
     fn switch_events(&mut self) {
         if self.settings.config.events == self.publishes {
             return;
         }
         self.publishes = self.settings.config.events;
         self.publisher = publisher(&self.settings, &self.place, &self.metrics);
-        // Nobody was told of what was announced meanwhile.
+        // Announcements in the meantime were not published.
         self.tracks.clear();
     }
 
-    /// Takes over what has changed in configuration and credentials.
+    /// Applies changes in the configuration, credential and node files.
     fn look_at_files(&mut self) {
         let now = (self.place.surroundings.now)();
         let before = self.settings.pace().interval;
@@ -330,12 +329,12 @@ impl Agent {
                 None => tracing::info!(
                     images = self.settings.config.images.len(),
                     configuration = in_force,
-                    "the configuration was read again"
+                    "configuration reloaded"
                 ),
                 Some(rejected) => tracing::error!(
                     configuration = in_force,
                     rejected = rejected.digest,
-                    "the new configuration is rejected, the old one stays in force: {}",
+                    "new configuration rejected, the previous one stays in force: {}",
                     rejected.phrase()
                 ),
             }
@@ -353,22 +352,22 @@ impl Agent {
         let fingerprint = Fingerprint::of(&self.settings.config, &self.settings.usual_credentials);
         if fingerprint != self.fingerprint {
             self.fingerprint = fingerprint;
-            tracing::info!("files of credentials have changed");
+            tracing::info!("credential files changed");
             self.timetable.change();
         }
         if self.settings.read_node_again() {
-            tracing::info!("files of the node have changed");
+            tracing::info!("node files changed");
             self.timetable.change();
         }
     }
 }
 
-/// Whether the registry throttled a check; other inconclusive checks are no reason to leave it alone.
+/// Whether the registry throttled a check; other inconclusive checks are no reason to back off.
 fn is_throttled(checked: &Checked) -> bool {
     checked.diagnoses.iter().any(|diagnosis| diagnosis.cause == Cause::Throttled)
 }
 
-/// The end of the pass that is running; never, where none is.
+/// Completes with the running pass; never if none is running.
 async fn finished(running: &mut Option<Pass>) -> Run {
     match running {
         Some(pass) => pass.await,

@@ -1,8 +1,8 @@
-//! Announcements as Kubernetes Events.
+//! Publishes announcements as Kubernetes Events.
 //!
-//! Owns the task that publishes, its patience, and its counting. The loop only hands an announcement over and never
-//! waits: an API server that is slow, refuses or is away delays no check. What is worth announcing is `transition`'s,
-//! the form of an Event is [`event`]'s.
+//! Owns the publishing task, its retries and its counting. The main loop only hands over an announcement and never
+//! waits: an API server that is slow, rejects Events or is unavailable delays no check. `transition` decides what to
+//! announce, [`event`] builds the Event.
 
 pub mod event;
 
@@ -21,18 +21,18 @@ use self::event::{NAMESPACE, Reporter};
 use crate::legible::{MAX_WORD, printable};
 use crate::transition::{Announcement, EventResult, News};
 
-/// One call to the API server; in-cluster clients have no limit of their own.
+/// Timeout of a call to the API server; in-cluster clients have none of their own.
 const CALL_LIMIT: Duration = Duration::from_secs(10);
-/// Between two attempts at one announcement: doubled from the first to the last.
+/// Delay between two attempts at one announcement: doubles from the first to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// Attempts at what the API server refuses for a reason that may pass, such as RBAC that is not there yet.
+/// Attempts after a rejection whose reason may be temporary, such as RBAC that is not in place yet.
 const ATTEMPTS_AT_A_REFUSAL: u32 = 5;
 
-/// Hands announcements to the task.
+/// Hands announcements to the publishing task.
 ///
-/// The queue has no limit of its own: the task takes over what is in it even while it waits for the API server, and
-/// keeps one announcement an image.
+/// The queue itself is unbounded: the task drains it even while it waits for the API server, and keeps one announcement
+/// per image.
 #[derive(Debug, Clone)]
 pub struct Publisher(mpsc::UnboundedSender<Announcement>);
 
@@ -40,16 +40,16 @@ impl Publisher {
     /// Hands an announcement over; never waits.
     ///
     /// # Errors
-    /// The task is gone: the announcement is lost, and is to be counted as failed.
+    /// The task has ended: the announcement is lost and must be counted as failed.
     pub fn publish(&self, announcement: Announcement) -> Result<(), EventResult> {
         self.0.send(announcement).map_err(|_| EventResult::Failed)
     }
 }
 
-/// The connection to the API server that a pod has; none outside a cluster.
+/// Returns the in-cluster connection to the API server; `None` outside a cluster.
 ///
 /// # Errors
-/// In a cluster, and the service account's files or the address are not usable.
+/// In a cluster, but the service account's files or the address are not usable.
 pub fn in_cluster(host_is_set: bool) -> Result<Option<Config>, String> {
     if !host_is_set {
         return Ok(None);
@@ -57,23 +57,23 @@ pub fn in_cluster(host_is_set: bool) -> Result<Option<Config>, String> {
     Config::incluster().map(Some).map_err(|error| error.to_string())
 }
 
-/// Makes the client and the task that publishes; `count` is told what becomes of each announcement.
+/// Creates the client and the publishing task; `count` receives the result of each announcement.
 ///
-/// The task ends when the last [`Publisher`] is gone.
+/// The task ends when the last [`Publisher`] is dropped.
 ///
 /// # Errors
-/// The connection's settings are not usable.
+/// The connection settings are not usable.
 pub fn prepare(
     mut config: Config,
     reporter: Reporter,
     count: impl Fn(EventResult) + Send + 'static,
 ) -> Result<(Publisher, impl Future<Output = ()> + Send), String> {
-    // kube takes the process's default; that it is set already is fine.
+    // kube uses the process default; it may already be set.
     let _ = rustls::crypto::ring::default_provider().install_default();
     config.connect_timeout = Some(CALL_LIMIT);
     config.read_timeout = Some(CALL_LIMIT);
     config.write_timeout = Some(CALL_LIMIT);
-    // The patience here is the desk's, which counts every attempt.
+    // The desk retries itself and counts every attempt.
     config.default_retry = false;
     let client = Client::try_from(config).map_err(|error| error.to_string())?;
     let (sender, queue) = mpsc::unbounded_channel();
@@ -86,14 +86,14 @@ pub fn prepare(
     Ok((Publisher(sender), desk.work(queue)))
 }
 
-/// An announcement that is not published yet.
+/// An announcement that has not been published yet.
 struct Pending {
     announcement: Announcement,
     attempts: u32,
     due: Instant,
 }
 
-/// Where announcements lie until they are published: the newest of each image under its name.
+/// The announcements to publish: the newest of each image and name.
 struct Tray {
     pending: BTreeMap<String, Pending>,
     count: Box<dyn Fn(EventResult) + Send>,
@@ -108,7 +108,7 @@ impl Tray {
         }
     }
 
-    /// Takes one back that was not published, unless there is a newer one.
+    /// Returns an unpublished announcement to the queue, unless there is a newer one.
     fn take_back(&mut self, subject: String, pending: Pending) {
         match self.pending.entry(subject) {
             Entry::Vacant(place) => drop(place.insert(pending)),
@@ -160,7 +160,7 @@ impl Desk {
         }
     }
 
-    /// Makes one attempt, and takes over what is announced meanwhile.
+    /// Makes one attempt, and accepts new announcements in the meantime.
     async fn publish_due(&mut self, queue: &mut mpsc::UnboundedReceiver<Announcement>) {
         let Some((subject, mut pending)) = self.tray.remove_due() else { return };
         let event = self.event(&subject, &pending.announcement);
@@ -191,19 +191,19 @@ impl Desk {
             Setback::Later(asked, reason) => (wait.min(LONGEST_PAUSE).max(asked.unwrap_or_default()), reason),
             Setback::Refused(reason) if pending.attempts < ATTEMPTS_AT_A_REFUSAL => (wait, reason),
             Setback::Refused(reason) => {
-                tracing::warn!(image = subject, "gave an Event up: {reason}");
+                tracing::warn!(image = subject, "dropped the Event: {reason}");
                 return;
             }
         };
-        // The first time is news; the later ones are in the metrics.
+        // Log only the first failed attempt; the metrics count all of them.
         if pending.attempts == 1 {
-            tracing::warn!(image = subject, "cannot publish an Event yet: {reason}");
+            tracing::warn!(image = subject, "cannot publish the Event yet, retrying: {reason}");
         }
         pending.due = Instant::now() + wait;
         self.tray.take_back(subject, pending);
     }
 
-    /// A renewal counts up the Event about the same cause; where that was never published, it is a new one.
+    /// A renewal increments the series of the Event with the same cause; if that was never published, it is a new Event.
     fn event(&self, subject: &str, announcement: &Announcement) -> Event {
         match (&announcement.news, self.series.get(subject)) {
             (News::StillFailing(diagnosis), Some(first))
@@ -216,15 +216,15 @@ impl Desk {
     }
 }
 
-/// Applies the Event: the one call that makes it where it is not there, counts it up where it is, and can be sent again
-/// where the answer was lost. It takes the same two rights, create and patch.
+/// Applies the Event with a single call that creates or updates it, and that is safe to repeat if the response was lost.
+/// It needs the permissions create and patch.
 async fn send(api: &Api<Event>, event: &Event) -> Result<(), Setback> {
     let name = event.metadata.name.as_deref().unwrap_or_default();
     let parameters = PatchParams::apply(event::CONTROLLER).force();
     call(api.patch(name, &parameters, &Patch::Apply(event))).await.map(drop)
 }
 
-/// One call, within its limit.
+/// Makes one call within its timeout.
 async fn call<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Setback> {
     match timeout(CALL_LIMIT, request).await {
         Ok(Ok(answer)) => Ok(answer),
@@ -234,7 +234,7 @@ async fn call<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Resul
                 .as_ref()
                 .map(|details| Duration::from_secs(u64::from(details.retry_after_seconds)));
             let reason =
-                format!("the API server answered {} {}", status.code, printable(&status.reason, MAX_WORD));
+                format!("the API server returned {} {}", status.code, printable(&status.reason, MAX_WORD));
             match status.code {
                 401 | 408 | 409 | 429 | 500.. => {
                     Err(Setback::Later(asked.map(|asked| asked.min(LONGEST_PAUSE)), reason))
@@ -242,10 +242,10 @@ async fn call<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Resul
                 _ => Err(Setback::Refused(reason)),
             }
         }
-        Ok(Err(error)) => Err(Setback::Later(None, format!("the API server cannot be asked ({error})"))),
+        Ok(Err(error)) => Err(Setback::Later(None, format!("cannot reach the API server ({error})"))),
         Err(_elapsed) => Err(Setback::Later(
             None,
-            format!("the API server gave no answer within {} s", CALL_LIMIT.as_secs()),
+            format!("the API server did not respond within {} s", CALL_LIMIT.as_secs()),
         )),
     }
 }

@@ -1,7 +1,7 @@
-//! What the agent knows of itself: the newest run, how long its verdict has lasted, the last hour, the configuration.
+//! The agent's state: the latest run, the duration of its verdict, the last hour, the configuration.
 //!
-//! Owns the one value that the loop writes after each check and the HTTP server reads. No IO, no clock: the time is an
-//! argument.
+//! Owns the one value that the main loop writes after each check and the HTTP server reads. No IO, no clock: the time is
+//! an argument.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,58 +12,58 @@ use jiff::Timestamp;
 use crate::diagnosis::Verdict;
 use crate::run::{NetworkView, Rejected, Run};
 
-/// What the strip of the status page shows.
+/// The period that the status page shows.
 const HISTORY: Duration = Duration::from_secs(60 * 60);
-/// Bounds the history whatever the interval: a check a second for ten minutes, or every five seconds for an hour.
+/// Limits the history for any interval: one check a second for twelve minutes, or one every five seconds for an hour.
 const MAX_HISTORY: usize = 720;
 
-/// The agent's state, as the last check left it.
+/// The agent's state after the last check.
 #[derive(Debug, Clone)]
 pub struct Status {
-    /// The node's name.
+    /// The name of the node.
     pub node: String,
-    /// Whose network the agent has.
+    /// Whether the agent runs on the node or the pod network.
     pub network_view: NetworkView,
     /// When the agent started.
     pub started_at: Timestamp,
-    /// The newest run; absent before the first check.
+    /// The latest run; absent before the first check.
     pub latest: Option<Arc<Run>>,
-    /// Since when the verdict has been what it is; absent before the first check.
+    /// When the current verdict was first reached; absent before the first check.
     pub verdict_since: Option<Timestamp>,
     /// The checks of the last hour, oldest first.
     pub history: VecDeque<Past>,
     /// When the next check is due; absent while one runs.
     pub due_at: Option<Timestamp>,
-    /// The time between two checks, as it is in force: stretched for a fleet, without jitter.
+    /// The interval in force between two checks: stretched for a fleet, without jitter.
     pub interval: Duration,
-    /// The configuration that is in force, and whether a newer one was rejected.
+    /// The configuration in force, and a newer one if it was rejected.
     pub configuration: Configuration,
 }
 
-/// A check that is over.
+/// A completed check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Past {
-    /// When it began.
+    /// When the check started.
     pub at: Timestamp,
-    /// Its verdict.
+    /// The verdict of the whole run.
     pub verdict: Verdict,
-    /// The code of the cause that explains the verdict, where there is one.
+    /// The code of the cause of the verdict, if any.
     pub cause: Option<&'static str>,
 }
 
-/// The configuration that is in force.
+/// The configuration in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Configuration {
-    /// When the file was last read with success or without.
+    /// When the file was last read, successfully or not.
     pub read_at: Timestamp,
     /// The digest of the file in force.
     pub digest: Option<String>,
-    /// A newer file that was rejected; absent where the newest file is in force.
+    /// A newer file that was rejected; absent if the newest file is in force.
     pub rejected: Option<Rejected>,
 }
 
 impl Status {
-    /// Takes a run up.
+    /// Records a run.
     pub fn record(&mut self, run: Arc<Run>) {
         let verdict = run.verdict();
         if self.latest.as_ref().is_none_or(|before| before.verdict() != verdict) {

@@ -1,7 +1,7 @@
-//! From one check to the next: what is worth announcing.
+//! Decides which results are announced as Events.
 //!
-//! Owns confirmation, change of cause, renewal and recovery, for one image at a time. Pure: the time is an argument, and
-//! publishing is `events`'. Flapping shows in the counters, not here: what is not confirmed is never announced.
+//! Owns confirmation, change of cause, renewal and recovery, one image at a time. Pure: the time is an argument, and
+//! `events` publishes. Flapping is visible in the counters, not here: unconfirmed failures are never announced.
 
 use std::time::Duration;
 
@@ -12,27 +12,27 @@ use crate::diagnosis::{Diagnosis, Verdict};
 use crate::image::ImageReference;
 use crate::run::Checked;
 
-/// While a failure lasts it is announced again this often, and never more often.
+/// Interval at which a persistent failure is announced again.
 pub const RENEW_AFTER: Duration = Duration::from_secs(60 * 60);
 
-/// The reason of the Event that tells of a recovery, or of the first pass.
+/// The reason of the Event for a recovery or the first pass.
 pub const VERIFIED: &str = "RegistryVerified";
 
-/// Something that the cluster should know.
+/// A result to announce to the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Announcement {
-    /// About which image.
+    /// The image concerned.
     pub image: ImageReference,
-    /// The name that the configuration gives to it: one image may be checked under several, each on its own.
+    /// Its name in the configuration: an image may be checked under several names independently.
     pub name: Option<String>,
-    /// What.
+    /// The kind of result.
     pub news: News,
-    /// As of when.
+    /// The time of the result.
     pub at: Timestamp,
 }
 
 impl Announcement {
-    /// The image as people call it: its reference, and the name that it has in the configuration.
+    /// Returns the image reference, followed by its name in the configuration if set.
     #[must_use]
     pub fn subject(&self) -> String {
         match &self.name {
@@ -42,25 +42,25 @@ impl Announcement {
     }
 }
 
-/// What is announced.
+/// The kind of result that is announced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
-    /// A confirmed failure, or a confirmed other cause of it.
+    /// A confirmed failure, or a confirmed change of its cause.
     Failing(Box<Diagnosis>),
-    /// The failure that was announced lasts.
+    /// An announced failure persists.
     StillFailing(Box<Diagnosis>),
-    /// The first pass, or the end of an announced failure.
+    /// The first pass, or the recovery from an announced failure.
     Verified,
 }
 
-/// What became of an announcement.
+/// The result of publishing an announcement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EventResult {
-    /// The API server took it.
+    /// The API server accepted it.
     Published,
-    /// A newer one about the same image took its place before it was published.
+    /// A newer one for the same image replaced it before it was published.
     Suppressed,
-    /// An attempt failed: the API server refused it or could not be reached.
+    /// An attempt failed: the API server rejected it or could not be reached.
     Failed,
 }
 
@@ -68,7 +68,7 @@ impl EventResult {
     /// Every result.
     pub const ALL: [Self; 3] = [Self::Published, Self::Suppressed, Self::Failed];
 
-    /// The contract's word for it.
+    /// Returns the value of the metric's `result` label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -79,11 +79,11 @@ impl EventResult {
     }
 }
 
-/// What is remembered of an image between two checks.
+/// The state kept for an image between two checks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Track {
     announced: Announced,
-    /// Failed checks in a row that are not announced yet.
+    /// Consecutive failed checks that have not been announced.
     unconfirmed: u32,
     /// The cause of the last of them.
     candidate: Option<Cause>,
@@ -101,10 +101,10 @@ enum Announced {
 }
 
 impl Track {
-    /// Takes a check up, and tells what to announce.
+    /// Records a check and returns what to announce.
     ///
-    /// A failure is announced after `confirm_after` failed checks in a row, another cause of an announced failure after
-    /// as many with that cause; recovery at once. A check that could not be judged changes nothing.
+    /// A failure is announced after `confirm_after` consecutive failed checks, a new cause of an announced failure after
+    /// as many with that cause, a recovery immediately. An inconclusive check changes nothing.
     pub fn step(&mut self, checked: &Checked, confirm_after: u32, now: Timestamp) -> Option<Announcement> {
         let news = match (checked.verdict(), checked.decisive()) {
             (Verdict::Pass | Verdict::Warn, _) => self.pass(),
@@ -135,8 +135,8 @@ impl Track {
             Announced::Failing { .. } => true,
             Announced::Nothing | Announced::Verified => false,
         };
-        // Any failure confirms that there is one; another cause has to be confirmed by itself, or two that take turns
-        // would be announced at every check.
+        // Any failure confirms that there is one. A new cause must be confirmed separately, otherwise two alternating
+        // causes would be announced at every check.
         let counts = !failing || self.candidate == Some(cause);
         self.unconfirmed = if counts { self.unconfirmed.saturating_add(1) } else { 1 };
         self.candidate = Some(cause);

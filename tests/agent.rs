@@ -179,7 +179,7 @@ fn a_fleet_that_takes_its_whole_budget_is_not_called_together_by_a_new_secret() 
     assert_eq!(verdict(&agent.post("/check")), "pass");
     std::fs::write(lab.secret_folder().join("password"), "a-wrong-password").expect("a file");
     std::thread::sleep(Duration::from_secs(15));
-    assert!(agent.log().contains("files of credentials have changed"), "it is seen all the same");
+    assert!(agent.log().contains("credential files changed"), "it is seen all the same");
     assert_eq!(lab.requests_of(Step::Challenge).len(), 1, "no check is brought forward");
     assert_eq!(verdict(&agent.post("/check")), "fail", "and the next one reads it");
 }
@@ -212,7 +212,7 @@ fn a_port_that_is_taken_is_an_error_at_the_start() {
     let output = process::run_to_the_end(&lab, &text);
     assert_eq!(output.status.code(), Some(2));
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(error.contains(&format!("cannot listen at {address}")), "{error}");
+    assert!(error.contains(&format!("cannot listen on {address}")), "{error}");
 }
 
 #[test]
@@ -235,5 +235,5 @@ fn the_log_has_one_line_a_check_and_no_secret() {
     for secret in lab.secrets() {
         assert!(!log.contains(&secret), "{secret} is in {log}");
     }
-    assert_eq!(log.matches("no Events are published").count(), 1, "outside a cluster it says so once");
+    assert_eq!(log.matches("Events are disabled").count(), 1, "outside a cluster it says so once");
 }

@@ -1,7 +1,7 @@
-//! The callers of `POST /check`, and which check answers them.
+//! The callers of `POST /check`, and the check that answers them.
 //!
-//! Owns the rule that a caller gets the report of a check that began after the request: who comes while one runs waits for the
-//! next, together with all others. When that one begins is the timetable's.
+//! Owns the rule that a caller receives the report of a check that started after the request: callers that arrive during
+//! a check wait for the next one and share it. The timetable decides when that one starts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,18 +13,18 @@ use crate::schedule::{Postponed, Timetable};
 use crate::server::{CheckAnswer, CheckRequest};
 use crate::status::Configuration;
 
-/// The callers that have no answer yet.
+/// The callers that have not been answered yet.
 #[derive(Default)]
 pub(super) struct Callers {
-    /// Who asked before the check that runs began.
+    /// Callers that requested a check before the running one started.
     sharing: Vec<oneshot::Sender<CheckAnswer>>,
-    /// Who waits for a check to begin.
+    /// Callers that wait for a check to start.
     waiting: Vec<CheckRequest>,
 }
 
 impl Callers {
-    /// Takes a caller in, unless it can be answered without a check: another configuration is in force, or no check
-    /// begins soon. Nothing is known of that while one runs.
+    /// Adds a caller, unless it can be answered without a check: another configuration is in force, or no check starts
+    /// soon. `soon` is absent while a check runs.
     pub(super) fn admit(
         &mut self,
         request: CheckRequest,
@@ -40,10 +40,10 @@ impl Callers {
         }
     }
 
-    /// When the callers want a check; none where none waits. Who has to wait for too long is sent away. Only while no check
-    /// runs.
+    /// Returns when the waiting callers want a check; `None` if no caller waits. Postpones callers that would wait too long.
+    /// Only while no check runs.
     pub(super) fn wanted_at(&mut self, timetable: &Timetable, now: Duration) -> Option<Duration> {
-        // A client that is gone needs no check.
+        // A disconnected client needs no check.
         self.waiting.retain(|request| !request.reply.is_closed());
         if self.waiting.is_empty() {
             return None;
@@ -59,7 +59,7 @@ impl Callers {
         }
     }
 
-    /// A check begins by this configuration, and answers all who have waited for one.
+    /// A check starts with this configuration and will answer all waiting callers.
     pub(super) fn begin(&mut self, configuration: &Configuration) {
         for request in self.waiting.drain(..) {
             if goes_by(&request, configuration) {
@@ -70,7 +70,7 @@ impl Callers {
         }
     }
 
-    /// The check has ended.
+    /// The check has completed.
     pub(super) fn finish(&mut self, run: &Arc<Run>) {
         for reply in self.sharing.drain(..) {
             answer(reply, CheckAnswer::Report(Arc::clone(run)));
@@ -83,6 +83,6 @@ fn goes_by(request: &CheckRequest, configuration: &Configuration) -> bool {
 }
 
 fn answer(reply: oneshot::Sender<CheckAnswer>, answer: CheckAnswer) {
-    // The client may be gone.
+    // The client may have disconnected.
     let _ = reply.send(answer);
 }

@@ -1,6 +1,6 @@
-//! Whether the files of credentials have changed since they were looked at last.
+//! Detects changes of credential files.
 //!
-//! Only their places and times are looked at, never what is in them: credentials are read at the moment of a check.
+//! Compares only paths and timestamps, never contents: credentials are read when a check runs.
 
 use std::path::PathBuf;
 
@@ -8,16 +8,16 @@ use crate::config::Config;
 use crate::credentials::CredentialsSource;
 use crate::file::{self, FileState};
 
-/// The files that a folder of credentials may hold.
+/// The files that a credentials directory may contain.
 const NAMES: [&str; 6] =
     [".dockerconfigjson", ".dockercfg", "config.json", "username", "password", "expiresAt"];
 
-/// The state of every file of credentials.
+/// The state of every credential file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fingerprint(Vec<(PathBuf, Option<FileState>)>);
 
 impl Fingerprint {
-    /// Looks at the files of all images.
+    /// Records the state of the files of all images.
     pub(super) fn of(config: &Config, usual: &[PathBuf]) -> Self {
         let sources = config.images.iter().flat_map(|image| CredentialsSource::of(image, usual).paths);
         let files = sources.flat_map(|path| {

@@ -1,7 +1,7 @@
-//! The settings in force, and the file that they come from.
+//! The settings in force and the files they come from.
 //!
-//! Owns the rule that a bad new configuration keeps the old one running. The file is compared by its text, so that a
-//! swapped symlink, a rename and a write in place are all seen alike.
+//! Owns the rule that a bad new configuration leaves the previous one in force. Files are compared by content, so a
+//! swapped symlink, a rename and a write in place are all detected.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,34 +15,34 @@ use crate::probe::{MAX_CA_FILE, Trust};
 use crate::run::Rejected;
 use crate::schedule::{Pace, most_of_one_registry};
 
-/// What the agent works with, whole: a new file replaces all of it or nothing.
+/// The settings of the agent: a new file replaces all of them or none.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
     pub(super) config: Config,
     pub(super) trust: Trust,
-    /// The node's own files, where they are mounted.
+    /// The node's own files, if mounted.
     pub(super) node: Option<Arc<NodeFiles>>,
     pub(super) usual_credentials: Vec<PathBuf>,
     options: AgentOptions,
-    /// The texts that were read last, taken or refused.
+    /// The contents that were read last, accepted or rejected.
     texts: Texts,
 }
 
-/// The files whose text decides the settings, as they were read last.
+/// The contents of the files that determine the settings, as last read.
 ///
-/// The settings are made of these very texts, or of files that were read later: what is written in between is seen at the
-/// next look, and never lost.
+/// The settings are built from these contents or from files read later, so a write in between is detected at the next
+/// poll and never lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Texts {
     config: Result<String, ConfigErrors>,
-    /// The file of certificates that the configuration names, also one that is refused because of it.
+    /// The CA file that the configuration names, also if the configuration was rejected because of it.
     ca_file: Option<CaFile>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct CaFile {
     path: PathBuf,
-    /// What cannot be read is told by who needs it; here it only has to differ.
+    /// `None` if unreadable: its user reports the error; here it only has to differ.
     text: Option<Vec<u8>>,
 }
 
@@ -56,7 +56,7 @@ impl Settings {
         Ok(Self { config, trust, node, usual_credentials, options, texts })
     }
 
-    /// Reads the configuration again if a file has changed: in force, or rejected with everything that is wrong.
+    /// Reloads the configuration if a file has changed: it takes effect, or is rejected with all its errors.
     pub(super) fn read_again(&mut self) -> Option<Result<(), Rejected>> {
         let texts = Texts::read(&self.options, self.texts.ca_file.as_ref());
         if texts == self.texts {
@@ -69,13 +69,13 @@ impl Settings {
         });
         Some(loaded.map(|Loaded { config, trust, node }| {
             if config.server_address != self.config.server_address {
-                tracing::warn!("server.address has changed: it counts from the next start on");
+                tracing::warn!("server.address has changed: it takes effect after a restart");
             }
             (self.config, self.trust, self.node) = (config, trust, node);
         }))
     }
 
-    /// Reads the node's own files again if one has changed; whether that is so.
+    /// Reloads the node's own files if one has changed; returns whether it did.
     pub(super) fn read_node_again(&mut self) -> bool {
         if !self.node.as_ref().is_some_and(|node| node.have_changed()) {
             return false;
@@ -83,21 +83,21 @@ impl Settings {
         let node = check::node_files(&self.config);
         match check::trust(&self.config, node.as_ref()) {
             Ok(trust) => self.trust = trust,
-            // The file of the operator is compared by its text, and refused there.
-            Err(error) => tracing::warn!("the certificates stay as they are: {error}"),
+            // The operator's CA file is compared by content, and rejected there.
+            Err(error) => tracing::warn!("cannot reload the trusted certificates, the previous ones stay in force: {error}"),
         }
         self.node = node.map(Arc::new);
         true
     }
 
-    /// How fast the agent checks.
+    /// Returns the pace of the checks.
     pub(super) fn pace(&self) -> Pace {
         Pace::of(&self.config.schedule, most_of_one_registry(&self.config.images))
     }
 }
 
 impl Texts {
-    /// Reads the configuration, and again the file of certificates that was known of.
+    /// Reads the configuration, and the known CA file again.
     fn read(options: &AgentOptions, known: Option<&CaFile>) -> Self {
         Self { config: file::text(&options.config), ca_file: known.map(|known| CaFile::read(&known.path)) }
     }
@@ -109,14 +109,14 @@ impl CaFile {
     }
 }
 
-/// What a configuration and the files that it names make.
+/// The result of loading a configuration and the files that it names.
 struct Loaded {
     config: Config,
     trust: Trust,
     node: Option<Arc<NodeFiles>>,
 }
 
-/// The settings that the texts make; which file of certificates they name goes into the texts.
+/// Builds the settings from the contents, and adds the CA file that they name to the contents.
 fn load(
     options: &AgentOptions,
     texts: &mut Texts,

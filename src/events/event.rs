@@ -1,4 +1,4 @@
-//! The form of an Event: regarding the Node, related to the agent's Pod, with a note that fits.
+//! Builds Events: regarding the Node, related to the agent's Pod, with a note within the size limit.
 //!
 //! Pure: an announcement in, an object out.
 
@@ -13,40 +13,40 @@ use crate::legible::printable;
 use crate::run::NetworkView;
 use crate::transition::{Announcement, News, VERIFIED};
 
-/// Events about a Node live here: its kind has no namespace, and the API server takes no other for them.
+/// Namespace of Events about a Node: Nodes have no namespace, and the API server accepts no other for them.
 pub const NAMESPACE: &str = "default";
-/// Who reports.
+/// The reporting controller.
 pub const CONTROLLER: &str = "acr-verifier";
-/// What the agent did.
+/// The action that the Event reports.
 pub const ACTION: &str = "VerifyRegistry";
-/// The API server refuses a longer note, in bytes.
+/// Longest note that the API server accepts, in bytes.
 pub const MAX_NOTE: usize = 1024;
-/// The API server refuses a longer name of an instance.
+/// Longest reporting instance that the API server accepts, in bytes.
 const MAX_INSTANCE: usize = 128;
 
-/// Who reports: the node that is judged, and the agent's own Pod.
+/// The reporter: the checked node and the agent's own Pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reporter {
-    /// The node's name.
+    /// The name of the Node object.
     pub node: String,
-    /// The agent's Pod, where the downward API told.
+    /// The agent's Pod, if the downward API provides it.
     pub pod: Option<Pod>,
-    /// Whose network the agent has.
+    /// Whether the agent runs on the node or the pod network.
     pub network_view: NetworkView,
 }
 
 /// The agent's Pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pod {
-    /// Its name.
+    /// The name of the Pod.
     pub name: String,
-    /// Its namespace.
+    /// The namespace of the Pod.
     pub namespace: String,
-    /// Its uid, where known.
+    /// The uid, if known.
     pub uid: Option<String>,
 }
 
-/// A new Event.
+/// Creates an Event.
 #[must_use]
 pub fn new(reporter: &Reporter, announcement: &Announcement) -> Event {
     let (kind, reason) = match &announcement.news {
@@ -68,7 +68,7 @@ pub fn new(reporter: &Reporter, announcement: &Announcement) -> Event {
             api_version: Some("v1".to_owned()),
             kind: Some("Node".to_owned()),
             name: Some(reporter.node.clone()),
-            // The kubelet's own Events have the node's name here, and `kubectl describe node` looks for it.
+            // The kubelet's own Events set the node's name here, and `kubectl describe node` filters by it.
             uid: Some(reporter.node.clone()),
             ..ObjectReference::default()
         }),
@@ -87,7 +87,7 @@ pub fn new(reporter: &Reporter, announcement: &Announcement) -> Event {
     }
 }
 
-/// An Event whose failure lasts, counted up. All else stays: the API server lets nothing else of an Event change.
+/// Increments the series of an Event whose failure persists. The API server allows no other field to change.
 #[must_use]
 pub fn renewed(first: &Event, at: Timestamp) -> Event {
     let count = first.series.as_ref().map_or(1, |series| series.count);
@@ -95,20 +95,20 @@ pub fn renewed(first: &Event, at: Timestamp) -> Event {
     Event { series: Some(series), ..first.clone() }
 }
 
-/// The text: the image, the sentence, the remedy, whose network it was, and the registry's id of the answer.
+/// Returns the note: image, message, remedy, network view and the registry's correlation id.
 #[must_use]
 pub fn note(view: NetworkView, announcement: &Announcement) -> String {
     let shown = |text: &str| printable(text, MAX_NOTE);
     let image = shown(&announcement.subject());
     match &announcement.news {
         News::Verified => {
-            format!("{image}: it can be pulled from this node ({}) over the private path.", view.words())
+            format!("{image}: can be pulled from this node ({}) over the private path.", view.words())
         }
         News::Failing(diagnosis) | News::StillFailing(diagnosis) => {
             let Diagnosis { message, remedy, correlation_id, .. } = diagnosis.as_ref();
             let (message, remedy) = (shown(message), shown(remedy));
             let id = correlation_id.as_ref().map(|id| format!(" Correlation id: {}.", shown(id)));
-            // These stay where not all fits: support asks for the id, and the remedy is in the runbook as well.
+            // These are never cut: support needs the id, and the runbook also has the remedy.
             let end = format!(" Checked from the {}.{}", view.words(), id.unwrap_or_default());
             let room = MAX_NOTE.saturating_sub(end.len());
             format!("{}{end}", cut(&format!("{image}: {message} {remedy}"), room))
@@ -116,10 +116,10 @@ pub fn note(view: NetworkView, announcement: &Announcement) -> String {
     }
 }
 
-/// What stands where a text was cut.
+/// Marks a truncated text.
 const MORE: &str = "...";
 
-/// A text of at most so many bytes, cut between two characters.
+/// Truncates a text to at most so many bytes, on a character boundary.
 fn cut(text: &str, bytes: usize) -> String {
     if text.len() <= bytes {
         return text.to_owned();
@@ -128,7 +128,7 @@ fn cut(text: &str, bytes: usize) -> String {
     format!("{}{MORE}", &text[..end])
 }
 
-/// A name that no other Event has, and that this one has at every attempt: of the node, the image, its name and the time.
+/// Returns a unique name that is the same at every attempt, from the node, the image, its name and the time.
 fn name(reporter: &Reporter, announcement: &Announcement) -> String {
     let text = format!("{}\n{}\n{}", reporter.node, announcement.subject(), announcement.at.as_nanosecond());
     let hash = Sha256::digest(text);
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_regards_the_node_and_is_related_to_the_pod() {
+    fn event_regards_the_node_and_relates_to_the_pod() {
         let event = new(&reporter(), &announcement("It is public.", Some("0a1b-2c3d")));
         let json = serde_json::to_value(&event).expect("an object");
         assert_eq!(json["metadata"]["namespace"], "default");
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn one_image_under_two_names_has_two_events_at_the_same_moment() {
+    fn one_image_under_two_names_gets_two_events() {
         let named =
             |name: &str| Announcement { name: Some(name.to_owned()), ..announcement("It is public.", None) };
         let (first, second) = (new(&reporter(), &named("canary")), new(&reporter(), &named("apps")));
@@ -197,14 +197,14 @@ mod tests {
     }
 
     #[test]
-    fn a_note_of_5000_characters_of_many_bytes_is_cut_between_two_and_keeps_the_id() {
+    fn a_long_note_is_truncated_on_a_character_boundary_and_keeps_the_id() {
         let note = note(NetworkView::Pod, &announcement(&"ü€😀".repeat(1667), Some("0a1b-2c3d")));
         assert!(note.len() <= MAX_NOTE, "{} bytes", note.len());
         assert!(note.ends_with("... Checked from the pod network. Correlation id: 0a1b-2c3d."), "{note}");
     }
 
     #[test]
-    fn a_note_holds_nothing_that_cannot_be_seen() {
+    fn a_note_contains_no_invisible_characters() {
         let mut announcement =
             announcement("It says \u{202e}drawkcab\u{1b}[31m\nand more.", Some("0a1b\u{200b}-2c3d"));
         announcement.name = Some("can\u{202e}ary".to_owned());
@@ -214,11 +214,11 @@ mod tests {
     }
 
     #[test]
-    fn a_recovery_names_the_network_that_was_checked() {
+    fn a_recovery_names_the_checked_network() {
         for (view, words) in [(NetworkView::Node, "node network"), (NetworkView::Pod, "pod network")] {
             let verified = Announcement { news: News::Verified, ..announcement("", None) };
             let expected = format!(
-                "contoso.azurecr.io/apps/canary:1: it can be pulled from this node ({words}) over the private path."
+                "contoso.azurecr.io/apps/canary:1: can be pulled from this node ({words}) over the private path."
             );
             assert_eq!(note(view, &verified), expected);
         }
@@ -226,13 +226,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_note_is_too_long(message in ".{0,1500}", id in proptest::option::of("[0-9a-f-]{8,64}")) {
+        fn notes_stay_within_the_size_limit(message in ".{0,1500}", id in proptest::option::of("[0-9a-f-]{8,64}")) {
             let event = new(&reporter(), &announcement(&message, id.as_deref()));
             prop_assert!(event.note.expect("a note").len() <= MAX_NOTE);
         }
 
         #[test]
-        fn what_is_cut_is_a_beginning(text in ".{0,80}", bytes in 3_usize..60) {
+        fn truncation_keeps_a_prefix(text in ".{0,80}", bytes in 3_usize..60) {
             let shorter = cut(&text, bytes);
             prop_assert!(shorter.len() <= bytes);
             prop_assert!(shorter == text || text.starts_with(shorter.trim_end_matches("...")));

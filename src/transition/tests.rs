@@ -1,4 +1,4 @@
-//! What a row of checks announces.
+//! Announcements for sequences of checks.
 
 use crate::address::AddressPolicy;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::diagnosis::{Diagnosis, Severity};
 use crate::observation::{Endpoint, Mark, Observation, Stage};
 use crate::run::Checked;
 
-/// A check that ended like this: `.` pass, `w` warn, `?` unknown, `a` and `b` failures of two causes.
+/// A check with this result: `.` pass, `w` warn, `?` unknown, `a` and `b` failures of two causes.
 fn checked(letter: char) -> Checked {
     let diagnosis = |cause: Cause| Diagnosis {
         cause,
@@ -20,7 +20,7 @@ fn checked(letter: char) -> Checked {
         stage: Stage::Dns,
         endpoint: Endpoint::Login,
         message: "Something is wrong.".to_owned(),
-        remedy: "Mend it.".to_owned(),
+        remedy: "Fix it.".to_owned(),
         commands: Vec::new(),
         correlation_id: None,
     };
@@ -42,7 +42,7 @@ fn checked(letter: char) -> Checked {
     }
 }
 
-/// What is announced at each of the checks, a minute apart: `A` or `B` failing, `R` renewed, `V` verified, `.` nothing.
+/// The announcement after each of the checks, a minute apart: `A` or `B` failing, `R` renewed, `V` verified, `.` nothing.
 fn announced(checks: &str, confirm_after: u32) -> String {
     let mut track = Track::default();
     let mut now = Timestamp::UNIX_EPOCH;
@@ -63,7 +63,7 @@ fn announced(checks: &str, confirm_after: u32) -> String {
 }
 
 #[test]
-fn failures_are_confirmed_recovery_is_at_once_and_flapping_is_silent() {
+fn failures_are_confirmed_recovery_is_immediate_and_flapping_is_silent() {
     for (checks, confirm_after, expected) in [
         ("....", 2, "V..."),
         ("w.w.", 2, "V..."),
@@ -88,7 +88,7 @@ fn failures_are_confirmed_recovery_is_at_once_and_flapping_is_silent() {
 }
 
 #[test]
-fn a_lasting_failure_is_renewed_once_an_hour() {
+fn a_persistent_failure_is_renewed_once_an_hour() {
     let told = announced(&"a".repeat(182), 2);
     let renewed: Vec<usize> = told.match_indices('R').map(|(minute, _)| minute).collect();
     assert_eq!(renewed, [61, 121, 181]);
@@ -96,7 +96,7 @@ fn a_lasting_failure_is_renewed_once_an_hour() {
 }
 
 proptest! {
-    /// However checks end: an announced failure is announced to be over exactly once, and nothing is said twice.
+    /// For any sequence of checks, each announced failure has exactly one recovery, and nothing is announced twice.
     #[test]
     fn announcements_alternate(checks in "[.w?ab]{0,120}", confirm_after in 1u32..4) {
         let told = announced(&checks, confirm_after);

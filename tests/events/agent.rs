@@ -136,7 +136,7 @@ fn events_are_switched_on_and_off_without_a_restart() {
 
     agent.rewrite(&off);
     agent.wait_for("the new configuration", |agent| {
-        agent.log().matches("the configuration was read again").count() == 2
+        agent.log().matches("configuration reloaded").count() == 2
     });
     lab.change(|settings| settings.nameservers[0].login = View::NotLinked);
     agent.wait_for("the failure", |agent| agent.metric("acr_verifier_check_success") == Some(0.0));
