@@ -1,8 +1,8 @@
-//! How a run looks: to people, to programs and to pipelines.
+//! Renders the result of a run for people, programs and pipelines.
 //!
-//! Owns the forms of a report and the words that they share. The renderers are [`text`], [`json`], [`junit`] and, for the
-//! causes themselves, [`catalogue`]; each writes into an `io::Write` that it is given. Nothing here judges (that is `rules`)
-//! or decides where a report goes (that is `check`, `agent` and `smoke`).
+//! Owns the output formats and the wording that they share. The renderers are [`text`], [`json`], [`junit`] and, for the list
+//! of causes, [`catalogue`]; each writes to a given `io::Write`. Evaluation is in `rules`; `check`, `agent` and `smoke` decide
+//! where a report goes.
 
 pub mod catalogue;
 pub mod fleet;
@@ -20,37 +20,37 @@ use std::io::{self, Write};
 use crate::cause::Cause;
 use crate::run::Run;
 
-// What the status page shares with the renderers.
+// Shared by the renderers and the status page.
 pub(crate) use answers::records;
 pub(crate) use finding::{ending, finding, host, server};
 pub use page::Style;
 pub use scalar::{Moment, Seconds, Word};
 pub(crate) use text::{not_run, sentence, time};
 
-/// Where the runbook is: each cause has a section of its name.
+/// URL of the runbook. Each cause has a section with its code as the anchor.
 pub const RUNBOOK: &str = "https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md";
 
-/// The runbook's section on a cause.
+/// Returns the URL of the runbook section on a cause.
 #[must_use]
 pub fn runbook(cause: Cause) -> String {
     format!("{RUNBOOK}#{cause}")
 }
 
-/// The form of a report.
+/// The output format of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// For people.
     Text,
-    /// For programs: the contract's `acr-verifier/report/v1`.
+    /// For programs: schema `acr-verifier/report/v1`.
     Json,
-    /// For pipelines.
+    /// For pipelines that read test results.
     Junit,
 }
 
-/// Writes a run in one of the forms; the style is the text's alone.
+/// Writes a run in the given format. Only [`Format::Text`] uses the style.
 ///
 /// # Errors
-/// What the writer gives back.
+/// Returns the writer's error.
 pub fn write(out: &mut impl Write, run: &Run, format: Format, style: &Style) -> io::Result<()> {
     match format {
         Format::Text => text::write(out, run, style),

@@ -1,9 +1,9 @@
-//! What a nameserver's two answers about a name, A and AAAA, amount to as one.
+//! Summarises a nameserver's A and AAAA answers for one name.
 
 use crate::observation::{DnsAnswer, DnsFailureKind, Lookup, Rcode, Record, RecordData, Resolution};
 
-/// The records of both answers in the order of the chain, each once. The time to live does not tell two records apart:
-/// a cache counts it down between the two questions.
+/// Returns the records of both answers in chain order, without duplicates. Records that differ only in their TTL are the
+/// same: a cache counts it down between the two queries.
 pub(crate) fn records(resolution: &Resolution) -> Vec<&Record> {
     let mut records: Vec<&Record> = Vec::new();
     for record in answered(resolution).flat_map(|answer| &answer.chain) {
@@ -16,7 +16,7 @@ pub(crate) fn records(resolution: &Resolution) -> Vec<&Record> {
     records
 }
 
-/// The answers that can be used, A first.
+/// Returns the usable answers, A first.
 pub(super) fn answered(resolution: &Resolution) -> impl Iterator<Item = &DnsAnswer> {
     resolution.lookups().into_iter().filter_map(|lookup| match lookup {
         Lookup::Answered(answer) => Some(answer),
@@ -24,7 +24,7 @@ pub(super) fn answered(resolution: &Resolution) -> impl Iterator<Item = &DnsAnsw
     })
 }
 
-/// The code of the answer to A; where there is none, of the answer to AAAA.
+/// Returns the response code for A, or for AAAA if A was not answered.
 pub(super) fn rcode(resolution: &Resolution) -> Option<Rcode> {
     resolution.lookups().into_iter().find_map(|lookup| match lookup {
         Lookup::Answered(answer) => Some(answer.rcode),
@@ -42,8 +42,7 @@ pub(super) fn rcode(resolution: &Resolution) -> Option<Rcode> {
     })
 }
 
-/// What went wrong with the questions, as a phrase; which question is said only where the other one was answered, or
-/// failed in another way.
+/// Describes the failed queries in a phrase. Names the record type only if the other query succeeded or failed differently.
 pub(super) fn trouble(resolution: &Resolution) -> Option<String> {
     let phrase = |lookup: &Lookup| match lookup {
         Lookup::Answered(_) => None,

@@ -1,7 +1,7 @@
-//! What a stage found, in a few words for a person.
+//! Summarises the findings of a stage in a few words.
 //!
-//! Owns the wording of facts: chains, addresses, issuers, digests. It tells what was seen also where that is wrong; why
-//! it is wrong is in the diagnosis's sentence.
+//! Owns the wording of facts: chains, addresses, issuers, digests. Facts are shown even if they are wrong; the diagnosis
+//! explains why.
 
 use std::net::IpAddr;
 
@@ -14,7 +14,7 @@ use crate::observation::{
 };
 use crate::run::{Checked, StageReport, Status};
 
-/// The words of a stage, a line each: one, or one a nameserver. None where there is nothing to tell.
+/// Returns the lines for a stage: one, or one per nameserver. Empty if there is nothing to report.
 pub(crate) fn finding(checked: &Checked, report: &StageReport<'_>) -> Vec<String> {
     let observation = &checked.observation;
     match report.stage {
@@ -34,7 +34,7 @@ pub(crate) fn finding(checked: &Checked, report: &StageReport<'_>) -> Vec<String
     }
 }
 
-/// The addresses that the node's own nameservers gave for an endpoint, each once.
+/// Returns the addresses that the node's own nameservers returned for an endpoint, without duplicates.
 pub(super) fn system_addresses(observation: &Observation, endpoint: Endpoint) -> Vec<IpAddr> {
     let mut addresses = Vec::new();
     for resolution in &observation.resolutions {
@@ -49,7 +49,7 @@ pub(super) fn system_addresses(observation: &Observation, endpoint: Endpoint) ->
     addresses
 }
 
-/// The host of an endpoint, where one was asked for.
+/// Returns the host of an endpoint, if it is known.
 pub(crate) fn host(checked: &Checked, endpoint: Endpoint) -> Option<&str> {
     match endpoint {
         Endpoint::Login => Some(checked.image.host()),
@@ -82,7 +82,7 @@ fn resolutions(observation: &Observation, endpoint: Endpoint) -> Vec<String> {
         .collect()
 }
 
-/// The nameserver: its address, with a port that is not DNS's own, and the operator's name for it.
+/// Formats a nameserver: its address, the port unless it is 53, and the operator's name for it.
 pub(crate) fn server(resolution: &Resolution) -> String {
     let address = printable(&resolution.server.short(), MAX_WORD);
     match &resolution.resolver {
@@ -91,7 +91,7 @@ pub(crate) fn server(resolution: &Resolution) -> String {
     }
 }
 
-/// `contoso.privatelink.azurecr.io → 10.60.4.4 (ttl 10)`: the chain behind the asked name, and how it ends.
+/// `contoso.privatelink.azurecr.io → 10.60.4.4 (ttl 10)`: the chain behind the queried name and its end.
 fn chain(resolution: &Resolution) -> String {
     let records = answers::records(resolution);
     let mut links: Vec<String> = Vec::new();
@@ -109,7 +109,7 @@ fn chain(resolution: &Resolution) -> String {
     }
 }
 
-/// How a chain ends: with its addresses, or with who says that there are none.
+/// Returns the end of a chain: its addresses, or the zone that reported that there are none.
 fn end_of_chain(resolution: &Resolution) -> Option<String> {
     let addresses: Vec<String> = resolution.addresses().iter().map(ToString::to_string).collect();
     if addresses.is_empty() {
@@ -135,12 +135,12 @@ fn nothing(resolution: &Resolution) -> Option<String> {
     Some(format!("{end}{}", zone.unwrap_or_default()))
 }
 
-/// What a chain ends in where it is not, or not only, an address: who says no, and what went wrong.
+/// Returns what a chain ends in apart from addresses: the negative answer and the failed queries.
 pub(crate) fn ending(resolution: &Resolution) -> Vec<String> {
     nothing(resolution).into_iter().chain(answers::trouble(resolution)).collect()
 }
 
-/// What each address is.
+/// Classifies each address.
 fn address(checked: &Checked, report: &StageReport<'_>) -> Option<String> {
     let addresses = system_addresses(&checked.observation, report.endpoint);
     let words: Vec<String> = addresses
@@ -181,7 +181,7 @@ fn tls(observation: &Observation, endpoint: Endpoint) -> Option<String> {
     (!words.is_empty()).then(|| words.join(", "))
 }
 
-/// The common name of a distinguished name; all of it where it has none.
+/// Returns the common name of a distinguished name, or the whole name if it has none.
 pub(super) fn common_name(distinguished: &str) -> String {
     let common = distinguished.split(", ").find_map(|part| part.strip_prefix("CN="));
     printable(common.unwrap_or(distinguished), MAX_WORD)
@@ -216,7 +216,7 @@ fn blob(observation: &Observation) -> Option<String> {
     Some(format!("{digest} ({} from {host})", blob_size(blob.bytes_read, blob.size)))
 }
 
-/// `1234 bytes`, or how many of them.
+/// `1234 bytes`, or `500 of 1234 bytes`.
 pub(super) fn blob_size(read: u64, size: u64) -> String {
     if read == size { format!("{size} bytes") } else { format!("{read} of {size} bytes") }
 }

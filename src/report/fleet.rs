@@ -1,7 +1,7 @@
-//! What a smoke check tells: rows, groups and the sentence of the verdict, which its renderers share.
+//! Renders the result of a smoke check: the rows, groups and verdict sentence that its renderers share.
 //!
-//! Owns the order and the folding of nodes. Nothing here judges: that is `fleet::judgement`. The forms are [`text`],
-//! [`json`], [`junit`] and [`markdown`]; [`live`] is what a terminal shows meanwhile.
+//! Owns the order and folding of nodes; `fleet::judgement` evaluates them. The formats are [`text`], [`json`], [`junit`] and
+//! [`markdown`]; [`live`] is the progress table on a terminal.
 
 pub mod json;
 pub mod junit;
@@ -18,7 +18,7 @@ use crate::fleet::judgement::{Finding, Group, Judgement, judge};
 use crate::fleet::report::ImageReport;
 use crate::fleet::{Fleet, Node, State};
 
-/// The form of a smoke check's report.
+/// The output format of a smoke check's report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// For people.
@@ -27,14 +27,14 @@ pub enum Format {
     Json,
     /// For pipelines that read test results.
     Junit,
-    /// For the summary of a pipeline's run.
+    /// For the job summary of a pipeline.
     Markdown,
 }
 
-/// Writes a smoke check in one of the forms; the style is the text's alone.
+/// Writes a smoke check in the given format. Only [`Format::Text`] uses the style.
 ///
 /// # Errors
-/// What the writer gives back.
+/// Returns the writer's error.
 pub fn write(out: &mut impl Write, fleet: &Fleet, format: Format, style: &Style) -> io::Result<()> {
     let judgement = judge(fleet);
     match format {
@@ -45,35 +45,35 @@ pub fn write(out: &mut impl Write, fleet: &Fleet, format: Format, style: &Style)
     }
 }
 
-/// Images that the verdict's sentence names: more are counted.
+/// Images named in the verdict sentence; more are counted.
 const MAX_IMAGES: usize = 10;
-/// Groups that are told with what to do; the JSON report has all of them.
+/// Groups shown with message and remedy; the JSON report has all of them.
 const MAX_GROUPS: usize = 20;
-/// Commands of one group: an advice of ours has fewer.
+/// Commands shown per group; our own advice has fewer.
 const MAX_COMMANDS: usize = 10;
-/// What is said of a report without an image.
+/// Shown for a report without images.
 const NO_IMAGE: &str = "no image was checked";
-/// What is said of an image that is not well and of which nothing is known.
+/// Shown for an image that did not pass and has no diagnosis.
 const NO_DIAGNOSIS: &str = "no diagnosis";
-/// The pool of a node that tells none.
+/// Shown for a node without a node pool label.
 const NO_POOL: &str = "-";
 
-/// A node, or an image on it that is not well, as a line of the matrix.
+/// A line of the matrix: a node, or an image with a problem on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Row {
-    /// Worst first; what counts for nothing is last.
+    /// Sort key: the worst first, nodes that do not count last.
     rank: u8,
     pool: String,
-    /// With what is particular about it.
+    /// Name of the node, with marks such as `(cordoned)`.
     node: String,
     verdict: String,
-    /// `login.address`; empty where there is none.
+    /// For example `login.address`; empty without a diagnosis.
     stage: String,
     /// The cause, or why there is no report.
     cause: String,
 }
 
-/// The lines of the matrix, the worst first.
+/// Returns the lines of the matrix, the worst first.
 fn rows(fleet: &Fleet) -> Vec<Row> {
     let several_images = images(fleet).len() > 1;
     let mut rows: Vec<Row> = fleet.nodes.iter().flat_map(|node| rows_of(node, several_images)).collect();
@@ -157,7 +157,7 @@ fn headline(group: &Group, judgement: &Judgement) -> String {
     format!("{many} of {of} {nodes}: {what}")
 }
 
-/// What the verdict on the fleet stands for.
+/// Describes what the verdict on the fleet covers.
 fn sentence(fleet: &Fleet, judgement: &Judgement) -> String {
     let counts = &judgement.counts;
     let parts: Vec<String> = [
@@ -207,11 +207,11 @@ fn all_images(fleet: &Fleet) -> impl Iterator<Item = &ImageReport> {
     fleet.nodes.iter().filter_map(Node::report).flat_map(|report| &report.images)
 }
 
-/// The images that were checked, each with the number of nodes that did.
+/// Returns the checked images, each with the number of nodes that checked it.
 fn images(fleet: &Fleet) -> BTreeMap<&str, usize> {
     let mut images = BTreeMap::new();
     for report in fleet.nodes.iter().filter_map(Node::report) {
-        // An image that is checked under two names is one.
+        // An image that is checked under two names counts once.
         let of_node: BTreeSet<&str> = report.images.iter().map(|image| &*image.image).collect();
         for image in of_node {
             *images.entry(image).or_default() += 1;
@@ -220,7 +220,7 @@ fn images(fleet: &Fleet) -> BTreeMap<&str, usize> {
     images
 }
 
-/// The images; where not all nodes checked the same, on how many each was.
+/// Lists the images. If the nodes checked different ones, adds the number of nodes for each.
 fn checked(fleet: &Fleet, images: &BTreeMap<&str, usize>) -> String {
     let reports = fleet.nodes.iter().filter_map(Node::report).count();
     let mut words: Vec<String> = images
@@ -239,7 +239,7 @@ fn checked(fleet: &Fleet, images: &BTreeMap<&str, usize>) -> String {
     words.join(", ")
 }
 
-/// The network views of the reports: one, unless agents of several installations answer.
+/// Returns the network views of the reports: one, unless agents of several installations respond.
 fn views(fleet: &Fleet) -> String {
     let reports = fleet.nodes.iter().filter_map(Node::report);
     let views: BTreeSet<&str> = reports.map(|report| report.network_view.as_str()).collect();
@@ -247,7 +247,7 @@ fn views(fleet: &Fleet) -> String {
     views.join(" and ")
 }
 
-/// The configuration that was tested, or that there were several; nothing where no agent says.
+/// Returns the tested configuration, or how many there were. Empty if no agent reports one.
 fn configurations(fleet: &Fleet) -> String {
     let reports = fleet.nodes.iter().filter_map(Node::report);
     let digests: BTreeSet<&str> =

@@ -1,8 +1,7 @@
-//! The JSON report `acr-verifier/report/v1`: what `--output json` and `GET /report` give, and `smoke` reads.
+//! The JSON report `acr-verifier/report/v1`, returned by `--output json` and `GET /report` and read by `smoke`.
 //!
-//! Owns the form, field by field; how a run is put into it is in `build`. The schema beside it,
-//! `report.v1.schema.json`, is for its readers; a test holds the two together. Fields are only ever added, and a reader
-//! passes over those that it does not know.
+//! Owns the format, field by field; `build` converts a run into it. `report.v1.schema.json` is the published schema; a test
+//! keeps the two in step. Fields are only ever added, and readers ignore unknown ones.
 
 mod build;
 
@@ -15,101 +14,101 @@ use crate::diagnosis::{Severity, Verdict};
 use crate::observation::{CredentialsUsed, Endpoint, Stage, TrustedBy};
 use crate::run::{NetworkView, Rejected, Run, Status};
 
-/// Name and version of the form.
+/// Name and version of the format.
 pub const SCHEMA: &str = "acr-verifier/report/v1";
 
-/// The form as JSON Schema, draft 2020-12.
+/// The format as JSON Schema, draft 2020-12.
 pub const JSON_SCHEMA: &str = include_str!("report.v1.schema.json");
 
-/// A run.
+/// The report of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     /// [`SCHEMA`].
     pub schema: String,
-    /// The version of the program.
+    /// Version of the program.
     pub version: String,
-    /// The node's name.
+    /// Name of the node.
     pub node: String,
-    /// Whose network was used.
+    /// Whether the check ran on the node or the pod network.
     pub network_view: Word<NetworkView>,
-    /// The configuration file that the run went by; absent without a file.
+    /// The configuration file that the run used; absent without a file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration: Option<ConfigurationReport>,
-    /// What was read of the node's own files; absent where nobody asked for them.
+    /// What was read from the node's own files; absent unless requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_files: Option<NodeFilesEntry>,
-    /// When the run began.
+    /// Start of the run.
     pub started_at: Moment,
-    /// How long it took.
+    /// Duration of the run.
     pub duration_seconds: Seconds,
     /// The worst verdict on an image.
     pub verdict: Word<Verdict>,
-    /// What was checked, in the order given.
+    /// The checked images, in the order given.
     pub images: Vec<Image>,
 }
 
-/// A configuration file.
+/// The configuration file in force, and a newer one that was rejected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigurationReport {
-    /// The digest of the bytes of the file that the run went by.
+    /// SHA-256 digest of the file that the run used.
     pub digest: String,
-    /// What is wrong with a newer file; absent unless a newer file is rejected.
+    /// Why a newer file was rejected; absent otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected: Option<String>,
-    /// The digest of that newer file; absent where it cannot be read.
+    /// Digest of the rejected file; absent if it cannot be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected_digest: Option<String>,
 }
 
-/// What was read of the node's own files.
+/// What was read from the node's own files.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeFilesEntry {
-    /// The node's file with nameservers that the checks follow; `none` where they do not.
+    /// The node's `resolv.conf` that the checks follow; `none` if they do not.
     pub resolv_conf: String,
-    /// Whose certificate authorities count, apart from the operator's file.
+    /// The trust store in use, apart from the operator's CA file.
     pub roots: Word<TrustedBy>,
-    /// The proxy for HTTPS of containerd, `none` without one, `unknown` where that was not read.
+    /// The HTTPS proxy of containerd; `none` without one, `unknown` if it was not read.
     pub proxy: String,
-    /// The same of the kubelet; absent where it has none or that was not read.
+    /// The HTTPS proxy of the kubelet; absent if it has none or it was not read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kubelet_proxy: Option<String>,
-    /// The mirrors of the checked registries, `none` without one, `unknown` where that was not read.
+    /// The mirrors of the checked registries; `none` without one, `unknown` if they were not read.
     #[serde(default = "unknown")]
     pub mirrors: String,
 }
 
-/// An image.
+/// The result for one image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Image {
-    /// Its reference, as it was given.
+    /// Image reference as it was given.
     pub image: String,
-    /// The operator's name for it.
+    /// The operator's name for the image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Its login server.
+    /// The login server.
     pub registry: String,
-    /// The verdict on it.
+    /// Verdict on the image.
     pub verdict: Word<Verdict>,
-    /// Whose credentials its pull uses; absent when they cannot be read.
+    /// The source of the credentials; absent if they cannot be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<Word<CredentialsUsed>>,
-    /// How long its check took.
+    /// Duration of the check.
     pub duration_seconds: Seconds,
     /// The stage that explains a verdict of `fail` or `unknown`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_stage: Option<Word<Stage>>,
-    /// At which endpoint that was.
+    /// The endpoint of the failed stage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_endpoint: Option<Word<Endpoint>>,
-    /// What is wrong; the first explains the verdict.
+    /// The diagnoses; the first explains the verdict.
     pub diagnoses: Vec<DiagnosisReport>,
     /// The twelve stages.
     pub stages: Vec<StageEntry>,
-    /// Each name asked of each nameserver.
+    /// One entry per name and nameserver.
     pub resolutions: Vec<ResolutionReport>,
     /// The connection to the login server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -117,7 +116,7 @@ pub struct Image {
     /// The connection to the data endpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_connection: Option<Connection>,
-    /// Where containerd on this node asks for the image before its registry or in its place.
+    /// Mirrors that containerd on this node uses before the registry or instead of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mirrors: Vec<String>,
     /// The manifest.
@@ -126,110 +125,110 @@ pub struct Image {
     /// The blob.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blob: Option<BlobReport>,
-    /// `X-Ms-Correlation-Request-Id` of the failing answer.
+    /// `X-Ms-Correlation-Request-Id` of the failed response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correlation_id: Option<String>,
-    /// The stages that were not asked for; a verdict says nothing about them.
+    /// Stages that were not requested; the verdict does not cover them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_tested: Vec<Word<Stage>>,
-    /// How long the registry asked to wait (Retry-After), as when it throttles; absent where it did not.
+    /// `Retry-After` of the registry, for example when it throttles; absent otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_seconds: Option<Seconds>,
-    /// Whether loopback counted as private; absent where it did not.
+    /// Whether loopback addresses were treated as private; absent if not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub loopback_allowed: bool,
 }
 
-/// One thing that is wrong.
+/// A diagnosis.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DiagnosisReport {
-    /// Its code; text, so that a reader can pass on one that is newer than itself.
+    /// Code of the cause; a string, so that readers can pass on codes that are newer than themselves.
     pub cause: String,
-    /// How much it matters.
+    /// Severity of the cause.
     pub severity: Word<Severity>,
-    /// In which stage it showed.
+    /// The stage in which the problem was found.
     pub stage: Word<Stage>,
-    /// At which endpoint.
+    /// The endpoint of that stage.
     pub endpoint: Word<Endpoint>,
     /// One sentence with the evidence.
     pub message: String,
     /// One imperative sentence.
     pub remedy: String,
-    /// What to paste into a shell.
+    /// Commands to paste into a shell.
     pub commands: Vec<String>,
-    /// The runbook's section.
+    /// URL of the runbook section.
     pub runbook: String,
 }
 
-/// A stage.
+/// The result of a stage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StageEntry {
-    /// Which one.
+    /// The stage.
     pub stage: Word<Stage>,
-    /// At which endpoint.
+    /// The endpoint.
     pub endpoint: Word<Endpoint>,
-    /// How it went.
+    /// Result of the stage.
     pub status: Word<Status>,
-    /// How long it took; absent where it did not run.
+    /// Duration; absent if the stage did not run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_seconds: Option<Seconds>,
 }
 
-/// A name asked of a nameserver, for A and AAAA.
+/// The A and AAAA queries for a name to one nameserver.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ResolutionReport {
-    /// Whose name it is.
+    /// The endpoint that the name belongs to.
     pub endpoint: Word<Endpoint>,
-    /// The name, without the final dot.
+    /// The queried name, without the final dot.
     pub host: String,
     /// `system`, or the operator's name for the resolver.
     pub resolver: String,
     /// The nameserver, `IP:PORT`.
     pub server: String,
-    /// The code of the answer to A, or to AAAA where A was not answered.
+    /// Response code for A, or for AAAA if A was not answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rcode: Option<String>,
-    /// The records of both answers, each once, in the order of the chain.
+    /// The records of both answers in chain order, without duplicates.
     pub answers: Vec<Answer>,
-    /// The addresses at its end.
+    /// The addresses at the end of the chain.
     pub addresses: Vec<String>,
-    /// Until both answers were there, or were given up.
+    /// Time until both queries were answered or timed out.
     pub duration_seconds: Seconds,
-    /// What went wrong, as a phrase.
+    /// Why a query failed, as a phrase.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// The zone that gave a negative answer.
+    /// The zone that returned a negative answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub soa: Option<String>,
     /// Extended DNS errors (RFC 8914).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extended_errors: Vec<ExtendedErrorReport>,
-    /// How the answers came; absent where none did, unless TCP alone was asked.
+    /// Transport of the answers; absent without an answer, unless only TCP was used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transport: Option<Transport>,
 }
 
-/// A record.
+/// A DNS record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
-    /// Its owner, with the final dot.
+    /// Owner name, with the final dot.
     pub name: String,
-    /// Its type.
+    /// Record type.
     #[serde(rename = "type")]
     pub kind: RecordType,
-    /// Its time to live in seconds, as it came.
+    /// TTL in seconds, as received.
     pub ttl: u32,
-    /// The other name, with the final dot, or the address.
+    /// The canonical name, with the final dot, or the address.
     pub value: String,
 }
 
-/// The types of records that a chain is made of.
+/// The record types in a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum RecordType {
-    /// Another name.
+    /// A canonical name.
     Cname,
     /// An IPv4 address.
     A,
@@ -237,44 +236,44 @@ pub enum RecordType {
     Aaaa,
 }
 
-/// How a nameserver was asked.
+/// The transport of a DNS query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
-    /// In datagrams.
+    /// UDP only.
     Udp,
-    /// At least one question over TCP: its datagram was truncated, or resolv.conf wants TCP alone.
+    /// TCP for at least one query: its UDP answer was truncated, or resolv.conf requires TCP (`use-vc`).
     Tcp,
 }
 
 /// An extended DNS error.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExtendedErrorReport {
-    /// Its info code.
+    /// Info code.
     pub code: u16,
-    /// The nameserver's words.
+    /// Extra text from the nameserver.
     pub text: String,
 }
 
-/// A connection, and who answered.
+/// A connection and its TLS session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Connection {
     /// The peer, `IP:PORT`.
     pub address: String,
-    /// `TLSv1.3` or `TLSv1.2`, once agreed.
+    /// `TLSv1.3` or `TLSv1.2`, once negotiated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_version: Option<String>,
-    /// Who the certificate is for.
+    /// Subject of the certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate_subject: Option<String>,
-    /// Who issued it: names the firewall that inspects TLS.
+    /// Issuer of the certificate: names the firewall if one inspects TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate_issuer: Option<String>,
-    /// When it ends.
+    /// Expiry of the certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate_not_after: Option<Moment>,
-    /// Whose certificate authorities vouch for it; absent where none do.
+    /// The trust store that verifies the certificate; absent if none does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trusted_by: Option<Word<TrustedBy>>,
 }
@@ -283,13 +282,13 @@ pub struct Connection {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ManifestReport {
-    /// The digest of what was asked for.
+    /// Digest of the requested manifest or index.
     pub digest: String,
-    /// Its media type.
+    /// Media type.
     pub media_type: String,
-    /// Its size.
+    /// Size in bytes.
     pub size_bytes: u64,
-    /// `os/architecture`, where it is known.
+    /// `os/architecture`, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,
 }
@@ -298,13 +297,13 @@ pub struct ManifestReport {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BlobReport {
-    /// The digest that the manifest names.
+    /// Digest from the manifest.
     pub digest: String,
-    /// The size that the manifest names.
+    /// Size from the manifest.
     pub size_bytes: u64,
-    /// How much of it was read.
+    /// Number of bytes read.
     pub bytes_read: u64,
-    /// Who served it.
+    /// The host that served the blob.
     pub host: String,
 }
 
@@ -312,10 +311,10 @@ fn unknown() -> String {
     "unknown".to_owned()
 }
 
-/// Writes a run as one JSON document with a final line break; `rejected` is a newer configuration that is not in force.
+/// Writes a run as one JSON document with a final line break. `rejected` is a newer configuration that is not in force.
 ///
 /// # Errors
-/// What the writer gives back.
+/// Returns the writer's error.
 pub fn write(out: &mut impl Write, run: &Run, rejected: Option<&Rejected>) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, &Report::of(run, rejected))?;
     writeln!(out)

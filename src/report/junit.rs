@@ -1,7 +1,7 @@
-//! The report for pipelines: JUnit XML with a suite an image and a case a stage, twelve always.
+//! The JUnit report: one suite per image and one case per stage, always twelve.
 //!
-//! A stage that failed is a failure, one that could not be judged is an error, one that was not reached is skipped with
-//! the reason, and a warning is output of a case that passed: none of the tools that read JUnit knows warnings.
+//! A failed stage is a failure, an inconclusive one an error, and one that was not reached is skipped with the reason. A
+//! warning is output of a passed case, since no tool that reads JUnit knows warnings.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -18,11 +18,11 @@ use crate::run::{Checked, Run, StageReport, Status};
 /// Writes a run as one XML document.
 ///
 /// # Errors
-/// What the writer gives back.
+/// Returns the writer's error.
 pub fn write(out: &mut impl Write, run: &Run) -> io::Result<()> {
     let mut report = Report::new("acr-verifier");
     report.set_time(micros(run.duration));
-    // The one way to the library's type of time without its crate; a moment that it cannot read is left out.
+    // Parsing avoids a dependency on the library's time crate; a timestamp that it cannot parse is left out.
     report.timestamp = run.started_at.to_string().parse().ok();
     report.add_test_suites(run.images.iter().map(|checked| suite(run, checked)));
     report.serialize(out).map_err(io::Error::other)
@@ -108,7 +108,7 @@ fn description(diagnosis: &Diagnosis) -> String {
     lines.join("\n")
 }
 
-/// Finer times than these are noise that makes every report differ.
+/// Rounds to microseconds: anything finer is noise.
 fn micros(duration: Duration) -> Duration {
     super::Seconds::from(duration).duration()
 }

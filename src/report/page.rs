@@ -1,7 +1,6 @@
-//! A page of text for people: wrapping, colours, and the character set.
+//! Text layout: wrapping, colours and character set.
 //!
-//! Owns the form alone. All text passes through here on its way out and is cleaned here, so that no renderer can
-//! forget it.
+//! All text is sanitised here on its way out, so no renderer can forget to do it.
 
 use std::io::{self, Write};
 
@@ -10,21 +9,21 @@ use textwrap::{Options, WordSplitter};
 
 use crate::legible::{MAX_TEXT, ascii, pasteable, printable};
 
-/// Narrower than this, wrapping hurts more than a terminal's own.
+/// Minimum width: below it, our wrapping is harder to read than the terminal's own.
 const MIN_WIDTH: usize = 40;
 
-/// How text is written; the caller knows the terminal.
+/// How text is written. The caller knows the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Style {
-    /// Colours, for a terminal that has them.
+    /// Whether to use colours.
     pub color: bool,
-    /// Characters outside of ASCII.
+    /// Whether to use characters outside of ASCII.
     pub unicode: bool,
-    /// Columns to stay within; commands and single long words go beyond, so that they can be copied.
+    /// Maximum line width in columns. Commands and single long words exceed it, so that they can be copied.
     pub width: usize,
 }
 
-/// What a piece of text is, for its colour.
+/// The role of a piece of text, which determines its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tone {
     Good,
@@ -49,7 +48,7 @@ impl Tone {
     }
 }
 
-/// Where text is put, line by line.
+/// Writes text line by line.
 pub(super) struct Page<'out, W> {
     out: &'out mut W,
     style: Style,
@@ -60,12 +59,12 @@ impl<'out, W: Write> Page<'out, W> {
         Self { out, style: *style }
     }
 
-    /// Columns to stay within.
+    /// Returns the maximum line width in columns.
     pub(super) fn width(&self) -> usize {
         self.style.width.max(MIN_WIDTH)
     }
 
-    /// Text of our own in its colour, for the prefix of a line.
+    /// Colours the prefix of a line. `text` is not sanitised.
     pub(super) fn paint(&self, tone: Tone, text: &str) -> String {
         if !self.style.color {
             return text.to_owned();
@@ -74,10 +73,10 @@ impl<'out, W: Write> Page<'out, W> {
         format!("{style}{text}{style:#}")
     }
 
-    /// A paragraph behind a painted prefix of `indent` columns; further lines hang under its beginning.
+    /// Writes a paragraph after a coloured prefix. Continuation lines are indented by `indent` columns.
     pub(super) fn paragraph(&mut self, prefix: &str, indent: usize, text: &str) -> io::Result<()> {
         let text = self.shown(text);
-        // Wrapping nothing gives nothing, not even the prefix.
+        // Wrapping an empty text would drop the prefix as well.
         if text.is_empty() {
             return writeln!(self.out, "{}", prefix.trim_end());
         }
@@ -93,19 +92,19 @@ impl<'out, W: Write> Page<'out, W> {
         Ok(())
     }
 
-    /// A line in one colour.
+    /// Writes a line in one colour.
     pub(super) fn heading(&mut self, tone: Tone, text: &str) -> io::Result<()> {
         let line = self.paint(tone, &self.shown(text));
         writeln!(self.out, "{line}")
     }
 
-    /// A command, whole and on one line, so that it can be pasted.
+    /// Writes a command unwrapped on one line, so that it can be pasted.
     pub(super) fn command(&mut self, indent: usize, command: &str) -> io::Result<()> {
         let command = self.folded(pasteable(command));
         writeln!(self.out, "{:indent$}{command}", "")
     }
 
-    /// An empty line.
+    /// Writes an empty line.
     pub(super) fn gap(&mut self) -> io::Result<()> {
         writeln!(self.out)
     }

@@ -1,6 +1,6 @@
-//! The scalars of the JSON report: words of closed lists, seconds, moments.
+//! Scalar types of the JSON report: enumerated words, seconds and timestamps.
 //!
-//! Owns how each is written and read back, so that the domain's own types need to know nothing of serialisation.
+//! Owns their serialisation, so that the domain types need none.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,19 +14,19 @@ use crate::diagnosis::{Severity, Verdict};
 use crate::observation::{CredentialsUsed, Endpoint, Stage, TrustedBy};
 use crate::run::{NetworkView, Status};
 
-/// A value of a closed list, written as the contract's word.
+/// A value of a closed list, serialised as its word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Word<T>(pub T);
 
 /// A closed list whose values have words.
 pub trait Listed: Copy + 'static {
-    /// What the list is of, for the error about a word that is not on it.
+    /// Name of the list, for the error about an invalid word.
     const OF: &'static str;
 
     /// Every value.
     fn all() -> &'static [Self];
 
-    /// The contract's word.
+    /// Returns the word used in reports.
     fn word(self) -> &'static str;
 }
 
@@ -90,7 +90,7 @@ impl<'de, T: Listed> Deserialize<'de> for Word<T> {
 pub struct Seconds(Duration);
 
 impl Seconds {
-    /// The duration, to the microsecond.
+    /// Returns the duration in microsecond precision.
     #[must_use]
     pub const fn duration(self) -> Duration {
         self.0
@@ -117,7 +117,7 @@ impl<'de> Deserialize<'de> for Seconds {
     }
 }
 
-/// A point in time, written as RFC 3339 in UTC.
+/// A point in time, serialised as RFC 3339 in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(pub Timestamp);
 

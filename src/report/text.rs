@@ -1,7 +1,7 @@
-//! The report for people, made to be read at three in the morning.
+//! The text report, to be read at three in the morning.
 //!
-//! One line a stage with its time and what was found, then `problem:` and `fix:` with commands to paste, then one line
-//! that says exactly what the verdict stands for.
+//! One line per stage with its duration and finding, then `problem:` and `fix:` with commands to paste, then one line that
+//! states exactly what the verdict covers.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -14,21 +14,21 @@ use crate::legible::{MAX_TEXT, MAX_WORD, printable};
 use crate::observation::{CredentialsUsed, Endpoint, Resolver, TrustedBy};
 use crate::run::{Checked, NodeFilesReport, Run, StageReport, Status, place};
 
-/// Columns of the status, the stage and its time, with the gaps between and before them.
+/// Columns taken by the status, the stage and its duration, including the gaps before and between them.
 const FINDING_COLUMN: usize = 4 + 4 + 2 + 9 + 1 + 7 + 2;
-/// Below this width the findings' further lines move to the left.
+/// Below this width, continuation lines of findings move to the left.
 const NARROW: usize = 80;
-/// Where they then begin: under the stage.
+/// Their indentation in that case: below the stage.
 const NARROW_COLUMN: usize = 10;
 /// Columns before a command.
 const COMMAND_COLUMN: usize = 6;
-/// Hexadecimal digits of a digest that are enough for a person to tell it by; the stage's line has all of them.
+/// Hexadecimal digits of a digest in the verdict line, enough to recognise it. The stage's line shows the whole digest.
 const SHORT_DIGEST: usize = 12;
 
-/// Writes a run.
+/// Writes a run as text.
 ///
 /// # Errors
-/// What the writer gives back.
+/// Returns the writer's error.
 pub fn write(out: &mut impl Write, run: &Run, style: &Style) -> io::Result<()> {
     let mut page = Page::new(out, style);
     for checked in &run.images {
@@ -91,9 +91,9 @@ fn write_stage<W: Write>(
     Ok(())
 }
 
-/// Why a stage did not run, where the stage that failed is in sight.
+/// Returns why a stage did not run, for a place where the failed stage is visible as well.
 pub(crate) fn not_run(checked: &Checked, report: &StageReport<'_>) -> String {
-    // The line above that says FAIL is reason enough.
+    // The FAIL line above is reason enough.
     if checked.decisive().is_some() {
         "not reached".to_owned()
     } else {
@@ -124,7 +124,7 @@ fn write_verdict<W: Write>(page: &mut Page<'_, W>, run: &Run, checked: &Checked)
     verdict_line(page, checked.verdict(), &sentence(run, checked))
 }
 
-/// What the verdict on an image stands for.
+/// Describes what the verdict on an image covers.
 pub(crate) fn sentence(run: &Run, checked: &Checked) -> String {
     let image = &checked.image;
     let place_of_check = format!("from {} ({})", printable(&run.node, MAX_WORD), run.network_view.words());
@@ -152,7 +152,7 @@ pub(crate) fn sentence(run: &Run, checked: &Checked) -> String {
     sentence
 }
 
-/// What the node's own files leave open: mirrors that were not tested, and what could not be read.
+/// Describes the gaps from the node's own files: mirrors that were not tested, and files that could not be read.
 fn of_node(run: &Run, checked: &Checked) -> String {
     let mut sentences = String::new();
     let mirrors = &checked.observation.mirrors;
@@ -171,7 +171,7 @@ fn of_node(run: &Run, checked: &Checked) -> String {
     sentences
 }
 
-/// That the operator's file decided, and whether the node would trust the registry without it.
+/// States that the CA file of the operator decided, and whether the node would trust the registry without it.
 fn trusted_only_by_file(run: &Run) -> &'static str {
     match run.node_files.as_ref().map(|files| files.roots) {
         Some(TrustedBy::Node) => {
@@ -194,7 +194,7 @@ fn verdict_line<W: Write>(page: &mut Page<'_, W>, verdict: Verdict, sentence: &s
     page.paragraph(&prefix, 2, sentence)
 }
 
-/// What a green stands for.
+/// Describes what a pass covers.
 fn tested(run: &Run, checked: &Checked) -> String {
     let observation = &checked.observation;
     let mut facts = vec![names(checked)];
@@ -221,7 +221,7 @@ fn tested(run: &Run, checked: &Checked) -> String {
     facts.join(", ")
 }
 
-/// `2 nameservers agree on 10.60.4.4`: the node's own, at the login server's name.
+/// `2 nameservers agree on 10.60.4.4`: the node's own nameservers, for the login server.
 fn names(checked: &Checked) -> String {
     let observation = &checked.observation;
     let servers = observation
@@ -263,7 +263,7 @@ fn reason(checked: &Checked) -> String {
     }
 }
 
-/// The codes of what is wrong, each once.
+/// Returns the codes of the causes, without duplicates.
 fn causes<'run>(diagnoses: impl IntoIterator<Item = &'run Diagnosis>) -> String {
     let mut codes: Vec<&str> = Vec::new();
     for diagnosis in diagnoses {
@@ -298,7 +298,7 @@ fn write_summary<W: Write>(page: &mut Page<'_, W>, run: &Run) -> io::Result<()> 
     verdict_line(page, run.verdict(), &sentence)
 }
 
-/// At most seven columns: `<0.1 ms`, `0.4 ms`, `84 ms`, `1.23 s`.
+/// Formats a duration in at most seven columns: `<0.1 ms`, `0.4 ms`, `84 ms`, `1.23 s`.
 pub(crate) fn time(duration: Duration) -> String {
     let millis = duration.as_secs_f64() * 1_000.0;
     if millis < 0.05 {

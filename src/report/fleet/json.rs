@@ -1,8 +1,8 @@
 //! The smoke check's JSON report, `acr-verifier/smoke/v1`.
 //!
-//! Owns the form, field by field. Of an agent's report it has what decides and what explains; the whole one is at the agent.
-//! A fleet has thousands of nodes, so that nothing is put together before it is written. The schema for its readers is in
-//! `smoke.v1.schema.json`; a test holds the two together. Fields are only ever added.
+//! Owns the format, field by field. It contains what decides and explains an agent's report; `GET /report` at the agent
+//! returns the whole one. A fleet has thousands of nodes, so the document is streamed. `smoke.v1.schema.json` is the published
+//! schema; a test keeps the two in step. Fields are only ever added.
 
 use std::io::{self, Write};
 
@@ -18,10 +18,10 @@ use crate::legible::is_invisible;
 use crate::observation::{Endpoint, Stage};
 use crate::run::NetworkView;
 
-/// Name and version of the form.
+/// Name and version of the format.
 pub const SCHEMA: &str = "acr-verifier/smoke/v1";
 
-/// The form as JSON Schema, draft 2020-12.
+/// The format as JSON Schema, draft 2020-12.
 pub const JSON_SCHEMA: &str = include_str!("smoke.v1.schema.json");
 
 #[derive(Serialize)]
@@ -195,7 +195,7 @@ fn diagnoses<S: Serializer>(diagnoses: &[ImageDiagnosis], serializer: S) -> Resu
 /// Writes a smoke check as one JSON object and a line break.
 ///
 /// # Errors
-/// What the writer gives back.
+/// Returns the writer's error.
 pub fn write(out: &mut impl Write, fleet: &Fleet, judgement: &Judgement) -> io::Result<()> {
     let report = SmokeReport {
         schema: SCHEMA,
@@ -214,7 +214,8 @@ pub fn write(out: &mut impl Write, fleet: &Fleet, judgement: &Judgement) -> io::
     writeln!(out)
 }
 
-/// Writes what it is given with [`escaped`]. It comes in whole characters: a serializer of JSON parts it at quotes alone.
+/// Escapes everything that it writes with [`escaped`]. Input arrives in whole characters, since a JSON serializer splits it
+/// only at quotes and escapes.
 struct Escaping<'out, W>(&'out mut W);
 
 impl<W: Write> Write for Escaping<'_, W> {
@@ -233,8 +234,8 @@ impl<W: Write> Write for Escaping<'_, W> {
     }
 }
 
-/// The same document with escapes for all that moves a cursor or turns the reading direction: every value stays what it
-/// is, and a terminal shows it harmlessly. Such characters stand in strings alone, but for the line breaks between them.
+/// Escapes all characters that move a cursor or change the reading direction. Every value stays the same, and a terminal
+/// shows it safely. Apart from line breaks, such characters occur only in strings.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {

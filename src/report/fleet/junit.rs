@@ -1,7 +1,7 @@
-//! The smoke check for pipelines: JUnit XML with a suite a node pool, and a case for each image on each node.
+//! The JUnit report of a smoke check: one suite per node pool and one case for each image on each node.
 //!
-//! A node without a fresh report is a case of its own that failed. Nodes on which no agent is wanted, which left, or
-//! which joined meanwhile, are skipped with the reason. A warning is output of a case that passed.
+//! A node without a fresh report is one failed case. Nodes that the DaemonSet excludes, that left or that joined during the
+//! check are skipped with the reason. A warning is output of a passed case.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -20,7 +20,7 @@ use crate::legible::{MAX_TEXT, MAX_WORD, pasteable};
 /// Writes a smoke check as one XML document.
 ///
 /// # Errors
-/// What the writer gives back.
+/// Returns the writer's error.
 pub fn write(out: &mut impl Write, fleet: &Fleet, judgement: &Judgement) -> io::Result<()> {
     let mut report = Report::new("acr-verifier smoke");
     report.set_time(super::super::Seconds::from(fleet.duration).duration());

@@ -1,4 +1,4 @@
-//! What a terminal shows while a smoke check runs: how many nodes of each pool stand where.
+//! The progress table on a terminal: the number of nodes in each state by node pool.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use crate::diagnosis::Verdict;
 use crate::fleet::{Node, State};
 use crate::legible::{ascii, printable};
 
-/// Pools that are shown a line each; AKS allows a hundred, and a terminal shows fewer.
+/// Pools with a line of their own; AKS allows a hundred, which no terminal shows.
 const MAX_POOLS: usize = 12;
-/// Widest name of a pool: AKS allows 12 characters.
+/// Maximum width of a pool name: AKS allows 12 characters.
 const MAX_POOL: usize = 16;
 
-/// Where the nodes of a pool stand.
+/// The number of nodes of a pool in each state.
 #[derive(Debug, Default, Clone, Copy)]
 struct Standing {
     good: usize,
@@ -21,7 +21,7 @@ struct Standing {
     waiting: usize,
 }
 
-/// The lines, none wider than `width` columns. `line` is the first, which says how much time is left.
+/// Returns the lines, none wider than `width` columns. `line` comes first and shows the time left.
 #[must_use]
 pub fn lines(nodes: &[&Node], line: &str, width: usize) -> Vec<String> {
     let mut pools: BTreeMap<String, Standing> = BTreeMap::new();

@@ -1,7 +1,7 @@
-//! The smoke check for the summary of a pipeline's run: Markdown, as GitHub and Azure DevOps show it.
+//! The Markdown report of a smoke check, for job summaries in GitHub and Azure DevOps.
 //!
-//! Owns the escaping: nothing that came from the cluster or from an agent becomes markup, a link or a mention. It stays far
-//! below the 1 MiB that GitHub takes for a step.
+//! Owns the escaping: text from the cluster or an agent never becomes markup, a link or a mention. The output stays far below
+//! GitHub's limit of 1 MiB per step.
 
 use std::io::{self, Write};
 
@@ -13,17 +13,17 @@ use crate::fleet::judgement::{Group, Judgement};
 use crate::legible::printable;
 use crate::legible::{MAX_TEXT, MAX_WORD, pasteable};
 
-/// Nodes that are shown a line each: what is not well, the worst first.
+/// Table rows: only nodes with problems, the worst first.
 const MAX_ROWS: usize = 100;
-/// Bytes of all groups, and again of the table: an eighth of what GitHub takes, whatever agents say.
+/// Bytes of all groups, and also of the table: an eighth of GitHub's limit, whatever agents report.
 const MAX_BYTES: usize = 128 * 1_024;
-/// Widest a cell gets, in characters: the names of AKS nodes have about 35.
+/// Maximum width of a cell in characters: names of AKS nodes have about 35.
 const MAX_CELL: usize = 120;
 
-/// Writes a smoke check.
+/// Writes a smoke check as Markdown.
 ///
 /// # Errors
-/// What the writer gives back.
+/// Returns the writer's error.
 pub fn write(out: &mut impl Write, fleet: &Fleet, judgement: &Judgement) -> io::Result<()> {
     let sign = match judgement.verdict {
         Verdict::Pass => "✅",
@@ -39,7 +39,7 @@ pub fn write(out: &mut impl Write, fleet: &Fleet, judgement: &Judgement) -> io::
         write_group(&mut section, fleet, judgement, group)?;
         if index == MAX_GROUPS || section.len() > left {
             let more = judgement.groups.len() - index;
-            writeln!(out, "Groups left out: {more}; the JSON report has all of them.\n")?;
+            writeln!(out, "Groups not shown: {more}; the JSON report has all of them.\n")?;
             break;
         }
         left -= section.len();
@@ -67,7 +67,7 @@ fn write_group(out: &mut impl Write, fleet: &Fleet, judgement: &Judgement, group
     for difference in differences(fleet, group) {
         writeln!(out, "**Differs:** {}\n", escaped(&difference.sentence(), MAX_TEXT))?;
     }
-    // Our own address alone becomes a link.
+    // Only our own URL becomes a link.
     if let Some(runbook) = group.example.runbook.as_deref().filter(|link| is_ours(link)) {
         writeln!(out, "[Runbook]({runbook})\n")?;
     }
@@ -88,7 +88,7 @@ fn write_table(out: &mut impl Write, fleet: &Fleet) -> io::Result<()> {
         let line = cells.join(" | ");
         if index == MAX_ROWS || line.len() > left {
             let more = shown.len() - index;
-            return writeln!(out, "\nLines left out: {more}; the JSON report has all of them.");
+            return writeln!(out, "\nLines not shown: {more}; the JSON report has all of them.");
         }
         left -= line.len();
         writeln!(out, "| {line} |")?;
@@ -103,15 +103,15 @@ fn is_ours(link: &str) -> bool {
     })
 }
 
-/// Longer than any row of backticks inside, so that no command ends it.
+/// Returns a fence longer than any run of backticks in the commands, so that none of them closes it.
 fn fence(commands: &[String]) -> String {
     let longest =
         commands.iter().flat_map(|command| command.split(|character| character != '`')).map(str::len);
     "`".repeat(longest.max().unwrap_or(0).max(2) + 1)
 }
 
-/// Text that shows as itself: every character that could be markup, in Markdown or HTML, is escaped, and names of
-/// people and addresses are broken so that nobody is notified and nothing becomes a link by itself.
+/// Escapes every character that could be markup in Markdown or HTML. Mentions and URLs are broken up, so that no user is
+/// notified and nothing becomes a link.
 fn escaped(text: &str, limit: usize) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in printable(text, limit).chars() {
@@ -119,14 +119,14 @@ fn escaped(text: &str, limit: usize) -> String {
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '&' => escaped.push_str("&amp;"),
-            // An entity alone is a mention again once it is decoded; a comment parts the text.
+            // An entity becomes a mention again once it is decoded; a comment breaks up the text.
             '@' => escaped.push_str("@<!-- -->"),
             '.' if ends_with_www(&escaped) => escaped.push_str("&#46;"),
             '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '#' | '|' | '~' | '!' => {
                 escaped.push('\\');
                 escaped.push(character);
             }
-            // `https://` and `www.` become links by themselves.
+            // `https://` and `www.` become links automatically.
             ':' => escaped.push_str("&#58;"),
             character => escaped.push(character),
         }
@@ -143,7 +143,7 @@ mod tests {
     use super::{escaped, fence, is_ours};
 
     #[test]
-    fn nothing_becomes_markup() {
+    fn text_never_becomes_markup() {
         for (text, shown) in [
             ("private_zone_not_linked", "private\\_zone\\_not\\_linked"),
             ("a|b", "a\\|b"),
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fence_is_longer_than_what_it_holds() {
+    fn a_fence_is_longer_than_any_run_of_backticks_inside() {
         assert_eq!(fence(&["echo".to_owned()]), "```");
         assert_eq!(fence(&["echo ```` x".to_owned()]), "`````");
     }

@@ -1,4 +1,4 @@
-//! The smoke check's report for people: a matrix of nodes, the failures by their causes, and the verdict.
+//! The text report of a smoke check: a matrix of nodes, the failures by cause, and the verdict.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -13,21 +13,21 @@ use crate::fleet::judgement::{Group, Judgement};
 use crate::legible::printable;
 use crate::legible::{MAX_WORD, ascii};
 
-/// Nodes that are shown a line each; of more, the good ones are counted by pool, and the bad ones cut.
+/// Nodes with a line of their own. Beyond that, good nodes are counted by pool and bad ones are cut.
 const MAX_ROWS: usize = 40;
 /// Columns before a command.
 const COMMAND_COLUMN: usize = 6;
-/// Rows alike that are then shown a line each, so that a small failure does not drown in a large one.
+/// Rows shown per failure in a large fleet, so that a small failure is not buried under a large one.
 const MAX_ALIKE: usize = 10;
-/// Narrowest that a cause is wrapped to, in columns.
+/// Minimum width for wrapping a cause, in columns.
 const MIN_CAUSE: usize = 30;
-/// Widest a column of the matrix gets, in characters: the names of AKS nodes have about 35.
+/// Maximum width of a matrix column in characters: names of AKS nodes have about 35.
 const MAX_COLUMN: usize = 48;
 
-/// Writes a smoke check.
+/// Writes a smoke check as text.
 ///
 /// # Errors
-/// What the writer gives back.
+/// Returns the writer's error.
 pub fn write(out: &mut impl Write, fleet: &Fleet, judgement: &Judgement, style: &Style) -> io::Result<()> {
     let mut page = Page::new(out, style);
     let heading = format!("DaemonSet {} in namespace {}", fleet.daemon_set, fleet.namespace);
@@ -47,7 +47,8 @@ pub fn write(out: &mut impl Write, fleet: &Fleet, judgement: &Judgement, style: 
     page.paragraph(&prefix, 2, &sentence(fleet, judgement))
 }
 
-/// All rows of a small fleet; of a larger one some of each failure, what they leave out, and the good ones counted.
+/// Returns all rows of a small fleet. For a larger one: some rows of each failure, the number left out, and the good nodes
+/// counted by pool.
 fn folded(rows: Vec<Row>) -> Vec<Row> {
     if rows.len() <= MAX_ROWS {
         return rows;
@@ -70,7 +71,7 @@ fn folded(rows: Vec<Row>) -> Vec<Row> {
     shown
 }
 
-/// The first of each failure. How many failures there are is bounded as well: a cause is another program's word.
+/// Returns the first rows of each failure. The number of failures is bounded as well, since causes come from other programs.
 fn some_of_each(bad: Vec<Row>) -> Vec<Row> {
     let mut alike: BTreeMap<(u8, String, String, String), Vec<Row>> = BTreeMap::new();
     for row in bad {
@@ -108,7 +109,7 @@ fn line_about(rank: u8, pool: &str, node: &str, verdict: &str, cause: &str) -> R
     }
 }
 
-/// A cell or a name in front of a paragraph, which the page does not clean.
+/// Sanitises a cell or a name in a prefix, which [`Page`] does not.
 fn shown(text: &str, limit: usize, style: &Style) -> String {
     let text = printable(text, limit);
     if style.unicode { text } else { ascii(&text) }
@@ -136,11 +137,11 @@ fn write_matrix<W: Write>(page: &mut Page<'_, W>, mut rows: Vec<Row>, style: &St
         "pool", "node", "verdict", "stage"
     );
     page.heading(Tone::Faint, heading.trim_end())?;
-    // Where a long cause goes below its own beginning there has to be room for words; else below the node.
+    // A long cause wraps below its own start if there is room for words, otherwise below the node.
     let column = 2 + pool + 2 + node + 2 + verdict + 2 + stage + 2;
     let indent = if column + MIN_CAUSE <= page.width() { column } else { 2 + pool + 2 };
     for row in &rows {
-        // Painted without its padding, so that a line ends where its text does.
+        // Colour only the text and not its padding, so that lines have no trailing blanks.
         let padding = " ".repeat(verdict.saturating_sub(row.verdict.chars().count()));
         let painted = page.paint(tone_of(row.rank), &row.verdict) + &padding;
         let prefix =

@@ -1,4 +1,4 @@
-//! Puts a run into the form of the JSON report.
+//! Converts a run into the JSON report.
 
 use super::super::{Moment, Seconds, Word, answers, runbook};
 use super::{
@@ -19,7 +19,7 @@ impl From<&Run> for Report {
 }
 
 impl Report {
-    /// The report of a run; `rejected` is a newer configuration that is not in force.
+    /// Returns the report of a run. `rejected` is a newer configuration that is not in force.
     #[must_use]
     pub fn of(run: &Run, rejected: Option<&Rejected>) -> Self {
         Self {
@@ -41,7 +41,7 @@ impl Report {
 }
 
 impl ConfigurationReport {
-    /// The configuration with this digest, and a newer one that is not in force.
+    /// Describes the configuration with this digest, and a newer one that is not in force.
     #[must_use]
     pub fn of(digest: &str, rejected: Option<&Rejected>) -> Self {
         Self {
@@ -174,12 +174,12 @@ fn sentence(text: &str) -> String {
     visible(text, MAX_TEXT)
 }
 
-/// A question mark where nothing of it can be seen, since no field is ever empty.
+/// Returns `?` if nothing of the text is visible, since no field is ever empty.
 fn visible(text: &str, limit: usize) -> String {
     Some(printable(text, limit)).filter(|shown| !shown.is_empty()).unwrap_or_else(|| "?".to_owned())
 }
 
-/// None where nothing of it can be seen: that was not given.
+/// Returns `None` if nothing of the text is visible.
 fn optional_word(text: &str) -> Option<String> {
     Some(printable(text, MAX_WORD)).filter(|shown| !shown.is_empty())
 }
@@ -197,7 +197,7 @@ fn stages(checked: &Checked) -> Vec<StageEntry> {
         .collect()
 }
 
-/// Each extended error once: most servers send the same with both answers.
+/// Returns the extended errors without duplicates: most servers send the same ones with both answers.
 fn extended_errors(resolution: &Resolution) -> Vec<ExtendedErrorReport> {
     let mut errors = Vec::new();
     for lookup in resolution.lookups() {
@@ -215,7 +215,7 @@ fn extended_errors(resolution: &Resolution) -> Vec<ExtendedErrorReport> {
     errors
 }
 
-/// The connection that was made: from its handshake, or from the attempt alone where that got nowhere.
+/// Returns the established connection: from its TLS session, or only from the attempt if the handshake got nowhere.
 fn connection(observation: &Observation, endpoint: Endpoint) -> Option<Connection> {
     let made = observation
         .attempts
