@@ -1,9 +1,8 @@
-//! The agent's status page: one HTML document that needs nothing else, made to be read at three in the morning.
+//! The agent's status page: one self-contained HTML document, made to be read at three in the morning.
 //!
-//! Owns the document, its order and its style. No script, no request to anywhere, no colour that a word does not say
-//! too. Findings and sentences are the report's own words, so that the page, the terminal and a ticket say the same.
-//! Every text that did not come from this program is cleaned first and escaped by the templates; nothing here writes
-//! markup by hand. No clock: what time it is is an argument.
+//! Owns the document, its order and its style. No script, no external request, no colour without a word that means the
+//! same. Findings and sentences are those of the report, so the page, the terminal and a ticket agree. Foreign text is
+//! cleaned first and escaped by the templates; nothing here writes markup by hand. No clock: the time is an argument.
 
 mod history;
 mod image;
@@ -22,30 +21,30 @@ use crate::report::time;
 use crate::run::{Checked, Run, place};
 use crate::status::Status;
 
-/// The style, as it stands in the document: the server's content security policy names its digest.
+/// The stylesheet, embedded in the document: the server's content security policy contains its digest.
 pub const STYLE: &str = include_str!("page/style.css");
 
-/// Seconds between two loads of a page that keeps itself fresh.
+/// Interval of automatic reloads in seconds.
 const RELOAD_SECONDS: u32 = 20;
-/// Problems of a rejected configuration that are shown; the log has all.
+/// Errors of a rejected configuration to show; the log has all of them.
 const MAX_PROBLEMS: usize = 20;
-/// So long after a check was due and has not begun, the page says that something is wrong with the agent.
+/// Delay of a due check after which the page warns about the agent.
 const LATE: Duration = Duration::from_secs(60);
 
-/// Whether the page loads itself again. A page that changes under its reader is a burden to who reads slowly or by
-/// ear, so that it is off until asked for.
+/// Whether the page reloads itself. Off by default: a page that changes while it is read is a burden to slow readers and
+/// users of screen readers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reload {
-    /// It stays as it is.
+    /// The page does not reload.
     Off,
-    /// It loads itself again, and has a link that ends it.
+    /// The page reloads itself and has a link to stop that.
     On,
 }
 
 /// Writes the page.
 ///
 /// # Errors
-/// What the writer gives back.
+/// Errors of the writer.
 pub fn write(out: &mut impl Write, status: &Status, now: Timestamp, reload: Reload) -> io::Result<()> {
     out.write_all(document(status, now, reload).into_string().as_bytes())
 }
@@ -93,7 +92,7 @@ fn masthead(status: &Status, node: &str) -> Markup {
     }
 }
 
-/// The answer that people come for: can images be pulled, since when, and how old is that knowledge.
+/// The summary: whether images can be pulled, since when, and how old the result is.
 fn summary(status: &Status, now: Timestamp, reload: Reload) -> Markup {
     let run = status.latest.as_deref();
     let verdict = run.map(Run::verdict);
@@ -110,12 +109,12 @@ fn summary(status: &Status, now: Timestamp, reload: Reload) -> Markup {
                             ", for " (span_of(since, now)) ". "
                         }
                         "Last check at " (moment(run.started_at, now)) ", " (span_of(run.started_at, now))
-                        " ago, in " (time(run.duration)) ". One every " (words(status.interval)) "."
+                        " ago, took " (time(run.duration)) ". Checks run every " (words(status.interval)) "."
                     }
                 } @else {
                     p.facts {
                         "The agent started at " (moment(status.started_at, now)) ", " (span_of(status.started_at, now))
-                        " ago. The first check is under way or about to begin."
+                        " ago. The first check is running or about to start."
                     }
                 }
                 (controls(reload))
@@ -124,7 +123,7 @@ fn summary(status: &Status, now: Timestamp, reload: Reload) -> Markup {
     }
 }
 
-/// The cause of the verdict, where one image has it: the code that a search, an alert and the runbook know.
+/// The cause of the verdict, if only one image has that verdict: the code used by alerts and the runbook.
 fn cause(run: &Run) -> Markup {
     let verdict = run.verdict();
     let mut such = run.images.iter().enumerate().filter(|(_, checked)| checked.verdict() == verdict);
@@ -141,7 +140,7 @@ fn cause(run: &Run) -> Markup {
     }
 }
 
-/// Links and the form are relative, so that they also work behind a proxy that serves the agent below a path of its own.
+/// Links and the form are relative, so they also work behind a proxy that serves the agent under a subpath.
 fn controls(reload: Reload) -> Markup {
     html! {
         div.controls {
@@ -157,23 +156,23 @@ fn controls(reload: Reload) -> Markup {
     }
 }
 
-/// What is wrong with the agent itself, rather than with the registry.
+/// Problems of the agent itself rather than the registry.
 fn warnings(status: &Status, now: Timestamp) -> Markup {
     let seen = status.latest.as_ref().map_or(status.started_at, |run| run.started_at + run.duration);
     let late = status.due_at.filter(|due| elapsed(*due, now) > LATE);
     html! {
         @if let Some(due) = late {
             section.notice aria-labelledby="late" {
-                h2 id="late" { "This is old" }
-                p { "No check was completed for " (span_of(seen, now)) ", although one was due at "
-                    (moment(due, now)) ". The agent may be stuck: see its log and " code { "/livez" } "." }
+                h2 id="late" { "Stale data" }
+                p { "No check has completed for " (span_of(seen, now)) ", although one was due at "
+                    (moment(due, now)) ". The agent may be stuck: check its log and " code { "/livez" } "." }
             }
         }
         @if let Some(rejected) = &status.configuration.rejected {
             section.notice aria-labelledby="rejected" {
                 h2 id="rejected" { "A newer configuration was rejected" }
-                p { "The file that was read at " (moment(status.configuration.read_at, now))
-                    " has errors. The configuration before it stays in force." }
+                p { "The file read at " (moment(status.configuration.read_at, now))
+                    " has errors. The previous configuration stays in force." }
                 ul.problems {
                     @for line in rejected.reason.lines().filter(|line| !line.trim().is_empty()).take(MAX_PROBLEMS) {
                         li { code { (printable(line.trim(), MAX_TEXT)) } }
@@ -184,14 +183,14 @@ fn warnings(status: &Status, now: Timestamp) -> Markup {
     }
 }
 
-/// The images with their place in the configuration; the order there decides between equals.
+/// The images with their index in the configuration; equal verdicts keep that order.
 fn worst_first(run: &Run) -> Vec<(usize, &Checked)> {
     let mut images: Vec<_> = run.images.iter().enumerate().collect();
     images.sort_by_key(|(_, checked)| Reverse(checked.verdict()));
     images
 }
 
-/// The images in a list, each with a link to its section.
+/// A list of the images, with links to their sections.
 fn overview(run: &Run) -> Markup {
     html! {
         nav.overview aria-label="Images" {
@@ -217,14 +216,14 @@ fn colophon(status: &Status, now: Timestamp) -> Markup {
                 p { "Configuration in force: " code { (digest) } }
             }
             p {
-                "Made at " (moment(now, now)) " by acr-verifier " (env!("CARGO_PKG_VERSION")) ". For programs: "
+                "Generated at " (moment(now, now)) " by acr-verifier " (env!("CARGO_PKG_VERSION")) ". Machine-readable: "
                 a href="report" { "report (JSON)" } ", " a href="metrics" { "metrics" } "."
             }
         }
     }
 }
 
-/// A moment of today as its time, an older one with its day.
+/// Formats a moment: only the time if it is today, otherwise with the date.
 fn moment(at: Timestamp, now: Timestamp) -> Markup {
     let day = |moment: Timestamp| moment.strftime("%Y-%m-%d").to_string();
     let form = if day(at) == day(now) { "%H:%M:%S UTC" } else { "%Y-%m-%d %H:%M UTC" };
@@ -235,12 +234,12 @@ fn span_of(from: Timestamp, to: Timestamp) -> String {
     words(elapsed(from, to))
 }
 
-/// The time between two moments; none where the clock was set back between them.
+/// The time between two moments; zero if the clock was set back between them.
 fn elapsed(from: Timestamp, to: Timestamp) -> Duration {
     Duration::try_from(to.duration_since(from)).unwrap_or_default()
 }
 
-/// `12 s`, `4 min`, `3 h 20 min`, `2 days`: as exact as anybody needs.
+/// `12 s`, `4 min`, `3 h 20 min`, `2 days`: as exact as a reader needs.
 fn words(span: Duration) -> String {
     let seconds = span.as_secs();
     let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);

@@ -1,7 +1,7 @@
-//! When the next check is due: arithmetic alone.
+//! Calculates when the next check is due.
 //!
-//! Owns the spread of a fleet, the stretching of the interval, jitter and back-off; which of several reasons for a check
-//! comes first is [`timetable`]'s. Pure: the node's name, chance, the time and what the registry asked for are arguments.
+//! Owns the spread of a fleet, the stretching of the interval, jitter and back-off; [`timetable`] decides which of several
+//! reasons for a check comes first. Pure: the node name, a random number, the time and Retry-After are arguments.
 
 pub mod demand;
 pub mod timetable;
@@ -16,47 +16,47 @@ use crate::config::{ImageConfig, Schedule};
 pub use demand::{Postponed, Reason};
 pub use timetable::{Outcome, Timetable};
 
-/// Requests of the check of one image at the registry, as containerd makes them: the tag without credentials, two for the
-/// token, the tag with it, index, manifest, redirect of the blob, blob. An index inside of an index adds one.
+/// Requests to the registry per image check, as containerd makes them: the tag without credentials, two for the token, the
+/// tag with it, index, manifest, redirect of the blob, blob. A nested index adds one.
 ///
-/// A Premium registry takes 20,000 reads and 20,000 token requests a minute (Azure's documented limits). The budget of
-/// 4,000 a minute by default is a fifth of either, and counts all eight together: the truth is better than that.
+/// A Premium registry allows 20,000 reads and 20,000 token requests a minute (Azure's documented limits). The default
+/// budget of 4,000 a minute is a fifth of either and counts all eight together, so the actual share is smaller.
 pub const REQUESTS_PER_IMAGE: u32 = 8;
-/// A throttled registry is asked again after at most this many intervals,
+/// A throttled registry is checked again after at most this many intervals,
 const MAX_BACK_OFF: u32 = 8;
-/// and after at most this time, unless one interval is longer: an interval that is stretched for a fleet is kind already,
-/// and eight of them would leave a node without a verdict for an hour, and "checks stale" would be said of all nodes.
+/// and after at most this time, unless one interval is longer. An interval stretched for a fleet is gentle already: eight
+/// of them would leave a node without a verdict for an hour, and the alert for stale checks would fire for all nodes.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(15 * 60);
-/// After a change of files a check follows within this time, where no fleet has to be spread.
+/// A change of files triggers a check within this time, if no fleet has to be spread.
 const AFTER_CHANGE: Duration = Duration::from_secs(5);
-/// After the start a check follows within this time, where no fleet has to be spread.
+/// The first check starts within this time, if no fleet has to be spread.
 const AFTER_START: Duration = Duration::from_secs(10);
 
-/// How fast an agent checks: what the schedule and the images amount to.
+/// The pace of an agent, derived from the schedule and the images.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pace {
-    /// Between two checks: as configured, or as long as the fleet's budget demands.
+    /// Between two checks: as configured, or longer if the fleet's budget requires it.
     pub interval: Duration,
     /// Share of the interval by which it varies, 0 to 1.
     pub jitter: f64,
-    /// Within what time after a change of files a check follows, spread by chance; none where the regular one has to do,
-    /// since the regular ones take the whole budget.
+    /// The window after a change of files in which a check starts, spread at random. Absent if the regular checks use the
+    /// whole budget: the next regular check then covers the change.
     pub after_change: Option<Duration>,
-    /// Within what time after the start the first check begins, spread by the node's name; none where the first regular
-    /// one has to do, since a fleet of this size starts at once after an update.
+    /// The window after the start in which the first check starts, spread by node name. Absent if a fleet size is set: such
+    /// a fleet starts at once after an update, so the first check is the regular one.
     pub after_start: Option<Duration>,
 }
 
 impl Pace {
-    /// The pace of an agent that checks so many images of one registry, see [`most_of_one_registry`].
+    /// Returns the pace for this many images of one registry, see [`most_of_one_registry`].
     #[must_use]
     pub fn of(schedule: &Schedule, images: usize) -> Self {
         let interval = interval(schedule, images);
         let after_start = schedule.fleet_size.is_none().then_some(AFTER_START);
         let after_change = match round(schedule, images) {
             None => Some(AFTER_CHANGE),
-            // The regular checks go on beside those after a change. Rates add up: what the regular ones leave of the budget
-            // is 1/round - 1/interval.
+            // Regular checks continue in addition to those after a change. Rates add up: regular checks leave
+            // 1/round - 1/interval of the budget.
             Some(round) => {
                 let left = 1.0 / round.as_secs_f64() - 1.0 / interval.as_secs_f64();
                 let window = Duration::try_from_secs_f64(1.0 / left).ok().filter(|_| left > 0.0);
@@ -67,7 +67,7 @@ impl Pace {
     }
 }
 
-/// The images of the registry that has most of them: what one registry takes is limited, not what all take together.
+/// Returns the number of images of the registry with the most: limits apply per registry, not to all together.
 #[must_use]
 pub fn most_of_one_registry(images: &[ImageConfig]) -> usize {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
@@ -77,13 +77,13 @@ pub fn most_of_one_registry(images: &[ImageConfig]) -> usize {
     counts.into_values().max().unwrap_or_default()
 }
 
-/// The time between two checks: as configured, or as long as the fleet's budget demands. `images` are those of one registry.
+/// Returns the interval: as configured, or longer if the fleet's budget requires it. `images` counts those of one registry.
 #[must_use]
 pub fn interval(schedule: &Schedule, images: usize) -> Duration {
     round(schedule, images).map_or(schedule.interval, |round| schedule.interval.max(round))
 }
 
-/// The shortest time in which the whole fleet may check once; none where its size is not told.
+/// The shortest time in which the whole fleet may check once; `None` if its size is not set.
 fn round(schedule: &Schedule, images: usize) -> Option<Duration> {
     let fleet = schedule.fleet_size?;
     let budget = schedule.budget_per_minute.unwrap_or(Schedule::DEFAULT_BUDGET_PER_MINUTE).max(1);
@@ -92,35 +92,35 @@ fn round(schedule: &Schedule, images: usize) -> Option<Duration> {
     Some(Duration::from_secs_f64(requests / f64::from(budget) * 60.0))
 }
 
-/// The time to the first check of a node: a part of the interval that its name decides, so that a fleet that starts at
-/// once does not arrive at once, and a node that restarts waits as long as it did.
+/// Returns the time to the first check of a node: a share of the interval derived from its name. This staggers a fleet that
+/// starts at once, and a restarted node waits as long as before.
 #[must_use]
 pub fn first_delay(node: &str, interval: Duration, jitter: f64) -> Duration {
     interval.mul_f64(rest(share(node), jitter))
 }
 
-/// The place of a node in its fleet by its name, from 0 to 1.
+/// The position of a node in its fleet, from 0 to 1, from a hash of its name.
 fn share(node: &str) -> f64 {
     let hash = Sha256::digest(node.as_bytes());
     let number = hash.iter().take(4).fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
     f64::from(number) / (f64::from(u32::MAX) + 1.0)
 }
 
-/// What is left of an interval at a moment that chance picks, as a share of one without jitter.
+/// The rest of an interval at a random moment, as a share of an interval without jitter.
 ///
-/// A fleet whose first checks come after such times is as even from its first minute as it will ever be. Were they spread
-/// evenly over one interval, the last of them would come together with the early ones of the next round: half as many
-/// again, for a minute. The rest of an interval from 1 - jitter to 1 + jitter is t with a density of 1 up to 1 - jitter,
-/// falling to 0 at 1 + jitter; this is the inverse of its distribution.
+/// With such first delays, a fleet is spread evenly from its first minute. If they were uniform over one interval, the last
+/// of them would coincide with the early ones of the next round: 50 % more checks for a minute. The rest of an interval
+/// from 1 - jitter to 1 + jitter has a density of 1 up to 1 - jitter, falling to 0 at 1 + jitter; this is the inverse of
+/// its distribution function.
 fn rest(chance: f64, jitter: f64) -> f64 {
     let (chance, jitter) = (chance.clamp(0.0, 1.0), jitter.clamp(0.0, 1.0));
     if chance <= 1.0 - jitter { chance } else { 1.0 + jitter - (4.0 * jitter * (1.0 - chance)).sqrt() }
 }
 
-/// The time to the next check.
+/// Returns the time to the next check.
 ///
-/// `chance` is a number from 0 to 1. While the registry throttles (`throttled` checks in a row) the interval doubles
-/// with each, and what it asked for is waited for, up to the longest back-off.
+/// `chance` is a random number from 0 to 1. Each of the `throttled` consecutive throttled checks doubles the interval, and
+/// Retry-After is respected up to the longest back-off.
 #[must_use]
 pub fn next_delay(
     interval: Duration,
@@ -134,8 +134,8 @@ pub fn next_delay(
     let longest = LONGEST_BACK_OFF.max(interval);
     let backed_off = (interval * 2_u32.saturating_pow(throttled).min(MAX_BACK_OFF)).min(longest);
     let delay = backed_off.mul_f64(factor);
-    // A fleet that was told the same end of the throttling must not come back at that moment, but as spread as ever. One
-    // registry's wish is bounded, since the others wait as well: a day of silence would be theirs, too.
+    // A fleet that received the same Retry-After must not return at the same moment, but spread as usual. The Retry-After of
+    // one registry is bounded, since it delays the checks of the others as well.
     let asked = retry_after.map(|asked| asked.min(longest) + interval.mul_f64(rest(chance, jitter)));
     delay.max(asked.unwrap_or_default())
 }
@@ -168,11 +168,11 @@ mod tests {
         assert_eq!(interval(&fleet(5000, None), 1), Duration::from_secs(600));
         assert_eq!(interval(&fleet(5000, Some(8000)), 2), Duration::from_secs(600));
         assert_eq!(interval(&fleet(100, None), 1), MINUTE, "a small fleet needs no stretching");
-        assert_eq!(interval(&Schedule::default(), 50), MINUTE, "without a size there is none");
+        assert_eq!(interval(&Schedule::default(), 50), MINUTE, "not stretched without a fleet size");
     }
 
     #[test]
-    fn a_fleet_that_starts_at_once_arrives_spread_over_the_interval() {
+    fn a_fleet_that_starts_at_once_is_spread_over_the_interval() {
         let mut seconds = [0_u32; 60];
         for node in 0..5000 {
             let delay = first_delay(&format!("aks-np1-12345678-vmss{node:06}"), MINUTE, 0.0);
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn the_second_round_does_not_meet_the_end_of_the_first() {
+    fn the_second_round_does_not_overlap_the_first() {
         const NODES: u32 = 50_000;
         let mut tenths = [0_u32; 40];
         for node in 0..NODES {
@@ -199,12 +199,12 @@ mod tests {
                 at += next_delay(MINUTE, 0.2, chance, 0, None);
             }
         }
-        // A tenth of the fleet in each tenth of an interval, from the first on.
+        // A tenth of the fleet in each tenth of an interval, from the start.
         assert!(tenths.iter().all(|count| (4700..=5300).contains(count)), "{tenths:?}");
     }
 
     #[test]
-    fn retry_after_is_obeyed_and_backed_off_from() {
+    fn throttling_backs_off_and_retry_after_is_respected() {
         let delay = |throttled, asked| next_delay(MINUTE, 0.0, 0.0, throttled, asked);
         assert_eq!(delay(0, None), MINUTE);
         assert_eq!(delay(1, None), 2 * MINUTE);
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stretched_interval_is_not_backed_off_from_until_the_check_is_stale() {
+    fn back_off_of_a_stretched_interval_stays_below_stale() {
         let delay =
             |interval, throttled| next_delay(Duration::from_secs(interval), 0.0, 0.5, throttled, None);
         assert_eq!([delay(450, 1), delay(450, 9)], [Duration::from_secs(900); 2]);
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fleet_that_is_told_the_same_end_comes_back_over_a_whole_interval() {
+    fn a_fleet_with_the_same_retry_after_returns_over_a_whole_interval() {
         let asked = Some(Duration::from_secs(900));
         let delay = |chance| next_delay(Duration::from_secs(450), 0.2, chance, 1, asked);
         assert_eq!(delay(0.0), Duration::from_secs(900));
@@ -231,14 +231,14 @@ mod tests {
     }
 
     #[test]
-    fn no_registry_silences_the_others_for_a_day() {
+    fn retry_after_of_one_registry_is_bounded() {
         let delay = |interval, asked| next_delay(interval, 0.0, 0.0, 1, Some(Duration::from_secs(asked)));
         assert_eq!(delay(MINUTE, 86_400), Duration::from_secs(900));
         assert_eq!(delay(30 * MINUTE, 86_400), 30 * MINUTE);
     }
 
     #[test]
-    fn a_change_is_checked_with_as_soon_as_the_budget_allows() {
+    fn a_change_triggers_a_check_as_soon_as_the_budget_allows() {
         let after = |schedule: &Schedule| Pace::of(schedule, 1).after_change;
         assert_eq!(after(&Schedule::default()), Some(AFTER_CHANGE), "no fleet, no budget");
         assert_eq!(after(&fleet(5, None)), Some(AFTER_CHANGE), "a small fleet is spread enough");
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn the_budget_is_that_of_one_registry() {
+    fn the_budget_applies_per_registry() {
         let images: Vec<ImageConfig> = ["a.azurecr.io/x:1", "b.azurecr.io/x:1", "A.azurecr.io/y:1"]
             .map(|image| ImageConfig {
                 image: image.parse().expect("an image"),
@@ -267,7 +267,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn delays_stay_within_jitter_and_never_under_what_was_asked_for(
+        fn delays_stay_within_jitter_and_never_below_retry_after(
             jitter in 0.0..=1.0, chance in 0.0..=1.0, throttled in 0_u32..50, asked in 0_u64..100_000,
         ) {
             let asked = Duration::from_secs(asked);

@@ -1,4 +1,4 @@
-//! The last hour: a strip with a bar for each check, and the same in words.
+//! The last hour: a strip with one bar per check, and the same data as a table.
 
 use std::time::Duration;
 
@@ -9,18 +9,18 @@ use super::{elapsed, moment, verdict, words};
 use crate::diagnosis::Verdict;
 use crate::status::{Past, Status};
 
-/// What the strip spans.
+/// The period that the strip shows.
 const SPAN: Duration = Duration::from_secs(60 * 60);
-/// Its size in units of its own; it is stretched to the page's width.
+/// The size of the strip in SVG units; it is stretched to the page's width.
 const WIDTH: f64 = 1_200.0;
 const HEIGHT: f64 = 48.0;
-/// Widest bar, so that a check every half hour still looks like one check.
+/// Widest bar, so a check every half hour still looks like one check.
 const MAX_BAR: f64 = 16.0;
 const MIN_BAR: f64 = 1.5;
-/// Rows of the table: the newest stretches.
+/// Rows of the table; the newest stretches are kept.
 const MAX_ROWS: usize = 40;
 
-/// Checks in a row that ended alike.
+/// Consecutive checks with the same verdict and cause.
 struct Stretch<'status> {
     first: &'status Past,
     last: &'status Past,
@@ -30,9 +30,9 @@ struct Stretch<'status> {
 pub(super) fn section(status: &Status, now: Timestamp) -> Markup {
     html! {
         section.history aria-labelledby="history" {
-            h2 id="history" { "The last hour" }
+            h2 id="history" { "Last hour" }
             @if status.history.is_empty() {
-                p { "No check yet." }
+                p { "No checks yet." }
             } @else {
                 (strip(status, now))
                 p.axis aria-hidden="true" { span { "60 min ago" } span { "30 min" } span { "now" } }
@@ -43,11 +43,11 @@ pub(super) fn section(status: &Status, now: Timestamp) -> Markup {
     }
 }
 
-/// The height says the verdict too: what passes is low, what fails stands out.
+/// The height also shows the verdict: passes are low, failures stand out.
 fn strip(status: &Status, now: Timestamp) -> Markup {
     let bar = (status.interval.as_secs_f64() / SPAN.as_secs_f64() * WIDTH * 0.75).clamp(MIN_BAR, MAX_BAR);
     html! {
-        svg.strip role="img" aria-label={ "A bar for each check. " (counts(status)) }
+        svg.strip role="img" aria-label={ "One bar per check. " (counts(status)) }
             viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } preserveAspectRatio="none" {
             @for past in &status.history {
                 @let age = elapsed(past.at, now).as_secs_f64() / SPAN.as_secs_f64();
@@ -83,16 +83,16 @@ fn counts(status: &Status) -> String {
     format!("{total} {}: {}.", if total == 1 { "check" } else { "checks" }, parts.join(", "))
 }
 
-/// With its roles said, as the stages' table.
+/// States its ARIA roles, like the table of the stages.
 fn table(status: &Status, now: Timestamp) -> Markup {
     let stretches = stretches(status);
     html! {
         table.stretches role="table" {
-            caption { "The same in words, newest first" }
+            caption { "The same data as a table, newest first" }
             thead role="rowgroup" {
                 tr role="row" {
                     th scope="col" role="columnheader" { "From" }
-                    th.time scope="col" role="columnheader" { "For" }
+                    th.time scope="col" role="columnheader" { "Duration" }
                     th scope="col" role="columnheader" { "Verdict" }
                     th scope="col" role="columnheader" { "Cause" }
                     th.time scope="col" role="columnheader" { "Checks" }

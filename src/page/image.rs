@@ -1,4 +1,4 @@
-//! An image: what its verdict stands for, what is wrong and what mends it, then its twelve stages and its names.
+//! The section of an image: verdict, problems and fixes, then its twelve stages and its DNS answers.
 
 use maud::{Markup, html};
 
@@ -24,7 +24,7 @@ pub(super) fn section(run: &Run, checked: &Checked, index: usize) -> Markup {
             }
             @if run.images.len() > 1 && verdict == Verdict::Pass {
                 details {
-                    summary { "Stages and names of " (printable(checked.image.repository(), MAX_WORD)) }
+                    summary { "Stages and DNS answers of " (printable(checked.image.repository(), MAX_WORD)) }
                     (stages(checked))
                     (names::section(checked))
                 }
@@ -39,7 +39,7 @@ pub(super) fn section(run: &Run, checked: &Checked, index: usize) -> Markup {
 fn problem(diagnosis: &Diagnosis, id: &str) -> Markup {
     let label = match diagnosis.severity {
         Severity::Fail => "Problem",
-        Severity::Unknown => "Not judged",
+        Severity::Unknown => "Inconclusive",
         Severity::Warn => "Warning",
     };
     let (endpoint, stage) = place(diagnosis);
@@ -63,12 +63,12 @@ fn problem(diagnosis: &Diagnosis, id: &str) -> Markup {
 
 fn stages(checked: &Checked) -> Markup {
     html! {
-        h3.stages-head { "Stages of the pull, in " (time(checked.observation.duration)) }
+        h3.stages-head { "Pull stages, " (time(checked.observation.duration)) }
         @for endpoint in Endpoint::ALL { (stages_of(checked, endpoint)) }
     }
 }
 
-/// The roles are said again, since a table that is laid out anew on a phone is none to some browsers.
+/// States the ARIA roles: some browsers drop them when CSS lays a table out differently on a phone.
 fn stages_of(checked: &Checked, endpoint: Endpoint) -> Markup {
     let reports = checked.stages();
     html! {
@@ -82,7 +82,7 @@ fn stages_of(checked: &Checked, endpoint: Endpoint) -> Markup {
                     th scope="col" role="columnheader" { "Stage" }
                     th scope="col" role="columnheader" { "Result" }
                     th.time scope="col" role="columnheader" { "Time" }
-                    th.found scope="col" role="columnheader" { "Found" }
+                    th.found scope="col" role="columnheader" { "Details" }
                 }
             }
             tbody role="rowgroup" {
@@ -99,7 +99,7 @@ fn stage(checked: &Checked, report: &StageReport<'_>) -> Markup {
     let (class, word, judged) = match report.status {
         Status::Ok => ("pass", "ok", Some(Verdict::Pass)),
         Status::Warning => ("warn", "warning", Some(Verdict::Warn)),
-        Status::Failed if unclear => ("unknown", "not judged", Some(Verdict::Unknown)),
+        Status::Failed if unclear => ("unknown", "inconclusive", Some(Verdict::Unknown)),
         Status::Failed => ("fail", "failed", Some(Verdict::Fail)),
         Status::Skipped => ("skipped", "skipped", None),
     };

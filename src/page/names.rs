@@ -1,4 +1,4 @@
-//! The names: each nameserver's chain, hop by hop, beside the others'.
+//! The DNS answers: each nameserver's chain, hop by hop, next to the others.
 
 use std::net::IpAddr;
 
@@ -9,7 +9,7 @@ use crate::observation::{Endpoint, RecordData, Resolution, Resolver, Stage};
 use crate::report::{ending, host, records, server, time};
 use crate::run::{Checked, Status};
 
-/// Hops of a chain that are shown at once: ACR's longest real one; more are folded.
+/// Hops of a chain to show: ACR's longest real chain; the rest is folded.
 const SHOWN_HOPS: usize = 8;
 
 pub(super) fn section(checked: &Checked) -> Markup {
@@ -20,7 +20,7 @@ pub(super) fn section(checked: &Checked) -> Markup {
             @if !asked.is_empty() {
                 details.names open[is_of_interest(checked, endpoint)] {
                     summary {
-                        "What " (count(asked.len())) " about the " (endpoint.as_str()) " endpoint "
+                        "DNS answers of " (count(asked.len())) " for the " (endpoint.as_str()) " endpoint "
                         code { (printable(host(checked, endpoint).unwrap_or_default(), MAX_WORD)) }
                     }
                     ul.servers { @for resolution in asked { li { (answer(checked, resolution)) } } }
@@ -30,7 +30,7 @@ pub(super) fn section(checked: &Checked) -> Markup {
     }
 }
 
-/// Open where a name or an address of the endpoint is the matter.
+/// Open if the endpoint has a DNS or address problem.
 fn is_of_interest(checked: &Checked, endpoint: Endpoint) -> bool {
     checked.stages().iter().any(|report| {
         report.endpoint == endpoint
@@ -40,10 +40,10 @@ fn is_of_interest(checked: &Checked, endpoint: Endpoint) -> bool {
 }
 
 fn count(servers: usize) -> String {
-    if servers == 1 { "1 nameserver says".to_owned() } else { format!("{servers} nameservers say") }
+    if servers == 1 { "1 nameserver".to_owned() } else { format!("{servers} nameservers") }
 }
 
-/// A step of a chain: what is said of it, and what it leads to.
+/// A hop of a chain: the record and its target.
 struct Hop {
     said: String,
     name: String,
@@ -58,12 +58,12 @@ fn answer(checked: &Checked, resolution: &Resolution) -> Markup {
             strong { (server(resolution)) }
             @match resolution.resolver {
                 Resolver::System => {}
-                Resolver::Compared(_) => { " compared, not judged" }
+                Resolver::Compared(_) => { " comparison only" }
             }
             span.time { " " (time(resolution.duration)) }
         }
         ol.chain {
-            li.hop.asked { span.said { "asked for" } code { (printable(&resolution.host, MAX_WORD)) } }
+            li.hop.asked { span.said { "query" } code { (printable(&resolution.host, MAX_WORD)) } }
             @for hop in shown { (step(hop)) }
             @for end in ending(resolution) {
                 li.hop.bad { span.said { "ends" } span { (printable(&end, MAX_TEXT)) } }

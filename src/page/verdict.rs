@@ -1,11 +1,11 @@
-//! A verdict as a word, a shape and a colour: each of them is enough.
+//! A verdict as a word, a shape and a colour; each of them is sufficient.
 
 use maud::{Markup, html};
 
 use crate::diagnosis::Verdict;
 use crate::run::Run;
 
-/// The contract's word, as people shout it.
+/// The verdict in capitals.
 pub(super) const fn word(verdict: Option<Verdict>) -> &'static str {
     match verdict {
         None => "NOT CHECKED YET",
@@ -16,7 +16,7 @@ pub(super) const fn word(verdict: Option<Verdict>) -> &'static str {
     }
 }
 
-/// The class that sets the colours.
+/// The CSS class that sets the colours.
 pub(super) const fn class(verdict: Option<Verdict>) -> &'static str {
     match verdict {
         None | Some(Verdict::Unknown) => "unknown",
@@ -26,12 +26,12 @@ pub(super) const fn class(verdict: Option<Verdict>) -> &'static str {
     }
 }
 
-/// The word in its colour, with its shape.
+/// The word with its colour and shape.
 pub(super) fn badge(verdict: Verdict) -> Markup {
     html! { span class={ "badge " (class(Some(verdict))) } { (icon(Some(verdict))) (word(Some(verdict))) } }
 }
 
-/// What the run amounts to, for somebody who reads only this.
+/// The result of the run in one line.
 pub(super) fn headline(run: Option<&Run>) -> String {
     let Some(run) = run else { return "Not checked yet".to_owned() };
     let total = run.images.len();
@@ -41,16 +41,16 @@ pub(super) fn headline(run: Option<&Run>) -> String {
         (Verdict::Unknown, 0) => "No image was checked".to_owned(),
         (Verdict::Pass, 1) => "The image can be pulled".to_owned(),
         (Verdict::Pass, _) => format!("All {total} images can be pulled"),
-        (Verdict::Warn, 1) => "The image can be pulled, but something will break".to_owned(),
-        (Verdict::Warn, _) => format!("All {total} images can be pulled, but something will break"),
-        (Verdict::Unknown, 1) => "The image could not be judged".to_owned(),
-        (Verdict::Unknown, _) => format!("{such} of {total} images could not be judged"),
+        (Verdict::Warn, 1) => "The image can be pulled, with warnings".to_owned(),
+        (Verdict::Warn, _) => format!("All {total} images can be pulled, with warnings"),
+        (Verdict::Unknown, 1) => "The check was inconclusive".to_owned(),
+        (Verdict::Unknown, _) => format!("{such} of {total} image checks were inconclusive"),
         (Verdict::Fail, 1) => "The image cannot be pulled".to_owned(),
         (Verdict::Fail, _) => format!("{such} of {total} images cannot be pulled"),
     }
 }
 
-/// A tick in a circle, a triangle, a question in a broken circle, a cross in an octagon.
+/// A tick in a circle, an exclamation mark in a triangle, a question mark in a diamond, a cross in an octagon.
 pub(super) fn icon(verdict: Option<Verdict>) -> Markup {
     let (outline, sign) = match verdict {
         Some(Verdict::Pass) => ("M12 2a10 10 0 1 0 0 20a10 10 0 1 0 0-20z", "M7 12.5l3.5 3.5l6.5-7.5"),
@@ -68,7 +68,7 @@ pub(super) fn icon(verdict: Option<Verdict>) -> Markup {
     }
 }
 
-/// The shape for the browser's tab; the middle tones stand out on light and dark.
+/// The icon of the browser tab; its medium tones stand out on light and dark.
 pub(super) const fn favicon(verdict: Option<Verdict>) -> &'static str {
     match verdict {
         Some(Verdict::Pass) => {

@@ -1,56 +1,57 @@
-//! Checks on demand: how many an agent runs, and when the next one may begin.
+//! On-demand checks: how many an agent runs, and when the next one may start.
 //!
-//! Owns the budget, apart from that of the regular checks: whoever reaches the port must not be able to spend what the
-//! registry grants the whole cluster. Pure: times are those since the agent's start.
+//! Owns their budget, separate from that of the regular checks: a client that can reach the port must not be able to use
+//! up the registry's limits for the whole cluster. Pure: times are relative to the agent's start.
 
 use std::time::Duration;
 
-/// Time in which the budget grows by one check: ten an hour.
+/// Time in which the budget gains one check: ten an hour.
 const REFILL: Duration = Duration::from_secs(360);
-/// Checks that a full budget holds: a pipeline that checks again after a fix needs a few within minutes.
+/// Checks in a full budget: a pipeline that retries after a fix needs a few within minutes.
 const BURST: u32 = 5;
-/// Between the end of a check on demand and the next one, so that callers who arrive together share it.
+/// Pause between two on-demand checks, so callers that arrive together share one.
 const PAUSE: Duration = Duration::from_secs(5);
-/// Longest that a caller waits for a check to begin. A regular check a minute, with jitter, always comes sooner.
+/// Longest time that a caller waits for a check to start. With the default interval and jitter, a regular check always
+/// starts sooner.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(90);
-/// Longest that a registry keeps checks on demand away with one answer.
+/// Longest time for which one Retry-After blocks on-demand checks.
 const LONGEST_SILENCE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Why a check on demand does not begin soon.
+/// The reason why an on-demand check does not start soon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
-    /// The registry throttles, and its Retry-After has not elapsed.
+    /// The registry throttles and its Retry-After has not elapsed.
     Throttled,
-    /// The budget of checks on demand is spent, and no regular check is due soon.
+    /// The budget of on-demand checks is spent and no regular check is due soon.
     BudgetSpent,
 }
 
-/// A caller who cannot be answered soon.
+/// The answer to a caller that would wait too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Postponed {
-    /// Why.
+    /// The reason for postponing.
     pub reason: Reason,
-    /// Until a check may begin.
+    /// Time until a check may start.
     pub begins_in: Duration,
-    /// When the caller is to come back. With a spent budget that is before the check begins, so that the caller waits for it
+    /// Time until the caller should retry. With a spent budget this is before the check starts, so the caller waits for it
     /// with all others: a client that posts without a pause cannot always be first.
     pub retry_after: Duration,
 }
 
-/// The budget of checks on demand.
+/// The budget of on-demand checks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Demand {
     /// When the budget is full again.
     full_at: Duration,
-    /// When the last check on demand ended.
+    /// When the last on-demand check ended.
     last_end: Option<Duration>,
-    /// Until when the registry asked to be left alone.
+    /// The end of the registry's Retry-After.
     silent_until: Option<Duration>,
 }
 
 impl Demand {
-    /// When a caller's check may begin: now, within [`LONGEST_WAIT`], or not soon. `due` is when the next planned check
-    /// begins, which answers every caller who waits.
+    /// When a caller's check may start: now, within [`LONGEST_WAIT`], or not soon. `due` is the start of the next planned
+    /// check, which answers every waiting caller.
     pub(super) fn begins_at(&self, due: Duration, now: Duration) -> Result<Duration, Postponed> {
         if let Some(until) = self.silent_until.filter(|until| *until > now) {
             let left = until.saturating_sub(now);
@@ -67,17 +68,17 @@ impl Demand {
         Err(Postponed { reason: Reason::BudgetSpent, begins_in, retry_after })
     }
 
-    /// A check on demand begins.
+    /// An on-demand check starts.
     pub(super) fn spend(&mut self, now: Duration) {
         self.full_at = self.full_at.max(now) + REFILL;
     }
 
-    /// A check on demand has ended.
+    /// An on-demand check has ended.
     pub(super) fn rest(&mut self, now: Duration) {
         self.last_end = Some(now);
     }
 
-    /// What the last check of any kind heard from the registry.
+    /// Records the Retry-After of the last check of any kind.
     pub(super) fn heed(&mut self, retry_after: Option<Duration>, now: Duration) {
         self.silent_until = retry_after.map(|asked| now + asked.min(LONGEST_SILENCE));
     }
@@ -117,24 +118,24 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_back_when_told_shares_the_next_check() {
+    fn a_caller_that_retries_on_time_shares_the_next_check() {
         let demand = spent(seconds(10));
         let Postponed { retry_after, begins_in, .. } =
             demand.begins_at(NEVER, seconds(10)).expect_err("spent");
-        assert!(retry_after < begins_in, "it would be too late for the check that another one took");
+        assert!(retry_after < begins_in, "a later retry would miss the shared check");
         let back = seconds(10) + retry_after;
         assert_eq!(demand.begins_at(NEVER, back), Ok(seconds(10) + begins_in));
     }
 
     #[test]
-    fn a_planned_check_that_is_due_soon_answers_who_has_no_budget() {
+    fn a_regular_check_due_soon_answers_callers_without_budget() {
         let demand = spent(seconds(10));
         assert_eq!(demand.begins_at(seconds(70), seconds(11)), Ok(seconds(70)));
         assert!(demand.begins_at(seconds(12) + LONGEST_WAIT, seconds(11)).is_err());
     }
 
     #[test]
-    fn callers_share_a_check_rather_than_have_one_each_at_once() {
+    fn callers_share_a_check() {
         let mut demand = Demand::default();
         demand.spend(seconds(10));
         demand.rest(seconds(11));
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_registry_that_throttles_is_left_alone_until_it_said() {
+    fn no_on_demand_check_starts_before_retry_after_elapses() {
         let mut demand = Demand::default();
         demand.heed(Some(seconds(600)), seconds(100));
         let left = Postponed { reason: Reason::Throttled, begins_in: seconds(1), retry_after: seconds(1) };
@@ -153,9 +154,9 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever posts as often as they like gets no more than the budget.
+        /// No rate of requests exceeds the budget.
         #[test]
-        fn no_caller_gets_more_than_ten_an_hour_and_a_burst(steps in proptest::collection::vec(0_u64..400, 1..400)) {
+        fn callers_never_exceed_ten_an_hour_and_a_burst(steps in proptest::collection::vec(0_u64..400, 1..400)) {
             let mut demand = Demand::default();
             let (mut now, mut begun) = (Duration::ZERO, 0_u64);
             for step in steps {

@@ -1,48 +1,48 @@
-//! What an agent has planned: the regular check, and one that a change of files brings forward.
+//! The plan of an agent: the regular check, and an extra one after a change of files.
 //!
-//! Owns the order of the reasons for a check, purely: times are those since the agent's start, and whether a check runs
-//! is the loop's to know. A check that comes in between, on demand or after a change, leaves the regular ones where they
-//! are. Else a smoke check would gather a fleet that is spread over minutes into the seconds in which it asks, and the
-//! fleet would come back as a crowd, interval after interval.
+//! Owns the priority of the reasons for a check. Pure: times are relative to the agent's start, and the main loop knows
+//! whether a check runs. An extra check, on demand or after a change, does not move the regular ones. Otherwise a smoke
+//! check would compress a fleet spread over minutes into a few seconds, and the fleet would stay compressed in every
+//! following interval.
 
 use std::time::Duration;
 
 use super::demand::{Demand, Postponed};
 use super::{Pace, first_delay, next_delay, share};
 
-/// What a check means for the next one.
+/// The outcome of a check, as far as it affects the next one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// Whether something could not be judged, because the registry throttles.
+    /// Whether the check was inconclusive because the registry throttles.
     pub is_throttled: bool,
-    /// How long the registry asked to wait.
+    /// The registry's Retry-After.
     pub retry_after: Option<Duration>,
 }
 
-/// When an agent checks.
+/// The planned checks of an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timetable {
     /// When the regular check is due.
     regular: Duration,
-    /// When the check after the start or after a change of files is due, where that is sooner.
+    /// When the extra check after the start or a change of files is due, if sooner.
     extra: Option<Duration>,
-    /// Checks in a row that were throttled.
+    /// Consecutive throttled checks.
     throttled: u32,
-    /// Whether files have changed that nothing is planned for yet.
+    /// Whether files have changed without a check planned for it.
     is_changed: bool,
-    /// The checks on demand.
+    /// The budget of on-demand checks.
     demand: Demand,
-    /// Whether the check that runs is one of them.
+    /// Whether the running check is on demand.
     is_demanded: bool,
 }
 
 impl Timetable {
-    /// The plan of an agent that starts.
+    /// Returns the plan of an agent at its start.
     #[must_use]
     pub fn start(node: &str, pace: &Pace) -> Self {
         Self {
             regular: first_delay(node, pace.interval, pace.jitter),
-            // The regular ones stay as spread as the fleet is.
+            // The extra check keeps the spread of the regular ones.
             extra: pace.after_start.map(|window| window.mul_f64(share(node))),
             throttled: 0,
             is_changed: false,
@@ -51,13 +51,13 @@ impl Timetable {
         }
     }
 
-    /// When the next check is due.
+    /// Returns when the next check is due.
     #[must_use]
     pub fn due(&self) -> Duration {
         self.extra.map_or(self.regular, |extra| extra.min(self.regular))
     }
 
-    /// A check begins, for whatever reason: it reads the files as they are now. One that was not due is on demand.
+    /// A check starts, for any reason, and reads the current files. If it was not due, it is on demand.
     pub fn begin(&mut self, now: Duration) {
         self.is_demanded = now < self.due();
         if self.is_demanded {
@@ -66,39 +66,38 @@ impl Timetable {
         (self.extra, self.is_changed) = (None, false);
     }
 
-    /// A check is over.
+    /// A check has completed.
     pub fn finish(&mut self, pace: &Pace, outcome: Outcome, chance: f64, now: Duration) {
         if std::mem::take(&mut self.is_demanded) {
             self.demand.rest(now);
         }
         self.demand.heed(outcome.retry_after, now);
         self.throttled = if outcome.is_throttled { self.throttled.saturating_add(1) } else { 0 };
-        // One that was not due stays where it is, unless the registry wants to be left alone.
+        // A regular check that was not due stays where it is, unless the registry throttles.
         if self.regular <= now || outcome.is_throttled {
             let delay = next_delay(pace.interval, pace.jitter, chance, self.throttled, outcome.retry_after);
             self.regular = self.regular.max(now + delay);
         }
     }
 
-    /// Files have changed. The check that runs may have read what was there before, so that [`Self::plan`] has to follow
-    /// once none runs.
+    /// Files have changed. A running check may have read the previous contents, so call [`Self::plan`] once none runs.
     pub fn change(&mut self) {
         self.is_changed = true;
     }
 
-    /// Brings a check forward if files have changed; only while none runs.
+    /// Plans an earlier check if files have changed; only while none runs.
     pub fn plan(&mut self, pace: &Pace, chance: f64, now: Duration) {
         if !std::mem::take(&mut self.is_changed) {
             return;
         }
-        // Who throttles is not asked sooner.
+        // A registry that throttles is not checked sooner.
         let Some(window) = pace.after_change.filter(|_| self.throttled == 0) else { return };
         let extra = now + window.mul_f64(chance.clamp(0.0, 1.0));
         self.extra = Some(self.extra.map_or(extra, |planned| planned.min(extra)));
     }
 
-    /// Another interval is in force. What is left of the old one shrinks or grows with it, so that a fleet stays as spread as
-    /// it was: nodes whose checks are spread over a minute would else be a crowd in an interval of ten.
+    /// The interval has changed. The rest of the current one is scaled with it, so a fleet keeps its spread: otherwise nodes
+    /// spread over one minute would be a crowd in an interval of ten.
     pub fn change_interval(&mut self, before: Duration, after: Duration, now: Duration) {
         if before != after && self.throttled == 0 {
             let left = self.regular.saturating_sub(now);
@@ -106,10 +105,10 @@ impl Timetable {
         }
     }
 
-    /// When a check begins that answers who asks now; only while none runs.
+    /// Returns when the check starts that answers a caller arriving now; only while none runs.
     ///
     /// # Errors
-    /// None begins soon: why, and when to come back.
+    /// No check starts soon; contains the reason and when to retry.
     pub fn on_demand(&self, now: Duration) -> Result<Duration, Postponed> {
         self.demand.begins_at(self.due(), now)
     }
@@ -146,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_check_in_between_leaves_the_regular_one_where_it_is() {
+    fn an_extra_check_does_not_move_the_regular_one() {
         let mut timetable = rested();
         timetable.begin(seconds(130));
         timetable.finish(&PACE, GOOD, 0.5, seconds(130));
@@ -157,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_brings_a_check_forward_and_never_back() {
+    fn a_change_only_moves_a_check_earlier() {
         let mut timetable = rested();
         timetable.plan(&PACE, 0.4, seconds(110));
         assert_eq!(timetable.due(), seconds(160), "nothing has changed");
@@ -166,7 +165,7 @@ mod tests {
         assert_eq!(timetable.due(), seconds(112));
         timetable.change();
         timetable.plan(&PACE, 1.0, seconds(111));
-        assert_eq!(timetable.due(), seconds(112), "the one that is planned will do for both");
+        assert_eq!(timetable.due(), seconds(112), "one planned check covers both changes");
         timetable.begin(seconds(113));
         timetable.finish(&PACE, GOOD, 0.5, seconds(113));
         assert_eq!(timetable.due(), seconds(160));
@@ -186,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_waits_for_the_regular_check_where_the_budget_is_used_up() {
+    fn a_change_waits_for_the_regular_check_if_the_budget_is_used_up() {
         let stretched = Pace { after_change: None, ..PACE };
         let mut timetable = rested();
         timetable.change();
@@ -195,21 +194,21 @@ mod tests {
     }
 
     #[test]
-    fn a_registry_that_throttles_is_left_alone_whatever_the_reason_of_the_check() {
+    fn a_throttled_check_of_any_kind_backs_off() {
         let mut timetable = rested();
         timetable.begin(seconds(110));
         timetable.finish(&PACE, THROTTLED, 0.5, seconds(110));
         assert_eq!(timetable.due(), seconds(110 + 120));
         timetable.change();
         timetable.plan(&PACE, 0.0, seconds(111));
-        assert_eq!(timetable.due(), seconds(230), "a change brings nothing forward");
+        assert_eq!(timetable.due(), seconds(230), "a change does not move the check earlier");
         timetable.begin(seconds(231));
         timetable.finish(&PACE, GOOD, 0.5, seconds(231));
         assert_eq!(timetable.due(), seconds(291), "it has read the change");
     }
 
     #[test]
-    fn another_interval_keeps_a_fleet_as_spread_as_it_was() {
+    fn a_changed_interval_keeps_the_spread_of_a_fleet() {
         let mut timetable = rested();
         timetable.change_interval(seconds(60), seconds(600), seconds(130));
         assert_eq!(timetable.due(), seconds(130 + 300));
@@ -218,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_check_comes_within_ten_seconds_where_no_fleet_is_spread_and_moves_no_regular_one() {
+    fn without_a_fleet_size_the_first_check_starts_within_ten_seconds_and_moves_no_regular_one() {
         let unsized_fleet = Pace::of(&Schedule::default(), 1);
         let sized = Pace::of(&Schedule { fleet_size: Some(5000), ..Schedule::default() }, 1);
         let mut firsts = Vec::new();
@@ -252,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_check_on_demand_obeys_the_registry_until_another_check_was_answered() {
+    fn an_on_demand_check_respects_retry_after_until_a_later_check_succeeds() {
         let mut timetable = rested();
         timetable.begin(seconds(110));
         let asked = Outcome { is_throttled: true, retry_after: Some(seconds(300)) };

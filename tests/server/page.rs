@@ -1,4 +1,4 @@
-//! The status page as text: well formed, nothing in it but its own, and every state told. How it looks is `browser`'s.
+//! The status page as text: well formed, self-contained, and correct in every state. `browser` checks how it looks.
 
 use acr_verifier::page::{self, Reload};
 use acr_verifier::status::Status;
@@ -33,7 +33,7 @@ fn words(page: &str) -> String {
     words
 }
 
-/// Every element of the document in order: its name, and its attributes as they stand.
+/// Every element of the document in order: name and raw attributes.
 fn elements(page: &str) -> Vec<(String, String)> {
     let (head, rest) = page.split_once("<style>").expect("a style");
     let (_, rest) = rest.split_once("</style>").expect("its end");
@@ -71,7 +71,7 @@ fn every_state_is_well_formed_and_self_contained() {
             );
             assert!(!attributes.contains("src="), "{name}: {attributes}");
             assert!(!attributes.contains(" on") && !attributes.starts_with("on"), "{name}: {attributes}");
-            // The policy allows no style but the one element's.
+            // The policy allows only the style of the one element.
             assert!(!attributes.contains("style="), "{name}: {attributes}");
             if element == "a" && attributes.contains("://") {
                 assert!(attributes.contains("rel=\"noopener noreferrer\""), "{name}: {attributes}");
@@ -88,25 +88,25 @@ fn every_state_is_well_formed_and_self_contained() {
 }
 
 #[test]
-fn hostile_texts_are_shown_and_nothing_more() {
+fn hostile_text_is_escaped() {
     let page = state("hostile");
     for forbidden in ["<script", "<img", "--><", "\u{1b}", "\u{202e}", "<style>*"] {
         assert!(!page.contains(forbidden), "{forbidden:?}");
     }
     assert!(POISON.contains("<script>alert(1)</script>"));
     assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;&quot;"), "{page}");
-    assert!(page.contains("&amp;amp;"), "an entity of theirs is text too");
+    assert!(page.contains("&amp;amp;"), "an entity in foreign text is escaped, too");
 }
 
 #[test]
-fn each_state_says_what_it_is() {
+fn each_state_shows_its_text() {
     for (name, told) in [
-        ("before-the-first-check", &["Not checked yet", "The first check is under way"][..]),
+        ("before-the-first-check", &["Not checked yet", "The first check is running"][..]),
         (
             "pass",
-            &["The image can be pulled", "PASS since 01:37:00 UTC, for 29 min", "12 s ago", "One every 60 s"],
+            &["The image can be pulled", "PASS since 01:37:00 UTC, for 29 min", "12 s ago", "Checks run every 60 s"],
         ),
-        ("warn", &["but something will break", "Warning: certificate_expiring at login.tls"]),
+        ("warn", &["can be pulled, with warnings", "Warning: certificate_expiring at login.tls"]),
         (
             "fail-login",
             &[
@@ -116,27 +116,27 @@ fn each_state_says_what_it_is() {
                 "CNAME, ttl 60we.fe.azcr.io",
                 "20.45.122.144public",
                 "10.60.4.4private",
-                "2 nameservers say",
+                "DNS answers of 2 nameservers",
             ],
         ),
         ("fail-data", &["Problem: private_record_missing at data.dns", "endsNXDOMAIN from zone"]),
-        ("unknown", &["The image could not be judged", "Not judged: throttled at login.manifest"]),
+        ("unknown", &["The check was inconclusive", "Inconclusive: throttled at login.manifest"]),
         ("configuration-rejected", &["A newer configuration was rejected", "schedule.interval"]),
         ("several", &["1 of 3 images cannot be pulled", "Correlation id: 6a1f0a52"]),
         ("without-blob", &["not tested: --no-blob", "The image can be pulled"]),
-        ("late", &["This is old", "No check was completed for 31 min", "2026-11-22 22:04 UTC"]),
+        ("late", &["Stale data", "No check has completed for 31 min", "2026-11-22 22:04 UTC"]),
     ] {
         let page = state(name);
         let words = words(&page);
         for told in told {
-            assert!(words.contains(told), "{name} does not say {told:?}: {words}");
+            assert!(words.contains(told), "{name} lacks {told:?}: {words}");
         }
     }
     assert!(state("several").contains("<title>FAIL · aks-np1-12345678-vmss000000 · acr-verifier</title>"));
 }
 
 #[test]
-fn a_page_loads_itself_again_only_when_asked_to() {
+fn the_page_reloads_only_on_request() {
     let status = states::healthy();
     assert!(!render(&status).contains("http-equiv"));
     let mut out = Vec::new();
@@ -148,7 +148,7 @@ fn a_page_loads_itself_again_only_when_asked_to() {
 }
 
 #[test]
-fn a_clock_that_was_set_back_breaks_nothing() {
+fn a_clock_set_back_does_not_break_the_page() {
     let status = states::healthy();
     let mut out = Vec::new();
     let earlier = "2026-11-23T01:00:00Z".parse().expect("a moment");
@@ -156,7 +156,7 @@ fn a_clock_that_was_set_back_breaks_nothing() {
 }
 
 #[test]
-fn the_longest_history_stays_one_page() {
+fn the_longest_history_stays_small() {
     let mut status = states::healthy();
     status.interval = std::time::Duration::from_secs(5);
     let latest = status.history.back().expect("a check").clone();

@@ -1,4 +1,4 @@
-//! The states that an agent can be in, for its page.
+//! The states of an agent that its page can show.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use crate::report::samples;
 /// Twelve seconds after the runs of the samples.
 pub(crate) const NOW: &str = "2026-11-23T02:06:12Z";
 
-/// What a hostile registry would like to see in a page.
+/// Text that a hostile registry may send to inject markup.
 pub(crate) const POISON: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u{202e}\u{1b}[31m&amp;--><style>*{display:none}</style>";
 
-/// Each state by its name.
+/// All states by name.
 pub(crate) fn all() -> Vec<(&'static str, Status)> {
     vec![
         ("pass", healthy()),
@@ -59,7 +59,7 @@ pub(crate) fn before() -> Status {
     }
 }
 
-/// An hour with two earlier troubles, then the run.
+/// An hour with two earlier problems, then the run.
 pub(crate) fn with(images: Vec<Checked>) -> Status {
     let run = samples::run(images);
     let mut status = before();
@@ -84,8 +84,8 @@ pub(crate) fn with(images: Vec<Checked>) -> Status {
 
 fn rejected() -> Status {
     let mut status = healthy();
-    let reason = "images[0].credentials.pth: no such key; known are path, expiresAt\n\
-         schedule.interval: \"6O s\" is no duration; a number with s, m or h, such as 60s";
+    let reason = "unknown key images[0].credentials.pth: expected one of path, expiresAt\n\
+         invalid value \"6O s\" for schedule.interval: expected a duration such as 60s";
     status.configuration.rejected = Some(Rejected { reason: reason.to_owned(), digest: None });
     status.configuration.read_at = moment("2026-11-23T01:55:40Z");
     status
@@ -99,7 +99,7 @@ fn several() -> Status {
     with(vec![named, samples::connect_warning(), rejected])
 }
 
-/// Every text that somebody else can choose.
+/// Every text that a foreign party can choose.
 fn hostile() -> Status {
     let mut checked = samples::hostile();
     checked.name = Some(POISON.to_owned());
