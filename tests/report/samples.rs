@@ -59,15 +59,16 @@ pub(crate) fn zone_not_linked() -> Checked {
             Stage::Address,
             Endpoint::Login,
             server,
-            "Nameserver 10.60.0.11 answers contoso.azurecr.io with the public address 20.45.122.144, although its \
-             chain names contoso.privatelink.azurecr.io: it does not see the private zone.",
+            "Nameserver 10.60.0.11 resolves contoso.azurecr.io to the public address 20.45.122.144, although the \
+             chain includes contoso.privatelink.azurecr.io: this resolver does not see the private zone.",
         ),
         diagnosis(
             Cause::ResolversDisagree,
             Stage::Dns,
             Endpoint::Login,
             server,
-            "Nameserver 10.60.0.10 answers contoso.azurecr.io with 10.60.4.4, 10.60.0.11 with 20.45.122.144.",
+            "The resolvers disagree about contoso.azurecr.io: 10.60.0.10 returned 10.60.4.4; 10.60.0.11 returned \
+             20.45.122.144.",
         ),
     ];
     checked
@@ -88,8 +89,8 @@ pub(crate) fn data_record_missing() -> Checked {
         Stage::Dns,
         Endpoint::Data,
         Some(socket(FIRST)),
-        "Zone privatelink.azurecr.io has no address for contoso.westeurope.data.privatelink.azurecr.io, say both \
-         nameservers.",
+        "Both nameservers report that zone privatelink.azurecr.io has no address for \
+         contoso.westeurope.data.privatelink.azurecr.io.",
     )];
     checked
 }
@@ -103,7 +104,7 @@ pub(crate) fn credentials_rejected() -> Checked {
         Stage::Token,
         Endpoint::Login,
         None,
-        "The token service of contoso.azurecr.io answers 401 UNAUTHORIZED to the credentials.",
+        "The token service of contoso.azurecr.io returned 401 UNAUTHORIZED for the credentials.",
     );
     rejected.correlation_id = Some(CORRELATION_ID.to_owned());
     checked.diagnoses = vec![rejected];
@@ -120,7 +121,7 @@ pub(crate) fn throttled() -> Checked {
         Stage::Manifest,
         Endpoint::Login,
         None,
-        "The registry answers 429 to the manifest and asks to wait 37 s.",
+        "The registry throttles requests for the manifest (429, retry after 37 s).",
     )];
     checked
 }
@@ -134,7 +135,7 @@ pub(crate) fn certificate_expiring() -> Checked {
         Stage::Tls,
         Endpoint::Login,
         None,
-        "The certificate of contoso.azurecr.io ends 2026-12-01T12:00:00Z, in 8 days.",
+        "The certificate of contoso.azurecr.io expires on 2026-12-01T12:00:00Z (in 8 days).",
     )];
     checked
 }
@@ -172,7 +173,7 @@ pub(crate) fn public_ipv6() -> Checked {
         Stage::Address,
         Endpoint::Login,
         Some(socket(FIRST)),
-        "Nameserver 10.60.0.10 answers contoso.azurecr.io with the private 10.60.4.4 and the public \
+        "Nameserver 10.60.0.10 resolves contoso.azurecr.io to the private address 10.60.4.4 and the public address \
          2603:1030:20e::45.",
     )];
     checked
