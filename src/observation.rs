@@ -1,8 +1,8 @@
-//! What one check of one image saw: facts, timings and closed kinds of failure.
+//! The observation of one check of one image: facts, timings and closed kinds of failure.
 //!
-//! Owns the vocabulary that the probe writes and the rules read. Nothing here judges (that is `rules`), touches
-//! the network (that is `probe`) or knows how a report looks (that is `report`). Library errors never get in: the
-//! probe turns each into one of the kinds below, so that a new way to fail is a new variant and stops the build.
+//! Owns the vocabulary that the probe writes and the rules read. Evaluation is in `rules`, network access in `probe`, and
+//! presentation in `report`. Library errors do not appear here: the probe maps each of them to one of the kinds below, so a
+//! new kind of failure is a new variant and breaks the build.
 
 mod credentials;
 mod failure;
@@ -26,20 +26,20 @@ pub use system::SystemError;
 
 pub use node::{Fact, Proxied, TrustedBy};
 
-/// Which of the registry's two endpoints a fact belongs to.
+/// One of the registry's two endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Endpoint {
-    /// The login server: challenge, token, manifest and the redirect of a blob.
+    /// The login server: challenge, token, manifest and blob redirect.
     Login,
-    /// The data endpoint that the blob redirect names.
+    /// The data endpoint named by the blob redirect.
     Data,
 }
 
 impl Endpoint {
-    /// Both, in the order in which a pull meets them.
+    /// Both endpoints, in the order of a pull.
     pub const ALL: [Self; 2] = [Self::Login, Self::Data];
 
-    /// The contract's word for it.
+    /// Returns the name used in reports.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -55,29 +55,29 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// One step of a pull, in the order in which a pull takes them.
+/// One step of a pull, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stage {
-    /// The name is asked of every nameserver.
+    /// Queries every nameserver for the name.
     Dns,
-    /// Every answer is classified.
+    /// Classifies every answer.
     Address,
-    /// TCP to the judged address.
+    /// TCP connection to the accepted address.
     Connect,
-    /// The TLS handshake and the certificate.
+    /// TLS handshake and certificate.
     Tls,
-    /// `HEAD` of the image's manifest, without credentials.
+    /// `HEAD` request for the image's manifest, without credentials.
     Challenge,
-    /// The token service, with credentials.
+    /// Token request, with credentials.
     Token,
-    /// The manifest, with the token.
+    /// Manifest request, with the token.
     Manifest,
-    /// The blob, through the data endpoint.
+    /// Blob request, through the data endpoint.
     Blob,
 }
 
 impl Stage {
-    /// The stages of an endpoint, in order: seven at the login server, five at the data endpoint.
+    /// Returns the stages of an endpoint in order: seven at the login server, five at the data endpoint.
     #[must_use]
     pub const fn of(endpoint: Endpoint) -> &'static [Self] {
         match endpoint {
@@ -94,7 +94,7 @@ impl Stage {
         }
     }
 
-    /// The contract's word for it.
+    /// Returns the name used in reports.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -116,53 +116,53 @@ impl fmt::Display for Stage {
     }
 }
 
-/// What one check of one image saw, from the first question to the last byte.
+/// The observation of one check of one image, from the first query to the last byte.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Observation {
-    /// The stages that ran, with the time each took; a stage that is not here was not reached or not asked for.
+    /// The stages that ran, with their durations; a missing stage was not reached or not requested.
     pub marks: Vec<Mark>,
-    /// Every name asked of every nameserver.
+    /// The answers of every nameserver for every name.
     pub resolutions: Vec<Resolution>,
-    /// Every TCP connection that was tried, in order.
+    /// Every attempted TCP connection, in order.
     pub attempts: Vec<Attempt>,
-    /// Every HTTP request that was sent, in order.
+    /// Every HTTP request, in order.
     pub requests: Vec<Request>,
-    /// What the TLS handshakes showed, one an endpoint.
+    /// The facts of the TLS handshakes, one for each endpoint.
     pub tls: Vec<TlsSession>,
-    /// When the credentials end, where the operator has told us.
+    /// When the credentials expire, if configured.
     pub credentials_expire_at: Option<Timestamp>,
-    /// Whose credentials the pull uses, by its last attempt; absent when they cannot be read.
+    /// The credentials of the last attempt; absent if they cannot be read.
     pub credentials: Option<CredentialsUsed>,
-    /// The entries that the registry rejected, in the order in which they were tried.
+    /// The entries that the registry rejected, in the order tried.
     pub rejected_entries: Vec<RejectedEntry>,
-    /// The token that was granted; never its text.
+    /// Facts about the granted token; never its text.
     pub token: Option<Token>,
     /// The image manifest that a pull on this node would use.
     pub manifest: Option<Manifest>,
-    /// The platform that the image is built for, where this node cannot run it and the pull works all the same.
+    /// The image's platform, if the pull works but this node cannot run the image.
     pub platform_mismatch: Option<PlatformMismatch>,
-    /// The blob that was read, as far as it was.
+    /// The blob that was read, completely or in part.
     pub blob: Option<Blob>,
-    /// What the registry calls the answer that was read last, for Azure's support; absent where none came.
+    /// The correlation id of the last response, for Azure support; absent without a response.
     pub correlation_id: Option<String>,
-    /// Endpoints that containerd on this node would reach through a proxy, one at most each.
+    /// Endpoints that containerd on this node would reach through a proxy, at most one entry each.
     pub proxied: Vec<Proxied>,
-    /// Where containerd on this node would ask for the image before its registry or in its place.
+    /// Mirrors that containerd on this node would query before or instead of the registry.
     pub mirrors: Vec<String>,
-    /// The step that ended the check after its addresses were judged good; absent when nothing did.
+    /// The failure that ended the check after its addresses were accepted, if any.
     pub failure: Option<Failure>,
-    /// How long the whole check took.
+    /// The duration of the whole check.
     pub duration: Duration,
 }
 
 impl Observation {
-    /// The session of one endpoint, when its handshake got far enough to be seen.
+    /// Returns the TLS session of an endpoint, if its handshake started.
     #[must_use]
     pub fn tls_of(&self, endpoint: Endpoint) -> Option<&TlsSession> {
         self.tls.iter().find(|session| session.endpoint == endpoint)
     }
 
-    /// How long the registry asks to wait, where it throttles.
+    /// Returns the registry's Retry-After duration, if it throttles.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match &self.failure {
@@ -171,13 +171,13 @@ impl Observation {
         }
     }
 
-    /// Whether a stage ran.
+    /// Returns whether a stage ran.
     #[must_use]
     pub fn reached(&self, endpoint: Endpoint, stage: Stage) -> bool {
         self.marks.iter().any(|mark| mark.endpoint == endpoint && mark.stage == stage)
     }
 
-    /// Notes that a stage ran; what runs in parts is added up.
+    /// Records that a stage ran; durations of several parts are added up.
     pub(crate) fn mark(&mut self, endpoint: Endpoint, stage: Stage, duration: Duration) {
         match self.marks.iter_mut().find(|mark| mark.endpoint == endpoint && mark.stage == stage) {
             Some(mark) => mark.duration += duration,
@@ -185,7 +185,7 @@ impl Observation {
         }
     }
 
-    /// Takes over what was seen of names meanwhile.
+    /// Adds the resolutions and durations of another observation.
     pub(crate) fn add_names(&mut self, other: Self) {
         self.resolutions.extend(other.resolutions);
         for mark in other.marks {
@@ -193,7 +193,7 @@ impl Observation {
         }
     }
 
-    /// How long it took to connect to an endpoint, the handshake included.
+    /// Returns the duration of connecting to an endpoint, including the TLS handshake.
     pub(crate) fn connecting(&self, endpoint: Endpoint) -> Duration {
         let is_connecting =
             |mark: &&Mark| mark.endpoint == endpoint && matches!(mark.stage, Stage::Connect | Stage::Tls);
@@ -204,65 +204,65 @@ impl Observation {
 /// A stage that ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
-    /// At which endpoint.
+    /// The endpoint of the stage.
     pub endpoint: Endpoint,
-    /// Which stage.
+    /// The stage that ran.
     pub stage: Stage,
-    /// How long it took, up to its outcome.
+    /// How long it took, whatever its result.
     pub duration: Duration,
 }
 
-/// A TCP connection that was tried.
+/// An attempted TCP connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
-    /// To which endpoint.
+    /// The endpoint of the attempt.
     pub endpoint: Endpoint,
-    /// To which address.
+    /// The address and port of the attempt.
     pub address: SocketAddr,
-    /// How it ended; absent when it was made.
+    /// Why it failed; absent if it succeeded.
     pub failure: Option<ConnectFailure>,
 }
 
-/// Why a TCP connection was not made.
+/// Why a TCP connection failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConnectFailure {
-    /// No answer within the limit.
+    /// No response within the per-stage timeout.
     Timeout,
-    /// Answered with a reset.
+    /// The peer responded with a reset.
     Refused,
     /// No route to the host or network.
     Unreachable,
-    /// The node's own system did not open the connection, for another reason: nothing left the node.
+    /// The node's operating system did not open the connection, for another reason: nothing left the node.
     NotOpened(SystemError),
 }
 
-/// An HTTP request that was sent.
+/// An HTTP request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request {
-    /// To which endpoint: a blob is asked of the login server first.
+    /// The endpoint of the request; a blob is requested from the login server first.
     pub endpoint: Endpoint,
-    /// In which stage.
+    /// The stage of the request.
     pub stage: Stage,
-    /// The status code of the answer; absent when none came.
+    /// The status code of the response; absent without a response.
     pub status: Option<u16>,
 }
 
-/// What a TLS handshake showed, also one that failed.
+/// The facts of a TLS handshake, including a failed one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsSession {
-    /// With which endpoint.
+    /// The endpoint of the session.
     pub endpoint: Endpoint,
-    /// The peer: the judged address that the connection was made to.
+    /// The peer: the accepted address of the connection.
     pub address: SocketAddr,
-    /// `TLSv1.3` or `TLSv1.2`, once agreed.
+    /// The negotiated protocol version, if any.
     pub version: Option<TlsVersion>,
-    /// The peer's certificate; absent when it sent none that could be read.
+    /// The peer's certificate; absent if it sent none or an unreadable one.
     pub certificate: Option<Certificate>,
-    /// Whose certificate authorities the chain leads to; absent when it leads to none.
+    /// The source of the root that the chain leads to; absent if the chain is not trusted.
     pub trusted_by: Option<TrustedBy>,
 }
 
-/// The protocol versions that rustls speaks.
+/// The protocol versions that rustls supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TlsVersion {
     /// RFC 5246.
@@ -272,7 +272,7 @@ pub enum TlsVersion {
 }
 
 impl TlsVersion {
-    /// The contract's word for it.
+    /// Returns the name used in reports.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -282,81 +282,81 @@ impl TlsVersion {
     }
 }
 
-/// The parts of the peer's own certificate that a diagnosis needs.
+/// The parts of the peer's certificate that a diagnosis needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
     /// Distinguished name of the subject.
     pub subject: String,
-    /// Distinguished name of the issuer: names the firewall that inspects TLS.
+    /// Distinguished name of the issuer, which identifies a firewall that inspects TLS.
     pub issuer: String,
-    /// DNS names it is valid for, at most [`Certificate::MAX_NAMES`].
+    /// DNS names of the certificate, at most [`Certificate::MAX_NAMES`].
     pub names: Vec<String>,
     /// Start of its validity.
     pub not_before: Timestamp,
     /// End of its validity.
     pub not_after: Timestamp,
-    /// The distinguished names of the issuers of the other certificates that were sent, in order.
+    /// Distinguished names of the issuers of the other certificates in the chain, in order.
     pub chain_issuers: Vec<String>,
 }
 
 impl Certificate {
-    /// Names kept of one certificate: real ones have a handful, and a hostile one must not fill a report.
+    /// Maximum number of names kept: real certificates have a handful, and a hostile one must not fill a report.
     pub const MAX_NAMES: usize = 16;
 }
 
 /// Why a handshake failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TlsFailure {
-    /// No trusted root vouches for the chain.
+    /// The chain leads to no trusted root.
     Untrusted,
-    /// The certificate is for other names.
+    /// The certificate is valid only for other names.
     NameMismatch,
-    /// The certificate, or one above it, has ended.
+    /// The certificate, or one above it, has expired.
     Expired,
-    /// The certificate, or one above it, has not begun.
+    /// The certificate, or one above it, is not yet valid.
     NotYetValid,
-    /// Anything else: no common version, an alert, bytes that are not TLS. The text is the library's, without secrets.
+    /// Anything else: no common version, an alert, bytes that are not TLS. The text comes from the library, without secrets.
     Handshake(String),
 }
 
 /// The token that the registry's token service granted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
-    /// Whether its access claim allows pull on the repository; absent when the token is opaque or has no such claim.
+    /// Whether its access claim allows pull on the repository; absent if the token is opaque or has no such claim.
     pub pull: Option<bool>,
 }
 
 /// The image manifest that a pull on this node would use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
-    /// Digest of what was asked for, computed over the bytes.
+    /// Digest of the requested content, computed over the bytes.
     pub digest: String,
-    /// Its media type.
+    /// The media type of the content.
     pub media_type: String,
-    /// Its size in bytes.
+    /// The size in bytes.
     pub size: u64,
-    /// `os/architecture`, when an index or the image's configuration tells.
+    /// `os/architecture`, if an index or the image's configuration contains it.
     pub platform: Option<String>,
 }
 
-/// An image that is pulled, and for another platform than this node's.
+/// The platforms of this node and of an image built for another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlatformMismatch {
-    /// What this node is.
+    /// The platform of this node.
     pub wanted: String,
-    /// What the image's configuration says; `no platform` where it says nothing.
+    /// The platform in the image's configuration, otherwise `no platform`.
     pub found: String,
 }
 
 /// The blob that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blob {
-    /// The digest that the manifest names.
+    /// The digest in the manifest.
     pub digest: String,
-    /// The size in bytes that the manifest names.
+    /// The size in bytes in the manifest.
     pub size: u64,
-    /// How many bytes were read; fewer than `size` only where the limit of one check was reached.
+    /// The number of bytes read; fewer than `size` only if the limit of one check was reached.
     pub bytes_read: u64,
-    /// Who served it: the data endpoint, or the login server itself.
+    /// The host that served it: the data endpoint or the login server.
     pub host: String,
 }

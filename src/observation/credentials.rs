@@ -1,11 +1,11 @@
-//! The credentials that a pull was tried with, as far as a report may know them: never a value.
+//! Facts about the credentials of a pull that a report may contain: never a value.
 
-/// Whose credentials a pull used.
+/// The kind of credentials that a pull used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CredentialsUsed {
-    /// An entry of a Secret, a docker configuration, or a folder with user name and password.
+    /// An entry of a Secret, of a docker configuration, or of a folder with user name and password.
     Secret,
-    /// None: the registry's anonymous pull.
+    /// No credentials: an anonymous pull.
     Anonymous,
     /// The managed identity of the node.
     ManagedIdentity,
@@ -17,7 +17,7 @@ impl CredentialsUsed {
     /// Every value.
     pub const ALL: [Self; 4] = [Self::Secret, Self::Anonymous, Self::ManagedIdentity, Self::WorkloadIdentity];
 
-    /// The contract's word for it.
+    /// Returns the name used in reports.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -32,37 +32,37 @@ impl CredentialsUsed {
 /// An entry that the registry rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RejectedEntry {
-    /// Its key and file, as a message shows them: `` `contoso.azurecr.io` of `/path/config.json` ``.
+    /// The key and file as shown in messages: `` `contoso.azurecr.io` of `/path/config.json` ``.
     pub entry: String,
-    /// What kind of credential it holds.
+    /// The kind of the credential.
     pub kind: CredentialKind,
-    /// What the file itself shows about it.
+    /// Evidence in the file about why it cannot work.
     pub evidence: Vec<CredentialEvidence>,
 }
 
-/// What kind of credential a user name belongs to, as far as the name reveals it.
+/// The kind of a credential, as far as the user name reveals it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CredentialKind {
-    /// A repository token; any name that is none of the others.
+    /// A repository token; the default for any other name.
     RepositoryToken,
-    /// The registry's own name: the admin user, or a repository token of that name.
+    /// The user name is the registry's name: the admin user, or a repository token of that name.
     AdminUser,
-    /// A GUID: the client id of a service principal.
+    /// The user name is a GUID: the client id of a service principal.
     ServicePrincipal,
-    /// The GUID of zeros: an ACR refresh token in place of a password, as `az acr login --expose-token` prints it.
+    /// The user name is the zero GUID: the password is an ACR refresh token, as printed by `az acr login --expose-token`.
     RefreshToken,
-    /// No user name, or no password: the kubelet's pull with this entry is anonymous.
+    /// No user name or no password: the kubelet pulls anonymously with this entry.
     Empty,
 }
 
-/// What the file shows about a credential that cannot work, or not as its author expects.
+/// Evidence in the file that a credential cannot work, or not as its author expects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CredentialEvidence {
-    /// The password has a line end as its last character.
+    /// The password ends in a newline.
     LineEnd,
-    /// The user name or the password has a blank at one of its ends.
+    /// The user name or the password begins or ends with whitespace.
     Blank,
-    /// `auth` and the fields `username` and `password` differ; `auth` counts.
+    /// `auth` differs from the fields `username` and `password`; `auth` is used.
     AuthDiffers,
     /// The user name or the password is not UTF-8.
     NotUtf8,

@@ -1,157 +1,157 @@
-//! What ended a check: one closed kind of failure for every way to fail.
+//! The failure that ended a check, as a closed list of faults.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{Endpoint, Stage, TlsFailure};
 
-/// The step that ended a check.
+/// The failure that ended a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// At which endpoint.
+    /// The endpoint that failed.
     pub endpoint: Endpoint,
-    /// In which stage.
+    /// The stage that failed.
     pub stage: Stage,
-    /// What happened.
+    /// The kind of failure.
     pub fault: Fault,
 }
 
-/// What ended a check, apart from names and addresses (those are in the resolutions).
+/// The kind of failure, except for names and addresses (those are in the resolutions).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// No address could be connected to; the attempts tell why.
+    /// No address accepted a connection; the attempts show why.
     NotConnected,
-    /// The handshake failed.
+    /// The TLS handshake failed.
     Tls(TlsFailure),
-    /// Connected, and no complete answer within the stage's limit.
+    /// Connected, but no complete response within the per-stage timeout.
     ResponseTimeout {
-        /// The limit.
+        /// The per-stage timeout.
         limit: Duration,
     },
-    /// The connection ended before the answer was complete.
+    /// The connection was closed before the response was complete.
     ConnectionReset,
-    /// The whole check's time was over, and the stage had not used up its own.
+    /// The overall timeout elapsed before the per-stage timeout.
     DeadlineExceeded {
-        /// The limit of the whole check.
+        /// The overall timeout.
         limit: Duration,
     },
-    /// A complete answer, but not one that the stage can go on with.
+    /// A complete response that stops the stage.
     Answer(Answer),
-    /// The answer is no registry's; the text says what gave it away.
+    /// The response does not come from a registry.
     NotARegistry {
         /// The status, when there was one.
         status: Option<u16>,
         /// One phrase, with the answer's own first words where there are some: `it returned HTML`.
         reason: String,
     },
-    /// The challenge would send the credentials elsewhere.
+    /// The challenge would send the credentials to another host, port or scheme.
     UntrustedRealm {
-        /// The realm without its query, cut to a bounded length.
+        /// The realm without its query, truncated.
         realm: String,
-        /// One phrase: `another host`, `plain HTTP`.
+        /// A phrase: `another host`, `plain HTTP`.
         reason: &'static str,
     },
-    /// A redirect that nobody should follow.
+    /// A redirect that is not safe to follow.
     UntrustedRedirect {
-        /// The target without path and query, cut to a bounded length.
+        /// The target without path and query, truncated.
         target: String,
-        /// One phrase: `plain HTTP`, `a second redirect`.
+        /// A phrase: `plain HTTP`, `a second redirect`.
         reason: &'static str,
     },
-    /// The blob redirect leads to Azure's storage instead of a data endpoint.
+    /// The blob redirect leads to Azure Storage instead of a data endpoint.
     StorageRedirect {
         /// The storage host.
         host: String,
     },
-    /// There are no credentials for the login server.
+    /// No credentials match the login server.
     CredentialsMissing {
-        /// Where they were looked for, and what is there instead.
+        /// Where they were looked for, and what was found instead.
         searched: String,
     },
-    /// There are credentials, and they cannot be read.
+    /// The credentials cannot be read.
     CredentialsInvalid {
-        /// Where, and what is wrong; never a value.
+        /// The location and the error; never a value.
         reason: String,
     },
-    /// The manifest cannot be used.
+    /// The manifest or the image's configuration is invalid.
     ManifestInvalid {
-        /// One phrase.
+        /// A phrase with the reason.
         reason: String,
     },
-    /// The bytes are not what was asked for.
+    /// The bytes do not match the requested digest.
     DigestMismatch {
-        /// The digest that was asked for or announced.
+        /// The requested or announced digest.
         expected: String,
-        /// The digest of the bytes, or how many bytes there were.
+        /// The digest of the received bytes, or their number.
         found: String,
     },
-    /// The index has nothing for this node.
+    /// The index has no image for this node's platform.
     PlatformMissing {
-        /// What this node is.
+        /// The platform of this node.
         wanted: String,
-        /// What there is.
+        /// The platforms in the index.
         found: Vec<String>,
     },
 }
 
-/// A complete HTTP answer that a stage cannot go on with.
+/// A complete HTTP response that stops a stage.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Answer {
     /// The status code.
     pub status: u16,
-    /// `X-Ms-Correlation-Request-Id`, or the id in the body's text: what Azure's support asks for.
+    /// `X-Ms-Correlation-Request-Id`, or the id in the body, for Azure support.
     pub correlation_id: Option<String>,
-    /// `Retry-After`, as the number of seconds from now.
+    /// `Retry-After`, as a duration from now.
     pub retry_after: Option<Duration>,
     /// The `code` of each error of the body (OCI distribution specification, "Error Codes"), known or not.
     pub codes: Vec<String>,
-    /// The first error's message, or the first words of a body in another form; bounded, without control characters.
+    /// The first error's message, or the first words of a body in another format; truncated, without control characters.
     pub message: Option<String>,
     /// The `error` parameter of a second challenge (RFC 6750, section 3.1): `insufficient_scope`, `invalid_token`.
     pub challenge_error: Option<String>,
-    /// The address that the registry's firewall saw the call come from.
+    /// The client address that the registry's firewall saw.
     pub seen_address: Option<IpAddr>,
-    /// The status of a `GET` of the same, where the `HEAD` was refused with another.
+    /// The status of a `GET` of the same URL, if it differs from that of the rejected `HEAD`.
     pub get_status: Option<u16>,
-    /// Whose answer it is, by what it shows.
+    /// The sender, as far as the response shows it.
     pub sender: Sender,
-    /// What its words give as the reason, where they are known.
+    /// The known reason in its text, if any.
     pub reason: Reason,
 }
 
 impl Answer {
-    /// Whether it may be about who asks: a page is not the registry's, and for what has another reason no credentials matter.
+    /// Returns whether credentials may be the reason: not for an HTML page, which is not the registry's, or another known reason.
     #[must_use]
     pub const fn may_be_of_credentials(&self) -> bool {
         matches!(self.sender, Sender::Registry | Sender::Unknown) && matches!(self.reason, Reason::Unstated)
     }
 }
 
-/// Whose answer one is, by its form and its headers.
+/// The sender of a response, by its format and headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Sender {
-    /// A registry's: an error body of the OCI distribution specification, or a header that only registries send.
+    /// A registry: an error body of the OCI distribution specification, or a header that only registries send.
     Registry,
-    /// Azure's storage: an error in its XML.
+    /// Azure Storage: an error in its XML format.
     Storage,
-    /// A page in HTML, as proxies, filters and gateways send it.
+    /// An HTML page, as sent by proxies, filters and gateways.
     Page,
-    /// Text in no form that a registry or the storage has.
+    /// Text that is not in the format of a registry or of Azure Storage.
     Text,
-    /// Nothing shows it: an empty body, or JSON of another form.
+    /// Not recognizable: an empty body, or JSON in another format.
     #[default]
     Unknown,
 }
 
-/// Known reasons in a registry's own words. The words change over time, so that only few of them are looked for.
+/// Known reasons in a registry's error text. The wording changes over time, so only a few are matched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Reason {
-    /// None that is known.
+    /// No known reason.
     #[default]
     Unstated,
     /// The registry's firewall does not allow the client's address.
     Firewall,
-    /// An artifact cache rule, or the source that it fetches from.
+    /// An artifact cache rule or its source registry.
     CacheRule,
     /// The image is in quarantine.
     Quarantine,

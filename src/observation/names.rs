@@ -1,4 +1,4 @@
-//! What nameservers said: facts about names.
+//! Facts about names: the answers of nameservers.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,17 +7,17 @@ use std::time::Duration;
 use super::{Endpoint, SystemError};
 use crate::address::NameserverAddress;
 
-/// Who was asked.
+/// The kind of resolver that was queried.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Resolver {
-    /// A nameserver of the node: what the kubelet uses, so its answers are judged.
+    /// A nameserver of the node: the kubelet uses it, so its answers are evaluated.
     System,
-    /// A resolver to compare with, under the operator's name for it: told, never judged.
+    /// A resolver to compare with, under the operator's name for it: differences are reported, its answers not evaluated.
     Compared(String),
 }
 
 impl Resolver {
-    /// The label: `system`, or the operator's name.
+    /// Returns the label: `system`, or the operator's name.
     #[must_use]
     pub fn label(&self) -> &str {
         match self {
@@ -27,36 +27,36 @@ impl Resolver {
     }
 }
 
-/// The answers of one nameserver about one name: the A and the AAAA question, asked at once.
+/// The answers of one nameserver for one name: the A and AAAA queries, sent at the same time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolution {
-    /// Whose name it is.
+    /// The endpoint that the name belongs to.
     pub endpoint: Endpoint,
     /// The name, without the final dot.
     pub host: String,
-    /// On whose behalf the nameserver was asked.
+    /// The kind of resolver.
     pub resolver: Resolver,
-    /// The nameserver.
+    /// The nameserver's address.
     pub server: NameserverAddress,
-    /// Whether it was asked over TCP alone, as `use-vc` in resolv.conf wants it.
+    /// Whether it was queried only over TCP, as configured by `use-vc` in resolv.conf.
     pub tcp_alone: bool,
-    /// What it said to the A question.
+    /// The result of the A query.
     pub a: Lookup,
-    /// What it said to the AAAA question.
+    /// The result of the AAAA query.
     pub aaaa: Lookup,
-    /// Until both answers were there, or were given up.
+    /// The time until both queries were answered or timed out.
     pub duration: Duration,
 }
 
 impl Resolution {
-    /// Both lookups, A first.
+    /// Returns both lookups, A first.
     #[must_use]
     pub fn lookups(&self) -> [&Lookup; 2] {
         [&self.a, &self.aaaa]
     }
 
-    /// Every address that the nameserver gave, A first, each once. What stands beside NXDOMAIN is none, as for Go: the
-    /// name does not exist, whatever else the answer holds.
+    /// Returns every address in the answers, A first, each once. Addresses in an NXDOMAIN answer are ignored, as in Go: the
+    /// name does not exist, whatever else the answer contains.
     #[must_use]
     pub fn addresses(&self) -> Vec<IpAddr> {
         let mut addresses = Vec::new();
@@ -75,12 +75,12 @@ impl Resolution {
     }
 }
 
-/// The outcome of one question to one nameserver.
+/// The result of one query to one nameserver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lookup {
-    /// The nameserver answered NOERROR or NXDOMAIN with a chain that could be followed.
+    /// The nameserver returned NOERROR or NXDOMAIN with a valid chain.
     Answered(DnsAnswer),
-    /// It did not, or what it said cannot be used.
+    /// The nameserver did not answer, or its answer is unusable.
     Failed(DnsFailure),
 }
 
@@ -89,63 +89,63 @@ pub enum Lookup {
 pub struct DnsAnswer {
     /// `NOERROR` or `NXDOMAIN`.
     pub rcode: Rcode,
-    /// The records from the asked name on, in the order of the chain, then the addresses of other names: Go's resolver,
-    /// by which containerd and the kubelet resolve, takes every address of the answer, whoever owns it.
+    /// The records from the queried name on, in the order of the chain, then the addresses of other names: Go's resolver, which
+    /// containerd and the kubelet use, takes every address of the answer, whatever its owner name.
     pub chain: Vec<Record>,
     /// Every address of the answer section, each once.
     pub addresses: Vec<IpAddr>,
-    /// The owner of the SOA record of a negative answer (RFC 2308): the zone that said no.
+    /// The owner of the SOA record of a negative answer (RFC 2308): the zone that denies the name.
     pub soa_owner: Option<String>,
     /// Extended DNS errors (RFC 8914).
     pub extended_errors: Vec<ExtendedError>,
-    /// Whether it came over TCP: the datagram was truncated, or none was sent.
+    /// Whether the answer came over TCP: the datagram was truncated, or none was sent.
     pub over_tcp: bool,
 }
 
-/// A nameserver that gave no usable answer.
+/// A query without a usable answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DnsFailure {
-    /// Why not.
+    /// The kind of failure.
     pub kind: DnsFailureKind,
-    /// Extended DNS errors (RFC 8914) that came with it.
+    /// Extended DNS errors (RFC 8914) of the answer.
     pub extended_errors: Vec<ExtendedError>,
 }
 
 /// Why a nameserver gave no usable answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DnsFailureKind {
-    /// No answer in time after the resends; a closed port shows the same.
+    /// No answer in time after all resends; a closed port looks the same.
     Timeout,
-    /// The question could not even be sent: no route to the nameserver, or none of its port's TCP.
+    /// The query could not be sent: no route to the nameserver, or no TCP connection to its port.
     Unreachable,
-    /// The node's own system did not send the question, for another reason.
+    /// The node's operating system did not send the query, for another reason.
     NotSent(SystemError),
-    /// An answer code other than NOERROR and NXDOMAIN.
+    /// A response code other than NOERROR and NXDOMAIN.
     Refused(Rcode),
     /// The answer cannot be parsed.
     Malformed,
-    /// An empty answer of a server that has no authority for the name and offers no recursion: Go and glibc ask the next.
+    /// An empty, non-authoritative answer of a server without recursion: Go and glibc query the next server.
     LameReferral,
     /// The datagram was truncated and TCP did not complete the answer (RFC 7766).
     TruncatedWithoutTcp,
-    /// The chain of CNAMEs comes back to a name that it has passed.
+    /// The CNAME chain loops back to this name.
     CnameLoop(String),
-    /// The chain is longer than any real one.
+    /// The CNAME chain or the address list is implausibly long.
     ChainTooLong,
 }
 
-/// An answer code of RFC 1035 and RFC 6895.
+/// A response code of RFC 1035 and RFC 6895.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Rcode(pub u16);
 
 impl Rcode {
     /// No error.
     pub const NOERROR: Self = Self(0);
-    /// The nameserver could not find out.
+    /// The nameserver failed to answer the query.
     pub const SERVFAIL: Self = Self(2);
-    /// The nameserver does not know this kind of question.
+    /// The nameserver does not support this kind of query.
     pub const NOTIMP: Self = Self(4);
-    /// The nameserver does not answer this client, or not this question.
+    /// The nameserver refuses this client or this query.
     pub const REFUSED: Self = Self(5);
     /// The name does not exist.
     pub const NXDOMAIN: Self = Self(3);
@@ -170,7 +170,7 @@ impl fmt::Display for Rcode {
 pub struct ExtendedError {
     /// The info code of the IANA registry.
     pub code: u16,
-    /// The nameserver's own words, cut to a bounded length, without control characters.
+    /// The nameserver's own text, truncated, without control characters.
     pub text: String,
 }
 
@@ -179,16 +179,16 @@ pub struct ExtendedError {
 pub struct Record {
     /// The owner, lower case, with the final dot.
     pub name: String,
-    /// Time to live in seconds, as it came: a cached answer has less than the zone says.
+    /// Time to live in seconds, as received: a cached answer has less than the zone's value.
     pub ttl: u32,
-    /// What it holds.
+    /// The data of the record.
     pub data: RecordData,
 }
 
-/// What a record of a chain holds.
+/// The data of a record in a chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RecordData {
-    /// Another name for the owner, lower case, with the final dot.
+    /// The target of the alias, lower case, with the final dot.
     Cname(String),
     /// An address of the owner (A or AAAA).
     Address(IpAddr),

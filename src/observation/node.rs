@@ -1,19 +1,19 @@
-//! What the node's own files say, as far as it concerns a check.
+//! Facts from the node's own files that affect a check.
 
 use super::Endpoint;
 use crate::proxy::Proxy;
 
-/// Something of the node that was read, or was not.
+/// A setting of the node that was read, or the reason why not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact<T> {
-    /// It was read.
+    /// The value was read.
     Known(T),
-    /// It was not; the phrase says why.
+    /// The value was not read; the phrase says why.
     Unknown(String),
 }
 
 impl<T> Fact<T> {
-    /// The value as something else.
+    /// Maps a known value.
     #[must_use]
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Fact<U> {
         match self {
@@ -22,7 +22,7 @@ impl<T> Fact<T> {
         }
     }
 
-    /// The value, where it is known.
+    /// Returns the value, if known.
     #[must_use]
     pub const fn known(&self) -> Option<&T> {
         match self {
@@ -32,24 +32,24 @@ impl<T> Fact<T> {
     }
 }
 
-/// Whose certificate authorities vouch for a chain.
+/// The source of the certificate authority that a chain leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TrustedBy {
-    /// The node's, which containerd has.
+    /// The node's certificate authorities, which containerd uses.
     Node,
-    /// Those that this program's image brings.
+    /// The certificate authorities in this program's image.
     Bundled,
-    /// Those of the machine that this runs on.
+    /// The certificate authorities of the machine that this program runs on.
     System,
-    /// Only the operator's added file.
+    /// Only the CA file added by the operator.
     CaFile,
 }
 
 impl TrustedBy {
-    /// Every one.
+    /// Every value.
     pub const ALL: [Self; 4] = [Self::Node, Self::Bundled, Self::System, Self::CaFile];
 
-    /// The contract's word for it.
+    /// Returns the name used in reports.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -64,10 +64,10 @@ impl TrustedBy {
 /// An endpoint that containerd on this node would reach through a proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proxied {
-    /// Which endpoint.
+    /// The endpoint concerned.
     pub endpoint: Endpoint,
-    /// Its name, which `NO_PROXY` does not except.
+    /// Its host name, which `NO_PROXY` does not cover.
     pub host: String,
-    /// The proxy.
+    /// The proxy that containerd would use.
     pub proxy: Proxy,
 }

@@ -1,13 +1,13 @@
-//! Why the node's own operating system did not do what it was asked.
+//! Errors of the node's operating system.
 
 use std::fmt;
 
-/// An error of the operating system that is no statement about the network.
+/// An error of the operating system that says nothing about the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SystemError {
-    /// The number, as the system gives it; absent where the library gives none.
+    /// The error number; absent if the library provides none.
     pub number: Option<i32>,
-    /// Its name and what it means; absent for one that is seldom seen.
+    /// Its name and meaning; absent for rare errors.
     pub name: Option<(&'static str, &'static str)>,
 }
 
