@@ -1,8 +1,8 @@
-//! What an address is: private, public, reserved or unexpected.
+//! Classifies addresses as private, public, reserved or unexpected.
 //!
-//! The table is our own, because a language's `is_private` takes loopback and link-local for good. It follows the
-//! IANA special-purpose registries (RFC 6890) as far as they matter to a private endpoint. Nothing here knows about
-//! names, chains or causes.
+//! Has its own table, because `is_private` in common libraries accepts loopback and link-local. It follows the IANA
+//! special-purpose registries (RFC 6890) as far as they matter to a private endpoint. Knows nothing of names, chains or
+//! causes.
 
 mod nameserver;
 
@@ -13,15 +13,15 @@ use ipnet::IpNet;
 
 pub use nameserver::{DNS_PORT, NameserverAddress, NameserverAddressError};
 
-/// Azure's platform address: DNS, DHCP and health probes of every VNet. No registry can live there.
+/// Azure's platform address: DNS, DHCP and health probes of every VNet. No registry can use it.
 pub const AZURE_PLATFORM: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
 
 /// Ranges that count as private: RFC 1918, shared address space (RFC 6598) and unique local (RFC 4193).
 pub const PRIVATE_RANGES: [&str; 5] =
     ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"];
 
-/// Ranges where no endpoint can live: "this network", loopback, link-local, multicast and beyond, with the platform's
-/// own address.
+/// Ranges that no endpoint can use: "this network", loopback, link-local, multicast and above, and Azure's platform
+/// address.
 pub const RESERVED_RANGES: [&str; 9] = [
     "0.0.0.0/8",
     "127.0.0.0/8",
@@ -34,16 +34,16 @@ pub const RESERVED_RANGES: [&str; 9] = [
     "ff00::/8",
 ];
 
-/// What an address is.
+/// The class of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
-    /// Inside the private ranges, and inside an expected range where there are any.
+    /// In the private ranges, and in an expected range if any are set.
     Private,
     /// On the Internet.
     Public,
     /// Loopback, link-local, multicast, unspecified, or Azure's platform address.
     Reserved,
-    /// Private, but outside every expected range.
+    /// Private, but outside all expected ranges.
     Unexpected,
 }
 
@@ -51,7 +51,7 @@ impl Scope {
     /// Every scope.
     pub const ALL: [Self; 4] = [Self::Private, Self::Public, Self::Reserved, Self::Unexpected];
 
-    /// The contract's word for it.
+    /// The name in reports and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -69,18 +69,18 @@ impl fmt::Display for Scope {
     }
 }
 
-/// Which addresses are good.
+/// Which addresses are accepted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AddressPolicy {
-    /// The operator's ranges of the private endpoint; without any, every private address will do. They count as private
-    /// whatever they are (VNets may use public space), but never make a reserved address good.
+    /// The operator's ranges of the private endpoint; if empty, any private address is accepted. They always count as private
+    /// (VNets may use public space), but a reserved address is never accepted.
     pub expected: Vec<IpNet>,
-    /// Judge loopback as private: for a registry on this very machine, as the lab is. Never for a node.
+    /// Treat loopback as private: for a registry on the same machine, such as the test lab. Never for a node.
     pub allow_loopback: bool,
 }
 
 impl AddressPolicy {
-    /// What an address is under this policy. An IPv4-mapped IPv6 address is judged as its IPv4.
+    /// Classifies an address. An IPv4-mapped IPv6 address is evaluated as its IPv4 address.
     #[must_use]
     pub fn classify(&self, address: IpAddr) -> Scope {
         let address = address.to_canonical();
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn classifies_the_edges_of_every_range() {
+    fn addresses_at_range_edges_are_classified() {
         let policy = AddressPolicy::default();
         for (address, scope) in [
             ("9.255.255.255", Scope::Public),
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn expected_ranges_count_as_private_but_never_make_a_reserved_address_good() {
+    fn expected_ranges_count_as_private_except_for_reserved_addresses() {
         let policy = AddressPolicy {
             expected: vec!["20.0.0.0/8".parse().expect("a range"), "0.0.0.0/0".parse().expect("a range")],
             allow_loopback: false,
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_good_only_where_the_lab_allows_it_and_still_inside_the_expected_ranges() {
+    fn loopback_is_accepted_only_if_allowed_and_expected() {
         let lab =
             AddressPolicy { expected: vec!["127.0.0.2/32".parse().expect("a range")], allow_loopback: true };
         assert_eq!(lab.classify("127.0.0.2".parse().expect("an address")), Scope::Private);
@@ -197,7 +197,7 @@ mod tests {
         assert_eq!(lab.classify("169.254.0.1".parse().expect("an address")), Scope::Reserved);
     }
 
-    /// The first and the last address of a range, and what lies just outside.
+    /// The first and last address of a range, and the neighbours outside.
     fn edges(range: &str) -> Vec<IpAddr> {
         let range: IpNet = range.parse().expect("a range of our own");
         match range {
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ranges_are_exact_at_both_of_their_edges() {
+    fn documented_ranges_match_the_classification_at_both_edges() {
         let all = [&PRIVATE_RANGES[..], &RESERVED_RANGES[..]].concat();
         let mut looked_at = 0;
         for address in all.iter().flat_map(|range| edges(range)) {
@@ -263,7 +263,7 @@ mod tests {
         }
 
         #[test]
-        fn a_mapped_address_is_what_its_ipv4_is(
+        fn ipv4_mapped_addresses_are_classified_as_ipv4(
             bits in any::<u32>(),
             expected in proptest::collection::vec(any_range(), 0..3),
             allow_loopback in any::<bool>(),
@@ -274,7 +274,7 @@ mod tests {
         }
 
         #[test]
-        fn every_address_has_the_scope_of_the_documented_ranges(bits in any::<u128>(), v4 in any::<bool>()) {
+        fn every_address_is_classified_by_the_documented_ranges(bits in any::<u128>(), v4 in any::<bool>()) {
             let address = if v4 { IpAddr::V4(Ipv4Addr::from((bits & 0xffff_ffff) as u32)) } else { IpAddr::V6(Ipv6Addr::from(bits)) };
             let canonical = address.to_canonical();
             let scope = AddressPolicy::default().classify(address);
@@ -284,7 +284,7 @@ mod tests {
         }
 
         #[test]
-        fn an_expected_range_never_turns_a_good_address_into_a_public_one(bits in any::<u32>(), prefix in 0u8..=32) {
+        fn an_address_in_an_expected_range_is_never_public(bits in any::<u32>(), prefix in 0u8..=32) {
             let address = IpAddr::V4(Ipv4Addr::from(bits));
             let expected = IpNet::new(address, prefix).expect("a prefix of IPv4").trunc();
             let policy = AddressPolicy { expected: vec![expected], allow_loopback: false };

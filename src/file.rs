@@ -1,7 +1,7 @@
-//! Files as they are read everywhere here: regular ones alone, and not more of them than they may have.
+//! Bounded reading of regular files.
 //!
-//! Owns the two dangers of a path that somebody else chose: a named pipe would wait for its writer for ever, and a device has
-//! no end. What is in a file, and how a message says what is wrong with it, is its reader's.
+//! Guards against two risks of a path chosen by someone else: reading a named pipe would block indefinitely, and a device has
+//! no end. The caller parses the content and words the message.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -11,13 +11,13 @@ use std::path::Path;
 /// Why a file was not read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FileError {
-    /// The system refuses it, or there is none.
+    /// The file does not exist, or the system denied access.
     #[error("it cannot be read")]
     Read(#[source] io::Error),
-    /// It is a folder, a pipe, a socket or a device.
+    /// The path is a directory, pipe, socket or device.
     #[error("it is not a regular file")]
     Irregular,
-    /// It has more bytes than such a file may have.
+    /// The file exceeds the size limit.
     #[error("it is too large")]
     TooLarge,
 }
@@ -31,16 +31,16 @@ impl From<FileError> for io::Error {
     }
 }
 
-/// A regular file, opened to be read.
+/// Opens a regular file for reading.
 pub(crate) fn open(path: &Path) -> Result<File, FileError> {
-    // Before it is opened: opening a pipe is what waits.
+    // Checked before opening: opening a pipe blocks.
     if !fs::metadata(path).map_err(FileError::Read)?.is_file() {
         return Err(FileError::Irregular);
     }
     File::open(path).map_err(FileError::Read)
 }
 
-/// The bytes of a regular file of at most `limit` bytes.
+/// Reads a regular file of at most `limit` bytes.
 pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     let mut bytes = Vec::new();
     open(path)?.take(limit + 1).read_to_end(&mut bytes).map_err(FileError::Read)?;
@@ -50,7 +50,7 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     Ok(bytes)
 }
 
-/// What changes with a file or folder: another one behind the name, or another content.
+/// The state by which a changed or replaced file or directory is detected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FileState {
     device: u64,
@@ -59,7 +59,7 @@ pub(crate) struct FileState {
     modified: (i64, i64),
 }
 
-/// The state of a file or folder, through links; none where there is none.
+/// The state of a file or directory, following links; `None` if it does not exist.
 pub(crate) fn state(path: &Path) -> Option<FileState> {
     let metadata = fs::metadata(path).ok()?;
     Some(FileState {
@@ -76,7 +76,7 @@ mod tests {
     use std::path::Path;
 
     #[test]
-    fn a_file_is_read_up_to_its_limit_and_nothing_else_is() {
+    fn only_regular_files_up_to_the_limit_are_read() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("file");
         std::fs::write(&path, "12345").expect("a file");

@@ -1,32 +1,32 @@
-//! The reference of an image: `LOGIN_SERVER/REPOSITORY[:TAG][@sha256:…]`.
+//! Image references: `LOGIN_SERVER/REPOSITORY[:TAG][@sha256:…]`.
 //!
-//! Owns the parsing, because the usual libraries put Docker Hub where the registry is missing and keep capitals, and
-//! one compiles a regular expression of 9 MB for it. Anything that is particular to ACR's names is here as well.
+//! Has its own parser, because the usual libraries default to Docker Hub if the registry is missing, accept upper case, and one
+//! compiles a 9 MB regular expression for it. Also owns everything specific to the names of ACR.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::quote::quote;
 
-/// Where a port is not written, HTTPS's own.
+/// The port if none is given: HTTPS's.
 pub const DEFAULT_PORT: u16 = 443;
 
-/// The public and sovereign clouds, by the suffix of their login servers: the suffix, and that cloud's blob storage.
+/// The public and sovereign clouds: the suffix of their login servers, and of their blob storage.
 const ACR_CLOUDS: [(&str, &str); 3] = [
     ("azurecr.io", "blob.core.windows.net"),
     ("azurecr.us", "blob.core.usgovcloudapi.net"),
     ("azurecr.cn", "blob.core.chinacloudapi.cn"),
 ];
 
-/// Longest tag of the OCI distribution specification.
+/// Maximum length of a tag (OCI distribution specification).
 const MAX_TAG: usize = 128;
-/// Longest repository that registries take (distribution's `RepositoryNameTotalLengthMax`).
+/// Maximum length of a repository (distribution's `RepositoryNameTotalLengthMax`).
 const MAX_REPOSITORY: usize = 255;
 
-/// The reference of an image, checked.
+/// A valid image reference.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ImageReference {
-    /// Host and port as they were written: the kubelet compares them with its keys as texts.
+    /// Host and port as written: the kubelet compares them with its keys as strings.
     written: String,
     host: String,
     port: u16,
@@ -36,7 +36,7 @@ pub struct ImageReference {
 }
 
 impl ImageReference {
-    /// The login server's name, lower case, without a port: what is resolved and stands in SNI.
+    /// The login server's host name in lower case, without port, as used for DNS and SNI.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
@@ -48,13 +48,13 @@ impl ImageReference {
         self.port
     }
 
-    /// The login server as an operator writes it: with the port, unless it is HTTPS's own.
+    /// The login server, with the port unless it is 443.
     #[must_use]
     pub fn registry(&self) -> String {
         authority(&self.host, self.port)
     }
 
-    /// The login server as it was written, capitals and HTTPS's own port included: what the kubelet looks credentials up by.
+    /// The login server exactly as written, including case and port: the key by which the kubelet finds credentials.
     #[must_use]
     pub fn written_registry(&self) -> &str {
         &self.written
@@ -66,20 +66,19 @@ impl ImageReference {
         &self.repository
     }
 
-    /// The tag that was written, if one was.
+    /// The tag, if given.
     #[must_use]
     pub fn tag(&self) -> Option<&str> {
         self.tag.as_deref()
     }
 
-    /// The digest that was written, if one was.
+    /// The digest, if given.
     #[must_use]
     pub fn digest(&self) -> Option<&str> {
         self.digest.as_deref()
     }
 
-    /// What the registry is asked for: the digest decides where there is one, as for the kubelet; else the tag, `latest`
-    /// where none is written.
+    /// The requested tag or digest: like the kubelet, the digest if given, then the tag, otherwise `latest`.
     #[must_use]
     pub fn wanted(&self) -> &str {
         self.digest.as_deref().or(self.tag.as_deref()).unwrap_or("latest")
@@ -91,7 +90,7 @@ impl ImageReference {
         self.acr_suffix().is_some()
     }
 
-    /// The suffix of the registry's cloud, where it is an Azure Container Registry: `azurecr.io`.
+    /// The cloud's suffix of an Azure Container Registry, such as `azurecr.io`; otherwise `None`.
     #[must_use]
     pub fn acr_suffix(&self) -> Option<&'static str> {
         ACR_CLOUDS.iter().map(|(suffix, _)| *suffix).find(|suffix| {
@@ -102,20 +101,20 @@ impl ImageReference {
         })
     }
 
-    /// The first label of the login server: the registry's name, and its hash where it has a domain name label.
+    /// The first label of the login server: the registry's name, plus a hash if it uses a domain name label.
     #[must_use]
     pub fn first_label(&self) -> &str {
         self.host.split('.').next().unwrap_or(&self.host)
     }
 
-    /// The name for `az acr --name`: a name has no dash, so what follows one is the domain name label's hash.
+    /// The name for `az acr --name`: names have no dash, so anything after one is the hash of the domain name label.
     #[must_use]
     pub fn registry_name(&self) -> &str {
         let label = self.first_label();
         label.split('-').next().unwrap_or(label)
     }
 
-    /// The region in the name of one of this registry's data endpoints: `westeurope`.
+    /// The region in the name of one of this registry's data endpoints, such as `westeurope`.
     #[must_use]
     pub fn data_region<'host>(&self, host: &'host str) -> Option<&'host str> {
         let suffix = self.acr_suffix()?;
@@ -124,7 +123,7 @@ impl ImageReference {
         (label == self.first_label() && !region.is_empty() && !region.contains('.')).then_some(region)
     }
 
-    /// Whether a host is Azure's blob storage.
+    /// Whether a host belongs to Azure Blob Storage.
     #[must_use]
     pub fn is_azure_storage(host: &str) -> bool {
         ACR_CLOUDS
@@ -146,13 +145,13 @@ impl fmt::Display for ImageReference {
     }
 }
 
-/// Why a text is no image reference; the texts are kept as they were written, and shown by [`quote`].
+/// Why a string is not a valid image reference. Strings are kept as written and displayed by [`quote`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ImageReferenceError {
-    /// A URL was given.
+    /// The reference is a URL.
     #[error("an image reference cannot start with {}", quote(.0))]
     Scheme(String),
-    /// A user stands in front; its text is not kept, since a password may be in it.
+    /// It contains user information, which is not kept because it may include a password.
     #[error("an image reference cannot contain a user name")]
     UserInfo,
     /// The part before the first slash is not a host name.
@@ -161,7 +160,7 @@ pub enum ImageReferenceError {
         quote(&format!("contoso.azurecr.io/{}", .0.trim_start_matches('/')))
     )]
     RegistryMissing(String),
-    /// The host has a form that no login server has.
+    /// The host is not a valid host name.
     #[error(
         "{} is not a valid host name: expected letters, digits, dashes and dots, such as contoso.azurecr.io",
         quote(.0)
@@ -170,26 +169,26 @@ pub enum ImageReferenceError {
     /// The port is not a number from 1 to 65535.
     #[error("{} is not a valid port: expected 1 to 65535", quote(.0))]
     Port(String),
-    /// There is nothing behind the registry.
+    /// Nothing follows the registry.
     #[error("the repository is missing after the registry")]
     RepositoryMissing,
-    /// The repository has capitals.
+    /// The repository contains upper-case letters.
     #[error("the repository must be lower case: {}", quote(&.0.to_ascii_lowercase()))]
     RepositoryCase(String),
-    /// The repository has a form that no registry takes.
+    /// The repository is not valid.
     #[error(
         "{} is not a valid repository: expected parts separated by `/`, each of lower-case letters and digits \
          separated by `.`, `_`, `__` or dashes, at most 255 characters in total",
         quote(.0)
     )]
     Repository(String),
-    /// The tag has a form that no registry takes.
+    /// The tag is not valid.
     #[error(
         "{} is not a valid tag: expected 1 to 128 letters, digits, `_`, `.` and `-`, with no leading `.` or `-`",
         quote(.0)
     )]
     Tag(String),
-    /// The digest has another form or algorithm.
+    /// The digest has another format or algorithm.
     #[error("{} is not a valid digest: expected sha256: and 64 lower-case hexadecimal digits", quote(.0))]
     Digest(String),
 }
@@ -201,14 +200,14 @@ impl FromStr for ImageReference {
         if let Some((scheme, _)) = text.split_once("://") {
             return Err(ImageReferenceError::Scheme(format!("{scheme}://")));
         }
-        // Before anything else is said, since other errors show the text. A password may have a slash.
+        // Checked first, since other errors quote the string. A password may contain a slash.
         if text.rsplit_once('@').is_some_and(|(_, behind)| !is_digest(behind)) {
             return Err(ImageReferenceError::UserInfo);
         }
         let Some((registry, rest)) = text.split_once('/') else {
             return Err(ImageReferenceError::RegistryMissing(text.to_owned()));
         };
-        // The rule by which docker, containerd and the kubelet tell a registry from the first part of a repository.
+        // The rule of docker, containerd and the kubelet that distinguishes a registry from the first part of a repository.
         if !registry.contains(['.', ':']) && registry != "localhost" {
             return Err(ImageReferenceError::RegistryMissing(text.to_owned()));
         }
@@ -226,13 +225,13 @@ impl FromStr for ImageReference {
     }
 }
 
-/// `HOST`, or `HOST:PORT` where the port is not HTTPS's own.
+/// `HOST`, or `HOST:PORT` unless the port is 443.
 #[must_use]
 pub fn authority(host: &str, port: u16) -> String {
     if port == DEFAULT_PORT { host.to_owned() } else { format!("{host}:{port}") }
 }
 
-/// Whether a text is a DNS host name of RFC 1123 that is not an IP address.
+/// Whether a string is a DNS host name (RFC 1123) and not an IP address.
 #[must_use]
 pub fn is_host_name(host: &str) -> bool {
     let label = |label: &str| {
@@ -244,15 +243,15 @@ pub fn is_host_name(host: &str) -> bool {
     host.len() <= 253 && host.split('.').all(label) && !host.rsplit('.').next().is_some_and(is_number)
 }
 
-/// Whether a name that ends in this label is an IPv4 address for a URL (WHATWG URL, "ends in a number"): `10.0.0x4` is
-/// 10.0.0.4 there, and would be connected to without being asked of a nameserver.
+/// Whether a name that ends in this label is an IPv4 address in a URL (WHATWG URL, "ends in a number"): `10.0.0x4` means
+/// 10.0.0.4 there, and would be connected to without a DNS query.
 fn is_number(label: &str) -> bool {
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let hexadecimal = label.strip_prefix("0x").or_else(|| label.strip_prefix("0X"));
     digits(label) || hexadecimal.is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-/// Whether what stands behind an `@` is meant as a digest, of whatever algorithm.
+/// Whether the text after an `@` is meant as a digest of any algorithm.
 fn is_digest(text: &str) -> bool {
     text.split_once(':').is_some_and(|(algorithm, _)| {
         algorithm.to_ascii_lowercase().strip_prefix("sha").is_some_and(|bits| bits.parse::<u16>().is_ok())
@@ -261,7 +260,7 @@ fn is_digest(text: &str) -> bool {
 
 fn parse_registry(registry: &str) -> Result<(String, u16), ImageReferenceError> {
     if registry.starts_with('[') {
-        // An IPv6 address: its colons are no ports, and no certificate of a registry is for it.
+        // An IPv6 address: its colons do not separate a port, and no registry has a certificate for it.
         return Err(ImageReferenceError::Host(registry.to_owned()));
     }
     let (host, port) = match registry.split_once(':') {
@@ -325,7 +324,7 @@ fn parse_digest(digest: &str) -> Result<String, ImageReferenceError> {
     }
 }
 
-/// Whether a text is a digest of the one algorithm that registries use.
+/// Whether a string is a SHA-256 digest, the only algorithm that registries use.
 #[must_use]
 pub fn is_sha256_digest(text: &str) -> bool {
     text.strip_prefix("sha256:").is_some_and(|hex| {

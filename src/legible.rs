@@ -1,15 +1,14 @@
-//! Somebody else's words, made fit to be shown.
+//! Sanitizes untrusted text for display.
 //!
-//! What is shown holds words of nameservers, certificates and registries, hostile ones among them. Nothing of theirs may
-//! move a cursor, colour a line, forge a second one or turn the reading direction. Escaping for JSON and XML is left to
-//! the libraries that write those.
+//! Output contains text from nameservers, certificates and registries, which may be hostile. None of it may move the cursor,
+//! color a line, forge a new line or change the reading direction. The JSON and XML libraries do their own escaping.
 
-/// Longest text that is shown, in characters: several times any honest sentence.
+/// Maximum length of displayed text in characters: several times any genuine sentence.
 pub(crate) const MAX_TEXT: usize = 1_000;
-/// Longest single name, digest or other word from the network, in characters: a host name has 253 at most.
+/// Maximum length of a name, digest or other word from the network in characters: a host name has at most 253.
 pub(crate) const MAX_WORD: usize = 300;
 
-/// One line of visible characters, at most `limit` of them.
+/// Returns one line of at most `limit` visible characters.
 #[must_use]
 pub fn printable(text: &str, limit: usize) -> String {
     let mut characters = visible(text);
@@ -20,8 +19,8 @@ pub fn printable(text: &str, limit: usize) -> String {
     cleaned
 }
 
-/// What of a text can be seen, on one line: terminal sequences are taken out whole, line breaks, tabs and all other space
-/// become spaces, what else cannot be seen goes. Of what is left all can be seen.
+/// The visible characters of a text, on one line: terminal sequences are removed entirely, line breaks, tabs and other
+/// whitespace become spaces, and all other invisible characters are removed.
 pub(crate) fn visible(text: &str) -> impl Iterator<Item = char> {
     let mut characters = text.chars().peekable();
     std::iter::from_fn(move || {
@@ -37,12 +36,12 @@ pub(crate) fn visible(text: &str) -> impl Iterator<Item = char> {
     })
 }
 
-/// A command of our own advice as it is shown: never cut, since half a command does something else.
+/// Sanitizes a suggested command. It is never cut, since half a command does something else.
 pub(crate) fn pasteable(command: &str) -> String {
     printable(command, usize::MAX)
 }
 
-/// Without characters outside of ASCII.
+/// Replaces all non-ASCII characters.
 pub(crate) fn ascii(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
     for character in text.chars() {
@@ -54,7 +53,7 @@ pub(crate) fn ascii(text: &str) -> String {
     folded
 }
 
-/// What stands for a character outside of ASCII: of the usual signs their likeness, of all else a question mark.
+/// The ASCII replacement of a character: similar signs for common punctuation, a question mark for anything else.
 pub(crate) const fn likeness(character: char) -> Option<&'static str> {
     Some(match character {
         '…' => "...",
@@ -67,8 +66,8 @@ pub(crate) const fn likeness(character: char) -> Option<&'static str> {
     })
 }
 
-/// Controls (C0, DEL, C1), what Unicode says to show as nothing (`Default_Ignorable_Code_Point`: marks of direction, spaces
-/// without width, selectors of a variation, fillers, tags), marks of annotation, and what is no character.
+/// Controls (C0, DEL, C1), Unicode's `Default_Ignorable_Code_Point` (directional marks, zero-width spaces, variation
+/// selectors, fillers, tags), annotation marks, and noncharacters.
 pub(crate) fn is_invisible(character: char) -> bool {
     character.is_control()
         || matches!(character,
@@ -79,7 +78,7 @@ pub(crate) fn is_invisible(character: char) -> bool {
         || u32::from(character) & 0xfffe == 0xfffe
 }
 
-/// What follows an ESC (ECMA-48): a control sequence, a string up to its terminator, or a single function.
+/// Skips what follows an ESC (ECMA-48): a control sequence, a string up to its terminator, or a single function.
 fn skip_escape(characters: &mut std::iter::Peekable<std::str::Chars<'_>>) {
     match characters.next() {
         Some('[') => skip_control_sequence(characters),
@@ -101,7 +100,7 @@ fn skip_escape(characters: &mut std::iter::Peekable<std::str::Chars<'_>>) {
     }
 }
 
-/// Parameters and intermediates up to the final character; anything else ends a sequence that was never whole.
+/// Skips parameters and intermediates up to the final character; any other character ends an incomplete sequence.
 fn skip_control_sequence(characters: &mut std::iter::Peekable<std::str::Chars<'_>>) {
     while characters.next_if(|character| (' '..='?').contains(character)).is_some() {}
     characters.next_if(|character| ('@'..='~').contains(character));
@@ -113,7 +112,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn terminal_sequences_go_and_their_neighbours_stay() {
+    fn terminal_sequences_are_removed_and_other_text_is_kept() {
         for (text, shown) in [
             ("plain", "plain"),
             ("a\u{1b}[31mred\u{1b}[0m b", "ared b"),
@@ -134,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn long_text_is_cut_and_says_so() {
+    fn long_text_is_cut_with_an_ellipsis() {
         assert_eq!(printable("abcdef", 6), "abcdef");
         assert_eq!(printable("abcdefg", 6), "abcdef…");
         assert_eq!(ascii(&printable("Größe…", 6)), "Gr??e...");
@@ -142,7 +141,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_that_moves_a_cursor_is_ever_left(text in any::<String>(), limit in 0usize..50) {
+        fn sanitized_text_contains_no_control_characters(text in any::<String>(), limit in 0usize..50) {
             let shown = printable(&text, limit);
             prop_assert!(!shown.chars().any(char::is_control));
             prop_assert!(shown.chars().count() <= limit + 1);

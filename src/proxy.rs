@@ -1,8 +1,7 @@
-//! Which proxy a client written in Go would use, as containerd does: the rules of `HTTPS_PROXY` and `NO_PROXY`.
+//! Decides which proxy a Go client such as containerd uses: the rules of `HTTPS_PROXY` and `NO_PROXY`.
 //!
-//! Follows `golang.org/x/net/http/httpproxy`, which `net/http` carries. Other clients read the same variables otherwise (curl
-//! knows no CIDRs, Python matches by suffix), so that no other reading would answer for containerd. Where the variables come
-//! from is `node`'s.
+//! Follows `golang.org/x/net/http/httpproxy`, which `net/http` vendors. Other clients interpret the variables differently (curl
+//! does not support CIDRs, Python matches by suffix), so only Go's rules apply to containerd. `node` reads the variables.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,13 +12,13 @@ use url::{Host, Url};
 
 use crate::legible::{MAX_WORD, printable};
 
-/// Entries of a `NO_PROXY` that are evaluated: AKS writes some twenty, and each address of a cluster's API may be one.
+/// Maximum number of evaluated `NO_PROXY` entries: AKS writes some twenty, plus one per API server address.
 const MAX_ENTRIES: usize = 4096;
 
-/// The variables of a process's environment.
+/// The environment variables of a process.
 pub type Environment = BTreeMap<String, String>;
 
-/// What a process's environment says about proxies for HTTPS.
+/// The HTTPS proxy settings of a process.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProxySettings {
     proxy: Option<Proxy>,
@@ -31,7 +30,7 @@ pub struct ProxySettings {
 pub struct Proxy(String);
 
 impl Proxy {
-    /// `http://proxy.example:3128`: scheme, host and port only, since the rest may be a secret.
+    /// Scheme, host and port only, such as `http://proxy.example:3128`, since the rest may be secret.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -44,7 +43,7 @@ impl fmt::Display for Proxy {
     }
 }
 
-/// What goes past the proxy.
+/// The destinations that bypass the proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Exceptions {
     All,
@@ -64,7 +63,7 @@ enum Exception {
         address: IpAddr,
         port: String,
     },
-    /// `suffix` begins with a dot.
+    /// `suffix` starts with a dot.
     Domain {
         suffix: String,
         itself: bool,
@@ -73,7 +72,7 @@ enum Exception {
 }
 
 impl ProxySettings {
-    /// The settings of an environment; the upper-case variable precedes the lower-case one unless it is empty.
+    /// Reads the settings; the upper-case variable takes precedence over the lower-case one unless it is empty.
     #[must_use]
     pub fn of(environment: &Environment) -> Self {
         let any = |names: [&str; 2]| {
@@ -84,7 +83,7 @@ impl ProxySettings {
         Self { proxy, exceptions }
     }
 
-    /// The proxy for HTTPS, whatever its exceptions.
+    /// The proxy for HTTPS, regardless of exceptions.
     #[must_use]
     pub const fn proxy(&self) -> Option<&Proxy> {
         self.proxy.as_ref()
@@ -97,7 +96,7 @@ impl ProxySettings {
     }
 }
 
-/// A URL, or a host with or without a port, for which Go supposes `http://`.
+/// Parses a URL, or a host with an optional port, for which Go assumes `http://`.
 fn parse_proxy(value: &str) -> Option<Proxy> {
     let whole = Url::parse(value).ok().filter(Url::has_host);
     let url = whole.or_else(|| Url::parse(&format!("http://{value}")).ok().filter(Url::has_host))?;
@@ -131,7 +130,7 @@ impl Exceptions {
     }
 }
 
-/// One entry; none where Go ignores it.
+/// Parses one entry; `None` if Go ignores it.
 fn exception(entry: &str) -> Option<Exception> {
     if let Ok(network) = entry.parse::<IpNet>() {
         return Some(Exception::Network(network));
@@ -166,7 +165,7 @@ impl Exception {
     }
 }
 
-/// A name beyond ASCII as it is asked for; one that cannot be one stays as it is.
+/// Converts an internationalized name to its DNS form; an invalid one is unchanged.
 fn ascii(name: &str) -> String {
     if name.is_ascii() {
         return name.to_owned();
@@ -174,7 +173,7 @@ fn ascii(name: &str) -> String {
     Host::parse(name).map_or_else(|_| name.to_owned(), |host| host.to_string())
 }
 
-/// Go's `net.SplitHostPort`: `host:port` and `[v6]:port`, and nothing of what has no port.
+/// Go's `net.SplitHostPort`: accepts `host:port` and `[v6]:port`; `None` without a port.
 fn split_host_port(text: &str) -> Option<(&str, &str)> {
     let colon = text.rfind(':')?;
     let (host, rest_from) = if let Some(inner) = text.strip_prefix('[') {
@@ -213,7 +212,7 @@ mod tests {
 
     /// Each row was compared with `httpproxy.Config.ProxyFunc` of golang.org/x/net v0.38.0.
     #[test]
-    fn no_proxy_is_read_as_go_reads_it() {
+    fn no_proxy_is_interpreted_as_in_go() {
         for (no_proxy, host, port, proxied) in [
             ("", LOGIN, 443, true),
             ("contoso.azurecr.io", LOGIN, 443, false),
@@ -259,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn the_variables_are_found_as_go_finds_them_and_secrets_do_not_come_along() {
+    fn variables_are_chosen_as_in_go_without_secrets() {
         let shown =
             |variables: &[(&str, &str)]| settings(variables).for_host(LOGIN, 443).map(ToString::to_string);
         for (variables, expected) in [
@@ -278,7 +277,7 @@ mod tests {
                 Some("http://proxy:1"),
             ),
             (&[("HTTPS_PROXY", "user:hunter2@proxy:1")], Some("http://proxy:1")),
-            // Go puts the scheme in front of what it cannot read, and reads that.
+            // Go prepends the scheme to an invalid URL and parses the result.
             (&[("HTTPS_PROXY", "http://proxy:port")], Some("http://http")),
             (&[("HTTPS_PROXY", "%zz")], None),
             (&[("HTTPS_PROXY", "h"), ("NO_PROXY", ""), ("no_proxy", LOGIN)], None),
@@ -290,7 +289,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_that_is_written_there_is_a_panic(proxy in ".{0,40}", no_proxy in ".{0,80}", host in ".{0,40}") {
+        fn parsing_never_panics(proxy in ".{0,40}", no_proxy in ".{0,80}", host in ".{0,40}") {
             let settings = settings(&[("HTTPS_PROXY", &proxy), ("NO_PROXY", &no_proxy)]);
             let _ = settings.for_host(&host, 443);
         }

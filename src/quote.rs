@@ -1,40 +1,50 @@
-//! How a text that somebody typed is shown in a message.
+//! Quotes user input in messages.
 //!
-//! Owns the one function that puts foreign text between backticks: bounded, without characters that a terminal would
-//! obey, and without the password of a `USER:PASSWORD@HOST`. What the message says is its caller's.
+//! Owns the one function that puts untrusted text between backticks: bounded, without terminal control characters, and without
+//! the password of a `USER:PASSWORD@HOST`.
 
-/// Characters shown of one text; a message must stay readable whatever was typed.
+/// Maximum number of quoted characters, so that a message stays readable for any input.
 const MAX_SHOWN: usize = 120;
 
-/// The text between backticks, fit for a terminal and a log.
+/// Quotes a string between backticks, safe for terminals and logs.
 #[must_use]
 pub fn quote(text: &str) -> String {
+    enclose(text, '`')
+}
+
+/// A value that the operator wrote, between double quotes, as clap and kubectl show one.
+#[must_use]
+pub fn quote_value(text: &str) -> String {
+    enclose(text, '"')
+}
+
+fn enclose(text: &str, mark: char) -> String {
     let (hidden, shown) = match userinfo_end(text) {
         Some(end) => ("[redacted]@", &text[end..]),
         None => ("", text),
     };
-    let mut quoted = format!("`{hidden}");
+    let mut quoted = format!("{mark}{hidden}");
     for (count, character) in shown.chars().enumerate() {
         if count == MAX_SHOWN {
             quoted.push('…');
             break;
         }
         match character {
-            // `escape_debug` is after unprintable characters; these three it would escape for Rust's sake.
-            '"' | '\'' | '\\' => quoted.push(character),
+            // `escape_debug` is used for unprintable characters; it would also escape these three.
+            '"' | '\'' | '\\' if character != mark => quoted.push(character),
             other => quoted.extend(other.escape_debug()),
         }
     }
-    quoted.push('`');
+    quoted.push(mark);
     quoted
 }
 
-/// Where a leading `USER:PASSWORD@` ends, with or without a scheme before it.
+/// The end of a leading `USER:PASSWORD@`, with or without a scheme before it.
 fn userinfo_end(text: &str) -> Option<usize> {
     let start = text.find("://").map_or(0, |scheme| scheme + "://".len());
-    // Not only up to the first slash: a password may have one, such as those of ACR, which are base64.
+    // Search beyond the first slash: a password may contain one, such as ACR's base64 passwords.
     let rest = &text[start..];
-    // `app:1@sha256:…` has a digest there, not a host.
+    // In `app:1@sha256:…` a digest follows, not a host.
     let end = rest.rfind("@sha256:").unwrap_or(rest.len());
     let at = rest[..end].rfind('@')?;
     rest[..at].contains(':').then_some(start + at + 1)
@@ -42,11 +52,11 @@ fn userinfo_end(text: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::quote;
+    use super::{quote, quote_value};
     use proptest::prelude::*;
 
     #[test]
-    fn shows_plain_text_as_it_is_and_nothing_that_a_terminal_obeys() {
+    fn plain_text_is_unchanged_and_control_characters_and_passwords_are_hidden() {
         for (text, shown) in [
             ("contoso.azurecr.io/app:1", "`contoso.azurecr.io/app:1`"),
             ("", "``"),
@@ -67,11 +77,13 @@ mod tests {
             assert_eq!(quote(text), shown);
         }
         assert_eq!(quote(&"x".repeat(500)), format!("`{}…`", "x".repeat(120)));
+        assert_eq!(quote_value("say \"a\" `b`\n"), "\"say \\\"a\\\" `b`\\n\"");
+        assert_eq!(quote_value("user:hunter2@contoso.azurecr.io"), "\"[redacted]@contoso.azurecr.io\"");
     }
 
     proptest! {
         #[test]
-        fn is_bounded_and_free_of_control_characters(text in any::<String>()) {
+        fn quoted_text_is_bounded_and_free_of_control_characters(text in any::<String>()) {
             let quoted = quote(&text);
             prop_assert!(!quoted.chars().any(char::is_control));
             prop_assert!(quoted.len() <= 120 * 10 + 20);

@@ -1,7 +1,7 @@
-//! A text that must not be seen.
+//! Secret strings.
 //!
-//! Owns the one type that passwords, tokens and signed URLs are kept in. It prints as `[redacted]` everywhere and has
-//! no serialisation; the only way to the text is to ask for it by name. Finding it in other texts is `redactor`'s.
+//! Owns the type that holds passwords, tokens and signed URLs. It prints as `[redacted]` and cannot be serialized; only
+//! `expose` returns the text. `redactor` finds secrets in other texts.
 
 mod redactor;
 
@@ -9,24 +9,24 @@ use std::fmt;
 
 pub use redactor::{Redactor, hear};
 
-/// A text that prints as `[redacted]`.
+/// A string that prints as `[redacted]`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes a text into hiding.
+    /// Wraps a secret.
     #[must_use]
     pub const fn new(text: String) -> Self {
         Self(text)
     }
 
-    /// The text, for the one place that sends it.
+    /// Returns the secret, for the code that sends it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Whether there is nothing in it.
+    /// Whether the secret is empty.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -44,7 +44,7 @@ mod tests {
     use super::Secret;
 
     #[test]
-    fn never_prints_its_text() {
+    fn debug_output_hides_the_secret() {
         let printed = format!(
             "{0:?} {0:#?} {1:?}",
             Secret::new("hunter2".to_owned()),

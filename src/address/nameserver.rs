@@ -1,4 +1,4 @@
-//! The address of a nameserver, with the scope that a link-local address needs.
+//! The address of a nameserver, including the zone of a link-local address.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -6,21 +6,21 @@ use std::str::FromStr;
 
 /// The port of DNS (RFC 1035, section 4.2).
 pub const DNS_PORT: u16 = 53;
-/// More than the name of any interface (15 bytes on Linux) or its number.
+/// Longer than any interface name (15 bytes on Linux) or index.
 const MAX_SCOPE: usize = 32;
 
-/// Where a nameserver is asked. A link-local IPv6 address means nothing without the interface that it is behind
-/// (RFC 4007, section 6): `fe80::53%eth0`.
+/// The address of a nameserver. A link-local IPv6 address is only meaningful with its interface (RFC 4007, section 6):
+/// `fe80::53%eth0`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NameserverAddress {
-    /// Address and port; the scope is not in it.
+    /// Address and port, without the scope.
     pub socket: SocketAddr,
-    /// Name or number of the interface, as it was written.
+    /// Name or index of the interface, as written.
     pub scope: Option<String>,
 }
 
 impl NameserverAddress {
-    /// Reads an IP address with an optional scope, as Go's resolver reads it in resolv.conf: only IPv6 has a scope.
+    /// Parses an IP address with an optional scope, as Go's resolver does in resolv.conf: only IPv6 has a scope.
     #[must_use]
     pub fn parse_ip(text: &str, port: u16) -> Option<Self> {
         let (address, scope) = match text.split_once('%') {
@@ -35,7 +35,7 @@ impl NameserverAddress {
         Some(Self { socket: SocketAddr::new(address, port), scope: scope.map(str::to_owned) })
     }
 
-    /// The address without the port, as `dig` takes it behind an `@`; absent where the scope is no text for a shell.
+    /// The address without the port, for `dig @ADDRESS`; `None` if the scope is not safe in a shell.
     #[must_use]
     pub fn pasteable(&self) -> Option<String> {
         self.scope.as_deref().is_none_or(is_plain).then(|| self.ip_text())
@@ -49,24 +49,24 @@ impl NameserverAddress {
         }
     }
 
-    /// The address as an operator writes it: with the port only where it is not the port of DNS.
+    /// The address as an operator writes it, with the port only if it is not 53.
     #[must_use]
     pub fn short(&self) -> String {
         if self.socket.port() == DNS_PORT { self.ip_text() } else { self.to_string() }
     }
 }
 
-/// Whether a text can name an interface: the kernel allows nearly everything in such a name.
+/// Whether a string can name an interface: the kernel allows nearly any character.
 fn is_scope(text: &str) -> bool {
     (1..=MAX_SCOPE).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Whether a scope can be pasted into a shell as it is.
+/// Whether a scope can be pasted into a shell unquoted.
 fn is_plain(scope: &str) -> bool {
     scope.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'@' | b':'))
 }
 
-/// A text that is no address of a nameserver.
+/// The string is not a valid nameserver address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "expected an IP address with an optional port, such as 10.0.0.10, 10.0.0.10:5353 or [fe80::53%eth0]:53"
@@ -76,7 +76,7 @@ pub struct NameserverAddressError;
 impl FromStr for NameserverAddress {
     type Err = NameserverAddressError;
 
-    /// Reads an address with or without a port, IPv6 in brackets where there is one; port 0 is none.
+    /// Parses an address with an optional port; IPv6 with a port needs brackets, and port 0 is invalid.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let inside = |text: &str| Some(text.strip_prefix('[')?.strip_suffix(']')?.to_owned());
         let with_port = || {
@@ -112,7 +112,7 @@ mod tests {
     use super::NameserverAddress;
 
     #[test]
-    fn an_address_is_read_with_its_scope_and_written_with_it() {
+    fn scoped_addresses_parse_and_print() {
         for (text, expected) in [
             ("10.0.0.10", Some(("10.0.0.10:53", "10.0.0.10"))),
             ("fd00::10", Some(("[fd00::10]:53", "fd00::10"))),

@@ -1,9 +1,9 @@
-//! Good and bad forms of a reference, in tables, and what holds for any text.
+//! Tables of valid and invalid references, and properties of any string.
 
 use super::{ImageReference, ImageReferenceError, is_host_name};
 use proptest::prelude::*;
 
-/// Tells an error from the others.
+/// Matches one kind of error.
 type Recognises = fn(&ImageReferenceError) -> bool;
 
 const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -13,7 +13,7 @@ fn parse(text: &str) -> Result<ImageReference, ImageReferenceError> {
 }
 
 #[test]
-fn takes_what_the_kubelet_takes_and_names_its_parts() {
+fn valid_references_are_split_as_the_kubelet_does() {
     let pinned = format!("contoso.azurecr.io/app:1@{DIGEST}");
     let by_digest = format!("contoso.azurecr.io/app@{DIGEST}");
     for (text, host, port, repository, tag, wanted) in [
@@ -37,7 +37,7 @@ fn takes_what_the_kubelet_takes_and_names_its_parts() {
 }
 
 #[test]
-fn host_and_port_stay_as_written_and_lead_to_one_login_server() {
+fn host_and_port_are_kept_as_written_and_normalized_to_one_login_server() {
     for text in ["contoso.azurecr.io/app:1", "contoso.azurecr.io:443/app:1", "Contoso.AzureCR.io:0443/app:1"]
     {
         let image = parse(text).expect(text);
@@ -48,7 +48,7 @@ fn host_and_port_stay_as_written_and_lead_to_one_login_server() {
 }
 
 #[test]
-fn refuses_everything_else_and_says_which_part_is_wrong() {
+fn invalid_references_are_rejected_with_the_invalid_part() {
     use ImageReferenceError as E;
     let long_tag = format!("contoso.azurecr.io/app:{}", "t".repeat(129));
     let long_repository = format!("contoso.azurecr.io/{}", "r".repeat(256));
@@ -99,7 +99,7 @@ fn refuses_everything_else_and_says_which_part_is_wrong() {
 }
 
 #[test]
-fn knows_the_names_of_a_container_registry() {
+fn acr_names_are_recognized() {
     let image = parse("contoso-e7ggejfuhzhgedc8.azurecr.us/app").expect("an image");
     assert_eq!(image.acr_suffix(), Some("azurecr.us"));
     assert_eq!(image.registry_name(), "contoso");
@@ -118,12 +118,12 @@ fn knows_the_names_of_a_container_registry() {
 
 proptest! {
     #[test]
-    fn no_text_makes_it_panic(text in any::<String>()) {
+    fn parsing_never_panics(text in any::<String>()) {
         let _ = parse(&text);
     }
 
     #[test]
-    fn what_it_prints_it_reads(
+    fn printed_references_parse_to_the_same_value(
         host in "[a-z][a-z0-9]{0,9}(\\.[a-z][a-z0-9-]{0,5}[a-z]){1,3}",
         port in prop::option::of(1u16..),
         repository in "[a-z0-9]{1,5}((\\.|_|__|-{1,3})[a-z0-9]{1,3}){0,2}(/[a-z0-9]{1,5}){0,2}",
@@ -142,7 +142,7 @@ proptest! {
 }
 
 #[test]
-fn no_host_is_an_address_for_a_url() {
+fn hosts_that_urls_treat_as_addresses_are_rejected() {
     for host in
         ["10.0.0.4", "10.0.0x4", "10.0.0.0x4", "a.0x", "a.0X1f", "contoso.0xdeadbeef", "0x7f000001", "a.017"]
     {
@@ -155,7 +155,7 @@ fn no_host_is_an_address_for_a_url() {
 
 proptest! {
     #[test]
-    fn a_host_name_stays_a_name_in_a_url(host in "[0-9a-fxX]{1,4}(\\.[0-9a-fxX]{1,4}){0,3}") {
+    fn valid_host_names_remain_domains_in_urls(host in "[0-9a-fxX]{1,4}(\\.[0-9a-fxX]{1,4}){0,3}") {
         if let Ok(url) = url::Url::parse(&format!("https://{host}/")) && is_host_name(&host) {
             prop_assert_eq!(url.domain().map(str::to_owned), Some(host.to_ascii_lowercase()));
         }

@@ -1,7 +1,7 @@
-//! The stages at the login server: what a pull asks it, in containerd's order, and with whose credentials.
+//! The stages at the login server: a pull's requests in containerd's order, with each credential that the kubelet tries.
 //!
-//! Owns what the steps share, and the attempts that the kubelet makes one after the other. Each step is a file of its own:
-//! [`challenge`], [`token`], [`manifest`] and [`blob`]. Reading the answers' texts is `wire`'s, the connection `session`'s.
+//! Owns the state shared by the steps, and the order of attempts. Each step is a module: [`challenge`], [`token`], [`manifest`]
+//! and [`blob`]. `wire` parses the responses, `session` owns the connection.
 
 mod blob;
 mod challenge;
@@ -29,31 +29,31 @@ pub(super) use challenge::{Challenge, TrustedChallenge};
 #[cfg(fuzzing)]
 pub(super) use manifest::{Listed, held_against};
 
-/// Attempts of one pull: no real docker configuration has more entries for one image, and each is three requests.
+/// Maximum number of attempts per pull, three requests each; no real docker config has more entries for one image.
 const MAX_ATTEMPTS: usize = 10;
 
-/// What is read of a page that is not the blob, token or manifest that was asked for: its title comes first.
+/// Maximum number of bytes read of an unexpected page; its title comes first.
 const MAX_PAGE: usize = 64 * 1024;
 
-/// What of a pull has to be known to the next stage.
+/// The state of a pull that its stages share.
 pub(super) struct Pull<'check> {
     pub(super) task: &'check Task,
     pub(super) session: Session<'check>,
-    /// What is sent as a secret: a hostile registry could say it back, in a later check also before it is sent.
+    /// The secrets that are sent: a hostile registry could echo them, in a later check even before they are sent.
     pub(super) redactor: Redactor,
     found: Result<Found, CredentialsError>,
 }
 
-/// A pull that the registry lets through.
+/// A pull that the registry permits.
 pub(super) struct Granted {
-    /// Goes with every further request to the login server; absent where it asks for no token.
+    /// The token for all further requests to the login server; absent if none is required.
     pub(super) bearer: Option<HeaderValue>,
     /// The image's manifest for this node.
     pub(super) manifest: ImageManifest,
 }
 
 impl<'check> Pull<'check> {
-    /// Prepares a pull with the credentials as they are now.
+    /// Prepares a pull with the current credentials.
     pub(super) fn new(
         task: &'check Task,
         session: Session<'check>,
@@ -68,7 +68,7 @@ impl<'check> Pull<'check> {
         Self { task, session, redactor, found }
     }
 
-    /// Challenge, token and manifest: with each of the credentials that the kubelet would try, until one is let through.
+    /// Runs challenge, token and manifest with each credential that the kubelet would try, until one is accepted.
     pub(super) async fn open(&mut self, observation: &mut Observation) -> Result<Granted, Failure> {
         let challenge = match self.challenge(observation).await? {
             Challenge::Bearer(challenge) => challenge,
@@ -94,13 +94,13 @@ impl<'check> Pull<'check> {
                 Err(failure) => return Err(failure),
             }
         }
-        // Of several the one that came furthest says most, if it is that of credentials; of equals the first.
+        // The most informative rejection is one with credentials that got furthest; among equals, the first.
         refusals.reverse();
         let furthest =
             refusals.into_iter().max_by_key(|(has_credentials, failure)| (*has_credentials, failure.stage));
         let (_, refusal) = furthest.expect("there is at least one attempt");
         Err(match found.searched {
-            // An anonymous pull was rejected: what is wrong is that there are no credentials.
+            // An anonymous pull was rejected, so the cause is missing credentials.
             Some(searched) if refused_with(&refusal.fault) == Some(401) => {
                 Failure { fault: Fault::CredentialsMissing { searched }, ..refusal }
             }
@@ -108,7 +108,7 @@ impl<'check> Pull<'check> {
         })
     }
 
-    /// Token, and the question for the manifest that shows whether the token lets pull.
+    /// Requests a token, and resolves the image to see whether the token permits the pull.
     async fn enter(
         &mut self,
         attempt: &Attempt,
@@ -145,13 +145,13 @@ impl<'check> Pull<'check> {
         self.url(&format!("/v2/{}/manifests/{wanted}", self.task.image.repository()))
     }
 
-    /// An answer that the stage cannot go on with.
+    /// Converts a response that ends the stage into a failure.
     async fn unhelpful(&self, reply: Reply) -> Failure {
         reply.into_failure(self.task.now, &self.redactor).await
     }
 
-    /// A refusal. That of a HEAD has no body, so that a GET of the same brings the registry's words; the verdict stays what the
-    /// HEAD decided, since a pull ends there.
+    /// Handles a rejection. A HEAD response has no body, so a GET fetches the registry's error message. The verdict still follows
+    /// the HEAD, because a pull ends there.
     async fn refused(
         &mut self,
         reply: Reply,
@@ -173,11 +173,11 @@ impl<'check> Pull<'check> {
         if let Fault::Answer(answer) = &mut failure.fault {
             answer.get_status = Some(get_status);
         }
-        // What is left of it closes with the connection.
+        // The unread rest is dropped with the connection.
         failure
     }
 
-    /// A page instead of what was asked for. That of a HEAD has no words, so that a GET of the same brings them.
+    /// Handles an HTML page. A HEAD response has no body, so a GET fetches the page's text.
     async fn page(
         &mut self,
         reply: Reply,
@@ -198,7 +198,7 @@ impl<'check> Pull<'check> {
         }
     }
 
-    /// An answer of something else, with the first words of its page.
+    /// Reports a response that is not a registry's, with the first words of the page.
     async fn foreign(&self, mut reply: Reply, reason: &str) -> Failure {
         let status = Some(reply.status);
         let body = reply.body(MAX_PAGE).await.map(|body| body.bytes).unwrap_or_default();
@@ -214,22 +214,22 @@ impl<'check> Pull<'check> {
     }
 }
 
-/// The attempts that are made.
+/// The attempts within the limit.
 fn tried(found: &Found) -> &[Attempt] {
     &found.attempts[..found.attempts.len().min(MAX_ATTEMPTS)]
 }
 
-/// Whether a failure is one of the credentials, so that others may fare better.
+/// Whether the registry rejected the credentials, so that another entry may succeed.
 fn is_refusal(failure: &Failure) -> bool {
     matches!(failure.stage, Stage::Token | Stage::Manifest)
         && matches!(refused_with(&failure.fault), Some(401 | 403))
 }
 
-/// The status with which the registry turned the credentials down; none where something else went wrong.
+/// The status with which the registry rejected the credentials; `None` for any other fault.
 fn refused_with(fault: &Fault) -> Option<u16> {
     match fault {
         Fault::Answer(answer) if answer.may_be_of_credentials() => Some(answer.status),
-        // A token without pull, as an anonymous client gets it.
+        // A token without pull permission, as issued to an anonymous client.
         Fault::CredentialsMissing { .. } => Some(401),
         Fault::Answer(_)
         | Fault::NotConnected
@@ -248,12 +248,12 @@ fn refused_with(fault: &Fault) -> Option<u16> {
     }
 }
 
-/// The headers with which containerd asks what a tag is.
+/// containerd's headers for resolving a tag.
 fn resolving(bearer: Option<&HeaderValue>) -> HeaderMap {
     headers(&format!("{}, */*", MANIFEST_TYPES.join(", ")), bearer.cloned())
 }
 
-/// The `Location` as it came.
+/// The raw `Location` header.
 fn location_of(reply: &Reply) -> Cow<'_, str> {
     reply.headers.get(LOCATION).map(|value| String::from_utf8_lossy(value.as_bytes())).unwrap_or_default()
 }
@@ -273,7 +273,7 @@ const fn fail(stage: Stage, fault: Fault) -> Failure {
     Failure { endpoint, stage, fault }
 }
 
-/// The blob stage belongs to the data endpoint, whoever answers.
+/// Assigns a failure of the blob stage to the data endpoint, whichever server responded.
 pub(super) fn at_blob(failure: Failure) -> Failure {
     Failure {
         endpoint: if failure.stage == Stage::Blob { Endpoint::Data } else { failure.endpoint },
