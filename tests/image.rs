@@ -1,6 +1,6 @@
-//! The image: what is in it, how large it is, that it runs, and that the same content makes the same image.
+//! The image: its contents and size, that it runs, and that its build is reproducible.
 //!
-//! It is the one that `tests/run` has built; without it these tests say so and pass, unless it is demanded.
+//! Tests the image that `tests/run` has built. Without it these tests are skipped, unless it is required.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -12,10 +12,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-/// What an image may take on a node, unpacked.
+/// Maximum size of the unpacked image in bytes.
 const LARGEST: u64 = 8_000_000;
 
-/// The image, unpacked.
+/// The unpacked image.
 struct Unpacked {
     layout: TempDir,
     root: TempDir,
@@ -36,9 +36,9 @@ fn archive() -> Option<PathBuf> {
         .find(|path| path.extension().is_some_and(|extension| extension == "tar"));
     if archive.is_none() {
         let demanded = std::env::var_os("ACR_VERIFIER_REQUIRE_CLUSTER").is_some_and(|value| value == "1");
-        assert!(!demanded, "there is no image: deploy/image --output target/image");
-        // Past the capture of the test harness: a skip that nobody sees looks like a pass.
-        writeln!(std::io::stderr(), "\nSKIPPED image: there is none; deploy/image --output target/image")
+        assert!(!demanded, "no image: run deploy/image --output target/image");
+        // Bypasses the test harness's capture: an unseen skip looks like a pass.
+        writeln!(std::io::stderr(), "\nSKIPPED image: not built; run deploy/image --output target/image")
             .ok();
     }
     archive
@@ -50,7 +50,7 @@ fn blob(layout: &Path, digest: &str) -> PathBuf {
 
 fn unpack(archive: &Path) -> Unpacked {
     let (layout, root) = (TempDir::new().expect("a folder"), TempDir::new().expect("a folder"));
-    // Nobody has to get in.
+    // Readable by the image's unprivileged user.
     std::fs::set_permissions(root.path(), std::fs::Permissions::from_mode(0o755)).expect("our own folder");
     run(Command::new("tar")
         .arg("--extract")
@@ -97,7 +97,7 @@ fn files(folder: &Path, below: &Path, found: &mut BTreeSet<String>) -> u64 {
 }
 
 #[test]
-fn it_holds_the_program_and_certificates_and_nothing_else() {
+fn the_image_contains_only_the_program_certificates_and_license() {
     let Some(archive) = archive() else { return };
     let image = unpack(&archive);
     let mut found = BTreeSet::new();
@@ -116,12 +116,12 @@ fn it_holds_the_program_and_certificates_and_nothing_else() {
     let labels = &config["Labels"];
     assert_eq!(labels["org.opencontainers.image.version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(labels["org.opencontainers.image.licenses"], "Apache-2.0");
-    // It was reproducible down to its times.
+    // A fixed time keeps the build reproducible.
     assert_eq!(image.config["created"], "1970-01-01T00:00:00Z");
 }
 
 #[test]
-fn its_program_runs_alone_and_as_nobody() {
+fn the_program_runs_unprivileged_in_the_empty_root() {
     let Some(archive) = archive() else { return };
     let image = unpack(&archive);
     let mut in_it = Command::new("/usr/sbin/chroot");
@@ -134,7 +134,7 @@ fn its_program_runs_alone_and_as_nobody() {
 }
 
 #[test]
-fn the_same_content_makes_the_same_image() {
+fn the_same_content_produces_the_same_image() {
     let Some(archive) = archive() else { return };
     let first = unpack(&archive);
     let folder = TempDir::new().expect("a folder");
@@ -144,7 +144,7 @@ fn the_same_content_makes_the_same_image() {
     let second = unpack(Path::new(path.trim_end()));
     let revision =
         |image: &Unpacked| image.config["config"]["Labels"]["org.opencontainers.image.revision"].clone();
-    // A commit between the two is told by its label.
+    // A commit between the two builds changes the label.
     if revision(&first) == revision(&second) {
         assert_eq!(first.digest, second.digest);
     }
@@ -154,14 +154,14 @@ fn the_same_content_makes_the_same_image() {
 }
 
 #[test]
-fn wrong_usage_of_the_script_exits_2_and_says_what_is_allowed() {
+fn invalid_usage_of_the_script_exits_2_with_a_message() {
     for (arguments, expected) in [
-        (&[][..], "--output is missing"),
-        (&["--output"], "--output takes a value"),
-        (&["--output", "x", "--arch", "riscv64"], "allowed is amd64, arm64, all"),
-        (&["--output", "x", "--binary", "/nowhere"], "is no program"),
-        (&["--output", "x", "--arch", "all", "--binary", "/bin/true"], "for one architecture"),
-        (&["--push"], "there is no option '--push'"),
+        (&[][..], "--output is required"),
+        (&["--output"], "--output requires a value"),
+        (&["--output", "x", "--arch", "riscv64"], "expected amd64, arm64 or all"),
+        (&["--output", "x", "--binary", "/nowhere"], "not an executable file"),
+        (&["--output", "x", "--arch", "all", "--binary", "/bin/true"], "cannot be used with --arch all"),
+        (&["--push"], "unknown option '--push'"),
     ] {
         let output =
             Command::new(Path::new(ROOT).join("deploy/image")).args(arguments).output().expect("it runs");
@@ -172,20 +172,20 @@ fn wrong_usage_of_the_script_exits_2_and_says_what_is_allowed() {
 }
 
 #[test]
-fn every_step_of_the_release_is_a_script_that_can_be_read() {
+fn every_release_step_is_a_valid_script_with_minimal_permissions() {
     let text =
         std::fs::read_to_string(Path::new(ROOT).join(".github/workflows/release.yml")).expect("the workflow");
     let workflow: Value = serde_saphyr::from_str(&text).expect("YAML");
     let jobs = workflow["jobs"].as_object().expect("jobs");
     let mut scripts = 0;
     for (name, job) in jobs {
-        // Nobody gets more than a job names, and each names what it takes.
-        assert!(job["permissions"].is_object(), "{name} has no permissions of its own");
+        // Each job declares its own permissions and gets no others.
+        assert!(job["permissions"].is_object(), "{name} declares no permissions");
         for step in job["steps"].as_array().expect("steps") {
             let Some(script) = step["run"].as_str() else { continue };
             assert!(
                 !script.contains("${{"),
-                "{name}: an expression in a script can be made to run something else"
+                "{name}: an expression in a script allows code injection"
             );
             run(Command::new("bash").args(["-n", "-c", script]));
             scripts += 1;

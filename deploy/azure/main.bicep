@@ -1,48 +1,48 @@
-// A private AKS cluster and a Premium registry behind a private endpoint, in one of two layouts: what README.md beside this
-// file does by commands in steps 2 to 8, without image, password and Secret.
+// A private AKS cluster and a Premium registry behind a private endpoint, in one of two layouts. Equivalent to the commands
+// of steps 2 to 8 in README.md, without image, password and Secret.
 targetScope = 'resourceGroup'
 
-@description('Where the private endpoint is: in the VNet of the cluster, or in a VNet of the registry that is peered with it.')
+@description('Location of the private endpoint: in the VNet of the cluster, or in a peered VNet of the registry.')
 @allowed([
   'same-vnet'
   'own-vnet'
 ])
 param layout string = 'same-vnet'
 
-@description('The registry. Unique in all of Azure; letters and digits.')
+@description('Name of the registry: unique in all of Azure, letters and digits.')
 @minLength(5)
 @maxLength(50)
 param registryName string
 
-@description('The region of everything.')
+@description('Region of all resources.')
 param location string = resourceGroup().location
 
-@description('The private cluster.')
+@description('Name of the private cluster.')
 param clusterName string = 'private-aks-cluster'
 
-@description('The VNet of the cluster.')
+@description('Name of the VNet of the cluster.')
 param clusterVnetName string = 'private-aks-vnet'
 
-@description('The VNet of the registry; only in the layout own-vnet.')
+@description('Name of the VNet of the registry; only in the layout own-vnet.')
 param registryVnetName string = 'registry-vnet'
 
-@description('Nodes of the system pool.')
+@description('Number of nodes in the system pool.')
 @minValue(1)
 param nodeCount int = 3
 
-@description('Size of the nodes.')
+@description('VM size of the nodes.')
 param nodeSize string = 'Standard_D4s_v5'
 
-@description('Whether the registry answers on its public address: only until images are imported.')
+@description('Enables public access to the registry; only until images are imported.')
 param publicAccess bool = false
 
-@description('The one repository that the token may pull.')
+@description('Repository that the token may pull.')
 param repository string = 'apps/canary'
 
-@description('The repository token.')
+@description('Name of the repository token.')
 param tokenName string = 'DemoToken'
 
-@description('Whether the token is deployed. Only the first time: deploying it again wipes its passwords.')
+@description('Deploys the token. Only for the first deployment: deploying it again deletes its passwords.')
 param createToken bool = true
 
 var ownVnet = layout == 'own-vnet'
@@ -116,7 +116,7 @@ resource toCluster 'Microsoft.Network/virtualNetworks/virtualNetworkPeerings@202
   }
 }
 
-// With a VNet that is brought along, the cluster's identity has to be allowed to join it before the cluster is there.
+// The cluster's identity must be allowed to join an existing VNet before the cluster is created.
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = {
   name: '${clusterName}-identity'
   location: location
@@ -265,7 +265,7 @@ resource token 'Microsoft.ContainerRegistry/registries/tokens@2023-07-01' = if (
   }
 }
 
-@description('The cluster, for az aks get-credentials.')
+@description('Name of the cluster, for az aks get-credentials.')
 output clusterName string = cluster.name
 
 @description('Value config.images[0].image, with a tag.')
@@ -279,5 +279,5 @@ output privateEndpointCidrs array = [
 @description('Value config.images[0].dataEndpoints.')
 output dataEndpoints array = registry.properties.dataEndpointHostNames
 
-@description('The user name of the pull secret.')
+@description('User name of the pull secret.')
 output tokenName string = tokenName

@@ -229,7 +229,7 @@ fn each_key_that_a_step_names_is_in_the_table() {
     let keys: BTreeSet<&str> = rows().iter().map(|row| row.key).collect();
     let named: BTreeSet<&str> = WALK_THROUGH
         .text
-        .split("*Left out:* ")
+        .split("*If omitted:* ")
         .skip(1)
         .filter_map(|text| text.split("\n\n").next())
         .flat_map(|text| text.split('`').skip(1).step_by(2))
