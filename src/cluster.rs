@@ -1,8 +1,7 @@
-//! The Kubernetes cluster, as far as a smoke check asks it: DaemonSet, nodes and Pods, and the agents behind them.
+//! Read access to the Kubernetes cluster for a smoke check: DaemonSet, nodes, Pods, and the agents in them.
 //!
-//! Owns the connection to the API server, the reading of lists within bounds, and the words for what the API server
-//! refuses. What the objects look like is in `objects`, how an agent is asked in [`ask`]. Nothing here is ever written to
-//! the cluster. What it all means is `fleet`'s.
+//! Owns the connection to the API server, bounded list requests, and the errors for denied requests. The objects are in
+//! `objects`, requests to agents in [`ask`]. Nothing is ever written to the cluster. `fleet` evaluates the results.
 
 pub mod ask;
 mod objects;
@@ -24,65 +23,65 @@ use url::form_urlencoded;
 
 pub use objects::{Agent, DaemonSet, Member, Readiness};
 
-/// Where the agents are, unless a flag says otherwise and outside of a cluster.
+/// Default namespace of the agents outside of a cluster.
 pub const NAMESPACE: &str = "acr-verifier";
-/// What the chart labels its objects with.
+/// Default selector: the label that the chart sets on its objects.
 pub const SELECTOR: &str = "app.kubernetes.io/name=acr-verifier";
 
-/// One answer of the API server: several times what a list of 500 nodes takes.
+/// Timeout of one request to the API server: several times what a list of 500 nodes takes.
 const CALL_LIMIT: Duration = Duration::from_secs(20);
-/// To connect; a request to an agent through the API server may then take as long as a check.
+/// Timeout to connect; a request to an agent through the API server may then take as long as a check.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-/// Objects of one page of a list: a node with many images and conditions has 40 kB, and a page is in memory whole.
+/// Objects per page of a list. A node with many images and conditions has 40 kB, and a whole page is held in memory.
 const PAGE: usize = 100;
-/// Pages of a list: 100,000 objects, twenty times the largest cluster that AKS has.
+/// Maximum pages of a list: 100,000 objects, twenty times the largest AKS cluster.
 const MAX_PAGES: usize = 1_000;
-/// Bytes of a page: several times the above.
+/// Maximum size of a page in bytes: several times the above.
 const MAX_PAGE: usize = 16 << 20;
-/// Answers of agents of unusual length, up to 4 MiB, that are held at the same time.
+/// Maximum number of unusually long responses from agents, up to 4 MiB each, held at the same time.
 const LONG_ANSWERS: usize = 2;
-/// Characters of an API server's message that are shown.
+/// Maximum length of an API server's message in characters.
 const MAX_MESSAGE: usize = 300;
 
-/// How to get at a cluster.
+/// How to connect to a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
-    /// A kubeconfig in place of `$KUBECONFIG` and `~/.kube/config`.
+    /// A kubeconfig instead of `$KUBECONFIG` and `~/.kube/config`.
     pub kubeconfig: Option<PathBuf>,
-    /// A context of it in place of the current one.
+    /// A context instead of the kubeconfig's current one.
     pub context: Option<String>,
-    /// Whether this process runs in a Pod and nothing else was asked for.
+    /// Whether to use the Pod's service account.
     pub in_cluster: bool,
 }
 
-/// Why a cluster could not be asked.
+/// Why a cluster could not be queried.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
-    /// The settings are not usable: a matter of the command line or of the kubeconfig.
+    /// The command line or the kubeconfig is invalid.
     #[error("{0}")]
     Settings(String),
-    /// The API server did not answer as one does.
+    /// The API server did not return a usable response.
     #[error("cannot query the API server: {0}")]
     Unavailable(String),
-    /// The caller may not do what a smoke check has to.
+    /// The caller lacks a permission that the smoke check needs.
     #[error(
         "the API server denied {verb} on {resource}{}: {message}; the smoke check needs this RBAC rule: \
          {{apiGroups: [\"{group}\"], resources: [{resource}], verbs: [{verb}]}}",
         .namespace.as_ref().map(|namespace| format!(" in namespace {namespace}")).unwrap_or_default()
     )]
     Forbidden {
-        /// What was tried.
+        /// The denied verb.
         verb: &'static str,
-        /// On what.
+        /// The resource.
         resource: &'static str,
-        /// Of which API group; empty for the core.
+        /// API group of the resource; empty for the core group.
         group: &'static str,
-        /// In which namespace; none for what has none.
+        /// The namespace; `None` for cluster-scoped resources.
         namespace: Option<String>,
-        /// What the API server says.
+        /// The API server's message.
         message: String,
     },
-    /// There is no DaemonSet to check, or more than one.
+    /// The selector matches no DaemonSet, or several.
     #[error("{0}")]
     DaemonSet(String),
 }
@@ -90,39 +89,39 @@ pub enum ClusterError {
 /// How agents are reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
-    /// At the addresses of their Pods.
+    /// At their Pod IP addresses.
     Direct,
     /// Through the API server's proxy.
     Proxied,
 }
 
-/// A cluster, connected.
+/// A connection to a cluster.
 #[derive(Clone)]
 pub struct Cluster {
     client: Client,
     way: Way,
     namespace: String,
     selector: String,
-    /// Answers of agents that are longer than usual and are held at the same time.
+    /// Limits the unusually long responses held at the same time.
     long_answers: Arc<Semaphore>,
 }
 
 impl Cluster {
-    /// Makes the connection's settings; nothing is sent yet.
+    /// Creates the client without sending anything.
     ///
     /// # Errors
-    /// The kubeconfig or the service account is not usable.
+    /// The kubeconfig or the service account cannot be used.
     pub async fn connect(
         access: &Access,
         namespace: Option<&str>,
         selector: &str,
     ) -> Result<Self, ClusterError> {
-        // kube takes the process's default; that it is set already is fine.
+        // kube uses the process default; an error means that it is set already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut config = settings(access).await?;
         config.connect_timeout = Some(CONNECT_LIMIT);
         config.read_timeout = None;
-        // An agent's "not now" comes through the API server: when it is asked again is not for the client to say.
+        // The smoke check schedules retries itself: an agent's 429 comes through the API server as well.
         config.default_retry = false;
         let namespace = match namespace {
             Some(namespace) => namespace.to_owned(),
@@ -135,22 +134,22 @@ impl Cluster {
         Ok(Self { client, way, namespace, selector: selector.to_owned(), long_answers })
     }
 
-    /// How agents are reached.
+    /// Returns how agents are reached.
     #[must_use]
     pub const fn way(&self) -> Way {
         self.way
     }
 
-    /// The namespace of the agents.
+    /// Returns the namespace of the agents.
     #[must_use]
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
 
-    /// The DaemonSet that the selector names.
+    /// Reads the DaemonSet that the selector matches.
     ///
     /// # Errors
-    /// The API server cannot be asked or refuses, or the selector does not name exactly one.
+    /// The request fails or is denied, or the selector does not match exactly one DaemonSet.
     pub async fn daemon_set(&self) -> Result<DaemonSet, ClusterError> {
         let of = Of {
             resource: "daemonsets",
@@ -174,10 +173,10 @@ impl Cluster {
         })
     }
 
-    /// Every node of the cluster.
+    /// Lists all nodes of the cluster.
     ///
     /// # Errors
-    /// The API server cannot be asked, or refuses.
+    /// The request fails or is denied.
     pub async fn nodes(&self) -> Result<Vec<Member>, ClusterError> {
         let path = "/api/v1/nodes".to_owned();
         let of = Of { resource: "nodes", group: "", path, namespace: None };
@@ -185,10 +184,10 @@ impl Cluster {
         Ok(nodes.into_iter().map(Member::from).collect())
     }
 
-    /// The Pods of a DaemonSet.
+    /// Lists the Pods of a DaemonSet.
     ///
     /// # Errors
-    /// The API server cannot be asked, or refuses.
+    /// The request fails or is denied.
     pub async fn agents(&self, of: &DaemonSet) -> Result<Vec<Agent>, ClusterError> {
         let path = format!("/api/v1/namespaces/{}/pods", self.namespace);
         let place = Of { resource: "pods", group: "", path, namespace: Some(&self.namespace) };
@@ -196,7 +195,7 @@ impl Cluster {
         Ok(pods.into_iter().filter_map(|pod| pod.into_agent_of(of)).collect())
     }
 
-    /// A whole list, page after page.
+    /// Reads a list page by page.
     async fn list<T: DeserializeOwned>(
         &self,
         of: &Of<'_>,
@@ -243,7 +242,7 @@ impl Cluster {
     }
 }
 
-/// The path of a page of a list; an empty token is the first's.
+/// Returns the path of a page of a list; the token of the first page is empty.
 fn page_path(path: &str, selector: Option<&str>, token: &str) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("limit", &PAGE.to_string());
@@ -256,7 +255,7 @@ fn page_path(path: &str, selector: Option<&str>, token: &str) -> String {
     format!("{path}?{}", query.finish())
 }
 
-/// What is asked for, for the path and for the words of a refusal.
+/// The requested resource, for the path and for the error if the request is denied.
 struct Of<'names> {
     resource: &'static str,
     group: &'static str,
@@ -264,7 +263,7 @@ struct Of<'names> {
     namespace: Option<&'names str>,
 }
 
-/// The part of a `Status` that says why.
+/// The part of a Kubernetes `Status` that explains an error.
 #[derive(Deserialize, Default)]
 struct Refused {
     #[serde(default)]
@@ -312,7 +311,7 @@ fn unavailable(error: &kube::Error) -> ClusterError {
     ClusterError::Unavailable(told(error))
 }
 
-/// What went wrong. The output of a credential plugin may hold credentials, and stays out.
+/// Describes an error. Output of a credential plugin may contain credentials and is left out.
 fn told(error: &kube::Error) -> String {
     if matches!(error, kube::Error::Auth(_)) {
         return "the kubeconfig's authentication failed; run `kubectl get nodes` for details".to_owned();
@@ -320,7 +319,7 @@ fn told(error: &kube::Error) -> String {
     crate::legible::printable(&chain(error), MAX_MESSAGE)
 }
 
-/// An error and what is behind it, each text once.
+/// Joins an error and its sources, without repeating a text.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut told = error.to_string();
     let mut source = error.source();

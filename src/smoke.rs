@@ -1,7 +1,7 @@
-//! The gate over all nodes: every node that should run the agent must report a fresh pass before the deadline.
+//! The post-deployment gate: every node that should run the agent must report a fresh pass before the deadline.
 //!
-//! Owns who is asked when, what is still waited for, and how it ends. The cluster is asked by `cluster`, what the nodes
-//! amount to is `fleet`'s, what it looks like is `report::fleet`'s.
+//! Owns the scheduling of requests, the deadline and the result. `cluster` talks to the cluster, `fleet` evaluates the nodes,
+//! and `report::fleet` renders the report.
 
 mod roll;
 
@@ -25,73 +25,73 @@ use crate::report::Style;
 use crate::report::fleet::{self as report, Format, live};
 use crate::terminal::{self, Live};
 
-/// Agents that are asked at the same time: a check that runs into its limits takes many seconds, and a fleet of a thousand
-/// broken nodes has to be seen within a minute. Through the API server it is fewer, since its memory holds them all.
+/// Maximum concurrent requests to agents. A check that times out takes many seconds, and a fleet of a thousand broken nodes
+/// must be covered within a minute. Fewer go through the API server, which holds them all in memory.
 const AT_A_TIME_DIRECT: usize = 256;
 const AT_A_TIME_PROXIED: usize = 64;
-/// Between the first requests: 100 checks a second, so that a thousand agents are asked within ten.
+/// Interval between the first requests: 100 checks per second, so a thousand agents are queried within ten seconds.
 const FIRST_SPACING: Duration = Duration::from_millis(10);
-/// The requests with that spacing. A Premium registry documents 10,000 reads a minute for an identity, and a check of an
-/// image makes four: a thousand checks a minute are 4,000 of them, and the agents' own budget has room beside it.
+/// Number of requests at that interval. A Premium registry documents 10,000 reads per minute and identity, and a check of an
+/// image makes four. A thousand checks per minute make 4,000, which leaves room for the agents' own checks.
 const FIRST_REQUESTS: usize = 1_000;
-/// Between the requests of the rest of the first minute, which are for agents that have to be asked again,
+/// Interval between the remaining requests of the first minute, which are retries.
 const LULL_SPACING: Duration = Duration::from_millis(250);
-/// and how many these are.
+/// Number of requests at that interval.
 const LULL_REQUESTS: usize = 200;
-/// Between later requests: a thousand a minute.
+/// Interval between later requests: a thousand per minute.
 const SPACING: Duration = Duration::from_millis(60);
-/// Until a node that did not pass is asked again: doubled from the first to the last.
+/// Pause before a node that did not pass is queried again: doubled from the first to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// Between two looks at the lists of nodes and Pods, while something is waited for.
+/// Pause between two reads of the node and Pod lists while nodes are pending.
 const BETWEEN_LISTS: Duration = Duration::from_secs(3);
-/// Longest that one agent may take for its answer: 90 s until a check begins, and one of eight images which all run into their
-/// limit of 60 s, four at a time.
+/// Timeout of one request to an agent: 90 s until a check starts, and a check of eight images which all time out after 60 s,
+/// four at a time.
 const ASK_LIMIT: Duration = Duration::from_secs(240);
-/// Once an agent rejects the expected configuration nothing can become good; so long the others have to say the same.
+/// Time for the other agents to respond once one rejects the expected configuration, after which the check cannot pass.
 const LAST_ANSWERS: Duration = Duration::from_secs(10);
-/// Attempts at the first lists; a connection that is reset once is no reason to stop a pipeline.
+/// Attempts at the first lists, so that a single connection reset does not fail a pipeline.
 const FIRST_ATTEMPTS: u32 = 3;
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(2);
-/// Between two pictures of the live table.
+/// Refresh interval of the progress table.
 const FRAME: Duration = Duration::from_millis(250);
 
-/// What is asked of a smoke check.
+/// Options of a smoke check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// How to get at the cluster.
+    /// How to connect to the cluster.
     pub access: Access,
-    /// The namespace of the agents; absent: the usual one.
+    /// Namespace of the agents; `None` for the default.
     pub namespace: Option<String>,
-    /// The labels of the DaemonSet and of its Pods.
+    /// Label selector of the DaemonSet and its Pods.
     pub selector: String,
-    /// Until when every node must have passed.
+    /// Time within which every node must pass.
     pub timeout: Duration,
-    /// The digest of the configuration that every agent must go by; none: any.
+    /// Digest of the configuration that every agent must use; `None` accepts any.
     pub expected_configuration: Option<String>,
-    /// Whether a warning fails.
+    /// Whether a warning fails the check.
     pub strict: bool,
-    /// How the report is written.
+    /// Output format of the report.
     pub format: Format,
-    /// Where the report is written beside standard output.
+    /// File for the report, in addition to standard output.
     pub report_file: Option<PathBuf>,
-    /// Where the Markdown summary is appended.
+    /// File that the Markdown summary is appended to.
     pub summary_file: Option<PathBuf>,
 }
 
-/// What a task has brought.
+/// The output of a task.
 enum Brought {
     Lists(Result<(DaemonSet, Vec<Member>, Vec<Agent>), ClusterError>),
     Answer(Box<Asked>, Result<Answer, ClusterError>),
 }
 
-/// Who was asked.
+/// The queried agent.
 struct Asked {
     node: String,
     pod: String,
 }
 
-/// The time between a request and the next, by the requests that went before.
+/// Returns the interval to the next request after this number of requests.
 #[must_use]
 pub const fn spacing(requests: usize) -> Duration {
     if requests < FIRST_REQUESTS {
@@ -103,10 +103,10 @@ pub const fn spacing(requests: usize) -> Duration {
     }
 }
 
-/// Runs a smoke check, writes its report and tells how it ended.
+/// Runs a smoke check, writes its report and returns the outcome.
 ///
 /// # Errors
-/// The settings are not usable, or the report cannot be written.
+/// The settings are invalid, or the report cannot be written.
 pub async fn run(options: Options, now: fn() -> Timestamp) -> anyhow::Result<Outcome> {
     let gate = async {
         let cluster =
@@ -146,7 +146,7 @@ enum Ended {
     Interrupted,
 }
 
-/// A smoke check that runs.
+/// A running smoke check.
 struct Watch {
     cluster: Cluster,
     set: DaemonSet,
@@ -156,7 +156,7 @@ struct Watch {
     timeout: Duration,
     expected: Option<String>,
     strict: bool,
-    /// Requests that were sent, and when the next may be.
+    /// Number of requests sent, and the earliest time of the next.
     requests: usize,
     next_request: Instant,
     tasks: JoinSet<Brought>,
@@ -196,7 +196,7 @@ impl Watch {
         })
     }
 
-    /// Asks until all is good, the time is over, or somebody presses Ctrl-C.
+    /// Queries agents until all nodes pass, the timeout elapses, or Ctrl-C is pressed.
     async fn until_good(&mut self) -> Result<Ended, ClusterError> {
         let mut deadline = self.started + self.timeout;
         let mut frames = interval(FRAME);
@@ -226,7 +226,7 @@ impl Watch {
                         next_lists = Instant::now() + BETWEEN_LISTS;
                         self.take_lists(read);
                     }
-                    // A task is never cancelled before the end, and a panic has its own message.
+                    // Tasks are only cancelled at the end, and a panic prints its own message.
                     Err(_) => {}
                 },
                 () = sleep_until(next_lists), if !is_listing => {
@@ -243,7 +243,7 @@ impl Watch {
         Ok(ended)
     }
 
-    /// Sends requests to who is due, as far as the limits go; tells when to look again, where that is known.
+    /// Sends the requests that are due, within the limits. Returns when to call again, if that is known.
     fn ask_who_is_due(&mut self) -> Option<Instant> {
         let at_a_time = match self.cluster.way() {
             Way::Direct => AT_A_TIME_DIRECT,
@@ -276,10 +276,10 @@ impl Watch {
     fn take(&mut self, asked: &Asked, answer: Answer) {
         let now = Instant::now();
         if matches!(answer, Answer::Later { .. } | Answer::OtherConfiguration(_)) {
-            // It asked the registry for nothing.
+            // The agent sent no requests to the registry.
             self.requests = self.requests.saturating_sub(1);
         }
-        // No two clocks are compared: a check that took longer than this smoke check has lasted began before it.
+        // Compares durations and not clocks: a check that took longer than this smoke check has run started before it.
         self.roll.answered(&asked.node, &asked.pod, answer, now.duration_since(self.started), now);
     }
 
@@ -289,7 +289,7 @@ impl Watch {
                 self.roll.update(&set, members, agents, Instant::now());
                 self.set = set;
             }
-            // What is known stays; the next look may tell more.
+            // Keep what is known; the next read may succeed.
             Err(error) => tracing::warn!("{error}"),
         }
     }
@@ -315,14 +315,13 @@ impl Watch {
 
 async fn lists(cluster: &Cluster) -> Result<(DaemonSet, Vec<Member>, Vec<Agent>), ClusterError> {
     let set = cluster.daemon_set().await?;
-    // Nodes first: the Pod of a node that joins between the two is of no node, rather than a node without its Pod.
+    // Nodes first: if a node joins between the two requests, its Pod is ignored. Otherwise the node would lack its Pod.
     let members = cluster.nodes().await?;
     let agents = cluster.agents(&set).await?;
     Ok((set, members, agents))
 }
 
-/// Writes the report to standard output, and to the files that are named; where one of them cannot be written, standard output
-/// has it all the same.
+/// Writes the report to standard output and to the given files. Standard output gets it even if a file cannot be written.
 fn publish(fleet: &Fleet, options: &Options) -> anyhow::Result<()> {
     let style = terminal::style();
     let printed = terminal::print_with(|out| report::write(out, fleet, options.format, &style));
@@ -340,7 +339,7 @@ fn publish(fleet: &Fleet, options: &Options) -> anyhow::Result<()> {
     printed
 }
 
-/// Other steps of a pipeline have their summaries in the same file.
+/// Appends, since other steps of a pipeline write their summaries to the same file.
 fn append(path: &Path, text: &[u8]) -> std::io::Result<()> {
     OpenOptions::new().create(true).append(true).open(path)?.write_all(text)
 }

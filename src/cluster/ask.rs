@@ -1,7 +1,7 @@
-//! A request to one agent: `POST /check`, at its Pod's address or through the API server.
+//! A request to one agent: `POST /check`, at its Pod IP address or through the API server.
 //!
-//! Owns the bounds in size and time, and what an answer can be. An agent's answer is a stranger's: another program may
-//! listen where the agent should.
+//! Owns the size and time limits and the possible results. The response is untrusted: another program may listen on the
+//! agent's port.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -24,41 +24,41 @@ use crate::fleet::report::claim::ConfigurationClaim;
 use crate::fleet::report::{ConfigurationState, NodeReport};
 use crate::legible::printable;
 
-/// Bytes of a report: an image takes about 10 kB, and a configuration has a few of them.
+/// Maximum size of a report in bytes. An image takes about 10 kB, and a configuration has a few images.
 const MAX_REPORT: usize = 4 << 20;
-/// To connect to a Pod.
+/// Timeout to connect to a Pod.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-/// Bytes of a report that every agent may have at the same time as all others; of longer ones few are held at a time, so that
-/// hostile agents together cost no more than one of them.
+/// Size in bytes up to which reports of all agents are held at the same time. Only a few longer ones are held at a time, so
+/// many hostile agents cost no more memory than one.
 const USUAL_REPORT: usize = 96 << 10;
-/// For the rest of an answer that has begun: it comes in one piece.
+/// Timeout for the body of a response, which arrives in one piece.
 const BODY_LIMIT: Duration = Duration::from_secs(20);
-/// What an agent may ask to wait for; it is held to the smoke check's own time anyway.
+/// Maximum `Retry-After` of an agent; the smoke check's timeout applies as well.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
-/// Where it names no time.
+/// Default without a `Retry-After`.
 const USUAL_WAIT: Duration = Duration::from_secs(5);
-/// Characters of a stranger's message.
+/// Maximum length of an agent's message in characters.
 const MAX_MESSAGE: usize = 200;
 
-/// What became of a request.
+/// The result of a request.
 #[derive(Debug)]
 pub enum Answer {
-    /// The agent checked, and this is its report.
+    /// The agent ran a check and returned its report.
     Report(Box<NodeReport>),
-    /// It does not check now.
+    /// The agent postponed the check.
     Later {
-        /// When it is to be asked again.
+        /// Time to wait before the next request.
         wait: Duration,
-        /// Why, in its own words.
+        /// The agent's reason.
         reason: String,
     },
-    /// It goes by another configuration than the expected one, and did not check.
+    /// The agent uses another configuration than the expected one and did not check.
     OtherConfiguration(ConfigurationState),
-    /// There is no report, and why.
+    /// No report, with the reason.
     Nothing(String),
 }
 
-/// A reason of an agent's.
+/// An error from an agent.
 #[derive(Deserialize, Default)]
 struct Problem {
     #[serde(default)]
@@ -67,19 +67,19 @@ struct Problem {
     configuration: Option<ConfigurationClaim>,
 }
 
-/// A whole answer.
+/// A complete response.
 struct Whole<'cluster> {
     status: StatusCode,
     headers: HeaderMap,
     body: Vec<u8>,
-    /// Held until a long answer is read.
+    /// Held until a long response is processed.
     _long: Option<SemaphorePermit<'cluster>>,
 }
 
-/// Asks an agent to check now, by the configuration with this digest where one is expected.
+/// Triggers a check on an agent, with the expected configuration digest if set.
 ///
 /// # Errors
-/// The API server does not let the caller through to any agent.
+/// The API server denies the caller access to the agents.
 pub async fn check(
     cluster: &Cluster,
     agent: &Agent,
@@ -135,7 +135,7 @@ async fn directly<'cluster>(
         let whole = whole(cluster, parts, body).await;
         whole.map_err(|error| format!("incomplete response from {address} ({error})"))
     };
-    // The connection has to be driven beside the request; both end together.
+    // The connection must be driven concurrently with the request; both end together.
     tokio::pin!(connection);
     tokio::pin!(exchange);
     tokio::select! {
@@ -165,7 +165,7 @@ async fn through_the_server<'cluster>(
     whole(cluster, parts, body).await
 }
 
-/// Reads the rest of an answer, within bounds.
+/// Reads the body of a response, with limits on size and time.
 async fn whole<B>(cluster: &Cluster, parts: Parts, body: B) -> Result<Whole<'_>, String>
 where
     B: hyper::body::Body<Data = Bytes>,

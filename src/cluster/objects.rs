@@ -1,6 +1,6 @@
-//! The objects of the API server, as far as they are read: a few fields of each, and what they mean.
+//! The Kubernetes objects that a smoke check reads, reduced to the needed fields.
 //!
-//! Owns the form on the wire. Everything else in an object is passed over, which keeps a list of a thousand nodes small.
+//! Owns the wire format. All other fields are ignored, which keeps a list of a thousand nodes small.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +9,11 @@ use serde::Deserialize;
 use crate::fleet::Place;
 use crate::fleet::placement::{Host, Rules, Taint};
 
-/// The agent's port where the DaemonSet names none.
+/// Default port of the agent, if the DaemonSet names none.
 const PORT: u16 = 9469;
-/// The name of the agent's port in the DaemonSet.
+/// Name of the agent's port in the DaemonSet.
 const PORT_NAME: &str = "http";
-/// On a DaemonSet, and as a label without the prefix on its Pods: which revision of the template it is.
+/// Revision of the template: an annotation on the DaemonSet, and a label on its Pods.
 const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
 const POD_TEMPLATE_GENERATION: &str = "pod-template-generation";
 
@@ -180,16 +180,16 @@ struct Because {
     reason: String,
 }
 
-/// A DaemonSet.
+/// The agents' DaemonSet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DaemonSet {
-    /// Its name.
+    /// Name of the DaemonSet.
     pub name: String,
-    /// On which nodes it wants Pods.
+    /// Scheduling rules of its Pods.
     pub rules: Rules,
-    /// The agents' port.
+    /// Port of the agents.
     pub port: u16,
-    /// Whether its controller has seen its newest form.
+    /// Whether the controller has observed the newest generation.
     pub is_observed: bool,
     uid: String,
     template_generation: Option<String>,
@@ -198,41 +198,41 @@ pub struct DaemonSet {
 /// A node of the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// What decides about Pods on it.
+    /// Name, labels and taints, which decide about Pods on the node.
     pub host: Host,
-    /// Where it stands.
+    /// Node pool, zone, subnet and node image.
     pub place: Place,
-    /// Whether it takes no new Pods.
+    /// Whether the node is cordoned.
     pub cordoned: bool,
-    /// Why it is not ready; none where it is.
+    /// Why the node is not ready; `None` if it is.
     pub not_ready: Option<String>,
 }
 
 /// An agent's Pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Agent {
-    /// Its name.
+    /// Name of the Pod.
     pub name: String,
-    /// Its node.
+    /// Name of its node.
     pub node: String,
-    /// Its address, and the agent's port there.
+    /// Pod IP address.
     pub address: String,
-    /// The port.
+    /// Port of the agent.
     pub port: u16,
-    /// Whether it can be asked.
+    /// Whether the agent can be queried.
     pub readiness: Readiness,
-    /// When it was made, as text that sorts by time.
+    /// Creation timestamp as text that sorts by time.
     pub created: String,
 }
 
-/// Whether a Pod can be asked.
+/// Whether the agent in a Pod can be queried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Readiness {
-    /// It can.
+    /// The Pod is ready.
     Ready,
-    /// It runs and has an address, so that it may answer already; why it is not ready.
+    /// The Pod is running with an address but not ready, for this reason. The agent may respond already.
     Running(String),
-    /// It cannot, and why.
+    /// The agent cannot be queried, for this reason.
     NotReady(String),
 }
 
@@ -271,7 +271,7 @@ impl From<NodeObject> for Member {
     }
 }
 
-/// What AKS labels its nodes with: <https://learn.microsoft.com/azure/aks/use-labels>.
+/// Reads the labels that AKS sets on nodes: <https://learn.microsoft.com/azure/aks/use-labels>.
 fn place(labels: &BTreeMap<String, String>, addresses: &[Address]) -> Place {
     let label = |name: &str| labels.get(name).filter(|value| !value.is_empty()).cloned();
     let vnet = label("kubernetes.azure.com/network-name");
@@ -288,7 +288,7 @@ fn place(labels: &BTreeMap<String, String>, addresses: &[Address]) -> Place {
     }
 }
 
-/// The network that an address is probably in, and is said to be of.
+/// Returns the network that an address probably belongs to, marked as derived from it.
 fn network_of(address: &str) -> Option<String> {
     let address: std::net::IpAddr = address.parse().ok()?;
     let prefix = if address.is_ipv4() { 24 } else { 64 };
@@ -297,7 +297,7 @@ fn network_of(address: &str) -> Option<String> {
 }
 
 impl PodObject {
-    /// The agent in this Pod, where it is one of the DaemonSet's and on a node.
+    /// Returns the agent in this Pod, if the Pod belongs to the DaemonSet and is assigned to a node.
     pub(super) fn into_agent_of(self, daemon_set: &DaemonSet) -> Option<Agent> {
         let is_owned = self.metadata.owner_references.iter().any(|owner| owner.uid == daemon_set.uid);
         if !is_owned || self.spec.node_name.is_empty() {
@@ -314,7 +314,7 @@ impl PodObject {
         })
     }
 
-    /// Whether the Pod can be asked, and whether its answer would be the DaemonSet's.
+    /// Returns whether the agent can be queried and runs the DaemonSet's current revision.
     fn readiness(&self, daemon_set: &DaemonSet) -> Readiness {
         if self.metadata.deletion_timestamp.is_some() {
             return Readiness::NotReady("Terminating".to_owned());
