@@ -1,8 +1,8 @@
-//! The node's own files, below a folder where the chart mounts them: what containerd on this node reads.
+//! The node's own files that containerd reads, below the directory where the chart mounts them.
 //!
-//! Owns which files those are and what they mean together: the resolver's file, the certificate authorities, the proxy, the
-//! mirrors. Each is optional, bounded in size, and resolved below the root only, also through links; what cannot be read is
-//! unknown and never "none". Nothing here writes. What Go makes of a proxy's variables is [`crate::proxy`]'s.
+//! Owns the list of files and their combined meaning: resolver configuration, certificate authorities, proxy, mirrors. Each is
+//! optional, bounded in size, and resolved below the root only, including symbolic links. An unreadable file means unknown,
+//! never "none". Nothing is written. [`crate::proxy`] interprets the proxy variables.
 
 mod authorities;
 mod hosts;
@@ -18,13 +18,13 @@ use crate::proxy::ProxySettings;
 
 use self::tree::{Reading, Seen, Tree};
 
-/// Where every resolver on a node looks for its nameservers.
+/// The resolver configuration of a node.
 pub const RESOLV_CONF: &str = "/etc/resolv.conf";
 
-/// What that file is a link to where systemd-resolved runs, and what is there now where only the file itself is mounted.
+/// The targets of that file with systemd-resolved: the current content, if only the file itself is mounted.
 const RESOLVED: [&str; 2] = ["/run/systemd/resolve/resolv.conf", "/run/systemd/resolve/stub-resolv.conf"];
 
-/// What was read of the node, and where the rest is read at each check.
+/// The node's files as read, and the location of those that are read at each check.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NodeFiles {
     tree: Tree,
@@ -36,7 +36,7 @@ pub struct NodeFiles {
 }
 
 impl NodeFiles {
-    /// Reads what changes seldom; [`NodeFiles::have_changed`] says when to do it again.
+    /// Reads the files that seldom change; [`NodeFiles::have_changed`] reports when to read them again.
     #[must_use]
     pub fn read(root: &Path, images: &[ImageConfig]) -> Self {
         let reading = Reading::new(root);
@@ -53,16 +53,16 @@ impl NodeFiles {
         Self { tree, seen, proxy, kubelet_proxy, authorities, mirrors }
     }
 
-    /// Whether a file or folder that was looked at is another one now.
+    /// Whether a file or directory has changed since it was read.
     #[must_use]
     pub fn have_changed(&self) -> bool {
         self.seen.iter().any(|(path, before)| self.tree.state(path) != *before)
     }
 
-    /// The file that names the node's nameservers, resolved below the root, as it is now.
+    /// The current resolver configuration of the node, resolved below the root.
     ///
-    /// A file that is mounted by itself stays the one that it was when the pod started; where its folder is mounted too, the
-    /// one that it is now is there.
+    /// A file mount keeps the file that existed when the pod started; if its directory is also mounted, the current file is
+    /// there.
     #[must_use]
     pub fn resolv_conf(&self) -> Option<PathBuf> {
         let path = self.tree.resolve(RESOLV_CONF).ok().filter(|path| path.is_file())?;
@@ -71,13 +71,13 @@ impl NodeFiles {
         Some(current.unwrap_or(path))
     }
 
-    /// The name of that file in this process.
+    /// The path of that file in this process.
     #[must_use]
     pub fn resolv_conf_name(&self) -> String {
         self.tree.shown(RESOLV_CONF)
     }
 
-    /// The texts with the certificate authorities that containerd trusts, in PEM.
+    /// The certificate authorities that containerd trusts, as PEM texts.
     #[must_use]
     pub const fn authorities(&self) -> &Fact<Vec<Vec<u8>>> {
         &self.authorities
@@ -95,7 +95,7 @@ impl NodeFiles {
         &self.kubelet_proxy
     }
 
-    /// Where containerd would ask for images of a registry before it or in its place.
+    /// The mirrors that containerd would use before or instead of a registry.
     #[must_use]
     pub fn mirrors(&self, registry: &str) -> Option<&Fact<Vec<String>>> {
         self.mirrors.get(registry)

@@ -1,13 +1,13 @@
 //! The certificate authorities that containerd trusts: the files that Go reads on Linux (`crypto/x509`, `loadSystemRoots`).
 //!
-//! Owns the order of Go: the first bundle that is there, and every file of the folders; `SSL_CERT_FILE` and `SSL_CERT_DIR` of
-//! containerd's own environment replace them. Parsing is `probe`'s, as for every other certificate.
+//! Owns Go's order: the first existing bundle, and every file of the directories; `SSL_CERT_FILE` and `SSL_CERT_DIR` in
+//! containerd's own environment override them. `probe` parses them, like every other certificate.
 
 use crate::node::tree::{Lost, Reading};
 use crate::observation::Fact;
 use crate::proxy::Environment;
 
-/// Bundles, in Go's order: it reads the first that is there (Debian and Ubuntu; Fedora and Azure Linux; SUSE; …).
+/// Bundles in Go's order, which reads the first existing one (Debian and Ubuntu; Fedora and Azure Linux; SUSE; …).
 const BUNDLES: [&str; 6] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -16,16 +16,16 @@ const BUNDLES: [&str; 6] = [
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
     "/etc/ssl/cert.pem",
 ];
-/// Folders with a file for each authority: Go reads all of both.
+/// Directories with one file per authority; Go reads all files of both.
 const FOLDERS: [&str; 2] = ["/etc/ssl/certs", "/etc/pki/tls/certs"];
-/// Largest bundle, in bytes: those of distributions have some 200 KiB.
+/// Maximum size of a bundle in bytes; those of distributions have some 200 KiB.
 const MAX_BUNDLE: u64 = 4 * 1024 * 1024;
-/// Largest file of a folder, in bytes, unless it is a bundle again.
+/// Maximum size of a file in the directories in bytes, unless it is a bundle.
 const MAX_FILE: u64 = 256 * 1024;
-/// Most bytes of all files of the folders.
+/// Maximum total size of the files in the directories in bytes.
 const MAX_FOLDERS: usize = 4 * 1024 * 1024;
 
-/// The texts with the node's authorities. Unknown unless a bundle was read: what only the folders hold is never all.
+/// Reads the node's authorities. Unknown without a bundle, since the directories alone are never complete.
 pub(super) fn read(reading: &Reading, containerd: &Fact<Environment>) -> Fact<Vec<Vec<u8>>> {
     let variable = |name: &str| match containerd {
         Fact::Known(environment) => environment.get(name).filter(|value| !value.is_empty()).cloned(),
@@ -40,9 +40,7 @@ pub(super) fn read(reading: &Reading, containerd: &Fact<Environment>) -> Fact<Ve
     };
     let bundle = match bundle {
         Ok(bundle) => bundle,
-        Err(Lost::Absent) => {
-            return Fact::Unknown("no CA bundle found".to_owned());
-        }
+        Err(Lost::Absent) => return Fact::Unknown("no CA bundle found".to_owned()),
         Err(Lost::Unreadable(why)) => return Fact::Unknown(why),
     };
     let folders = variable("SSL_CERT_DIR").map_or_else(
@@ -57,7 +55,7 @@ pub(super) fn read(reading: &Reading, containerd: &Fact<Environment>) -> Fact<Ve
     Fact::Known(texts)
 }
 
-/// The first bundle that is there. One that cannot be read ends the search: on the node Go reads that one.
+/// Reads the first existing bundle. An unreadable one ends the search, because Go on the node reads that one.
 fn first_bundle(reading: &Reading) -> Result<Vec<u8>, Lost> {
     for path in BUNDLES {
         match reading.read(path, MAX_BUNDLE) {
@@ -68,8 +66,8 @@ fn first_bundle(reading: &Reading) -> Result<Vec<u8>, Lost> {
     Err(Lost::Absent)
 }
 
-/// Adds the files of a folder that the bundle may lack. A link within the folder is another name of one of them, and one that
-/// leads out of what is mounted is passed over: the tools that make the bundle put it there too.
+/// Adds the files of a directory that the bundle may lack. A link within the directory is another name for one of them. A link
+/// to an unmounted path is skipped: the tools that create the bundle also add its target there.
 fn from_folder(reading: &Reading, folder: &str, left: &mut usize, texts: &mut Vec<Vec<u8>>) {
     for entry in reading.list(folder).unwrap_or_default() {
         let path = format!("{folder}/{}", entry.name.to_string_lossy());
@@ -80,7 +78,7 @@ fn from_folder(reading: &Reading, folder: &str, left: &mut usize, texts: &mut Ve
         if target.as_ref().is_some_and(|target| target.components().count() < 2) {
             continue;
         }
-        // What a link leads to is seen to change where its folder does, and never looked at for itself: there are hundreds.
+        // A link's target is not watched by itself, since there are hundreds; the directory changes with it.
         let text =
             if entry.is_link { reading.tree.read(&path, MAX_FILE) } else { reading.read(&path, MAX_FILE) };
         if let Ok(text) = text
@@ -103,7 +101,7 @@ mod tests {
     use crate::observation::Fact;
     use crate::proxy::Environment;
 
-    /// The texts that are read of these files; of a link, `-> TARGET`.
+    /// The texts read from these files; `-> TARGET` creates a link.
     fn texts(files: &[(&str, &str)], variables: &[(&str, &str)]) -> Result<Vec<String>, String> {
         let folder = tempfile::tempdir().expect("a folder");
         for (path, text) in files {
@@ -125,14 +123,14 @@ mod tests {
     }
 
     #[test]
-    fn the_files_are_those_of_go_in_its_order() {
+    fn ca_files_are_read_in_gos_order() {
         let ubuntu = "etc/ssl/certs/ca-certificates.crt";
         let fedora = "etc/pki/tls/certs/ca-bundle.crt";
         let extracted = "etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem";
         for (files, expected) in [
             (vec![(ubuntu, "bundle")], vec!["bundle"]),
             (vec![(ubuntu, "bundle"), (extracted, "other")], vec!["bundle"]),
-            // Azure Linux: the bundle and the folder are links.
+            // Azure Linux: the bundle and the directory are links.
             (
                 vec![
                     (extracted, "bundle"),
@@ -142,7 +140,7 @@ mod tests {
                 vec!["bundle", "bundle"],
             ),
             (vec![(extracted, "bundle")], vec!["bundle"]),
-            // Ubuntu: each authority again, as a link out of the folder, and under its hash as a link in it.
+            // Ubuntu: each authority also as a link out of the directory, and by its hash as a link within it.
             (
                 vec![
                     (ubuntu, "bundle"),
@@ -158,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_bundle_nothing_is_known() {
+    fn authorities_are_unknown_without_a_bundle() {
         let azure_linux = "-> /etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem";
         for (files, expected) in [
             (vec![], "no bundle"),
@@ -172,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn containerds_own_variables_replace_the_files() {
+    fn containerds_environment_overrides_the_default_files() {
         let files = [
             ("etc/ssl/certs/ca-certificates.crt", "bundle"),
             ("opt/roots.pem", "roots"),

@@ -1,8 +1,7 @@
-//! Where containerd asks for the images of a registry: `hosts.toml` in the folders of `config_path`.
+//! containerd's mirrors of a registry: `hosts.toml` in the directories of `config_path`.
 //!
-//! Owns containerd's rules for them (`core/remotes/docker/config`): which folder is a registry's, which hosts are asked in
-//! which order, and which mistakes make containerd pass over the file. Headers and keys in these files are secrets and stay
-//! here.
+//! Owns containerd's rules for them (`core/remotes/docker/config`): the directory of a registry, the order of its hosts, and the
+//! errors that make containerd ignore the file. Headers and keys in these files are secret and never leave this module.
 
 use toml::{Table, Value};
 use url::Url;
@@ -12,15 +11,15 @@ use crate::node::tree::{Lost, Reading};
 use crate::observation::Fact;
 
 const CONFIG: &str = "/etc/containerd/config.toml";
-/// What containerd's folder holds is decided by its configuration; without one, its default (and the value that AKS sets).
+/// The directories if containerd's configuration sets none: its default, and the value that AKS sets.
 const DEFAULT_FOLDERS: &str = "/etc/containerd/certs.d:/etc/docker/certs.d";
-/// Largest file, in bytes: a `hosts.toml` has some hundred.
+/// Maximum size of a file in bytes; a `hosts.toml` has some hundred.
 const MAX_FILE: u64 = 256 * 1024;
-/// Mirrors of one registry that are named.
+/// Maximum number of reported mirrors per registry.
 const MAX_MIRRORS: usize = 16;
 
-/// The hosts that are asked in place of a registry or before it, as `host[:port]`, with a scheme unless it is HTTPS. Unknown
-/// where containerd's folder is not there, or a file that decides cannot be read.
+/// The hosts that containerd uses before or instead of a registry, as `host[:port]`, with a scheme unless it is HTTPS. Unknown
+/// if containerd's directory is missing or a relevant file cannot be read.
 pub(super) fn mirrors(reading: &Reading, registry: &str) -> Fact<Vec<String>> {
     match read(reading, registry) {
         Ok(mirrors) => Fact::Known(mirrors),
@@ -30,7 +29,7 @@ pub(super) fn mirrors(reading: &Reading, registry: &str) -> Fact<Vec<String>> {
 }
 
 fn read(reading: &Reading, registry: &str) -> Result<Vec<String>, Lost> {
-    // Without the folder nothing was mounted, and no file in it is no answer.
+    // Without the directory nothing is mounted, so a missing file proves nothing.
     reading.list("/etc/containerd")?;
     for folder in config_path(reading).split(':').filter(|folder| !folder.is_empty()) {
         for name in names(registry) {
@@ -45,13 +44,13 @@ fn read(reading: &Reading, registry: &str) -> Result<Vec<String>, Lost> {
     Ok(Vec::new())
 }
 
-/// The folders of a registry's name: with a port in containerd's form first, then as it is written, then the one of all.
+/// The directory names for a registry: with a port in containerd's form first, then as written, then the default.
 fn names(registry: &str) -> Vec<String> {
     let escaped = registry.rsplit_once(':').map(|(host, port)| format!("{host}_{port}_"));
     escaped.into_iter().chain([registry.to_owned(), "_default".to_owned()]).collect()
 }
 
-/// `config_path` of containerd's configuration, where that can be read. Its other parts may hold passwords.
+/// `config_path` of containerd's configuration, if readable. Its other parts may contain passwords.
 fn config_path(reading: &Reading) -> String {
     let text = reading.text(CONFIG, MAX_FILE).unwrap_or_default();
     let config: Table = text.parse().unwrap_or_default();
@@ -65,7 +64,7 @@ fn config_path(reading: &Reading) -> String {
         .unwrap_or_else(|| DEFAULT_FOLDERS.to_owned())
 }
 
-/// What the file of a folder leads to. One that is not there or that containerd cannot use leaves the registry itself.
+/// The hosts in a directory's file. If it is missing or invalid, containerd uses only the registry itself.
 fn hosts_file(reading: &Reading, folder: &str, registry: &str) -> Result<Vec<String>, Lost> {
     match reading.text(&format!("{folder}/hosts.toml"), MAX_FILE) {
         Ok(text) => Ok(parse(&text, registry).unwrap_or_default()),
@@ -74,7 +73,7 @@ fn hosts_file(reading: &Reading, folder: &str, registry: &str) -> Result<Vec<Str
     }
 }
 
-/// The hosts of a file other than the registry itself; none where containerd refuses the file.
+/// The hosts of a file other than the registry itself; `None` if containerd rejects the file.
 fn parse(text: &str, registry: &str) -> Option<Vec<String>> {
     let file: Table = text.parse().ok()?;
     let hosts = match key(&file, "host") {
@@ -102,7 +101,7 @@ fn parse(text: &str, registry: &str) -> Option<Vec<String>> {
     Some(mirrors)
 }
 
-/// Whether a host is asked for images; `None` where containerd refuses what is written.
+/// Whether a host serves pulls; `None` if containerd rejects the value.
 fn pulls(settings: &Table) -> Option<bool> {
     let capabilities = match key(settings, "capabilities") {
         Some(value) => value.as_array()?.clone(),
@@ -119,7 +118,7 @@ fn pulls(settings: &Table) -> Option<bool> {
     Some(pulls)
 }
 
-/// The host of a server as it is shown; `Some(None)` where none is named, `None` where containerd refuses it.
+/// The displayed host of a server; `Some(None)` if empty, `None` if containerd rejects it.
 fn host(server: &str) -> Option<Option<String>> {
     if server.is_empty() {
         return Some(None);
@@ -133,7 +132,7 @@ fn host(server: &str) -> Option<Option<String>> {
     Some(Some(printable(&shown, MAX_WORD)))
 }
 
-/// The value of a key; Go's reader does not mind capitals.
+/// The value of a key; Go's parser is case-insensitive.
 fn key<'table>(table: &'table Table, name: &str) -> Option<&'table Value> {
     let any = || table.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
     table.get(name).or_else(any)
@@ -165,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn the_folder_of_a_registry_is_the_one_that_containerd_takes() {
+    fn the_directory_of_a_registry_is_chosen_as_by_containerd() {
         let mirror = |host: &str| format!("[host.\"https://{host}\"]\n");
         let (own, default, port) = (mirror("own"), mirror("default"), mirror("port"));
         let (own, default, port) = (own.as_str(), default.as_str(), port.as_str());
@@ -184,7 +183,7 @@ mod tests {
                 vec!["port"],
             ),
             (vec![(certs("contoso.azurecr.io:5443"), own)], "contoso.azurecr.io:5443", vec!["own"]),
-            // A folder without the file is a registry without mirrors, and _default does not count.
+            // A directory without the file means no mirrors, and _default is not used.
             (
                 vec![(certs(LOGIN).replace("hosts.toml", "ca.crt"), ""), (certs("_default"), default)],
                 LOGIN,
@@ -221,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hosts_of_a_file_are_those_that_containerd_asks_in_its_order() {
+    fn hosts_are_listed_in_containerds_order() {
         let none = Some(Vec::new());
         let some = |hosts: &[&str]| Some(hosts.iter().map(|&host| host.to_owned()).collect());
         for (text, expected) in [
@@ -240,7 +239,7 @@ mod tests {
             ("[host.\"https://mirror.io\"]\ncapabilities = [\"push\"]", none.clone()),
             ("[host.\"https://mirror.io\"]\ncapabilities = [\"Resolve\"]", some(&["mirror.io"])),
             ("[host.\"https://mirror.io\"]\ncapabilities = []", some(&["mirror.io"])),
-            // What containerd refuses: the registry itself is asked.
+            // Rejected by containerd, which then uses the registry itself.
             ("[host.\"https://mirror.io\"]\ncapabilities = [\"fetch\"]", None),
             ("[host.\"https://mirror.io\"]\ncapabilities = \"pull\"", None),
             ("server = 5", None),
@@ -253,7 +252,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_that_is_written_there_is_a_panic(text in "(?s).{0,120}") {
+        fn parsing_never_panics(text in "(?s).{0,120}") {
             let _ = parse(&text, LOGIN);
             let _ = parse(&format!("[host.\"{text}\"]\n"), LOGIN);
         }

@@ -1,7 +1,7 @@
-//! The environment that systemd gives a service: its unit, the drop-ins, the files that they name.
+//! The environment that systemd sets for a service, from its unit, drop-ins and environment files.
 //!
-//! Owns the order and the quoting of systemd.unit(5), systemd.exec(5) and systemd-system.conf(5), as far as they decide about
-//! variables. Values may hold passwords: they leave this module in an environment only, which no report prints.
+//! Owns the precedence and quoting of systemd.unit(5), systemd.exec(5) and systemd-system.conf(5), as far as they affect
+//! variables. Values may contain passwords: they only leave this module in an environment, which no report prints.
 
 mod words;
 
@@ -11,7 +11,7 @@ use crate::node::tree::{Lost, Reading};
 use crate::observation::Fact;
 use crate::proxy::Environment;
 
-/// Folders of units, the one that precedes first (systemd.unit(5)).
+/// Unit directories, in order of precedence (systemd.unit(5)).
 const FOLDERS: [&str; 5] = [
     "/etc/systemd/system",
     "/run/systemd/system",
@@ -19,31 +19,31 @@ const FOLDERS: [&str; 5] = [
     "/usr/lib/systemd/system",
     "/lib/systemd/system",
 ];
-/// Where the manager's own settings are; the folders with drop-ins have `.d` after it.
+/// The manager's own settings; drop-in directories have the suffix `.d`.
 const MANAGER: [&str; 4] = [
     "/etc/systemd/system.conf",
     "/run/systemd/system.conf",
     "/usr/local/lib/systemd/system.conf",
     "/usr/lib/systemd/system.conf",
 ];
-/// Folders that are never mounted whole, but hold folders that are.
+/// Directories that are never mounted as a whole, but contain mounted ones.
 const HOLDERS: [&str; 5] = ["", "/etc", "/run", "/usr", "/usr/lib"];
-/// Largest unit, drop-in or file of variables: real ones have some KiB, and a `NO_PROXY` of a thousand names 64.
+/// Maximum size of a unit, drop-in or environment file in bytes: real ones have some KiB, a `NO_PROXY` of a thousand names 64.
 const MAX_FILE: u64 = 256 * 1024;
-/// Files of variables of one service.
+/// Maximum number of environment files per service.
 const MAX_ENVIRONMENT_FILES: usize = 32;
 
-/// What the files of a service say about its environment.
+/// The environment settings in the files of a service.
 #[derive(Debug, Default)]
 struct Settings {
     variables: Environment,
-    /// Paths, and whether systemd starts the service without them.
+    /// Paths, and whether they are optional.
     files: Vec<(String, bool)>,
     unset: Vec<String>,
 }
 
-/// The environment of a service, as far as the files below the root decide it. Unknown where the node's own units are not
-/// there, or where something that decides cannot be read.
+/// The environment of a service, as set by the files below the root. Unknown if the node's own units are missing or a relevant
+/// file cannot be read.
 pub(super) fn environment(reading: &Reading, unit: &str) -> Fact<Environment> {
     match read(reading, unit) {
         Ok(environment) => Fact::Known(environment),
@@ -53,7 +53,7 @@ pub(super) fn environment(reading: &Reading, unit: &str) -> Fact<Environment> {
 }
 
 fn read(reading: &Reading, unit: &str) -> Result<Environment, Lost> {
-    // Without the folder of the node's own units nothing was mounted, and no file in it is no answer.
+    // Without the node's unit directory nothing is mounted, so a missing file proves nothing.
     reading.list(FOLDERS[0])?;
     let mut environment = manager(reading)?;
     let mut settings = Settings::default();
@@ -64,7 +64,7 @@ fn read(reading: &Reading, unit: &str) -> Result<Environment, Lost> {
     for (path, optional) in settings.files.iter().take(MAX_ENVIRONMENT_FILES) {
         match reading.text(path, MAX_FILE) {
             Ok(text) => environment.extend(words::file(&text)),
-            // What is not mounted looks as what is not there. Only the folder could tell, and it was not read either.
+            // An unmounted file looks like a missing one; only its directory could distinguish them.
             Err(Lost::Absent) if *optional && is_mounted(reading, path) => {}
             Err(Lost::Absent) => return Err(Lost::Unreadable(format!("{path} is missing"))),
             Err(lost) => return Err(lost),
@@ -76,14 +76,14 @@ fn read(reading: &Reading, unit: &str) -> Result<Environment, Lost> {
     Ok(environment)
 }
 
-/// Whether the folder of a file was mounted, so that its absence means something. What only holds mounted folders is made by
-/// the container's runtime, and lacks the rest of the node's.
+/// Whether the directory of a file is mounted, so that its absence is conclusive. A directory that only contains mounted ones is
+/// created by the container runtime, and lacks the node's other files.
 fn is_mounted(reading: &Reading, path: &str) -> bool {
     path.rsplit_once('/')
         .is_some_and(|(folder, _)| !HOLDERS.contains(&folder) && reading.list(folder).is_ok())
 }
 
-/// `DefaultEnvironment=` of the manager, which every service begins with: AKS writes its proxy there.
+/// `DefaultEnvironment=` of the manager, inherited by every service: AKS sets its proxy there.
 fn manager(reading: &Reading) -> Result<Environment, Lost> {
     let mut settings = Settings::default();
     for path in MANAGER {
@@ -101,7 +101,7 @@ fn manager(reading: &Reading) -> Result<Environment, Lost> {
     Ok(settings.variables)
 }
 
-/// The texts of a unit in the order in which systemd reads them: the unit, then its drop-ins by name.
+/// The texts of a unit in systemd's order: the unit, then its drop-ins by name.
 fn unit_texts(reading: &Reading, unit: &str) -> Result<Vec<String>, Lost> {
     let mut texts = Vec::new();
     for folder in FOLDERS {
@@ -110,7 +110,7 @@ fn unit_texts(reading: &Reading, unit: &str) -> Result<Vec<String>, Lost> {
             break;
         }
     }
-    // Those of the service itself precede those of all services of the same name.
+    // Drop-ins of the service override those of all services with the same name.
     let own = FOLDERS.iter().map(|folder| format!("{folder}/{unit}.d"));
     let all = FOLDERS.iter().map(|folder| format!("{folder}/service.d"));
     for path in drop_ins(reading, &own.chain(all).collect::<Vec<_>>())? {
@@ -119,7 +119,7 @@ fn unit_texts(reading: &Reading, unit: &str) -> Result<Vec<String>, Lost> {
     Ok(texts)
 }
 
-/// The drop-ins of several folders by name; of those with one name, the first folder's.
+/// The drop-ins of several directories by name; the first directory wins.
 fn drop_ins(reading: &Reading, folders: &[String]) -> Result<Vec<String>, Lost> {
     let mut found: BTreeMap<String, String> = BTreeMap::new();
     for folder in folders {
@@ -130,7 +130,7 @@ fn drop_ins(reading: &Reading, folders: &[String]) -> Result<Vec<String>, Lost> 
             }
         }
     }
-    // A link to /dev/null masks the others of its name.
+    // A link to /dev/null masks the others with its name.
     let is_masked = |path: &String| {
         reading.tree.link_target(path).is_some_and(|target| target.as_os_str() == "/dev/null")
     };
@@ -146,7 +146,7 @@ fn optional<T>(result: Result<T, Lost>) -> Result<Option<T>, Lost> {
 }
 
 impl Settings {
-    /// Takes over what one file sets; an empty assignment forgets what was set before.
+    /// Applies the settings of one file; an empty assignment clears earlier values.
     fn read(&mut self, text: &str, section: &str, environment: &str) {
         for (found, key, value) in words::assignments(text) {
             if found != section {

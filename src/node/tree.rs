@@ -1,7 +1,7 @@
-//! A part of the node's file system below a folder: paths as the node sees them, never out of that folder.
+//! Part of the node's file system below a directory: paths as the node sees them, confined to that directory.
 //!
-//! Owns the walk, and the note of what was looked at. A link on the node names a path on the node, so that it is resolved below the root, and one that leads to
-//! what is not mounted is unreadable, which is something else than absent.
+//! Owns path resolution, and the record of the files that were read. A link on the node names a path on the node, so it is
+//! resolved below the root. A link to an unmounted path is unreadable, which differs from absent.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -11,32 +11,32 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::file::{self, FileError, FileState};
 
-/// Links of one path: the kernel gives up after as many.
+/// Maximum number of links in a path, as in the kernel.
 const MAX_LINKS: usize = 40;
-/// Entries of a folder that are looked at; `/etc/ssl/certs` has some 300.
+/// Maximum number of directory entries read; `/etc/ssl/certs` has some 300.
 const MAX_ENTRIES: usize = 2000;
-/// Largest table of mounts that is read: a node with hundreds of pods has some hundred KiB, a container far less.
+/// Maximum size of the mount table in bytes: a node with hundreds of pods has some hundred KiB, a container far less.
 const MAX_MOUNTS: u64 = 1 << 20;
 
-/// Why something of the node was not read.
+/// Why a file of the node was not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Lost {
-    /// There is nothing of this name.
+    /// The path does not exist.
     Absent,
-    /// There is something, and it cannot be read here; the text says which path and why.
+    /// The path exists but cannot be read; the text contains path and reason.
     Unreadable(String),
 }
 
-/// The folder that the node's files are mounted below.
+/// The directory below which the node's files are mounted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Tree {
     root: PathBuf,
 }
 
-/// What was looked at, and how it was then.
+/// The paths that were read, with their state at that time.
 pub(super) type Seen = BTreeMap<String, Option<FileState>>;
 
-/// One reading of the node's files, which notes what it looks at.
+/// One pass over the node's files, which records the paths it reads.
 #[derive(Debug)]
 pub(super) struct Reading {
     pub(super) tree: Tree,
@@ -48,7 +48,7 @@ impl Reading {
         Self { tree: Tree::new(root), seen: RefCell::default() }
     }
 
-    /// Notes a path as it is before it is read, so that no change after that is missed.
+    /// Records the state of a path before it is read, so that no later change is missed.
     pub(super) fn look_at(&self, path: &str) {
         self.seen.borrow_mut().entry(path.to_owned()).or_insert_with(|| self.tree.state(path));
     }
@@ -58,7 +58,7 @@ impl Reading {
         self.tree.read(path, limit)
     }
 
-    /// A file's text; what is not UTF-8 of it is replaced.
+    /// Reads a file as text, replacing invalid UTF-8.
     pub(super) fn text(&self, path: &str, limit: u64) -> Result<String, Lost> {
         self.read(path, limit).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
@@ -73,7 +73,7 @@ impl Reading {
     }
 }
 
-/// An entry of a folder.
+/// A directory entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) name: OsString,
@@ -85,15 +85,15 @@ impl Tree {
         Self { root: root.to_owned() }
     }
 
-    /// A path of the node as it is written in this process.
+    /// The path in this process of a path on the node.
     pub(super) fn shown(&self, path: &str) -> String {
         self.root.join(path.trim_start_matches('/')).display().to_string()
     }
 
-    /// Where a path of the node is in this process, with every link resolved below the root.
+    /// Resolves a path of the node to a path in this process, with every link resolved below the root.
     pub(super) fn resolve(&self, path: &str) -> Result<PathBuf, Lost> {
         let unreadable = |why: &str| Lost::Unreadable(format!("{path} {why}"));
-        // Each step with whether a link named it.
+        // Each component, with whether it comes from a link.
         let mut left: VecDeque<(OsString, bool)> =
             components(Path::new(path)).into_iter().map(|step| (step, false)).collect();
         let mut walked: Vec<OsString> = Vec::new();
@@ -123,7 +123,7 @@ impl Tree {
                 }
                 Ok(_) => walked.push(next),
                 Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-                    // A link says that there is something, wherever it is.
+                    // The link proves that its target exists on the node.
                     return Err(if by_link {
                         unreadable("links to a missing file")
                     } else {
@@ -138,18 +138,18 @@ impl Tree {
         Ok(found)
     }
 
-    /// The state of what a path leads to; none where it leads to nothing.
+    /// The state of a path's target; `None` if it does not exist.
     pub(super) fn state(&self, path: &str) -> Option<FileState> {
         self.resolve(path).ok().and_then(|found| file::state(&found))
     }
 
-    /// What a link of the node names; none where the path is none.
+    /// The target of a link of the node; `None` if the path is not a link.
     pub(super) fn link_target(&self, path: &str) -> Option<PathBuf> {
         let (folder, name) = path.rsplit_once('/')?;
         self.resolve(folder).ok()?.join(name).read_link().ok()
     }
 
-    /// The bytes of a file of at most `limit` bytes.
+    /// Reads a file of at most `limit` bytes.
     pub(super) fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, Lost> {
         let found = self.resolve(path)?;
         file::read(&found, limit).map_err(|error| match error {
@@ -160,7 +160,7 @@ impl Tree {
         })
     }
 
-    /// The entries of a folder, sorted by name.
+    /// Lists a directory, sorted by name.
     pub(super) fn list(&self, path: &str) -> Result<Vec<Entry>, Lost> {
         let found = self.resolve(path)?;
         let entries = found.read_dir().map_err(|error| {
@@ -181,8 +181,8 @@ impl Tree {
         Ok(listed)
     }
 
-    /// The path of the file that is mounted at a place by itself, in the file system that it comes from, as far as the kernel
-    /// still knows it; none where nothing is mounted there.
+    /// The source path of a file mount in its own file system, as far as the kernel still knows it; `None` if nothing is
+    /// mounted there.
     pub(super) fn mounted_from(&self, place: &Path) -> Option<PathBuf> {
         if !place.starts_with(&self.root) {
             return None;
@@ -192,18 +192,18 @@ impl Tree {
     }
 }
 
-/// The origin of a mount point in a table of mounts (proc(5)): the fourth field of the last line whose fifth it is. `/run` is
-/// a file system of its own, so that it is put in front of what systemd-resolved keeps there.
+/// The source of a mount point in a mount table (proc(5)): the fourth field of the last line with the mount point in the fifth.
+/// `/run` is a file system of its own, so it is prepended to systemd-resolved's files.
 fn origin(table: &str, place: &str) -> Option<PathBuf> {
     let line = table.lines().rev().find(|line| line.split(' ').nth(4) == Some(place))?;
     let root = line.split(' ').nth(3)?;
-    // The kernel says so of a file that was replaced since.
+    // The kernel's suffix for a file that was replaced since.
     let root = root.trim_end_matches("//deleted");
     let name = root.strip_prefix("/run").unwrap_or(root).strip_prefix("/systemd/resolve/")?;
     Some(Path::new("/run/systemd/resolve").join(name))
 }
 
-/// The steps of a path, without the root and without those that lead nowhere.
+/// The components of a path, without the root and `.`.
 fn components(path: &Path) -> VecDeque<OsString> {
     path.components()
         .filter_map(|component| match component {
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn links_stay_below_the_root_whatever_they_name() {
+    fn links_are_resolved_below_the_root() {
         let node = Node::new();
         fs::write(node.0.path().join("secret"), "outside").expect("a file");
         node.write("run/resolve/resolv.conf", "inside");
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_absent_is_told_from_what_cannot_be_read() {
+    fn absent_and_unreadable_files_are_distinguished() {
         let node = Node::new();
         assert_eq!(node.read("/etc/resolv.conf"), Err(Lost::Absent), "there is no root");
         node.write("etc/file", "x");
@@ -291,12 +291,12 @@ mod tests {
             assert_eq!(lost == Lost::Absent, absent, "{path}: {lost:?}");
         }
         fs::set_permissions(node.root().join("etc/file"), fs::Permissions::from_mode(0o000)).expect("a mode");
-        // The superuser reads it all the same.
+        // Root can still read it.
         assert!(matches!(node.read("/etc/file"), Ok(_) | Err(Lost::Unreadable(_))));
     }
 
     #[test]
-    fn a_mounted_file_is_followed_to_the_one_that_replaced_it() {
+    fn a_file_mount_is_followed_to_the_replacing_file() {
         let line = |root: &str| {
             format!(
                 "30 23 0:26 / /run rw - tmpfs tmpfs rw\n31 30 0:26 {root} /host/etc/resolv.conf ro - tmpfs t rw\n"

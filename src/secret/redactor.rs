@@ -1,11 +1,11 @@
-//! Taking secrets out of what somebody else said.
+//! Redacts secrets in untrusted text.
 //!
-//! Owns the one way from a foreign text to one that may be shown: as it will be seen, bounded, without the secrets, and
-//! only then cut. Whoever has the secrets at hand goes it at once ([`Redactor::show`]); who does not keeps what it
-//! [`hear`]s, and `probe::echo` goes the rest.
+//! Owns the only path from untrusted to displayable text: sanitize, bound, redact, and only then cut. Code that has the secrets
+//! does all of it at once ([`Redactor::show`]); other code keeps the bounded text of [`hear`], and `probe::echo` redacts it
+//! later.
 //!
-//! The peer chooses the texts, and of the secrets the token and the signed URL. The search therefore takes as long as the
-//! text is, for each secret, whatever stands in them.
+//! The peer chooses the texts, and also two of the secrets: the token and the signed URL. The search is therefore linear in the
+//! text for each secret, whatever they contain.
 
 use std::ops::Range;
 
@@ -15,19 +15,19 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use super::Secret;
 use crate::legible::{likeness, visible};
 
-/// Characters that are shown of one text.
+/// Maximum number of displayed characters per text.
 const MAX_SHOWN: usize = 300;
-/// Bytes of a text that are looked at, of what can be seen of it: several times what is shown, since a secret takes more
-/// room than what stands for it.
+/// Maximum number of visible bytes searched per text: several times what is displayed, since a secret is longer than its
+/// replacement.
 const MAX_HEARD: usize = 4 * 1024;
-/// Bytes of a secret that are looked for: one bit each. What begins like a longer one is hidden as far as it could go on.
+/// Maximum number of bytes of a secret that are matched, one bit each. After a match, the rest of a longer secret is hidden too.
 const MAX_LOOKED_FOR: usize = u64::BITS as usize;
-/// The most bytes of a text that these can be: `%XX` takes three for one, a character that is shown as `?` four.
+/// Maximum length of a match in the text: `%XX` takes three bytes for one, a character displayed as `?` four.
 const WIDEST: usize = 4 * MAX_LOOKED_FOR;
-/// Secrets that are looked for. Credentials and a token have 13 forms at most, a signed URL a dozen values.
+/// Maximum number of secrets. Credentials and a token have at most 13 forms, a signed URL a dozen values.
 const MAX_SECRETS: usize = 96;
 
-/// Somebody else's text as it will be seen, bounded: what is kept of it until its secrets are taken out.
+/// Sanitizes and bounds untrusted text that is stored until it is redacted.
 #[must_use]
 pub fn hear(text: &str) -> String {
     let mut heard = String::new();
@@ -40,43 +40,42 @@ pub fn hear(text: &str) -> String {
     heard
 }
 
-/// What must not come back: texts that were sent as secrets, and that a hostile peer could repeat.
+/// The secrets that were sent, and that a hostile peer could echo.
 #[derive(Debug, Clone, Default)]
 pub struct Redactor {
     needles: Vec<Needle>,
-    /// There were more than can be looked for, so that nothing can be shown.
+    /// There were too many secrets, so nothing may be shown.
     overfull: bool,
 }
 
-/// A secret as it is looked for.
+/// A secret to search for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Needle {
-    /// The secret, or its beginning.
+    /// The secret, or its first bytes.
     text: Secret,
     rest: Rest,
 }
 
-/// How a secret goes on behind what is looked for.
+/// The continuation of a secret after the matched bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rest {
-    /// Not at all.
+    /// None.
     Nothing,
-    /// Without a space.
+    /// Without spaces.
     Word,
-    /// Anyhow.
+    /// Any characters.
     Anything,
 }
 
 impl Redactor {
-    /// Adds a secret, as it is and as it would be seen; one that is too short to be told from ordinary text is not looked
-    /// for.
+    /// Adds a secret, raw and sanitized. One that is too short to distinguish from ordinary text is ignored.
     pub fn hide(&mut self, secret: &Secret) {
         self.add(secret.expose());
         self.add(&visible(secret.expose()).collect::<String>());
     }
 
-    /// Adds a secret with the forms in which a peer that has seen it could write it: as it is, and in both alphabets of
-    /// base64 (RFC 4648). What has padding contains what has none.
+    /// Adds a secret in every form in which a peer could echo it: raw, and in both base64 alphabets (RFC 4648). The unpadded
+    /// form also matches the padded one.
     pub fn hide_encoded(&mut self, secret: &Secret) {
         self.hide(secret);
         for encoded in [STANDARD_NO_PAD.encode(secret.expose()), URL_SAFE_NO_PAD.encode(secret.expose())] {
@@ -100,7 +99,7 @@ impl Redactor {
         self.needles.push(needle);
     }
 
-    /// Somebody else's text as it may be shown.
+    /// Returns untrusted text that is safe to show.
     #[must_use]
     pub fn show(&self, text: &str) -> String {
         let mut shown: String = self.silence(text).chars().take(MAX_SHOWN).collect();
@@ -108,36 +107,36 @@ impl Redactor {
         shown
     }
 
-    /// A part of somebody else's text as it may be shown: nothing where a secret is in the whole, which could go on beyond
-    /// the part.
+    /// Returns a part of untrusted text that is safe to show. Withholds it if the whole contains a secret, which could extend
+    /// beyond the part.
     #[must_use]
     pub fn show_part(&self, whole: &str, part: &str) -> String {
         if self.finds(whole) { "(withheld: contains a secret)".to_owned() } else { self.show(part) }
     }
 
-    /// Somebody else's text before it is cut, for what is picked out of it: a part of a secret is one too.
+    /// Redacts untrusted text without cutting it, so that parts can be extracted: part of a secret is also secret.
     #[must_use]
     pub fn silence(&self, text: &str) -> String {
         let heard = hear(text);
-        // What begins in front of this has its end in what was heard.
+        // A secret that starts before this point ends within the stored text.
         let end = heard.floor_char_boundary(MAX_HEARD - WIDEST);
         self.without(&heard, end)
     }
 
-    /// A text without the secrets: in capitals or not, since the host of a URL has none, and as a URL has them, in
-    /// percent signs (RFC 3986, section 2.1), wholly or in part.
+    /// Redacts a text, matching case-insensitively, since URL hosts are lower case, and with any characters percent-encoded
+    /// (RFC 3986, section 2.1).
     #[must_use]
     pub fn take_out(&self, text: &str) -> String {
         self.without(text, text.len())
     }
 
-    /// Whether one of the secrets is in what is heard of a text.
+    /// Whether the bounded text contains a secret.
     #[must_use]
     pub fn finds(&self, text: &str) -> bool {
         !self.find(&hear(text)).is_empty()
     }
 
-    /// What of a text stands in front of `end`, without the secrets.
+    /// The text before `end`, redacted.
     fn without(&self, text: &str, end: usize) -> String {
         let mut shown = String::with_capacity(end);
         let mut copied = 0;
@@ -150,8 +149,8 @@ impl Redactor {
         shown
     }
 
-    /// Where the secrets are, in order; what overlaps or touches is one. All are looked for in the text as it came: one that
-    /// was taken out must not hide the next.
+    /// Finds the secrets in order; overlapping or adjacent ones are merged. All are searched in the original text: removing one
+    /// must not hide the next.
     fn find(&self, text: &str) -> Vec<Range<usize>> {
         let mut hidden = vec![self.overfull; text.len()];
         self.mark(text.as_bytes(), &mut hidden);
@@ -178,7 +177,7 @@ impl Redactor {
         }
     }
 
-    /// Marks what is a secret once it is written without characters outside of ASCII, as reports are for some terminals.
+    /// Marks secrets that only appear after replacing non-ASCII characters, as reports do for some terminals.
     fn mark_likeness(&self, text: &str, hidden: &mut [bool]) {
         let mut folded = Vec::with_capacity(text.len());
         let mut origins = Vec::with_capacity(text.len());
@@ -206,17 +205,16 @@ impl Needle {
         Self { text: Secret::new(start.to_owned()), rest }
     }
 
-    /// Marks the bytes of a text that belong to this secret; each of its bytes may stand for itself or in percent signs,
-    /// whatever its neighbours do.
+    /// Marks the bytes of a text that belong to this secret; each byte may be literal or percent-encoded, independently.
     ///
-    /// Every way to read the text is followed at once, a bit for each byte of the secret (Baeza-Yates and Gonnet's
-    /// shift-and): once forwards for how much of the secret may end at a place, once backwards for how much may begin.
+    /// Follows all interpretations at once, with one bit per byte of the secret (Baeza-Yates and Gonnet's shift-and): forwards
+    /// for the prefixes that may end at a position, backwards for the suffixes that may begin there.
     fn mark(&self, text: &[u8], hidden: &mut [bool]) {
         let fitting = self.fitting();
         let last = 1 << (self.text.expose().len() - 1);
         let plain = |at: usize| fitting[usize::from(text[at])];
         let escaped = |at: usize| escaped(text, at).map_or(0, |byte| fitting[usize::from(byte)]);
-        // For each place: which bytes of the secret may end there, with all before them.
+        // For each position: the prefixes of the secret that may end there.
         let mut ending = vec![0_u64; text.len() + ESCAPE + 1];
         for at in 0..text.len() {
             let next = (ending[at] << 1) | 1;
@@ -227,7 +225,7 @@ impl Needle {
         if !(1..=text.len()).any(is_end) {
             return;
         }
-        // Here, and one to three places on: behind which bytes of the secret all others may follow.
+        // For this and the next three positions: the prefixes after which the whole rest may follow.
         let mut followed = [last; ESCAPE + 1];
         for at in (0..text.len()).rev() {
             followed.rotate_right(1);
@@ -252,7 +250,7 @@ impl Needle {
         }
     }
 
-    /// For each byte, where in the secret it may stand.
+    /// For each byte, its possible positions in the secret.
     fn fitting(&self) -> [u64; 256] {
         let mut fitting = [0; 256];
         for (place, byte) in self.text.expose().bytes().enumerate() {

@@ -36,7 +36,7 @@ fn value(files: &[(&str, &str)]) -> Option<String> {
 const OWN: &str = "etc/systemd/system/containerd.service.d";
 
 #[test]
-fn values_are_quoted_as_systemd_quotes_them() {
+fn values_are_unquoted_as_by_systemd() {
     for (text, expected) in [
         ("[Service]\nEnvironment=V=a\n", Some("a")),
         ("[Service]\nEnvironment=\"V=a b\"\n", Some("a b")),
@@ -63,7 +63,7 @@ fn values_are_quoted_as_systemd_quotes_them() {
 }
 
 #[test]
-fn later_files_and_the_nodes_own_folder_precede() {
+fn later_files_and_the_nodes_own_directory_take_precedence() {
     let set = |value: &str| format!("[Service]\nEnvironment=V={value}\n");
     let (one, two) = (set("one"), set("two"));
     for (files, expected) in [
@@ -116,7 +116,7 @@ fn later_files_and_the_nodes_own_folder_precede() {
 }
 
 #[test]
-fn the_managers_environment_comes_first_and_files_of_variables_last() {
+fn environment_files_override_units_and_the_manager() {
     let unit = "[Service]\nEnvironment=V=unit\n";
     let manager = "[Manager]\nDefaultEnvironment=\"V=manager\" \"X=1\"\n";
     let file = "[Service]\nEnvironmentFile=-/etc/default/containerd\n";
@@ -140,7 +140,7 @@ fn the_managers_environment_comes_first_and_files_of_variables_last() {
 }
 
 #[test]
-fn what_decides_and_cannot_be_read_makes_it_unknown() {
+fn an_unreadable_relevant_file_makes_the_environment_unknown() {
     let own = format!("{OWN}/10.conf");
     for (files, expected) in [
         (vec![], "/etc/systemd/system is missing"),
@@ -169,7 +169,7 @@ fn what_decides_and_cannot_be_read_makes_it_unknown() {
 }
 
 #[test]
-fn files_of_variables_are_read_as_a_shell_would_without_expanding() {
+fn environment_files_are_unquoted_as_in_a_shell_without_expansion() {
     for (text, expected) in [
         ("V=a", Some("a")),
         ("  V = a b  \n", Some("a b")),
@@ -190,7 +190,7 @@ fn files_of_variables_are_read_as_a_shell_would_without_expanding() {
 
 proptest! {
     #[test]
-    fn nothing_that_is_written_there_is_a_panic(text in "(?s).{0,200}") {
+    fn parsing_never_panics(text in "(?s).{0,200}") {
         for (_, _, value) in words::assignments(&text) {
             words::split(&value);
         }

@@ -1,11 +1,11 @@
-//! The syntax of systemd's files: sections, continued lines, quoted words, and the files of variables.
+//! The syntax of systemd's files: sections, line continuations, quoted words, and environment files.
 //!
-//! Pure. Follows systemd.syntax(7) and systemd.exec(5): what systemd ignores is ignored here.
+//! Pure. Follows systemd.syntax(7) and systemd.exec(5), and ignores what systemd ignores.
 
 use std::iter::Peekable;
 use std::str::Chars;
 
-/// Every assignment of a unit: section, key, value. Lines that end in a backslash go on in the next one.
+/// All assignments of a unit: section, key, value. A trailing backslash continues a line.
 pub(super) fn assignments(text: &str) -> Vec<(String, String, String)> {
     let mut found = Vec::new();
     let mut section = String::new();
@@ -13,7 +13,7 @@ pub(super) fn assignments(text: &str) -> Vec<(String, String, String)> {
     for line in text.lines() {
         let trimmed = line.trim_start();
         if trimmed.starts_with(['#', ';']) {
-            // Also in the middle of a continued line.
+            // Even within a continued line.
             continue;
         }
         let whole = match continued.take() {
@@ -40,8 +40,7 @@ fn assign(line: &str, section: &mut String, found: &mut Vec<(String, String, Str
     }
 }
 
-/// The words of a value: blanks divide them, quotation marks hold them together, backslashes are C's. What follows a mistake
-/// is ignored.
+/// Splits a value into words at blanks, with quoting and C escapes. The rest after a syntax error is ignored.
 pub(super) fn split(value: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut characters = value.chars().peekable();
@@ -67,11 +66,11 @@ fn word(characters: &mut Peekable<Chars<'_>>) -> Option<String> {
             other => word.push(other),
         }
     }
-    // A quotation that is never closed is a mistake.
+    // An unclosed quote is an error.
     quote.is_none().then_some(word)
 }
 
-/// What follows a backslash.
+/// Decodes the escape after a backslash.
 fn escape(characters: &mut Peekable<Chars<'_>>) -> Option<char> {
     Some(match characters.next()? {
         'a' => '\u{7}',
@@ -102,7 +101,7 @@ fn number(characters: &mut Peekable<Chars<'_>>, digits: usize, base: u32) -> Opt
     char::from_u32(value)
 }
 
-/// `NAME=VALUE` with `%%` as a percent sign: what else a percent sign may begin names things of the unit, never a proxy.
+/// Parses `NAME=VALUE`, with `%%` as a percent sign. Other specifiers describe the unit, never a proxy.
 pub(super) fn variable(word: &str) -> Option<(String, String)> {
     let (name, value) = word.split_once('=')?;
     is_name(name).then(|| (name.to_owned(), value.replace("%%", "%")))
@@ -113,7 +112,7 @@ fn is_name(name: &str) -> bool {
         && name.chars().all(|character| character.is_ascii_alphanumeric() || character == '_')
 }
 
-/// The variables of a file that `EnvironmentFile=` names: a line each, quoted as in a shell, and nothing is expanded.
+/// Parses an `EnvironmentFile=`: one variable per line, quoted as in a shell, without expansion.
 pub(super) fn file(text: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut characters = text.chars().peekable();
@@ -143,7 +142,7 @@ pub(super) fn file(text: &str) -> Vec<(String, String)> {
     found
 }
 
-/// Passes over the rest of a line, and over the next one where a backslash joins them.
+/// Skips the rest of a line, and the next one after a backslash.
 fn line(characters: &mut Peekable<Chars<'_>>) {
     while let Some(character) = characters.next() {
         match character {
@@ -154,10 +153,10 @@ fn line(characters: &mut Peekable<Chars<'_>>) {
     }
 }
 
-/// A value up to the end of its line; blanks around it go unless they are quoted.
+/// Reads a value up to the end of its line; unquoted blanks around it are trimmed.
 fn value(characters: &mut Peekable<Chars<'_>>) -> String {
     let mut value = String::new();
-    // Up to here blanks are part of the value.
+    // Blanks up to here are part of the value.
     let mut kept = 0;
     while let Some(character) = characters.next() {
         match character {
@@ -193,7 +192,7 @@ fn value(characters: &mut Peekable<Chars<'_>>) -> String {
     value
 }
 
-/// The rest of a text in double quotation marks: a backslash takes the meaning from what has one there.
+/// Reads the rest of a double-quoted string; a backslash escapes special characters.
 fn quoted(characters: &mut Peekable<Chars<'_>>, value: &mut String) {
     while let Some(character) = characters.next() {
         match character {

@@ -1,4 +1,4 @@
-//! No form of a secret survives, whatever surrounds it, and no text costs more than its length.
+//! No form of a secret survives in any context, and the search is linear in the text.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
@@ -8,7 +8,7 @@ use super::{MAX_HEARD, MAX_SECRETS, MAX_SHOWN, Redactor, hear};
 use crate::secret::Secret;
 
 #[test]
-fn a_redactor_takes_every_occurrence_out() {
+fn every_occurrence_is_redacted() {
     let mut redactor = Redactor::default();
     redactor.hide(&Secret::new("hunter2".to_owned()));
     redactor.hide(&Secret::new("a".to_owned()));
@@ -16,7 +16,7 @@ fn a_redactor_takes_every_occurrence_out() {
 }
 
 #[test]
-fn a_redactor_knows_a_secret_in_the_forms_of_a_url_and_leaves_its_neighbours() {
+fn url_and_base64_forms_of_a_secret_are_redacted() {
     let mut redactor = Redactor::default();
     redactor.hide_encoded(&Secret::new("p+ss w/rd=é".to_owned()));
     redactor.hide(&Secret::new("rd=é and more".to_owned()));
@@ -34,7 +34,7 @@ fn a_redactor_knows_a_secret_in_the_forms_of_a_url_and_leaves_its_neighbours() {
     }
 }
 
-/// Characters of one to four bytes, and what base64 and URLs are made of.
+/// Characters of one to four bytes, and those of base64 and URLs.
 fn character() -> impl Strategy<Value = char> {
     prop_oneof![4 => prop::sample::select(vec!['a', 'B', '7', '+', '/', '=', '-', '%', ' ', ':', 'é', '€', '🔑']),
         1 => any::<char>()]
@@ -44,7 +44,7 @@ fn word(lengths: std::ops::Range<usize>) -> impl Strategy<Value = String> {
     proptest::collection::vec(character(), lengths).prop_map(String::from_iter)
 }
 
-/// Every character for which the pattern says so in percent signs, with capital or small digits.
+/// Percent-encodes the characters selected by the pattern, with upper-case or lower-case digits.
 fn percent(text: &str, pattern: u64) -> String {
     let encoded = text.chars().enumerate().map(|(index, character)| {
         let bits = pattern.rotate_right(u32::try_from(index % 64).expect("below 64"));
@@ -60,7 +60,7 @@ fn percent(text: &str, pattern: u64) -> String {
 }
 
 #[test]
-fn a_text_is_read_as_it_will_be_seen() {
+fn text_is_sanitized_before_the_search() {
     let mut redactor = Redactor::default();
     redactor.hide(&Secret::new("pass word-and...'so'".to_owned()));
     redactor.hide(&Secret::new("in\u{200b}visible\tsecret".to_owned()));
@@ -69,7 +69,7 @@ fn a_text_is_read_as_it_will_be_seen() {
         ("pass word-and...'so'", "[redacted]"),
         ("a pa\u{200b}ss\tword\u{2014}and\u{2026}\u{2019}so\u{2018} b", "a [redacted] b"),
         ("pass\u{a0}wo\u{1b}[31mrd-a\u{fe0f}nd...'so'", "[redacted]"),
-        // As ASCII, the end of one sign and the start of another can be one.
+        // In ASCII, the end of one character and the start of another can form a secret.
         ("\u{2192}pass word\u{2013}and\u{2026}'so'", "\u{2192}[redacted]"),
         ("invisible secret in%E2%80%8Bvisible%09secret", "[redacted] [redacted]"),
         ("\u{e9}\u{e9}?!", "[redacted]"),
@@ -81,7 +81,7 @@ fn a_text_is_read_as_it_will_be_seen() {
 }
 
 #[test]
-fn what_begins_like_a_long_secret_is_hidden_as_far_as_it_could_go_on() {
+fn the_rest_of_a_long_secret_is_hidden_after_its_start() {
     let token = format!("{}.{}", "eyJhbGci".repeat(100), "sig-".repeat(20));
     let mut redactor = Redactor::default();
     redactor.hide(&Secret::new(token.clone()));
@@ -96,12 +96,12 @@ fn what_begins_like_a_long_secret_is_hidden_as_far_as_it_could_go_on() {
 }
 
 #[test]
-fn of_a_cut_text_no_beginning_of_a_secret_is_left() {
+fn cutting_leaves_no_start_of_a_secret() {
     let mut redactor = Redactor::default();
     redactor.hide(&Secret::new("hunter2-hunter3-hunter4".to_owned()));
     let token = "t".repeat(1_000);
     redactor.hide(&Secret::new(token.clone()));
-    // What is taken out makes room: the last of these would be shown, and its end was never heard.
+    // Redaction shortens the text: the last secret would be shown, although its end is beyond the bound.
     let words = format!("{token} {token} {token} ");
     for spaces in (MAX_HEARD - 40 - words.len()..MAX_HEARD - words.len()).chain(200..MAX_SHOWN) {
         for filler in [" ", "\u{200b}", "\u{1b}[0m"] {
@@ -113,7 +113,7 @@ fn of_a_cut_text_no_beginning_of_a_secret_is_left() {
 }
 
 #[test]
-fn where_there_are_more_secrets_than_can_be_looked_for_nothing_is_shown() {
+fn nothing_is_shown_if_there_are_too_many_secrets() {
     let mut redactor = Redactor::default();
     for number in 0..MAX_SECRETS {
         redactor.hide(&Secret::new(format!("secret{number:04}")));
@@ -125,10 +125,10 @@ fn where_there_are_more_secrets_than_can_be_looked_for_nothing_is_shown() {
     assert_eq!(redactor.show(""), "");
 }
 
-/// Secrets and texts of one letter, of percent signs, and of what is both: each place could begin or end many ways to read
-/// it. Not timed by much, since the limit is in the form of the search; one that tries every place takes minutes.
+/// Secrets and texts of one letter, of percent signs, and of both: many interpretations begin or end at each position. The time
+/// limit is generous, since the algorithm itself is the limit; a naive search takes minutes.
 #[test]
-fn a_search_takes_as_long_as_its_text_whatever_stands_there() {
+fn the_search_is_linear_in_the_text() {
     let started = std::time::Instant::now();
     for unit in ["a", "%", "%25", "%2525", "%61a", "+ ", "\u{e9}?"] {
         let mut redactor = Redactor::default();
@@ -145,7 +145,7 @@ fn a_search_takes_as_long_as_its_text_whatever_stands_there() {
 
 proptest! {
     #[test]
-    fn no_form_of_a_secret_survives_whatever_surrounds_it(
+    fn no_form_of_a_secret_survives_in_any_context(
         secret in word(4..40),
         other in word(4..40),
         (before, after) in (word(0..20), word(0..20)),
@@ -166,11 +166,11 @@ proptest! {
         for form in forms {
             let shown = redactor.take_out(&format!("{before}{form}{after}"));
             prop_assert!(shown.contains("[redacted]"), "{}", shown);
-            // What stood before and behind may have been part of an occurrence, and the padding of base64 tells nothing.
+            // The text around it may have been part of an occurrence, and base64 padding reveals nothing.
             let left = shown.replace("[redacted]", "");
             prop_assert!(left.len() <= before.len() + "%3D%3D".len() + after.len(), "{}", shown);
         }
-        // Two that overlap: neither leaves a piece of itself behind.
+        // Two that overlap: no part of either remains.
         let start: String = other.chars().take(overlap).collect();
         let both = format!("{start}{secret}");
         let mut overlapping = Redactor::default();
@@ -181,14 +181,14 @@ proptest! {
     }
 
     #[test]
-    fn a_text_without_a_secret_stays_as_it_is(secret in "[a-z]{4,20}", text in "[0-9%+ é€🔑]{0,80}") {
+    fn text_without_a_secret_is_unchanged(secret in "[a-z]{4,20}", text in "[0-9%+ é€🔑]{0,80}") {
         let mut redactor = Redactor::default();
         redactor.hide(&Secret::new(secret));
         prop_assert_eq!(redactor.take_out(&text), text);
     }
 
     #[test]
-    fn what_is_shown_is_short_and_can_be_seen(text in any::<String>(), letters in 0_usize..5_000) {
+    fn shown_text_is_bounded_and_visible(text in any::<String>(), letters in 0_usize..5_000) {
         let mut redactor = Redactor::default();
         redactor.hide(&Secret::new("hunter2".to_owned()));
         let text = format!("{}{text}hunter2", "x".repeat(letters));
