@@ -1,4 +1,4 @@
-//! The dashboard of one node: what it sees of each registry, stage by stage.
+//! The dashboard of one node: its view of each registry, stage by stage.
 
 use acr_verifier::observation::{Endpoint, Stage};
 use serde_json::Value;
@@ -6,11 +6,11 @@ use serde_json::Value;
 use super::panel::{BLUE, GREEN, Panel, RED, YELLOW, dashboard, variable};
 use super::shared::{DAY, REVISION_COLUMNS, RUNBOOK_LINK, VERDICTS, quantile, verdict};
 
-/// What the variables choose, of the series of a registry.
+/// The selector of the variables for series of a registry.
 const CHOSEN: &str = r#"cluster=~"$cluster",registry=~"$registry",image=~"$image",node="$node""#;
-/// The same, of the series of the node.
+/// The same for series of the node.
 const NODE: &str = r#"cluster=~"$cluster",node="$node""#;
-/// The name of a series of one image.
+/// The legend of a series of one image.
 const IMAGE: &str = "{{registry}} {{image}}";
 
 pub(super) fn node() -> Value {
@@ -39,7 +39,7 @@ pub(super) fn node() -> Value {
     dashboard(
         "acr-verifier-node",
         "ACR verifier / Node",
-        "What one node sees of its private Azure Container Registries: stages, names, times, causes.",
+        "How one node sees its private Azure Container Registries: stages, DNS answers, durations, causes.",
         variables,
         panels,
     )
@@ -51,29 +51,28 @@ fn now() -> Vec<Panel> {
         Panel::row("Now"),
         Panel::stat(
             "Verdict",
-            "The verdict of the newest check of each registry or named image on this node. Good is pass; warn means \
-             that the pull works and something will break; unknown that the registry throttles. The causes stand \
-             beside.",
+            "Verdict of the last check of each registry or named image on this node. Expected: pass. With warn, pulls work \
+             but a problem needs attention; with unknown, the registry throttles requests. See “Current causes”.",
             &format!("max by (registry, image) ({})", verdict(CHOSEN)),
         )
         .legend(IMAGE)
         .words(&VERDICTS)
-        .without("not judged")
+        .without("inconclusive")
         .size(6, 6),
         Panel::table(
-            "Causes now",
-            "What the newest check told. Good is an empty table. The first thing to do about a cause is in the \
-             runbook, to which its row leads; the evidence is in the node's Events and on the agent's page.",
+            "Current causes",
+            "Causes reported by the last check. Expected: an empty table. Each row links to the runbook, which starts with the \
+             first thing to do; the node's Events and the agent's status page have the evidence.",
             &format!("max by (severity, cause, registry, image) (acr_verifier_cause{{{CHOSEN}}})"),
         )
-        .columns(&["severity=Severity", "cause=Cause", "registry=Registry", "image=Image", "Value=Told"])
-        .link("What ${__data.fields.Cause} means, and what mends it", RUNBOOK_LINK)
-        .without("nothing is wrong")
+        .columns(&["severity=Severity", "cause=Cause", "registry=Registry", "image=Image", "Value=Reported"])
+        .link("Runbook: ${__data.fields.Cause}", RUNBOOK_LINK)
+        .without("no problems")
         .size(10, 6),
         Panel::stat(
             "Last check",
-            "Time since the newest check. Good is less than the interval; a throttled registry is asked up to eight \
-             times as seldom. Where it grows, the rest of this dashboard shows what was true then: look at the agent.",
+            "Time since the last check. Expected: up to the interval, or up to eight times that for a throttled registry. If \
+             it keeps growing, the rest of this dashboard is out of date: check the agent.",
             &age("acr_verifier_last_check_timestamp_seconds"),
         )
         .legend(IMAGE)
@@ -83,8 +82,8 @@ fn now() -> Vec<Panel> {
         .size(4, 6),
         Panel::stat(
             "Last success",
-            "Time since the image was last found good here. Good is less than the interval. Nothing stands here where \
-             no check passed since the agent started.",
+            "Time since the last passing check on this node. Expected: up to the interval. Empty if no check has passed since \
+             the agent started.",
             &age("acr_verifier_last_success_timestamp_seconds"),
         )
         .legend(IMAGE)
@@ -98,10 +97,10 @@ fn now() -> Vec<Panel> {
 fn stages() -> Vec<Panel> {
     let mut stages = Panel::timeline(
         "Stages",
-        "The twelve stages of a pull, in their order. Good is green from top to bottom. The first red row is where the \
-         pull breaks; what comes after it was not reached and is blank. Blank is also what could not be judged.",
+        "The twelve stages of a pull, in order. Expected: green from top to bottom. The first red row is where the pull \
+         fails; later stages were not reached and are blank. Inconclusive stages are blank as well.",
     )
-    .words(&[("failed", RED), ("worked", GREEN)])
+    .words(&[("failed", RED), ("ok", GREEN)])
     .size(24, 12);
     for endpoint in Endpoint::ALL {
         for stage in Stage::of(endpoint) {
@@ -117,34 +116,34 @@ fn stages() -> Vec<Panel> {
         stages,
         Panel::timeline(
             "Verdicts",
-            "The verdict of each registry or named image over time. Good is green. A gap is a time without metrics: no \
-             agent, or no scrape.",
+            "Verdict of each registry or named image over time. Expected: green. Gaps are times without metrics: no agent or \
+             no scrape.",
         )
         .range(&format!("max by (registry, image) ({})", verdict(CHOSEN)), IMAGE)
         .words(&VERDICTS)
         .size(12, 8),
         Panel::timeline(
             "Causes",
-            "When which cause was told. Good is no row. Short stripes that come back are a fault that comes and goes, \
-             such as one nameserver of two.",
+            "Reported causes over time. Expected: no rows. Short recurring stripes are an intermittent fault, such as one of \
+             two nameservers.",
         )
         .range(
             &format!("max by (severity, cause, registry, image) (acr_verifier_cause{{{CHOSEN}}})"),
             "{{severity}} {{cause}} {{registry}} {{image}}",
         )
-        .words(&[("gone", GREEN), ("told", RED)])
-        .without("nothing was wrong")
+        .words(&[("resolved", GREEN), ("reported", RED)])
+        .without("no problems")
         .size(12, 8),
     ]
 }
 
 fn names() -> Vec<Panel> {
     vec![
-        Panel::row("Names"),
+        Panel::row("DNS"),
         Panel::table(
-            "Answers now",
-            "How many addresses each resolver answered with, by scope. Good is private alone, and the same for all \
-             resolvers. `system` are the node's own nameservers, which decide; the others are compared.",
+            "Current answers",
+            "Number of addresses returned by each resolver, by scope. Expected: only private, and the same for all resolvers. \
+             `system` stands for the node's own nameservers, which decide; the others are only compared.",
             &format!(
                 "sum by (registry, image, endpoint, resolver, scope) (acr_verifier_dns_answers{{{CHOSEN}}}) > 0"
             ),
@@ -161,8 +160,8 @@ fn names() -> Vec<Panel> {
         .size(10, 8),
         Panel::curves(
             "Answers over time",
-            "The same over time, the most of any image. Good is level. An answer that turns public for a while is a resolver that has lost, or \
-             not yet seen, the private zone.",
+            "The same over time, the maximum of all images. Expected: constant. Answers that are public for a while come from a \
+             resolver that has lost, or not yet seen, the private DNS zone.",
         )
         .range(
             &format!("max by (endpoint, resolver, scope) (acr_verifier_dns_answers{{{CHOSEN}}}) > 0"),
@@ -171,12 +170,12 @@ fn names() -> Vec<Panel> {
         .size(10, 8),
         Panel::stat(
             "Resolvers",
-            "Whether the node's nameservers and the compared resolvers answer alike, for each endpoint. Good is alike. \
-             Where they differ, the table beside shows how.",
+            "Whether the node's nameservers and the compared resolvers return the same answers, per endpoint. Expected: same. \
+             If they differ, “Current answers” shows how.",
             &format!("max by (registry, image, endpoint) (acr_verifier_dns_resolvers_disagree{{{CHOSEN}}})"),
         )
         .legend("{{endpoint}} {{registry}} {{image}}")
-        .words(&[("alike", GREEN), ("differ", YELLOW)])
+        .words(&[("same", GREEN), ("different", YELLOW)])
         .without("no answers")
         .size(4, 8),
     ]
@@ -184,9 +183,9 @@ fn names() -> Vec<Panel> {
 
 fn speed() -> Vec<Panel> {
     let mut mean = Panel::curves(
-        "Where the time goes",
-        "Mean time of each stage, stacked in the order of a pull: the height is the time of a whole check. Good is \
-         level. The part that grows is the one that became slow.",
+        "Time by stage",
+        "Mean duration of each stage, stacked in the order of a pull; the height is the duration of the whole check. \
+         Expected: constant. The part that grows is the slow one.",
     )
     .unit("s")
     .stacked("normal");
@@ -207,27 +206,27 @@ fn speed() -> Vec<Panel> {
         Panel::row("Speed"),
         mean,
         Panel::curves(
-            "Whole check",
-            "How long a check takes: half of the checks, 95 and 99 of 100 are faster. Good is level, and under a \
-             second; near the limit of the whole check (30 s unless configured) it is about to fail.",
+            "Check duration",
+            "Duration of checks (50th, 95th and 99th percentile). Expected: constant and under a second. Close to the overall \
+             timeout (60 s by default), checks are about to fail.",
         )
         .range(&of_checks("0.5"), "p50")
         .range(&of_checks("0.95"), "p95")
         .range(&of_checks("0.99"), "p99")
         .unit("s"),
         Panel::heatmap(
-            "Checks, spread",
-            "How many checks took how long. Good is one narrow band. Two bands are two ways, such as two nameservers of \
-             which one is slow.",
+            "Check duration distribution",
+            "Distribution of the durations of checks. Expected: one narrow band. Two bands indicate two paths, such as two \
+             nameservers of which one is slow.",
             &format!(
                 "sum by (le) (increase(acr_verifier_check_duration_seconds_bucket{{{CHOSEN}}}[$__rate_interval]))"
             ),
         )
         .size(8, 8),
         Panel::curves(
-            "Requests at the registry",
-            "HTTP requests a minute, by stage and status code. Good is eight for each check: 401 to the challenge, \
-             400 to the token's POST, 200 and 307 to the rest. 429 is throttling, `error` no answer.",
+            "Registry requests",
+            "HTTP requests per minute, by stage and status code. Expected: eight per check, with 401 for the challenge, 400 for \
+             the token POST, 200 and 307 for the rest. 429 is throttling, `error` means no response.",
         )
         .range(
             &format!(
@@ -239,7 +238,7 @@ fn speed() -> Vec<Panel> {
         .size(8, 8),
         Panel::curves(
             "Checks by verdict",
-            "Checks a minute, by verdict. Good is pass alone, one for each image and interval.",
+            "Checks per minute, by verdict. Expected: only pass, one per image and interval.",
         )
         .range(
             &format!("60 * sum by (verdict) (rate(acr_verifier_checks_total{{{CHOSEN}}}[$__rate_interval]))"),
@@ -257,11 +256,11 @@ fn speed() -> Vec<Panel> {
 
 fn ends() -> Vec<Panel> {
     vec![
-        Panel::row("Ends, Events and the agent"),
+        Panel::row("Expiry, Events and the agent"),
         Panel::stat(
-            "Certificates end in",
-            "Time until the certificate that this node sees ends, for each endpoint. Good is more than 14 days. Where \
-             other nodes see another, something on the way answers in the registry's place.",
+            "Certificates expire in",
+            "Time until the certificate that this node sees expires, per endpoint. Expected: more than 14 days. If other nodes \
+             see a different certificate, a device on the path answers in place of the registry.",
             &format!(
                 "min by (registry, endpoint) (acr_verifier_tls_certificate_expiry_timestamp_seconds{{{CHOSEN}}}) \
                  - time()"
@@ -273,8 +272,8 @@ fn ends() -> Vec<Panel> {
         .without("none seen")
         .size(6, 6),
         Panel::stat(
-            "Credentials end in",
-            "Time until the credentials end, where the configuration or the Secret says so. Good is more than 14 days.",
+            "Credentials expire in",
+            "Time until the credentials expire, if stated by the configuration or the Secret. Expected: more than 14 days.",
             &format!(
                 "min by (registry, image) (acr_verifier_credentials_expiry_timestamp_seconds{{{CHOSEN}}}) - time()"
             ),
@@ -282,12 +281,12 @@ fn ends() -> Vec<Panel> {
         .legend(IMAGE)
         .unit("s")
         .colours(RED, &[(3.0 * DAY, YELLOW), (14.0 * DAY, GREEN)])
-        .without("no end is known")
+        .without("no expiry known")
         .size(6, 6),
         Panel::table(
-            "Failures in this time",
-            "About how many checks failed within the time of the dashboard, by cause and stage. Good is an empty table. \
-             The first failure after a start is not counted.",
+            "Failures in the time range",
+            "Approximate number of failed checks in the time range of the dashboard, by cause and stage. Expected: an empty \
+             table. The first failure after a start is not counted.",
             &format!(
                 "sum by (cause, endpoint, stage, registry, image) \
                  (increase(acr_verifier_failures_total{{{CHOSEN}}}[$__range])) > 0"
@@ -301,8 +300,8 @@ fn ends() -> Vec<Panel> {
             "image=Image",
             "Value=Checks",
         ])
-        .link("What ${__data.fields.Cause} means, and what mends it", RUNBOOK_LINK)
-        .without("none failed")
+        .link("Runbook: ${__data.fields.Cause}", RUNBOOK_LINK)
+        .without("no failures")
         .field("decimals", 0.into())
         .size(12, 6),
     ]
@@ -311,29 +310,29 @@ fn ends() -> Vec<Panel> {
 fn agent() -> Vec<Panel> {
     vec![
         Panel::text(
-            "Where its Events are",
-            "How to read what the agent has published about this node, and how to ask the agent itself.",
+            "Events and report",
+            "How to read the Events that the agent has published about this node, and the agent's own report.",
             "The agent's Events about this node, with the evidence, the remedy and the registry's correlation id:\n\n\
              ```sh\nkubectl describe node ${node}\n\
              kubectl get events --namespace default --field-selector involvedObject.kind=Node,involvedObject.name=${node}\n\
              ```\n\n\
-             The agent's own page has the newest report in full. Its pod on this node:\n\n\
+             The agent's status page has the full last report. Its pod on this node:\n\n\
              ```sh\nkubectl get pods --all-namespaces --field-selector spec.nodeName=${node} --output wide\n```\n",
         )
         .size(12, 7),
         Panel::stat(
             "Configuration",
-            "Whether the agent took the configuration that it was last given. Refused means that an older one stays in \
-             force: its log and its page say what is wrong, with line and column.",
+            "Whether the agent accepted the latest configuration. If rejected, the previous one stays in force: the agent's \
+             log and status page list the errors with line and column.",
             &format!("min(acr_verifier_config_last_reload_successful{{{NODE}}})"),
         )
-        .words(&[("refused", YELLOW), ("taken", GREEN)])
+        .words(&[("rejected", YELLOW), ("accepted", GREEN)])
         .without("no agent")
         .size(3, 7),
         Panel::stat(
-            "Configuration read",
-            "Time since the agent last read its configuration, with success or without. It reads it at its start and \
-             after each change of the file.",
+            "Last reload",
+            "Time since the agent last read its configuration, successfully or not. It reads the file at the start and after \
+             each change.",
             &format!("time() - max(acr_verifier_config_last_reload_timestamp_seconds{{{NODE}}})"),
         )
         .unit("s")
@@ -342,7 +341,7 @@ fn agent() -> Vec<Panel> {
         .size(3, 7),
         Panel::table(
             "Version",
-            "What the agent of this node runs. Compare with the versions of the fleet on the overview.",
+            "Version of the agent on this node. Compare it with the versions of the fleet on the overview dashboard.",
             &format!(
                 "count by (cluster, version, revision) (acr_verifier_build_info{{cluster=~\"$cluster\"}} and on (job, \
                  instance) acr_verifier_config_last_reload_successful{{{NODE}}})"
@@ -353,8 +352,8 @@ fn agent() -> Vec<Panel> {
         .size(3, 7),
         Panel::curves(
             "Events",
-            "Kubernetes Events about this node, by what became of them. Suppressed ones were not sent, to keep quiet; \
-             failed ones point to the rights of the service account.",
+            "Kubernetes Events about this node, by result. Suppressed Events were replaced by a newer one before they were \
+             sent; failed ones point to the RBAC permissions of the service account.",
         )
         .range(
             &format!("sum by (result) (increase(acr_verifier_events_total{{{NODE}}}[$__rate_interval]))"),

@@ -1,7 +1,7 @@
-//! The dashboard of the fleet: who can pull, what fails where, and what will fail soon.
+//! The overview dashboard of the fleet: which nodes can pull, what fails where, and what expires soon.
 //!
-//! A panel has either a row for each registry, cause, stage or version, or at most `ROWS` rows of nodes: it reads the
-//! same for three nodes and for a thousand.
+//! A panel has either a row for each registry, cause, stage or version, or at most `ROWS` rows of nodes, so it stays
+//! readable for three nodes and for a thousand.
 
 mod trends;
 
@@ -10,13 +10,13 @@ use serde_json::Value;
 use super::panel::{BLUE, GREEN, Panel, RED, YELLOW, dashboard, variable};
 use super::shared::{NODE_LINK, RUNBOOK_LINK, VERDICTS, verdict};
 
-/// Most rows of a panel that has a row for each node.
+/// Maximum rows of a panel with a row per node.
 const ROWS: u32 = 40;
-/// What the variables choose, of the series of a registry.
+/// The selector of the variables for series of a registry.
 const CHOSEN: &str = r#"cluster=~"$cluster",registry=~"$registry",image=~"$image",node=~"$node""#;
-/// The same, of the series of a node.
+/// The same for series of a node.
 const NODES: &str = r#"cluster=~"$cluster",node=~"$node""#;
-/// What tells one image on one node apart.
+/// The labels that identify an image on a node.
 const WHOSE: &str = "cluster, node, registry, image";
 
 pub(super) fn overview() -> Value {
@@ -45,7 +45,7 @@ pub(super) fn overview() -> Value {
     dashboard(
         "acr-verifier-overview",
         "ACR verifier / Overview",
-        "Whether the nodes of the fleet can pull from their private Azure Container Registries, and why not.",
+        "Which nodes of the fleet can pull from their private Azure Container Registries, and why others cannot.",
         variables,
         panels,
     )
@@ -56,27 +56,26 @@ fn now() -> Vec<Panel> {
         Panel::row("Now"),
         Panel::stat(
             "Nodes that can pull",
-            "Share of the nodes, among those that could be judged, whose newest check of every chosen image passed, \
-             also with warnings. Good is 100 %. Below, read “What is wrong, by cause” for why and “Nodes with a problem” for \
-             where.",
+            "Share of nodes with a conclusive result whose last check passed for every selected image, warnings included. \
+             Expected: 100 %. Otherwise see “Problems by cause” for the cause and “Nodes with a problem” for the nodes.",
             &format!("avg(min by (cluster, node) (acr_verifier_check_success{{{CHOSEN}}}))"),
         )
         .unit("percentunit")
         .colours(RED, &[(0.95, YELLOW), (1.0, GREEN)])
-        .without("not judged"),
+        .without("inconclusive"),
         Panel::stat(
-            "Nodes that cannot",
-            "Nodes whose newest check of some chosen image failed. Good is 0. One node points to its subnet, its DNS or \
-             its Secret; all at once point to the registry or its private endpoint.",
+            "Nodes that cannot pull",
+            "Nodes whose last check failed for at least one selected image. Expected: 0. A single node points to its \
+             subnet, DNS or Secret; all nodes at once point to the registry or its private endpoint.",
             &format!("sum(min by (cluster, node) (acr_verifier_check_success{{{CHOSEN}}}) == bool 0)"),
         )
         .colours(GREEN, &[(1.0, RED)])
-        .without("not judged"),
+        .without("inconclusive"),
         Panel::stat(
-            "Images not judged",
-            "Images on nodes that were not checked yet, or whose newest check could not be judged because the registry \
-             throttles. Good is 0. They count neither as good nor as bad; where it stays above 0, see “Throttled \
-             and not judged”.",
+            "Inconclusive images",
+            "Images on nodes that have not been checked yet, or whose last check was inconclusive because the registry \
+             throttles requests. Expected: 0. They count neither as passed nor as failed; if the number stays above 0, see \
+             “Throttled and inconclusive”.",
             &format!(
                 "count(group by ({WHOSE}) (acr_verifier_checks_total{{{CHOSEN}}}) unless on ({WHOSE}) \
                  acr_verifier_check_success{{{CHOSEN}}}) or 0 * count(acr_verifier_checks_total{{{CHOSEN}}})"
@@ -86,8 +85,8 @@ fn now() -> Vec<Panel> {
         .without("no agent"),
         Panel::stat(
             "Private answers",
-            "Share of the addresses that the nodes' own nameservers answered with that are private. Good is 100 %. A \
-             public one means that layers would leave the private network: see “Public answers”.",
+            "Share of private addresses among the addresses returned by the nodes' own nameservers. Expected: 100 %. With a \
+             public address, layers would leave the private network: see “Public answers”.",
             &format!(
                 "sum(acr_verifier_dns_answers{{{CHOSEN},resolver=\"system\",scope=\"private\"}}) / \
                  (sum(acr_verifier_dns_answers{{{CHOSEN},resolver=\"system\"}}) > 0)"
@@ -98,8 +97,8 @@ fn now() -> Vec<Panel> {
         .without("no answers"),
         Panel::stat(
             "Nodes with public answers",
-            "Nodes whose own nameservers answer the name of a login or data endpoint with a public address. Good is 0. \
-             Else the resolver does not see the private zone: “Public answers” has the nodes, the runbook the commands.",
+            "Nodes whose own nameservers return a public address for a login or data endpoint. Expected: 0. Otherwise the \
+             resolver does not see the private DNS zone: “Public answers” lists the nodes, the runbook the commands.",
             &format!(
                 "sum(sum by (cluster, node) (acr_verifier_dns_answers{{{CHOSEN},resolver=\"system\",scope=\"public\"}}) \
                  > bool 0)"
@@ -109,15 +108,15 @@ fn now() -> Vec<Panel> {
         .without("no answers"),
         Panel::stat(
             "Nodes with disagreement",
-            "Nodes whose nameservers, or a resolver that is compared, answer differently. Good is 0. Pulls may work \
-             today and fail when the other one is asked: see “Resolvers in disagreement”.",
+            "Nodes whose nameservers or compared resolvers return different answers. Expected: 0. Pulls may work now and \
+             fail when another resolver is queried: see “Resolver disagreement”.",
             &format!("sum(max by (cluster, node) (acr_verifier_dns_resolvers_disagree{{{CHOSEN}}}))"),
         )
         .colours(GREEN, &[(1.0, YELLOW)])
         .without("no answers"),
         Panel::stat(
-            "Nodes that report",
-            "Nodes with an agent whose metrics are scraped. It should be the number of nodes on which agents should \
+            "Reporting nodes",
+            "Nodes with an agent whose metrics are scraped. Expected: the number of nodes on which agents are supposed to \
              run.",
             &format!("count(group by (cluster, node) (acr_verifier_config_last_reload_successful{{{NODES}}}))"),
         )
@@ -125,9 +124,9 @@ fn now() -> Vec<Panel> {
         .without("no agent"),
         Panel::stat(
             "Nodes without an agent",
-            "Nodes that the cluster has (kube-state-metrics, without Windows and virtual nodes) and no agent reports from. Good is 0. \
-             Such a node is seen by nobody: look at its pod with kubectl describe. Nodes that agents should not run on \
-             count too.",
+            "Nodes of the cluster (from kube-state-metrics, without Windows and virtual nodes) without a reporting agent. \
+             Expected: 0. Nothing checks such a node: run kubectl describe on its agent pod. Nodes on which agents are not \
+             supposed to run are counted, too.",
             &format!(
                 "count({}) or 0 * count(kube_node_info{{{NODES}}})",
                 absent()
@@ -138,7 +137,7 @@ fn now() -> Vec<Panel> {
     ]
 }
 
-/// The nodes of the cluster that no agent reports from.
+/// The nodes of the cluster without a reporting agent.
 fn absent() -> String {
     format!(
         "group by (cluster, node) (kube_node_info{{{NODES},node!~\"virtual-.+\",kubelet_version!~\".*-vk-.*\",os_image!~\"Windows.*\"}}) unless on (cluster, node) \
@@ -147,8 +146,7 @@ fn absent() -> String {
 }
 
 fn wrong() -> Vec<Panel> {
-    // Where a cause of failure shows is told by the counter, which has endpoint and stage; that it shows now, by the
-    // gauges.
+    // The counter has the endpoint and stage of a cause; the gauges show whether it currently applies.
     let by_cause = format!(
         "label_replace(count by (cause, endpoint, stage, registry) (group by (cluster, node, registry, cause, endpoint, \
          stage) (acr_verifier_failures_total{{{CHOSEN}}} and on ({WHOSE}, endpoint, stage) \
@@ -164,8 +162,8 @@ fn wrong() -> Vec<Panel> {
     };
     let problems =
         format!("topk({ROWS}, {} * 3 or {} * 2 or {})", told("fail"), told("unknown"), told("warn"));
-    // Nodes that had a problem at any time, those that failed most first; one that only warned never pushes out one
-    // that failed.
+    // Nodes that had a problem at any time, most failures first; a node with only warnings never displaces one that
+    // failed.
     let told_in_range = |severity: &str| {
         format!("count_over_time(acr_verifier_cause{{{CHOSEN},severity=\"{severity}\"}}[$__range] @ end())")
     };
@@ -177,12 +175,12 @@ fn wrong() -> Vec<Panel> {
     );
     let by_node = format!("max by (cluster, node) ({})", verdict(CHOSEN));
     vec![
-        Panel::row("What is wrong"),
+        Panel::row("Problems"),
         Panel::table(
-            "What is wrong, by cause",
-            "What the newest checks told: each cause with the number of nodes that tell it, and for failures the \
-             endpoint and the stage. Good is an empty table. Many nodes with one cause are one problem; a cause leads \
-             to its entry in the runbook.",
+            "Problems by cause",
+            "Causes reported by the last checks, with the number of nodes that report them and, for failures, the \
+             endpoint and stage. Expected: an empty table. Many nodes with the same cause are one problem. Each cause links \
+             to its section in the runbook.",
             &by_cause,
         )
         .columns(&[
@@ -193,13 +191,13 @@ fn wrong() -> Vec<Panel> {
             "registry=Registry",
             "Value=Nodes",
         ])
-        .link("What ${__data.fields.Cause} means, and what mends it", RUNBOOK_LINK)
-        .without("nothing is wrong"),
+        .link("Runbook: ${__data.fields.Cause}", RUNBOOK_LINK)
+        .without("no problems"),
         Panel::table(
             "Nodes with a problem",
             &format!(
-                "Each cause on each node, failures first, at most {ROWS} rows. Good is an empty table. A row leads to \
-                 the dashboard of its node."
+                "Causes per node, failures first, at most {ROWS} rows. Expected: an empty table. Each row links to the \
+                 dashboard of its node."
             ),
             &problems,
         )
@@ -210,18 +208,18 @@ fn wrong() -> Vec<Panel> {
             "cause=Cause",
             "registry=Registry",
             "image=Image",
-            "severity=Word",
+            "severity=Name",
         ])
         .words(&VERDICTS)
         .cells("Severity")
-        .link("This node", NODE_LINK)
-        .without("nothing is wrong"),
+        .link("Node dashboard", NODE_LINK)
+        .without("no problems"),
         Panel::timeline(
             "Verdicts of nodes with a problem",
             &format!(
-                "A row for each node that had a problem within the time of the dashboard, at most {ROWS}, those that \
-                 failed most. Good is no row at all. One red row is a node's own problem; red that begins in all rows \
-                 at once is the registry's or the network's. A gap is a time without metrics."
+                "One row per node that had a problem in the time range of the dashboard: at most {ROWS}, those with the \
+                 most failures. Expected: no rows. A single red row is a problem of that node; red that starts in all rows \
+                 at once is a problem of the registry or the network. Gaps are times without metrics."
             ),
         )
         .range(&format!("{by_node} and on (cluster, node) {troubled}"), "{{cluster}} {{node}}")
@@ -229,8 +227,8 @@ fn wrong() -> Vec<Panel> {
         .without("no node had a problem"),
         Panel::curves(
             "Nodes by verdict",
-            "How many nodes had which verdict, the worst of their images counting. Good is all green. The height is \
-             the number of nodes, so that nodes which stop reporting show as a dent.",
+            "Number of nodes by verdict, counting the worst verdict of their images. Expected: all green. The height is the \
+             number of nodes, so nodes that stop reporting show as a dip.",
         )
         .range(&format!("count_values(\"verdict\", {by_node})"), "{{verdict}}")
         .stacked("normal")
@@ -240,8 +238,8 @@ fn wrong() -> Vec<Panel> {
         .rename("3", "fail", RED),
         Panel::history(
             "Share of nodes that can pull, by image",
-            "A row for each registry and named image: the share of nodes, among those judged, that can pull it. Good \
-             is green throughout. A row that turns red alone is that registry's or image's own problem.",
+            "Share of nodes with a conclusive result that can pull, per registry and named image. Expected: green \
+             throughout. A single red row is a problem of that registry or image.",
         )
         .range(
             &format!("avg by (cluster, registry, image) (acr_verifier_check_success{{{CHOSEN}}})"),
@@ -254,11 +252,11 @@ fn wrong() -> Vec<Panel> {
 
 fn names() -> Vec<Panel> {
     vec![
-        Panel::row("Names"),
+        Panel::row("DNS"),
         Panel::curves(
             "Answers by scope",
-            "Addresses that the nodes' own nameservers answered with, by endpoint and scope, summed over nodes and images. Good \
-             is private alone, and level. Public, reserved and unexpected ones are never good.",
+            "Addresses returned by the nodes' own nameservers, by endpoint and scope, summed over nodes and images. \
+             Expected: only private, at a constant level. Public, reserved and unexpected addresses are always a problem.",
         )
         .range(
             &format!(
@@ -270,9 +268,9 @@ fn names() -> Vec<Panel> {
         Panel::table(
             "Public answers",
             &format!(
-                "Nodes and resolvers that answer with public addresses now, at most {ROWS} rows. Good is an empty \
-                 table, but for a compared resolver that is meant to see the public side. `system` are the node's own \
-                 nameservers: those decide. A row leads to the dashboard of its node."
+                "Nodes and resolvers that currently return public addresses, at most {ROWS} rows. Expected: an empty \
+                 table, except for a compared resolver that is meant to see the public side. `system` stands for the \
+                 node's own nameservers, which decide. Each row links to the dashboard of its node."
             ),
             &format!(
                 "topk({ROWS}, sum by (cluster, node, registry, endpoint, resolver) \
@@ -287,14 +285,14 @@ fn names() -> Vec<Panel> {
             "registry=Registry",
             "Value=Addresses",
         ])
-        .link("This node", NODE_LINK)
+        .link("Node dashboard", NODE_LINK)
         .without("no public answers")
         .size(8, 8),
         Panel::table(
-            "Resolvers in disagreement",
+            "Resolver disagreement",
             &format!(
-                "Nodes whose resolvers answer differently now, at most {ROWS} rows. Good is an empty table. Compare \
-                 the answers on the dashboard of the node, to which a row leads."
+                "Nodes whose resolvers currently return different answers, at most {ROWS} rows. Expected: an empty table. \
+                 Each row links to the dashboard of its node, which compares the answers."
             ),
             &format!(
                 "topk({ROWS}, max by (cluster, node, registry, endpoint) \
@@ -308,7 +306,7 @@ fn names() -> Vec<Panel> {
             "registry=Registry",
             "Value=Disagree",
         ])
-        .link("This node", NODE_LINK)
+        .link("Node dashboard", NODE_LINK)
         .without("all agree")
         .size(8, 8),
     ]

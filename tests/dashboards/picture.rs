@@ -65,7 +65,7 @@ pub(super) fn draw(dashboard: &Value, answers: &[(Query, Answer)], times: (f64, 
     };
     let mut canvas = Canvas { svg: String::new() };
     tiles(&mut canvas, dashboard, answers);
-    causes(&mut canvas, of("What is wrong, by cause"));
+    causes(&mut canvas, of("Problems by cause"));
     by_verdict(&mut canvas, of("Nodes by verdict"), times);
     timeline(&mut canvas, of("Verdicts of nodes with a problem"), times);
     let body = canvas.svg;
@@ -104,7 +104,7 @@ fn tiles(canvas: &mut Canvas, dashboard: &Value, answers: &[(Query, Answer)]) {
 }
 
 fn causes(canvas: &mut Canvas, answer: &Answer) {
-    canvas.card((10.0, 84.0), (485.0, 180.0), "What is wrong, by cause");
+    canvas.card((10.0, 84.0), (485.0, 180.0), "Problems by cause");
     let columns =
         [(20.0, "severity"), (90.0, "cause"), (240.0, "endpoint"), (310.0, "stage"), (380.0, "registry")];
     for (x, label) in columns {

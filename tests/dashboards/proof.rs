@@ -68,7 +68,7 @@ fn shown(query: &Query, value: f64) -> String {
         return match value {
             value if value < 0.0 => "over".to_owned(),
             value if value > 86_400.0 => format!("{:.0} days", value / 86_400.0),
-            _ if query.panel == "Configuration read" => "under a day".to_owned(),
+            _ if query.panel == "Last reload" => "under a day".to_owned(),
             value if value < NEW => "new".to_owned(),
             _ => "a while".to_owned(),
         };
@@ -247,7 +247,7 @@ fn every_panel_says_what_it_promises_in_every_state() {
         assert_eq!(pager.fired(registry), alerts, "{registry}");
     }
 
-    // Mended: the causes are gone, and the time before can still be seen.
+    // Resolved: the causes are gone, and the time before can still be seen.
     let zone = fleets.iter().position(|fleet| fleet.state.name == "zone").expect("a state");
     fleets[zone].lab.change(|settings| settings.nameservers[1].login = View::Private);
     wait_until("recovery", || count("count(acr_verifier_check_success{cluster='zone'} == 1)") >= 3.0);
@@ -263,7 +263,7 @@ fn every_panel_says_what_it_promises_in_every_state() {
         assert!(mended.contains(line), "{line}\n{mended}");
     }
     for title in
-        ["Nodes that can pull", "What is wrong, by cause", "Public answers", "Causes now", "Verdict\n"]
+        ["Nodes that can pull", "Problems by cause", "Public answers", "Current causes", "Verdict\n"]
     {
         assert!(!mended.contains(&format!(": {title}")), "{title} is not as before:\n{mended}");
     }

@@ -1,4 +1,4 @@
-//! The lower half of the overview: what gets old or ends, how fast the registry is, what the agents ask of it, and the agents themselves.
+//! The lower half of the overview: freshness and expiry, speed and load of the registry, and the agents.
 
 use super::super::panel::{BLUE, GREEN, Panel, RED, YELLOW};
 use super::super::shared::{DAY, NODE_LINK, REVISION_COLUMNS, quantile};
@@ -8,40 +8,40 @@ pub(super) fn ends() -> Vec<Panel> {
     let age = |metric: &str| format!("topk({ROWS}, time() - max by ({WHOSE}) ({metric}{{{CHOSEN}}}))");
     let whose = ["Value=Time", "cluster=Cluster", "node=Node", "registry=Registry", "image=Image"];
     vec![
-        Panel::row("Ages and ends"),
+        Panel::row("Freshness and expiry"),
         Panel::table(
-            "Time since the last success",
+            "Time since last success",
             &format!(
-                "How long ago each image was last found good on each node, longest first, at most {ROWS} rows. Good is \
-                 the interval of the checks. Longer is how long that node has not been able to pull."
+                "Time since the last passing check of each image on each node, longest first, at most {ROWS} rows. \
+                 Expected: up to the check interval. Longer means that the node has been unable to pull for that time."
             ),
             &age("acr_verifier_last_success_timestamp_seconds"),
         )
         .unit("s")
         .columns(&whose)
         .cells("Time")
-        .link("This node", NODE_LINK)
+        .link("Node dashboard", NODE_LINK)
         .colours(GREEN, &[(900.0, YELLOW), (3600.0, RED)])
         .size(8, 8),
         Panel::table(
-            "Time since the last check",
+            "Time since last check",
             &format!(
-                "How long ago each image was last checked on each node, longest first, at most {ROWS} rows. Good is the \
-                 interval of the checks; a throttled registry is asked up to eight times as seldom. What is older than \
-                 that is stale: the other panels show what was true then."
+                "Time since the last check of each image on each node, longest first, at most {ROWS} rows. Expected: up to \
+                 the check interval, or up to eight times that for a throttled registry. Anything older is stale: the other \
+                 panels then show old data."
             ),
             &age("acr_verifier_last_check_timestamp_seconds"),
         )
         .unit("s")
         .columns(&whose)
         .cells("Time")
-        .link("This node", NODE_LINK)
+        .link("Node dashboard", NODE_LINK)
         .colours(GREEN, &[(900.0, YELLOW), (3600.0, RED)])
         .size(8, 8),
         Panel::stat(
             "Images that never passed",
-            "Images on nodes that no check found good since the agent there started. Good is 0. Where the node is new, \
-             look at its subnet, DNS and Secret first.",
+            "Images on nodes without a passing check since the agent there started. Expected: 0. For a new node, check its \
+             subnet, DNS and Secret first.",
             &format!(
                 "count(group by ({WHOSE}) (acr_verifier_checks_total{{{CHOSEN}}}) unless on ({WHOSE}) \
                  acr_verifier_last_success_timestamp_seconds{{{CHOSEN}}}) or \
@@ -52,43 +52,43 @@ pub(super) fn ends() -> Vec<Panel> {
         .without("no agent")
         .size(4, 8),
         Panel::stat(
-            "Configurations refused",
-            "Nodes whose agent was given a configuration with errors and goes on with an older one. Good is 0. The \
-             agent's log and its page say what is wrong, with line and column.",
+            "Rejected configurations",
+            "Nodes whose agent rejected a configuration with errors and continues with the previous one. Expected: 0. The \
+             agent's log and status page list the errors with line and column.",
             &format!("sum(acr_verifier_config_last_reload_successful{{{NODES}}} == bool 0)"),
         )
         .colours(GREEN, &[(1.0, YELLOW)])
         .without("no agent")
         .size(4, 8),
         Panel::table(
-            "Certificates end",
-            "Time until the certificate of each endpoint ends, the first that any node sees. Good is more than 14 \
-             days: Azure renews its certificates itself, and one that is not renewed by then deserves a question. A \
-             certificate of your own, or of an inspecting proxy, is yours to renew.",
+            "Certificate expiry",
+            "Time until the certificate of each endpoint expires: the earliest that any node sees. Expected: more than 14 \
+             days. Azure renews its certificates well before that. Renew a certificate of your own or of an inspecting \
+             proxy yourself.",
             &format!(
                 "min by (cluster, registry, endpoint) \
                  (acr_verifier_tls_certificate_expiry_timestamp_seconds{{{CHOSEN}}}) - time()"
             ),
         )
         .unit("s")
-        .columns(&["Value=Ends in", "cluster=Cluster", "registry=Registry", "endpoint=Endpoint"])
-        .cells("Ends in")
+        .columns(&["Value=Expires in", "cluster=Cluster", "registry=Registry", "endpoint=Endpoint"])
+        .cells("Expires in")
         .colours(RED, &[(3.0 * DAY, YELLOW), (14.0 * DAY, GREEN)]),
         Panel::table(
-            "Credentials end",
-            "Time until the credentials of each registry and named image end, the first of any node, where the \
-             configuration or the Secret says so. Good is more than 14 days. Before it is over, make a new password \
-             (az acr token credential generate) and renew the Secret.",
+            "Credential expiry",
+            "Time until the credentials of each registry and named image expire: the earliest of any node, if stated by the \
+             configuration or the Secret. Expected: more than 14 days. Before they expire, generate a new token password \
+             (az acr token credential generate) and update the Secret.",
             &format!(
                 "min by (cluster, registry, image) (acr_verifier_credentials_expiry_timestamp_seconds{{{CHOSEN}}}) \
                  - time()"
             ),
         )
         .unit("s")
-        .columns(&["Value=End in", "cluster=Cluster", "registry=Registry", "image=Image"])
-        .cells("End in")
+        .columns(&["Value=Expire in", "cluster=Cluster", "registry=Registry", "image=Image"])
+        .cells("Expire in")
         .colours(RED, &[(3.0 * DAY, YELLOW), (14.0 * DAY, GREEN)])
-        .without("no end is known"),
+        .without("no expiry known"),
     ]
 }
 
@@ -102,46 +102,46 @@ pub(super) fn speed() -> Vec<Panel> {
     vec![
         Panel::row("Speed and load"),
         Panel::curves(
-            "Whole check",
-            "How long a check of an image takes: half of the checks, 95 and 99 of 100 are faster. Good is level, and \
-             under a second. A step up of all three is the registry or the network; of p99 alone, a few nodes.",
+            "Check duration",
+            "Duration of image checks (50th, 95th and 99th percentile). Expected: constant and under a second. If all three \
+             rise, the registry or the network is slow; if only p99 rises, a few nodes are.",
         )
         .range(&of_checks("0.5"), "p50")
         .range(&of_checks("0.95"), "p95")
         .range(&of_checks("0.99"), "p99")
         .unit("s"),
         Panel::heatmap(
-            "Stages, spread",
-            "How many stages took how long, over all stages. Good is the same pattern all the time: names and \
-             connections at the bottom, answers of the registry above. A new band on top is something that became \
-             slow; the panels below say which stage.",
+            "Stage duration distribution",
+            "Distribution of the durations of all stages. Expected: a constant pattern, with DNS and connections at the \
+             bottom and responses of the registry above. A new band on top means that a stage has become slow; the panels \
+             below show which one.",
             &format!(
                 "sum by (le) (increase(acr_verifier_stage_duration_seconds_bucket{{{CHOSEN}}}[$__rate_interval]))"
             ),
         ),
         stages(
-            "Stages, p50",
+            "Stage duration, p50",
             "0.5",
-            "Half of the times of each stage are below. Good is level: milliseconds for dns, connect and tls, some ten \
-             to some hundred for the answers of the registry.",
+            "Median duration of each stage. Expected: constant, with milliseconds for dns, connect and tls, and tens to \
+             hundreds of milliseconds for responses of the registry.",
         ),
         stages(
-            "Stages, p95",
+            "Stage duration, p95",
             "0.95",
-            "95 of 100 times of each stage are below. Good is level. A stage that rises alone names the part that is \
-             slow: dns the resolvers, connect the network, token to blob the registry.",
+            "95th percentile of the duration of each stage. Expected: constant. A single rising stage shows what is slow: dns \
+             the resolvers, connect the network, token to blob the registry.",
         ),
         stages(
-            "Stages, p99",
+            "Stage duration, p99",
             "0.99",
-            "99 of 100 times of each stage are below; of few nodes this is the slowest check. A line near the limit of \
-             a stage (5 s unless configured) is about to be a timeout.",
+            "99th percentile of the duration of each stage; with few nodes, this is the slowest check. A line close to the \
+             per-stage timeout (10 s by default) is about to become a timeout.",
         ),
         Panel::curves(
-            "Requests at the registry",
-            "HTTP requests a minute that the agents send, by stage and status code. Good is level: eight for each check \
-             of an image. A healthy one gets 401 to the challenge, 400 to the token's POST, and 200 or 307 to the rest; other \
-             codes are errors, and `error` is no answer.",
+            "Registry requests",
+            "HTTP requests per minute sent by the agents, by stage and status code. Expected: constant, eight per image check. \
+             A healthy check receives 401 for the challenge, 400 for the token POST, and 200 or 307 for the rest; other codes \
+             are errors, and `error` means no response.",
         )
         .range(
             &format!(
@@ -152,29 +152,29 @@ pub(super) fn speed() -> Vec<Panel> {
         .unit("reqpm")
         .size(8, 8),
         Panel::curves(
-            "Throttled and not judged",
-            "Answers a minute with 429, and checks a minute that could not be judged. Good is none. Else the registry \
-             takes fewer requests than all its clients send: set fleetSize, a longer interval, or a larger SKU.",
+            "Throttled and inconclusive",
+            "Responses per minute with status 429, and inconclusive checks per minute. Expected: none. Otherwise the clients \
+             of the registry exceed its limits: set fleetSize, a longer interval, or a larger SKU.",
         )
         .range(
             &format!(
                 "60 * sum by (stage) (rate(acr_verifier_registry_requests_total{{{CHOSEN},code=\"429\"}}\
                  [$__rate_interval]))"
             ),
-            "429 to {{stage}}",
+            "429 for {{stage}}",
         )
         .range(
             &format!(
                 "60 * sum(rate(acr_verifier_checks_total{{{CHOSEN},verdict=\"unknown\"}}[$__rate_interval]))"
             ),
-            "checks not judged",
+            "inconclusive checks",
         )
         .unit("cpm")
         .size(8, 8),
         Panel::curves(
             "Checks by verdict",
-            "Checks of images a minute, by verdict. Good is pass alone, at one for each image, node and interval. A \
-             fall to nothing means that nobody checks.",
+            "Image checks per minute, by verdict. Expected: only pass, one per image, node and interval. A drop to zero means \
+             that no agent runs checks.",
         )
         .range(
             &format!("60 * sum by (verdict) (rate(acr_verifier_checks_total{{{CHOSEN}}}[$__rate_interval]))"),
@@ -195,27 +195,27 @@ pub(super) fn agents() -> Vec<Panel> {
         Panel::row("Agents"),
         Panel::table(
             "Versions",
-            "How many agents run which version. Good is one row, and two during a rollout. All agents of the chosen \
-             clusters count, whatever node is chosen.",
+            "Number of agents by version. Expected: one row, or two during a rollout. Includes all agents of the selected \
+             clusters, regardless of the selected node.",
             r#"count by (cluster, version, revision) (acr_verifier_build_info{cluster=~"$cluster"})"#,
         )
         .columns(&REVISION_COLUMNS)
         .size(8, 8),
         Panel::table(
-            "Where agents are missing",
+            "Nodes with a missing agent",
             &format!(
-                "Nodes that the cluster has and no agent reports from, at most {ROWS} rows. Good is an empty table; it \
-                 is empty too without kube-state-metrics. New nodes stand here until their first scrape."
+                "Nodes of the cluster without a reporting agent, at most {ROWS} rows. Expected: an empty table, which is also \
+                 shown without kube-state-metrics. New nodes are listed until their first scrape."
             ),
             &format!("topk({ROWS}, {})", absent()),
         )
         .columns(&["cluster=Cluster", "node=Node", "Value=Missing"])
-        .without("none is known to be missing")
+        .without("no missing agents known")
         .size(8, 8),
         Panel::curves(
             "Events",
-            "Kubernetes Events by what became of them. Good is nothing or a few that are published. Events that failed \
-             point to the rights of the service account; the metrics do not depend on them.",
+            "Kubernetes Events by result. Expected: none or a few, all published. Failed Events point to the RBAC permissions \
+             of the service account; the metrics do not depend on Events.",
         )
         .range(
             &format!("sum by (result) (increase(acr_verifier_events_total{{{NODES}}}[$__rate_interval]))"),
