@@ -1,8 +1,7 @@
-//! What a smoke check saw: every node of the cluster, and what became of its agent.
+//! The results of a smoke check: all nodes of the cluster and the state of their agents.
 //!
-//! Owns the vocabulary between the cluster, which is asked, and the report, which tells: no judgement of single images is
-//! made here, that is the agents' own. Which nodes should run an agent is in [`placement`], what the nodes amount to
-//! together in [`judgement`], what sets the bad ones apart in [`difference`].
+//! Owns the types shared by `cluster` and the reports. Agents evaluate the images, not this module. [`placement`] decides
+//! which nodes should run an agent, [`judgement`] evaluates the fleet, and [`difference`] finds what bad nodes have in common.
 
 pub mod advice;
 pub mod difference;
@@ -18,136 +17,136 @@ use jiff::Timestamp;
 use self::report::NodeReport;
 use crate::diagnosis::Verdict;
 
-/// One smoke check over a cluster.
+/// The result of one smoke check over a cluster.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fleet {
-    /// The namespace of the agents.
+    /// Namespace of the agents.
     pub namespace: String,
-    /// The DaemonSet that runs them.
+    /// Name of the agents' DaemonSet.
     pub daemon_set: String,
-    /// When the smoke check began: no older report counts.
+    /// Start of the smoke check; older reports do not count.
     pub started_at: Timestamp,
-    /// How long it took.
+    /// Duration of the smoke check.
     pub duration: Duration,
-    /// The digest of the configuration that agents must go by; none: any.
+    /// Digest of the configuration that agents must use; `None` accepts any.
     pub expected_configuration: Option<String>,
-    /// Every node of the cluster, by name.
+    /// All nodes of the cluster, by name.
     pub nodes: Vec<Node>,
 }
 
-/// A node, and what became of its agent.
+/// A node and the state of its agent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
-    /// Its name.
+    /// Name of the node.
     pub name: String,
-    /// Where it stands.
+    /// Node pool, zone, subnet and node image.
     pub place: Place,
-    /// Whether it takes no new pods; a DaemonSet's come all the same.
+    /// Whether the node is cordoned. DaemonSet Pods are scheduled on it regardless.
     pub cordoned: bool,
-    /// Whether it joined after the smoke check began: it is told, and decides nothing until it has reported.
+    /// Whether the node joined after the smoke check began. It is listed, but does not count until it has reported.
     pub joined_late: bool,
-    /// The name of its agent's Pod, where there is one.
+    /// Name of the agent's Pod, if there is one.
     pub pod: Option<String>,
-    /// What became of its agent.
+    /// State of the agent.
     pub state: State,
 }
 
-/// Where a node stands: what good and bad nodes may differ in. Absent is what the cluster does not tell.
+/// Properties by which good and bad nodes may differ; `None` if the cluster does not provide one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Place {
     /// `kubernetes.azure.com/agentpool`, or the older `agentpool`.
     pub agent_pool: Option<String>,
     /// `topology.kubernetes.io/zone`.
     pub zone: Option<String>,
-    /// The VNet's subnet, as AKS labels it; else the /24 (or /64) of its internal address, said to be so.
+    /// The subnet from the AKS labels, otherwise the /24 (or /64) of the internal address, marked as such.
     pub subnet: Option<String>,
     /// `kubernetes.azure.com/node-image-version`.
     pub node_image: Option<String>,
 }
 
-/// What became of a node's agent.
+/// The state of a node's agent.
 #[derive(Debug, Clone, PartialEq)]
 pub enum State {
-    /// It gave a report that is younger than the smoke check.
+    /// The agent returned a report newer than the smoke check.
     Reported(Box<NodeReport>),
     /// The node should run an agent and has none.
     Missing,
-    /// The node itself is not ready, so that nothing on it can be asked.
+    /// The node is not ready, so its agent cannot be reached.
     NodeNotReady {
-        /// The condition's reason, such as `NodeStatusUnknown`.
+        /// Reason of the condition, such as `NodeStatusUnknown`.
         reason: String,
     },
     /// The agent's Pod is not ready.
     Unready {
-        /// Why: a container's waiting reason such as `ImagePullBackOff`, else the Pod's phase.
+        /// A container's waiting reason such as `ImagePullBackOff`, otherwise the Pod's phase.
         reason: String,
     },
-    /// The agent's configuration is not usable: it goes on with an older one.
+    /// The agent rejected its configuration and still uses the previous one.
     ConfigurationRejected {
-        /// What is wrong with it, in the agent's words.
+        /// The error reported by the agent.
         reason: String,
     },
-    /// The agent's Pod is ready and did not answer.
+    /// The agent's Pod is ready but did not return a report.
     Unreachable {
-        /// What went wrong, as a phrase.
+        /// The error as a phrase.
         reason: String,
     },
-    /// The agent gave no report that is newer than the smoke check and about the expected configuration.
+    /// The agent returned no report newer than the smoke check for the expected configuration.
     Stale(Staleness),
-    /// The DaemonSet does not want an agent here.
+    /// The DaemonSet excludes the node.
     Excluded(Exclusion),
-    /// The node left the cluster meanwhile.
+    /// The node left the cluster during the check.
     Left,
 }
 
-/// Why there is no fresh report of an agent yet.
+/// Why there is no fresh report from an agent yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Staleness {
-    /// It has not answered.
+    /// The agent has not responded.
     Unanswered,
-    /// Its check had been running for so long when the smoke check began.
+    /// The reported check started this long before the smoke check.
     Running(Duration),
-    /// It postponed the check.
+    /// The agent postponed the check.
     Postponed {
-        /// Until when.
+        /// Time to wait before the next request.
         wait: Duration,
-        /// Why, in its own words.
+        /// The agent's reason.
         reason: String,
     },
-    /// It goes by another configuration than the expected one.
+    /// The agent uses another configuration than the expected one.
     OtherConfiguration {
-        /// The digest of that; none where the agent is too old to say so.
+        /// Digest of that configuration; `None` if the agent is too old to report it.
         digest: Option<String>,
     },
 }
 
-/// Why a DaemonSet wants no agent on a node.
+/// Why a DaemonSet runs no agent on a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exclusion {
-    /// It is a virtual node, which no DaemonSet can use.
+    /// The node is a virtual node, which runs no DaemonSet.
     Virtual,
-    /// Its labels do not match the DaemonSet's node selector or affinity.
+    /// The labels do not match the DaemonSet's node selector or affinity.
     Unselected {
-        /// What does not match, as `kubernetes.io/os=linux`.
+        /// The requirement that does not match, such as `kubernetes.io/os=linux`.
         requirement: String,
     },
-    /// It has a taint that the DaemonSet does not tolerate.
+    /// The node has a taint that the DaemonSet does not tolerate.
     Tainted {
-        /// The taint, as `key=value:NoSchedule`.
+        /// The taint, such as `key=value:NoSchedule`.
         taint: String,
     },
 }
 
 impl Node {
-    /// The verdict that this node adds to the fleet's; none where it adds nothing: no agent is wanted there, the node has
-    /// left, or it joined meanwhile and has not reported yet.
+    /// Returns the node's contribution to the fleet's verdict. `None` if it does not count: the DaemonSet excludes it, it
+    /// left, or it joined during the check and has not reported yet.
     ///
-    /// A node without a fresh report is a failure: nothing is pass before it was checked.
+    /// A node without a fresh report fails: nothing passes before it was checked.
     #[must_use]
     pub fn verdict(&self) -> Option<Verdict> {
         match &self.state {
             State::Reported(report) => {
-                // A report is another program's claim: it never makes more of its images than they are.
+                // The report is untrusted: its verdict is never better than those of its images.
                 let images = report.images.iter().map(|image| image.verdict).max();
                 Some(images.unwrap_or(Verdict::Unknown).max(report.verdict))
             }
@@ -161,7 +160,7 @@ impl Node {
         }
     }
 
-    /// Its report, where it gave one.
+    /// Returns its fresh report, if there is one.
     #[must_use]
     pub fn report(&self) -> Option<&NodeReport> {
         match &self.state {
@@ -179,7 +178,7 @@ impl Node {
 }
 
 impl State {
-    /// The word for it in reports.
+    /// Returns the word used in reports.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -195,7 +194,7 @@ impl State {
         }
     }
 
-    /// What is known beyond the word, as a phrase.
+    /// Returns the details as a phrase, if there are any.
     #[must_use]
     pub fn reason(&self) -> Option<String> {
         match self {

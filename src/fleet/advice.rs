@@ -1,7 +1,7 @@
-//! What is known of a failure, and what is to be done about it.
+//! The message, remedy and commands for a failure.
 //!
-//! Owns the origin of everything that a reader may follow: remedies and commands are always this program's own, made from the
-//! code of a cause and from names that were parsed. Of an agent's words only the message is shown, as text.
+//! Remedies and commands are always this program's own, generated from the code of the cause and from parsed names. An
+//! agent's report only contributes its message, shown as text.
 
 use super::report::{ImageDiagnosis, ImageReport};
 use super::{Fleet, Node, Staleness, State};
@@ -9,24 +9,24 @@ use crate::cause::advice::{Names, commands, remedy_at};
 use crate::image::ImageReference;
 use crate::report::runbook;
 
-/// Longest name of an object of Kubernetes.
+/// Maximum length of a Kubernetes object name.
 const MAX_NAME: usize = 253;
 
-/// What is known and what is to be done.
+/// What failed and how to fix it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Advice {
     /// One sentence with the evidence.
     pub message: String,
     /// One imperative sentence.
     pub remedy: String,
-    /// What to paste into a shell.
+    /// Commands to paste into a shell.
     pub commands: Vec<String>,
-    /// The runbook's section, where there is one.
+    /// URL of the runbook section, if there is one.
     pub runbook: Option<String>,
 }
 
-/// What an agent found out about an image, with this program's advice on its cause. Of a cause that is newer than this program
-/// only the message is known.
+/// Returns the agent's message with this program's advice on its cause. For a cause that is newer than this program, only the
+/// message is known.
 #[must_use]
 pub fn advice_on(image: &ImageReport, diagnosis: &ImageDiagnosis) -> Advice {
     let message = diagnosis.message.to_string();
@@ -35,7 +35,7 @@ pub fn advice_on(image: &ImageReport, diagnosis: &ImageDiagnosis) -> Advice {
         let remedy = "Upgrade this acr-verifier to the version of the agents, or see the node's status page.";
         return Advice { message, remedy: remedy.to_owned(), commands: Vec::new(), runbook: None };
     };
-    // Which nameserver is at fault only the agent knows; without one, commands ask those of the machine that they run on.
+    // Only the agent knows the nameserver at fault. Without one, commands query those of the machine that they run on.
     let names = Names::new(&reference, diagnosis.endpoint, diagnosis.data_host.as_deref(), None);
     Advice {
         message,
@@ -45,7 +45,7 @@ pub fn advice_on(image: &ImageReport, diagnosis: &ImageDiagnosis) -> Advice {
     }
 }
 
-/// What is known of a node without a fresh report, and what is to be done.
+/// Returns the advice for a node without a fresh report.
 #[must_use]
 pub fn advice_without_report(fleet: &Fleet, node: &Node) -> Advice {
     let namespace = object_name(&fleet.namespace, "NAMESPACE");
@@ -79,7 +79,7 @@ pub fn advice_without_report(fleet: &Fleet, node: &Node) -> Advice {
         ),
         State::Stale(Staleness::OtherConfiguration { .. }) => (
             format!("The agent on this node returned no report for the expected configuration: {reason}."),
-            "Wait up to two minutes for the kubelet to update the ConfigMap volume, then run the smoke check again.",
+            "Run the smoke check again in two minutes, once the kubelet has updated the ConfigMap volume.",
             vec![logs],
         ),
         State::Stale(_) => (
@@ -96,7 +96,7 @@ pub fn advice_without_report(fleet: &Fleet, node: &Node) -> Advice {
     Advice { message, remedy: remedy.to_owned(), commands, runbook: None }
 }
 
-/// The name of an object of Kubernetes (a DNS subdomain of RFC 1123), or a word in capitals where it is none.
+/// Returns the name if it is a valid Kubernetes object name (a DNS subdomain of RFC 1123), otherwise the placeholder.
 pub(super) fn object_name<'name>(name: &'name str, placeholder: &'name str) -> &'name str {
     let is_outer = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let (first, last) = (name.bytes().next(), name.bytes().next_back());

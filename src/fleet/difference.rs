@@ -1,7 +1,7 @@
-//! What sets the nodes of a group apart from those that are good.
+//! Finds what distinguishes the nodes of a group from the good nodes.
 //!
-//! Owns facts alone: a property that every node of the group has and no good node has. Why they fail is the agents' to
-//! say; a difference is told as one, never as the cause.
+//! Reports only facts: a property that every node of the group has and no good node has. A difference is never reported as
+//! the cause, which only the agents know.
 
 use std::collections::BTreeSet;
 
@@ -9,18 +9,18 @@ use super::judgement::Group;
 use super::{Fleet, Node};
 use crate::diagnosis::Verdict;
 
-/// What nodes can differ in.
+/// A property by which nodes can differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Property {
-    /// The pool of the node.
+    /// Node pool.
     AgentPool,
-    /// Its availability zone.
+    /// Availability zone.
     Zone,
-    /// Its subnet.
+    /// Subnet.
     Subnet,
-    /// Its operating system's image.
+    /// AKS node image.
     NodeImage,
-    /// The nameservers that it asks.
+    /// Nameservers that the node uses.
     Nameservers,
 }
 
@@ -29,7 +29,7 @@ impl Property {
     pub const ALL: [Self; 5] =
         [Self::AgentPool, Self::Zone, Self::Subnet, Self::NodeImage, Self::Nameservers];
 
-    /// The word for it in the JSON report.
+    /// Returns the word used in the JSON report.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -41,7 +41,7 @@ impl Property {
         }
     }
 
-    /// What it is of one node; none where the cluster or the report does not tell.
+    /// Returns the value for a node; `None` if neither the cluster nor the report provides it.
     fn of(self, node: &Node) -> Option<String> {
         match self {
             Self::AgentPool => node.place.agent_pool.clone(),
@@ -52,7 +52,7 @@ impl Property {
         }
     }
 
-    /// Between "are" and a value.
+    /// Returns the phrase between "are" and a value.
     const fn phrase(self) -> &'static str {
         match self {
             Self::AgentPool => "in node pool",
@@ -64,23 +64,23 @@ impl Property {
     }
 }
 
-/// A property by which a group and the good nodes can be told apart.
+/// A property that distinguishes a group from the good nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// Which one.
+    /// The property.
     pub property: Property,
-    /// Its values on the nodes of the group.
+    /// Values on the nodes of the group.
     pub bad: Vec<String>,
-    /// Its values on the good nodes; none of them is among `bad`.
+    /// Values on the good nodes, all different from those in `bad`.
     pub good: Vec<String>,
-    /// Nodes of the group.
+    /// Number of nodes in the group.
     pub bad_nodes: usize,
-    /// Good nodes.
+    /// Number of good nodes.
     pub good_nodes: usize,
 }
 
 impl Difference {
-    /// One sentence.
+    /// Describes the difference in one sentence.
     #[must_use]
     pub fn sentence(&self) -> String {
         let (all, none) = match (self.bad_nodes, self.good_nodes) {
@@ -95,10 +95,10 @@ impl Difference {
     }
 }
 
-/// What sets the nodes of a group apart from the good nodes of the fleet.
+/// Returns the properties that distinguish a group from the good nodes of the fleet.
 ///
-/// Empty where there are no good nodes, where a property is not known of all of them, where a good node shares a value,
-/// and where each node has a value of its own, which would say nothing.
+/// Leaves out a property if its value is unknown for any of these nodes, if a good node shares a value, or if each node has
+/// its own. Empty without good nodes.
 #[must_use]
 pub fn differences(fleet: &Fleet, group: &Group) -> Vec<Difference> {
     let named: BTreeSet<&str> = group.nodes.iter().map(String::as_str).collect();
@@ -129,7 +129,7 @@ fn is_good(node: &Node, group: &BTreeSet<&str>) -> bool {
     pulls && !group.contains(node.name.as_str())
 }
 
-/// The first values, and how many more there are.
+/// Lists the first values and the number of further ones.
 fn listed(values: &[String]) -> String {
     const SHOWN: usize = 3;
     let shown = values.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");

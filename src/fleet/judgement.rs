@@ -1,6 +1,6 @@
-//! What the nodes amount to together: the verdict on the fleet, and equal failures as one.
+//! Evaluates the fleet: the overall verdict, and groups of nodes with the same failure.
 //!
-//! Owns the counting and the grouping. The verdict on a node is its agent's; a node without a fresh report is a failure.
+//! Owns the counting and grouping. The verdict on a node comes from its agent; a node without a fresh report fails.
 
 use std::collections::BTreeMap;
 
@@ -10,82 +10,82 @@ use super::{Fleet, Node, Staleness, State};
 use crate::diagnosis::{Severity, Verdict};
 use crate::observation::{Endpoint, Stage};
 
-/// What a fleet amounts to.
+/// The result for a fleet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judgement {
-    /// The worst verdict of a node that counts; `unknown` where none does.
+    /// The worst verdict of the nodes that count, or `unknown` if none does.
     pub verdict: Verdict,
-    /// How many nodes stand where.
+    /// Number of nodes in each state.
     pub counts: Counts,
-    /// Equal failures, then what could not be judged, then warnings; the largest first.
+    /// Failures, then inconclusive results, then warnings; the largest groups first.
     pub groups: Vec<Group>,
 }
 
-/// How many nodes stand where.
+/// Number of nodes in each state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Nodes of the cluster, those that left meanwhile included.
+    /// All nodes of the cluster, including those that left during the check.
     pub nodes: usize,
-    /// Nodes that decide the verdict.
+    /// Nodes that count towards the verdict.
     pub expected: usize,
-    /// Of these: pass.
+    /// Expected nodes with verdict pass.
     pub pass: usize,
-    /// Of these: warn.
+    /// Expected nodes with verdict warn.
     pub warn: usize,
-    /// Of these: a fresh report that says fail.
+    /// Expected nodes with a fresh report and verdict fail.
     pub fail: usize,
-    /// Of these: a fresh report that says unknown.
+    /// Expected nodes with a fresh report and verdict unknown.
     pub unknown: usize,
-    /// Of these: no fresh report.
+    /// Expected nodes without a fresh report.
     pub no_report: usize,
-    /// Nodes on which no agent is wanted.
+    /// Nodes that the DaemonSet excludes.
     pub excluded: usize,
-    /// Nodes that joined meanwhile and have not reported yet.
+    /// Nodes that joined during the check and have not reported yet.
     pub joined_late: usize,
-    /// Nodes that left meanwhile.
+    /// Nodes that left during the check.
     pub left: usize,
 }
 
 /// Nodes with the same failure.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Group {
-    /// What it is.
+    /// The common failure.
     pub finding: Finding,
-    /// How much it matters.
+    /// Severity of the failure.
     pub severity: Severity,
-    /// The nodes, by name.
+    /// Names of the nodes, sorted.
     pub nodes: Vec<String>,
-    /// What one of them says about it; the evidence of the others may differ.
+    /// Advice from one of the nodes; the evidence on the others may differ.
     pub example: Advice,
-    /// The node whose example it is; absent where all say the same.
+    /// The node that the advice comes from; `None` if it is the same on all.
     pub example_of: Option<String>,
 }
 
-/// What a group has in common.
+/// The failure that a group has in common.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Finding {
     /// The first diagnosis of an image.
     Diagnosis {
         /// The image.
         image: String,
-        /// The cause's code, which may be newer than this program.
+        /// Code of the cause, which may be newer than this program.
         cause: String,
-        /// In which stage it showed.
+        /// The stage in which the problem was found.
         stage: Stage,
-        /// At which endpoint.
+        /// The endpoint of that stage.
         endpoint: Endpoint,
     },
     /// No fresh report.
     NoReport {
-        /// The state's word.
+        /// The word for the state.
         state: &'static str,
-        /// What nodes of the group have in common beyond it, such as `ImagePullBackOff`.
+        /// The common reason, such as `ImagePullBackOff`.
         reason: Option<String>,
     },
 }
 
 impl Finding {
-    /// The word to tell it by: the cause or the state.
+    /// Returns the code of the cause, or the word for the state.
     #[must_use]
     pub fn word(&self) -> &str {
         match self {
@@ -95,7 +95,7 @@ impl Finding {
     }
 }
 
-/// Judges a fleet.
+/// Evaluates a fleet.
 #[must_use]
 pub fn judge(fleet: &Fleet) -> Judgement {
     let verdict = fleet.nodes.iter().filter_map(Node::verdict).max().unwrap_or(Verdict::Unknown);
@@ -129,12 +129,12 @@ fn count(fleet: &Fleet) -> Counts {
     counts
 }
 
-/// What one node says about a finding; thousands of them are held at once.
+/// The evidence of one node for a finding; thousands of them are held at once.
 #[derive(Clone, Copy)]
 struct Said<'fleet> {
     node: &'fleet Node,
     severity: Severity,
-    /// None where there is no report.
+    /// `None` without a report.
     diagnosis: Option<(&'fleet ImageReport, &'fleet ImageDiagnosis)>,
 }
 
@@ -157,20 +157,20 @@ fn group(fleet: &Fleet) -> Vec<Group> {
     }
     let mut groups: Vec<Group> =
         findings.into_iter().filter_map(|(finding, said)| group_of(fleet, finding, said)).collect();
-    // Stable: findings of equal weight keep the order of their own.
+    // Stable: groups of equal severity and size stay in the order of their findings.
     groups.sort_by_key(|group| (group.severity, std::cmp::Reverse(group.nodes.len())));
     groups
 }
 
 fn group_of(fleet: &Fleet, finding: Finding, mut said: Vec<Said<'_>>) -> Option<Group> {
-    // The worst first: a cause may fail one node and only warn another. The order of names stays within.
+    // The worst first: a cause may be a failure on one node and only a warning on another. The sort keeps the order of names.
     said.sort_by_key(|said| said.severity);
     let first = *said.first()?;
     let all_say_the_same = said.iter().all(|other| match (first.diagnosis, other.diagnosis) {
         (Some((_, one)), Some((_, other))) => one.message == other.message,
         _ => advice(fleet, &first) == advice(fleet, other),
     });
-    // An image that is checked under two names says it twice.
+    // A node that checks the image under two names appears twice.
     let mut nodes: Vec<String> = said.iter().map(|said| said.node.name.clone()).collect();
     nodes.sort();
     nodes.dedup();
@@ -198,7 +198,7 @@ fn finding_of(image: &ImageReport, first: &ImageDiagnosis) -> Finding {
     }
 }
 
-/// What makes two nodes without a report alike. Reasons with addresses and times in them are each node's own.
+/// Returns the reason by which nodes without a report are grouped. Reasons with addresses or times differ for each node.
 fn shared_reason(state: &State) -> Option<String> {
     match state {
         State::Unready { reason }

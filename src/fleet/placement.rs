@@ -1,7 +1,7 @@
-//! Which nodes should run an agent: the DaemonSet controller's own decision, made again.
+//! Decides which nodes should run an agent, as the DaemonSet controller does.
 //!
-//! Owns the rules of node selectors, required node affinity, taints and tolerations, as far as they decide about a
-//! DaemonSet's Pods. A node that is not well now is one that should run an agent all the same:
+//! Owns the rules of node selectors, required node affinity, taints and tolerations for DaemonSet Pods. An unhealthy node
+//! should still run an agent:
 //! <https://kubernetes.io/docs/concepts/workloads/controllers/daemonset/#taints-and-tolerations>.
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::Exclusion;
 
-/// What a DaemonSet's template says about nodes; everything else in it is passed over.
+/// Scheduling rules of a DaemonSet's Pod template; other fields are ignored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Rules {
@@ -72,14 +72,14 @@ struct Toleration {
     effect: String,
 }
 
-/// What a node says about who may run on it.
+/// The properties of a node that decide which Pods may run on it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Host {
-    /// Its name.
+    /// Name of the node.
     pub name: String,
-    /// Its labels.
+    /// Labels of the node.
     pub labels: BTreeMap<String, String>,
-    /// Its taints.
+    /// Taints of the node.
     pub taints: Vec<Taint>,
 }
 
@@ -87,16 +87,16 @@ pub struct Host {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Taint {
-    /// Its key.
+    /// Key of the taint.
     pub key: String,
-    /// Its value; empty where it has none.
+    /// Value of the taint; empty if it has none.
     pub value: String,
     /// `NoSchedule`, `PreferNoSchedule` or `NoExecute`.
     pub effect: String,
 }
 
-/// Taints that tell a node's condition rather than whom it is for: the controller tolerates most of them for every
-/// DaemonSet, and the others go when the node is well. Meanwhile the node is one that should run an agent.
+/// Taints for a node's condition rather than for a purpose. The controller tolerates most of them for every DaemonSet, and the
+/// others go away once the node is healthy. Until then, the node should still run an agent.
 const CONDITIONS: [&str; 9] = [
     "node.kubernetes.io/not-ready",
     "node.kubernetes.io/unreachable",
@@ -109,7 +109,7 @@ const CONDITIONS: [&str; 9] = [
     "node.cloudprovider.kubernetes.io/uninitialized",
 ];
 
-/// Why the DaemonSet wants no Pod on a node; none where it wants one.
+/// Returns why the DaemonSet runs no Pod on a node; `None` if it should run one.
 #[must_use]
 pub fn exclusion(rules: &Rules, host: &Host) -> Option<Exclusion> {
     let unselected = |requirement| Some(Exclusion::Unselected { requirement });
@@ -145,8 +145,8 @@ impl Rules {
 }
 
 impl Toleration {
-    /// <https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/>: an empty key with `Exists` is every
-    /// taint, an empty effect every effect, and no operator means `Equal`.
+    /// An empty key with `Exists` matches every taint, an empty effect every effect, and no operator means `Equal`:
+    /// <https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/>.
     fn covers(&self, taint: &Taint) -> bool {
         let effect = self.effect.is_empty() || self.effect == taint.effect;
         let key = self.key == taint.key || (self.key.is_empty() && self.operator == "Exists");
@@ -184,7 +184,7 @@ impl Term {
             return false;
         }
         let label = |expression: &Expression| expression.holds(host.labels.get(&expression.key));
-        // The only field that there is.
+        // Kubernetes supports only this field.
         let field =
             |expression: &Expression| expression.key == "metadata.name" && expression.holds(Some(&host.name));
         self.match_expressions.iter().all(label) && self.match_fields.iter().all(field)
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn nodes_are_wanted_as_the_controller_wants_them() {
+    fn selectors_and_affinity_match_as_in_the_controller() {
         let linux = host(&[("kubernetes.io/os", "linux"), ("cores", "8")], &[]);
         let not_virtual = terms(&json!([{"matchExpressions": [
             {"key": "type", "operator": "NotIn", "values": ["virtual-kubelet"]}]}]));
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn taints_are_tolerated_as_the_controller_tolerates_them() {
+    fn taints_are_tolerated_as_in_the_controller() {
         let tolerations = |list: serde_json::Value| json!({ "tolerations": list });
         let spot = ("kubernetes.azure.com/scalesetpriority", "spot", "NoSchedule");
         let cases = [
@@ -327,7 +327,7 @@ mod tests {
             (json!({}), ("any", "", "PreferNoSchedule"), "wanted"),
             (json!({}), ("node.kubernetes.io/unschedulable", "", "NoSchedule"), "wanted"),
             (json!({}), ("node.kubernetes.io/not-ready", "", "NoExecute"), "wanted"),
-            // The API server gives it to every new node.
+            // The API server adds this taint to every new node.
             (json!({}), ("node.kubernetes.io/not-ready", "", "NoSchedule"), "wanted"),
             (tolerations(json!([{"operator": "Exists"}])), spot, "wanted"),
             (tolerations(json!([{"operator": "Exists", "effect": "NoSchedule"}])), spot, "wanted"),

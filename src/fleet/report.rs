@@ -1,6 +1,6 @@
-//! What a smoke check keeps of an agent's report: what decides, and what its own report shows.
+//! The parts of an agent's report that a smoke check keeps.
 //!
-//! A fleet has thousands of reports, so that texts are shared among them. How an answer becomes one is in [`claim`].
+//! A fleet has thousands of reports, so they share their texts. [`claim`] parses the response of an agent.
 
 pub mod claim;
 
@@ -18,75 +18,75 @@ use crate::run::NetworkView;
 /// An agent's report.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NodeReport {
-    /// The version of the agent.
+    /// Version of the agent.
     pub version: Arc<str>,
-    /// Whose network it used.
+    /// Whether the check ran on the node or the pod network.
     pub network_view: NetworkView,
-    /// The configuration that it went by; none where the agent is too old to say so.
+    /// The configuration that the agent used; `None` if it is too old to report it.
     pub configuration: Option<ConfigurationState>,
-    /// When its check began, by its own clock.
+    /// Start of the check, by the agent's clock.
     pub started_at: Timestamp,
-    /// How long that took.
+    /// Duration of the check.
     pub duration: Duration,
-    /// The worst verdict on an image, as the agent has it.
+    /// The worst verdict on an image, according to the agent.
     pub verdict: Verdict,
-    /// The node's own nameservers, in the order in which they were asked: `10.0.0.4 and 10.0.0.5`.
+    /// The node's own nameservers in the order in which they were queried: `10.0.0.4 and 10.0.0.5`.
     pub nameservers: Option<Arc<str>>,
-    /// What was checked.
+    /// The checked images.
     pub images: Vec<ImageReport>,
 }
 
-/// The configuration that an agent goes by.
+/// The configuration of an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigurationState {
-    /// The digest of the file in force.
+    /// Digest of the file in force.
     pub digest: Arc<str>,
-    /// What is wrong with a newer file; none unless one is rejected.
+    /// Why a newer file was rejected; `None` otherwise.
     pub rejected: Option<Arc<str>>,
-    /// The digest of that file.
+    /// Digest of the rejected file.
     pub rejected_digest: Option<Arc<str>>,
 }
 
 /// One image of a report.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImageReport {
-    /// The image: an image reference as text.
+    /// Image reference.
     pub image: Arc<str>,
-    /// The operator's name for it.
+    /// The operator's name for the image.
     pub name: Option<Arc<str>>,
-    /// The verdict on it.
+    /// Verdict on the image.
     pub verdict: Verdict,
-    /// How long its check took.
+    /// Duration of the check.
     pub duration: Duration,
-    /// The first diagnoses; the first of all explains the verdict.
+    /// The first few diagnoses; the first one explains the verdict.
     pub diagnoses: Vec<ImageDiagnosis>,
-    /// How long its registry asked to wait.
+    /// `Retry-After` of the registry.
     pub retry_after: Option<Duration>,
     /// Whether a part of the path was not tested.
     pub is_partial: bool,
-    /// Whether loopback counted as private.
+    /// Whether loopback addresses were treated as private.
     pub loopback_allowed: bool,
 }
 
-/// One thing that is wrong with an image.
+/// A diagnosis of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageDiagnosis {
-    /// The code of its cause, which may be newer than this program.
+    /// Code of the cause, which may be newer than this program.
     pub cause: Arc<str>,
-    /// How much it matters.
+    /// Severity of the cause.
     pub severity: Severity,
-    /// In which stage it showed.
+    /// The stage in which the problem was found.
     pub stage: Stage,
-    /// At which endpoint.
+    /// The endpoint of that stage.
     pub endpoint: Endpoint,
-    /// One sentence with the evidence, in the agent's words.
+    /// One sentence with the evidence, from the agent.
     pub message: Arc<str>,
-    /// The data endpoint, where it is known.
+    /// The data endpoint, if known.
     pub data_host: Option<Arc<str>>,
 }
 
 impl NodeReport {
-    /// How long its registries asked to wait.
+    /// Returns the longest `Retry-After` of its registries.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.images.iter().filter_map(|image| image.retry_after).max()
@@ -94,23 +94,23 @@ impl NodeReport {
 }
 
 impl ImageDiagnosis {
-    /// The cause, where this program knows it.
+    /// Returns the cause, if this program knows it.
     #[must_use]
     pub fn known_cause(&self) -> Option<Cause> {
         Cause::ALL.into_iter().find(|cause| cause.code() == &*self.cause)
     }
 }
 
-/// Texts that reports have in common, each once in memory.
+/// Interns texts, so that equal texts of many reports are held in memory once.
 #[derive(Debug, Default)]
 pub struct Texts {
     texts: BTreeSet<Arc<str>>,
-    /// Size at which those that no report has any more are let go.
+    /// Size at which texts that no report uses any more are dropped.
     limit: usize,
 }
 
 impl Texts {
-    /// Gives a report the texts that others have already.
+    /// Replaces the texts of a report by those already held.
     pub fn share(&mut self, report: &mut NodeReport) {
         if self.texts.len() >= self.limit {
             self.texts.retain(|text| Arc::strong_count(text) > 1);

@@ -1,6 +1,6 @@
-//! The nodes of a smoke check, and when each is asked next.
+//! Tracks the nodes of a smoke check and when each is queried next.
 //!
-//! Owns what a list or an answer changes about a node. It sends nothing and knows no cluster; time is an argument.
+//! Owns how a list or a response changes the state of a node. It does no I/O; time is an argument.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,14 +15,14 @@ use crate::fleet::placement::exclusion;
 use crate::fleet::report::{ConfigurationState, NodeReport, Texts};
 use crate::fleet::{Node, Staleness, State};
 
-/// Every node that was ever in a list, by name.
+/// All nodes that were ever listed, by name.
 #[derive(Default)]
 pub(super) struct Roll {
-    /// The digest of the configuration that every agent must go by; none: any.
+    /// Digest of the configuration that every agent must use; `None` accepts any.
     expected: Option<String>,
     texts: Texts,
     entries: BTreeMap<String, Entry>,
-    /// Whether the first list was read: nodes of a later one joined meanwhile.
+    /// Whether the first list was read. Nodes of later lists joined during the check.
     has_begun: bool,
 }
 
@@ -30,18 +30,18 @@ struct Entry {
     node: Node,
     agent: Option<Agent>,
     next: Next,
-    /// Until it is asked again, the next time that it does not pass.
+    /// Pause before the next retry if the node does not pass.
     pause: Duration,
 }
 
-/// When a node is asked next.
+/// When a node is queried next.
 #[derive(Clone, Copy)]
 enum Next {
     /// At this time.
     At(Instant),
-    /// A request is on its way.
+    /// A request is in flight.
     Asked,
-    /// It has passed, or cannot be asked.
+    /// The node passed or cannot be queried.
     Never,
 }
 
@@ -50,13 +50,13 @@ impl Roll {
         Self { expected, ..Self::default() }
     }
 
-    /// Whether an agent rejects the very configuration that it must go by: no waiting changes that.
+    /// Returns whether an agent rejects the expected configuration, which waiting does not change.
     pub(super) fn is_rejected(&self) -> bool {
         self.expected.is_some()
             && self.nodes().any(|node| matches!(node.state, State::ConfigurationRejected { .. }))
     }
 
-    /// Whether an agent that can be asked has not answered yet.
+    /// Returns whether an agent that can be queried has not responded yet.
     pub(super) fn awaits_answers(&self) -> bool {
         let awaited = |entry: &Entry| {
             !matches!(entry.next, Next::Never)
@@ -65,22 +65,22 @@ impl Roll {
         self.entries.values().any(awaited)
     }
 
-    /// The nodes, by name.
+    /// Returns the nodes in order of their names.
     pub(super) fn nodes(&self) -> impl Iterator<Item = &Node> {
         self.entries.values().map(|entry| &entry.node)
     }
 
-    /// The worst verdict of a node that counts; `unknown` where none does.
+    /// Returns the worst verdict of the nodes that count, or `unknown` if none does.
     pub(super) fn verdict(&self) -> Verdict {
         self.nodes().filter_map(Node::verdict).max().unwrap_or(Verdict::Unknown)
     }
 
-    /// When somebody is due.
+    /// Returns when the next request is due.
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.entries.values().filter_map(Entry::due).min()
     }
 
-    /// Who is due longest; the request counts as sent.
+    /// Takes the agent that has been due longest and marks its request as sent.
     pub(super) fn begin(&mut self, now: Instant) -> Option<Agent> {
         let entry = self
             .entries
@@ -91,7 +91,7 @@ impl Roll {
         entry.agent.clone()
     }
 
-    /// Takes over what the lists say.
+    /// Applies new lists.
     pub(super) fn update(&mut self, set: &DaemonSet, members: Vec<Member>, agents: Vec<Agent>, now: Instant) {
         let mut agents = newest(agents);
         for entry in self.entries.values_mut() {
@@ -112,7 +112,7 @@ impl Roll {
         self.has_begun = true;
     }
 
-    /// Takes over an answer; `elapsed` is how long the smoke check has lasted.
+    /// Applies a response. `elapsed` is the time since the smoke check started.
     pub(super) fn answered(
         &mut self,
         node: &str,
@@ -122,7 +122,7 @@ impl Roll {
         now: Instant,
     ) {
         let Some(entry) = self.entries.get_mut(node) else { return };
-        // The answer of a Pod that has been replaced meanwhile says nothing about its successor.
+        // A response of a Pod that has been replaced since does not apply to its successor.
         if entry.node.pod.as_deref() != Some(pod) || !matches!(entry.next, Next::Asked) {
             return;
         }
@@ -133,7 +133,7 @@ impl Roll {
     }
 }
 
-/// The one Pod of each node that counts: one that is ready before others, then the newest.
+/// Selects one Pod per node: a ready one first, then the newest.
 fn newest(agents: Vec<Agent>) -> BTreeMap<String, Agent> {
     let weight = |agent: &Agent| {
         let readiness = match agent.readiness {
@@ -186,7 +186,7 @@ impl Entry {
         self.node.pod = pod;
         let was_asked = is_same_pod && is_asked && self.can_be_asked();
         self.agent = agent;
-        // What a Pod that is still the same has said holds, and the next request is planned already.
+        // The last response of an unchanged Pod still holds, and its next request is already scheduled.
         if was_asked {
             return;
         }
@@ -200,7 +200,7 @@ impl Entry {
             (None, None) => State::Missing,
             (Some(agent), None) => match &agent.readiness {
                 Readiness::NotReady(reason) => State::Unready { reason: reason.clone() },
-                // One that runs may serve already: the request is its first check.
+                // A running Pod may serve already; the request triggers its first check.
                 Readiness::Ready | Readiness::Running(_) => {
                     self.next = Next::At(now);
                     State::Stale(Staleness::Unanswered)
@@ -209,14 +209,14 @@ impl Entry {
         };
     }
 
-    /// Whether its Pod was asked since the last look, and what it said holds.
+    /// Returns whether its Pod is being queried, so that its last response still holds.
     fn can_be_asked(&self) -> bool {
         match &self.node.state {
             State::Reported(_)
             | State::ConfigurationRejected { .. }
             | State::Unreachable { .. }
             | State::Stale(_) => true,
-            // A Pod that runs and has not answered is asked again.
+            // A running Pod that has not responded is queried again.
             State::Unready { .. } => !matches!(self.next, Next::Never),
             State::Missing | State::NodeNotReady { .. } | State::Excluded(_) | State::Left => false,
         }
@@ -225,7 +225,7 @@ impl Entry {
     fn take(&mut self, answer: Answer, expected: Option<&str>, elapsed: Duration, now: Instant) {
         match answer {
             Answer::Later { wait, reason } => {
-                // What it reported before still holds.
+                // An earlier report still holds.
                 if matches!(self.node.state, State::Stale(_)) {
                     self.node.state = State::Stale(Staleness::Postponed { wait, reason });
                 }
@@ -258,7 +258,7 @@ impl Entry {
             return;
         }
         if let Some(age) = report.duration.checked_sub(elapsed).filter(|age| !age.is_zero()) {
-            // It was running already. What ran before does not count; asked again, the agent begins anew.
+            // The check was already running and does not count. The next request triggers a new one.
             self.node.state = State::Stale(Staleness::Running(age));
             self.next = Next::At(now + FIRST_PAUSE);
             return;
@@ -267,7 +267,7 @@ impl Entry {
         self.node.state = State::Reported(report);
         match self.node.verdict() {
             Some(Verdict::Pass) => self.next = Next::Never,
-            // Whatever keeps it from a verdict is not over in a moment, and a registry that throttles said when it is.
+            // The reason for `unknown` does not pass quickly; a registry that throttles says how long to wait.
             Some(Verdict::Unknown) => {
                 self.next = Next::At(now + retry_after.unwrap_or_default().max(LONGEST_PAUSE));
             }
@@ -275,7 +275,7 @@ impl Entry {
         }
     }
 
-    /// Its configuration is not the expected one: it follows within a minute or two, unless it rejects that very one.
+    /// Handles another configuration than the expected one. The agent reloads it within a minute or two, unless it rejects it.
     fn wait_for(&mut self, configuration: Option<&ConfigurationState>, expected: Option<&str>, now: Instant) {
         let rejected = configuration.and_then(|known| known.rejected.as_ref().map(|reason| (known, reason)));
         self.next = Next::At(now + FIRST_PAUSE);

@@ -1,7 +1,7 @@
-//! An agent's answer, read.
+//! Parses an agent's response.
 //!
-//! It is another program's claim: every list and text of it is bounded, every name is parsed by the types that the program's own
-//! names have, and its remedies and commands are not even read.
+//! The response is untrusted: every list and text is bounded, every name is parsed with the same types as this program's own
+//! names, and remedies and commands are not even read.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -21,36 +21,36 @@ use crate::report::json::SCHEMA;
 use crate::report::{Moment, Seconds, Word};
 use crate::run::NetworkView;
 
-/// Most images of a report: a configuration has at most as many.
+/// Maximum images of a report; a configuration has the same limit.
 const MAX_IMAGES: usize = 100;
-/// Diagnoses of an image that are kept, the first of which explains the verdict.
+/// Diagnoses kept per image, the first of which explains the verdict.
 const MAX_DIAGNOSES: usize = 4;
-/// Resolutions of an image that are read: three nameservers and some to compare with, for two names.
+/// Resolutions read per image: three nameservers and several compared resolvers, for two names.
 const MAX_RESOLUTIONS: usize = 64;
-/// Nameservers that are kept: a node asks at most three.
+/// Nameservers kept: a node uses at most three.
 const MAX_NAMESERVERS: usize = 3;
-/// Longest code of a cause.
+/// Maximum length of a cause's code.
 const MAX_CODE: usize = 64;
 
-/// Why an answer is no report.
+/// Why a response is not a valid report.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
-    /// It has another form, or names that there cannot be.
+    /// The format is wrong, or a name is invalid.
     #[error("its response is not a valid report ({0})")]
     Form(String),
-    /// It is of another version.
+    /// The report has another schema version.
     #[error("its report has schema {0}: expected {SCHEMA}")]
     Version(String),
-    /// It is about another node.
+    /// The report is about another node.
     #[error("it reports as the agent of node {0}")]
     Node(String),
 }
 
 impl NodeReport {
-    /// Reads the report of a node's agent.
+    /// Parses the report of a node's agent.
     ///
     /// # Errors
-    /// It is none, or another node's.
+    /// The report is invalid, or belongs to another node.
     pub fn read(node: &str, body: &[u8]) -> Result<Self, Unreadable> {
         let form = |error: String| Unreadable::Form(printable(&error, MAX_WORD));
         let claim: Claim = serde_json::from_slice(body).map_err(|error| form(error.to_string()))?;
@@ -75,7 +75,7 @@ impl NodeReport {
     }
 }
 
-/// A report as it comes, without what is not kept.
+/// A report as received, without the fields that are not kept.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Claim {
@@ -90,7 +90,7 @@ struct Claim {
     images: All<ImageClaim, MAX_IMAGES>,
 }
 
-/// The configuration of an agent as it comes, in a report or without one.
+/// The configuration of an agent as received, in a report or in an error.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigurationClaim {
@@ -154,7 +154,7 @@ impl TryFrom<ImageClaim> for ImageReport {
     type Error = String;
 
     fn try_from(claim: ImageClaim) -> Result<Self, String> {
-        // What it says instead is not repeated: a name that cannot be one may have been written to be followed.
+        // The invalid value is not repeated: it may be crafted for a reader to follow.
         let invalid = |what: &str| format!("invalid value for {what}");
         let image: ImageReference = claim.image.parse().map_err(|_| invalid("image"))?;
         let name = claim.name.map(|name| value::name(&name).map_err(|_| invalid("name")));
@@ -191,14 +191,14 @@ fn text(text: &str, limit: usize) -> Arc<str> {
     Arc::from(printable(text, limit))
 }
 
-/// Whether a text has the form of a cause's code.
+/// Returns whether a text has the format of a cause's code.
 fn is_code(text: &str) -> bool {
     (1..=MAX_CODE).contains(&text.len())
         && text.starts_with(|character: char| character.is_ascii_lowercase())
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
-/// The node's own nameservers, as far as they are addresses.
+/// Returns the node's own nameservers that are valid addresses.
 fn nameservers(images: &[ImageClaim]) -> Option<Arc<str>> {
     let mut servers: Vec<String> = Vec::new();
     for resolution in images.iter().flat_map(|image| &image.resolutions.0) {
@@ -213,10 +213,10 @@ fn nameservers(images: &[ImageClaim]) -> Option<Arc<str>> {
     (!servers.is_empty()).then(|| Arc::from(servers.join(" and ")))
 }
 
-/// A list of at most so many.
+/// A list of at most `MOST` elements.
 struct All<T, const MOST: usize>(Vec<T>);
 
-/// The first of a list; the rest is passed over.
+/// The first `MOST` elements of a list; the rest is ignored.
 struct First<T, const MOST: usize>(Vec<T>);
 
 impl<T, const MOST: usize> Default for First<T, MOST> {
@@ -241,7 +241,7 @@ impl<'de, T: Deserialize<'de>, const MOST: usize> Deserialize<'de> for First<T, 
     }
 }
 
-/// Reads the first of a list, and counts the rest.
+/// Reads the first `MOST` elements of a list and counts the rest.
 struct Bounded<T, const MOST: usize>(PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>, const MOST: usize> Visitor<'de> for Bounded<T, MOST> {
