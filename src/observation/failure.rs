@@ -39,9 +39,9 @@ pub enum Fault {
     Answer(Answer),
     /// The response does not come from a registry.
     NotARegistry {
-        /// The status, when there was one.
+        /// The status code, if any.
         status: Option<u16>,
-        /// One phrase, with the answer's own first words where there are some: `it returned HTML`.
+        /// A phrase with what shows it, and the first words of the response, if any: `it returned HTML`.
         reason: String,
     },
     /// The challenge would send the credentials to another host, port or scheme.

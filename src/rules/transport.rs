@@ -84,7 +84,7 @@ fn connections(expectation: &Expectation, endpoint: Endpoint, observation: &Obse
     diagnoses
 }
 
-/// Returns whether the connection attempts alone explain why there is no connection.
+/// Returns whether the failed connection attempts explain why there is no connection.
 pub(super) fn tells(endpoint: Endpoint, observation: &Observation) -> bool {
     let mut attempts = observation.attempts.iter().filter(|attempt| attempt.endpoint == endpoint).peekable();
     attempts.peek().is_some() && attempts.all(|attempt| attempt.failure.is_some())

@@ -1,4 +1,4 @@
-//! Whose an answer is, and what its words give as the reason: facts, and no guesses.
+//! Responses: their sender and the reason in their text, without guesses.
 
 use super::{Bench, Case, case};
 use crate::lab::answers::{Canned, FirewallWording, Step};
@@ -11,7 +11,7 @@ const STEPS: [(Step, &str); 5] = [
     (Step::Blob, "data blob"),
 ];
 
-/// An answer with a body of a registry, and the header that only registries send.
+/// A response with a registry's error body and the header that only registries send.
 fn registry(status: u16, code: &str, message: &str) -> Canned {
     let body = format!(r#"{{"errors":[{{"code":"{code}","message":"{message}"}}]}}"#);
     let headers = [
@@ -44,7 +44,7 @@ pub(super) fn cases() -> Vec<Case> {
     cases
 }
 
-/// What is not the registry's answer, whatever its status and wherever it comes.
+/// Responses that do not come from the registry, at every step and with every status.
 fn foreign() -> Vec<Case> {
     let mut cases = Vec::new();
     for (step, place) in STEPS {
@@ -55,7 +55,7 @@ fn foreign() -> Vec<Case> {
         let text = raw(403, &[("Content-Type", "text/plain")], "Action: Deny. Reason: No rule matched.");
         let empty = raw(503, &[], "");
         let [text_cause, empty_cause] = match step {
-            // It has no form of its own, so that its status counts.
+            // The data endpoint has no error format of its own, so the status decides.
             Step::Blob => ["blob_denied", "registry_error"],
             Step::Challenge | Step::Token | Step::Manifest | Step::BlobRedirect => ["not_a_registry"; 2],
         };
@@ -81,7 +81,7 @@ fn reasons() -> Vec<Case> {
             rule,
         ),
         at(Step::Manifest, registry(503, "UNAVAILABLE", throttled), rule),
-        // Throttling is throttling, whoever does it: a pull can work again without a change.
+        // Throttled, whatever throttles: a pull can work again without a change.
         at(
             Step::Manifest,
             registry(429, "TOOMANYREQUESTS", throttled),
@@ -108,7 +108,7 @@ fn reasons() -> Vec<Case> {
     ]
 }
 
-/// A registry shows that it answers, and says no more.
+/// Responses that come from a registry without further details.
 fn nothing_known() -> Vec<Case> {
     let version = [("Docker-Distribution-Api-Version", "registry/2.0")];
     let correlated = [("X-Ms-Correlation-Request-Id", "3e120724-684a-bf56-100a-7d3ff40bdcd8")];
@@ -141,11 +141,11 @@ fn nothing_known() -> Vec<Case> {
 /// The message of the first diagnosis.
 fn message(step: Step, canned: Canned) -> String {
     let outcome = Bench::with(|settings| settings.answer(step, canned)).check();
-    outcome.diagnoses.first().map(|told| told.message.clone()).unwrap_or_default()
+    outcome.diagnoses.first().map(|first| first.message.clone()).unwrap_or_default()
 }
 
 #[test]
-fn messages_quote_the_answer_s_own_words() {
+fn messages_quote_the_text_of_the_response() {
     let throttled = "too many requests to source registry for cache rule 'docker-io'";
     for (step, canned, words) in [
         (
@@ -212,9 +212,9 @@ fn messages_quote_the_answer_s_own_words() {
     }
 }
 
-/// What answers everything with a page of its own, the right status included.
+/// A captive portal answers every request with its own page, even with the expected status.
 #[test]
-fn a_page_instead_of_what_was_asked_for_is_quoted_too() {
+fn a_page_with_the_expected_status_is_quoted() {
     for (step, words) in [
         (Step::Challenge, "it returned HTML instead of a manifest (\"Welcome\") (status 200)"),
         (Step::Token, "its token response is not a token service's JSON (\"Welcome\") (status 200)"),
@@ -229,9 +229,9 @@ fn a_page_instead_of_what_was_asked_for_is_quoted_too() {
     assert!(message.contains("no WWW-Authenticate header (\"ERROR: The requested URL"), "{message}");
 }
 
-/// Nobody in particular is asked again for what is no matter of credentials.
+/// Anonymous pulls: only a 401 without another known reason means missing credentials.
 #[test]
-fn what_is_no_matter_of_credentials_is_not_one_of_missing_ones() {
+fn a_401_with_another_reason_is_not_credentials_missing() {
     for (canned, expected) in [
         (page(401), "fail login manifest not_a_registry"),
         (
@@ -250,13 +250,13 @@ fn what_is_no_matter_of_credentials_is_not_one_of_missing_ones() {
     }
 }
 
-/// Support would look for nothing by the id of an answer that was good.
+/// Azure support would find nothing under the id of a successful response.
 #[test]
-fn a_correlation_id_is_that_of_the_failing_answer_alone() {
+fn the_correlation_id_is_that_of_the_failing_response() {
     let mut bench = Bench::healthy();
     bench.task.credentials.paths.clear();
     let missing = bench.check();
-    assert_eq!(missing.diagnoses.first().and_then(|told| told.correlation_id.clone()), None, "{missing:#?}");
+    assert_eq!(missing.diagnoses.first().and_then(|first| first.correlation_id.clone()), None, "{missing:#?}");
     let mut bench = Bench::healthy();
     bench.image(":foreign");
     let foreign = bench.check();

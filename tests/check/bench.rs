@@ -1,4 +1,4 @@
-//! A lab and a task that fits it: what every test of a check begins with.
+//! A lab with a matching task, as used by every test of a check.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -27,18 +27,18 @@ use crate::lab::Lab;
 use crate::lab::settings::Settings;
 use crate::server::states;
 
-/// A lab, and the task that verifies it.
+/// A lab with the task that checks it.
 pub(crate) struct Bench {
     pub(crate) lab: Lab,
     pub(crate) task: Task,
 }
 
-/// What a check led to.
+/// The result of a check.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) observation: Observation,
     pub(crate) diagnoses: Vec<Diagnosis>,
-    /// Everything that the check logged.
+    /// The complete log of the check.
     pub(crate) log: String,
 }
 
@@ -75,7 +75,7 @@ impl Bench {
         Self { lab, task }
     }
 
-    /// Another image of the same lab.
+    /// Selects another image of the same lab.
     pub(crate) fn image(&mut self, reference: &str) {
         self.task.image = self.lab.image_of("apps/canary", reference).parse().expect("a reference");
     }
@@ -103,31 +103,31 @@ impl Bench {
     }
 }
 
-/// The lab's nameservers as the node's own.
+/// Uses the lab's nameservers as the node's own.
 fn system_resolver(lab: &Lab) -> SystemResolver {
     SystemResolver::Servers(lab.nameservers().into_iter().map(Into::into).collect())
 }
 
-/// The note of the Event about a failure.
+/// Returns the note of the Event for a failure.
 fn note(bench: &Bench, diagnosis: &Diagnosis) -> String {
     let news = News::Failing(Box::new(diagnosis.clone()));
     let announcement = Announcement { image: bench.task.image.clone(), name: None, news, at: bench.task.now };
     event::note(NetworkView::Node, &announcement)
 }
 
-/// Keeps what is logged.
+/// Captures the log.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().expect("nobody panicked while logging")).into_owned()
+        String::from_utf8_lossy(&self.0.lock().expect("no panic while logging")).into_owned()
     }
 }
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("nobody panicked while logging").write(bytes)
+        self.0.lock().expect("no panic while logging").write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -148,7 +148,7 @@ impl Outcome {
         Verdict::of(&self.diagnoses)
     }
 
-    /// The causes, first to last, as `severity endpoint stage cause`.
+    /// Returns the diagnoses in order, as `severity endpoint stage cause`.
     pub(crate) fn told(&self) -> Vec<String> {
         let told = |diagnosis: &Diagnosis| {
             let Diagnosis { severity, endpoint, stage, cause, .. } = diagnosis;
@@ -157,24 +157,23 @@ impl Outcome {
         self.diagnoses.iter().map(told).collect()
     }
 
-    /// Everything that could be shown of the check: every form of the report, the page, the Events, the log, and all of it
-    /// for a debugger.
+    /// Returns all output of the check: every report format, the page, the Events, the log, and the debug output.
     pub(crate) fn shown(&self, bench: &Bench) -> String {
         let run = self.run(bench);
         let mut shown = Vec::new();
         let style = Style { color: false, unicode: true, width: 200 };
         for format in [Format::Text, Format::Json, Format::Junit] {
-            report::write(&mut shown, &run, format, &style).expect("memory takes everything");
+            report::write(&mut shown, &run, format, &style).expect("writing to memory succeeds");
         }
         let ascii = Style { unicode: false, ..style };
-        report::write(&mut shown, &run, Format::Text, &ascii).expect("memory takes everything");
+        report::write(&mut shown, &run, Format::Text, &ascii).expect("writing to memory succeeds");
         let status = states::with(run.images.clone());
-        page::write(&mut shown, &status, bench.task.now, Reload::Off).expect("memory takes everything");
+        page::write(&mut shown, &status, bench.task.now, Reload::Off).expect("writing to memory succeeds");
         let notes: Vec<String> = self.diagnoses.iter().map(|diagnosis| note(bench, diagnosis)).collect();
         format!("{}\n{}\n{run:?}\n{:?}\n{notes:?}", String::from_utf8_lossy(&shown), self.log, bench.task)
     }
 
-    /// The run that this check was the only one of.
+    /// Returns a run with this check only.
     pub(crate) fn run(&self, bench: &Bench) -> Run {
         let checked = Checked {
             image: bench.task.image.clone(),

@@ -1,5 +1,4 @@
-//! Resolvers that are compared: asked beside the node's own, never waited for on the way, and never taken for what they
-//! did not say.
+//! Compared resolvers: queried in addition to the node's own, without delaying the check, and without guessing their answers.
 
 use std::time::{Duration, Instant};
 
@@ -10,10 +9,10 @@ use acr_verifier::rules::names::{Comparison, compare};
 use super::{Bench, Outcome};
 use crate::lab::settings::{Behaviour, Nameserver, View};
 
-/// What a check may take on a busy machine that waits for nothing: a tenth of the limit of a stage.
+/// Maximum duration of a check without waiting, on a busy machine: a tenth of the per-stage timeout.
 const PROMPT: Duration = Duration::from_secs(3);
 
-/// A lab whose second nameserver is compared, with a limit that nobody should wait for.
+/// A lab whose second nameserver is compared, with a per-stage timeout that no check should reach.
 fn bench(second: &Nameserver, configured: bool) -> Bench {
     let mut bench = Bench::with(|settings| settings.nameservers.push(second.clone()));
     let servers = bench.lab.nameservers();
@@ -32,7 +31,7 @@ fn comparisons(outcome: &Outcome) -> [Comparison; 2] {
 }
 
 #[test]
-fn a_compared_resolver_that_does_not_answer_costs_no_waiting_and_is_said() {
+fn a_silent_compared_resolver_is_reported_without_delaying_the_check() {
     for behaviour in [Behaviour::Silent, Behaviour::Closed] {
         for configured in [false, true] {
             let bench = bench(&Nameserver::behaving(behaviour.clone()), configured);
@@ -42,24 +41,24 @@ fn a_compared_resolver_that_does_not_answer_costs_no_waiting_and_is_said() {
             assert!(taken < PROMPT, "{behaviour:?}: {taken:?}");
             outcome.expect(&["warn login dns resolvers_disagree", "warn data dns resolvers_disagree"]);
             assert_eq!(comparisons(&outcome), [Comparison::Incomplete; 2]);
-            // What the check itself took has no part of the wait for the others.
+            // The duration of the stage excludes the wait for compared resolvers.
             for mark in outcome.observation.marks.iter().filter(|mark| mark.stage == Stage::Dns) {
                 assert!(mark.duration < Duration::from_millis(450), "{mark:?}");
             }
             for diagnosis in &outcome.diagnoses {
-                let Some(said) = diagnosis.message.strip_prefix("The compared resolver ") else {
+                let Some(rest) = diagnosis.message.strip_prefix("The compared resolver ") else {
                     panic!("{}", diagnosis.message);
                 };
-                assert!(said.contains("(azure) did not answer in time for contoso."), "{said}");
+                assert!(rest.contains("(azure) did not answer in time for contoso."), "{rest}");
                 assert!(diagnosis.remedy.contains("`resolvers.compare`"), "{}", diagnosis.remedy);
             }
         }
     }
 }
 
-/// A name that fails at once leaves the compared resolver the time to answer all the same.
+/// If the name fails at once, the compared resolver still has time to answer.
 #[test]
-fn a_compared_resolver_has_its_time_where_the_check_itself_is_over_at_once() {
+fn a_compared_resolver_can_answer_after_the_check_has_failed() {
     let second = Nameserver::behaving(Behaviour::Delay(Duration::from_millis(100)));
     let bench = bench(&second, false);
     bench.lab.change(|settings| settings.nameservers[0].login = View::NoSuchName);
@@ -69,16 +68,16 @@ fn a_compared_resolver_has_its_time_where_the_check_itself_is_over_at_once() {
     assert!(outcome.diagnoses[1].message.starts_with("The resolvers disagree about "));
 }
 
-/// Datagrams get lost: a resolver that answers the third of a question is no silent one.
+/// Datagrams get lost: a resolver that answers the third attempt is not silent.
 #[test]
-fn a_compared_resolver_may_lose_two_datagrams() {
+fn two_lost_datagrams_do_not_make_a_compared_resolver_silent() {
     let bench = bench(&Nameserver::behaving(Behaviour::DropFirst(2)), false);
     bench.check().expect(&[]);
 }
 
-/// Each stands behind the node's own of the same name, whenever its answer came.
+/// Each compared answer follows the node's own answer for the same name, whenever it arrived.
 #[test]
-fn the_order_of_the_report_is_that_of_the_names() {
+fn resolutions_are_ordered_by_name() {
     let bench = bench(&Nameserver::behaving(Behaviour::Delay(Duration::from_millis(50))), true);
     let outcome = bench.check();
     outcome.expect(&[]);
@@ -94,9 +93,9 @@ fn the_order_of_the_report_is_that_of_the_names() {
     assert_eq!(order, expected);
 }
 
-/// What there is nothing to compare with is not alike.
+/// A single answer does not count as an agreement.
 #[test]
-fn one_nameserver_alone_agrees_with_nobody() {
+fn a_single_nameserver_is_not_compared() {
     let outcome = Bench::healthy().check();
     assert_eq!(comparisons(&outcome), [Comparison::Nothing; 2]);
 }

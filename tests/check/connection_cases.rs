@@ -1,4 +1,4 @@
-//! Connections, handshakes and answers that do not come: at both endpoints and in every stage that waits.
+//! Failing connections, handshakes and missing responses, at both endpoints and in every stage that waits.
 
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ const fn place(step: Step) -> &'static str {
     }
 }
 
-/// One change of an endpoint, of the login server and then of the data endpoint; `{}` stands for the endpoint.
+/// Applies one change to the login server, then to the data endpoint; `{}` is replaced with the endpoint.
 fn at_both(
     name: &str,
     change: impl Fn(&mut Endpoint) + Copy + Send + Sync + 'static,
     expected: &str,
 ) -> [Case; 2] {
-    // An empty line stands for no diagnosis.
+    // An empty line means no diagnosis.
     let lines = |endpoint: &str| expected.replace("{}", endpoint);
     let (login, data) = (lines("login"), lines("data"));
     let list = |line: &str| if line.is_empty() { vec![] } else { vec![line.to_owned()] };
@@ -66,7 +66,7 @@ pub(super) fn cases() -> Vec<Case> {
     cases.extend(certificate(Certificate::ExpiresIn(15), ""));
     cases.extend(certificate(Certificate::Endless, ""));
     cases.extend(certificate(Certificate::UntrustedEndless, "fail {} tls certificate_untrusted"));
-    // WebPKI knows no time before 1970; the issuer is evidence all the same.
+    // WebPKI does not support dates before 1970; the issuer is still evidence.
     cases.extend(certificate(Certificate::UntrustedAncient, "fail {} tls tls_handshake_failed"));
     cases.extend(at_both("TLS 1.2 only", |endpoint| endpoint.tls = TlsVersions::Only12, ""));
     cases.extend(at_both("TLS 1.3 only", |endpoint| endpoint.tls = TlsVersions::Only13, ""));
@@ -100,7 +100,7 @@ fn several_addresses() -> Vec<Case> {
             addresses(&["127.0.0.8", "127.0.0.9"]),
             &["fail login connect connect_refused"],
         ),
-        // The kernel has no route for TCP to a broadcast address, and loopback has one.
+        // The kernel has no TCP route to a broadcast address, and loopback has such an address.
         case("no route", addresses(&["127.255.255.255"]), &["fail login connect network_unreachable"]),
         case(
             "no route, then refused",
@@ -111,7 +111,7 @@ fn several_addresses() -> Vec<Case> {
     ]
 }
 
-/// Every way in which an answer travels badly, at one step.
+/// Every way in which the delivery of a response can fail, at one step.
 fn deliveries(step: Step) -> Vec<Case> {
     let place = place(step);
     let with = |delivery: Delivery, cause: &str| {
@@ -120,7 +120,7 @@ fn deliveries(step: Step) -> Vec<Case> {
         let name = format!("{delivery:?} at {step:?}");
         case(name, move |settings| settings.deliver(step, delivery), &[&expected])
     };
-    // The first request is a HEAD, whose answer has no body to be cut. A server that is silent after it is so for the next.
+    // The first request is a HEAD, whose response has no body to truncate. Silence after it affects the next request.
     let within_a_body = if step == Step::Challenge {
         vec![
             with(Delivery::ResetMidBody, "").expecting(&[]),
@@ -155,7 +155,7 @@ fn deliveries(step: Step) -> Vec<Case> {
     ];
     cases.extend(within_a_body);
     let endless = match step {
-        // The body of a challenge or a redirect is read to a limit and decides nothing.
+        // The body of a challenge or a redirect is read up to a limit and ignored.
         Step::Challenge | Step::BlobRedirect => None,
         Step::Token => Some("not_a_registry"),
         Step::Manifest => Some("manifest_invalid"),

@@ -9,7 +9,7 @@ fn manifest(fault: ManifestFault, expected: &[&str]) -> Case {
     case(format!("{fault:?}"), move |settings| settings.manifest.answer = fault.into(), expected)
 }
 
-/// The same, asked for by digest.
+/// The same, requested by digest.
 fn manifest_by_digest(fault: ManifestFault, expected: &[&str]) -> Case {
     case(format!("{fault:?} by digest"), move |settings| settings.manifest.answer = fault.into(), expected)
         .adjust(by_digest)
@@ -20,7 +20,7 @@ fn by_digest(bench: &mut Bench) {
     bench.image(&format!("@{digest}"));
 }
 
-/// Megabytes take their time in a build without optimisation.
+/// Allows more time: megabytes are slow in a build without optimisation.
 pub(super) fn patient(bench: &mut Bench) {
     bench.task.stage_timeout = Duration::from_secs(20);
     bench.task.timeout = Duration::from_secs(60);
@@ -151,7 +151,7 @@ fn redirects() -> Vec<Case> {
         answer(Step::Blob, Canned::Redirect { status: 307, target: Target::Itself }, untrusted),
         answer(Step::Blob, Canned::Redirect { status: 302, target: Target::BlobStorage }, untrusted),
         case(
-            "data path not asked for",
+            "data path not requested",
             |settings| settings.data.transport = crate::lab::settings::Transport::Closed,
             &[],
         )

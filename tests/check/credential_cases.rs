@@ -1,4 +1,4 @@
-//! Pull secrets with several entries, none that matches, or one that cannot work: what the kubelet does with them.
+//! Pull secrets with several entries, no matching entry, or an invalid one, handled as the kubelet does.
 
 use acr_verifier::observation::CredentialsUsed;
 use base64::Engine as _;
@@ -9,17 +9,17 @@ use super::{Bench, Case, case};
 use crate::lab::answers::TokenFault;
 use crate::lab::settings::View;
 
-/// What an entry holds.
+/// The content of an entry.
 #[derive(Clone, Copy)]
 enum Entry {
     Good,
-    /// A password of the past.
+    /// An outdated password.
     Stale,
     /// Neither user name nor password.
     Empty,
     /// The valid password with a trailing newline.
     LineEnd,
-    /// The good password in `password`, another one in `auth`.
+    /// The valid password in `password`, another one in `auth`.
     Differs,
     /// A service principal that the registry does not know.
     Principal,
@@ -46,7 +46,7 @@ impl Entry {
     }
 }
 
-/// Puts entries into the secret that the task reads; `HOST` and `PORT` in a key are the lab's.
+/// Writes entries to the secret that the task reads; `HOST` and `PORT` in a key are replaced with the lab's.
 fn secret(bench: &mut Bench, entries: &[(&str, Entry)]) {
     let read = |name: &str| {
         std::fs::read_to_string(bench.lab.secret_folder().join(name)).expect("the lab's credentials")
@@ -102,7 +102,7 @@ pub(super) fn cases() -> Vec<Case> {
         case("an empty entry, and anonymous pulls", |settings| settings.credentials.anonymous = true, &[])
             .adjust(|bench| secret(bench, &[("HOST:PORT", Empty)])),
         case(
-            "a token for everybody that says nothing, and a refusal",
+            "an anonymous token without an access claim, and a 401",
             |settings| {
                 settings.credentials.anonymous = true;
                 settings.token.answer = TokenFault::AccessMissing.into();
@@ -128,14 +128,14 @@ pub(super) fn cases() -> Vec<Case> {
     ]
 }
 
-/// Writes the login server of the image in capitals.
+/// Writes the login server of the image in upper case.
 fn capitals(bench: &mut Bench) {
     let image = bench.task.image.to_string().replacen("contoso.", "CONTOSO.", 1);
     bench.task.image = image.parse().expect("a reference");
 }
 
 #[test]
-fn whose_credentials_a_pull_uses_is_known_before_anything_is_sent() {
+fn the_kind_of_credentials_is_known_before_anything_is_sent() {
     let mut bench = Bench::with(|settings| settings.nameservers[0].login = View::NotLinked);
     assert_eq!(bench.check().observation.credentials, Some(CredentialsUsed::Secret));
     secret(&mut bench, &[]);
@@ -144,11 +144,11 @@ fn whose_credentials_a_pull_uses_is_known_before_anything_is_sent() {
     assert_eq!(bench.check().observation.credentials, None);
 }
 
-/// A secret's entries, and parts of the message about them.
+/// The entries of a secret, and parts of the expected message.
 type Row = (&'static [(&'static str, Entry)], &'static [&'static str]);
 
 #[test]
-fn messages_name_the_entry_the_kind_and_what_the_file_shows() {
+fn messages_name_the_entry_the_kind_and_the_evidence() {
     use Entry::{Differs, Good, LineEnd, Principal, Refresh, Stale};
     let rows: [Row; 7] = [
         (&[("HOST:PORT", LineEnd)], &["the password ends in a newline", "for a repository token"]),

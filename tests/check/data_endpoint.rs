@@ -1,4 +1,4 @@
-//! What is said of the data endpoint speaks of the data endpoint: the login server has just answered.
+//! Messages and remedies at the data endpoint are about the data endpoint: the login server has already answered.
 
 use acr_verifier::cause::{Cause, advice};
 use acr_verifier::observation::Endpoint;
@@ -6,7 +6,7 @@ use acr_verifier::observation::Endpoint;
 use super::Bench;
 use crate::lab::settings::View;
 
-/// Words that belong to the image's own name, which is good where a check comes as far as the data endpoint.
+/// Words about the image's own name, which is correct if a check reaches the data endpoint.
 const OF_THE_IMAGE: [&str; 3] = ["image's name", "make the registry again", "Create a private endpoint"];
 
 #[test]
@@ -26,12 +26,12 @@ fn no_advice_at_the_data_endpoint_is_about_the_name_in_the_image() {
     }
 }
 
-/// What is wrong at the data endpoint, and what message, remedy and commands have to speak of.
+/// A fault at the data endpoint, with the expected message, remedy and commands.
 #[test]
-fn what_differs_at_the_data_endpoint() {
+fn advice_at_the_data_endpoint_names_the_data_endpoint() {
     let login = "127.0.0.2".parse().expect("an address");
     let rows = [
-        // A zone made by hand has the login server's record alone.
+        // A zone created by hand has only the login server's record.
         (
             View::NoSuchName,
             "fail data dns name_not_found",
@@ -46,7 +46,7 @@ fn what_differs_at_the_data_endpoint() {
             "add the data endpoint's A record",
             "--name contoso.westeurope.data",
         ),
-        // A wildcard record leads every name to the login server.
+        // A wildcard record points every name to the login server.
         (
             View::Addresses(vec![login]),
             "fail data tls certificate_name_mismatch",
@@ -70,9 +70,9 @@ fn what_differs_at_the_data_endpoint() {
     }
 }
 
-/// The same causes at the login server keep what is right there.
+/// The same causes at the login server keep their own advice.
 #[test]
-fn what_stays_at_the_login_server() {
+fn advice_at_the_login_server_names_the_login_server() {
     for (view, expected, remedy) in [
         (View::NoSuchName, "fail login dns name_not_found", "Correct the login server in the image's name"),
         (View::NoPrivateEndpoint, "fail login address no_private_endpoint", "Create a private endpoint"),

@@ -1,4 +1,4 @@
-//! Manifests, indexes and configurations as containerd takes them, each by a tag of the lab's odd images.
+//! Manifests, indexes and configurations as containerd accepts or rejects them, each by a tag of the lab's odd images.
 
 use super::{Bench, Case, case};
 use crate::lab::answers::ManifestFault;
@@ -6,7 +6,7 @@ use crate::lab::content::{OCI_INDEX, OCI_MANIFEST};
 use crate::lab::oddities::ODD;
 
 const INVALID: &[&str] = &["fail login manifest manifest_invalid"];
-/// The configuration is the blob that is read.
+/// The configuration is the blob read by the check.
 const INVALID_CONFIG: &[&str] = &["fail data blob manifest_invalid"];
 const MISMATCH: &[&str] = &["warn login manifest platform_mismatch"];
 
@@ -58,7 +58,7 @@ pub(super) fn cases() -> Vec<Case> {
         tag("foreign", MISMATCH),
         tag("no-platform", MISMATCH),
         tag("mislabelled", MISMATCH),
-        // The pull is refused, once the configuration is there.
+        // containerd rejects the pull once it has the configuration.
         tag("no-named-platform-and-foreign", &["fail data blob platform_missing"]),
         typed("application/json", INVALID),
         typed("text/plain", INVALID),
@@ -72,9 +72,9 @@ pub(super) fn cases() -> Vec<Case> {
     ]
 }
 
-/// Where in the documents a fault is, and what the report shows of a platform.
+/// Messages locate the fault in a document and show the platform.
 #[test]
-fn messages_say_where_a_document_is_at_fault() {
+fn messages_locate_the_fault_in_a_document() {
     for (tag, words) in [
         ("helm", "config.mediaType is application/vnd.cncf.helm.config.v1+json, which is not"),
         ("number-as-annotation", "annotations has an entry that is a number, expected a string"),
@@ -85,8 +85,8 @@ fn messages_say_where_a_document_is_at_fault() {
         ("config-not-json", "it is not JSON (line 1, column 2)"),
         ("config-of-wrong-types", "config.Cmd is a string, expected a list"),
         ("signature", "rootfs.diff_ids has 1 entries, the manifest 0 layers"),
-        ("no-platform", "its configuration names no platform, which"),
-        ("foreign", "its configuration names linux/s390x, which"),
+        ("no-platform", "its configuration names no platform, and containerd does not compare it"),
+        ("foreign", "its configuration names linux/s390x, and containerd does not compare it"),
     ] {
         let mut bench = Bench::healthy();
         odd(&mut bench, tag);
@@ -97,7 +97,7 @@ fn messages_say_where_a_document_is_at_fault() {
 }
 
 #[test]
-fn the_platform_that_is_pulled_is_in_the_report_also_where_it_cannot_run() {
+fn the_report_has_the_platform_of_an_image_that_cannot_run() {
     let mut bench = Bench::healthy();
     odd(&mut bench, "foreign");
     let outcome = bench.check();

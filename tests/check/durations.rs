@@ -1,4 +1,4 @@
-//! What the report says of the time that a stage took: the stage's own, all of it, once.
+//! Stage durations: complete, without the time of other stages, and counted once.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn blob_took(bench: &Bench) -> Duration {
 }
 
 #[test]
-fn a_blob_that_the_login_server_serves_itself_is_waited_for_once() {
+fn a_blob_served_by_the_login_server_is_timed_once() {
     let bench = Bench::with(|settings| {
         settings.blob_redirect.answer = RedirectFault::ServedDirectly.into();
         settings.deliver(Step::BlobRedirect, Delivery::Delayed(DELAY));
@@ -27,7 +27,7 @@ fn a_blob_that_the_login_server_serves_itself_is_waited_for_once() {
 }
 
 #[test]
-fn a_blob_that_is_refused_took_the_redirect_as_well() {
+fn the_duration_of_a_rejected_blob_includes_the_redirect() {
     let bench = Bench::with(|settings| {
         settings.deliver(Step::BlobRedirect, Delivery::Delayed(DELAY));
         settings.answer(Step::Blob, Canned::StorageNotFound);
@@ -37,7 +37,7 @@ fn a_blob_that_is_refused_took_the_redirect_as_well() {
 }
 
 #[test]
-fn both_requests_of_a_blob_are_counted_and_connecting_is_not() {
+fn the_duration_of_a_blob_has_both_requests_without_connecting() {
     let bench = Bench::with(|settings| {
         settings.deliver(Step::BlobRedirect, Delivery::Delayed(DELAY));
         settings.deliver(Step::Blob, Delivery::Delayed(DELAY));

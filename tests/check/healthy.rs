@@ -1,4 +1,4 @@
-//! What works, and how little it takes.
+//! Healthy registries, and the minimal cost of their checks.
 
 use std::collections::BTreeSet;
 
@@ -27,7 +27,7 @@ fn a_healthy_registry_passes_over_one_connection_to_each_endpoint() {
     assert_eq!(
         methods,
         ["HEAD", "POST", "GET", "HEAD", "GET", "GET", "GET", "GET"],
-        "as containerd asks ACR"
+        "the same requests as containerd sends to ACR"
     );
     let request = |endpoint, stage, status| Request { endpoint, stage, status: Some(status) };
     assert_eq!(
@@ -46,9 +46,9 @@ fn a_healthy_registry_passes_over_one_connection_to_each_endpoint() {
     assert_eq!(bench.lab.queries().len(), 4, "A and AAAA of both names");
 }
 
-/// The connection has to be idle again before the next request is sent, or a second one would be made beside it.
+/// The connection has to be idle again before the next request is sent; otherwise the client would open a second one.
 #[test]
-fn no_check_of_many_needs_a_second_connection() {
+fn repeated_checks_use_one_connection_to_each_endpoint() {
     let bench = Bench::healthy();
     for round in 1..=25 {
         assert_eq!(bench.check().verdict(), Verdict::Pass);
@@ -57,7 +57,7 @@ fn no_check_of_many_needs_a_second_connection() {
     }
 }
 
-/// The round trips of `probe.rs`, counted: what is asked at once is one, and each thing that waits for another is its own.
+/// Counts the round trips of `probe.rs`: simultaneous queries count once, sequential requests count separately.
 #[test]
 fn a_healthy_check_waits_for_fourteen_round_trips() {
     let together = Nameserver::behaving(Behaviour::Together);
@@ -75,7 +75,7 @@ fn a_healthy_check_waits_for_fourteen_round_trips() {
 }
 
 #[test]
-fn the_name_of_a_configured_data_endpoint_is_asked_once() {
+fn the_name_of_a_configured_data_endpoint_is_queried_once() {
     let mut bench = Bench::healthy();
     bench.task.data_endpoints = vec![bench.lab.data_endpoint()];
     bench.check().expect(&[]);

@@ -1,7 +1,7 @@
-//! What a registry, a nameserver or something between could do to a check on purpose: floods, drips, bombs and lies.
+//! Attacks by a registry, a nameserver or a device on the path: floods, slow responses, decompression bombs and false data.
 //!
-//! What every case has to keep to, its time, where nothing may go and what may not be shown, is asserted for all tables
-//! alike. Memory is measured where the program runs as a process of its own (`hostile`).
+//! The limits for every case (duration, forbidden destinations, secrets in the output) are asserted for all tables together.
+//! Memory is measured in a separate process (`hostile`).
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ const STEPS: [(Step, &str); 5] = [
     (Step::BlobRedirect, "data blob"),
     (Step::Blob, "data blob"),
 ];
-/// The limit of a stage that is waited for.
+/// The per-stage timeout of cases that reach it.
 const IMPATIENT: Duration = Duration::from_millis(700);
 
 pub(super) fn cases() -> Vec<Case> {
@@ -89,7 +89,7 @@ fn names() -> Vec<Case> {
         behaving("a name that points to itself", Behaviour::CompressionLoop, failed),
         case("a chain of 400", |settings| settings.nameservers[0].login = View::LongChain(400), failed)
             .adjust(patient),
-        // Asked once, judged once, pinned: what the name means later is nobody's business.
+        // Resolved once, evaluated once, then pinned: later answers for the name do not matter.
         behaving("rebinding after the first answer", Behaviour::Rebinds(elsewhere), &[])
             .adjust(|bench| bench.task.data_endpoints = vec![bench.lab.data_endpoint()]),
     ]
@@ -106,7 +106,7 @@ fn answers(step: Step, place: &str) -> Vec<Case> {
         impatient(with(Delivery::EndlessInterim, "response_timeout")),
         with(Delivery::EndlessKeyUpdates, "connection_reset"),
     ];
-    // The first request is a HEAD, whose answer has no body.
+    // The first request is a HEAD, whose response has no body.
     if step != Step::Challenge {
         let dripping = with(Delivery::BodyDripping(Duration::from_secs(1)), "response_timeout");
         cases.push(impatient(dripping));
@@ -115,7 +115,7 @@ fn answers(step: Step, place: &str) -> Vec<Case> {
 }
 
 fn bodies(step: Step, place: &str) -> Vec<Case> {
-    // The body of a challenge or a redirect is read to a limit and decides nothing.
+    // The body of a challenge or a redirect is read up to a limit and ignored.
     let huge = match step {
         Step::Challenge | Step::BlobRedirect => None,
         Step::Token => Some("not_a_registry"),

@@ -1,10 +1,10 @@
-//! Challenges, credentials and tokens, and the answers that can come at any step.
+//! Challenges, credentials and tokens, and responses that can occur at any step.
 
 use super::{Bench, Case, case};
 use crate::lab::answers::{Canned, ChallengeFault, FirewallWording, RetryAfter, Step, Target, TokenFault};
 use crate::lab::settings::Grant;
 
-/// Writes the files of a secret, and lets the task read them.
+/// Writes the files of a secret and configures the task to read them.
 fn secret(bench: &mut Bench, files: &[(&str, &str)]) {
     let folder = bench.lab.folder().join("own-secret");
     std::fs::create_dir_all(&folder).expect("a folder");
@@ -37,7 +37,7 @@ fn challenges() -> Vec<Case> {
     let foreign = &["fail login challenge not_a_registry"];
     let realm = &["fail login challenge untrusted_realm"];
     vec![
-        // The registry asks for no token, and containerd sends none.
+        // The registry requires no token, and containerd sends none.
         challenge(ChallengeFault::NoChallenge, &[]),
         challenge(ChallengeFault::HeaderMissing, foreign),
         challenge(ChallengeFault::BasicOnly, foreign),
@@ -54,9 +54,9 @@ fn challenges() -> Vec<Case> {
         challenge(ChallengeFault::BasicAndBearer, &[]),
         challenge(ChallengeFault::RealmWithQuery, &[]),
         challenge(ChallengeFault::VersionHeaderMissing, &[]),
-        // The first challenge decides, and its realm is the registry's own.
+        // The first challenge is used, and its realm is the registry's own.
         challenge(ChallengeFault::Duplicate, &[]),
-        // Of a parameter that stands there twice the last counts, as in Go.
+        // The last of a duplicate parameter is used, as in Go.
         challenge(ChallengeFault::DuplicateParameter, realm),
         case(
             "redirect at the challenge",
@@ -77,7 +77,7 @@ fn credentials() -> Vec<Case> {
     let in_days = |days: i64| jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * days);
     vec![
         case("no credentials", |_| {}, missing).adjust(|bench| bench.task.credentials.paths.clear()),
-        case("credentials that are not there", |_| {}, missing)
+        case("absent credentials", |_| {}, missing)
             .adjust(|bench| bench.task.credentials.paths = vec![bench.lab.folder().join("absent")]),
         case("an entry for another registry", |_| {}, missing).adjust(|bench| {
             let text =
@@ -96,13 +96,13 @@ fn credentials() -> Vec<Case> {
         ),
         case("files of a mounted secret", |_| {}, &[])
             .adjust(|bench| bench.task.credentials.paths = vec![bench.lab.secret_folder()]),
-        case("ends in 13 days", |_| {}, expiring)
+        case("expires in 13 days", |_| {}, expiring)
             .adjust(move |bench| bench.task.credentials.expires_at = Some(in_days(13))),
-        case("ended yesterday and still works", |_| {}, expiring)
+        case("expired yesterday and still works", |_| {}, expiring)
             .adjust(move |bench| bench.task.credentials.expires_at = Some(in_days(-1))),
-        case("ends in 15 days", |_| {}, &[])
+        case("expires in 15 days", |_| {}, &[])
             .adjust(move |bench| bench.task.credentials.expires_at = Some(in_days(15))),
-        case("ended yesterday and is rejected", |_| {}, rejected).adjust(move |bench| {
+        case("expired yesterday and is rejected", |_| {}, rejected).adjust(move |bench| {
             bench.task.credentials.expires_at = Some(in_days(-1));
             secret(bench, &[("username", "canary-token"), ("password", "wrong-password")]);
         }),
@@ -124,7 +124,7 @@ fn tokens() -> Vec<Case> {
         token(TokenFault::WithoutPull, scope),
         token(TokenFault::OtherRepository, scope),
         case(
-            "a token without pull, and a plain refusal",
+            "a token without pull, and a 403 without a reason",
             |settings| {
                 settings.token.answer = TokenFault::WithoutPull.into();
                 settings.answer(Step::Manifest, Canned::PermissionsFailed);
@@ -151,14 +151,14 @@ fn tokens() -> Vec<Case> {
     ]
 }
 
-/// What ACR says where an operation is switched off, word for word.
+/// ACR's exact response if an operation is disabled.
 fn disallowed() -> Canned {
     let body = r#"{"errors":[{"code":"REGISTRY_DISALLOWED_OPERATION","message":"operation is disallowed on the registry, for more info please visit https://aka.ms/acr/faq/pushorpulldisallowed"}]}"#;
     let headers = vec![("Content-Type".to_owned(), "application/json".to_owned())];
     Canned::Raw { status: 405, headers, body: body.as_bytes().to_vec() }
 }
 
-/// Answers that fit at any step, and mean the same at each.
+/// Responses that can occur at any step, with the same meaning at each.
 fn answers_anywhere(step: Step) -> Vec<Case> {
     let place = match step {
         Step::Challenge => "login challenge",

@@ -1,7 +1,7 @@
-//! One check after another against the lab: each misbehaviour, and the diagnoses that it must lead to.
+//! Checks against the lab: each fault with the diagnoses that it must cause.
 //!
-//! The cases are tables: what is changed in a healthy lab, and the whole list of diagnoses. They run side by side,
-//! because most of the time goes into waiting for limits.
+//! The cases are tables of a change to a healthy lab and the complete list of diagnoses. They run concurrently, because they
+//! mostly wait for timeouts.
 
 mod answer_cases;
 mod bench;
@@ -33,16 +33,16 @@ use crate::lab::settings::Settings;
 pub(crate) use bench::{Bench, Outcome};
 pub(crate) use safety::violations;
 
-/// Cases at a time: they wait more than they work.
+/// Number of concurrent cases, which mostly wait.
 const SIDE_BY_SIDE: usize = 8;
-/// Causes that a check only finds by waiting for the whole limit of a stage.
+/// Causes that a check detects only after the full per-stage timeout.
 const WAITS: [&str; 3] = ["timeout", "nameserver_failing", "dns_server_failure"];
-/// The limit of a stage where it is waited for.
+/// The per-stage timeout of cases that reach it.
 const IMPATIENT: Duration = Duration::from_secs(1);
-/// What a busy machine may add to the limit of a check.
+/// Time that a busy machine may add to the overall timeout.
 const SLACK: Duration = Duration::from_secs(2);
 
-/// A healthy lab with one thing changed, and what a check must say.
+/// A healthy lab with one change, and the expected diagnoses.
 pub(crate) struct Case {
     pub(crate) name: String,
     arrange: Box<dyn Fn(&mut Settings) + Send + Sync>,
@@ -50,7 +50,7 @@ pub(crate) struct Case {
     expected: Vec<String>,
 }
 
-/// A case that changes the lab.
+/// Creates a case that changes the lab.
 pub(crate) fn case(
     name: impl Into<String>,
     arrange: impl Fn(&mut Settings) + Send + Sync + 'static,
@@ -65,12 +65,12 @@ pub(crate) fn case(
 }
 
 impl Case {
-    /// Changes the task as well, once the lab is up.
+    /// Also changes the task, once the lab is running.
     pub(crate) fn adjust(self, adjust: impl Fn(&mut Bench) + Send + Sync + 'static) -> Self {
         Self { adjust: Box::new(adjust), ..self }
     }
 
-    /// Replaces what is expected.
+    /// Replaces the expected diagnoses.
     pub(crate) fn expecting(self, expected: &[&str]) -> Self {
         Self { expected: expected.iter().map(|&line| line.to_owned()).collect(), ..self }
     }
@@ -100,7 +100,7 @@ pub(crate) fn all_cases() -> Vec<Case> {
     cases
 }
 
-/// Runs every case, a few at a time, and hands each outcome over.
+/// Runs the cases, a few at a time, and passes each outcome to a callback.
 pub(crate) fn run_all(cases: &[Case], each: impl Fn(&Case, &Bench, &Outcome) + Sync) {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
@@ -116,7 +116,7 @@ pub(crate) fn run_all(cases: &[Case], each: impl Fn(&Case, &Bench, &Outcome) + S
 }
 
 #[test]
-fn every_case_leads_to_exactly_its_diagnoses_and_every_cause_is_reached() {
+fn every_case_has_exactly_its_diagnoses_and_every_cause_is_covered() {
     let cases = all_cases();
     let wrong = Mutex::new(Vec::new());
     let reached = Mutex::new(BTreeSet::new());
@@ -132,20 +132,20 @@ fn every_case_leads_to_exactly_its_diagnoses_and_every_cause_is_reached() {
     assert!(missed.is_empty(), "no case reaches {missed:?}");
 }
 
-/// What is wrong with the outcome of a case; empty when nothing is.
+/// Returns the problems with the outcome of a case.
 fn problems_of(case: &Case, bench: &Bench, outcome: &Outcome) -> Vec<String> {
     let mut problems = Vec::new();
     let told = outcome.told();
     if told != case.expected {
         let messages: Vec<&str> = outcome.diagnoses.iter().map(|told| told.message.as_str()).collect();
-        problems.push(format!("expected {:?}\n  told     {told:?}\n  {messages:#?}", case.expected));
+        problems.push(format!("expected {:?}\n  reported {told:?}\n  {messages:#?}", case.expected));
     }
     for diagnosis in &outcome.diagnoses {
         if !diagnosis.cause.stages().contains(&diagnosis.stage) {
-            problems.push(format!("{} does not show in {}", diagnosis.cause, diagnosis.stage));
+            problems.push(format!("{} is not a cause of stage {}", diagnosis.cause, diagnosis.stage));
         }
         if !diagnosis.message.ends_with('.') || diagnosis.message.contains("  ") {
-            problems.push(format!("no sentence: {}", diagnosis.message));
+            problems.push(format!("not a sentence: {}", diagnosis.message));
         }
     }
     problems.extend(safety::violations(bench, outcome));

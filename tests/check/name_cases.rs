@@ -1,4 +1,4 @@
-//! Names and addresses: every way in which nameservers can be wrong, at both endpoints.
+//! Names and addresses: every fault of nameservers, at both endpoints.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -23,7 +23,7 @@ fn behaving(name: &str, behaviour: Behaviour, expected: &[&str]) -> Case {
     case(name, move |settings| settings.nameservers[0].behaviour = behaviour.clone(), expected)
 }
 
-/// One view, of the login server and then of the data endpoint; `{}` stands for the endpoint.
+/// Applies one view to the login server, then to the data endpoint; `{}` is replaced with the endpoint.
 fn seen(name: &str, view: &View, expected: &str) -> [Case; 2] {
     let (login, data) = (view.clone(), view.clone());
     [
@@ -40,7 +40,7 @@ fn seen(name: &str, view: &View, expected: &str) -> [Case; 2] {
     ]
 }
 
-/// A good nameserver, and a second one.
+/// A healthy nameserver with a second one.
 fn second(name: &str, nameserver: Nameserver, expected: &[&str]) -> Case {
     case(name, move |settings| settings.nameservers.push(nameserver.clone()), expected)
 }
@@ -121,13 +121,13 @@ fn views() -> Vec<Case> {
         .adjust(|bench| bench.task.data_endpoints = vec![bench.lab.data_endpoint()]),
     );
     cases.push(
-        case("configured data endpoint that nobody knows", |_| {}, &["fail data dns name_not_found"])
+        case("configured data endpoint that does not exist", |_| {}, &["fail data dns name_not_found"])
             .adjust(|bench| bench.task.data_endpoints = vec!["contoso.northeurope.data.azurecr.io".into()]),
     );
     cases
 }
 
-/// Chains that pass a privatelink name and have no address that a resolver takes: who denies it makes the cause.
+/// Chains with a privatelink name but no usable address: the zone that denies it determines the cause.
 fn half_answers() -> Vec<Case> {
     let (login, private) = ("contoso.azurecr.io", "contoso.privatelink.azurecr.io");
     let alias = |from: &str, to: &str| ChainRecord {
@@ -146,7 +146,7 @@ fn half_answers() -> Vec<Case> {
             Rcode::NxDomain,
             "private_record_missing",
         ),
-        // Go knows no host where the code is NXDOMAIN, whatever else the answer holds.
+        // Go reports no such host for NXDOMAIN, whatever else the answer contains.
         ("NXDOMAIN with an address", vec![linked, address], Rcode::NxDomain, "private_record_missing"),
         ("alias beyond privatelink, no address", beyond.clone(), Rcode::NoError, "dns_server_failure"),
         ("NXDOMAIN beyond privatelink", beyond, Rcode::NxDomain, "dns_server_failure"),
@@ -185,7 +185,7 @@ fn behaviours() -> Vec<Case> {
         behaving("spoofed, then right", Behaviour::SpoofThenAnswer, &[]),
         behaving("truncated, tcp answers", Behaviour::Truncated, &[]),
         behaving("two datagrams lost", Behaviour::DropFirst(2), &[]),
-        // Go takes every address of an answer, whoever owns it.
+        // Go takes every address of an answer, whatever its owner name.
         behaving(
             "foreign records",
             Behaviour::AnswersUnrelatedRecords,
@@ -199,11 +199,11 @@ fn behaviours() -> Vec<Case> {
             Behaviour::AaaaSilent,
             &["warn login dns nameserver_failing", "warn data dns nameserver_failing"],
         ),
-        // Go has the A at once, and nothing is slow.
+        // Go gets the A record at once, and nothing is slow.
         behaving("aaaa servfail", Behaviour::AaaaRcode(Rcode::ServFail), &[]),
         behaving("aaaa refused", Behaviour::AaaaRcode(Rcode::Refused), &[]),
         behaving("aaaa not implemented", Behaviour::AaaaRcode(Rcode::NotImp), &[]),
-        behaving("aaaa NXDOMAIN beside a good A", Behaviour::AaaaRcode(Rcode::NxDomain), &[]),
+        behaving("aaaa NXDOMAIN next to a valid A", Behaviour::AaaaRcode(Rcode::NxDomain), &[]),
         behaving("out of time in dns", Behaviour::Silent, &["unknown login dns deadline_exceeded"])
             .adjust(|bench| bench.task.timeout = Duration::from_millis(300)),
         case("no nameserver", |_| {}, &["fail login dns no_nameserver"])
@@ -213,7 +213,7 @@ fn behaviours() -> Vec<Case> {
             std::fs::write(&path, "# No DNS servers known.\nsearch example.net\n").expect("a file");
             bench.task.resolvers.system = SystemResolver::File(path);
         }),
-        case("resolv.conf that is not there", |_| {}, &["fail login dns no_nameserver"]).adjust(|bench| {
+        case("resolv.conf that does not exist", |_| {}, &["fail login dns no_nameserver"]).adjust(|bench| {
             bench.task.resolvers.system = SystemResolver::File(bench.lab.folder().join("absent"));
         }),
     ]
@@ -285,7 +285,7 @@ fn several() -> Vec<Case> {
             &[disagree, "warn data dns resolvers_disagree"],
         )
         .adjust(compare),
-        // Nothing was compared, and the check says so.
+        // Nothing was compared, and the check reports it.
         second(
             "compared resolver is silent",
             Nameserver::behaving(Behaviour::Silent),
@@ -293,7 +293,7 @@ fn several() -> Vec<Case> {
         )
         .adjust(compare),
         second(
-            "compared resolver is not there",
+            "compared resolver does not exist",
             Nameserver::behaving(Behaviour::Closed),
             &[disagree, "warn data dns resolvers_disagree"],
         )
@@ -304,7 +304,7 @@ fn several() -> Vec<Case> {
             &[disagree, "warn data dns resolvers_disagree"],
         )
         .adjust(compare),
-        // It has the addresses: what it says of AAAA is its own affair.
+        // It returned the addresses: its AAAA answer does not matter.
         second("compared resolver is silent for AAAA", Nameserver::behaving(Behaviour::AaaaSilent), &[])
             .adjust(compare),
         second("compared resolver agrees", Nameserver::default(), &[]).adjust(compare),

@@ -1,4 +1,4 @@
-//! A nameserver that knows a secret, from an appliance that inspects TLS or from an earlier check, and says it as a name.
+//! A nameserver that knows a secret, from a TLS inspection device or an earlier check, and returns it as a name.
 
 use acr_verifier::config::SystemResolver;
 use base64::Engine as _;
@@ -8,7 +8,7 @@ use super::{Bench, violations};
 use crate::lab::settings::{Certificate, ChainRecord, Nameserver, Rcode, RecordValue, View};
 
 const PASSWORD: &str = "hunter2hunter2";
-/// What would be enough for a reader.
+/// A part that would reveal the password.
 const PIECE: &str = "hunter2h";
 
 fn record(name: &str, value: RecordValue) -> ChainRecord {
@@ -23,7 +23,7 @@ fn address(name: &str, address: &str) -> ChainRecord {
     record(name, RecordValue::Address(address.parse().expect("an address")))
 }
 
-/// The ways to write the password into labels.
+/// Returns the password encoded as DNS labels.
 fn labels() -> [String; 5] {
     let encoded = STANDARD_NO_PAD.encode(PASSWORD);
     assert!(encoded.bytes().all(|byte| byte.is_ascii_alphanumeric()), "it is a label: {encoded}");
@@ -32,7 +32,7 @@ fn labels() -> [String; 5] {
         PASSWORD.to_uppercase(),
         format!("x-{PASSWORD}-x"),
         encoded,
-        // One label for each half: nobody needs the dot to read it.
+        // One label for each half: the dot hides nothing.
         format!("{}.{}", &PASSWORD[..7], &PASSWORD[7..]),
     ]
 }
@@ -62,11 +62,11 @@ fn check(view: &View, expected: &[&str], what: &str) {
         let shown = outcome.shown(&bench).to_lowercase();
         assert!(!shown.contains(PIECE), "{what}: {shown}");
         let host = if login { "contoso.azurecr.io" } else { "contoso.westeurope.data.azurecr.io" };
-        assert!(shown.contains(host), "what was asked for is shown");
+        assert!(shown.contains(host), "the queried name is shown");
     }
 }
 
-/// The same chain from the data endpoint's name.
+/// Returns the same chain for the data endpoint's name.
 fn at_data(view: &View) -> View {
     let View::Chain(records, code) = view else { panic!("a chain") };
     let moved = records.iter().map(|record| match record.name.as_str() {
@@ -79,7 +79,7 @@ fn at_data(view: &View) -> View {
 }
 
 #[test]
-fn a_secret_in_a_name_is_not_shown_and_the_cause_stays() {
+fn a_secret_in_a_name_is_redacted_without_changing_the_cause() {
     let host = "contoso.azurecr.io";
     for label in labels() {
         let private = format!("{label}.privatelink.azurecr.io");
@@ -120,9 +120,9 @@ fn a_secret_in_a_name_is_not_shown_and_the_cause_stays() {
     }
 }
 
-/// The zone is told by its name, whatever of that name is a secret: first the cause, then the secrets.
+/// The cause is derived from the zone's name before secrets are redacted.
 #[test]
-fn a_password_that_is_a_word_of_the_zone_changes_no_cause() {
+fn a_password_equal_to_a_zone_label_does_not_change_the_cause() {
     for password in ["privatelink", "azurecr.io", "contoso.privatelink.azurecr.io"] {
         let bench = Bench::with(|settings| {
             settings.credentials.password = password.to_owned();
@@ -134,9 +134,9 @@ fn a_password_that_is_a_word_of_the_zone_changes_no_cause() {
     }
 }
 
-/// An appliance that inspects TLS has seen the password, and writes it into the certificate that it makes up.
+/// A TLS inspection device knows the password and writes it into the certificate that it generates.
 #[test]
-fn a_secret_in_a_certificate_is_not_shown() {
+fn a_secret_in_a_certificate_is_redacted() {
     for name in ["hunter2hunter2.example", "aHVudGVyMmh1bnRlcjI.example", "HUNTER2HUNTER2"] {
         let bench = Bench::with(|settings| {
             settings.credentials.password = PASSWORD.to_owned();
@@ -150,9 +150,9 @@ fn a_secret_in_a_certificate_is_not_shown() {
     }
 }
 
-/// "No end" is a date beyond the calendar of the program: the certificate is evidence all the same.
+/// "No expiry" is a date beyond the program's calendar; the certificate is still evidence.
 #[test]
-fn a_certificate_without_an_end_names_its_issuer() {
+fn a_certificate_without_expiry_names_its_issuer() {
     for (certificate, date) in [
         (Certificate::UntrustedEndless, "9999-12-30T22:00:00.999999999Z"),
         (Certificate::UntrustedAncient, "1969-12-31T00:00:00Z"),

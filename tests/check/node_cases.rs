@@ -1,6 +1,6 @@
-//! What containerd on the node would do otherwise: its proxy, its mirrors, its certificate authorities.
+//! Settings of containerd on the node that change a pull: proxy, mirrors and certificate authorities.
 //!
-//! The files are those of a node below a temporary root, and the program reads them itself.
+//! The node's files are below a temporary root, and the program reads them itself.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -17,10 +17,10 @@ use crate::lab::Lab;
 
 const DROP_IN: &str = "etc/systemd/system/containerd.service.d/http-proxy.conf";
 const BUNDLE: &str = "etc/ssl/certs/ca-certificates.crt";
-/// A proxy where nothing listens: no check may use it.
+/// A proxy without a listener: no check may use it.
 const PROXY: &str = "http://user:hunter2@192.0.2.1:3128";
 
-/// A check with a proxy of containerd and these exceptions; `{login}` and `{data}` are the endpoints' names.
+/// A check with a proxy of containerd and this `NO_PROXY`; `{login}` and `{data}` are replaced with the endpoints' names.
 fn proxied(name: &str, no_proxy: &'static str, expected: &[&str]) -> Case {
     case(name, |_| {}, expected).adjust(move |bench| {
         let no_proxy = filled(no_proxy, &bench.lab);
@@ -49,7 +49,7 @@ pub(super) fn cases() -> Vec<Case> {
     ]
 }
 
-/// A node's files below a root, and a configuration that names it.
+/// A node's files below a root, with a configuration for that root.
 struct Node {
     lab: Lab,
     folder: TempDir,
@@ -111,7 +111,7 @@ fn causes(report: &Value) -> Vec<&str> {
     diagnoses.iter().map(|diagnosis| diagnosis["cause"].as_str().expect("a code")).collect()
 }
 
-/// A certificate authority that signs nothing here.
+/// A certificate authority that signs nothing in this test.
 fn foreign_authority() -> String {
     let mut params = CertificateParams::new([]).expect("no names");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -120,10 +120,10 @@ fn foreign_authority() -> String {
 }
 
 #[test]
-fn the_nodes_certificate_authorities_decide_and_an_added_one_is_named() {
+fn the_report_names_the_source_of_the_trusted_root() {
     let only_added = "trusted only through the added CA file";
     let lacked = "which containerd on this node does not have";
-    // What the node has, whether the file is added, and what the report says.
+    // The node's bundle, whether the CA file is added, and the expected report.
     for (on_node, added, verdict, trusted_by, roots) in [
         (Some("lab"), false, "pass", Some("node"), "node"),
         (Some("lab"), true, "pass", Some("node"), "node"),
@@ -160,7 +160,7 @@ fn the_nodes_certificate_authorities_decide_and_an_added_one_is_named() {
 }
 
 #[test]
-fn the_proxy_of_the_nodes_containerd_is_a_warning_and_its_password_stays_there() {
+fn containerds_proxy_is_a_warning_without_its_password() {
     let unit = |no_proxy: &str| {
         format!("[Service]\nEnvironment=\"HTTPS_PROXY={PROXY}\" \\\n  \"NO_PROXY=localhost,{no_proxy}\"\n")
     };
@@ -185,7 +185,7 @@ fn the_proxy_of_the_nodes_containerd_is_a_warning_and_its_password_stays_there()
         let report: Value = serde_json::from_str(&shown).expect("JSON");
         assert_eq!(causes(&report), expected, "{path}: {text}: {report:#}");
         assert_eq!(report["nodeFiles"]["proxy"], proxy, "{path}: {text}");
-        // The manager's variables are those of every service.
+        // The manager's variables apply to every service.
         let is_kubelets = path.contains("kubelet") || path.contains("system.conf.d");
         assert_eq!(report["nodeFiles"]["kubeletProxy"].is_string(), is_kubelets, "{path}");
         for diagnosis in report["images"][0]["diagnoses"].as_array().expect("a list") {
@@ -196,7 +196,7 @@ fn the_proxy_of_the_nodes_containerd_is_a_warning_and_its_password_stays_there()
 }
 
 #[test]
-fn a_mirror_is_named_as_not_tested() {
+fn mirrors_are_reported_as_not_tested() {
     let node = Node::new();
     let folder = format!("etc/containerd/certs.d/{}", node.lab.registry().replace(':', "_") + "_");
     node.write(&format!("{folder}/hosts.toml"), "[host.\"https://mirror.contoso.com\"]\n");
@@ -207,7 +207,7 @@ fn a_mirror_is_named_as_not_tested() {
     let text = node.text(true);
     assert!(text.contains("Not tested: pulls through mirror.contoso.com"), "{text}");
 
-    // Which is said of nothing where there is no mirror, and where that is not known.
+    // Nothing is reported without a mirror, or if the mirrors are unknown.
     let none = Node::new();
     none.write("etc/containerd/config.toml", "version = 2\n");
     assert_eq!(none.report(true)["nodeFiles"]["mirrors"], "none");
@@ -217,7 +217,7 @@ fn a_mirror_is_named_as_not_tested() {
 }
 
 #[test]
-fn what_cannot_be_read_or_leads_out_of_the_root_is_unknown_and_no_error() {
+fn unreadable_files_and_links_out_of_the_root_are_unknown_not_errors() {
     let node = Node::new();
     let root = node.folder.path().to_owned();
     let outside = node.lab.folder().join("outside");
@@ -243,7 +243,7 @@ fn what_cannot_be_read_or_leads_out_of_the_root_is_unknown_and_no_error() {
 }
 
 #[test]
-fn a_check_without_the_nodes_files_is_as_it_was() {
+fn a_check_without_node_files_reports_none() {
     let bench = Bench::healthy();
     let nameserver = bench.lab.nameservers()[0].to_string();
     let mut command = Command::new(env!("CARGO_BIN_EXE_acr-verifier"));
@@ -257,7 +257,7 @@ fn a_check_without_the_nodes_files_is_as_it_was() {
 }
 
 #[test]
-fn in_a_pod_the_network_is_the_pods_unless_its_maker_says_otherwise() {
+fn the_network_view_in_a_pod_is_pod_unless_set() {
     let bench = Bench::healthy();
     for (cluster, view, expected) in [
         (None, None, "node"),

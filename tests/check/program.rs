@@ -1,4 +1,4 @@
-//! The program itself: the binary against the lab, as an operator runs it.
+//! The binary against the lab, as an operator runs it.
 
 use std::io::Read;
 use std::path::Path;
@@ -12,10 +12,10 @@ use crate::lab::Lab;
 use crate::lab::answers::{Canned, Delivery, RetryAfter, Step};
 use crate::lab::settings::{Certificate, Settings, View};
 
-/// What is changed in a healthy lab.
+/// A change to a healthy lab.
 type Arrange = fn(&mut Settings);
 
-/// The command line that fits a lab, without the image.
+/// Returns the command line for a lab, without the image.
 fn command(lab: &Lab) -> Command {
     with_credentials(lab, &lab.credentials_folder())
 }
@@ -39,7 +39,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("UTF-8")
 }
 
-/// The report, held against its schema.
+/// Parses the report and validates it against its schema.
 #[track_caller]
 fn report(output: &Output) -> Value {
     let report: Value = serde_json::from_slice(&output.stdout).expect("the report is JSON");
@@ -52,7 +52,7 @@ fn report(output: &Output) -> Value {
 }
 
 #[test]
-fn a_healthy_registry_exits_0_with_a_report_that_names_what_was_tested() {
+fn a_healthy_registry_exits_0_and_reports_what_was_tested() {
     let bench = Bench::healthy();
     let output = run(command(&bench.lab)
         .args(["--output", "json"])
@@ -75,7 +75,7 @@ fn a_healthy_registry_exits_0_with_a_report_that_names_what_was_tested() {
 }
 
 #[test]
-fn exit_codes_tell_problem_warning_and_inconclusive_apart() {
+fn exit_codes_distinguish_problem_warning_and_inconclusive() {
     let rows: [(&str, Arrange, &[&str], i32); 5] = [
         ("fail", |settings| settings.nameservers[0].login = View::NotLinked, &[], 1),
         ("warn", |settings| settings.login.certificate = Certificate::ExpiresIn(3), &[], 0),
@@ -96,7 +96,7 @@ fn exit_codes_tell_problem_warning_and_inconclusive_apart() {
 }
 
 #[test]
-fn a_broken_credentials_file_is_a_result_and_an_absent_path_is_wrong_usage() {
+fn an_invalid_credentials_file_is_a_result_and_an_absent_path_is_invalid_usage() {
     let bench = Bench::healthy();
     let path = bench.lab.folder().join("broken.json");
     for broken in
@@ -115,7 +115,7 @@ fn a_broken_credentials_file_is_a_result_and_an_absent_path_is_wrong_usage() {
 }
 
 #[test]
-fn an_anonymous_pull_says_so_in_the_report_and_the_sentence() {
+fn an_anonymous_pull_is_reported_in_json_and_text() {
     let bench = Bench::with(|settings| settings.credentials.anonymous = true);
     let path = bench.lab.folder().join("config.json");
     std::fs::write(&path, r#"{"auths": {}}"#).expect("a file");
@@ -128,7 +128,7 @@ fn an_anonymous_pull_says_so_in_the_report_and_the_sentence() {
 }
 
 #[test]
-fn text_for_a_pipe_is_plain_ascii_with_problem_and_fix() {
+fn piped_text_is_plain_ascii_with_problem_and_fix() {
     let bench = Bench::with(|settings| settings.nameservers[0].login = View::NotLinked);
     let output = run(command(&bench.lab).arg(bench.lab.image()));
     let shown = text(&output.stdout);
@@ -152,15 +152,15 @@ fn several_images_keep_their_order_and_the_worst_verdict_counts() {
     let output = run(command(&bench.lab).args(["--output", "json"]).args(&images));
     assert_eq!(output.status.code(), Some(1));
     let report = report(&output);
-    let told =
+    let result =
         |index: usize| (report["images"][index]["image"].clone(), report["images"][index]["verdict"].clone());
-    assert_eq!(told(0), (images[0].clone().into(), "fail".into()));
-    assert_eq!(told(1), (images[1].clone().into(), "pass".into()));
+    assert_eq!(result(0), (images[0].clone().into(), "fail".into()));
+    assert_eq!(result(1), (images[1].clone().into(), "pass".into()));
     assert_eq!(report["verdict"], "fail");
 }
 
 #[test]
-fn the_configuration_file_says_as_much_as_the_command_line() {
+fn a_configuration_file_can_replace_the_command_line() {
     let bench = Bench::healthy();
     let lab = &bench.lab;
     let config = lab.folder().join("config.yaml");
@@ -182,7 +182,7 @@ fn the_configuration_file_says_as_much_as_the_command_line() {
 }
 
 #[test]
-fn the_report_goes_to_a_file_as_well() {
+fn the_report_is_also_written_to_a_file() {
     let bench = Bench::healthy();
     for format in ["text", "json", "junit"] {
         let path = bench.lab.folder().join(format!("report.{format}"));
@@ -200,7 +200,7 @@ fn the_report_goes_to_a_file_as_well() {
 }
 
 #[test]
-fn a_network_view_that_there_is_not_is_refused() {
+fn an_invalid_network_view_is_rejected() {
     let bench = Bench::healthy();
     let output = run(command(&bench.lab).arg(bench.lab.image()).env("NETWORK_VIEW", "pods"));
     assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(2), ""));
@@ -242,15 +242,15 @@ fn the_highest_log_level_shows_causes_and_no_secret() {
     }
 }
 
-/// Waits for the end of a program that was started, and for what it wrote.
+/// Waits for a program to exit and returns its exit code and output.
 fn finish(mut child: Child, limit: Duration) -> (Option<i32>, String, String) {
     let started = Instant::now();
     let status = loop {
-        if let Some(status) = child.try_wait().expect("the program can be waited for") {
+        if let Some(status) = child.try_wait().expect("the program's status can be read") {
             break status;
         }
         if started.elapsed() > limit {
-            child.kill().expect("the program can be ended");
+            child.kill().expect("the program can be killed");
             panic!("the program still runs after {limit:?}");
         }
         std::thread::sleep(Duration::from_millis(20));
@@ -266,7 +266,7 @@ fn start(command: &mut Command) -> Child {
 }
 
 #[test]
-fn waiting_ends_when_the_registry_is_mended() {
+fn waiting_stops_once_the_registry_is_fixed() {
     let bench = Bench::with(|settings| settings.nameservers[0].login = View::RecordMissing);
     let child = start(command(&bench.lab).args(["--wait", "60s"]).arg(bench.lab.image()));
     while bench.lab.queries().is_empty() {
@@ -279,7 +279,7 @@ fn waiting_ends_when_the_registry_is_mended() {
 }
 
 #[test]
-fn waiting_ends_when_the_time_is_over() {
+fn waiting_stops_once_the_time_has_elapsed() {
     let bench = Bench::with(|settings| settings.nameservers[0].login = View::RecordMissing);
     let started = Instant::now();
     let output = run(command(&bench.lab).args(["--wait", "1s"]).arg(bench.lab.image()));
@@ -288,7 +288,7 @@ fn waiting_ends_when_the_time_is_over() {
 }
 
 #[test]
-fn ctrl_c_ends_a_hanging_check_at_once() {
+fn ctrl_c_interrupts_a_hanging_check_at_once() {
     let bench = Bench::with(|settings| settings.deliver(Step::Token, Delivery::SilentAfterRequest));
     let child = start(
         command(&bench.lab).args(["--stage-timeout", "20s", "--timeout", "30s"]).arg(bench.lab.image()),
@@ -304,7 +304,7 @@ fn ctrl_c_ends_a_hanging_check_at_once() {
 }
 
 #[test]
-fn the_log_holds_nothing_that_cannot_be_seen() {
+fn the_log_has_no_invisible_characters() {
     let bench = Bench::with(|settings| {
         let body = serde_json::json!({"errors": [{"code": "DENIED", "message": "\u{202e}drawkcab\u{200b}"}]});
         let headers = vec![("Content-Type".to_owned(), "application/json".to_owned())];

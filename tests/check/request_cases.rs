@@ -1,5 +1,4 @@
-//! Requests as such: their methods, their repetition, the connections that they share, and the framing of their answers. The
-//! expected diagnoses are what containerd 2 makes of the same.
+//! Request methods, retries, connection reuse and response framing. The expected diagnoses match the behavior of containerd 2.
 
 use std::time::Duration;
 
@@ -26,7 +25,7 @@ fn post(post: Post, expected: &[&str]) -> Case {
     case(name, move |settings| settings.methods.post = post.clone(), expected)
 }
 
-/// What a proxy may forbid, and what containerd does without.
+/// Methods that a proxy may forbid, and those that containerd does not need.
 fn methods() -> Vec<Case> {
     let refused = |canned: Canned| Post::Refused(canned);
     vec![
@@ -36,7 +35,7 @@ fn methods() -> Vec<Case> {
         head(Canned::Empty(501), &["fail login challenge registry_error"]),
         head(Canned::ServerError(503), &["fail login challenge registry_error"]),
         head(Canned::Throttled(RetryAfter::Seconds(5)), &["unknown login challenge throttled"]),
-        // Only a registry without HEAD is asked by GET.
+        // GET replaces HEAD only for a registry that does not support HEAD.
         head(Canned::Empty(405), &[]),
         post(Post::Granted, &[]),
         post(Post::Unsupported, &[]),
@@ -59,7 +58,7 @@ fn repetitions() -> Vec<Case> {
     let again = Canned::Empty(408);
     let failing = |status: u16| Canned::ServerError(status);
     let mut cases = vec![
-        // The token service is asked once.
+        // A token request is not retried.
         first(Step::Token, std::slice::from_ref(&again), &["fail login token registry_error"]),
         first(Step::Manifest, &[failing(500), failing(503)], &[]),
         first(Step::Manifest, &[failing(503), failing(503)], &["fail login manifest registry_error"]),
@@ -73,7 +72,7 @@ fn repetitions() -> Vec<Case> {
     cases
 }
 
-/// Connections that end once they have carried an answer, as a middlebox ends idle ones.
+/// Connections that are closed after a response, as a middlebox closes idle ones.
 fn reuse() -> Vec<Case> {
     let ways = [
         Reuse::ClosedAfter(Duration::ZERO),
@@ -100,7 +99,7 @@ fn framing() -> Vec<Case> {
             Delivery::HeaderWithoutColon,
             Delivery::ChunkNoNumber,
         ] {
-            // The answer to a HEAD has no chunks; the GET that follows has.
+            // The response to a HEAD has no chunks; the following GET has.
             cases.push(case(
                 format!("{delivery:?} at {step:?}"),
                 move |settings| settings.deliver(step, delivery),

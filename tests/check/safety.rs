@@ -1,4 +1,4 @@
-//! Where nothing may go: credentials, tokens and connections, in every case of the tables.
+//! Forbidden destinations of credentials, tokens and connections, checked in every case of the tables.
 
 use acr_verifier::observation::{Endpoint, Stage};
 
@@ -7,7 +7,7 @@ use crate::lab::answers::{Canned, Step, Target};
 use crate::lab::log::{Listener, Request};
 use crate::lab::settings::{Behaviour, ExtendedError, Rcode, Settings, View};
 
-/// What a check must never do, whatever it meets; empty when it did not.
+/// Returns violations of the rules that hold for every check.
 pub(crate) fn violations(bench: &Bench, outcome: &Outcome) -> Vec<String> {
     let mut violations = Vec::new();
     let requests = bench.lab.requests();
@@ -20,15 +20,15 @@ pub(crate) fn violations(bench: &Bench, outcome: &Outcome) -> Vec<String> {
         })
     };
     if judged_bad(Endpoint::Login) && !bench.lab.all_connections().is_empty() {
-        violations.push("it connected although the login server's addresses are bad".to_owned());
+        violations.push("it connected although the login server's addresses were rejected".to_owned());
     }
     let configured = !bench.task.data_endpoints.is_empty();
     if judged_bad(Endpoint::Data) && !configured && bench.lab.connections(Listener::Data) > 0 {
-        violations.push("it connected although the data endpoint's addresses are bad".to_owned());
+        violations.push("it connected although the data endpoint's addresses were rejected".to_owned());
     }
     if bench.lab.all_connections().iter().any(|connection| matches!(connection.listener, Listener::Decoy(_)))
     {
-        violations.push("it connected to an address that nobody named".to_owned());
+        violations.push("it connected to an address that was never resolved".to_owned());
     }
     let shown = outcome.shown(bench);
     for secret in bench.lab.secrets() {
@@ -39,16 +39,16 @@ pub(crate) fn violations(bench: &Bench, outcome: &Outcome) -> Vec<String> {
     violations
 }
 
-/// A request with something that does not belong to where it went.
+/// Returns a violation if a request has headers that do not belong to its destination.
 fn misplaced(request: &Request, has_token: bool) -> Option<String> {
     let authorization = request.header("Authorization").unwrap_or_default();
     let scheme = authorization.split(' ').next().unwrap_or_default();
     let expected = match request.step {
         Some(Step::Challenge | Step::Blob) => "",
-        // The password is in the form, or there is none: an anonymous pull.
+        // The password is in the form, or absent in an anonymous pull.
         Some(Step::Token) if request.method == "POST" || authorization.is_empty() => "",
         Some(Step::Token) => "Basic",
-        // A registry that asks for none.
+        // A registry that requires no token.
         Some(Step::BlobRedirect) if !has_token => "",
         Some(Step::Manifest | Step::BlobRedirect) => "Bearer",
         None => return Some(format!("a request that no pull makes: {} {}", request.method, request.target)),
@@ -63,9 +63,9 @@ fn misplaced(request: &Request, has_token: bool) -> Option<String> {
     })
 }
 
-/// Decoys listen where a credulous client would go; nobody may come.
+/// Decoys listen where a naive client would connect; the check must not.
 #[test]
-fn decoys_stay_alone() {
+fn decoys_receive_no_connection() {
     let decoy = "127.0.0.44";
     let arrange = move |settings: &mut Settings| {
         settings.place.decoy_addresses = vec![decoy.parse().expect("an address")];
@@ -118,13 +118,13 @@ fn decoys_stay_alone() {
     }
 }
 
-/// A password with everything in it that a report writes in another way than it came.
+/// A password with all characters that a report rewrites.
 const PASSWORD: &str = "pass word-and...'so' on";
 
-/// A way to write a text, and its name.
+/// A transformation of a text, with its name.
 type Disguise = (&'static str, fn(&str) -> String);
 
-/// Ways to write a text so that a report shows it as it was: as it is, and with what is not seen or not ASCII.
+/// Transformations that a report reverts to the original text: invisible and non-ASCII characters.
 const DISGUISES: [Disguise; 7] = [
     ("as it is", str::to_owned),
     ("capitals", str::to_uppercase),
@@ -142,11 +142,11 @@ fn with_inside(text: &str, inside: &str) -> String {
     format!("{}{inside}{}", &text[..middle], &text[middle..])
 }
 
-/// Answers that say a text in the places that there are for one.
+/// Responses with a text in every field that can hold one.
 fn answers_saying(text: &str) -> [Canned; 3] {
     let headers = |kind: &str| {
         let said = format!("Bearer realm=\"https://contoso.azurecr.io/\",error=\"{text}\"");
-        // The lab writes a head as it is told; a line break in it would end the line.
+        // The lab writes headers verbatim; a line break would end the header.
         let said = said.replace(['\u{1b}', '\t'], "");
         vec![
             ("Content-Type".to_owned(), kind.to_owned()),
@@ -171,7 +171,7 @@ fn answers_saying(text: &str) -> [Canned; 3] {
     ]
 }
 
-/// An index whose only platform is a text; as a configuration it says the same.
+/// An index with a text as its only platform; as a configuration, it names the same platform.
 fn manifest_saying(text: &str) -> Vec<u8> {
     let platform = serde_json::json!({"os": text, "architecture": text});
     let index = serde_json::json!({
@@ -182,9 +182,9 @@ fn manifest_saying(text: &str) -> Vec<u8> {
     index.to_string().into_bytes()
 }
 
-/// A hostile registry says back what it was sent, or will be, since an earlier check has sent it; nothing of it is shown.
+/// A hostile registry returns the secrets of this or an earlier check; none of them is shown.
 #[test]
-fn what_is_said_back_is_not_shown() {
+fn secrets_returned_by_a_registry_are_redacted() {
     let mut wrong = Vec::new();
     for step in Step::ALL {
         for (name, disguise) in DISGUISES {
@@ -206,9 +206,9 @@ fn what_is_said_back_is_not_shown() {
     assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// A nameserver may be its owner's accomplice; what it says is shown also where nothing is sent.
+/// A nameserver may cooperate with the registry; its text is shown even if nothing is sent.
 #[test]
-fn what_a_nameserver_says_back_is_not_shown() {
+fn secrets_returned_by_a_nameserver_are_redacted() {
     for (name, disguise) in DISGUISES {
         for letters in [0, 280] {
             let bench = Bench::with(|settings| {
@@ -226,9 +226,9 @@ fn what_a_nameserver_says_back_is_not_shown() {
     }
 }
 
-/// A registry that is no ACR may have its blobs at any name below its own: not at one that says a secret to the nameservers.
+/// A registry other than ACR may serve blobs from any name below its own, but not from one that leaks a secret in a query.
 #[test]
-fn no_nameserver_is_asked_for_a_secret() {
+fn no_query_contains_a_secret() {
     let mut bench = Bench::with(|settings| {
         settings.place.suffix = "registry.example".to_owned();
         settings.credentials.password = "opensesame2".to_owned();
