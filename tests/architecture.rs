@@ -1,13 +1,13 @@
-//! The architecture, held: which module may know which, and where the libraries stop.
+//! Enforces the architecture: which module may depend on which, and which files may use a library.
 //!
-//! Reads the imports of every source file. A new module has to be given a side here before it compiles into anything.
+//! Reads the imports of every source file. A new module must be assigned to a layer here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use syn::visit::Visit;
 
-/// Modules without IO, clock or environment, but for the reading of files; they may know each other.
+/// Modules without IO (except for reading files), clock or environment; they may depend on each other.
 const PURE: [&str; 19] = [
     "address",
     "cause",
@@ -29,12 +29,12 @@ const PURE: [&str; 19] = [
     "status",
     "transition",
 ];
-/// Modules that talk to the outside; they may know the pure ones.
+/// Modules with IO; they may depend on pure modules.
 const IO: [&str; 8] = ["cluster", "credentials", "events", "metrics", "node", "probe", "server", "terminal"];
-/// Modules that put the others together.
+/// Modules that combine the others.
 const WIRE: [&str; 5] = ["agent", "check", "cli", "logging", "smoke"];
 
-/// Libraries of the network, and the one folder or file that may call them.
+/// Network libraries and the files that may use them.
 const CONFINED: [(&str, &[&str]); 16] = [
     ("kube", &["events.rs", "cluster.rs", "cluster/ask.rs"]),
     ("k8s_openapi", &["events.rs", "events/event.rs"]),
@@ -76,15 +76,15 @@ const CONFINED: [(&str, &[&str]); 16] = [
     ("quick_junit", &["report/junit.rs", "report/fleet/junit.rs"]),
     ("clap", &["cli.rs", "cli/arguments.rs", "cli/help.rs", "cli/pages.rs", "cli/resolve.rs"]),
 ];
-/// Built for the fuzzers alone: it makes up what these libraries bring.
+/// Built only for the fuzzers: it generates input of these libraries.
 const DOORS: &str = "probe/fuzz.rs";
-/// What no pure module may touch.
+/// Paths that no pure module may use.
 const OUTSIDE: [&str; 5] =
     ["tokio", "std::env", "std::process", "std::time::Instant", "std::time::SystemTime"];
-/// Files are read here.
+/// Files that may read files.
 const READERS: [&str; 1] = ["file.rs"];
 
-/// The paths that one source file names, `use` or not, outside its tests.
+/// The paths named in a source file, in `use` or elsewhere, outside its tests.
 #[derive(Default)]
 struct Paths(BTreeSet<String>);
 
@@ -133,7 +133,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Each source file by its name below `src`, with the paths that it names.
+/// Returns each source file by its name below `src`, with the paths named in it.
 fn all() -> BTreeMap<String, BTreeSet<String>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
@@ -150,7 +150,7 @@ fn all() -> BTreeMap<String, BTreeSet<String>> {
         .collect()
 }
 
-/// The module of a file: `probe` of `probe/dns.rs`.
+/// Returns the module of a file: `probe` for `probe/dns.rs`.
 fn module_of(file: &str) -> &str {
     file.split(['/', '.']).next().unwrap_or(file)
 }
@@ -165,15 +165,15 @@ fn dependencies_point_from_wire_to_io_to_pure() {
             name if PURE.contains(&name) => PURE.to_vec(),
             name if IO.contains(&name) => [&PURE[..], &[name]].concat(),
             name if WIRE.contains(&name) => [&PURE[..], &IO[..], &WIRE[..]].concat(),
-            other => panic!("{other} has no side yet: say in this test whether it is pure, IO or wire"),
+            other => panic!("{other} has no layer yet: assign it to PURE, IO or WIRE in this test"),
         };
         for path in &paths {
             if let Some(rest) = path.strip_prefix("crate::") {
                 let target = rest.split("::").next().unwrap_or_default();
-                // The probe looks credentials up in the middle of a check, at the moment at which a pull would.
+                // The probe looks up credentials during a check, at the same time as a pull would.
                 let credentials = module == "probe" && target == "credentials";
                 if !allowed.contains(&target) && !credentials {
-                    wrong.push(format!("{file} knows {path}"));
+                    wrong.push(format!("{file} depends on {path}"));
                 }
             }
         }
@@ -182,7 +182,7 @@ fn dependencies_point_from_wire_to_io_to_pure() {
 }
 
 #[test]
-fn pure_modules_touch_neither_network_nor_clock_nor_environment() {
+fn pure_modules_use_no_network_clock_or_environment() {
     let mut wrong = Vec::new();
     for (file, paths) in all() {
         if !PURE.contains(&module_of(&file)) {
@@ -192,7 +192,7 @@ fn pure_modules_touch_neither_network_nor_clock_nor_environment() {
             let outside = OUTSIDE.iter().any(|name| path == name || path.starts_with(&format!("{name}::")));
             let reads = path.starts_with("std::fs") && !READERS.contains(&file.as_str());
             if outside || reads {
-                wrong.push(format!("{file} touches {path}"));
+                wrong.push(format!("{file} uses {path}"));
             }
         }
     }
@@ -200,13 +200,13 @@ fn pure_modules_touch_neither_network_nor_clock_nor_environment() {
 }
 
 #[test]
-fn libraries_stop_at_the_file_that_calls_them() {
+fn network_libraries_are_confined_to_the_listed_files() {
     let mut wrong = Vec::new();
     for (file, paths) in all() {
         for (library, homes) in CONFINED {
             let named = paths.iter().any(|path| path.split("::").next() == Some(library));
             if named && file != DOORS && !homes.contains(&file.as_str()) {
-                wrong.push(format!("{file} knows {library}"));
+                wrong.push(format!("{file} uses {library}"));
             }
         }
     }
@@ -214,23 +214,23 @@ fn libraries_stop_at_the_file_that_calls_them() {
 }
 
 #[test]
-fn every_file_says_what_it_owns_and_fits_a_head() {
+fn every_file_has_a_module_comment_and_at_most_400_lines() {
     let mut files = Vec::new();
     for folder in ["src", "tests"] {
         sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut files);
     }
     for file in files {
         let text = std::fs::read_to_string(&file).expect("a source file");
-        let says = text.starts_with("//!") || text.starts_with("#![");
-        assert!(says, "{} does not say what it owns", file.display());
+        let is_documented = text.starts_with("//!") || text.starts_with("#![");
+        assert!(is_documented, "{} has no module comment", file.display());
         let lines = text.lines().count();
-        assert!(lines <= 400, "{} has {lines} lines: it is more than one room", file.display());
+        assert!(lines <= 400, "{} has {lines} lines: it is more than one module", file.display());
     }
 }
 
-/// The compiler asks for everything else that a new cause needs; the list is what it cannot know.
+/// The compiler checks everything else that a new cause needs, except that this list is complete.
 #[test]
-fn the_list_of_causes_is_whole() {
+fn the_list_of_causes_is_complete() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cause.rs");
     let source = syn::parse_file(&std::fs::read_to_string(path).expect("a source file")).expect("Rust");
     let variants = source.items.iter().find_map(|item| {

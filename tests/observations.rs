@@ -1,7 +1,7 @@
-//! Observations of every form that the types allow, also such as no check would make: what holds for all of them holds
-//! for whatever a network says.
+//! Generates every observation that the types allow, including those that no check would make, so properties hold for any
+//! network.
 //!
-//! Owns the strategies. What has to hold stands beside what it is about, in `rules.rs` and `report/anything.rs`.
+//! Owns the strategies. The properties are in `rules.rs` and `report/anything.rs`.
 
 mod containerd;
 
@@ -23,10 +23,10 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-/// Years 1 to 9998: what a certificate and a clock can say.
+/// Years 1 to 9998: the range of certificates and clocks.
 const SECONDS: std::ops::Range<i64> = -62_000_000_000..253_000_000_000;
 
-/// A peer's own words: ordinary ones, such as would take over a terminal or a document, and anything at all.
+/// A peer's text: ordinary, malicious for a terminal or a document, and arbitrary.
 pub(crate) fn words() -> impl Strategy<Value = String> {
     prop_oneof![
         select(vec![
@@ -98,7 +98,7 @@ fn host() -> impl Strategy<Value = String> {
     prop_oneof![4 => known.prop_map(str::to_owned), 1 => words().prop_map(|words| words + "x")]
 }
 
-/// A name of a record, with its final dot; the probe writes what is odd in it as a zone file does.
+/// The name of a record, with the final dot; the probe escapes unusual characters as a zone file does.
 fn name() -> impl Strategy<Value = String> {
     let known = select(vec!["contoso.privatelink.azurecr.io.", "contoso.azurecr.io.", "we.fe.azcr.io."]);
     prop_oneof![4 => known.prop_map(str::to_owned), 1 => words().prop_map(|words| format!("{}.", words.escape_default()))]
@@ -252,7 +252,7 @@ fn fault() -> impl Strategy<Value = Fault> {
 
 const DIGEST: &str = "sha256:[0-9a-f]{64}";
 
-/// With which credentials the pull was tried.
+/// The credentials used for the pull, and the rejected entries.
 fn credentials() -> impl Strategy<Value = (Option<CredentialsUsed>, Vec<RejectedEntry>)> {
     let kind = select(vec![
         CredentialKind::RepositoryToken,
@@ -281,7 +281,7 @@ fn credentials() -> impl Strategy<Value = (Option<CredentialsUsed>, Vec<Rejected
     (option::of(used), vec(rejected, 0..3))
 }
 
-/// What came of the registry, apart from failures.
+/// The results from the registry, apart from failures.
 fn found() -> impl Strategy<Value = (Option<Token>, Option<Manifest>, Option<Blob>)> {
     let token = any::<Option<bool>>().prop_map(|pull| Token { pull });
     let manifest =
@@ -302,7 +302,7 @@ fn found() -> impl Strategy<Value = (Option<Token>, Option<Manifest>, Option<Blo
     (option::of(token), option::of(manifest), option::of(blob))
 }
 
-/// What one check saw.
+/// The observation of one check.
 pub(crate) fn observation() -> impl Strategy<Value = Observation> {
     let mark = (endpoint(), stage(), duration()).prop_map(|(endpoint, stage, duration)| Mark {
         endpoint,
@@ -361,7 +361,7 @@ pub(crate) fn observation() -> impl Strategy<Value = Observation> {
     )
 }
 
-/// What it is held against.
+/// The expectation that an observation is evaluated against.
 pub(crate) fn expectation() -> impl Strategy<Value = Expectation> {
     let image = select(vec![
         "contoso.azurecr.io/apps/canary:1",
@@ -381,7 +381,7 @@ pub(crate) fn expectation() -> impl Strategy<Value = Expectation> {
     })
 }
 
-/// A check with what the rules make of it.
+/// A check with the diagnoses of the rules.
 pub(crate) fn checked() -> impl Strategy<Value = Checked> {
     (expectation(), observation(), any::<bool>()).prop_map(|(expectation, observation, blob_requested)| {
         Checked {

@@ -1,4 +1,4 @@
-//! The rules by themselves: total, deterministic, and indifferent to the order in which things were seen.
+//! Properties of the rules: total, deterministic, and independent of the order of observations.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -93,7 +93,7 @@ fn observation(lookups: &[(Lookup, Lookup)]) -> Observation {
     }
 }
 
-/// The diagnoses without what depends on who is named first.
+/// Returns the diagnoses without the parts that depend on the order.
 fn kinds(observation: &Observation) -> Vec<(Severity, Endpoint, Stage, &'static str)> {
     kinds_for(&expectation(), observation)
 }
@@ -102,16 +102,16 @@ fn kinds_for(
     expectation: &Expectation,
     observation: &Observation,
 ) -> Vec<(Severity, Endpoint, Stage, &'static str)> {
-    let told = diagnose(expectation, observation);
+    let diagnoses = diagnose(expectation, observation);
     let mut kinds: Vec<_> =
-        told.iter().map(|told| (told.severity, told.endpoint, told.stage, told.cause.code())).collect();
+        diagnoses.iter().map(|one| (one.severity, one.endpoint, one.stage, one.cause.code())).collect();
     kinds.sort_unstable();
     kinds
 }
 
 proptest! {
     #[test]
-    fn the_order_of_nameservers_changes_no_cause(
+    fn the_order_of_nameservers_does_not_change_the_causes(
         lookups in proptest::collection::vec((lookup(), lookup()), 1..4),
         shift in 0usize..3,
     ) {
@@ -121,7 +121,7 @@ proptest! {
     }
 
     #[test]
-    fn one_wrong_nameserver_fails_the_check_whatever_the_others_say(
+    fn one_wrong_nameserver_fails_the_check_whatever_the_others_answer(
         lookups in proptest::collection::vec((lookup(), lookup()), 0..3),
         address in prop_oneof![Just("20.45.122.144"), Just("10.99.0.1"), Just("127.0.0.1")],
     ) {
@@ -139,7 +139,7 @@ proptest! {
     }
 
     #[test]
-    fn diagnoses_are_sorted_repeatable_and_without_repetition(
+    fn diagnoses_are_sorted_repeatable_and_unique(
         lookups in proptest::collection::vec((lookup(), lookup()), 0..4),
     ) {
         let observation = observation(&lookups);
@@ -154,7 +154,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_was_seen_the_first_diagnosis_decides_and_a_failure_is_never_a_pass(
+    fn the_first_diagnosis_decides_and_a_failure_is_never_a_pass(
         expectation in observations::expectation(),
         observation in observations::observation(),
     ) {
@@ -172,7 +172,7 @@ proptest! {
     }
 
     #[test]
-    fn the_order_in_which_things_were_seen_changes_no_cause(
+    fn the_order_of_observations_does_not_change_the_causes(
         expectation in observations::expectation(),
         (observation, shuffled) in observations::observation().prop_flat_map(|observation| {
             let resolutions = Just(observation.resolutions.clone()).prop_shuffle();
@@ -190,7 +190,7 @@ proptest! {
 }
 
 #[test]
-fn a_nameserver_that_is_silent_over_tcp_alone_is_told_so() {
+fn messages_name_tcp_if_queries_use_only_tcp() {
     for (kind, expected) in [
         (DnsFailureKind::Timeout, "did not answer over TCP in time"),
         (DnsFailureKind::Unreachable, "cannot be reached over TCP"),
@@ -205,7 +205,7 @@ fn a_nameserver_that_is_silent_over_tcp_alone_is_told_so() {
 }
 
 #[test]
-fn a_nameserver_that_fails_in_one_question_is_not_silent_for_the_other() {
+fn an_error_for_one_query_is_not_a_timeout() {
     let failed = |kind| Lookup::Failed(DnsFailure { kind, extended_errors: Vec::new() });
     let refused = || failed(DnsFailureKind::Refused(Rcode::SERVFAIL));
     let silent = || failed(DnsFailureKind::Timeout);
@@ -226,9 +226,9 @@ fn a_nameserver_that_fails_in_one_question_is_not_silent_for_the_other() {
     }
 }
 
-/// What the node's own system does not do says nothing about the network: the verdict is unknown, with its error.
+/// An error of the node's operating system says nothing about the network: the verdict is unknown, with the error.
 #[test]
-fn an_error_of_the_nodes_own_system_is_no_missing_route() {
+fn an_operating_system_error_is_unknown_not_a_missing_route() {
     let not_sent = || {
         let kind = DnsFailureKind::NotSent(out_of_descriptors());
         Lookup::Failed(DnsFailure { kind, extended_errors: Vec::new() })
@@ -275,9 +275,9 @@ fn answered_private() -> Lookup {
     })
 }
 
-/// An AAAA that is refused at once beside a good A costs a pull nothing; one that is waited for does.
+/// An AAAA query that fails at once next to a valid A answer costs a pull nothing; a slow one delays it.
 #[test]
-fn only_what_a_pull_waits_for_or_lacks_is_a_failing_nameserver() {
+fn a_nameserver_is_failing_only_if_a_pull_waits_or_gets_no_address() {
     let failed = |kind| Lookup::Failed(DnsFailure { kind, extended_errors: Vec::new() });
     let servfail = || failed(DnsFailureKind::Refused(Rcode::SERVFAIL));
     let silent = || failed(DnsFailureKind::Timeout);

@@ -1,4 +1,4 @@
-//! What the node's own files can say of containerd.
+//! Strategies for containerd's settings in the node's own files.
 
 use acr_verifier::observation::Proxied;
 use acr_verifier::proxy::{Environment, Proxy, ProxySettings};
