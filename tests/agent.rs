@@ -79,7 +79,7 @@ fn a_new_configuration_is_taken_and_a_bad_one_keeps_the_old_one_running() {
     });
     agent.wait_for("a check of it", |agent| agent.get("/report").json()["images"][0]["name"] == "other");
     assert!(!agent.get("/metrics").body.contains("image=\"canary\""), "the old name's series are gone");
-    assert!(agent.log().matches("is rejected, the old one stays in force").count() == 1, "it is said once");
+    assert!(agent.log().matches("configuration rejected, the previous one stays in force").count() == 1, "logged once");
 }
 
 /// ConfigMap and certificates come in volumes of their own, and not at the same moment.

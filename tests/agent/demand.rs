@@ -90,7 +90,7 @@ fn without_budget_and_without_a_regular_check_soon_a_caller_is_told_when_to_come
     let seconds = retry_after(&reply);
     // Six minutes after the first of the five, and a minute and a half before the check begins.
     assert!((230..=270).contains(&seconds), "{seconds}");
-    assert!(reply.body.contains("the next check begins in "), "{reply:?}");
+    assert!(reply.body.contains("the next check starts in "), "{reply:?}");
 }
 
 #[test]
