@@ -70,7 +70,11 @@ fn warn_of_expiry(expectation: &Expectation, observation: &Observation) -> Optio
     }
     let message = match left {
         Some(left) => {
-            format!("The credentials for {} expire on {end} (in {}).", expectation.image.registry(), days(left))
+            format!(
+                "The credentials for {} expire on {end} (in {}).",
+                expectation.image.registry(),
+                days(left)
+            )
         }
         None => format!(
             "The credentials for {} should have expired on {end}, but the registry still accepts them: the configured \

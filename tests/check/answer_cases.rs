@@ -165,11 +165,7 @@ fn messages_quote_the_text_of_the_response() {
             "with text that is not from a registry (\"Action: Deny.\")",
         ),
         (Step::Manifest, raw(403, &[], "\u{fffd}\u{1}"), "with text that is not from a registry."),
-        (
-            Step::Manifest,
-            raw(503, &[], ""),
-            "returned 503 without the error body or headers of a registry.",
-        ),
+        (Step::Manifest, raw(503, &[], ""), "returned 503 without the error body or headers of a registry."),
         (
             Step::Blob,
             Canned::StorageForbidden,
@@ -256,7 +252,11 @@ fn the_correlation_id_is_that_of_the_failing_response() {
     let mut bench = Bench::healthy();
     bench.task.credentials.paths.clear();
     let missing = bench.check();
-    assert_eq!(missing.diagnoses.first().and_then(|first| first.correlation_id.clone()), None, "{missing:#?}");
+    assert_eq!(
+        missing.diagnoses.first().and_then(|first| first.correlation_id.clone()),
+        None,
+        "{missing:#?}"
+    );
     let mut bench = Bench::healthy();
     bench.image(":foreign");
     let foreign = bench.check();

@@ -204,7 +204,10 @@ fn an_invalid_network_view_is_rejected() {
     let bench = Bench::healthy();
     let output = run(command(&bench.lab).arg(bench.lab.image()).env("NETWORK_VIEW", "pods"));
     assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(2), ""));
-    assert_eq!(text(&output.stderr), "error: invalid value \"pods\" for NETWORK_VIEW: expected node or pod\n");
+    assert_eq!(
+        text(&output.stderr),
+        "error: invalid value \"pods\" for NETWORK_VIEW: expected node or pod\n"
+    );
     let output =
         run(command(&bench.lab).args(["--output", "json"]).arg(bench.lab.image()).env("NETWORK_VIEW", "pod"));
     assert_eq!(report(&output)["networkView"], "pod");

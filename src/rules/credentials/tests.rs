@@ -55,12 +55,7 @@ fn each_kind_has_its_own_reasons_remedy_and_commands() {
         (AdminUser, "a disabled admin user", "Enable the admin user", "adminUserEnabled"),
         (ServicePrincipal, "without the AcrPull role", "Assign the AcrPull role", "--role AcrPull"),
         (RefreshToken, "about three hours", "Replace the refresh token", "az acr token credential generate"),
-        (
-            Empty,
-            "makes the pull anonymous",
-            "Store a user name",
-            "az acr token credential generate",
-        ),
+        (Empty, "makes the pull anonymous", "Store a user name", "az acr token credential generate"),
     ] {
         let diagnosis = rejected(IMAGE, vec![entry("contoso.azurecr.io", kind, &[])]);
         let beginning = "contoso.azurecr.io rejects the credentials from `contoso.azurecr.io` of `/secret`; ";

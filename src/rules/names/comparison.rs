@@ -76,10 +76,7 @@ pub(super) fn unanswered<'seen>(seen: &[&'seen Resolution]) -> Vec<&'seen Resolu
 
 /// Describes an answer and its servers: `10.60.0.10 and 10.60.0.11 returned 10.60.4.4`.
 pub(super) fn describe((addresses, servers): &(BTreeSet<IpAddr>, Vec<String>)) -> String {
-    let addresses = if addresses.is_empty() {
-        "no address".to_owned()
-    } else {
-        listed(addresses.iter().copied())
-    };
+    let addresses =
+        if addresses.is_empty() { "no address".to_owned() } else { listed(addresses.iter().copied()) };
     format!("{} returned {addresses}", list(servers))
 }

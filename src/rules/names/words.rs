@@ -164,9 +164,7 @@ fn phrases(seen: &Resolution) -> Vec<String> {
         [(_, a), (_, aaaa)] if a.kind == aaaa.kind => vec![describe_failure(seen, a, "")],
         failures => failures
             .iter()
-            .map(|(question, failure)| {
-                describe_failure(seen, failure, &format!(" ({question} query)"))
-            })
+            .map(|(question, failure)| describe_failure(seen, failure, &format!(" ({question} query)")))
             .collect(),
     }
 }
@@ -190,9 +188,7 @@ fn describe_failure(seen: &Resolution, failure: &DnsFailure, question: &str) -> 
         DnsFailureKind::CnameLoop(name) => {
             format!("sent a CNAME chain that loops back to {}", name.trim_end_matches('.'))
         }
-        DnsFailureKind::ChainTooLong => {
-            "sent an implausibly long CNAME chain or address list".to_owned()
-        }
+        DnsFailureKind::ChainTooLong => "sent an implausibly long CNAME chain or address list".to_owned(),
     };
     let extended: Vec<String> = failure
         .extended_errors
