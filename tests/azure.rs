@@ -1,7 +1,7 @@
-//! The walk-through on Azure and the pipelines against the code: every row of the table of steps left out is played in
-//! the lab, and every command, link, key and file is what it claims to be.
+//! The Azure walkthrough and the pipelines: every row of the table of omitted steps is reproduced in the lab, and every
+//! command, link, key and file is valid.
 //!
-//! Owns what can be held without Azure. That the commands of `az` do what their names say is not tested anywhere.
+//! Covers what can be tested without Azure. The effect of the `az` commands is not tested.
 
 mod commands;
 mod files;
@@ -10,7 +10,7 @@ mod yaml;
 
 use std::path::{Path, PathBuf};
 
-/// A file of the documentation, with its path below the root.
+/// A document with its path relative to the root.
 pub(crate) struct Document {
     pub(crate) path: &'static str,
     pub(crate) text: &'static str,
@@ -22,14 +22,14 @@ pub(crate) const PIPELINES: Document =
     Document { path: "deploy/pipelines/README.md", text: include_str!("../deploy/pipelines/README.md") };
 
 impl Document {
-    /// The fenced blocks of one language.
+    /// Returns the fenced blocks of a language.
     pub(crate) fn blocks(&self, language: &str) -> Vec<&'static str> {
         let opening = format!("```{language}\n");
         let end = |text: &'static str| text.find("\n```").map_or(text.len(), |end| end + 1);
         self.text.split(opening.as_str()).skip(1).map(|text| &text[..end(text)]).collect()
     }
 
-    /// The lines of a fenced block of text that follows a marker.
+    /// Returns the fenced text block after a marker.
     pub(crate) fn marked(&self, marker: &str) -> &'static str {
         let opening = format!("<!-- {marker} -->\n```text\n");
         let start = self.text.find(&opening).unwrap_or_else(|| panic!("{}: no `{marker}`", self.path));
@@ -41,7 +41,7 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf()
 }
 
-/// Says that something was not tested, past the capture of the test harness.
+/// Reports a skipped test, bypassing the test harness's capture.
 pub(crate) fn skip(what: &str) {
     use std::io::Write as _;
     let required = std::env::var("ACR_VERIFIER_REQUIRE_AZURE_TOOLS").is_ok_and(|value| value == "1");

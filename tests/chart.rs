@@ -1,8 +1,7 @@
-//! The Helm chart and the manifests that are rendered from it, without a cluster.
+//! The Helm chart and the manifests rendered from it, without a cluster.
 //!
-//! Owns what a rendered object must and must not be, and what the chart refuses. Leaves alone what a cluster makes of them:
-//! that takes an API server and nodes. Helm, kubectl and the validators are real; where they cannot be had, the tests are
-//! skipped, and say so.
+//! Tests what rendered objects must and must not contain, and which values the chart rejects. `tests/cluster` tests their
+//! effect in a cluster. Helm, kubectl and the validators are real; if they are unavailable, the tests are reported as skipped.
 
 mod configuration;
 mod helm;

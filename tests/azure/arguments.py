@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Parses `az` command lines with the Azure CLI's own parser, and runs none of them.
+"""Parses `az` command lines with the Azure CLI's own parser, without running them.
 
-Reads one command a line from standard input, as a shell would split it. Prints what the parser refuses, and exits 1 where
-there is anything. Needs the package azure-cli, and no network: what stands behind a name is not asked.
+Reads one shell-quoted command per line from standard input. Prints the rejected commands, and exits 1 if there are any.
+Requires the package azure-cli but no network: names are not resolved.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from knack.events import EVENT_INVOKER_POST_PARSE_ARGS  # noqa: E402
 
 
 class Parsed(BaseException):
-    """Ends a command when its arguments are parsed, before anything acts on them."""
+    """Stops a command after its arguments are parsed, before it runs."""
 
 
 def stop(_context, **_arguments):
@@ -28,7 +28,7 @@ def stop(_context, **_arguments):
 
 
 def complaint(words):
-    """What the parser says against a command; nothing where it takes it."""
+    """Returns the parser's error for a command, or None if it is accepted."""
     cli = get_default_cli()
     cli.register_event(EVENT_INVOKER_POST_PARSE_ARGS, stop)
     said = io.StringIO()

@@ -1,7 +1,7 @@
-//! The commands of the walk-through and the scripts of the pipelines.
+//! The commands of the walkthrough and the scripts of the pipelines.
 //!
-//! They are run by a real shell, with stand-ins for `az`, `kubectl`, `helm` and `acr-verifier` that write down what they are
-//! called with. What was written down goes to the parsers of the Azure CLI and of the program. Nothing here reaches Azure.
+//! A real shell runs them with stubs for `az`, `kubectl`, `helm` and `acr-verifier` that record their arguments. The parsers of
+//! the Azure CLI and of the program then parse the recorded commands. Nothing here connects to Azure.
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -18,7 +18,7 @@ use super::{PIPELINES, WALK_THROUGH, root, skip};
 const AZURE_DEVOPS: &str = include_str!("../../deploy/pipelines/azure-devops.yml");
 const GITHUB: &str = include_str!("../../deploy/pipelines/github-actions.yml");
 
-/// Writes its own name and its arguments down, one quoted line a call; takes its exit code from the list `codes`.
+/// Records its name and arguments, one quoted line per call; reads its exit code from the list `codes`.
 const STAND_IN: &str = r#"#!/usr/bin/env bash
 { printf '%q' "${0##*/}"; printf ' %q' "$@"; echo; } >>"$STAND_INS/calls"
 case "${0##*/} $*" in
@@ -35,7 +35,7 @@ case "${0##*/} $*" in
 esac
 "#;
 
-/// A folder with the stand-ins, first in the path of what is run in it.
+/// A folder with the stubs, first in the `PATH` of the scripts.
 struct Stage {
     folder: TempDir,
 }
@@ -84,7 +84,7 @@ impl Stage {
             .expect("bash runs")
     }
 
-    /// The calls of one program, quoted as a shell takes them.
+    /// Returns the calls of one program, quoted for a shell.
     fn calls(&self, program: &str) -> Vec<String> {
         let calls = self.read("calls");
         let of_it = |line: &&str| line.split(' ').next() == Some(program);
@@ -92,16 +92,16 @@ impl Stage {
     }
 }
 
-/// Without jq the scripts cannot run here.
+/// Skips the test if jq, which the scripts need, is missing.
 fn without_jq() -> bool {
     let found = Command::new("jq").arg("--version").output().is_ok_and(|output| output.status.success());
     if !found {
-        skip("jq is missing, so that the walk-through and the pipelines cannot be run with stand-ins");
+        skip("jq is missing: the walkthrough and the pipelines cannot be run with stubs");
     }
     !found
 }
 
-/// The walk-through from its first block to its last, in the layout with a VNet of the registry's own.
+/// Runs all blocks of the walkthrough, in the layout with the registry's own VNet.
 fn walked() -> Stage {
     let stage = Stage::new();
     stage.put("codes", "0\n");
@@ -111,14 +111,14 @@ fn walked() -> Stage {
     stage
 }
 
-/// Asks a parser about the words of a command line of the program; says what is wrong with them.
+/// Parses a command line of the program and returns the error, if any.
 fn problem_of(call: &str) -> Option<String> {
     let words: Vec<&str> = call.split(' ').map(|word| word.trim_matches('\'')).collect();
     cli::parse(words.into_iter().map(OsString::from)).err().map(|error| format!("{call}: {error}"))
 }
 
 #[test]
-fn every_block_is_a_script() {
+fn every_block_is_a_valid_script() {
     let scripts = WALK_THROUGH.blocks("sh").into_iter().chain(PIPELINES.blocks("sh"));
     let mut read = 0;
     for script in scripts {
@@ -130,7 +130,7 @@ fn every_block_is_a_script() {
 }
 
 #[test]
-fn the_walk_through_runs_to_its_end_and_keeps_the_password_out_of_arguments() {
+fn the_walkthrough_completes_and_keeps_the_password_out_of_arguments() {
     if without_jq() {
         return;
     }
@@ -181,7 +181,7 @@ fn the_azure_cli_parses_every_command() {
     assert!(said.contains(&format!("{0} of {0} commands", calls.len())), "{said}");
 }
 
-/// The scripts of the pipelines, by file and job.
+/// Returns the scripts of the pipelines with their file names.
 fn scripts() -> Vec<(String, String)> {
     let mut scripts = Vec::new();
     for (file, text) in [("azure-devops.yml", AZURE_DEVOPS), ("github-actions.yml", GITHUB)] {
@@ -209,7 +209,7 @@ fn collect(name: &str, node: &Value, scripts: &mut Vec<(String, String)>) {
     }
 }
 
-/// A script of a pipeline, with the exit codes of `acr-verifier smoke` and the answer of `az aks command invoke`.
+/// Runs a pipeline's script with given exit codes of `acr-verifier smoke` and output of `az aks command invoke`.
 fn played(script: &str, codes: &str, invoked: &str) -> (Stage, Output) {
     let stage = Stage::new();
     stage.put("codes", codes);
@@ -230,7 +230,7 @@ fn played(script: &str, codes: &str, invoked: &str) -> (Stage, Output) {
 }
 
 #[test]
-fn pipelines_ask_once_more_after_an_inconclusive_result_and_never_after_a_problem() {
+fn pipelines_retry_an_inconclusive_result_once_and_never_a_problem() {
     if without_jq() {
         return;
     }
@@ -253,7 +253,7 @@ fn pipelines_ask_once_more_after_an_inconclusive_result_and_never_after_a_proble
 }
 
 #[test]
-fn pipelines_through_azure_fail_where_the_command_failed_although_az_did_not() {
+fn pipelines_through_azure_fail_if_the_command_fails_although_az_succeeds() {
     if without_jq() {
         return;
     }

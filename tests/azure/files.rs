@@ -1,4 +1,4 @@
-//! Links, values of the chart, and the Bicep file.
+//! Links, chart values and the Bicep file of the documents.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,7 +10,7 @@ use super::yaml::documents;
 use super::{PIPELINES, WALK_THROUGH, root, skip};
 
 #[test]
-fn links_lead_somewhere() {
+fn links_are_valid() {
     let mut followed = 0;
     for document in [WALK_THROUGH, PIPELINES] {
         let folder = root().join(document.path).parent().map(Path::to_path_buf).expect("a folder");
@@ -31,13 +31,13 @@ fn links_lead_somewhere() {
     assert!(followed > 25, "{followed}");
 }
 
-/// The anchor that GitHub gives a heading.
+/// Returns GitHub's anchor for a heading.
 fn anchor_of(heading: &str) -> String {
     let text = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
     text.chars().filter(|letter| letter.is_alphanumeric() || "-_".contains(*letter)).collect()
 }
 
-/// The values of the walk-through, with what its shell puts into them.
+/// Returns the walkthrough's values file with its shell variables replaced.
 fn values() -> Value {
     let text = WALK_THROUGH.text.split("cat >values.yaml <<END\n").nth(1).expect("the values are there");
     let mut text = text.split("\nEND\n").next().expect("they end").to_owned();
@@ -56,7 +56,7 @@ fn values() -> Value {
 }
 
 #[test]
-fn values_are_values_of_the_chart() {
+fn values_match_the_chart() {
     let values = values();
     let folder = root().join("deploy/chart");
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect("the chart has it");
@@ -89,7 +89,7 @@ fn values_are_values_of_the_chart() {
 }
 
 #[test]
-fn bicep_is_parsed_and_its_parameters_are_those_of_the_walk_through() {
+fn bicep_parses_and_has_the_parameters_of_the_walkthrough() {
     let path = root().join("deploy/azure/main.bicep");
     let text = std::fs::read_to_string(&path).expect("the file");
     let block = WALK_THROUGH

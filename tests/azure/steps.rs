@@ -1,4 +1,4 @@
-//! The table of steps left out: each row, played in the lab.
+//! The table of omitted steps: each row, reproduced in the lab.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,15 +12,15 @@ use crate::lab::answers::{Canned, RedirectFault, Step, Target};
 use crate::lab::settings::{Behaviour, Certificate, Grant, Nameserver, Settings, Transport, View};
 use crate::readme::{print, shape};
 
-/// Where the table of the walk-through begins.
+/// Marker before the walkthrough's table.
 const TABLE: &str = "<!-- steps -->\n";
-/// Long enough for loopback, short where a limit is waited for.
+/// Long enough for loopback, short enough to wait for a timeout.
 const LIMIT: Duration = Duration::from_secs(1);
 
 struct Row {
     key: &'static str,
     layout: &'static str,
-    /// A cause, or none where the nodes pass.
+    /// The cause, or `None` if the nodes pass.
     cause: Option<&'static str>,
     endpoint: &'static str,
     stage: &'static str,
@@ -48,9 +48,9 @@ fn row(line: &'static str) -> Row {
     Row { key: key.trim_matches('`'), layout, cause, endpoint, stage }
 }
 
-/// What a node would see: the lab in the state that the step left out leads to.
+/// Returns the lab in the state that a node would see after the step was omitted.
 ///
-/// Two kinds of rows leave nothing to a node: `public-access` and `link-registry-vnet` are a healthy lab.
+/// The rows `public-access` and `link-registry-vnet` do not affect a node: their lab is healthy.
 fn left_out(key: &str) -> Option<Bench> {
     let mut settings = Settings::default();
     settings.place.region = "canadacentral".into();
@@ -80,7 +80,7 @@ fn left_out(key: &str) -> Option<Bench> {
         },
         "scope-map" => |lab| lab.credentials.grant = Grant::Repositories(vec!["apps/other".into()]),
         "content-read" => |lab| lab.credentials.grant = Grant::Repositories(Vec::new()),
-        // The registry tells neither from a wrong password.
+        // The registry returns the same response as for a wrong password.
         "password-expired" | "token-disabled" => |lab| lab.answer(Step::Token, Canned::Unauthorized),
         _ => return None,
     };
@@ -100,7 +100,7 @@ fn rows_of(key: &str) -> Vec<&'static str> {
     rows().into_iter().filter(|row| row.key == key).filter_map(|row| row.cause).collect()
 }
 
-/// What differs on the node's side: the image that is asked for, the Secret, the expected range.
+/// Changes the node's side: the image, the Secret, the expected range.
 fn ask_otherwise(bench: &mut Bench, key: &str) {
     match key {
         "import" => bench.task.image = bench.lab.image_of("apps/absent", ":1").parse().expect("a reference"),
@@ -132,17 +132,17 @@ fn write_secret(bench: &mut Bench, name: &str, text: &str) {
     bench.task.credentials.paths = vec![folder];
 }
 
-/// A row with what its check led to.
+/// A row with the outcome of its check.
 struct Played {
     row: Row,
     outcome: Outcome,
-    /// The first diagnosis without what is new in each run: ports, folders, ids.
+    /// Message of the first diagnosis, without ports, folders and IDs, which differ in each run.
     said: Option<String>,
 }
 
-/// A key that nobody can play fails.
+/// Runs the check of a row; fails for an unknown key.
 fn play(row: Row) -> Played {
-    let bench = left_out(row.key).unwrap_or_else(|| panic!("nobody plays `{}`", row.key));
+    let bench = left_out(row.key).unwrap_or_else(|| panic!("no lab for `{}`", row.key));
     let outcome = bench.check();
     let said = outcome.diagnoses.first().map(|first| settled(&first.message, &bench));
     Played { row, outcome, said }
@@ -162,7 +162,7 @@ fn settled(message: &str, bench: &Bench) -> String {
     }
 }
 
-/// All rows, two at a time: some wait for a limit.
+/// Runs all rows, two at a time because some wait for a timeout.
 fn played() -> Vec<Played> {
     let half = rows().len() / 2;
     std::thread::scope(|scope| {
@@ -173,7 +173,7 @@ fn played() -> Vec<Played> {
 }
 
 #[test]
-fn each_step_left_out_leads_to_its_diagnosis() {
+fn each_omitted_step_causes_its_diagnosis() {
     let mut wrong = Vec::new();
     let mut said: Vec<(String, Vec<&str>)> = Vec::new();
     for Played { row, outcome, said: sentence } in played() {
@@ -204,15 +204,15 @@ fn each_step_left_out_leads_to_its_diagnosis() {
 }
 
 #[test]
-fn the_sample_is_what_a_check_prints() {
-    let bench = left_out("data-record").expect("it can be played");
+fn the_sample_matches_the_printed_report() {
+    let bench = left_out("data-record").expect("a known key");
     let printed = print(&bench);
     let sample = WALK_THROUGH.marked("sample: data-record");
     assert_eq!(shape(sample), shape(&printed), "the sample is out of date; it is now:\n{printed}");
 }
 
 #[test]
-fn the_table_has_each_key_once_and_both_layouts() {
+fn the_table_has_unique_keys_and_both_layouts() {
     let keys: Vec<&str> = rows().iter().map(|row| row.key).collect();
     let once: BTreeSet<&str> = keys.iter().copied().collect();
     assert_eq!(keys.len(), once.len(), "{keys:?}");
@@ -225,7 +225,7 @@ fn the_table_has_each_key_once_and_both_layouts() {
 }
 
 #[test]
-fn each_key_that_a_step_names_is_in_the_table() {
+fn the_keys_of_the_steps_are_those_of_the_table() {
     let keys: BTreeSet<&str> = rows().iter().map(|row| row.key).collect();
     let named: BTreeSet<&str> = WALK_THROUGH
         .text

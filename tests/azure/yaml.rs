@@ -1,9 +1,9 @@
-//! YAML as JSON, for files that other programs read.
+//! Parses YAML files of other programs as JSON.
 
 use saphyr_parser::{Event, Parser, ScalarStyle, StrInput};
 use serde_json::{Map, Value};
 
-/// The documents of a text. Plain scalars get their types by the rules of JSON; what YAML knows beside is a text here.
+/// Returns the documents of a text. Plain scalars get their types by the rules of JSON; all others are strings.
 pub(crate) fn documents(name: &str, text: &str) -> Vec<Value> {
     let mut events = Vec::new();
     let mut parser = Parser::<StrInput<'_>>::new_from_str(text);
@@ -50,6 +50,6 @@ fn node<'text>(event: Event<'text>, rest: &mut impl Iterator<Item = Event<'text>
         let key = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let next = rest.next().expect("a key has a value");
         let value = node(next, rest);
-        assert!(entries.insert(key.clone(), value).is_none(), "`{key}` stands twice");
+        assert!(entries.insert(key.clone(), value).is_none(), "duplicate key `{key}`");
     }
 }

@@ -1,4 +1,4 @@
-//! What the agent gets: its configuration, its arguments, its surroundings and its folders.
+//! The agent's configuration file, arguments, environment and volumes.
 
 use std::path::Path;
 
@@ -17,9 +17,9 @@ fn texts(list: &Value) -> Vec<&str> {
     list.as_array().expect("a list").iter().map(|text| text.as_str().expect("a text")).collect()
 }
 
-/// What the agent computes of the file that it mounts is what `helm test` expects, and what the notes print.
+/// The digest of the mounted file is the one that `helm test` expects and the notes print.
 #[test]
-fn the_digest_that_the_smoke_check_expects_is_that_of_the_file() {
+fn the_smoke_check_expects_the_digest_of_the_configuration_file() {
     let Some(programs) = helm::programs() else { return };
     for variant in ["minimal", "everything", "aks-automatic"] {
         let objects = programs.objects(variant, &[]);
@@ -36,7 +36,7 @@ fn argument_error(arguments: &[&str]) -> Option<String> {
 }
 
 #[test]
-fn the_agent_takes_every_rendered_configuration() {
+fn the_agent_accepts_every_rendered_configuration() {
     let Some(programs) = helm::programs() else { return };
     for (variant, _) in VARIANTS {
         let objects = programs.objects(variant, &[]);
@@ -55,7 +55,7 @@ fn the_agent_takes_every_rendered_configuration() {
 }
 
 #[test]
-fn no_value_of_the_configuration_is_lost_or_changed() {
+fn every_configuration_value_is_passed_on_unchanged() {
     let Some(programs) = helm::programs() else { return };
     let objects = programs.objects("everything", &[]);
     let text = r#"
@@ -87,14 +87,14 @@ events: {enabled: true}
 }
 
 #[test]
-fn a_duration_that_the_chart_takes_is_one_of_the_agent() {
+fn the_agent_accepts_every_duration_that_the_chart_accepts() {
     let Some(programs) = helm::programs() else { return };
     for text in [
         "1ms", "1500ms", "1s", "2.5s", "0.5s", "60s", "86400s", "1m", "1m30s", "90m", "1h", "1h30m",
         "1h30m5s", "24h",
     ] {
         let setting = format!("config.schedule.timeout={text}");
-        // The default limit of a stage would be more than the shortest of these.
+        // The default per-stage timeout would exceed the shortest of these.
         let arguments = ["--set", "config.schedule.stageTimeout=1ms", "--set-string", &setting];
         let chart_takes = {
             let files = helm::values_of("minimal");
@@ -107,7 +107,7 @@ fn a_duration_that_the_chart_takes_is_one_of_the_agent() {
 }
 
 #[test]
-fn the_pod_says_where_it_runs() {
+fn the_pod_sets_the_node_context() {
     let Some(programs) = helm::programs() else { return };
     let field = |path: &str| json!({"fieldRef": {"fieldPath": path}});
     for (variant, view) in [("minimal", "node"), ("aks-automatic", "pod")] {
@@ -133,7 +133,7 @@ fn the_pod_says_where_it_runs() {
 }
 
 #[test]
-fn each_secret_is_one_whole_folder_that_may_come_later() {
+fn each_secret_is_an_optional_volume_without_subpath() {
     let Some(programs) = helm::programs() else { return };
     let objects = programs.objects("everything", &[]);
     let pod = helm::agent(&objects);
@@ -153,7 +153,7 @@ fn each_secret_is_one_whole_folder_that_may_come_later() {
 }
 
 #[test]
-fn only_what_takes_a_start_replaces_the_pods() {
+fn only_settings_that_need_a_restart_replace_the_pods() {
     let Some(programs) = helm::programs() else { return };
     let template = |setting: &str| {
         let objects = programs.objects("minimal", &["--set", setting]);

@@ -1,7 +1,6 @@
-//! Runs Helm over the chart, and reads what it renders.
+//! Runs Helm on the chart and parses the rendered objects.
 //!
-//! Owns where the programs are, or that the tests go without. Leaves alone the search and the build:
-//! `tests/cluster/servers` and `tests/chart/tools` do them.
+//! Locates the programs, or skips the tests. `tests/cluster/servers` and `tests/chart/tools` install and build them.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -15,7 +14,7 @@ use serde_json::Value;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// The ways of using the chart that are tested, with the values files of each, below the chart.
+/// Tested variants of the chart, with the values files of each, relative to the chart.
 pub(crate) const VARIANTS: [(&str, &[&str]); 5] = [
     ("minimal", &["ci/minimal-values.yaml"]),
     ("everything", &["ci/everything-values.yaml"]),
@@ -24,12 +23,12 @@ pub(crate) const VARIANTS: [(&str, &[&str]); 5] = [
     ("manifests", &["../manifests/values.yaml"]),
 ];
 
-/// A path of the checkout.
+/// Returns a path in the checkout.
 pub(crate) fn path(name: &str) -> PathBuf {
     Path::new(ROOT).join(name)
 }
 
-/// The chart.
+/// Returns the folder of the chart.
 pub(crate) fn chart() -> PathBuf {
     path("deploy/chart")
 }
@@ -40,17 +39,17 @@ pub(crate) struct Programs {
     folder: PathBuf,
 }
 
-/// The programs; `None` where they cannot be had, which has been said then.
+/// Returns the programs, or `None` after a skip was reported.
 ///
 /// # Panics
-/// Where `ACR_VERIFIER_REQUIRE_CHART` is `1` and they cannot be had.
+/// If `ACR_VERIFIER_REQUIRE_CHART` is `1` and a program is missing.
 pub(crate) fn programs() -> Option<Programs> {
     static FOUND: LazyLock<Option<PathBuf>> =
         LazyLock::new(|| find("tests/cluster/servers", &["helm", "kubectl"]));
     FOUND.clone().map(|folder| Programs { folder })
 }
 
-/// The folder of the validators, like [`programs`].
+/// Returns the folder of the validators, like [`programs`].
 pub(crate) fn validators() -> Option<PathBuf> {
     static FOUND: LazyLock<Option<PathBuf>> = LazyLock::new(|| find("tests/chart/tools", &[]));
     FOUND.clone()
@@ -59,7 +58,7 @@ pub(crate) fn validators() -> Option<PathBuf> {
 fn find(script: &str, arguments: &[&str]) -> Option<PathBuf> {
     let required = env::var_os("ACR_VERIFIER_REQUIRE_CHART").is_some_and(|value| value == "1");
     let mut command = Command::new(path(script));
-    // Nobody expects of a plain `cargo test` that it builds or installs something.
+    // A plain `cargo test` must not build or install anything.
     if !required {
         command.arg("--find");
     }
@@ -70,15 +69,15 @@ fn find(script: &str, arguments: &[&str]) -> Option<PathBuf> {
     }
     let reason = String::from_utf8_lossy(&output.stderr).trim_end().to_owned();
     assert!(!required, "the tests of the chart lack something: {reason}");
-    // Past the capture of the test harness: a skip that nobody sees looks like a pass.
+    // Bypasses the test harness's capture: an unseen skip looks like a pass.
     writeln!(io::stderr(), "\nSKIPPED chart: {reason}").ok();
     None
 }
 
 impl Programs {
-    /// Runs Helm; its standard output, or its standard error where it fails.
+    /// Runs Helm and returns its standard output, or its standard error if it fails.
     pub(crate) fn helm(&self, arguments: &[&str]) -> Result<String, String> {
-        // A folder of its own: what the operator has configured for Helm is none of our business.
+        // A separate home folder: the user's own Helm configuration must not matter.
         let home = tempfile::tempdir().expect("a folder");
         let output = Command::new(self.folder.join("helm"))
             .args(arguments)
@@ -93,14 +92,14 @@ impl Programs {
         Err(String::from_utf8_lossy(&output.stderr).into_owned())
     }
 
-    /// Renders a chart, as the README installs it.
+    /// Renders a chart with the release name and namespace of the README.
     pub(crate) fn template(&self, chart: &Path, arguments: &[&str]) -> Result<String, String> {
         let chart = chart.to_str().expect("a path in UTF-8");
         let all = ["template", "acr-verifier", chart, "--namespace", "acr-verifier"];
         self.helm(&[&all, arguments].concat())
     }
 
-    /// The objects of a variant, with more arguments after its values.
+    /// Returns the objects of a variant, rendered with additional arguments.
     pub(crate) fn objects(&self, variant: &str, arguments: &[&str]) -> Vec<Value> {
         let files = values_of(variant);
         let mut all: Vec<&str> = files.iter().flat_map(|file| ["--values", file.as_str()]).collect();
@@ -108,7 +107,7 @@ impl Programs {
         parse(&self.template(&chart(), &all).unwrap_or_else(|error| panic!("{variant}: {error}")))
     }
 
-    /// Runs kubectl, which needs no cluster for it.
+    /// Runs kubectl without a cluster.
     pub(crate) fn kubectl(&self, arguments: &[&str]) -> Result<String, String> {
         let output =
             Command::new(self.folder.join("kubectl")).args(arguments).output().expect("kubectl starts");
@@ -119,36 +118,36 @@ impl Programs {
     }
 }
 
-/// The values files of a variant.
+/// Returns the values files of a variant.
 pub(crate) fn values_of(variant: &str) -> Vec<String> {
     let (_, files) = VARIANTS.iter().find(|(name, _)| *name == variant).expect("a variant");
     files.iter().map(|file| chart().join(file).to_str().expect("a path in UTF-8").to_owned()).collect()
 }
 
-/// The documents of a text, without empty ones.
+/// Returns the non-empty documents of a YAML text.
 pub(crate) fn parse(text: &str) -> Vec<Value> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(text).expect("YAML");
     documents.into_iter().filter(|document| !document.is_null()).collect()
 }
 
-/// The one object of a kind.
+/// Returns the only object of a kind.
 pub(crate) fn the<'a>(objects: &'a [Value], kind: &str) -> &'a Value {
     let found: Vec<&Value> = objects.iter().filter(|object| object["kind"] == kind).collect();
     assert_eq!(found.len(), 1, "one {kind}");
     found[0]
 }
 
-/// The agent's Pod, as the DaemonSet describes it.
+/// Returns the Pod specification of the agent's DaemonSet.
 pub(crate) fn agent(objects: &[Value]) -> &Value {
     &the(objects, "DaemonSet")["spec"]["template"]["spec"]
 }
 
-/// The text of the agent's configuration file.
+/// Returns the text of the agent's configuration file.
 pub(crate) fn configuration(objects: &[Value]) -> &str {
     the(objects, "ConfigMap")["data"]["config.yaml"].as_str().expect("a text")
 }
 
-/// A copy of the chart that a test may change.
+/// Returns a copy of the chart that a test may change.
 pub(crate) fn copy() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     copy_folder(&chart(), folder.path());
@@ -169,7 +168,7 @@ fn copy_folder(from: &Path, to: &Path) {
 }
 
 #[test]
-fn every_file_of_values_is_a_variant() {
+fn every_values_file_is_a_variant() {
     let listed: BTreeSet<String> = VARIANTS.iter().flat_map(|(name, _)| values_of(name)).collect();
     let folders = [chart().join("ci"), chart()];
     let files = folders.iter().flat_map(|folder| fs::read_dir(folder).expect("a folder"));

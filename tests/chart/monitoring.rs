@@ -1,4 +1,4 @@
-//! How the metrics get to a Prometheus, and the files that the chart hands on as they are.
+//! PodMonitors, annotations, dashboards and rules.
 
 use std::fs;
 
@@ -13,7 +13,7 @@ fn monitors(programs: &Programs, arguments: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn a_pod_monitor_is_made_where_it_is_wanted_or_known() {
+fn a_pod_monitor_is_created_if_enabled_or_detected() {
     let Some(programs) = helm::programs() else { return };
     let (operator, azure) = ("monitoring.coreos.com/v1", "azmonitoring.coreos.com/v1");
     let cases: [(&[&str], &[&str]); 6] = [
@@ -40,7 +40,7 @@ fn a_pod_monitor_is_made_where_it_is_wanted_or_known() {
 }
 
 #[test]
-fn a_pod_monitor_finds_the_agents_and_keeps_their_labels() {
+fn a_pod_monitor_selects_the_agents_and_honors_their_labels() {
     let Some(programs) = helm::programs() else { return };
     let objects = programs.objects("everything", &[]);
     let agent = helm::the(&objects, "DaemonSet");
@@ -73,7 +73,7 @@ fn annotations_name_the_port() {
 }
 
 #[test]
-fn dashboards_and_rules_come_through_as_they_are() {
+fn dashboards_and_rules_are_rendered_unchanged() {
     let Some(programs) = helm::programs() else { return };
     let copy = helm::copy();
     let dashboard = "{\n  \"title\": \"{{node}} of {{ .Values.port }}\"\n}\n";
@@ -96,7 +96,7 @@ fn dashboards_and_rules_come_through_as_they_are() {
         |name: &str| objects.iter().find(|object| object["metadata"]["name"] == name).expect("the object");
     let found = named("acr-verifier-dashboard-overview");
     assert_eq!(found["metadata"]["labels"]["grafana_dashboard"], "1");
-    // The trailing newline is YAML's to keep or to drop.
+    // YAML may keep or drop the trailing newline.
     assert_eq!(found["data"]["Overview.json"].as_str().expect("a text").trim_end(), dashboard.trim_end());
     let found = named("acr-verifier-alerts");
     assert_eq!(
@@ -107,7 +107,7 @@ fn dashboards_and_rules_come_through_as_they_are() {
 }
 
 #[test]
-fn what_the_chart_carries_is_installed_on_demand() {
+fn packaged_dashboards_and_rules_are_installed_on_demand() {
     let Some(programs) = helm::programs() else { return };
     for (folder, kind, setting) in [
         ("dashboards", "ConfigMap", "dashboards.enabled=true"),
@@ -117,7 +117,7 @@ fn what_the_chart_carries_is_installed_on_demand() {
         let names = files.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
         let carried = names.filter(|name| !name.starts_with('.')).count();
         if carried == 0 {
-            // That this is refused then is tested with the other refusals.
+            // Their rejection is tested in `refusals`.
             continue;
         }
         let objects = programs.objects("minimal", &["--set", setting]);

@@ -1,4 +1,4 @@
-//! The chart's README: its table of values is what `values.yaml` says, and what the schema allows.
+//! The chart's README: its table of values matches `values.yaml` and the schema.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::helm;
 
-/// Maps whose content is the user's own: one row, whatever stands in them by default.
+/// Maps with user-defined content: one row each, whatever their defaults.
 const WHOLE: [&str; 8] = [
     "affinity",
     "dashboards.labels",
@@ -23,7 +23,7 @@ fn read(name: &str) -> String {
     fs::read_to_string(helm::chart().join(name)).expect("a file of the chart")
 }
 
-/// Every value with its default, by its path.
+/// Collects every value with its default, by its path.
 fn flatten(prefix: &str, value: &Value, found: &mut BTreeMap<String, Value>) {
     match value.as_object() {
         Some(map) if !map.is_empty() && !WHOLE.contains(&prefix) => {
@@ -68,7 +68,7 @@ fn the_readme_lists_every_value_with_its_default() {
     }
 }
 
-/// The commands of the README that install, each as its words.
+/// Returns the README's install commands, split into words.
 fn installations() -> Vec<Vec<String>> {
     let readme = read("README.md").replace("\\\n", " ");
     let lines = readme.lines().filter(|line| line.starts_with("helm upgrade"));
@@ -78,7 +78,7 @@ fn installations() -> Vec<Vec<String>> {
 }
 
 #[test]
-fn the_commands_of_the_readme_install() {
+fn the_readme_install_commands_render() {
     let Some(programs) = helm::programs() else { return };
     let commands = installations();
     assert_eq!(commands.len(), 2);
@@ -103,14 +103,14 @@ fn the_commands_of_the_readme_install() {
 }
 
 #[test]
-fn the_chart_is_of_the_programs_version() {
+fn the_chart_version_is_the_program_version() {
     let chart = &helm::parse(&read("Chart.yaml"))[0];
     assert_eq!(chart["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(chart["appVersion"], env!("CARGO_PKG_VERSION"));
 }
 
 #[test]
-fn the_schema_knows_every_value_and_refuses_all_others() {
+fn the_schema_has_every_value_and_rejects_others() {
     let schema: Value = serde_json::from_str(&read("values.schema.json")).expect("JSON");
     for name in defaults().keys() {
         let mut place = &schema;
@@ -118,7 +118,7 @@ fn the_schema_knows_every_value_and_refuses_all_others() {
             if let Some(reference) = place["$ref"].as_str() {
                 place = schema.pointer(reference.trim_start_matches('#')).expect("a definition");
             }
-            // A map of labels has names of the user's own.
+            // Label names are user-defined.
             if place["properties"].is_null() {
                 break;
             }

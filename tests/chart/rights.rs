@@ -1,10 +1,10 @@
-//! The rights of the accounts: exactly what is needed, and where.
+//! Permissions of the service accounts: exactly what each needs, in the right scope.
 
 use serde_json::{Value, json};
 
 use super::helm::{self, VARIANTS};
 
-/// Every rule, with the kind, the namespace and the account that gets it.
+/// Returns every rule with the kind, the namespace and the account it is granted to.
 fn rules(objects: &[Value]) -> Vec<Value> {
     let mut found = Vec::new();
     for binding in
@@ -31,7 +31,7 @@ fn rules(objects: &[Value]) -> Vec<Value> {
 }
 
 #[test]
-fn each_account_has_exactly_the_rights_that_it_needs() {
+fn each_account_has_exactly_the_permissions_it_needs() {
     let Some(programs) = helm::programs() else { return };
     let events = json!([
         "Role", "default", "acr-verifier",
@@ -64,7 +64,7 @@ fn each_account_has_exactly_the_rights_that_it_needs() {
 }
 
 #[test]
-fn what_helm_leaves_behind_is_the_job_alone_and_it_goes_by_itself() {
+fn helm_leaves_only_the_job_which_its_ttl_removes() {
     let Some(programs) = helm::programs() else { return };
     for (variant, _) in VARIANTS {
         let objects = programs.objects(variant, &[]);
@@ -85,7 +85,7 @@ fn what_helm_leaves_behind_is_the_job_alone_and_it_goes_by_itself() {
 }
 
 #[test]
-fn a_token_is_there_only_where_the_api_server_is_asked() {
+fn a_token_is_mounted_only_where_the_api_server_is_used() {
     let Some(programs) = helm::programs() else { return };
     for (variant, _) in VARIANTS {
         let objects = programs.objects(variant, &[]);
@@ -100,7 +100,7 @@ fn a_token_is_there_only_where_the_api_server_is_asked() {
 }
 
 #[test]
-fn two_releases_share_no_object() {
+fn two_releases_have_no_object_in_common() {
     let Some(programs) = helm::programs() else { return };
     let names = |namespace: &str, release: &str| {
         let file = helm::values_of("minimal").remove(0);

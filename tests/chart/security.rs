@@ -1,14 +1,14 @@
-//! Pod Security and AKS Deployment Safeguards, asserted on what is rendered.
+//! Pod Security and AKS Deployment Safeguards, checked on the rendered objects.
 //!
-//! The rules are those of Kubernetes' Pod Security Standards and of Microsoft's documentation of the safeguards, written
-//! down again: no admission controller runs here.
+//! The rules are rewritten from Kubernetes' Pod Security Standards and Microsoft's documentation of the safeguards, because
+//! no admission controller runs here.
 
 use acr_verifier::config::file;
 use serde_json::{Value, json};
 
 use super::helm::{self, VARIANTS};
 
-/// The pods that a rendering leads to: name of the object, labels and specification.
+/// Returns the pods of a rendering: kind of the owner, metadata and specification.
 fn pods(objects: &[Value]) -> Vec<(&str, &Value, &Value)> {
     let templates = objects.iter().filter(|object| object["spec"].get("template").is_some());
     templates
@@ -19,7 +19,7 @@ fn pods(objects: &[Value]) -> Vec<(&str, &Value, &Value)> {
         .collect()
 }
 
-/// What Pod Security `restricted` would refuse.
+/// Returns the violations of Pod Security `restricted`.
 fn violations_of_restricted(pod: &Value) -> Vec<String> {
     let mut found = Vec::new();
     for key in ["hostNetwork", "hostPID", "hostIPC"] {
@@ -68,7 +68,7 @@ fn violations_of_restricted(pod: &Value) -> Vec<String> {
 }
 
 #[test]
-fn the_host_network_and_the_nodes_files_are_all_that_is_beyond_restricted() {
+fn only_the_host_network_and_node_files_exceed_restricted() {
     let Some(programs) = helm::programs() else { return };
     for (variant, _) in VARIANTS {
         let objects = programs.objects(variant, &[]);
@@ -88,7 +88,7 @@ fn the_host_network_and_the_nodes_files_are_all_that_is_beyond_restricted() {
     }
 }
 
-/// The paths of the node in a pod, with where they are mounted and by which type.
+/// Returns the pod's paths on the node, with their mount paths and hostPath types.
 fn node_paths(pod: &Value) -> Vec<(&str, &str, &str)> {
     let volumes = pod["volumes"].as_array().expect("volumes").iter();
     volumes
@@ -105,7 +105,7 @@ fn node_paths(pod: &Value) -> Vec<(&str, &str, &str)> {
 }
 
 #[test]
-fn of_the_node_only_what_containerd_reads_is_mounted_and_nothing_creates_a_folder() {
+fn only_files_that_containerd_reads_are_mounted_and_no_type_creates_a_path() {
     let Some(programs) = helm::programs() else { return };
     let expected = [
         ("/etc/resolv.conf", "/host/etc/resolv.conf", "File"),
@@ -131,7 +131,7 @@ fn of_the_node_only_what_containerd_reads_is_mounted_and_nothing_creates_a_folde
 }
 
 #[test]
-fn no_other_path_of_the_node_can_be_set() {
+fn other_node_paths_are_rejected() {
     let Some(programs) = helm::programs() else { return };
     let files = helm::values_of("minimal");
     let render = |path: &str, kind: &str| {
@@ -169,7 +169,7 @@ fn no_other_path_of_the_node_can_be_set() {
 }
 
 #[test]
-fn the_judge_of_restricted_sees_what_it_should() {
+fn the_check_for_restricted_detects_violations() {
     let good = json!({
         "volumes": [{"name": "a", "secret": {}}],
         "securityContext": {"runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
@@ -198,7 +198,7 @@ fn the_judge_of_restricted_sees_what_it_should() {
 }
 
 #[test]
-fn every_container_has_requests_limits_and_a_pinned_image_and_agents_have_probes_without_a_host() {
+fn every_container_has_resources_and_a_pinned_image_and_agents_have_probes() {
     let Some(programs) = helm::programs() else { return };
     for (variant, _) in VARIANTS {
         for (kind, _, pod) in pods(&programs.objects(variant, &[])) {
@@ -228,7 +228,7 @@ fn every_container_has_requests_limits_and_a_pinned_image_and_agents_have_probes
 }
 
 #[test]
-fn the_preset_for_aks_automatic_asks_for_what_it_would_be_given_and_tolerates_nothing_broadly() {
+fn the_aks_automatic_preset_requests_the_minimum_and_has_no_broad_tolerations() {
     let Some(programs) = helm::programs() else { return };
     let enough =
         json!({"requests": {"cpu": "100m", "memory": "100Mi"}, "limits": {"cpu": "100m", "memory": "100Mi"}});
@@ -245,7 +245,7 @@ fn the_preset_for_aks_automatic_asks_for_what_it_would_be_given_and_tolerates_no
 }
 
 #[test]
-fn labels_are_the_recommended_ones_and_none_of_them_is_reserved() {
+fn labels_are_the_recommended_ones_and_not_reserved() {
     let Some(programs) = helm::programs() else { return };
     for (variant, _) in VARIANTS {
         let objects = programs.objects(variant, &[]);
@@ -283,7 +283,7 @@ fn no_secret_is_ever_rendered() {
 }
 
 #[test]
-fn the_smoke_check_ends_at_once_on_a_problem_and_tries_again_on_none() {
+fn the_smoke_check_job_fails_on_a_problem_and_retries_an_inconclusive_result() {
     let Some(programs) = helm::programs() else { return };
     let objects = programs.objects("everything", &[]);
     let job = helm::the(&objects, "Job");

@@ -1,4 +1,4 @@
-//! Other people's judgement of what is rendered: Helm's lint, the schemas of Kubernetes, a policy scan.
+//! Third-party validators: Helm's lint, the Kubernetes schemas, a policy scan.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,21 +6,21 @@ use std::process::Command;
 
 use super::helm::{self, Programs, VARIANTS};
 
-/// The versions of Kubernetes whose schemas the objects are held against: from `kubeVersion` of the chart on.
+/// Kubernetes versions whose schemas the objects are validated against, starting with the chart's `kubeVersion`.
 const KUBERNETES: [&str; 8] = ["1.30", "1.31", "1.32", "1.33", "1.34", "1.35", "1.36", "1.37"];
 
-/// Checks of the policy scan that are left out, each for its reason.
+/// Excluded checks of the policy scan, each with its reason.
 const LEFT_OUT: [(&str, &str); 4] = [
     ("CKV_K8S_21", "Events about Nodes live in `default`, and so does the Role for them"),
-    ("CKV_K8S_43", "a digest is a value: the default names the version of the chart"),
-    ("CKV_K8S_15", "an image that is pulled at every start cannot start when a registry is away"),
+    ("CKV_K8S_43", "a digest can be set: the default is the tag of the chart's version"),
+    ("CKV_K8S_15", "an image pulled at every start prevents a start during a registry outage"),
     (
         "CKV2_K8S_6",
-        "a NetworkPolicy has no effect on the host network, and the smoke check talks to agents and API server alone",
+        "no effect on the host network, and the smoke check only connects to agents and API server",
     ),
 ];
-/// Left out as well, but where the chart is used as on AKS Automatic.
-const HOST_NETWORK: (&str, &str) = ("CKV_K8S_19", "the host's network is what is checked");
+/// Also excluded, except for the AKS Automatic variant.
+const HOST_NETWORK: (&str, &str) = ("CKV_K8S_19", "the agent checks the host network");
 
 fn render_into(programs: &Programs, folder: &Path) -> Vec<(&'static str, PathBuf)> {
     VARIANTS
@@ -44,7 +44,7 @@ fn run(command: &mut Command) -> Result<String, String> {
 }
 
 #[test]
-fn helm_has_nothing_to_complain_about() {
+fn helm_lint_passes() {
     let Some(programs) = helm::programs() else { return };
     let chart = helm::chart();
     for (variant, _) in VARIANTS {
@@ -57,7 +57,7 @@ fn helm_has_nothing_to_complain_about() {
 }
 
 #[test]
-fn the_chart_can_be_packaged_without_what_only_its_tests_need() {
+fn the_packaged_chart_excludes_test_files() {
     let Some(programs) = helm::programs() else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let chart = helm::chart();
@@ -82,7 +82,7 @@ fn the_chart_can_be_packaged_without_what_only_its_tests_need() {
 }
 
 #[test]
-fn the_chart_refuses_older_versions_of_kubernetes_than_it_is_validated_for() {
+fn the_chart_rejects_older_kubernetes_versions() {
     let Some(programs) = helm::programs() else { return };
     let files = helm::values_of("minimal");
     for (version, is_taken) in [("1.29.9", false), ("1.30.0", true), ("1.33.5-aks.1", true)] {
@@ -92,7 +92,7 @@ fn the_chart_refuses_older_versions_of_kubernetes_than_it_is_validated_for() {
 }
 
 #[test]
-fn the_objects_fit_the_schemas_of_every_supported_kubernetes() {
+fn the_objects_match_the_schemas_of_every_supported_kubernetes() {
     let (Some(programs), Some(validators)) = (helm::programs(), helm::validators()) else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let files = render_into(&programs, folder.path());
@@ -102,21 +102,21 @@ fn the_objects_fit_the_schemas_of_every_supported_kubernetes() {
         command.args(["--strict", "-k", version]).args(files.iter().map(|(_, file)| file));
         let text = run(&mut command).unwrap_or_else(|error| panic!("{version}: {error}"));
         assert!(text.contains("daemonset/acr-verifier against version"), "{version}: {text}");
-        // The kinds of operators are not Kubernetes' own; `monitoring` asserts what they hold.
+        // CRDs of operators have no Kubernetes schema; `monitoring` checks their content.
         let unknown = text.lines().filter(|line| line.starts_with("WARN"));
         assert!(unknown.clone().all(|line| line.contains("kind PodMonitor")), "{version}: {text}");
     }
-    // And it would say so.
+    // A violation is reported.
     let broken = folder.path().join("broken.yaml");
     let text =
         fs::read_to_string(&files[0].1).expect("a file").replace("minReadySeconds:", "minReadySecond:");
     fs::write(&broken, text).expect("a file");
     run(Command::new(&validator).args(["--strict", "-k", KUBERNETES[0]]).arg(&broken))
-        .expect_err("a key that is wrong");
+        .expect_err("an unknown key");
 }
 
 #[test]
-fn the_policy_scan_finds_nothing_that_is_not_meant() {
+fn the_policy_scan_passes() {
     let (Some(programs), Some(validators)) = (helm::programs(), helm::validators()) else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let files = render_into(&programs, folder.path());
@@ -138,11 +138,11 @@ fn the_policy_scan_finds_nothing_that_is_not_meant() {
         for (_, file) in files.iter().filter(|(variant, _)| (*variant != "aks-automatic") == on_host) {
             command.arg("--file").arg(file);
         }
-        // A folder of its own: it looks for settings where it is started.
+        // A separate folder, because it reads settings from where it is started.
         let text = run(command.current_dir(folder.path())).unwrap_or_else(|error| panic!("{error}"));
         assert!(!text.contains("FAILED"), "{text}");
     }
-    // And it would say so: the host network is not left out here.
+    // A violation is reported: here the host network is not excluded.
     let mut command = Command::new(validators.join("checkov"));
     command.args([
         "--quiet",
