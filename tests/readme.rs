@@ -1,4 +1,4 @@
-//! The README against the code: its tables, commands, configuration and samples are facts, and facts change.
+//! The README against the code: tables, commands, configuration and samples must be current.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -22,17 +22,17 @@ use crate::lab::Lab;
 use crate::lab::settings::{Settings, View};
 
 const README: &str = include_str!("../README.md");
-/// The metrics as they are declared; `tests/metrics/declared.rs` holds it against the declarations.
+/// The metric reference; `tests/metrics/declared.rs` compares it with the declarations.
 const METRICS: &str = include_str!("golden/metrics/reference.md");
-/// What the tests of Events give the agent's account on a real API server.
+/// Permissions of the agent's account in the tests of Events on a real API server.
 const RIGHTS: &str = include_str!("events/setup.yaml");
-/// Where the environment is read.
+/// The source that reads the environment.
 const MAIN: &str = include_str!("../src/main.rs");
 
-/// Values that name a file of the reader's machine, which is not there.
+/// Options whose value is a file that does not exist on this machine.
 const PATH_FLAGS: [&str; 5] = ["--credentials", "--ca-file", "--resolv-conf", "--report-file", "--config"];
 
-/// The text below a heading, up to the next one of any level.
+/// Returns the text below a heading, up to the next heading of any level.
 fn section(heading: &str) -> &'static str {
     let start = README.find(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("there is no `{heading}`"));
     let text = &README[start + heading.len() + 2..];
@@ -44,7 +44,7 @@ fn position_of(text: &str, line: &str) -> usize {
     line.as_ptr() as usize - text.as_ptr() as usize
 }
 
-/// The rows of a section's table, without its head.
+/// Returns the rows of a section's table, without its header.
 fn rows(heading: &str) -> Vec<Vec<&'static str>> {
     let lines = section(heading).lines().filter(|line| line.starts_with('|')).skip(2);
     lines
@@ -55,19 +55,19 @@ fn rows(heading: &str) -> Vec<Vec<&'static str>> {
         .collect()
 }
 
-/// What stands between backticks.
+/// Returns the parts in backticks.
 fn quoted(text: &'static str) -> Vec<&'static str> {
     text.split('`').skip(1).step_by(2).collect()
 }
 
-/// The fenced blocks of one language.
+/// Returns the fenced blocks of a language.
 fn blocks(language: &str) -> Vec<&'static str> {
     let opening = format!("```{language}\n");
     let end = |text: &'static str| text.find("\n```").expect("a block ends") + 1;
     README.split(opening.as_str()).skip(1).map(|text| &text[..end(text)]).collect()
 }
 
-/// Every command line of the program: lines that go on are joined, and what a shell does with the output is cut off.
+/// Returns every command line of the program, with continued lines joined and shell redirections removed.
 fn commands() -> Vec<Vec<String>> {
     let scripts = blocks("sh").into_iter().map(|block| block.replace("\\\n", " "));
     let steps = blocks("yaml").into_iter().filter_map(|block| block.split("script: >\n").nth(1));
@@ -80,14 +80,14 @@ fn commands() -> Vec<Vec<String>> {
         let is_over = |word: &&str| ["|", ">", "<", "&&"].contains(word);
         let words: Vec<String> =
             after.split_whitespace().take_while(|word| !is_over(word)).map(str::to_owned).collect();
-        // In the middle of a line it may be a file that some other command is about.
+        // In the middle of a line it may be a file name in another command.
         (before.trim().is_empty() || subcommands.contains(words.first()?)).then_some(words)
     };
     text.iter().flat_map(|text| text.lines()).filter_map(command_of).collect()
 }
 
 #[test]
-fn its_commands_are_commands() {
+fn commands_are_valid() {
     let commands = commands();
     assert!(commands.len() >= 6, "{commands:?}");
     for command in &commands {
@@ -112,7 +112,7 @@ fn its_commands_are_commands() {
 }
 
 #[test]
-fn its_options_are_all_the_options_of_check() {
+fn all_options_of_check_are_listed() {
     let program = cli::command();
     let check = program.find_subcommand("check").expect("there is a command `check`");
     let flags = program.get_arguments().chain(check.get_arguments()).filter_map(clap::Arg::get_long);
@@ -126,10 +126,10 @@ fn its_options_are_all_the_options_of_check() {
 }
 
 #[test]
-fn its_exit_codes_are_those_of_the_program() {
+fn exit_codes_are_current() {
     let outcomes = [Outcome::Good, Outcome::Problem, Outcome::Inconclusive, Outcome::Interrupted];
     let mut codes: Vec<String> = outcomes.iter().map(|outcome| outcome.exit_code().to_string()).collect();
-    // Wrong usage; `tests/cli.rs` holds it against the program.
+    // Invalid usage; `tests/cli.rs` tests it.
     codes.push("2".into());
     let mut told: Vec<&str> = rows("### Exit codes").iter().flat_map(|row| quoted(row[0])).collect();
     codes.sort();
@@ -138,7 +138,7 @@ fn its_exit_codes_are_those_of_the_program() {
 }
 
 #[test]
-fn its_stages_are_the_stages() {
+fn stages_are_current() {
     let told: Vec<(&str, Vec<&str>)> =
         rows("## What is tested, and what is not").iter().map(|row| (row[0], quoted(row[1]))).collect();
     let stages: Vec<(&str, Vec<&str>)> = Endpoint::ALL
@@ -151,14 +151,14 @@ fn its_stages_are_the_stages() {
 }
 
 #[test]
-fn its_ranges_are_those_that_decide() {
+fn address_ranges_are_current() {
     let rows = rows("### Addresses");
     assert_eq!(quoted(rows[0][1]), PRIVATE_RANGES);
     assert_eq!(quoted(rows[1][1]), RESERVED_RANGES);
 }
 
 #[test]
-fn its_configuration_is_one() {
+fn configuration_is_valid() {
     let configurations: Vec<&str> =
         blocks("yaml").into_iter().filter(|block| block.starts_with("images:")).collect();
     assert!(!configurations.is_empty());
@@ -169,13 +169,13 @@ fn its_configuration_is_one() {
 }
 
 #[test]
-fn its_metrics_are_the_reference() {
+fn metrics_are_the_generated_reference() {
     let told = section("## Metrics");
     assert!(told.contains(METRICS.trim_end()), "put tests/golden/metrics/reference.md below `## Metrics`");
 }
 
 #[test]
-fn its_agent_has_the_options_of_the_agent() {
+fn all_options_of_the_agent_are_listed() {
     let program = cli::command();
     let agent = program.find_subcommand("agent").expect("there is a command `agent`");
     for flag in program.get_arguments().chain(agent.get_arguments()).filter_map(clap::Arg::get_long) {
@@ -184,7 +184,7 @@ fn its_agent_has_the_options_of_the_agent() {
 }
 
 #[test]
-fn its_requests_are_those_that_the_agent_answers() {
+fn http_paths_and_statuses_are_current() {
     let lab = Lab::start(Settings::default());
     let agent = Agent::start(&lab, &config(&lab, "1h"));
     let answer = agent.get("/nowhere").json();
@@ -200,15 +200,15 @@ fn its_requests_are_those_that_the_agent_answers() {
     }
 }
 
-/// The rights that the tests of Events have on a real API server are those that a reader is told to give.
+/// The documented Role is the one used by the tests of Events on a real API server.
 #[test]
-fn its_role_is_the_one_that_events_are_tested_with() {
+fn the_role_is_the_tested_one() {
     let role = RIGHTS.split("---\n").find(|part| part.contains("\nkind: Role\n")).expect("a Role");
     assert!(blocks("yaml").contains(&role), "put this into the README:\n{role}");
 }
 
 #[test]
-fn its_events_have_reasons_that_there_are() {
+fn event_reasons_exist() {
     let rows = rows("### Events");
     let reasons: Vec<String> = Cause::ALL.iter().map(|cause| cause.reason()).collect();
     assert!(quoted(rows[0][1]).iter().all(|reason| reasons.iter().any(|known| known == reason)));
@@ -216,7 +216,7 @@ fn its_events_have_reasons_that_there_are() {
 }
 
 #[test]
-fn its_intervals_are_those_of_the_schedule() {
+fn intervals_are_those_of_the_schedule() {
     let rows = rows("### Schedule");
     assert!(rows.len() > 1);
     for row in rows {
@@ -232,7 +232,7 @@ fn its_intervals_are_those_of_the_schedule() {
 }
 
 #[test]
-fn its_environment_is_what_the_program_reads() {
+fn all_environment_variables_are_listed() {
     let told: BTreeSet<&str> = rows("## Environment").iter().flat_map(|row| quoted(row[0])).collect();
     let is_variable = |word: &&str| {
         word.len() > 3 && word.bytes().all(|letter| letter.is_ascii_uppercase() || letter == b'_')
@@ -245,12 +245,12 @@ fn its_environment_is_what_the_program_reads() {
 }
 
 #[test]
-fn its_links_lead_somewhere() {
+fn links_are_valid() {
     links_of(Path::new("README.md"));
     links_of(Path::new("tests/bench/README.md"));
 }
 
-/// Holds every link of a page against the files and their headings.
+/// Checks every link of a page against the files and their headings.
 fn links_of(page: &Path) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_else(|_| panic!("{}", path.display()));
@@ -263,7 +263,7 @@ fn links_of(page: &Path) {
         let heading = anchor.replace('-', " ");
         let is_heading = |line: &str| line.trim_start_matches('#').trim().eq_ignore_ascii_case(&heading);
         let has_anchor = || read(&path).lines().any(|line| line.starts_with('#') && is_heading(line));
-        // The runbook has anchors of its own for causes.
+        // The runbook has its own anchors for causes.
         assert!(
             anchor.is_empty() || file.ends_with("runbook.md") || has_anchor(),
             "{}: {target}",
@@ -273,7 +273,7 @@ fn links_of(page: &Path) {
 }
 
 #[test]
-fn its_samples_are_what_the_example_prints() {
+fn samples_match_the_example() {
     let samples = [
         ("healthy", Settings::default()),
         ("zone not linked", {
@@ -290,7 +290,7 @@ fn its_samples_are_what_the_example_prints() {
         let mut bench = Bench::new(settings);
         bench.task.platform = Platform::linux("x86_64");
         let printed = print(&bench);
-        // Line breaks move with the length of a port; a digest, a port, a time are new in each run.
+        // Line breaks depend on the length of a port; digests, ports and times differ in each run.
         assert_eq!(
             shape(sample),
             shape(&printed),
@@ -299,7 +299,7 @@ fn its_samples_are_what_the_example_prints() {
     }
 }
 
-/// The text that the example prints for a lab.
+/// Returns the text that the example prints for a lab.
 pub(crate) fn print(bench: &Bench) -> String {
     let outcome = bench.check();
     let checked = Checked {
@@ -325,7 +325,7 @@ pub(crate) fn print(bench: &Bench) -> String {
     String::from_utf8(text).expect("UTF-8")
 }
 
-/// The words of a text without times, and with one `0` for every number and every digest.
+/// Returns the words of a text without times, and with `0` for every number and digest.
 pub(crate) fn shape(text: &str) -> String {
     let mut shapes: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -357,7 +357,7 @@ fn without_numbers(word: &str) -> String {
 }
 
 #[test]
-fn times_ports_and_digests_are_no_difference_between_samples() {
+fn samples_are_compared_without_times_ports_and_digests() {
     assert_eq!(shape("ok tls   <0.1 ms  127.0.0.1:43"), shape("ok  tls 11 ms 127.0.0.3:40771"));
     assert_eq!(shape("dns 1.2 s  sha256:2a62..."), shape("dns 0.1 ms sha256:0045..."));
     assert_ne!(shape("dns 1.2 ms public"), shape("dns 1.2 ms private"));
