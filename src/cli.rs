@@ -1,7 +1,7 @@
-//! The command line: flags, their help, and what was typed.
+//! The command line: parsing, help and the resulting settings.
 //!
-//! Owns what was typed and what is meant. The flags are in `arguments`, the step from the one to the other is in
-//! [`mod@resolve`], and what clap makes of the flags beside parsing is in [`pages`].
+//! `arguments` defines the flags, [`mod@resolve`] turns raw arguments into settings, and [`pages`] generates shell
+//! completions and the manual page.
 
 mod arguments;
 mod help;
@@ -25,17 +25,17 @@ use crate::report;
 use crate::report::catalogue::CatalogueFormat;
 use crate::smoke;
 
-/// The program's name in messages and pages.
+/// The program's name in messages and the manual.
 pub const NAME: &str = "acr-verifier";
 
-/// What is to be done, checked.
+/// A validated command line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Invocation {
-    /// What is logged, and how; always on standard error.
+    /// Log settings; logs always go to standard error.
     pub logging: Logging,
-    /// Whether the output has colours.
+    /// When to use colours.
     pub color: anstream::ColorChoice,
-    /// The command.
+    /// The command and its settings.
     pub command: Command,
 }
 
@@ -44,94 +44,94 @@ pub struct Invocation {
 pub enum Command {
     /// One verification from this machine.
     Check(Box<Check>),
-    /// The process of the DaemonSet.
+    /// The process that the DaemonSet runs.
     Agent(AgentOptions),
-    /// The gate over all nodes.
+    /// The deployment gate over all nodes.
     Smoke(smoke::Options),
     /// The catalogue of causes.
     Causes(CatalogueFormat),
-    /// A shell's completion script.
+    /// The completion script of a shell.
     Completions(Shell),
     /// The manual page.
     Man,
 }
 
-/// One verification: what is checked, and what becomes of it.
+/// The settings of one verification.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Check {
-    /// What is checked.
+    /// The images to check, and how.
     pub config: Config,
-    /// What becomes of it.
+    /// The handling of the result.
     pub options: CheckOptions,
 }
 
-/// What becomes of a check's result.
+/// The handling of a check's result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckOptions {
-    /// Repeat until all pass or this time is over.
+    /// Repeat until all images pass or this time has elapsed.
     pub wait: Option<Duration>,
-    /// Whether a warning fails.
+    /// Whether a warning is a failure.
     pub strict: bool,
-    /// How the report is written.
+    /// The format of the report.
     pub format: report::Format,
-    /// Where the report is written beside standard output.
+    /// A file to write the report to, in addition to standard output.
     pub report_file: Option<PathBuf>,
-    /// Where credentials are looked for, for images that name no place.
+    /// Paths to search for the credentials of images that configure none.
     pub usual_credentials: Vec<PathBuf>,
 }
 
-/// What an agent starts from; the rest is in its configuration file.
+/// The arguments of an agent; everything else is in its configuration file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentOptions {
     /// The configuration file.
     pub config: PathBuf,
-    /// Nameservers in place of the configuration's; none: the configuration's.
+    /// Nameservers that replace those of the configuration, if any.
     pub nameservers: Vec<NameserverAddress>,
     /// Whether loopback counts as private.
     pub allow_loopback: bool,
-    /// Where credentials are looked for, for images that name no place.
+    /// Paths to search for the credentials of images that configure none.
     pub usual_credentials: Vec<PathBuf>,
 }
 
-/// What is logged, and how.
+/// Log settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Logging {
-    /// 0 logs warnings; each step more.
+    /// 0 logs warnings only; every step logs more.
     pub verbosity: u8,
-    /// How a line looks.
+    /// The format of a line.
     pub format: LogFormat,
 }
 
-/// How a line of the log looks.
+/// The format of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// What was typed, in the right places but not judged.
+/// The parsed but not yet validated arguments.
 #[derive(Debug)]
 pub struct Typed {
     arguments: Arguments,
-    /// Flags that do not exist.
+    /// Unknown flags.
     unknown_flags: Vec<UnknownFlag>,
-    /// Flags that would have put a secret on the command line.
+    /// Flags that would put a secret on the command line.
     secret_flags: Vec<&'static str>,
 }
 
-/// A flag that does not exist.
+/// An unknown flag.
 #[derive(Debug)]
 struct UnknownFlag {
-    /// As typed, without a value.
+    /// The flag as typed, without a value.
     flag: String,
-    /// The flag that was probably meant.
+    /// The most similar known flag.
     similar: Option<String>,
 }
 
-/// Flags that people know from other tools and that would put a secret into the list of processes. They are taken, so
-/// that the answer can say what to do instead, and are in no help.
+/// Flags known from other tools that would expose a secret in the process list. They are parsed, so the error can name
+/// the alternative, but hidden from the help.
 const SECRET_FLAGS: [(&str, &str, Option<char>); 6] = [
     ("password", "--password", Some('p')),
     ("username", "--username", Some('u')),
@@ -141,22 +141,22 @@ const SECRET_FLAGS: [(&str, &str, Option<char>); 6] = [
     ("secret", "--secret", None),
 ];
 
-/// Reads the command line.
+/// Parses the command line.
 ///
 /// # Errors
-/// What clap has to say where the words cannot be told apart, and also the help and the version, whose exit code is 0.
+/// clap's error if the arguments cannot be parsed. Help and version are errors too, with exit code 0.
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, clap::Error> {
     let mut words: Vec<_> = words.into_iter().collect();
     let mut unknown_flags: Vec<UnknownFlag> = Vec::new();
     let mut first_error = None;
-    // Clap stops at the first flag that does not exist; without it, it goes on to the next.
+    // clap stops at the first unknown flag; without that flag, it continues to the next one.
     let mut matches = loop {
         let error = match with_secret_flags(command()).try_get_matches_from(&words) {
             Ok(matches) => break matches,
             Err(error) => error,
         };
         let Some(unknown) = unknown_argument(&error) else { return Err(first_error.unwrap_or(error)) };
-        // A stray word may be the value of a flag that does not exist.
+        // A stray word may be the value of an unknown flag.
         let is_flag = unknown.flag.starts_with('-');
         if (!is_flag && unknown_flags.is_empty()) || !remove_word(&mut words, &unknown.flag) {
             return Err(first_error.unwrap_or(error));
@@ -177,13 +177,12 @@ fn unknown_argument(error: &clap::Error) -> Option<UnknownFlag> {
     };
     let flag = text(ContextKind::InvalidArg)?;
     let similar = text(ContextKind::SuggestedArg)
-        // A flag that is only there to be refused is no advice.
+        // Never suggest a flag that is always rejected.
         .filter(|similar| SECRET_FLAGS.iter().all(|(_, secret, _)| similar != secret));
     (error.kind() == ErrorKind::UnknownArgument).then_some(UnknownFlag { flag, similar })
 }
 
-/// Removes the first word that is the flag, with or without its value, or that is the stray word; tells whether there
-/// was one.
+/// Removes the first word that is the flag, with or without its value, or the stray word; returns whether one was found.
 fn remove_word(words: &mut Vec<OsString>, unknown: &str) -> bool {
     let is_short = unknown.starts_with('-') && !unknown.starts_with("--");
     let is_unknown = |word: &OsString| match word.to_string_lossy().strip_prefix(unknown) {
@@ -198,7 +197,7 @@ fn given_secret_flags(check: &ArgMatches) -> Vec<&'static str> {
     SECRET_FLAGS.iter().filter(|(id, _, _)| check.contains_id(id)).map(|(_, flag, _)| *flag).collect()
 }
 
-/// The command with all its flags, for parsing and for the pages.
+/// The command with all its flags, for parsing, completions and the manual.
 #[must_use]
 pub fn command() -> clap::Command {
     Arguments::command()
@@ -219,7 +218,7 @@ fn with_secret_flags(command: clap::Command) -> clap::Command {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_flags_do_not_contradict_each_other() {
+    fn clap_accepts_the_definition_of_the_flags() {
         super::with_secret_flags(super::command()).debug_assert();
     }
 }

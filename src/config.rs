@@ -1,7 +1,7 @@
-//! What is meant: the validated settings of a check or an agent.
+//! The validated settings of a check or an agent.
 //!
-//! Owns the types and their defaults. Both ways in lead here: `cli` (what was typed) and [`mod@file`] (what was written in
-//! YAML). Nothing past this point asks again whether a value makes sense.
+//! Owns the types and their defaults. `cli` fills them from the command line, [`mod@file`] from YAML. Nothing beyond this
+//! point validates a value again.
 
 pub mod file;
 mod section;
@@ -19,98 +19,98 @@ use self::value::Refusal;
 use crate::address::NameserverAddress;
 use crate::image::ImageReference;
 
-/// Where the agent serves HTTP where nothing else is said: every address of its network namespace.
+/// The agent's default HTTP address: every address of its network namespace.
 pub const DEFAULT_SERVER_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 9469);
 
-/// Everything that a check needs to know, and what an agent needs beside it.
+/// All settings of a check, and those that only an agent uses.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// What is checked, in the order given; never empty.
+    /// The images to check, in the order given; never empty.
     pub images: Vec<ImageConfig>,
-    /// Who is asked for names.
+    /// The resolvers to query.
     pub resolvers: Resolvers,
-    /// Certificates that are trusted beside the system's own.
+    /// Certificates to trust in addition to the system's own.
     pub ca_file: Option<PathBuf>,
-    /// The folder where the node's own files are mounted; absent where they are not.
+    /// The folder where the node's files are mounted, if they are.
     pub node_root: Option<PathBuf>,
-    /// Times and loads.
+    /// Times and load limits.
     pub schedule: Schedule,
-    /// Whether the data path is tested (`--no-blob` turns it off).
+    /// Whether the data path is checked; `--no-blob` turns it off.
     pub blob: bool,
-    /// Whether loopback counts as private: only for a registry on this very machine.
+    /// Whether loopback counts as private: only for a registry on this machine.
     pub allow_loopback: bool,
-    /// Where the agent serves HTTP.
+    /// The address on which the agent serves HTTP.
     pub server_address: SocketAddr,
     /// Whether the agent publishes Kubernetes Events.
     pub events: bool,
-    /// The digest of the file that all of this was read from; none where it was typed.
+    /// The digest of the configuration file; absent if the settings come from the command line.
     pub digest: Option<String>,
 }
 
 /// One image to check.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImageConfig {
-    /// The reference.
+    /// The image reference.
     pub image: ImageReference,
-    /// The operator's name for it in metrics.
+    /// The operator's name for the image, a label in metrics.
     pub name: Option<String>,
-    /// Where its credentials are; without it the usual places are tried.
+    /// The credentials; if absent, the usual paths are tried.
     pub credentials: Option<CredentialsConfig>,
-    /// Ranges of the private endpoint; empty: any private address will do.
+    /// Ranges of the private endpoint; if empty, any private address is accepted.
     pub expected: Vec<IpNet>,
-    /// Data endpoints that are judged in DNS beside the one that the redirect names; lower case.
+    /// Data endpoints to check in DNS in addition to the one in the redirect; lower case.
     pub data_endpoints: Vec<String>,
 }
 
-/// Where the credentials of an image are.
+/// The credentials of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CredentialsConfig {
     /// A docker `config.json`, a mounted `kubernetes.io/dockerconfigjson` secret, or a folder with `username` and
     /// `password`.
     pub path: PathBuf,
-    /// When they end; ACR itself does not tell.
+    /// When they expire; ACR does not report it.
     pub expires_at: Option<Timestamp>,
 }
 
-/// Who is asked for names.
+/// The resolvers to query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolvers {
-    /// The node's own nameservers.
+    /// The node's nameservers.
     pub system: SystemResolver,
-    /// Resolvers to compare with, by the operator's name for each.
+    /// Resolvers to compare with, each with the operator's name for it.
     pub compare: Vec<(String, NameserverAddress)>,
 }
 
-/// Where the node's own nameservers are written.
+/// The source of the node's nameservers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SystemResolver {
-    /// In a file of resolv.conf(5)'s format, read at every check.
+    /// A file in the format of resolv.conf(5), read at every check.
     File(PathBuf),
-    /// On the command line, in place of a file.
+    /// Addresses from the command line.
     Servers(Vec<NameserverAddress>),
 }
 
-/// Times and loads.
+/// Times and load limits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
-    /// Between two checks of the agent.
+    /// Time between two checks of the agent.
     pub interval: Duration,
-    /// Share of the interval by which it varies, 0 to 1.
+    /// Fraction of the interval by which it varies, 0 to 1.
     pub jitter: f64,
-    /// Limit of the whole check of one image.
+    /// Overall timeout of the check of one image.
     pub timeout: Duration,
-    /// Limit of one stage.
+    /// Timeout of one stage.
     pub stage_timeout: Duration,
     /// Failed checks in a row before an Event is published.
     pub confirm_after: u32,
-    /// Nodes that share the registry; with it the interval is stretched.
+    /// Number of nodes that share the registry; if set, the interval is stretched to stay within the budget.
     pub fleet_size: Option<u32>,
-    /// Requests a minute that the whole fleet may make; stands whenever `fleet_size` does.
+    /// Requests per minute for the whole fleet; set whenever `fleet_size` is.
     pub budget_per_minute: Option<u32>,
 }
 
 impl Config {
-    /// The checks of these images, with the defaults for all the rest.
+    /// Checks these images, with the defaults for everything else.
     #[must_use]
     pub fn of(images: Vec<ImageConfig>) -> Self {
         Self {
@@ -129,13 +129,13 @@ impl Config {
 }
 
 impl Schedule {
-    /// Requests a minute of a fleet that names no budget: a fifth of a Premium registry's documented reads.
+    /// Default requests per minute of a fleet: a fifth of a Premium registry's documented reads.
     pub const DEFAULT_BUDGET_PER_MINUTE: u32 = 4000;
 
-    /// Sets the limits that were given. A stage's limit that was not is cut to the whole check's.
+    /// Sets the given timeouts. A stage timeout that was not given is capped at the overall timeout.
     ///
     /// # Errors
-    /// A stage would have more time than the whole check.
+    /// The stage timeout exceeds the overall timeout.
     pub fn limit(
         &mut self,
         timeout: Option<Duration>,
@@ -147,10 +147,10 @@ impl Schedule {
         if self.stage_timeout <= self.timeout {
             return Ok(());
         }
-        let limit = if timeout_is_given { "the limit" } else { "the limit, where no other is given," };
+        let limit = if timeout_is_given { "the overall timeout" } else { "the default overall timeout" };
         Err(Refusal::new(
-            format!("{:?} for a stage", self.stage_timeout),
-            format!("at most {limit} of the whole check, {:?}", self.timeout),
+            format!("{:?}", self.stage_timeout),
+            format!("at most {limit} of {:?}", self.timeout),
         ))
     }
 }

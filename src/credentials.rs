@@ -1,7 +1,7 @@
-//! Credentials from files: docker's `config.json`, a mounted Kubernetes secret, or `username` and `password`.
+//! Credentials from files: docker's `config.json`, a mounted Kubernetes Secret, or `username` and `password`.
 //!
-//! Owns where they are looked for and what is said when they are not there. Nothing is kept: every check reads what is
-//! there now, as a pull would. No message carries a value, only paths, names of keys and places.
+//! Owns the search order and the messages about missing credentials. Nothing is cached: every check reads the files again,
+//! as a pull does. Messages contain paths, keys and positions, never a value.
 
 mod docker;
 
@@ -19,22 +19,22 @@ use crate::image::ImageReference;
 use crate::observation::{CredentialEvidence, CredentialKind, CredentialsUsed, RejectedEntry};
 use crate::secret::Secret;
 
-/// Largest file that is read, in bytes: what a Kubernetes secret may hold.
+/// Largest file that is read, in bytes: the size limit of a Kubernetes Secret.
 const MAX_BYTES: u64 = 1 << 20;
-/// The file of a mounted `kubernetes.io/dockerconfigjson` Secret, of a `kubernetes.io/dockercfg` one, and docker's own.
+/// The files of a mounted `kubernetes.io/dockerconfigjson` Secret, of a `kubernetes.io/dockercfg` Secret, and docker's own.
 const DOCKER_FILES: [(&str, Form); 3] =
     [(".dockerconfigjson", Form::ConfigJson), (".dockercfg", Form::Cfg), ("config.json", Form::ConfigJson)];
 /// Entries that a message describes.
 const MAX_NAMED: usize = 3;
-/// How often a folder is read that Kubernetes swaps meanwhile; once is rare enough.
+/// Most reads of a folder that Kubernetes replaces during the read; even one replacement is rare.
 const MAX_SWAPS: usize = 3;
 
-/// Where credentials are looked for.
+/// Where to look for credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CredentialsSource {
-    /// Tried in this order; the first that exists decides. One path where the operator named it.
+    /// The paths in search order; the first that exists is used. Only one if the operator configured it.
     pub paths: Vec<PathBuf>,
-    /// When they end, where the configuration tells; goes before a key `expiresAt` in the secret.
+    /// Expiry from the configuration, if set; takes precedence over a key `expiresAt` in the Secret.
     pub expires_at: Option<Timestamp>,
 }
 
@@ -46,7 +46,7 @@ pub struct CredentialsSource {
 pub struct Found {
     /// The attempts that a kubelet makes; never empty.
     pub attempts: Vec<Attempt>,
-    /// Where was looked, and what is there instead, as a phrase; set if no attempt has credentials.
+    /// Where credentials were looked for and what was found instead, as a phrase; set if no attempt has credentials.
     pub searched: Option<String>,
     /// When the credentials expire, if the configuration or the Secret says so.
     pub expires_at: Option<Timestamp>,
@@ -90,19 +90,19 @@ pub struct Credentials {
     pub password: Secret,
 }
 
-/// Why a kubelet cannot use what is there, as a phrase; it does not pull then.
+/// Why a kubelet cannot use the file, as a phrase; it does not pull then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct CredentialsError(String);
 
 impl CredentialsSource {
-    /// The one path that the operator named.
+    /// The only path that the operator configured.
     #[must_use]
     pub fn named(path: PathBuf, expires_at: Option<Timestamp>) -> Self {
         Self { paths: vec![path], expires_at }
     }
 
-    /// Where the credentials of a configured image are: where it says, else in the `usual` places.
+    /// The source of a configured image's credentials: its own path if set, otherwise the `usual` paths.
     #[must_use]
     pub fn of(image: &ImageConfig, usual: &[PathBuf]) -> Self {
         match &image.credentials {
@@ -111,7 +111,7 @@ impl CredentialsSource {
         }
     }
 
-    /// Docker's usual places: `config.json` in `$DOCKER_CONFIG`, then in `.docker` of the home folder.
+    /// Docker's usual paths: `config.json` in `$DOCKER_CONFIG`, then in `.docker` of the home folder.
     #[must_use]
     pub fn usual(docker_config: Option<&OsStr>, home: Option<&Path>) -> Self {
         let folder = docker_config.filter(|folder| !folder.is_empty()).map(PathBuf::from);
@@ -122,10 +122,10 @@ impl CredentialsSource {
         Self { paths, expires_at: None }
     }
 
-    /// Reads what a kubelet finds for an image, as it is now.
+    /// Reads what a kubelet finds for an image now.
     ///
     /// # Errors
-    /// What is there cannot be used: a kubelet would not pull. The phrase names the place, never a value.
+    /// The file cannot be used: a kubelet would not pull. The phrase names the position, never a value.
     pub fn read(&self, image: &ImageReference) -> Result<Found, CredentialsError> {
         for path in &self.paths {
             if let Some(stored) = open(path)? {
@@ -135,18 +135,17 @@ impl CredentialsSource {
             }
         }
         let places: Vec<_> = self.paths.iter().map(|path| format!("`{}`", path.display())).collect();
-        let searched = if places.is_empty() {
-            "there is no place to look for them: no path was given, and neither DOCKER_CONFIG nor HOME is set"
-                .to_owned()
-        } else {
-            format!("there is nothing at {}", places.join(" or "))
+        let searched = match places.as_slice() {
+            [] => "no path to credentials is configured, and neither DOCKER_CONFIG nor HOME is set".to_owned(),
+            [place] => does_not_exist(place),
+            places => format!("neither {} exists", places.join(" nor ")),
         };
         Ok(Found::anonymous(searched, self.expires_at))
     }
 }
 
 impl Found {
-    /// Nothing that matches the image: the kubelet pulls once, without credentials.
+    /// No entry matches the image: the kubelet pulls once, without credentials.
     fn anonymous(searched: String, expires_at: Option<Timestamp>) -> Self {
         let attempt =
             Attempt { entry: None, credentials: None, kind: CredentialKind::Empty, evidence: Vec::new() };
@@ -164,7 +163,7 @@ impl Attempt {
     }
 }
 
-/// What kind of credential a user name belongs to.
+/// The kind of credential that a user name belongs to.
 fn kind_of(username: &str, image: &ImageReference) -> CredentialKind {
     let lengths = [8, 4, 4, 4, 12];
     let parts: Vec<_> = username.split('-').collect();
@@ -184,20 +183,24 @@ fn kind_of(username: &str, image: &ImageReference) -> CredentialKind {
     }
 }
 
-/// Whether a path that the operator named holds credentials, usable or not: a path without any is invalid usage, and a broken
-/// file is a result.
+/// Whether a path on the command line holds credentials, usable or not: a path without any is invalid usage, while an
+/// unusable file is a result of the check.
 ///
 /// # Errors
-/// There is nothing, or a folder without any of the known files.
+/// The path does not exist, or is a folder without any of the known files.
 pub fn inspect(path: &Path) -> Result<(), CredentialsError> {
     match open(path) {
         Ok(Some(Stored::Docker { .. } | Stored::Pair { .. })) | Err(_) => Ok(()),
         Ok(Some(Stored::Nothing)) => Err(CredentialsError(nothing_in(path))),
-        Ok(None) => Err(CredentialsError(format!("there is nothing at `{}`", path.display()))),
+        Ok(None) => Err(CredentialsError(does_not_exist(&format!("`{}`", path.display())))),
     }
 }
 
-/// What a path holds.
+fn does_not_exist(place: &str) -> String {
+    format!("{place} does not exist")
+}
+
+/// The content of a path.
 enum Stored {
     /// A docker configuration, in the named file.
     Docker { file: PathBuf, config: DockerConfig, expires_at: Option<Timestamp> },
@@ -208,7 +211,7 @@ enum Stored {
 }
 
 impl Stored {
-    /// The attempts for an image, with what is at `path`.
+    /// The attempts for an image with the content of `path`.
     fn find(self, path: &Path, image: &ImageReference) -> Found {
         match self {
             Self::Nothing => Found::anonymous(nothing_in(path), None),
@@ -221,12 +224,12 @@ impl Stored {
                 let matches = config.find(image);
                 if matches.is_empty() {
                     let absence = config.describe_absence(image);
-                    return Found::anonymous(format!("`{file}` was read: {absence}"), expires_at);
+                    return Found::anonymous(format!("`{file}` {absence}"), expires_at);
                 }
                 let is_usable = matches.iter().any(|found| found.pair.is_complete());
                 let instead: Vec<_> =
                     matches.iter().filter_map(|found| found.instead.clone()).take(MAX_NAMED).collect();
-                let searched = (!is_usable).then(|| format!("`{file}` was read: {}", instead.join("; ")));
+                let searched = (!is_usable).then(|| format!("in `{file}`, {}", instead.join("; ")));
                 let attempts = matches
                     .into_iter()
                     .map(|found| Attempt::of(format!("{} of `{file}`", found.key), found.pair, image))
@@ -238,7 +241,7 @@ impl Stored {
 }
 
 impl CredentialsError {
-    /// Puts the file in front of a phrase about it.
+    /// Prefixes a phrase with the file it is about.
     fn about(self, file: &Path) -> Self {
         Self(format!("`{}` cannot be used: {}", file.display(), self.0))
     }
@@ -251,7 +254,7 @@ fn nothing_in(folder: &Path) -> String {
     )
 }
 
-/// Opens what is at a path; nothing where nothing is there.
+/// Opens a path; `None` if it does not exist.
 fn open(path: &Path) -> Result<Option<Stored>, CredentialsError> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => open_folder(path).map(Some),
@@ -264,8 +267,8 @@ fn open(path: &Path) -> Result<Option<Stored>, CredentialsError> {
     }
 }
 
-/// Opens a folder in one piece: Kubernetes updates a mounted secret by pointing `..data` elsewhere, and a user name from
-/// before with a password from after would be a failure that nobody can find.
+/// Opens a folder consistently: Kubernetes updates a mounted Secret by switching the link `..data`, and an old user name
+/// with a new password would be a failure that is impossible to diagnose.
 fn open_folder(folder: &Path) -> Result<Stored, CredentialsError> {
     let current = || fs::canonicalize(folder.join("..data")).ok();
     let mut data = current();
@@ -281,13 +284,13 @@ fn open_folder(folder: &Path) -> Result<Stored, CredentialsError> {
     stored
 }
 
-/// Opens the files of a folder in `data`; messages name them as they are seen in `folder`.
+/// Opens the files in `data`; messages show their paths in `folder`.
 fn open_files(folder: &Path, data: &Path) -> Result<Stored, CredentialsError> {
     let read = |name: &str| read_text(&data.join(name), &folder.join(name));
     let expires_at = || match read("expiresAt")? {
         None => Ok(None),
         Some(text) => text.trim().parse::<Timestamp>().map(Some).map_err(|_| {
-            let phrase = "it is no time of RFC 3339, such as 2027-05-01T00:00:00Z".to_owned();
+            let phrase = "expected an RFC 3339 time such as 2027-05-01T00:00:00Z".to_owned();
             CredentialsError(phrase).about(&folder.join("expiresAt"))
         }),
     };
@@ -305,7 +308,7 @@ fn open_files(folder: &Path, data: &Path) -> Result<Stored, CredentialsError> {
             let (there, absent) =
                 if username.is_some() { ("username", "password") } else { ("password", "username") };
             return Err(CredentialsError(format!(
-                "the folder `{}` has {there}, but no {absent}",
+                "the folder `{}` contains {there} but no {absent}",
                 folder.display()
             )));
         }
@@ -321,20 +324,20 @@ fn open_files(folder: &Path, data: &Path) -> Result<Stored, CredentialsError> {
     Ok(Stored::Pair { pair, expires_at: expires_at()? })
 }
 
-/// The text of a file, bounded; nothing if it does not exist. Messages name it as `shown`.
+/// The text of a file, bounded in size; `None` if it does not exist. Messages show it as `shown`.
 fn read_text(path: &Path, shown: &Path) -> Result<Option<String>, CredentialsError> {
     let refuse = |_| CredentialsError("it is not UTF-8".to_owned()).about(shown);
     read_bytes(path, shown)?.map(|bytes| String::from_utf8(bytes).map_err(refuse)).transpose()
 }
 
-/// The bytes of a file, bounded; nothing if it does not exist. Messages name it as `shown`.
+/// The bytes of a file, bounded in size; `None` if it does not exist. Messages show it as `shown`.
 fn read_bytes(path: &Path, shown: &Path) -> Result<Option<Vec<u8>>, CredentialsError> {
     let refuse = |phrase: &str| CredentialsError(phrase.to_owned()).about(shown);
     match file::read(path, MAX_BYTES) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(FileError::Read(error)) if is_absence(&error) => Ok(None),
         Err(FileError::Read(error)) => Err(unreadable(shown, &error)),
-        Err(FileError::Irregular) => Err(refuse("it is no regular file")),
+        Err(FileError::Irregular) => Err(refuse("it is not a regular file")),
         Err(FileError::TooLarge) => Err(refuse("it is larger than 1 MiB")),
     }
 }
@@ -343,7 +346,7 @@ fn unreadable(path: &Path, error: &io::Error) -> CredentialsError {
     CredentialsError(format!("it cannot be read: {error}")).about(path)
 }
 
-/// Whether there is simply nothing: also where a part of the path is a file.
+/// Whether the path does not exist, also because a part of it is a file.
 fn is_absence(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }

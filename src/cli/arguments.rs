@@ -1,7 +1,7 @@
 //! The flags of every command, with their help.
 //!
-//! Owns names, headings and the first lines of the help. Values are taken as texts: clap would stop at the first that is
-//! wrong, and [`mod@super::resolve`] tells about all of them.
+//! Owns names, headings and the short help. Values are parsed as strings: clap would stop at the first invalid one, and
+//! [`mod@super::resolve`] reports all of them.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use clap_complete::Shell;
 use super::{NAME, help};
 use crate::cluster;
 
-/// Tells whether images can be pulled from a private Azure Container Registry, and why not.
+/// Checks whether a machine can pull images from a private Azure Container Registry.
 #[derive(Debug, Parser)]
 #[command(
     name = NAME,
@@ -39,32 +39,32 @@ pub(super) struct Shared {
     /// Log more to standard error: steps (-v), details (-vv), everything (-vvv)
     #[arg(short, long, global = true, action = ArgAction::Count, display_order = 900)]
     pub(super) verbose: u8,
-    /// How a line of the log looks
+    /// Log format
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text", display_order = 901,
           value_parser = Choice(&["text", "json"]))]
     pub(super) log_format: String,
-    /// Whether the output has colours; `auto`: on a terminal, unless NO_COLOR is set
+    /// When to use colours; `auto`: on a terminal, unless NO_COLOR is set
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", display_order = 902,
           value_parser = Choice(&["auto", "always", "never"]))]
     pub(super) color: String,
 }
 
-/// The commands, as they are typed.
+/// The raw arguments of each command.
 #[derive(Debug, Subcommand)]
 pub(super) enum Typing {
-    /// Verify once, from this machine, that images can be pulled
+    /// Verify once that this machine can pull images
     #[command(long_about = help::CHECK, after_help = help::CHECK_EXAMPLES)]
     Check(Box<CheckArguments>),
-    /// Verify for ever, serve metrics and a status page, publish Events: the DaemonSet's process
+    /// Verify continuously on a node; expose metrics, Events and a status page
     #[command(long_about = help::AGENT, after_help = help::AGENT_EXAMPLES)]
     Agent(AgentArguments),
-    /// Ask every node's agent to verify now: the gate after a deployment
+    /// Trigger a check on every node and wait until all pass: the gate after a deployment
     #[command(long_about = help::SMOKE, after_help = help::SMOKE_EXAMPLES)]
     Smoke(SmokeArguments),
-    /// Print the catalogue of causes, with what each means and what to do
+    /// Print the catalogue of causes, with the meaning and remedy of each
     #[command(long_about = help::CAUSES, after_help = help::CAUSES_EXAMPLES)]
     Causes(CausesArguments),
-    /// Print a script that completes commands and flags in a shell
+    /// Print a shell completion script
     #[command(after_help = help::COMPLETIONS_EXAMPLES)]
     Completions {
         /// The shell
@@ -78,13 +78,13 @@ pub(super) enum Typing {
 /// Arguments of `agent`.
 #[derive(Debug, Args)]
 pub(super) struct AgentArguments {
-    /// The configuration file (YAML); read again when it changes
+    /// Configuration file (YAML); reloaded when it changes
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub(super) config: PathBuf,
-    /// Ask this nameserver instead of those of the configuration (repeatable, at most 3)
+    /// Query this nameserver instead of the configured ones (repeatable, at most 3)
     #[arg(long, value_name = "ADDRESS[:PORT]")]
     pub(super) nameserver: Vec<String>,
-    /// Count loopback as private: for a registry on this very machine, never for a node
+    /// Treat loopback as private: for a registry on this machine, never for a node
     #[arg(long, hide_short_help = true)]
     pub(super) allow_loopback: bool,
 }
@@ -92,50 +92,50 @@ pub(super) struct AgentArguments {
 /// Arguments of `smoke`.
 #[derive(Debug, Args)]
 pub(super) struct SmokeArguments {
-    /// Namespace of the agents [default: the Pod's own in a cluster, else acr-verifier]
-    #[arg(long, short, value_name = "NAMESPACE", help_heading = "What is checked")]
+    /// Namespace of the agents [default: the Pod's own in a cluster, otherwise acr-verifier]
+    #[arg(long, short, value_name = "NAMESPACE", help_heading = "Target options")]
     pub(super) namespace: Option<String>,
-    /// Labels of the agents' DaemonSet and of its Pods
-    #[arg(long, short = 'l', value_name = "SELECTOR", default_value = cluster::SELECTOR, help_heading = "What is checked")]
+    /// Label selector of the agents' DaemonSet and its Pods
+    #[arg(long, short = 'l', value_name = "SELECTOR", default_value = cluster::SELECTOR, help_heading = "Target options")]
     pub(super) selector: String,
-    /// Kubeconfig of the cluster [default: $KUBECONFIG, else ~/.kube/config]
-    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath, help_heading = "What is checked")]
+    /// Kubeconfig of the cluster [default: $KUBECONFIG, otherwise ~/.kube/config]
+    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath, help_heading = "Target options")]
     pub(super) kubeconfig: Option<PathBuf>,
-    /// Context of the kubeconfig, in place of its current one
-    #[arg(long, value_name = "NAME", help_heading = "What is checked")]
+    /// Context of the kubeconfig [default: its current context]
+    #[arg(long, value_name = "NAME", help_heading = "Target options")]
     pub(super) context: Option<String>,
-    /// Until when every node must have passed [default: 2m]
+    /// Time within which every node must pass [default: 2m]
     ///
-    /// A node that does not pass is asked again until then, so that a repair, a rollout or DNS has time to spread.
-    #[arg(long, value_name = "DURATION", help_heading = "What is checked")]
+    /// A node that does not pass is checked again until then, so a fix, a rollout or DNS has time to take effect.
+    #[arg(long, value_name = "DURATION", help_heading = "Check options")]
     pub(super) timeout: Option<String>,
     /// Accept only reports about this configuration: sha256:… of the agents' file
     ///
-    /// It is SHA-256 of the file's bytes, as `sha256sum` prints it; `helm test` passes it. An agent that runs another
-    /// configuration is stale and waited for: the kubelet takes up to two minutes to bring a new one. If an agent rejects this
-    /// configuration, the smoke check fails at once with the reason.
-    #[arg(long, value_name = "DIGEST", help_heading = "What is checked")]
+    /// The digest is the SHA-256 of the file's bytes, as `sha256sum` prints it; `helm test` passes it. An agent with another
+    /// configuration counts as stale until the timeout: the kubelet takes up to two minutes to update the file. If an agent
+    /// rejects this configuration, the smoke check fails at once with the reason.
+    #[arg(long, value_name = "DIGEST", help_heading = "Check options")]
     pub(super) expect_config: Option<String>,
 
-    /// Fail on a warning too
-    #[arg(long, help_heading = "What becomes of it")]
+    /// Treat warnings as failures
+    #[arg(long, help_heading = "Output options")]
     pub(super) strict: bool,
-    /// How the report is written to standard output
-    #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "What becomes of it",
+    /// Format of the report on standard output
+    #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output options",
           value_parser = Choice(&["text", "json", "junit", "markdown"]))]
     pub(super) output: String,
-    /// Write the report to this file as well
-    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath, help_heading = "What becomes of it")]
+    /// Also write the report to this file
+    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath, help_heading = "Output options")]
     pub(super) report_file: Option<PathBuf>,
-    /// Add a summary in Markdown to this file, such as $GITHUB_STEP_SUMMARY
-    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath, help_heading = "What becomes of it")]
+    /// Append a Markdown summary to this file, such as $GITHUB_STEP_SUMMARY
+    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath, help_heading = "Output options")]
     pub(super) summary_file: Option<PathBuf>,
 }
 
 /// Arguments of `causes`.
 #[derive(Debug, Args)]
 pub(super) struct CausesArguments {
-    /// How the catalogue is written
+    /// Format of the catalogue
     #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = Choice(&["text", "json", "markdown"]))]
     pub(super) output: String,
 }
@@ -144,82 +144,82 @@ pub(super) struct CausesArguments {
 #[derive(Debug, Args)]
 pub(super) struct CheckArguments {
     #[allow(rustdoc::broken_intra_doc_links, reason = "this is the help, where brackets are no link")]
-    /// The images: LOGIN_SERVER/REPOSITORY[:TAG][@sha256:…]
+    /// Images to check: LOGIN_SERVER/REPOSITORY[:TAG][@sha256:…]
     ///
-    /// The login server is part of it, as in contoso.azurecr.io/apps/canary:1; no tag means `latest`; with a digest the
-    /// digest decides.
+    /// The login server is required, as in contoso.azurecr.io/apps/canary:1. The default tag is `latest`; a digest takes
+    /// precedence over a tag.
     #[arg(value_name = "IMAGE")]
     pub(super) images: Vec<String>,
 
-    /// Take the images and all settings from a configuration file (YAML)
+    /// Read the images and all settings from a configuration file (YAML)
     ///
-    /// It is the agent's own file. Options beside it go before what it says; IMAGE, --credentials, --expect-cidr and
-    /// --data-endpoint cannot stand beside it.
-    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "What is checked")]
+    /// The format is that of the agent's file. Options override the file; IMAGE, --credentials, --expect-cidr and
+    /// --data-endpoint cannot be used with it.
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Target options")]
     pub(super) config: Option<PathBuf>,
-    /// Where the credentials are: docker's config.json, or the folder of a mounted secret
+    /// Credentials: a docker config.json, or the folder of a mounted Secret
     ///
-    /// A folder has .dockerconfigjson (a secret of type kubernetes.io/dockerconfigjson), .dockercfg (the older type),
-    /// config.json, or the two files `username` and `password`; a file `expiresAt` in it may tell when they end (RFC 3339).
-    /// Entries are tried as the kubelet tries them. Without this option $DOCKER_CONFIG/config.json and ~/.docker/config.json are tried. A password is
-    /// never an argument.
-    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::AnyPath, help_heading = "What is checked")]
+    /// The folder contains .dockerconfigjson (a Secret of type kubernetes.io/dockerconfigjson), .dockercfg (the older type),
+    /// config.json, or the files `username` and `password`. An optional file `expiresAt` holds their expiry (RFC 3339).
+    /// Entries are tried in the kubelet's order. The default is $DOCKER_CONFIG/config.json, then ~/.docker/config.json. A
+    /// password cannot be passed as an argument.
+    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::AnyPath, help_heading = "Target options")]
     pub(super) credentials: Option<PathBuf>,
-    /// Range of the private endpoint (repeatable); without it any private address will do
-    #[arg(long, value_name = "CIDR", help_heading = "What is checked")]
+    /// Address range of the private endpoint (repeatable) [default: any private address is accepted]
+    #[arg(long, value_name = "CIDR", help_heading = "Target options")]
     pub(super) expect_cidr: Vec<String>,
-    /// Data endpoint to judge in DNS as well (repeatable)
+    /// Data endpoint to check in DNS as well (repeatable)
     ///
-    /// Beside the one that the registry's redirect names, such as contoso.westeurope.data.azurecr.io.
-    #[arg(long, value_name = "HOST", help_heading = "What is checked")]
+    /// In addition to the one in the registry's redirect; for example contoso.westeurope.data.azurecr.io.
+    #[arg(long, value_name = "HOST", help_heading = "Target options")]
     pub(super) data_endpoint: Vec<String>,
-    /// Skip the data path; the report then says that it was not tested
-    #[arg(long, help_heading = "What is checked")]
+    /// Skip the data path; the report marks it as not tested
+    #[arg(long, help_heading = "Target options")]
     pub(super) no_blob: bool,
 
-    /// File that names the nameservers [default: /etc/resolv.conf]
-    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath, help_heading = "How it is checked")]
+    /// File with the nameservers [default: /etc/resolv.conf]
+    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath, help_heading = "Check options")]
     pub(super) resolv_conf: Option<PathBuf>,
-    /// Ask this nameserver instead of resolv.conf's (repeatable, at most 3)
-    #[arg(long, value_name = "ADDRESS[:PORT]", help_heading = "How it is checked")]
+    /// Query this nameserver instead of those in resolv.conf (repeatable, at most 3)
+    #[arg(long, value_name = "ADDRESS[:PORT]", help_heading = "Check options")]
     pub(super) nameserver: Vec<String>,
-    /// Ask another resolver as well, and tell where its answers differ (repeatable)
-    #[arg(long, value_name = "NAME=ADDRESS[:PORT]", help_heading = "How it is checked")]
+    /// Query another resolver as well and report differences (repeatable)
+    #[arg(long, value_name = "NAME=ADDRESS[:PORT]", help_heading = "Check options")]
     pub(super) compare_resolver: Vec<String>,
-    /// Trust the certificates of this PEM file beside the system's own
-    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath, help_heading = "How it is checked")]
+    /// Trust the certificates in this PEM file in addition to the system's
+    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath, help_heading = "Check options")]
     pub(super) ca_file: Option<PathBuf>,
-    /// Timeout of the whole check of one image [default: 60s]
-    #[arg(long, value_name = "DURATION", help_heading = "How it is checked")]
+    /// Overall timeout for each image [default: 60s]
+    #[arg(long, value_name = "DURATION", help_heading = "Check options")]
     pub(super) timeout: Option<String>,
-    /// Timeout of one stage of it [default: 10s]
-    #[arg(long, value_name = "DURATION", help_heading = "How it is checked")]
+    /// Timeout for each stage [default: 10s]
+    #[arg(long, value_name = "DURATION", help_heading = "Check options")]
     pub(super) stage_timeout: Option<String>,
-    /// Repeat until all pass or this time is over
+    /// Repeat until all images pass or this time has elapsed
     ///
-    /// For the minutes after a private endpoint was made, while its records spread.
-    #[arg(long, value_name = "DURATION", help_heading = "How it is checked")]
+    /// Useful right after a private endpoint is created, while its DNS records propagate.
+    #[arg(long, value_name = "DURATION", help_heading = "Check options")]
     pub(super) wait: Option<String>,
-    /// Count loopback addresses as private: for a registry on this very machine
+    /// Treat loopback addresses as private: for a registry on this machine
     ///
-    /// That is what a lab is. On a node a loopback address is never right, so the report says that this was on.
-    #[arg(long, hide_short_help = true, help_heading = "How it is checked")]
+    /// For test environments only: on a node a loopback address is never correct. The report notes that this option was on.
+    #[arg(long, hide_short_help = true, help_heading = "Check options")]
     pub(super) allow_loopback: bool,
 
-    /// Fail on a warning too
-    #[arg(long, help_heading = "What becomes of it")]
+    /// Treat warnings as failures
+    #[arg(long, help_heading = "Output options")]
     pub(super) strict: bool,
-    /// How the report is written to standard output
-    #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "What becomes of it",
+    /// Format of the report on standard output
+    #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output options",
           value_parser = Choice(&["text", "json", "junit"]))]
     pub(super) output: String,
-    /// Write the report to this file as well
-    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath, help_heading = "What becomes of it")]
+    /// Also write the report to this file
+    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath, help_heading = "Output options")]
     pub(super) report_file: Option<PathBuf>,
 }
 
-/// The values of a flag, for its help and for completion. It refuses nothing: that is left to [`mod@super::resolve`],
-/// which tells about every wrong value at once.
+/// The possible values of a flag, for help and completion. Any value is accepted: [`mod@super::resolve`] reports all
+/// invalid ones at once.
 #[derive(Clone)]
 struct Choice(&'static [&'static str]);
 

@@ -1,6 +1,6 @@
-//! What clap makes of the flags beside parsing: completion scripts and the manual page.
+//! Shell completions and the manual page, generated from the flags.
 //!
-//! Both are made in memory, since their makers take a full disk or a closed pipe for a reason to panic.
+//! Both are generated in memory, because their generators panic on a full disk or a closed pipe.
 
 use clap_complete::Shell;
 use clap_mangen::Man;
@@ -15,10 +15,10 @@ pub fn completions(shell: Shell) -> Vec<u8> {
     script
 }
 
-/// The manual: the page of the program, followed by one of each command (roff).
+/// The manual in roff: the page of the program, followed by one page for each command.
 ///
 /// # Panics
-/// Never: memory takes everything that is written to it.
+/// Never: writing to memory does not fail.
 #[must_use]
 pub fn manual() -> Vec<u8> {
     let mut program = command().disable_help_subcommand(true);
@@ -26,8 +26,8 @@ pub fn manual() -> Vec<u8> {
     let mut pages = Vec::new();
     for command in std::iter::once(&program).chain(program.get_subcommands()) {
         let page = Man::new(command.clone());
-        page.render(&mut pages).expect("a vector takes everything that is written to it");
+        page.render(&mut pages).expect("writing to a vector does not fail");
     }
-    // What stands behind the flags is examples; its maker has no name for it.
+    // The text after the flags contains the examples; the generator calls it EXTRA.
     String::from_utf8_lossy(&pages).replace(".SH EXTRA\n", ".SH EXAMPLES\n").into_bytes()
 }

@@ -1,7 +1,7 @@
-//! The step from what was typed to what is meant.
+//! Turns raw arguments into validated settings.
 //!
-//! Owns the judging of every value, of what cannot stand together and of the paths that were named; all that is wrong is
-//! told at once. Files are read here, the environment is an argument.
+//! Validates every value, conflict and path, and reports all errors at once. Files are read here, the environment is an
+//! argument.
 
 mod paths;
 mod smoke;
@@ -22,87 +22,88 @@ use crate::config::file;
 use crate::config::value::{self, Refusal};
 use crate::config::{Config, CredentialsConfig, ImageConfig, Resolvers, SystemResolver};
 use crate::credentials::CredentialsSource;
-use crate::quote::quote;
+use crate::quote::quote_value;
 use crate::report::Format;
 use crate::report::catalogue::CatalogueFormat;
 
-/// Nameservers that a node asks: glibc takes the first three (`MAXNS` of resolv.h).
+/// Nameservers that a node queries: glibc uses the first three (`MAXNS` in resolv.h).
 const MAX_NAMESERVERS: usize = 3;
 
-/// The part of the environment that decides anything.
+/// The environment variables that matter, and the home folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Environment {
     /// `$DOCKER_CONFIG`.
     pub docker_config: Option<OsString>,
     /// The home folder.
     pub home: Option<PathBuf>,
-    /// Whether this process runs in a Pod of a cluster.
+    /// Whether this process runs in a Pod.
     pub in_cluster: bool,
 }
 
-/// Everything that is wrong with a command line; never empty.
+/// All errors of a command line; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsageErrors {
-    /// The command, for the hint at its help.
+    /// The command whose help is suggested.
     pub command: &'static str,
-    /// What is wrong.
+    /// The errors, in the order found.
     pub errors: Vec<UsageError>,
 }
 
-/// One thing that is wrong.
+/// An error in the command line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UsageError {
-    /// A value is not allowed.
-    #[error("{argument}: {refusal}")]
+    /// A value is invalid.
+    #[error("{}", .refusal.about(.argument))]
     Value {
         /// The flag, or the name of the argument.
         argument: &'static str,
-        /// What was found, and what is allowed.
+        /// Why it is invalid, and what is expected.
         refusal: Refusal,
     },
+    /// A value of a repeatable flag is given twice.
+    #[error("duplicate {0}")]
+    Duplicate(String),
     /// A flag does not exist.
     #[error(
-        "{}: there is no such flag{}",
-        quote(.flag),
-        .similar.as_ref().map(|similar| format!("; did you mean `{similar}`?")).unwrap_or_default()
+        "unknown flag {}{}",
+        quote_value(.flag),
+        .similar.as_ref().map(|similar| format!(" (did you mean \"{similar}\"?)")).unwrap_or_default()
     )]
     UnknownFlag {
         /// The flag, without a value.
         flag: String,
-        /// The flag that was probably meant.
+        /// The most similar known flag.
         similar: Option<String>,
     },
     /// A secret was put on the command line.
     #[error(
-        "{flag}: a password is never an argument, since every process of the machine can read it; store it in a file \
+        "{flag} is not supported: every process on the machine can read the arguments; store the password in a file \
          and use --credentials PATH"
     )]
     Secret {
         /// The flag.
         flag: &'static str,
     },
-    /// Two arguments contradict each other.
-    #[error("{one} cannot stand beside {other}: {reason}")]
+    /// Two arguments cannot be used together.
+    #[error("{one} cannot be used with {other}: {reason}")]
     Conflict {
-        /// The one.
+        /// One of the arguments.
         one: &'static str,
-        /// The other.
+        /// The other argument.
         other: &'static str,
-        /// Why not.
+        /// Why they exclude each other.
         reason: &'static str,
     },
-    /// There is nothing to check.
-    #[error(
-        "there is nothing to check; give IMAGE, such as contoso.azurecr.io/apps/canary:1, or --config FILE"
-    )]
+    /// Neither an image nor a configuration file was given.
+    #[error("nothing to check: specify an IMAGE such as contoso.azurecr.io/apps/canary:1, or --config FILE")]
     NothingToCheck,
-    /// Something is wrong with the configuration file; the text has its place.
+    /// The configuration file has an error; the text includes its position.
     #[error("{0}")]
     Configuration(String),
 }
 
 impl UsageErrors {
-    /// Where to read on.
+    /// A hint at the help of the command.
     #[must_use]
     pub fn hint(&self) -> String {
         format!("For more information, try '{NAME} {} --help'.", self.command)
@@ -118,10 +119,10 @@ impl fmt::Display for UsageErrors {
 
 impl std::error::Error for UsageErrors {}
 
-/// Judges what was typed.
+/// Validates the arguments.
 ///
 /// # Errors
-/// Everything that is wrong, at once.
+/// All errors at once.
 pub fn resolve(typed: Typed, environment: &Environment) -> Result<Invocation, UsageErrors> {
     let Typed { arguments: Arguments { shared, command }, unknown_flags, secret_flags } = typed;
     let mut judge = Judge { has_strays: !unknown_flags.is_empty(), ..Judge::default() };
@@ -161,7 +162,7 @@ pub fn resolve(typed: Typed, environment: &Environment) -> Result<Invocation, Us
     };
     match (log_format, color, command) {
         (Some(format), Some(color), Some(command)) if judge.errors.is_empty() => {
-            // An agent tells each check; everybody else only what is wrong.
+            // An agent logs every check; the other commands log only problems.
             let verbosity = match command {
                 Command::Agent(_) => shared.verbose.saturating_add(1),
                 Command::Check(_)
@@ -176,11 +177,11 @@ pub fn resolve(typed: Typed, environment: &Environment) -> Result<Invocation, Us
     }
 }
 
-/// Collects what is wrong; what cannot be judged is absent from then on.
+/// Collects errors; invalid values are absent from then on.
 #[derive(Default)]
 struct Judge {
     errors: Vec<UsageError>,
-    /// Whether a word that stands where an image belongs may be the value of a flag that does not exist.
+    /// Whether an image argument may really be the value of an unknown flag.
     has_strays: bool,
 }
 
@@ -193,7 +194,7 @@ impl Judge {
         parsed.map_err(|refusal| self.refuse(argument, refusal)).ok()
     }
 
-    /// Every value of a repeatable flag, each of them once.
+    /// The values of a repeatable flag, without duplicates.
     fn take_each<T: PartialEq>(
         &mut self,
         argument: &'static str,
@@ -204,7 +205,7 @@ impl Judge {
         for text in texts {
             let value = self.take(argument, parse(text));
             if value.is_some() && values.contains(&value) {
-                self.refuse(argument, Refusal::new(format!("{} a second time", quote(text)), "each once"));
+                self.duplicate(argument, "value", text);
             }
             values.push(value);
         }
@@ -215,7 +216,7 @@ impl Judge {
         let choice = choices.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice);
         if choice.is_none() {
             let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
-            self.refuse(argument, Refusal::new(quote(text), names.join(", ")));
+            self.refuse(argument, Refusal::new(text, format!("one of {}", names.join(", "))));
         }
         choice
     }
@@ -225,6 +226,11 @@ impl Judge {
             Some(text) => self.take(argument, value::duration(text, value::SHORTEST_LIMIT)).map(Some),
             None => Some(None),
         }
+    }
+
+    fn duplicate(&mut self, argument: &'static str, what: &str, text: &str) {
+        let duplicate = format!("{what} {} for {argument}", quote_value(text));
+        self.errors.push(UsageError::Duplicate(duplicate));
     }
 
     fn conflict(&mut self, one: &'static str, other: &'static str, reason: &'static str) {
@@ -274,7 +280,7 @@ fn resolve_agent(
     typed: AgentArguments,
     environment: &Environment,
 ) -> Option<AgentOptions> {
-    // The agent reads the file itself; here everything that is wrong with it is told at once.
+    // The agent reads the file itself; reading it here reports all its errors at once.
     if let Err(errors) = file::read(&typed.config) {
         judge.errors.extend(errors.lines().into_iter().map(UsageError::Configuration));
     }
@@ -297,15 +303,15 @@ fn refuse_conflicts(judge: &mut Judge, typed: &CheckArguments) {
             ("--data-endpoint", !typed.data_endpoint.is_empty()),
         ] {
             if is_given {
-                judge.conflict(argument, "--config", "the file says this for each of its images");
+                judge.conflict(argument, "--config", "the file sets it for each image");
             }
         }
     } else if typed.images.is_empty() && judge.errors.is_empty() {
-        // A flag for a secret that is refused may have taken the image for its value.
+        // A rejected flag for a secret may have consumed the image as its value.
         judge.errors.push(UsageError::NothingToCheck);
     }
     if typed.resolv_conf.is_some() && !typed.nameserver.is_empty() {
-        judge.conflict("--nameserver", "--resolv-conf", "each says who is asked");
+        judge.conflict("--nameserver", "--resolv-conf", "both set the nameservers");
     }
 }
 
@@ -335,9 +341,9 @@ fn resolve_images(judge: &mut Judge, typed: &CheckArguments) -> Option<Vec<Image
 fn resolve_nameservers(judge: &mut Judge, typed: &[String]) -> Option<Vec<NameserverAddress>> {
     let nameservers = judge.take_each("--nameserver", typed, value::nameserver);
     if typed.len() > MAX_NAMESERVERS {
-        let found = format!("{} nameservers", typed.len());
-        let allowed = format!("at most {MAX_NAMESERVERS}, as many as a node asks");
-        judge.refuse("--nameserver", Refusal::new(found, allowed));
+        let found = format!("found {} nameservers", typed.len());
+        let expected = format!("at most {MAX_NAMESERVERS}, as many as a node queries");
+        judge.refuse("--nameserver", Refusal::unquoted(found, expected));
     }
     nameservers
 }
@@ -353,8 +359,7 @@ fn resolve_resolvers(
     let compare = judge.take_each("--compare-resolver", &typed.compare_resolver, value::named_nameserver)?;
     for (index, (name, _)) in compare.iter().enumerate() {
         if compare[..index].iter().any(|(earlier, _)| earlier == name) {
-            let found = format!("the name {} a second time", quote(name));
-            judge.refuse("--compare-resolver", Refusal::new(found, "each name once"));
+            judge.duplicate("--compare-resolver", "name", name);
         }
     }
     let nameservers = nameservers?;

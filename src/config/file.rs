@@ -1,8 +1,7 @@
-//! The configuration file: what each key of the YAML means.
+//! The configuration file: the meaning of each key of the YAML.
 //!
-//! Owns the keys, their bounds and what contradicts what. Every problem of a file is found in one go. How YAML is read
-//! is in `yaml`, the forms of single values are in [`value`]. Paths that the file names are not opened here: an agent's
-//! Secret may come later.
+//! Owns the keys, their bounds and their conflicts. All problems of a file are reported at once. `yaml` reads the YAML,
+//! [`value`] parses single values. Paths in the file are not opened here: an agent's Secret may be mounted later.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -17,22 +16,23 @@ use super::yaml::{self, Node, Position, Value};
 use super::{Config, CredentialsConfig, ImageConfig, Resolvers, Schedule, SystemResolver};
 use crate::address::NameserverAddress;
 use crate::file::{self, FileError};
+use crate::quote::quote_value;
 
-/// Largest configuration file, in bytes: a thousand images need a tenth of it.
+/// Largest configuration file, in bytes: a thousand images need a tenth of that.
 const MAX_BYTES: u64 = 1 << 20;
-/// Most images of one agent: each check of each is a whole pull.
+/// Most images of one agent: every check of an image is a complete pull.
 const MAX_IMAGES: usize = 100;
 /// Most resolvers to compare with.
 const MAX_COMPARED: usize = 16;
-/// Most failed checks that a confirmation waits for.
+/// Most failed checks in a row before a failure is confirmed.
 const MAX_CONFIRM_AFTER: u32 = 100;
-/// Largest fleet and budget; both are far beyond what one registry serves.
+/// Largest fleet and budget: far more than one registry can serve.
 const MAX_FLEET: u32 = 1_000_000;
 
 /// Reads a configuration file.
 ///
 /// # Errors
-/// Everything that is wrong with it, or why it cannot be read.
+/// All problems of the file, or the reason why it cannot be read.
 pub fn read(path: &Path) -> Result<Config, ConfigErrors> {
     parse(path, &text(path)?)
 }
@@ -40,30 +40,28 @@ pub fn read(path: &Path) -> Result<Config, ConfigErrors> {
 /// Reads the text of a configuration file.
 ///
 /// # Errors
-/// Why it cannot be read.
+/// The reason why it cannot be read.
 pub fn text(path: &Path) -> Result<String, ConfigErrors> {
     let unreadable = |message: String| ConfigErrors::unreadable(path, message);
     let bytes = file::read(path, MAX_BYTES).map_err(|error| {
         unreadable(match error {
-            FileError::Read(error) => format!("the file cannot be read: {error}"),
-            FileError::Irregular => {
-                "found something that is no regular file; allowed is a YAML file".to_owned()
-            }
-            FileError::TooLarge => format!("the file is too large; allowed are {MAX_BYTES} bytes"),
+            FileError::Read(error) => format!("cannot read the file: {error}"),
+            FileError::Irregular => "not a regular file: expected a YAML file".to_owned(),
+            FileError::TooLarge => format!("the file is too large: expected at most {MAX_BYTES} bytes"),
         })
     })?;
     String::from_utf8(bytes).map_err(|_| unreadable("the file is not UTF-8".to_owned()))
 }
 
-/// Reads the text of a configuration file; the path is only for the messages.
+/// Parses the text of a configuration file; `path` is only for the messages.
 ///
 /// # Errors
-/// Everything that is wrong with it.
+/// All problems of the text.
 pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigErrors> {
     let tree = yaml::parse(text);
     let mut reader = Reader::from_faults(tree.faults);
     let empty = Node { position: Position::START, value: Value::Plain(String::new()) };
-    // A text that breaks off in the middle has no tree; the keys that it lacks are not the operator's mistake.
+    // A text that is cut off has no tree; missing keys would not be the operator's mistake.
     if tree.root.is_none() && !reader.is_clean() {
         return reader.finish(path, None);
     }
@@ -73,7 +71,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigErrors> {
     reader.finish(path, config.map(|config| Config { digest, ..config }))
 }
 
-/// The digest of a configuration file: SHA-256 of its bytes, the same as `sha256sum FILE` prints, as `sha256:…`.
+/// The digest of a configuration file: SHA-256 of its bytes as `sha256:…`, the same as `sha256sum FILE` prints.
 #[must_use]
 pub fn digest(text: &str) -> String {
     Sha256::digest(text).iter().fold("sha256:".to_owned(), |digest, byte| digest + &format!("{byte:02x}"))
@@ -104,7 +102,7 @@ fn read_config(reader: &mut Reader, root: &Field<'_>) -> Option<Config> {
     })
 }
 
-/// The value of a key, or the default where the key is not there; nothing where the value is refused.
+/// The value of a key, or the default if the key is absent; `None` if the value is invalid.
 fn optional<'tree, T>(
     section: &Section<'tree>,
     name: &str,
@@ -118,20 +116,23 @@ fn read_images(reader: &mut Reader, field: &Field<'_>) -> Option<Vec<ImageConfig
     let items = reader.items(field, "images")?;
     if items.is_empty() || items.len() > MAX_IMAGES {
         let found =
-            if items.is_empty() { "an empty list".to_owned() } else { format!("{} items", items.len()) };
-        reader.refuse(field, Refusal::new(found, format!("a list of 1 to {MAX_IMAGES} images")));
+            if items.is_empty() { EMPTY_LIST.to_owned() } else { format!("found {} items", items.len()) };
+        reader.refuse(field, &Refusal::unquoted(found, format!("a list of 1 to {MAX_IMAGES} images")));
         return None;
     }
     let images: Vec<_> = items.iter().map(|item| read_image(reader, item)).collect();
     for (index, image) in images.iter().enumerate() {
         let Some(image) = image else { continue };
         let earlier = || images[..index].iter().flatten();
-        if image.name.is_some() && earlier().any(|other| other.name == image.name) {
-            reader.refuse(&items[index], "the name is that of an earlier image; allowed is each name once");
+        let Field { key, node } = &items[index];
+        if let Some(name) = &image.name
+            && earlier().any(|other| other.name == image.name)
+        {
+            reader.refuse_at(node.position, duplicate(name, &format!("{key}.name")));
         }
         if image.name.is_none() && earlier().any(|other| other.name.is_none() && other.image == image.image) {
-            let message = "the image stands here a second time; allowed is each once, or a `name` for each";
-            reader.refuse(&items[index], message);
+            let duplicate = duplicate(&image.image.to_string(), &format!("{key}.image"));
+            reader.refuse_at(node.position, format!("{duplicate}: expected each image once, or a name for each"));
         }
     }
     images.into_iter().collect()
@@ -171,15 +172,15 @@ fn read_private_endpoint(reader: &mut Reader, field: &Field<'_>) -> Option<Vec<i
     let field = section.require(reader, "cidrs")?.clone();
     let ranges = read_list(reader, &field, "CIDRs", value::cidr)?;
     if ranges.is_empty() {
-        // An empty list would silently let every private address pass, which is what a template gone wrong makes.
-        let allowed = "at least one CIDR (leave `privateEndpoint` out where any private address will do)";
-        reader.refuse(&field, Refusal::new("an empty list", allowed));
+        // An empty list would silently accept every private address; a faulty template produces one.
+        let expected = "at least one CIDR (omit `privateEndpoint` to accept any private address)";
+        reader.refuse(&field, &Refusal::unquoted(EMPTY_LIST, expected));
         return None;
     }
     Some(ranges)
 }
 
-/// A list of texts, each of them once.
+/// A list of strings without duplicates.
 fn read_list<T: PartialEq>(
     reader: &mut Reader,
     field: &Field<'_>,
@@ -189,11 +190,21 @@ fn read_list<T: PartialEq>(
     let items = reader.items(field, of)?;
     let values: Vec<_> = items.iter().map(|item| reader.text(item, &parse)).collect();
     for (index, item) in items.iter().enumerate() {
-        if values[index].is_some() && values[..index].contains(&values[index]) {
-            reader.refuse(item, "this stands here a second time; allowed is each once");
+        if let Value::Plain(text) | Value::Quoted(text) = &item.node.value
+            && values[index].is_some()
+            && values[..index].contains(&values[index])
+        {
+            reader.refuse_at(item.node.position, duplicate(text, &item.key));
         }
     }
     values.into_iter().collect()
+}
+
+/// Why an empty list is invalid.
+const EMPTY_LIST: &str = "found an empty list";
+
+fn duplicate(value: &str, key: &str) -> String {
+    format!("duplicate value {} for {key}", quote_value(value))
 }
 
 fn read_resolvers(reader: &mut Reader, field: &Field<'_>) -> Option<Resolvers> {
@@ -209,13 +220,13 @@ fn read_resolvers(reader: &mut Reader, field: &Field<'_>) -> Option<Resolvers> {
 fn read_compared(reader: &mut Reader, field: &Field<'_>) -> Option<Vec<(String, NameserverAddress)>> {
     let entries = reader.entries(field, &["NAME: ADDRESS"])?;
     if entries.len() > MAX_COMPARED {
-        let found = format!("{} resolvers", entries.len());
-        reader.refuse(field, Refusal::new(found, format!("at most {MAX_COMPARED}")));
+        let found = format!("found {} resolvers", entries.len());
+        reader.refuse(field, &Refusal::unquoted(found, format!("at most {MAX_COMPARED}")));
     }
     let mut compared = Vec::new();
     for (name, position, field) in entries {
-        let name =
-            value::resolver_name(name).map_err(|refusal| reader.refuse_at(position, &field.key, refusal));
+        let name = value::resolver_name(name)
+            .map_err(|refusal| reader.refuse_at(position, refusal.about(&field.key)));
         let address = reader.text(&field, value::nameserver);
         if let (Ok(name), Some(address)) = (name, address) {
             compared.push((name, address));
@@ -284,8 +295,8 @@ fn read_schedule(reader: &mut Reader, field: &Field<'_>) -> Option<Schedule> {
     let fleet_size = count("fleetSize", MAX_FLEET);
     let budget = count("budgetPerMinute", MAX_FLEET);
     if let (Some(field), None) = (section.get("budgetPerMinute"), section.get("fleetSize")) {
-        reader
-            .refuse(field, "a budget says nothing without `fleetSize`; allowed is both, or fleetSize alone");
+        let message = format!("{} requires schedule.fleetSize", field.key);
+        reader.refuse_at(field.node.position, message);
     }
     let mut schedule = Schedule {
         interval: interval?.unwrap_or(defaults.interval),
@@ -301,7 +312,7 @@ fn read_schedule(reader: &mut Reader, field: &Field<'_>) -> Option<Schedule> {
     };
     if let Err(refusal) = schedule.limit(timeout?, stage_timeout?) {
         let field = section.get("stageTimeout").unwrap_or(field);
-        reader.refuse(field, refusal);
+        reader.refuse(field, &refusal);
     }
     Some(schedule)
 }

@@ -1,16 +1,16 @@
-//! The walk through a configuration file: sections, keys, and every problem on the way.
+//! Walks through the sections and keys of a configuration file and collects every problem.
 //!
-//! Owns the collecting of problems and the words that hold for every key: unknown keys with the nearest known one, a
-//! list where a text belongs, a number out of bounds. Which keys there are is `file`'s.
+//! Owns the errors that any key can have: an unknown key with the nearest known one, a list instead of a string, a number
+//! out of bounds. The keys themselves are defined in `file`.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::value::Refusal;
 use super::yaml::{Fault, Node, Position, Value};
-use crate::quote::quote;
+use crate::quote::{quote, quote_value};
 
-/// Problems that are shown of one file; whoever has more has mistaken the file.
+/// Problems shown for one file; with more than that it is probably the wrong file.
 const MAX_SHOWN: usize = 50;
 
 /// Everything that is wrong with a configuration file; never empty.
@@ -24,18 +24,17 @@ pub struct ConfigErrors {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Problem {
     position: Option<Position>,
-    key: String,
     message: String,
 }
 
 impl ConfigErrors {
-    /// The one problem of a file that could not be read at all.
+    /// The only problem of a file that could not be read.
     pub(super) fn unreadable(path: &Path, message: String) -> Self {
-        let problem = Problem { position: None, key: String::new(), message };
+        let problem = Problem { position: None, message };
         Self { path: path.to_owned(), problems: vec![problem] }
     }
 
-    /// Each problem on a line of its own: `FILE:LINE:COLUMN: key.path: found …; allowed is …`.
+    /// One line for each problem: `FILE:LINE:COLUMN: invalid value …`.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let path = self.path.display();
@@ -45,7 +44,7 @@ impl ConfigErrors {
         })
     }
 
-    /// Each problem without the file, which its reader knows: `line 4: key.path: found …; allowed is …`.
+    /// One line for each problem, without the file, which the reader knows: `line 4: invalid value …`.
     #[must_use]
     pub fn by_line(&self) -> Vec<String> {
         self.told(|position| {
@@ -55,11 +54,10 @@ impl ConfigErrors {
 
     fn told(&self, place: impl Fn(Option<Position>) -> String) -> Vec<String> {
         let shown = self.problems.iter().take(MAX_SHOWN).map(|problem| {
-            let separator = if problem.key.is_empty() { "" } else { ": " };
-            format!("{}{}{separator}{}", place(problem.position), problem.key, problem.message)
+            format!("{}{}", place(problem.position), problem.message)
         });
         let left = self.problems.len().saturating_sub(MAX_SHOWN);
-        let rest = (left > 0).then(|| format!("{}and {left} problems more", place(None)));
+        let rest = (left > 0).then(|| format!("{}and {left} more problems", place(None)));
         shown.chain(rest).collect()
     }
 }
@@ -95,17 +93,13 @@ pub(super) struct Section<'tree> {
 }
 
 impl Reader {
-    /// What the tree itself has against it.
+    /// Starts with the faults of the YAML itself.
     pub(super) fn from_faults(faults: Vec<Fault>) -> Self {
-        let problem = |fault: Fault| Problem {
-            position: Some(fault.position),
-            key: String::new(),
-            message: fault.message,
-        };
+        let problem = |fault: Fault| Problem { position: Some(fault.position), message: fault.message };
         Self { problems: faults.into_iter().map(problem).collect() }
     }
 
-    /// The value, if there was no problem; all problems in the order of the file, if there were.
+    /// Returns the value, or all problems in the order of the file.
     pub(super) fn finish<T>(mut self, path: &Path, value: Option<T>) -> Result<T, ConfigErrors> {
         match value {
             Some(value) if self.problems.is_empty() => Ok(value),
@@ -116,36 +110,35 @@ impl Reader {
         }
     }
 
-    /// Whether no problem has been found so far.
+    /// Whether no problem was found so far.
     pub(super) const fn is_clean(&self) -> bool {
         self.problems.is_empty()
     }
 
-    /// Notes a problem at a place.
-    pub(super) fn refuse_at(&mut self, position: Position, key: &str, message: impl fmt::Display) {
-        let problem = Problem { position: Some(position), key: key.to_owned(), message: message.to_string() };
-        self.problems.push(problem);
+    /// Records a problem at a position.
+    pub(super) fn refuse_at(&mut self, position: Position, message: String) {
+        self.problems.push(Problem { position: Some(position), message });
     }
 
-    /// Notes a problem with a value.
-    pub(super) fn refuse(&mut self, field: &Field<'_>, message: impl fmt::Display) {
-        self.refuse_at(field.node.position, &field.key, message);
+    /// Records an invalid value.
+    pub(super) fn refuse(&mut self, field: &Field<'_>, refusal: &Refusal) {
+        self.refuse_at(field.node.position, refusal.about(&field.key));
     }
 
-    /// Opens a mapping, and refuses the keys that are not known. Nothing written is a mapping without keys.
+    /// Opens a mapping and rejects unknown keys. An empty value is a mapping without keys.
     pub(super) fn section<'tree>(&mut self, field: &Field<'tree>, known: &[&str]) -> Option<Section<'tree>> {
         let mut fields = Vec::new();
         for (name, position, inner) in self.entries(field, known)? {
             if known.contains(&name) {
                 fields.push((name, inner));
             } else {
-                self.refuse_at(position, &field.key, unknown_key(name, known));
+                self.refuse_at(position, unknown_key(name, &field.key, known));
             }
         }
         Some(Section { key: field.key.clone(), position: field.node.position, fields })
     }
 
-    /// The entries of a mapping whose keys are the operator's own; `examples` says what they could be.
+    /// The entries of a mapping whose keys the operator chooses; `examples` shows possible ones.
     pub(super) fn entries<'tree>(
         &mut self,
         field: &Field<'tree>,
@@ -162,14 +155,14 @@ impl Reader {
             }
             value if value.is_null() => Some(Vec::new()),
             Value::Plain(_) | Value::Quoted(_) | Value::Sequence(_) => {
-                let allowed = format!("a mapping with the keys {}", examples.join(", "));
-                self.refuse(field, Refusal::new(kind(&field.node.value), allowed));
+                let expected = format!("a mapping with the keys {}", examples.join(", "));
+                self.refuse(field, &Refusal::unquoted(kind(&field.node.value), expected));
                 None
             }
         }
     }
 
-    /// The items of a list. Nothing written is a list without items.
+    /// The items of a list. An empty value is an empty list.
     pub(super) fn items<'tree>(&mut self, field: &Field<'tree>, of: &str) -> Option<Vec<Field<'tree>>> {
         match &field.node.value {
             Value::Sequence(items) => {
@@ -178,13 +171,13 @@ impl Reader {
             }
             value if value.is_null() => Some(Vec::new()),
             Value::Plain(_) | Value::Quoted(_) | Value::Mapping(_) => {
-                self.refuse(field, Refusal::new(kind(&field.node.value), format!("a list of {of}")));
+                self.refuse(field, &Refusal::unquoted(kind(&field.node.value), format!("a list of {of}")));
                 None
             }
         }
     }
 
-    /// A text that `parse` takes.
+    /// A string that `parse` accepts.
     pub(super) fn text<T>(
         &mut self,
         field: &Field<'_>,
@@ -193,66 +186,70 @@ impl Reader {
         let parsed = match &field.node.value {
             value if value.is_null() => parse(""),
             Value::Plain(text) | Value::Quoted(text) => parse(text),
-            // `parse` is asked for the form that is allowed; what was found is of another kind altogether.
+            // Only to learn which form is expected: the value is not a string.
             Value::Sequence(_) | Value::Mapping(_) => {
-                parse("").map_err(|refusal| Refusal::new(kind(&field.node.value), refusal.allowed))
+                parse("").map_err(|refusal| Refusal::unquoted(kind(&field.node.value), refusal.expected))
             }
         };
         match parsed {
             Ok(value) => Some(value),
-            Err(mut refusal) => {
-                if field.node.value.is_null() {
-                    "nothing".clone_into(&mut refusal.found);
-                }
-                self.refuse(field, refusal);
+            Err(refusal) if field.node.value.is_null() => {
+                self.refuse(field, &Refusal::unquoted(EMPTY, refusal.expected));
+                None
+            }
+            Err(refusal) => {
+                self.refuse(field, &refusal);
                 None
             }
         }
     }
 
-    /// A number that `parse` takes; between quotation marks it is a text and none.
+    /// A number or boolean that `parse` accepts; between quotation marks it is a string.
     pub(super) fn plain<T>(
         &mut self,
         field: &Field<'_>,
-        allowed: &str,
+        expected: &str,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Option<T> {
-        let found = match &field.node.value {
-            value if value.is_null() => "nothing".to_owned(),
+        let refusal = match &field.node.value {
+            value if value.is_null() => Refusal::unquoted(EMPTY, expected),
             Value::Plain(text) => match parse(text) {
                 Some(value) => return Some(value),
-                None => quote(text),
+                None => Refusal::new(text, expected),
             },
-            Value::Quoted(text) => format!("the text {}", quote(text)),
-            Value::Sequence(_) | Value::Mapping(_) => kind(&field.node.value).to_owned(),
+            Value::Quoted(text) => Refusal::new(text, expected).because("it is a string"),
+            Value::Sequence(_) | Value::Mapping(_) => Refusal::unquoted(kind(&field.node.value), expected),
         };
-        self.refuse(field, Refusal::new(found, allowed));
+        self.refuse(field, &refusal);
         None
     }
 }
 
 impl<'tree> Section<'tree> {
-    /// The value of a key, when it is there.
+    /// The value of a key, if present.
     pub(super) fn get(&self, name: &str) -> Option<&Field<'tree>> {
         self.fields.iter().find(|(key, _)| *key == name).map(|(_, field)| field)
     }
 
-    /// The value of a key that must be there.
+    /// The value of a required key.
     pub(super) fn require(&self, reader: &mut Reader, name: &str) -> Option<&Field<'tree>> {
         let field = self.get(name);
         if field.is_none() {
-            reader.refuse_at(self.position, &join(&self.key, name), "this key is missing");
+            reader.refuse_at(self.position, format!("missing key {}", join(&self.key, name)));
         }
         field
     }
 }
 
-/// What a value is, without showing it: where the kind is wrong, it may be a password in the wrong place.
+/// Why an empty value is invalid.
+const EMPTY: &str = "it is empty";
+
+/// The type of a value. The value itself is not shown: it may be a password in the wrong place.
 fn kind(value: &Value) -> &'static str {
     match value {
-        Value::Plain(_) | Value::Quoted(_) => "a text",
-        Value::Sequence(_) => "a list",
-        Value::Mapping(_) => "a mapping",
+        Value::Plain(_) | Value::Quoted(_) => "found a string",
+        Value::Sequence(_) => "found a list",
+        Value::Mapping(_) => "found a mapping",
     }
 }
 
@@ -263,30 +260,32 @@ fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key } else { format!("{path}.{key}") }
 }
 
-fn unknown_key(name: &str, known: &[&str]) -> String {
+fn unknown_key(name: &str, path: &str, known: &[&str]) -> String {
     const SECRETS: [&str; 5] = ["password", "username", "user", "token", "auth"];
     let lower = name.to_ascii_lowercase();
+    let place = if path.is_empty() { String::new() } else { format!(" in {path}") };
+    let unknown = format!("unknown key {}{place}", quote_value(name));
     if SECRETS.contains(&lower.as_str()) {
         return format!(
-            "found the unknown key {}; credentials never stand in a configuration: put them into a Secret and name \
-             its folder in credentials.path",
-            quote(name)
+            "{unknown}: credentials do not belong in the configuration; store them in a Secret and set \
+             credentials.path to the folder where it is mounted"
         );
     }
-    // Beyond half of its letters, or three of them, it is another word.
+    // A key that differs in more than half of its letters, or in more than three, is a different word.
     let nearest = known
         .iter()
         .map(|candidate| (distance(&lower, &candidate.to_ascii_lowercase()), candidate))
         .filter(|(distance, _)| *distance <= (lower.len() / 2).min(3))
         .min_by_key(|(distance, _)| *distance);
-    let hint = nearest.map(|(_, key)| format!(" (did you mean `{key}`?)")).unwrap_or_default();
-    format!("found the unknown key {}{hint}; allowed is {}", quote(name), known.join(", "))
+    let hint = nearest.map(|(_, key)| format!(" (did you mean \"{key}\"?)")).unwrap_or_default();
+    let one_of = if known.len() > 1 { "one of " } else { "" };
+    format!("{unknown}{hint}: expected {one_of}{}", known.join(", "))
 }
 
-/// How many letters have to be put in, left out, replaced or swapped with their neighbour to make one text the other
-/// (the optimal string alignment distance).
+/// The optimal string alignment distance: the number of letters to insert, delete, replace or swap with their neighbour
+/// to turn one text into the other.
 fn distance(one: &str, other: &str) -> usize {
-    // A key of a configuration has less than 64 letters; what is longer is far from it anyway.
+    // Every known key has fewer than 64 letters, so a longer one is far from it anyway.
     let one: Vec<char> = one.chars().take(64).collect();
     let other: Vec<char> = other.chars().collect();
     let mut rows: Vec<Vec<usize>> = vec![(0..=other.len()).collect()];
@@ -312,13 +311,17 @@ mod tests {
     use super::{distance, unknown_key};
 
     #[test]
-    fn the_nearest_key_is_suggested_and_a_strange_one_is_not() {
+    fn an_unknown_key_suggests_the_nearest_known_one() {
         assert_eq!(distance("intervall", "interval"), 1);
         assert_eq!(distance("", "abc"), 3);
         assert_eq!(distance("nmae", "name"), 1);
-        assert!(unknown_key("intervall", &["interval", "jitter"]).contains("did you mean `interval`?"));
-        assert!(unknown_key("CaFile", &["caFile"]).contains("did you mean `caFile`?"));
+        let unknown_key = |name, known: &[&str]| unknown_key(name, "tls", known);
+        assert!(unknown_key("intervall", &["interval", "jitter"]).contains("did you mean \"interval\"?"));
+        assert_eq!(
+            unknown_key("CaFile", &["caFile"]),
+            "unknown key \"CaFile\" in tls (did you mean \"caFile\"?): expected caFile"
+        );
         assert!(!unknown_key("colour", &["interval", "jitter"]).contains("did you mean"));
-        assert!(unknown_key("password", &["path"]).contains("never stand in a configuration"));
+        assert!(unknown_key("password", &["path"]).contains("do not belong in the configuration"));
     }
 }

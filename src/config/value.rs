@@ -1,7 +1,7 @@
-//! One value each: a duration, a range, an address, a name, as text.
+//! Parsers of single values: durations, ranges, addresses, names.
 //!
-//! Owns the forms that are allowed and the words for what is not. The command line and the configuration file share
-//! them, so that a value means the same in both. Where a value stood is its caller's to say.
+//! Owns the accepted forms and the errors for all others. The command line and the configuration file share them, so a
+//! value means the same in both. The caller adds the key or flag.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -12,87 +12,105 @@ use jiff::{SignedDuration, Timestamp, fmt::friendly::SpanParser};
 
 use crate::address::NameserverAddress;
 use crate::image::{ImageReference, is_host_name};
-use crate::quote::quote;
+use crate::quote::quote_value;
 
-/// The longest duration of any setting: nothing here is meant to take more than a day.
+/// The longest duration of any setting: no setting needs more than a day.
 pub const LONGEST: Duration = Duration::from_hours(24);
 /// The shortest duration of a limit.
 pub const SHORTEST_LIMIT: Duration = Duration::from_millis(1);
-/// The shortest interval of the agent: less would only measure the registry's throttling.
+/// The shortest interval of the agent: a shorter one would only measure the registry's throttling.
 pub const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
-/// Longest name of an image or a resolver: that of a Kubernetes label value.
+/// Longest name of an image or a resolver: as long as a Kubernetes label value.
 const MAX_NAME: usize = 63;
 
-/// Why a value is not taken: what was found, and what is allowed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("found {found}; allowed is {allowed}")]
+/// Why a value is invalid, and what is expected instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// What was found, in words or between backticks.
-    pub found: String,
-    /// What is allowed, to follow the word "is".
-    pub allowed: String,
+    /// The value as written; absent if it has no text, or must not be shown.
+    value: Option<String>,
+    /// What is wrong with it; absent if `expected` says enough.
+    reason: Option<String>,
+    /// What is expected, to follow that word.
+    pub(super) expected: String,
 }
 
 impl Refusal {
-    /// Refuses what was found.
+    /// Rejects a value that can be quoted.
     #[must_use]
-    pub fn new(found: impl Into<String>, allowed: impl Into<String>) -> Self {
-        Self { found: found.into(), allowed: allowed.into() }
+    pub fn new(value: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self { value: Some(value.into()), reason: None, expected: expected.into() }
+    }
+
+    /// Rejects a value that is described rather than quoted, such as a list.
+    #[must_use]
+    pub fn unquoted(reason: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self { value: None, reason: Some(reason.into()), expected: expected.into() }
+    }
+
+    /// Adds what is wrong with the value.
+    #[must_use]
+    pub fn because(self, reason: impl Into<String>) -> Self {
+        Self { reason: Some(reason.into()), ..self }
+    }
+
+    /// The message about the value of this key or flag: `invalid value "5" for --wait: expected …`.
+    #[must_use]
+    pub fn about(&self, key: &str) -> String {
+        let value = self.value.as_deref().map(|value| format!(" {}", quote_value(value))).unwrap_or_default();
+        let key = if key.is_empty() { String::new() } else { format!(" for {key}") };
+        let reason = self.reason.as_deref().map(|reason| format!("{reason}; ")).unwrap_or_default();
+        format!("invalid value{value}{key}: {reason}expected {}", self.expected)
     }
 }
 
 /// A duration such as `60s`, `1m30s` or `500ms`, from `shortest` to [`LONGEST`].
 ///
 /// # Errors
-/// The text is no duration, has no unit, or lies outside the bounds.
+/// The text is not a duration, has no unit, or is out of bounds.
 pub fn duration(text: &str, shortest: Duration) -> Result<Duration, Refusal> {
     let refusal = || {
         let bound = |limit: Duration| format!("{:#}", SignedDuration::try_from(limit).unwrap_or_default());
-        let allowed = format!(
-            "a duration from {} to {} with its unit, such as 60s, 1m30s or 500ms",
+        let expected = format!(
+            "a duration from {} to {} with a unit, such as 60s, 1m30s or 500ms",
             bound(shortest),
             bound(LONGEST)
         );
-        Refusal::new(quote(text), allowed)
+        Refusal::new(text, expected)
     };
     let parsed = SpanParser::new().parse_duration(text).map_err(|_| refusal())?;
     let duration = Duration::try_from(parsed).map_err(|_| refusal())?;
     if (shortest..=LONGEST).contains(&duration) { Ok(duration) } else { Err(refusal()) }
 }
 
-/// A range of addresses, `10.60.4.0/24`; an address with bits beyond the prefix is refused, because it is unclear which
-/// of the two was meant.
+/// A range of addresses, `10.60.4.0/24`. An address with bits beyond the prefix is rejected, because either the address
+/// or the range may be meant.
 ///
 /// # Errors
-/// The text is no range, or is an address inside one.
+/// The text is not a range, or is an address inside one.
 pub fn cidr(text: &str) -> Result<IpNet, Refusal> {
-    const ALLOWED: &str = "a CIDR such as 10.60.4.0/24 or fd00:60::/64";
+    const EXPECTED: &str = "a CIDR such as 10.60.4.0/24 or fd00:60::/64";
     if let Ok(range) = text.parse::<IpNet>() {
         if range.addr() == range.network() {
             return Ok(range);
         }
-        let found = format!("{}, an address inside the range {}", quote(text), range.trunc());
-        return Err(Refusal::new(found, ALLOWED));
+        let reason = format!("it is an address inside the range {}", range.trunc());
+        return Err(Refusal::new(text, EXPECTED).because(reason));
     }
     if let Ok(address) = text.parse::<IpAddr>() {
-        let found = format!(
-            "{}, an address without a prefix (by itself it is {})",
-            quote(text),
-            IpNet::from(address)
-        );
-        return Err(Refusal::new(found, ALLOWED));
+        let reason = format!("the prefix length is missing ({} is this address only)", IpNet::from(address));
+        return Err(Refusal::new(text, EXPECTED).because(reason));
     }
-    Err(Refusal::new(quote(text), ALLOWED))
+    Err(Refusal::new(text, EXPECTED))
 }
 
-/// The address of a nameserver, with port 53 where none is written.
+/// The address of a nameserver; the default port is 53.
 ///
 /// # Errors
-/// The text is no address, or its port is 0.
+/// The text is not an address, or its port is 0.
 pub fn nameserver(text: &str) -> Result<NameserverAddress, Refusal> {
     text.parse().map_err(|_| {
         Refusal::new(
-            quote(text),
+            text,
             "an IP address with an optional port, such as 10.0.0.10, 10.0.0.10:5353 or [fd00::10]:53",
         )
     })
@@ -101,10 +119,10 @@ pub fn nameserver(text: &str) -> Result<NameserverAddress, Refusal> {
 /// A resolver to compare with, written `NAME=ADDRESS`.
 ///
 /// # Errors
-/// There is no `=`, or one of its sides is not allowed.
+/// There is no `=`, or one of its sides is invalid.
 pub fn named_nameserver(text: &str) -> Result<(String, NameserverAddress), Refusal> {
     let Some((name, address)) = text.split_once('=') else {
-        return Err(Refusal::new(quote(text), "NAME=ADDRESS, such as azure=168.63.129.16"));
+        return Err(Refusal::new(text, "NAME=ADDRESS, such as azure=168.63.129.16"));
     };
     Ok((resolver_name(name)?, nameserver(address)?))
 }
@@ -119,19 +137,17 @@ pub fn name(text: &str) -> Result<String, Refusal> {
     if valid {
         return Ok(text.to_owned());
     }
-    Err(Refusal::new(quote(text), "1 to 63 letters, digits, `_`, `.` and `-`"))
+    Err(Refusal::new(text, "1 to 63 letters, digits, `_`, `.` and `-`"))
 }
 
-/// The operator's name for a resolver; `system` is taken by the node's own.
+/// The operator's name for a resolver; `system` is reserved for the node's own nameservers.
 ///
 /// # Errors
 /// As for [`name`], and the name is `system`.
 pub fn resolver_name(text: &str) -> Result<String, Refusal> {
     if text == "system" {
-        return Err(Refusal::new(
-            "`system`, which stands for the node's own nameservers",
-            "another name for a resolver to compare with",
-        ));
+        let refusal = Refusal::new(text, "another name for a resolver to compare with");
+        return Err(refusal.because("the name is reserved for the node's own nameservers"));
     }
     name(text)
 }
@@ -139,43 +155,42 @@ pub fn resolver_name(text: &str) -> Result<String, Refusal> {
 /// The reference of an image.
 ///
 /// # Errors
-/// As [`ImageReference`] says.
+/// As for [`ImageReference`].
 pub fn image(text: &str) -> Result<ImageReference, Refusal> {
     text.parse::<ImageReference>().map_err(|error| {
-        Refusal::new(format!("{}: {error}", quote(text)), "LOGIN_SERVER/REPOSITORY[:TAG][@sha256:…]")
+        Refusal::new(text, "LOGIN_SERVER/REPOSITORY[:TAG][@sha256:…]").because(error.to_string())
     })
 }
 
 /// A host name, in lower case.
 ///
 /// # Errors
-/// The text is no host name.
+/// The text is not a valid host name.
 pub fn host(text: &str) -> Result<String, Refusal> {
     if is_host_name(text) {
         return Ok(text.to_ascii_lowercase());
     }
     Err(Refusal::new(
-        quote(text),
-        "a host name without scheme, port and path, such as contoso.westeurope.data.azurecr.io",
+        text,
+        "a host name without scheme, port or path, such as contoso.westeurope.data.azurecr.io",
     ))
 }
 
-/// Where a server listens.
+/// The address that a server listens on.
 ///
 /// # Errors
-/// The text is no address with a port.
+/// The text is not an address with a port.
 pub fn listen_address(text: &str) -> Result<SocketAddr, Refusal> {
-    text.parse().map_err(|_| {
-        Refusal::new(quote(text), "an IP address with a port, such as 0.0.0.0:9469 or [::]:9469")
-    })
+    text.parse()
+        .map_err(|_| Refusal::new(text, "an IP address with a port, such as 0.0.0.0:9469 or [::]:9469"))
 }
 
-/// A time of RFC 3339.
+/// A time as in RFC 3339.
 ///
 /// # Errors
-/// The text is no time, or has no offset from UTC.
+/// The text is not a time, or has no offset from UTC.
 pub fn timestamp(text: &str) -> Result<Timestamp, Refusal> {
-    text.parse().map_err(|_| Refusal::new(quote(text), "a time of RFC 3339, such as 2027-05-01T00:00:00Z"))
+    text.parse().map_err(|_| Refusal::new(text, "an RFC 3339 time such as 2027-05-01T00:00:00Z"))
 }
 
 /// A path that is not empty.
@@ -184,7 +199,7 @@ pub fn timestamp(text: &str) -> Result<Timestamp, Refusal> {
 /// The text is empty.
 pub fn path(text: &str) -> Result<PathBuf, Refusal> {
     if text.is_empty() {
-        return Err(Refusal::new("an empty text", "a path"));
+        return Err(Refusal::new(text, "a path"));
     }
     Ok(PathBuf::from(text))
 }
@@ -216,26 +231,28 @@ mod tests {
             "999999999999999999999s",
         ] {
             let refusal = duration(text, SHORTEST_LIMIT).expect_err(text);
-            assert!(refusal.allowed.starts_with("a duration from 1ms to 24h"), "{text}: {refusal}");
+            assert!(refusal.expected.starts_with("a duration from 1ms to 24h"), "{text}: {refusal:?}");
         }
     }
 
     #[test]
-    fn ranges_with_host_bits_name_the_range_that_is_probably_meant() {
+    fn an_address_instead_of_a_range_is_rejected_with_its_range() {
         assert!(cidr("10.60.4.0/24").is_ok());
         assert!(cidr("fd00:60::/64").is_ok());
-        for (text, found) in [
-            ("10.60.4.4/24", "`10.60.4.4/24`, an address inside the range 10.60.4.0/24"),
-            ("10.60.4.4", "`10.60.4.4`, an address without a prefix (by itself it is 10.60.4.4/32)"),
-            ("10.60.4.0/33", "`10.60.4.0/33`"),
-            ("all", "`all`"),
+        for (text, reason) in [
+            ("10.60.4.4/24", "it is an address inside the range 10.60.4.0/24; "),
+            ("10.60.4.4", "the prefix length is missing (10.60.4.4/32 is this address only); "),
+            ("10.60.4.0/33", ""),
+            ("all", ""),
         ] {
-            assert_eq!(cidr(text).expect_err(text).found, found);
+            let expected = format!("invalid value \"{text}\" for k: {reason}expected a CIDR such as");
+            let message = cidr(text).expect_err(text).about("k");
+            assert!(message.starts_with(&expected), "{message}");
         }
     }
 
     #[test]
-    fn nameservers_take_a_port_or_do_without() {
+    fn the_port_of_a_nameserver_is_optional() {
         for (text, address) in [
             ("10.0.0.10", "10.0.0.10:53"),
             ("10.0.0.10:5353", "10.0.0.10:5353"),
@@ -255,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn names_hosts_times_and_images_say_what_is_allowed() {
+    fn names_hosts_times_and_images_are_validated() {
         assert!(name("canary-1.x_y").is_ok());
         assert!(name("").is_err() && name("a b").is_err() && name(&"a".repeat(64)).is_err());
         assert_eq!(
@@ -265,15 +282,15 @@ mod tests {
         assert!(host("https://contoso.azurecr.io").is_err() && host("10.0.0.1").is_err());
         assert!(timestamp("2027-05-01T00:00:00Z").is_ok() && timestamp("2027-05-01").is_err());
         assert_eq!(
-            image("https://contoso.azurecr.io/app").expect_err("a scheme").to_string(),
-            "found `https://contoso.azurecr.io/app`: an image reference cannot start with `https://`; allowed is \
-             LOGIN_SERVER/REPOSITORY[:TAG][@sha256:…]"
+            image("https://contoso.azurecr.io/app").expect_err("a scheme").about("IMAGE"),
+            "invalid value \"https://contoso.azurecr.io/app\" for IMAGE: an image reference cannot start with \
+             `https://`; expected LOGIN_SERVER/REPOSITORY[:TAG][@sha256:…]"
         );
     }
 
     proptest! {
         #[test]
-        fn no_text_makes_a_value_panic(text in any::<String>()) {
+        fn no_text_causes_a_panic(text in any::<String>()) {
             let _ = duration(&text, SHORTEST_LIMIT);
             let _ = (cidr(&text), named_nameserver(&text), host(&text), timestamp(&text), image(&text));
         }

@@ -1,27 +1,24 @@
-//! A small tree of YAML with the place of everything in it.
+//! Parses YAML into a small tree with the position of every node.
 //!
-//! Owns the way from text to tree, and refuses what a configuration does not need and an operator would trip over:
-//! duplicate keys, anchors, aliases, tags, several documents, deep nesting. It gives no scalar a type and knows no key:
-//! that is `file`'s.
+//! Rejects features that a configuration does not need and that would confuse an operator: duplicate keys, anchors,
+//! aliases, tags, several documents, deep nesting. Types and known keys are left to `file`.
 
 use std::fmt;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput, Tag};
 
-use crate::quote::quote;
+use crate::quote::quote_value;
 
-/// Nesting that is followed; a configuration needs five levels.
+/// Deepest nesting that is accepted; a configuration needs five levels.
 pub(super) const MAX_DEPTH: usize = 32;
 
-/// Most keys of one mapping and most items of one list. Each key is compared with those before it, so this bounds time.
+/// Most keys of a mapping and items of a list. Every key is compared with those before it, so this bounds the time.
 const MAX_ENTRIES: usize = 1000;
 
-/// A place in the text; both numbers start at 1, columns count characters.
+/// A position in the text; both numbers start at 1, columns count characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Position {
-    /// The line.
     pub(super) line: usize,
-    /// The column.
     pub(super) column: usize,
 }
 
@@ -30,7 +27,7 @@ impl Position {
     pub(super) const START: Self = Self { line: 1, column: 1 };
 
     fn of(marker: &Marker) -> Self {
-        // The parser counts columns from 0, whatever its documentation says; a test holds it.
+        // The parser counts columns from 0, despite its documentation; a test verifies it.
         Self { line: marker.line().max(1), column: marker.col() + 1 }
     }
 }
@@ -44,27 +41,26 @@ impl fmt::Display for Position {
 /// One node of the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Node {
-    /// Where it starts.
+    /// The start.
     pub(super) position: Position,
-    /// What it is.
     pub(super) value: Value,
 }
 
-/// What a node is.
+/// The content of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Value {
-    /// A text without quotation marks, which may stand for a number, a boolean or nothing.
+    /// A scalar without quotation marks: a string, a number, a boolean or null.
     Plain(String),
-    /// A text between quotation marks, or a block of text: always a text.
+    /// A quoted or block scalar: always a string.
     Quoted(String),
     /// A list.
     Sequence(Vec<Node>),
-    /// Keys with their values, in the order written, each key once.
+    /// Keys with their values, in file order, without duplicates.
     Mapping(Vec<Entry>),
 }
 
 impl Value {
-    /// Whether nothing was written.
+    /// Whether the value is empty.
     #[must_use]
     pub(super) fn is_null(&self) -> bool {
         matches!(self, Self::Plain(text) if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
@@ -74,33 +70,30 @@ impl Value {
 /// A key with its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// The key.
     pub(super) key: String,
-    /// Where the key is.
+    /// The position of the key.
     pub(super) position: Position,
-    /// The value.
     pub(super) value: Node,
 }
 
-/// Something that cannot be taken.
+/// Something that is not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fault {
-    /// Where.
     pub(super) position: Position,
-    /// What, as a sentence without its full stop.
+    /// A sentence without its full stop.
     pub(super) message: String,
 }
 
-/// The tree of a text, as far as it could be read.
+/// The tree of a text, as far as it was parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Tree {
-    /// The one document; absent when the text is empty or could not be read to its end.
+    /// The document; absent if the text is empty or was not parsed to its end.
     pub(super) root: Option<Node>,
-    /// What cannot be taken; the tree counts only without any.
+    /// Everything that is not accepted; the tree is only valid if this is empty.
     pub(super) faults: Vec<Fault>,
 }
 
-/// Reads a text.
+/// Parses a text.
 #[must_use]
 pub(super) fn parse(text: &str) -> Tree {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -114,8 +107,8 @@ pub(super) fn parse(text: &str) -> Tree {
                 }
             }
             Err(error) => {
-                // The parser's words describe the grammar and quote at most a character or a key.
-                builder.fault(Position::of(error.marker()), format!("this is not YAML: {}", error.info()));
+                // The parser's messages describe the grammar and quote at most a character or a key.
+                builder.fault(Position::of(error.marker()), format!("not valid YAML: {}", error.info()));
                 builder.root = None;
                 break;
             }
@@ -124,7 +117,7 @@ pub(super) fn parse(text: &str) -> Tree {
     Tree { root: builder.root, faults: builder.faults }
 }
 
-/// The part of the tree that is under construction: open collections, innermost last.
+/// The tree under construction: open collections, innermost last.
 #[derive(Default)]
 struct Builder {
     open: Vec<Open>,
@@ -133,7 +126,7 @@ struct Builder {
     faults: Vec<Fault>,
 }
 
-/// A collection whose end has not come.
+/// A collection that is not closed yet.
 enum Open {
     Sequence { position: Position, items: Vec<Node> },
     Mapping { position: Position, entries: Vec<Entry>, key: Option<(String, Position)> },
@@ -144,7 +137,7 @@ impl Builder {
         self.faults.push(Fault { position, message: message.into() });
     }
 
-    /// Takes one event; breaks off where going on would make no sense.
+    /// Handles one event; breaks off if continuing would be pointless.
     fn take(&mut self, event: Event<'_>, span: Span) -> std::ops::ControlFlow<()> {
         use std::ops::ControlFlow::{Break, Continue};
         let position = Position::of(&span.start);
@@ -153,13 +146,13 @@ impl Builder {
             Event::DocumentStart(_) => {
                 self.documents += 1;
                 if self.documents > 1 {
-                    self.fault(position, "a second document starts here; allowed is one");
+                    self.fault(position, "a second document starts here: expected only one");
                     return Break(());
                 }
                 Continue(())
             }
             Event::Alias(_) => {
-                self.fault(position, "an alias is not supported; write the value out");
+                self.fault(position, "aliases are not supported: write out the value");
                 self.add(Node { position, value: Value::Plain(String::new()) })
             }
             Event::Scalar(text, style, anchor, tag) => {
@@ -196,28 +189,28 @@ impl Builder {
 
     fn refuse_decoration(&mut self, position: Position, anchor: usize, tag: Option<&Tag>) {
         if anchor != 0 {
-            self.fault(position, "an anchor is not supported; write the value out where it is needed");
+            self.fault(position, "anchors are not supported: write out the value wherever it is used");
         }
         if let Some(tag) = tag {
             let written = format!("{}{}", tag.handle, tag.suffix);
-            self.fault(position, format!("the tag {} is not supported; leave it out", quote(&written)));
+            self.fault(position, format!("tags are not supported: remove {}", quote_value(&written)));
         }
     }
 
     fn open(&mut self, position: Position, collection: Open) -> std::ops::ControlFlow<()> {
         if matches!(self.open.last(), Some(Open::Mapping { key: None, .. })) {
-            self.fault(position, "a list or a mapping stands where a key is expected; allowed is a text");
+            self.fault(position, "invalid key: found a list or a mapping; expected a string");
             return std::ops::ControlFlow::Break(());
         }
         if self.open.len() == MAX_DEPTH {
-            self.fault(position, format!("this is nested too deeply; allowed are {MAX_DEPTH} levels"));
+            self.fault(position, format!("nested too deeply: expected at most {MAX_DEPTH} levels"));
             return std::ops::ControlFlow::Break(());
         }
         self.open.push(collection);
         std::ops::ControlFlow::Continue(())
     }
 
-    /// Puts a complete node where it belongs: into the innermost open collection, or at the root.
+    /// Adds a complete node to the innermost open collection, or sets it as the root.
     fn add(&mut self, node: Node) -> std::ops::ControlFlow<()> {
         let is_full = match self.open.last() {
             Some(Open::Sequence { items, .. }) => items.len() == MAX_ENTRIES,
@@ -225,7 +218,7 @@ impl Builder {
             None => false,
         };
         if is_full || self.faults.len() > MAX_ENTRIES {
-            let message = format!("this is too long; allowed are {MAX_ENTRIES} keys or items in one place");
+            let message = format!("too many entries: expected at most {MAX_ENTRIES} keys or items here");
             self.fault(node.position, message);
             self.root = None;
             return std::ops::ControlFlow::Break(());
@@ -238,8 +231,8 @@ impl Builder {
                     None => entries.push(Entry { key: name, position, value: node }),
                     Some(first) => {
                         let message = format!(
-                            "the key {} stands here a second time; the first is in line {}",
-                            quote(&name),
+                            "duplicate key {}: already set in line {}",
+                            quote_value(&name),
                             first.position.line
                         );
                         self.fault(position, message);
@@ -265,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn places_count_from_one() {
+    fn positions_start_at_one() {
         let tree = parse("a: 1\nb:\n  - x\n  - {c: 'ü', d: \"e\"}\n");
         assert_eq!(tree.faults, []);
         let Some(Value::Mapping(entries)) = tree.root.map(|root| root.value) else { panic!("a mapping") };
@@ -280,23 +273,23 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_a_configuration_does_not_need() {
+    fn unsupported_yaml_is_rejected() {
         for (text, expected) in [
-            ("a: 1\na: 2\n", "2:1: the key `a` stands here a second time; the first is in line 1"),
-            ("a: &x 1\n", "1:7: an anchor is not supported; write the value out where it is needed"),
-            ("a: !!str 1\n", "1:10: the tag `tag:yaml.org,2002:str` is not supported; leave it out"),
-            ("a: 1\n---\nb: 2\n", "2:1: a second document starts here; allowed is one"),
-            ("[a]: 1\n", "1:1: a list or a mapping stands where a key is expected; allowed is a text"),
+            ("a: 1\na: 2\n", "2:1: duplicate key \"a\": already set in line 1"),
+            ("a: &x 1\n", "1:7: anchors are not supported: write out the value wherever it is used"),
+            ("a: !!str 1\n", "1:10: tags are not supported: remove \"tag:yaml.org,2002:str\""),
+            ("a: 1\n---\nb: 2\n", "2:1: a second document starts here: expected only one"),
+            ("[a]: 1\n", "1:1: invalid key: found a list or a mapping; expected a string"),
         ] {
             assert_eq!(faults(text), [expected], "{text}");
         }
         assert_eq!(faults("a: &x 1\nb: *x\n").len(), 2);
-        assert!(faults("a: [1\n")[0].contains("this is not YAML"));
+        assert!(faults("a: [1\n")[0].contains("not valid YAML"));
         assert_eq!(faults("a: 1\na: 2\nb: &x 1\n").len(), 2, "every fault at once");
     }
 
     #[test]
-    fn nesting_and_aliases_cost_nothing() {
+    fn deep_nesting_and_many_entries_are_rejected_early() {
         let deep = "[".repeat(MAX_DEPTH + 1);
         assert!(faults(&deep)[0].contains("nested too deeply"));
         let block: String = (0..1000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
@@ -304,13 +297,13 @@ mod tests {
         assert!(!faults(&"[".repeat(1 << 20)).is_empty());
         assert!(!faults(&"- ".repeat(1 << 19)).is_empty());
         let many: String = (0..100_000).map(|number| format!("k{number}: 1\n")).collect();
-        assert_eq!(faults(&many), ["1001:1: this is too long; allowed are 1000 keys or items in one place"]);
+        assert_eq!(faults(&many), ["1001:1: too many entries: expected at most 1000 keys or items here"]);
         assert_eq!(faults(&"- a\n".repeat(100_000)).len(), 1);
         assert!(faults(&"a: 1\n".repeat(100_000)).len() < 1100);
     }
 
     #[test]
-    fn empty_texts_have_no_root_and_no_fault() {
+    fn empty_texts_have_neither_root_nor_faults() {
         for text in ["", "\n\n", "# only a comment\n"] {
             assert_eq!(faults(text), Vec::<String>::new());
             assert!(parse(text).root.is_none_or(|root| root.value.is_null()));
@@ -321,12 +314,12 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(500))]
 
         #[test]
-        fn no_text_makes_it_panic(text in any::<String>()) {
+        fn no_text_causes_a_panic(text in any::<String>()) {
             let _ = parse(&text);
         }
 
         #[test]
-        fn nothing_like_yaml_makes_it_panic(text in "([-:?,&*!|>'\"%@`#{}\\[\\]\\\\~<=. \n\t\r]|[ab01]|---\n|\\.\\.\\.\n|- |: |\u{feff}|\u{85}|é){0,60}") {
+        fn nothing_like_yaml_causes_a_panic(text in "([-:?,&*!|>'\"%@`#{}\\[\\]\\\\~<=. \n\t\r]|[ab01]|---\n|\\.\\.\\.\n|- |: |\u{feff}|\u{85}|é){0,60}") {
             let _ = parse(&text);
         }
     }

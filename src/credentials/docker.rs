@@ -1,8 +1,8 @@
 //! Docker's `config.json` and its older form, read as the kubelet reads them.
 //!
-//! Owns which entries there are, their order, and the forms of one (`pkg/credentialprovider`: `keyring.go`, `config.go`). What
-//! the kubelet ignores is ignored here and mentioned: credential helpers, identity tokens. Nothing here opens a file, and no
-//! message carries a value: parse errors are described by their place, because a library's words may quote.
+//! Owns the entries, their order and their forms (`pkg/credentialprovider`: `keyring.go`, `config.go`). Credential helpers and
+//! identity tokens, which the kubelet ignores, are ignored and reported. No file is opened here, and no message contains a
+//! value: parse errors are described by their position, because the library's messages may quote the text.
 
 mod entry;
 mod json;
@@ -22,38 +22,38 @@ pub(super) use self::entry::Pair;
 /// Keys that a message names.
 const MAX_NAMED: usize = 10;
 
-/// The form of a document.
+/// The format of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     /// `config.json` and `kubernetes.io/dockerconfigjson`: the entries are below `auths`.
     ConfigJson,
     /// `kubernetes.io/dockercfg`: the entries are the document.
     Cfg,
-    /// Whichever of the two fits what is there.
+    /// Detect the format from the content.
     Either,
 }
 
-/// A parsed document, every entry of which has a form that the kubelet accepts.
+/// A parsed document in which the kubelet accepts every entry.
 pub(super) struct DockerConfig {
-    /// In the order of the document; a key that comes twice has its last entry in its first place.
+    /// In document order; a repeated key has the value of its last entry at the position of its first.
     entries: Vec<Entry>,
     helpers: Vec<&'static str>,
-    /// What the document looks like instead, if it has no entry.
+    /// What the document appears to be, if it has no entries.
     mistaken: Option<&'static str>,
 }
 
 /// An entry that matches an image.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Match {
-    /// The key, as a message shows it.
+    /// The key as shown in messages.
     pub(super) key: String,
     pub(super) pair: Pair,
-    /// What an entry without user name or password has instead.
+    /// Why the entry has no user name or password.
     pub(super) instead: Option<String>,
 }
 
 impl DockerConfig {
-    /// Reads a document.
+    /// Parses a document.
     ///
     /// # Errors
     /// A phrase about the file: `it is not JSON (line 3, column 9)`.
@@ -87,7 +87,7 @@ impl DockerConfig {
         if found.is_empty() {
             found.extend(self.entries.iter().filter(|entry| entry.key.is_default_for(image)));
         }
-        // Two spellings of one key come in any order in the kubelet, as Go iterates its map: here always in the same.
+        // The kubelet tries two spellings of a key in random order, because Go iterates a map; here the order is fixed.
         found.sort_by_key(|entry| Reverse((&entry.key.sorted, &entry.written)));
         found.into_iter().map(|entry| self.describe_match(entry)).collect()
     }
@@ -98,28 +98,28 @@ impl DockerConfig {
             None
         } else if entry.has_identity_token {
             Some(format!(
-                "its entry {key} has only an `identitytoken`, as `az acr login` writes it: the kubelet ignores those"
+                "the entry {key} has only an `identitytoken`, as written by `az acr login`, which the kubelet ignores"
             ))
         } else if self.helpers.is_empty() {
             let part = if entry.pair.username.is_empty() { "user name" } else { "password" };
-            Some(format!("its entry {key} has an empty {part}, and the kubelet pulls anonymously with it"))
+            Some(format!("the entry {key} has an empty {part}, so the kubelet pulls anonymously"))
         } else {
-            Some(format!("its entry {key} is empty, and {}", describe_helpers(&self.helpers)))
+            Some(format!("the entry {key} is empty, and {}", describe_helpers(&self.helpers)))
         };
         Match { key, pair: entry.pair.clone(), instead }
     }
 
-    /// What is there instead of an entry for an image, as a phrase.
+    /// What the file contains instead of an entry for an image, to follow the file's name.
     pub(super) fn describe_absence(&self, image: &ImageReference) -> String {
         let mut keys: Vec<_> = self.entries.iter().map(|entry| quote(&entry.written)).collect();
         keys.sort();
         let left = keys.len().saturating_sub(MAX_NAMED);
         keys.truncate(MAX_NAMED);
         let mut phrases =
-            vec![format!("it has no entry for {}/{}", image.written_registry(), image.repository())];
+            vec![format!("has no entry for {}/{}", image.written_registry(), image.repository())];
         phrases.push(match (keys.as_slice(), left, self.mistaken) {
             ([], _, Some(mistaken)) => mistaken.to_owned(),
-            ([], _, None) => "it has no entries at all".to_owned(),
+            ([], _, None) => "it has no entries".to_owned(),
             (_, 0, _) => format!("its keys are {}", keys.join(", ")),
             (_, left, _) => format!("its keys are {} and {left} more", keys.join(", ")),
         });
@@ -130,28 +130,28 @@ impl DockerConfig {
         phrases.join("; ")
     }
 
-    /// The first key that differs in port or capitals only.
+    /// The first key that differs only in port or case.
     fn describe_near(&self, image: &ImageReference) -> Option<String> {
         self.entries.iter().find_map(|entry| {
             let what = match entry.key.near(image)? {
-                Near::Port => "its port",
-                Near::Case => "its capitals",
-                Near::PortAndCase => "its port and capitals",
+                Near::Port => "port",
+                Near::Case => "case",
+                Near::PortAndCase => "port and case",
             };
             let key = quote(&entry.written);
             Some(format!(
-                "{key} differs from the image's name only in {what}, which the kubelet compares as text"
+                "{key} differs from the image reference only in {what}, which the kubelet compares exactly"
             ))
         })
     }
 }
 
-/// Reads the fields of a `config.json` that the kubelet has types for.
+/// Reads the fields of a `config.json` that the kubelet parses.
 fn read_root(entries: &mut Vec<Entry>, root: &Fields<'_>) -> Result<(), CredentialsError> {
     for (key, value) in root {
         if is_field(key, "auths") {
             match json::object(value).map_err(|_| invalid("its `auths` is not an object"))? {
-                // What comes twice is merged, unless `null` comes in between.
+                // Repeated `auths` are merged, unless there is a `null` in between.
                 Some(auths) => add_entries(entries, &auths)?,
                 None => entries.clear(),
             }
@@ -177,7 +177,7 @@ fn add_entries(entries: &mut Vec<Entry>, fields: &Fields<'_>) -> Result<(), Cred
     Ok(())
 }
 
-/// Whether a document without `auths` has the older form: an entry in it holds what entries hold.
+/// Whether a document without `auths` has the older format: a value in it has the fields of an entry.
 fn looks_like_cfg(root: &Fields<'_>) -> bool {
     let is_entry = |fields: &Fields<'_>| {
         fields.iter().any(|(key, _)| ["auth", "username", "password"].iter().any(|name| is_field(key, name)))
@@ -189,23 +189,23 @@ fn looks_like_cfg(root: &Fields<'_>) -> bool {
         })
 }
 
-/// What a document without entries is taken for.
+/// What a document without entries appears to be.
 fn mistake(root: &Fields<'_>) -> Option<&'static str> {
     let has = |name: &str| root.iter().any(|(key, _)| key == name);
     if has("kind") && (has("data") || has("stringData")) {
         Some(
-            "it is the manifest of a Secret: what is needed is the decoded content of its `.dockerconfigjson`",
+            "it is the manifest of a Secret: use the decoded content of its `.dockerconfigjson`",
         )
     } else if looks_like_cfg(root) {
         Some(
-            "it has the form of a `kubernetes.io/dockercfg` Secret, which the kubelet reads only from a Secret of that type",
+            "it has the format of a `kubernetes.io/dockercfg` Secret, which the kubelet reads only from a Secret of that type",
         )
     } else {
         None
     }
 }
 
-/// Why a text is not JSON, and what it is instead.
+/// Why a text is not JSON, and what it appears to be.
 fn describe_syntax(error: JsonError, text: &str) -> String {
     let place = match error {
         JsonError::Syntax { line, column } => format!("it is not JSON (line {line}, column {column})"),
@@ -213,10 +213,10 @@ fn describe_syntax(error: JsonError, text: &str) -> String {
     };
     if text.lines().any(|line| line.trim_end() == "kind: Secret") {
         format!(
-            "{place}: it is the manifest of a Secret; what is needed is the decoded content of its `.dockerconfigjson`"
+            "{place}: it is the manifest of a Secret; use the decoded content of its `.dockerconfigjson`"
         )
     } else if entry::decode(text.trim()).is_some_and(|bytes| bytes.trim_ascii_start().starts_with(b"{")) {
-        format!("{place}: it is the base64 of JSON, so it was encoded once too often")
+        format!("{place}: it is base64-encoded JSON, so it was encoded once too often")
     } else {
         place
     }
@@ -229,7 +229,7 @@ fn is_set(root: &Fields<'_>, name: &str) -> bool {
 
 fn describe_helpers(helpers: &[&str]) -> String {
     format!(
-        "credentials that `{}` keeps are not used: neither the kubelet nor this program runs helpers",
+        "credentials in `{}` are not used: neither the kubelet nor this program runs credential helpers",
         helpers.join("` or `")
     )
 }

@@ -1,4 +1,4 @@
-//! The forms of a source, on real files.
+//! The formats of a source, with real files.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -22,7 +22,7 @@ fn only(found: &Found) -> &Credentials {
     attempt.credentials.as_ref().expect("credentials")
 }
 
-/// What was searched where the only attempt is anonymous.
+/// The phrase about the search if the only attempt is anonymous.
 fn searched(found: &Found) -> &str {
     let [Attempt { entry: None, credentials: None, .. }] = &found.attempts[..] else { panic!("{found:?}") };
     assert_eq!(found.attempts[0].rejected(), None);
@@ -42,7 +42,7 @@ fn folder_with(files: &[(&str, &[u8])]) -> tempfile::TempDir {
 }
 
 #[test]
-fn every_form_gives_the_same_credentials() {
+fn every_format_gives_the_same_credentials() {
     let config = docker("contoso.azurecr.io");
     let cfg = format!(r#"{{"contoso.azurecr.io": {{"username": "pull", "password": "{SECRET}"}}}}"#);
     let expires = ("expiresAt", b"2027-05-01T00:00:00Z\n".as_slice());
@@ -67,18 +67,18 @@ fn every_form_gives_the_same_credentials() {
 }
 
 #[test]
-fn what_is_not_there_is_an_anonymous_pull_and_names_the_place() {
+fn missing_credentials_mean_an_anonymous_pull_and_name_the_path() {
     let folder = folder_with(&[("config.json", docker("other.io").as_bytes())]);
     let found = read(folder.path()).expect("another registry");
     assert!(
         searched(&found).contains(
-            "config.json` was read: it has no entry for contoso.azurecr.io/app; its keys are `other.io`"
+            "config.json` has no entry for contoso.azurecr.io/app; its keys are `other.io`"
         ),
         "{found:?}"
     );
-    assert_eq!(inspect(folder.path()), Ok(()), "a file without our entry is a good file");
+    assert_eq!(inspect(folder.path()), Ok(()), "a file without a matching entry is valid");
     for path in [folder.path().join("absent"), folder.path().join("config.json/below")] {
-        let phrase = format!("there is nothing at `{}`", path.display());
+        let phrase = format!("`{}` does not exist", path.display());
         assert_eq!(searched(&read(&path).expect("nothing")), phrase);
         assert_eq!(inspect(&path), Err(CredentialsError(phrase)));
     }
@@ -88,11 +88,14 @@ fn what_is_not_there_is_an_anonymous_pull_and_names_the_place() {
     assert_eq!(inspect(empty.path()).expect_err("nothing").to_string(), searched(&found));
     let nowhere = CredentialsSource { paths: vec![], expires_at: None };
     let found = nowhere.read(&"r.io/app".parse().expect("an image")).expect("nothing");
-    assert!(searched(&found).contains("no place to look"), "{found:?}");
+    assert!(searched(&found).contains("neither DOCKER_CONFIG nor HOME is set"), "{found:?}");
+    let usual = CredentialsSource { paths: vec!["/a/x".into(), "/b/x".into()], expires_at: None };
+    let found = usual.read(&"r.io/app".parse().expect("an image")).expect("nothing");
+    assert_eq!(searched(&found), "neither `/a/x` nor `/b/x` exists");
 }
 
 #[test]
-fn every_entry_is_an_attempt_and_says_what_it_is() {
+fn every_matching_entry_is_an_attempt_with_its_kind() {
     let guid = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
     let zeros = "00000000-0000-0000-0000-000000000000";
     let entry = |user: &str| format!(r#"{{"username": "{user}", "password": "{SECRET}"}}"#);
@@ -126,37 +129,37 @@ fn every_entry_is_an_attempt_and_says_what_it_is() {
 }
 
 #[test]
-fn what_is_broken_is_invalid_and_shows_no_value() {
+fn unusable_files_are_errors_without_values() {
     let large = vec![b' '; (1 << 20) + 1];
     for (files, expected) in [
         (vec![("config.json", b"{\"auths\": hunter2hunter2".as_slice())], "is not JSON (line 1, column 11)"),
         (vec![("config.json", b"\xff\xfehunter2hunter2")], "is not JSON (line 1, column 1)"),
         (vec![("username", b"\xff"), ("password", b"hunter2hunter2")], "it is not UTF-8"),
         (vec![("config.json", large.as_slice())], "it is larger than 1 MiB"),
-        (vec![("username", b"hunter2hunter2")], "has username, but no password"),
-        (vec![("password", b"hunter2hunter2")], "has password, but no username"),
+        (vec![("username", b"hunter2hunter2")], "contains username but no password"),
+        (vec![("password", b"hunter2hunter2")], "contains password but no username"),
         (vec![("username", b"pull"), ("password", b"\n")], "password` is empty"),
         (vec![("username", b""), ("password", b"hunter2hunter2")], "username` is empty"),
         (
             vec![("username", b"pull"), ("password", b"hunter2hunter2"), ("expiresAt", b"hunter2hunter2")],
-            "expiresAt` cannot be used: it is no time of RFC 3339",
+            "expiresAt` cannot be used: expected an RFC 3339 time",
         ),
     ] {
         let folder = folder_with(&files);
         let phrase = read(folder.path()).expect_err(expected).to_string();
         assert!(phrase.contains(expected), "{phrase}");
         assert!(!phrase.contains(SECRET), "{phrase}");
-        assert_eq!(inspect(folder.path()), Ok(()), "a broken file is a result, and no wrong usage");
+        assert_eq!(inspect(folder.path()), Ok(()), "an unusable file is a result, not invalid usage");
     }
     let folder = tempfile::tempdir().expect("a folder");
     fs::create_dir(folder.path().join("config.json")).expect("a folder");
     assert!(
-        matches!(read(folder.path()), Err(CredentialsError(phrase)) if phrase.contains("no regular file"))
+        matches!(read(folder.path()), Err(CredentialsError(phrase)) if phrase.contains("not a regular file"))
     );
 }
 
 #[test]
-fn a_secret_that_kubernetes_swaps_is_read_as_it_is_now() {
+fn an_updated_secret_is_read_again() {
     let folder = tempfile::tempdir().expect("a folder");
     for (version, password) in [("..1", "one"), ("..2", "two")] {
         fs::create_dir(folder.path().join(version)).expect("a folder");
@@ -177,7 +180,7 @@ fn a_secret_that_kubernetes_swaps_is_read_as_it_is_now() {
 }
 
 #[test]
-fn the_usual_places_are_dockers_and_the_first_that_exists_decides() {
+fn the_first_existing_docker_config_is_used() {
     let usual = |docker: Option<&str>, home: Option<&str>| {
         CredentialsSource::usual(docker.map(OsStr::new), home.map(Path::new)).paths
     };

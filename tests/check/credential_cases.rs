@@ -159,8 +159,8 @@ fn messages_name_the_entry_the_kind_and_the_evidence() {
             &[("HOST:PORT/apps", Stale), ("HOST:PORT", Good)],
             &["/apps` of `", "pulls work with a later entry"],
         ),
-        (&[("HOST", Good)], &["differs from the image's name only in its port"]),
-        (&[("Contoso.azurecr.io:PORT", Good)], &["differs from the image's name only in its capitals"]),
+        (&[("HOST", Good)], &["differs from the image reference only in port"]),
+        (&[("Contoso.azurecr.io:PORT", Good)], &["differs from the image reference only in case"]),
     ];
     for (entries, expected) in rows {
         let mut bench = Bench::healthy();

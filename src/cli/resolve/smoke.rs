@@ -1,4 +1,4 @@
-//! What was typed for `smoke`, judged.
+//! Validates the arguments of `smoke`.
 
 use std::time::Duration;
 
@@ -7,13 +7,12 @@ use super::{Environment, Judge, paths};
 use crate::cluster::Access;
 use crate::config::value::Refusal;
 use crate::image::is_sha256_digest;
-use crate::quote::quote;
 use crate::report::fleet::Format;
 use crate::smoke::Options;
 
-/// A check takes up to 60 s, and a rollout of a few nodes about as long.
+/// Default timeout: a check takes up to 60 s, and a rollout on a few nodes about as long.
 const TIMEOUT: Duration = Duration::from_secs(120);
-/// Of a namespace: it is a DNS label (RFC 1123).
+/// Longest namespace: it is a DNS label (RFC 1123).
 const MAX_NAMESPACE: usize = 63;
 
 pub(super) fn resolve(
@@ -55,7 +54,7 @@ pub(super) fn resolve(
     })
 }
 
-/// What was not given is fine; what was given and refused is not.
+/// Accepts an absent value, but not an invalid one.
 fn whole<T>(given: Option<Option<T>>) -> Option<Option<T>> {
     match given {
         Some(value) => value.map(Some),
@@ -72,23 +71,22 @@ fn namespace(text: &str) -> Result<String, Refusal> {
     if is_label {
         return Ok(text.to_owned());
     }
-    let allowed = "a namespace: at most 63 lower-case letters, digits and hyphens, such as acr-verifier";
-    Err(Refusal::new(quote(text), allowed))
+    let expected = "a namespace of at most 63 lower-case letters, digits and hyphens, such as acr-verifier";
+    Err(Refusal::new(text, expected))
 }
 
 fn digest(text: &str) -> Result<String, Refusal> {
     if is_sha256_digest(text) {
         return Ok(text.to_owned());
     }
-    let allowed = "the digest of a configuration file: sha256: and the 64 digits that sha256sum prints";
-    Err(Refusal::new(quote(text), allowed))
+    let expected = "the digest of a configuration file: sha256: and the 64 digits that sha256sum prints";
+    Err(Refusal::new(text, expected))
 }
 
-/// The API server judges the rest; what is empty would select every DaemonSet.
+/// The API server validates the selector; an empty one would select every DaemonSet.
 fn selector(text: &str) -> Result<String, Refusal> {
     if text.trim().is_empty() {
-        let allowed = "labels, such as app.kubernetes.io/name=acr-verifier";
-        return Err(Refusal::new(quote(text), allowed));
+        return Err(Refusal::new(text, "labels such as app.kubernetes.io/name=acr-verifier"));
     }
     Ok(text.to_owned())
 }

@@ -1,4 +1,4 @@
-//! What is meant by a command line, and everything that is wrong with one.
+//! Valid command lines with their settings, and invalid ones with their errors.
 
 use std::ffi::OsString;
 use std::fs;
@@ -22,16 +22,16 @@ fn invoke(words: &[&str]) -> Result<Invocation, UsageErrors> {
         home: Some("/home/me".into()),
         in_cluster: false,
     };
-    resolve(parse(words).expect("words that clap can tell apart"), &environment)
+    resolve(parse(words).expect("arguments that clap can parse"), &environment)
 }
 
 fn check(words: &[&str]) -> Check {
-    let Command::Check(check) = invoke(words).expect("good usage").command else { panic!("a check") };
+    let Command::Check(check) = invoke(words).expect("valid usage").command else { panic!("a check") };
     *check
 }
 
 fn errors(words: &[&str]) -> Vec<String> {
-    invoke(words).expect_err("bad usage").errors.iter().map(ToString::to_string).collect()
+    invoke(words).expect_err("invalid usage").errors.iter().map(ToString::to_string).collect()
 }
 
 fn folder_with(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -43,7 +43,7 @@ fn folder_with(files: &[(&str, &str)]) -> tempfile::TempDir {
 }
 
 #[test]
-fn an_image_alone_is_checked_with_the_defaults() {
+fn an_image_without_options_uses_the_defaults() {
     let Check { config, options } = check(&["check", IMAGE]);
     assert_eq!(config.images.len(), 1);
     assert_eq!(config.images[0].image.to_string(), IMAGE);
@@ -56,7 +56,7 @@ fn an_image_alone_is_checked_with_the_defaults() {
 }
 
 #[test]
-fn every_option_arrives_where_it_is_needed() {
+fn every_option_sets_its_setting() {
     let folder = folder_with(&[
         ("config.json", "{}"),
         ("ca.pem", "-----BEGIN CERTIFICATE-----\n"),
@@ -70,7 +70,7 @@ fn every_option_arrives_where_it_is_needed() {
     words.extend(["--compare-resolver", "azure=168.63.129.16", "--timeout", "20s", "--stage-timeout", "2s"]);
     words.extend(["--wait", "10m", "--strict", "--no-blob", "--allow-loopback", "--output", "junit"]);
     words.extend(["--report-file", &report, "-vv", "--log-format", "json", "--color", "never"]);
-    let invocation = invoke(&words).expect("good usage");
+    let invocation = invoke(&words).expect("valid usage");
     assert_eq!((invocation.logging.verbosity, invocation.logging.format), (2, LogFormat::Json));
     assert_eq!(invocation.color, ColorChoice::Never);
     let Check { config, options } = check(&words);
@@ -98,7 +98,7 @@ fn every_option_arrives_where_it_is_needed() {
 }
 
 #[test]
-fn options_go_before_the_file() {
+fn options_override_the_configuration_file() {
     let folder = folder_with(&[(
         "config.yaml",
         "images: [{image: contoso.azurecr.io/app}]\nresolvers: {compare: {a: 10.0.0.1}}\n\
@@ -113,7 +113,7 @@ fn options_go_before_the_file() {
     let Check { config, .. } = check(&words);
     assert_eq!((config.resolvers.compare.len(), config.resolvers.compare[0].0.as_str()), (1, "b"));
     assert_eq!(config.schedule.timeout, Duration::from_secs(3));
-    assert_eq!(config.schedule.stage_timeout, Duration::from_secs(3), "never more than the whole check");
+    assert_eq!(config.schedule.stage_timeout, Duration::from_secs(3), "at most the overall timeout");
     assert!(!config.blob);
 }
 
@@ -126,39 +126,42 @@ fn the_other_commands_have_few_settings() {
         (vec!["completions", "zsh"], Command::Completions(clap_complete::Shell::Zsh)),
         (vec!["man"], Command::Man),
     ] {
-        assert_eq!(invoke(&words).expect("good usage").command, expected);
+        assert_eq!(invoke(&words).expect("valid usage").command, expected);
     }
 }
 
 #[test]
-fn what_contradicts_itself_is_refused() {
+fn conflicting_arguments_are_rejected() {
     let folder = folder_with(&[("config.yaml", "images: [{image: contoso.azurecr.io/app}]\n")]);
     let file = folder.path().join("config.yaml").display().to_string();
     for (words, expected) in [
-        (vec!["check"], "there is nothing to check; give IMAGE"),
-        (vec!["check", IMAGE, "--config", &file], "IMAGE cannot stand beside --config"),
+        (vec!["check"], "nothing to check: specify an IMAGE"),
+        (vec!["check", IMAGE, "--config", &file], "IMAGE cannot be used with --config"),
         (
             vec!["check", "--config", &file, "--credentials", &file],
-            "--credentials cannot stand beside --config",
+            "--credentials cannot be used with --config",
         ),
         (
             vec!["check", "--config", &file, "--expect-cidr", "10.0.0.0/8"],
-            "--expect-cidr cannot stand beside",
+            "--expect-cidr cannot be used with",
         ),
-        (vec!["check", "--config", &file, "--data-endpoint", "a.io"], "--data-endpoint cannot stand beside"),
+        (vec!["check", "--config", &file, "--data-endpoint", "a.io"], "--data-endpoint cannot be used with"),
         (
             vec!["check", IMAGE, "--nameserver", "10.0.0.1", "--resolv-conf", &file],
-            "--nameserver cannot stand beside --resolv-conf",
+            "--nameserver cannot be used with --resolv-conf",
         ),
-        (vec!["check", IMAGE, IMAGE], "IMAGE: found `contoso.azurecr.io/apps/canary:1` a second time"),
+        (
+            vec!["check", IMAGE, IMAGE],
+            "duplicate value \"contoso.azurecr.io/apps/canary:1\" for IMAGE",
+        ),
         (
             vec!["check", IMAGE, "--timeout", "2s", "--stage-timeout", "3s"],
-            "--stage-timeout: found 3s for a stage",
+            "invalid value \"3s\" for --stage-timeout: expected at most the overall timeout of 2s",
         ),
-        (vec!["check", IMAGE, "--stage-timeout", "61s"], "at most the limit, where no other is given,"),
+        (vec!["check", IMAGE, "--stage-timeout", "61s"], "at most the default overall timeout of 60s"),
         (
             vec!["check", IMAGE, "--compare-resolver", "a=10.0.0.1", "--compare-resolver", "a=10.0.0.2"],
-            "--compare-resolver: found the name `a` a second time",
+            "duplicate name \"a\" for --compare-resolver",
         ),
     ] {
         let errors = errors(&words);
@@ -169,12 +172,12 @@ fn what_contradicts_itself_is_refused() {
     let words: Vec<_> = ["check", IMAGE].into_iter().chain(many.iter().map(String::as_str)).collect();
     assert_eq!(
         errors(&words),
-        ["--nameserver: found 4 nameservers; allowed is at most 3, as many as a node asks"]
+        ["invalid value for --nameserver: found 4 nameservers; expected at most 3, as many as a node queries"]
     );
 }
 
 #[test]
-fn flags_that_do_not_exist_are_told_together_with_the_values_that_are_wrong() {
+fn unknown_flags_and_invalid_values_are_reported_together() {
     let found = errors(&[
         "check",
         "--timeot",
@@ -189,11 +192,11 @@ fn flags_that_do_not_exist_are_told_together_with_the_values_that_are_wrong() {
     assert_eq!(
         found,
         [
-            "`--timeot`: there is no such flag; did you mean `--timeout`?",
-            "`--outptu`: there is no such flag; did you mean `--output`?",
-            "`-x`: there is no such flag",
-            "`--pasword`: there is no such flag",
-            "--wait: found `5`; allowed is a duration from 1ms to 24h with its unit, such as 60s, 1m30s or 500ms",
+            "unknown flag \"--timeot\" (did you mean \"--timeout\"?)",
+            "unknown flag \"--outptu\" (did you mean \"--output\"?)",
+            "unknown flag \"-x\"",
+            "unknown flag \"--pasword\"",
+            "invalid value \"5\" for --wait: expected a duration from 1ms to 24h with a unit, such as 60s, 1m30s or 500ms",
         ]
     );
 }
@@ -213,7 +216,7 @@ fn a_password_is_never_an_argument_and_never_printed() {
     ] {
         let words: Vec<_> = ["check", IMAGE].iter().chain(words).copied().collect();
         let found = errors(&words);
-        assert!(found[0].contains("a password is never an argument"), "{found:?}");
+        assert!(found[0].contains("every process on the machine can read the arguments"), "{found:?}");
         assert!(found[0].contains("--credentials PATH"), "{found:?}");
         assert!(!found.concat().contains("hunter2"), "{found:?}");
     }
@@ -238,32 +241,32 @@ fn a_password_is_never_an_argument_and_never_printed() {
 }
 
 #[test]
-fn paths_that_are_not_there_or_something_else_are_wrong_usage() {
+fn invalid_paths_are_invalid_usage() {
     let folder = folder_with(&[("empty.json", ""), ("other.json", "{\"auths\": {}}"), ("text", "text")]);
     let here = folder.path().display().to_string();
     let [empty, other, text, absent] =
         ["empty.json", "other.json", "text", "absent"].map(|name| format!("{here}/{name}"));
     let below = format!("{absent}/report.xml");
     for (flag, path, expected) in [
-        ("--credentials", &absent, "there is nothing at"),
+        ("--credentials", &absent, "does not exist; expected a docker config.json"),
         ("--credentials", &here, "has neither .dockerconfigjson"),
-        ("--ca-file", &absent, "which cannot be read (No such file"),
-        ("--ca-file", &here, "which is no regular file"),
-        ("--ca-file", &text, "which has no certificate in PEM"),
-        ("--resolv-conf", &absent, "which cannot be read (No such file"),
-        ("--resolv-conf", &here, "which is no regular file"),
-        ("--report-file", &here, "which is a folder"),
-        ("--report-file", &below, "whose folder does not exist"),
-        ("--config", &absent, "the file cannot be read: No such file"),
-        ("--config", &here, "no regular file"),
-        ("--config", &text, "text:1:1: found a text; allowed is a mapping"),
+        ("--ca-file", &absent, "cannot read it: No such file"),
+        ("--ca-file", &here, "it is not a regular file"),
+        ("--ca-file", &text, "it contains no PEM certificate"),
+        ("--resolv-conf", &absent, "cannot read it: No such file"),
+        ("--resolv-conf", &here, "it is not a regular file"),
+        ("--report-file", &here, "it is a folder"),
+        ("--report-file", &below, "its folder does not exist"),
+        ("--config", &absent, "cannot read the file: No such file"),
+        ("--config", &here, "not a regular file"),
+        ("--config", &text, "text:1:1: invalid value: found a string; expected a mapping"),
     ] {
         let words =
             if flag == "--config" { vec!["check", flag, path] } else { vec!["check", IMAGE, flag, path] };
         let found = errors(&words);
         assert!(found.len() == 1 && found[0].contains(expected), "{words:?}: {found:#?}");
     }
-    // What a kubelet would reject is a result of the check.
+    // Credentials that a kubelet would reject are a result of the check.
     for path in [&other, &empty, &text] {
         check(&["check", IMAGE, "--credentials", path]);
     }

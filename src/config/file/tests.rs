@@ -1,4 +1,4 @@
-//! Good files with every key, and one bad file for every rule.
+//! A valid file with every key, and an invalid file for every rule.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,15 +8,15 @@ use super::{Config, SystemResolver, parse, read};
 const IMAGES: &str = "images: [{image: contoso.azurecr.io/apps/canary:1}]\n";
 
 fn parsed(text: &str) -> Config {
-    parse(Path::new("config.yaml"), text).expect("a good file")
+    parse(Path::new("config.yaml"), text).expect("a valid file")
 }
 
 fn problems(text: &str) -> Vec<String> {
-    parse(Path::new("c"), text).expect_err("a bad file").lines()
+    parse(Path::new("c"), text).expect_err("an invalid file").lines()
 }
 
 #[test]
-fn the_example_of_the_contract_means_what_it_says() {
+fn every_key_is_read() {
     let config = parsed(
         r#"
 images:
@@ -57,7 +57,7 @@ events: {enabled: false}
 }
 
 #[test]
-fn one_image_is_enough_and_empty_sections_are_defaults() {
+fn only_images_are_required_and_empty_sections_mean_defaults() {
     let text = format!("{IMAGES}resolvers:\ntls:\nschedule:\nserver:\nevents:\n");
     let config = parsed(&text);
     let digest = Some(super::digest(&text));
@@ -70,26 +70,25 @@ fn one_image_is_enough_and_empty_sections_are_defaults() {
 }
 
 #[test]
-fn the_limit_of_a_stage_follows_that_of_the_check() {
+fn the_stage_timeout_is_at_most_the_overall_timeout() {
     let config = parsed(&format!("{IMAGES}schedule: {{timeout: 3s}}\n"));
     assert_eq!(config.schedule.stage_timeout, Duration::from_secs(3));
     assert_eq!(
         problems(&format!("{IMAGES}schedule: {{timeout: 3s, stageTimeout: 4s}}\n")),
         [
-            "c:2:39: schedule.stageTimeout: found 4s for a stage; allowed is at most the limit of the whole check, 3s"
+            "c:2:39: invalid value \"4s\" for schedule.stageTimeout: expected at most the overall timeout of 3s"
         ]
     );
     assert_eq!(
         problems(&format!("{IMAGES}schedule: {{stageTimeout: 70s}}\n")),
         [
-            "c:2:26: schedule.stageTimeout: found 70s for a stage; allowed is at most the limit, where no other is \
-          given, of the whole check, 60s"
+            "c:2:26: invalid value \"70s\" for schedule.stageTimeout: expected at most the default overall timeout of 60s"
         ]
     );
 }
 
 #[test]
-fn every_problem_of_a_file_is_told_at_once_in_its_order() {
+fn all_problems_of_a_file_are_reported_in_file_order() {
     let text = "\
 images:
   - image: app:1
@@ -106,55 +105,55 @@ colour: red
 ";
     let found = problems(text);
     let expected = [
-        "c:2:12: images[0].image: found `app:1`: the registry is missing: start with its login server, such as \
-         `contoso.azurecr.io/app:1`; allowed is LOGIN_SERVER/REPOSITORY[:TAG][@sha256:…]",
-        "c:3:5: images[0]: found the unknown key `nmae` (did you mean `name`?); allowed is image, name, \
-         credentials, privateEndpoint, dataEndpoints",
-        "c:4:25: images[0].credentials.path: found an empty text; allowed is a path",
-        "c:4:40: images[0].credentials.expiresAt: found `tomorrow`; allowed is a time of RFC 3339, such as \
-         2027-05-01T00:00:00Z",
-        "c:4:50: images[0].credentials: found the unknown key `password`; credentials never stand in a \
-         configuration: put them into a Secret and name its folder in credentials.path",
-        "c:5:31: images[0].privateEndpoint.cidrs[0]: found `10.60.4.4/24`, an address inside the range \
-         10.60.4.0/24; allowed is a CIDR such as 10.60.4.0/24 or fd00:60::/64",
-        "c:5:45: images[0].privateEndpoint.cidrs[1]: found `10.0.0.0/40`; allowed is a CIDR such as 10.60.4.0/24 \
-         or fd00:60::/64",
-        "c:6:21: images[0].dataEndpoints[0]: found `https://x`; allowed is a host name without scheme, port and \
-         path, such as contoso.westeurope.data.azurecr.io",
-        "c:7:5: images[1]: found a text; allowed is a mapping with the keys image, name, credentials, \
+        "c:2:12: invalid value \"app:1\" for images[0].image: the registry is missing: start with its login server, \
+         such as `contoso.azurecr.io/app:1`; expected LOGIN_SERVER/REPOSITORY[:TAG][@sha256:…]",
+        "c:3:5: unknown key \"nmae\" in images[0] (did you mean \"name\"?): expected one of image, name, credentials, \
          privateEndpoint, dataEndpoints",
-        "c:8:21: resolvers.system: found a list; allowed is a path",
-        "c:8:36: resolvers.compare.system: found `system`, which stands for the node's own nameservers; allowed \
-         is another name for a resolver to compare with",
-        "c:8:58: resolvers.compare.b: found `dns`; allowed is an IP address with an optional port, such as \
+        "c:4:25: invalid value \"\" for images[0].credentials.path: expected a path",
+        "c:4:40: invalid value \"tomorrow\" for images[0].credentials.expiresAt: expected an RFC 3339 time such as \
+         2027-05-01T00:00:00Z",
+        "c:4:50: unknown key \"password\" in images[0].credentials: credentials do not belong in the configuration; \
+         store them in a Secret and set credentials.path to the folder where it is mounted",
+        "c:5:31: invalid value \"10.60.4.4/24\" for images[0].privateEndpoint.cidrs[0]: it is an address inside the \
+         range 10.60.4.0/24; expected a CIDR such as 10.60.4.0/24 or fd00:60::/64",
+        "c:5:45: invalid value \"10.0.0.0/40\" for images[0].privateEndpoint.cidrs[1]: expected a CIDR such as \
+         10.60.4.0/24 or fd00:60::/64",
+        "c:6:21: invalid value \"https://x\" for images[0].dataEndpoints[0]: expected a host name without scheme, \
+         port or path, such as contoso.westeurope.data.azurecr.io",
+        "c:7:5: invalid value for images[1]: found a string; expected a mapping with the keys image, name, \
+         credentials, privateEndpoint, dataEndpoints",
+        "c:8:21: invalid value for resolvers.system: found a list; expected a path",
+        "c:8:36: invalid value \"system\" for resolvers.compare.system: the name is reserved for the node's own \
+         nameservers; expected another name for a resolver to compare with",
+        "c:8:58: invalid value \"dns\" for resolvers.compare.b: expected an IP address with an optional port, such as \
          10.0.0.10, 10.0.0.10:5353 or [fd00::10]:53",
-        "c:9:22: schedule.interval: found `60`; allowed is a duration from 1s to 24h with its unit, such as 60s, \
-         1m30s or 500ms",
-        "c:9:34: schedule.jitter: found `1.5`; allowed is a number from 0 to 1",
-        "c:9:67: schedule.confirmAfter: found `0`; allowed is a whole number from 1 to 100",
-        "c:9:87: schedule.budgetPerMinute: found the text `5`; allowed is a whole number from 1 to 1000000",
-        "c:9:87: schedule.budgetPerMinute: a budget says nothing without `fleetSize`; allowed is both, or \
-         fleetSize alone",
-        "c:10:19: server.address: found `0.0.0.0`; allowed is an IP address with a port, such as 0.0.0.0:9469 or \
-         [::]:9469",
-        "c:11:19: events.enabled: found the text `true`; allowed is true or false",
-        "c:12:1: found the unknown key `colour`; allowed is images, resolvers, tls, nodeFiles, schedule, server, events",
+        "c:9:22: invalid value \"60\" for schedule.interval: expected a duration from 1s to 24h with a unit, such as \
+         60s, 1m30s or 500ms",
+        "c:9:34: invalid value \"1.5\" for schedule.jitter: expected a number from 0 to 1",
+        "c:9:67: invalid value \"0\" for schedule.confirmAfter: expected a whole number from 1 to 100",
+        "c:9:87: invalid value \"5\" for schedule.budgetPerMinute: it is a string; expected a whole number from 1 to \
+         1000000",
+        "c:9:87: schedule.budgetPerMinute requires schedule.fleetSize",
+        "c:10:19: invalid value \"0.0.0.0\" for server.address: expected an IP address with a port, such as \
+         0.0.0.0:9469 or [::]:9469",
+        "c:11:19: invalid value \"true\" for events.enabled: it is a string; expected true or false",
+        "c:12:1: unknown key \"colour\": expected one of images, resolvers, tls, nodeFiles, schedule, server, events",
     ];
     assert_eq!(found, expected, "{found:#?}");
     assert!(!found.concat().contains("hunter2"));
 }
 
 #[test]
-fn files_that_are_no_configuration_say_so() {
+fn files_that_are_not_a_configuration_are_rejected() {
     for (text, expected) in [
-        ("", "c:1:1: images: this key is missing"),
-        ("images: []\n", "c:1:9: images: found an empty list; allowed is a list of 1 to 100 images"),
-        ("images:\n", "images: found an empty list; allowed is a list of 1 to 100 images"),
-        ("- a\n", "c:1:1: found a list; allowed is a mapping with the keys images"),
-        ("images: [{}]\n", "c:1:10: images[0].image: this key is missing"),
-        ("images: [{image: }]\n", "images[0].image: found nothing; allowed is LOGIN_SERVER/"),
-        ("a: 1\na: 2\n", "c:2:1: the key `a` stands here a second time"),
-        ("images: [\n", "this is not YAML"),
+        ("", "c:1:1: missing key images"),
+        ("images: []\n", "c:1:9: invalid value for images: found an empty list; expected a list of 1 to 100 images"),
+        ("images:\n", "invalid value for images: found an empty list; expected a list of 1 to 100 images"),
+        ("- a\n", "c:1:1: invalid value: found a list; expected a mapping with the keys images"),
+        ("images: [{}]\n", "c:1:10: missing key images[0].image"),
+        ("images: [{image: }]\n", "invalid value for images[0].image: it is empty; expected LOGIN_SERVER/"),
+        ("a: 1\na: 2\n", "c:2:1: duplicate key \"a\""),
+        ("images: [\n", "not valid YAML"),
     ] {
         let found = problems(text);
         assert!(found.iter().any(|line| line.contains(expected)), "{text}: {found:#?}");
@@ -162,47 +161,52 @@ fn files_that_are_no_configuration_say_so() {
 }
 
 #[test]
-fn names_are_unique_and_identical_images_need_one() {
+fn names_are_unique_and_repeated_images_need_one() {
     let image = "contoso.azurecr.io/app:1";
     let found = problems(&format!("images:\n  - {{image: {image}}}\n  - {{image: {image}}}\n"));
     assert_eq!(
         found,
-        ["c:3:5: images[1]: the image stands here a second time; allowed is each once, or a `name` for each"]
+        [
+            "c:3:5: duplicate value \"contoso.azurecr.io/app:1\" for images[1].image: expected each image once, or a \
+             name for each"
+        ]
     );
     let found =
         problems(&format!("images:\n  - {{image: {image}, name: a}}\n  - {{image: {image}2, name: a}}\n"));
-    assert_eq!(found, ["c:3:5: images[1]: the name is that of an earlier image; allowed is each name once"]);
+    assert_eq!(found, ["c:3:5: duplicate value \"a\" for images[1].name"]);
     parsed(&format!("images:\n  - {{image: {image}, name: a}}\n  - {{image: {image}, name: b}}\n"));
+    let found = problems(&format!("images: [{{image: {image}, dataEndpoints: [a.io, A.io]}}]\n"));
+    assert_eq!(found, ["c:1:66: duplicate value \"A.io\" for images[0].dataEndpoints[1]"]);
     let empty = problems(&format!("images: [{{image: {image}, privateEndpoint: {{cidrs: []}}}}]\n"));
     assert!(empty[0].contains("at least one CIDR"), "{empty:?}");
 }
 
 #[test]
-fn a_flood_of_problems_is_cut() {
+fn at_most_50_problems_are_shown() {
     let text: String = (0..200).map(|number| format!("key{number}: 1\n")).collect();
     let found = problems(&text);
     assert_eq!(found.len(), 51);
-    assert_eq!(found[50], "c: and 151 problems more");
+    assert_eq!(found[50], "c: and 151 more problems");
 }
 
 #[test]
-fn files_that_cannot_be_read_say_why() {
+fn unreadable_files_are_reported_with_the_reason() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("config.yaml");
     let problem = |path: &Path| read(path).expect_err("unreadable").to_string();
-    assert!(problem(&path).contains("cannot be read: No such file"), "{}", problem(&path));
-    assert!(problem(folder.path()).contains("no regular file"));
+    assert!(problem(&path).contains("cannot read the file: No such file"), "{}", problem(&path));
+    assert!(problem(folder.path()).contains("not a regular file"));
     std::fs::write(&path, b"\xff\xfe").expect("a file");
     assert!(problem(&path).contains("not UTF-8"));
     std::fs::write(&path, "#".repeat((1 << 20) + 1)).expect("a file");
-    assert!(problem(&path).contains("too large; allowed are 1048576 bytes"));
+    assert!(problem(&path).contains("too large: expected at most 1048576 bytes"));
     std::fs::write(&path, IMAGES).expect("a file");
     assert!(read(&path).is_ok());
 }
 
 proptest::proptest! {
     #[test]
-    fn no_change_to_a_good_file_makes_it_panic(at in 0usize..400, cut in 0usize..40, put in "[-:{}\\[\\]'\"&*!|# \na0]{0,8}") {
+    fn no_change_to_a_valid_file_causes_a_panic(at in 0usize..400, cut in 0usize..40, put in "[-:{}\\[\\]'\"&*!|# \na0]{0,8}") {
         let good = "images:\n  - image: contoso.azurecr.io/app:1\n    credentials: {path: /a, expiresAt: 2027-05-01T00:00:00Z}\n    \
                     privateEndpoint: {cidrs: [10.60.4.0/24]}\nresolvers: {compare: {a: 10.0.0.10}}\ntls: {caFile: /b}\n\
                     schedule: {interval: 60s, jitter: 0.2, fleetSize: 5000}\nserver: {address: \"0.0.0.0:9469\"}\n";

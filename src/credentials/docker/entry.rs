@@ -1,4 +1,4 @@
-//! One entry of a docker configuration: its two forms, and what they show about the credential.
+//! An entry of a docker configuration: its two forms, and the evidence they give about the credential.
 
 use base64::Engine;
 use base64::alphabet;
@@ -13,7 +13,7 @@ use crate::observation::CredentialEvidence;
 use crate::quote::quote;
 use crate::secret::Secret;
 
-/// Base64 as Go decodes it: unused bits may be set.
+/// Base64 as Go decodes it: unused trailing bits may be set.
 const fn go(padding: DecodePaddingMode) -> GeneralPurpose {
     let config =
         GeneralPurposeConfig::new().with_decode_padding_mode(padding).with_decode_allow_trailing_bits(true);
@@ -22,7 +22,7 @@ const fn go(padding: DecodePaddingMode) -> GeneralPurpose {
 const PADDED: GeneralPurpose = go(DecodePaddingMode::RequireCanonical);
 const UNPADDED: GeneralPurpose = go(DecodePaddingMode::RequireNone);
 
-/// A user name with its password, and what the file shows about them.
+/// A user name and password, with the evidence in the file about them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::credentials) struct Pair {
     pub(in crate::credentials) username: String,
@@ -30,17 +30,17 @@ pub(in crate::credentials) struct Pair {
     pub(in crate::credentials) evidence: Vec<CredentialEvidence>,
 }
 
-/// One entry.
+/// An entry of `auths`.
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// The key as written, for messages.
+    /// The key as written.
     pub(super) written: String,
     pub(super) key: Key,
     pub(super) pair: Pair,
     pub(super) has_identity_token: bool,
 }
 
-/// What an entry holds as text.
+/// The strings of an entry.
 #[derive(Default)]
 struct Texts {
     username: String,
@@ -50,17 +50,17 @@ struct Texts {
 }
 
 impl Pair {
-    /// Whether containerd sends it: without a user name or a password it pulls anonymously.
+    /// Whether containerd sends it; without a user name or a password it pulls anonymously.
     pub(in crate::credentials) fn is_complete(&self) -> bool {
         !self.username.is_empty() && !self.password.is_empty()
     }
 }
 
 impl Entry {
-    /// Reads an entry.
+    /// Parses an entry.
     ///
     /// # Errors
-    /// A phrase about the file: what Go's types reject.
+    /// A phrase about the file: the value that Go's types reject.
     pub(super) fn parse(key: &str, value: &RawValue) -> Result<Self, CredentialsError> {
         let shown = quote(key);
         let fields = json::object(value)
@@ -70,7 +70,7 @@ impl Entry {
         let mut has_identity_token = false;
         for (name, value) in &fields {
             let Some((field, place)) = texts.place(name) else {
-                // The kubelet has no type for it.
+                // The kubelet does not parse this field.
                 has_identity_token |= name == "identitytoken" && value.get() != "\"\"";
                 continue;
             };
@@ -87,7 +87,7 @@ impl Entry {
 }
 
 impl Texts {
-    /// Where a field's text goes; the last one counts of those that differ in case only.
+    /// The destination of a field's text; of several that differ only in case, the last one wins.
     fn place(&mut self, name: &str) -> Option<(&'static str, &mut String)> {
         let fields = [
             ("username", &mut self.username),
@@ -98,7 +98,7 @@ impl Texts {
         fields.into_iter().find(|(field, _)| is_field(name, field))
     }
 
-    /// The credential: `auth` takes precedence over the two fields, as in the kubelet.
+    /// The user name and password; `auth` takes precedence over the two fields, as in the kubelet.
     fn pair(self) -> Result<Pair, &'static str> {
         let mut evidence = Vec::new();
         let (username, password) = if self.auth.is_empty() {
@@ -133,13 +133,13 @@ impl Texts {
 const NOT_A_PAIR: &str = "not the base64 of USER:PASSWORD";
 const ENCODED_TWICE: &str = "base64 twice: decoded once, it is still the base64 of USER:PASSWORD";
 
-/// Whether what was decoded once is the base64 of `USER:PASSWORD` still.
+/// Whether the decoded text is itself the base64 of `USER:PASSWORD`.
 fn is_pair_again(decoded: &[u8]) -> bool {
     let again = std::str::from_utf8(decoded).ok().and_then(|text| decode(text.trim()));
     again.is_some_and(|bytes| bytes.contains(&b':') && bytes.iter().all(u8::is_ascii_graphic))
 }
 
-/// Base64 as the kubelet decodes it: padded if the text ends so, line ends skipped.
+/// Decodes base64 as the kubelet does: padding is required if the text ends with it, line ends are skipped.
 pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
     let engine = if text.trim().ends_with('=') { PADDED } else { UNPADDED };
     let compact: String = text.chars().filter(|character| !matches!(character, '\r' | '\n')).collect();

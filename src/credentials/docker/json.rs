@@ -1,36 +1,36 @@
 //! JSON as Go's `encoding/json` reads it into the kubelet's types.
 //!
-//! Owns what a usual reader does otherwise: keys without case, keys that come twice, values that nobody needs and that may be
-//! anything, half surrogates and bytes that are not UTF-8. Which keys there are is `docker`'s.
+//! Owns the differences from a usual JSON parser: case-insensitive keys, repeated keys, unused values of any type, lone
+//! surrogates and bytes that are not UTF-8. The keys themselves are defined in `docker`.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// Go reads no deeper nesting.
+/// Deepest nesting that Go accepts.
 const MAX_DEPTH: usize = 10_000;
-/// What Go puts in place of what is not Unicode.
+/// Go's replacement for invalid Unicode.
 const REPLACEMENT: &str = "\\ufffd";
 
-/// Why a text is not what Go would read.
+/// Why Go would reject a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum JsonError {
-    /// No JSON at all, from this place on.
+    /// Invalid JSON from this position on.
     Syntax { line: usize, column: usize },
-    /// JSON of another type than the one that is needed.
+    /// Valid JSON of another type than expected.
     Type,
 }
 
-/// The keys and values of an object, in their order, with all that come twice.
+/// The keys and values of an object in document order, including repeated ones.
 pub(super) type Fields<'text> = Vec<(String, &'text RawValue)>;
 
-/// A document as text, with what is not Unicode replaced.
+/// A document as text, with invalid Unicode replaced.
 pub(super) fn text_of(bytes: &[u8]) -> String {
     replace_half_surrogates(&text_of_bytes(bytes))
 }
 
-/// Bytes as text, with a replacement for each that is not UTF-8.
+/// Bytes as text, with every byte that is not UTF-8 replaced.
 pub(super) fn text_of_bytes(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
@@ -40,14 +40,14 @@ pub(super) fn text_of_bytes(bytes: &[u8]) -> String {
     text
 }
 
-/// Reads a whole document; its values are read when they are needed.
+/// Parses a document; its values are parsed on demand.
 pub(super) fn document(text: &str) -> Result<&RawValue, JsonError> {
     let document: &RawValue = serde_json::from_str(text)
         .map_err(|error| JsonError::Syntax { line: error.line(), column: error.column() })?;
     if is_too_deep(text) { Err(JsonError::Syntax { line: 1, column: 1 }) } else { Ok(document) }
 }
 
-/// The fields of an object; none for `null`, which Go reads as nothing.
+/// The fields of an object; `None` for `null`, which Go treats as absent.
 pub(super) fn object(value: &RawValue) -> Result<Option<Fields<'_>>, JsonError> {
     match value.get().as_bytes().first() {
         Some(b'n') => Ok(None),
@@ -59,7 +59,7 @@ pub(super) fn object(value: &RawValue) -> Result<Option<Fields<'_>>, JsonError> 
     }
 }
 
-/// A text; none for `null`, which leaves what was there before.
+/// A string; `None` for `null`, which leaves the previous value in place.
 pub(super) fn string(value: &RawValue) -> Result<Option<String>, JsonError> {
     match value.get().as_bytes().first() {
         Some(b'n') => Ok(None),
@@ -68,7 +68,7 @@ pub(super) fn string(value: &RawValue) -> Result<Option<String>, JsonError> {
     }
 }
 
-/// Whether a key is a field's name to Go: it looks at no case, and at two letters that have one of ASCII as their other case.
+/// Whether Go takes a key for this field: case is ignored, also for the two non-ASCII letters that fold to `s` and `k`.
 pub(super) fn is_field(key: &str, field: &str) -> bool {
     let fold = |character: char| match character {
         '\u{17f}' => 's',
@@ -78,7 +78,7 @@ pub(super) fn is_field(key: &str, field: &str) -> bool {
     key.chars().map(fold).eq(field.chars().map(fold))
 }
 
-/// An object whose values have not been read yet.
+/// An object whose values are not parsed yet.
 struct Object<'text>(Fields<'text>);
 
 impl<'de> Deserialize<'de> for Object<'de> {
@@ -103,7 +103,7 @@ impl<'de> Deserialize<'de> for Object<'de> {
     }
 }
 
-/// Escapes of half a surrogate pair, which Go replaces and other readers refuse. A backslash is in strings only.
+/// Replaces escapes of lone surrogates, as Go does; other parsers reject them. A backslash occurs only in strings.
 fn replace_half_surrogates(text: &str) -> String {
     let code = |at: usize| {
         let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
@@ -136,7 +136,7 @@ fn replace_half_surrogates(text: &str) -> String {
     replaced
 }
 
-/// Whether a document is nested deeper than Go reads.
+/// Whether a document is nested deeper than Go accepts.
 fn is_too_deep(text: &str) -> bool {
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
     text.bytes().any(|byte| {

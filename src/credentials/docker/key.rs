@@ -1,22 +1,22 @@
-//! The keys of a docker configuration, read and matched as the kubelet does.
+//! The keys of a docker configuration, parsed and matched as the kubelet does.
 //!
-//! Owns what Go's `net/url` and `path/filepath` make of a key (`pkg/credentialprovider/keyring.go`: `Add`, `URLsMatch`,
-//! `Lookup`). Ports and capitals are text there. A key that is no URL to Go matches no image.
+//! Follows Go's `net/url` and `path/filepath` (`pkg/credentialprovider/keyring.go`: `Add`, `URLsMatch`, `Lookup`). Port and
+//! case are compared exactly. A key that Go cannot parse as a URL matches no image.
 
 use crate::image::ImageReference;
 
-/// Docker Hub's entry, which the kubelet also takes for images without a registry's name.
+/// Docker Hub's entry, which the kubelet also uses for images without a registry name.
 const DEFAULT_REGISTRY: &[u8] = b"index.docker.io";
 
 /// A key of `auths`: `[SCHEME://]HOST[:PORT][/PATH]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Key {
-    /// What the kubelet sorts by, in reverse: a longer path comes first and a wildcard last. Absent if it is no URL.
+    /// The kubelet's sort key, in reverse: a longer path comes first and a wildcard last. Absent if the key is not a URL.
     pub(super) sorted: Option<Vec<u8>>,
     target: Option<Target>,
 }
 
-/// What a key is compared as.
+/// The parts of a key that are compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Target {
     host: Vec<u8>,
@@ -24,7 +24,7 @@ struct Target {
     path: Vec<u8>,
 }
 
-/// How a key that does not match differs from an image's name.
+/// How a key that does not match differs from an image reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Near {
     Port,
@@ -38,31 +38,31 @@ impl Key {
         let Some((mut sorted, path)) = split_url(bare.unwrap_or(written).as_bytes()) else {
             return Self { sorted: None, target: None };
         };
-        // The API's own path does not name a repository: docker wrote `https://index.docker.io/v1/`.
+        // The path of the API is not part of a repository: docker wrote `https://index.docker.io/v1/`.
         let path =
             if path.starts_with(b"/v1/") || path.starts_with(b"/v2/") { &path[3..] } else { &path[..] };
         if path != b"/" {
             sorted.extend_from_slice(path);
         }
-        // The kubelet parses what it has sorted once more: an escaped `%23` has become a fragment by then.
+        // The kubelet parses the sorted key again, so an escaped `%23` has become a fragment.
         let target = split_url(&sorted).map(|(host, path)| Target::new(host, path));
         Self { sorted: Some(sorted), target }
     }
 
-    /// Whether the key is for the image: the same port, as many labels, each of which matches, and a path that the
-    /// repository starts with.
+    /// Whether the key matches the image: same port, same number of labels, every label matches, and the repository starts
+    /// with the path.
     pub(super) fn matches(&self, image: &ImageReference) -> bool {
         self.target.as_ref().is_some_and(|target| target.matches(&Target::of(image)))
     }
 
-    /// Whether the key is Docker Hub's, and the image one that the kubelet takes for Docker Hub's.
+    /// Whether the key is Docker Hub's and the kubelet treats the image as one of Docker Hub.
     pub(super) fn is_default_for(&self, image: &ImageReference) -> bool {
         let registry = canonical_registry(image);
         self.sorted.as_deref() == Some(DEFAULT_REGISTRY)
             && (registry == "docker.io" || !registry.contains(['.', ':']))
     }
 
-    /// How the key differs from the image's name, if it does in port and case only.
+    /// How the key differs from the image reference, if only in port or case.
     pub(super) fn near(&self, image: &ImageReference) -> Option<Near> {
         let (own, wanted) = (self.target.as_ref()?, Target::of(image));
         let lower = |target: &Target| Target { host: target.host.to_ascii_lowercase(), ..target.clone() };
@@ -105,7 +105,7 @@ impl Target {
     }
 }
 
-/// The registry as the kubelet's parser of image names normalises it.
+/// The registry as normalised by the kubelet's parser of image names.
 fn canonical_registry(image: &ImageReference) -> &str {
     let written = image.written_registry();
     if written == "index.docker.io" { "docker.io" } else { written }
@@ -124,7 +124,7 @@ fn label_matches(pattern: &[u8], label: &[u8]) -> bool {
         if pieces.peek().is_none() {
             return rest.ends_with(piece);
         }
-        // The first place is enough: what follows a later one also follows this one.
+        // The first match is enough: any text that follows a later one also follows this one.
         let found = (0..=rest.len()).find(|start| rest[*start..].starts_with(piece));
         match found {
             Some(start) => rest = &rest[start + piece.len()..],
@@ -134,7 +134,7 @@ fn label_matches(pattern: &[u8], label: &[u8]) -> bool {
     true
 }
 
-/// Host with port, and path, of what follows `https://`, unescaped as Go's `url.Parse` does; nothing if that is an error.
+/// Host with port, and path, of the text after `https://`, unescaped as Go's `url.Parse` does; `None` if that fails.
 fn split_url(text: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let (url, fragment) = cut(text, b'#');
     unescape(fragment)?;
@@ -154,7 +154,7 @@ fn split_url(text: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     Some((parse_host(host)?, unescape(path)?))
 }
 
-/// Host and port, unescaped. An address in brackets is not read: no image has one.
+/// Host and port, unescaped. An address in brackets is not supported: no image has one.
 fn parse_host(host: &[u8]) -> Option<Vec<u8>> {
     if host.contains(&b'[') {
         return None;
@@ -163,7 +163,7 @@ fn parse_host(host: &[u8]) -> Option<Vec<u8>> {
     if !port.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    // In a host only other bytes than those of ASCII may be escaped, and the percent sign.
+    // In a host, only non-ASCII bytes and the percent sign may be escaped.
     let is_escape_allowed =
         |escape: &[u8]| escape == b"25" || escape.first().is_some_and(|digit| !(b'0'..=b'7').contains(digit));
     let mut escapes = host.split(|byte| *byte == b'%').skip(1);
@@ -198,7 +198,7 @@ const fn is_of_user(byte: u8) -> bool {
         )
 }
 
-/// The bytes before and behind the first of a separator.
+/// The bytes before and after the first separator.
 fn cut(text: &[u8], separator: u8) -> (&[u8], &[u8]) {
     match text.iter().position(|byte| *byte == separator) {
         Some(position) => (&text[..position], &text[position + 1..]),
@@ -206,7 +206,7 @@ fn cut(text: &[u8], separator: u8) -> (&[u8], &[u8]) {
     }
 }
 
-/// `%XX` as its byte; nothing if a percent sign has no two hexadecimal digits behind it.
+/// Decodes `%XX`; `None` if a percent sign is not followed by two hexadecimal digits.
 fn unescape(text: &[u8]) -> Option<Vec<u8>> {
     let mut pieces = text.split(|byte| *byte == b'%');
     let mut bytes = pieces.next().unwrap_or_default().to_vec();

@@ -1,4 +1,4 @@
-//! The kubelet's choice of an entry, the forms of an entry, and that no message carries a secret.
+//! The kubelet's choice of entries, the forms of an entry, and messages without secrets.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
@@ -18,7 +18,7 @@ fn one(text: &str, image: &str) -> Match {
     found.remove(0)
 }
 
-/// What is there instead of an entry.
+/// The phrase about a missing entry.
 fn absence(text: &str) -> String {
     let image = "contoso.azurecr.io/app".parse().expect("an image");
     let config = DockerConfig::parse(text.as_bytes(), Form::ConfigJson).expect(text);
@@ -26,7 +26,7 @@ fn absence(text: &str) -> String {
     config.describe_absence(&image)
 }
 
-/// The users of the entries that are found, in their order, where each entry's user is its own key.
+/// The user names of the matching entries in order; each entry's user name is its key.
 fn found(keys: &[&str], image: &str) -> Vec<String> {
     let auths: serde_json::Map<_, _> = keys
         .iter()
@@ -111,7 +111,7 @@ fn keys_match_as_the_kubelet_matches_them() {
 }
 
 #[test]
-fn every_key_that_matches_is_tried_and_the_most_specific_first() {
+fn matching_keys_are_tried_most_specific_first() {
     const IMAGE: &str = "contoso.azurecr.io/apps/canary:1";
     for (keys, expected) in [
         (vec!["*.azurecr.io", "contoso.azurecr.io"], vec!["contoso.azurecr.io", "*.azurecr.io"]),
@@ -137,7 +137,7 @@ fn every_key_that_matches_is_tried_and_the_most_specific_first() {
 }
 
 #[test]
-fn entries_have_two_forms_and_auth_goes_first() {
+fn auth_takes_precedence_over_username_and_password() {
     let entry = |entry: &str| {
         one(&format!(r#"{{"auths": {{"r.io": {entry}}}, "HttpHeaders": {{"a": null}}}}"#), "r.io/app").pair
     };
@@ -169,24 +169,24 @@ fn entries_have_two_forms_and_auth_goes_first() {
 }
 
 #[test]
-fn what_is_missing_is_told_with_what_is_there() {
-    assert_eq!(absence("{}"), "it has no entry for contoso.azurecr.io/app; it has no entries at all");
+fn a_missing_entry_is_reported_with_the_existing_keys() {
+    assert_eq!(absence("{}"), "has no entry for contoso.azurecr.io/app; it has no entries");
     assert_eq!(absence("null"), absence("{}"));
     assert_eq!(
         absence(r#"{"auths": {"b.io": {}, "a.io": {}}, "credsStore": "desktop"}"#),
-        "it has no entry for contoso.azurecr.io/app; its keys are `a.io`, `b.io`; credentials that `credsStore` keeps \
-         are not used: neither the kubelet nor this program runs helpers"
+        "has no entry for contoso.azurecr.io/app; its keys are `a.io`, `b.io`; credentials in `credsStore` are not \
+         used: neither the kubelet nor this program runs credential helpers"
     );
     let many: Vec<_> = (10..25).map(|number| format!(r#""r{number}.io": {{}}"#)).collect();
     assert!(absence(&format!(r#"{{"auths": {{{}}}}}"#, many.join(","))).ends_with("`r19.io` and 5 more"));
     for (key, what) in [
-        ("contoso.azurecr.io:443", "its port"),
-        ("*.azurecr.io:443/app", "its port"),
-        ("Contoso.azurecr.io", "its capitals"),
-        ("https://CONTOSO.azurecr.io:443", "its port and capitals"),
+        ("contoso.azurecr.io:443", "port"),
+        ("*.azurecr.io:443/app", "port"),
+        ("Contoso.azurecr.io", "case"),
+        ("https://CONTOSO.azurecr.io:443", "port and case"),
     ] {
         let phrase = absence(&format!(r#"{{"auths": {{"{key}": {{}}}}}}"#));
-        let expected = format!("`{key}` differs from the image's name only in {what}, which the kubelet");
+        let expected = format!("`{key}` differs from the image reference only in {what}, which the kubelet");
         assert!(phrase.contains(&expected), "{phrase}");
     }
     assert!(
@@ -195,12 +195,12 @@ fn what_is_missing_is_told_with_what_is_there() {
     );
     assert!(
         absence(r#"{"contoso.azurecr.io": {"auth": "dTpw"}}"#)
-            .contains("the form of a `kubernetes.io/dockercfg`")
+            .contains("the format of a `kubernetes.io/dockercfg`")
     );
 }
 
 #[test]
-fn an_entry_without_a_pair_is_an_anonymous_pull_and_says_what_it_has_instead() {
+fn an_incomplete_entry_is_an_anonymous_pull_with_the_reason() {
     let instead = |entry: &str, rest: &str| {
         let found = one(&format!(r#"{{"auths": {{"r.io": {entry}}}{rest}}}"#), "r.io/app");
         assert!(!found.pair.is_complete(), "{entry}");
@@ -208,15 +208,15 @@ fn an_entry_without_a_pair_is_an_anonymous_pull_and_says_what_it_has_instead() {
     };
     let no_password = STANDARD.encode("u:");
     for (entry, rest, expected) in [
-        ("null", "", "`r.io` has an empty user name, and the kubelet pulls anonymously"),
-        ("{}", r#", "credHelpers": {"r.io": "x"}"#, "`r.io` is empty, and credentials that `credHelpers`"),
+        ("null", "", "the entry `r.io` has an empty user name, so the kubelet pulls anonymously"),
+        ("{}", r#", "credHelpers": {"r.io": "x"}"#, "`r.io` is empty, and credentials in `credHelpers` are not used"),
         (r#"{"username": "u"}"#, "", "an empty password"),
         (r#"{"password": "p"}"#, "", "an empty user name"),
         (&format!(r#"{{"auth": "{no_password}"}}"#), "", "an empty password"),
         (
             &format!(r#"{{"auth": "{no_password}", "identitytoken": "t"}}"#),
             "",
-            "only an `identitytoken`, as `az acr login` writes it",
+            "only an `identitytoken`, as written by `az acr login`",
         ),
     ] {
         let phrase = instead(entry, rest);
@@ -225,7 +225,7 @@ fn an_entry_without_a_pair_is_an_anonymous_pull_and_says_what_it_has_instead() {
 }
 
 #[test]
-fn what_the_file_shows_about_a_credential_is_evidence() {
+fn suspicious_credentials_give_evidence() {
     use CredentialEvidence::{AuthDiffers, Blank, LineEnd, NotUtf8};
     let auth = |text: &[u8], rest: &str| format!(r#"{{"auth": "{}"{rest}}}"#, STANDARD.encode(text));
     for (entry, expected) in [
@@ -246,7 +246,7 @@ fn what_the_file_shows_about_a_credential_is_evidence() {
 }
 
 #[test]
-fn keys_that_come_twice_are_what_go_makes_of_them() {
+fn repeated_keys_are_merged_as_in_go() {
     let users = |text: &str| -> Vec<_> {
         find(text, "r.io/app").expect(text).into_iter().map(|found| found.pair.username).collect()
     };
@@ -266,7 +266,7 @@ fn keys_that_come_twice_are_what_go_makes_of_them() {
 }
 
 #[test]
-fn the_older_form_is_read_where_it_is_meant() {
+fn the_older_format_is_only_read_if_expected_or_detected() {
     let text = r#"{"r.io": {"auth": "dTpw"}, "auths": {"auth": "eDp5"}}"#.as_bytes();
     let image = "r.io/app".parse().expect("an image");
     let found = |text: &[u8], form| DockerConfig::parse(text, form).expect("a form").find(&image).len();
@@ -279,7 +279,7 @@ fn the_older_form_is_read_where_it_is_meant() {
 }
 
 #[test]
-fn what_cannot_be_used_is_told_without_its_value() {
+fn parse_errors_contain_no_values() {
     const SECRET: &str = "hunter2hunter2";
     let bare = STANDARD.encode(SECRET);
     let twice = STANDARD.encode(STANDARD.encode(format!("pull:{SECRET}")));
@@ -302,7 +302,7 @@ fn what_cannot_be_used_is_told_without_its_value() {
             format!(r#"{{"auths": {{"r.io": {{"auth": "{twice}"}}}}}}"#),
             "`auth` of its entry `r.io` is base64 twice",
         ),
-        (encoded, "it is not JSON (line 1, column 1): it is the base64 of JSON"),
+        (encoded, "it is not JSON (line 1, column 1): it is base64-encoded JSON"),
         (
             format!("apiVersion: v1\nkind: Secret\ndata:\n  .dockerconfigjson: {bare}\n"),
             "(line 1, column 1): it is the manifest of a Secret",
@@ -335,18 +335,18 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
-    fn no_text_makes_it_panic(text in any::<String>()) {
+    fn no_text_causes_a_panic(text in any::<String>()) {
         let _ = find(&text, "r.io/app");
     }
 
     #[test]
-    fn no_key_and_no_auth_make_it_panic(key in any::<String>(), auth in any::<String>()) {
+    fn no_key_and_no_auth_cause_a_panic(key in any::<String>(), auth in any::<String>()) {
         let text = serde_json::json!({"auths": {key: {"auth": auth, "username": "u", "password": "p"}}}).to_string();
         let _ = find(&text, "r.io/app");
     }
 
     #[test]
-    fn any_password_comes_back_as_it_was(username in "[^:]{1,20}", password in ".{1,40}") {
+    fn every_password_is_decoded_unchanged(username in "[^:]{1,20}", password in ".{1,40}") {
         let auth = STANDARD.encode(format!("{username}:{password}"));
         let Pair { username: found, password: kept, evidence: _ } =
             one(&format!(r#"{{"auths": {{"r.io": {{"auth": "{auth}"}}}}}}"#), "r.io/app").pair;
