@@ -1,7 +1,7 @@
-//! What hostile peers can make the program do beyond a wrong answer: where it goes, and what it costs.
+//! Hostile peers: where they can make the program connect, and what they can make it consume.
 //!
-//! The answers and deliveries themselves are cases of `check`; here they meet the program as a process of its own, and every
-//! place where nothing may ever arrive listens and counts.
+//! The wrong responses themselves are cases of `check`. Here they meet the program as a separate process, and every forbidden
+//! destination listens and counts connections.
 
 pub(crate) mod attacks;
 pub(crate) mod bombs;

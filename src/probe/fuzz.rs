@@ -1,7 +1,7 @@
-//! Doors for the fuzzers: what the network and the files bring, as bytes, into the code that reads them.
+//! Entry points for the fuzzers: pass bytes from the network and from files to the code that parses them.
 //!
-//! Built by `tests/fuzz` alone. Each door calls what a check calls, in its order, and asserts what has to hold whatever
-//! comes. What the facts amount to, and how they look, is asserted over there with the public functions.
+//! Only built by `tests/fuzz`. Each entry point calls the same functions in the same order as a check, and asserts invariants
+//! for any input. The fuzz targets assert the diagnoses and reports through the public API.
 
 use std::future::{Future, ready};
 use std::net::{IpAddr, Ipv4Addr};
@@ -37,29 +37,29 @@ use crate::image::is_sha256_digest;
 use crate::observation::{Endpoint, Failure, Lookup, Mark, Observation, Resolution, Resolver, Stage, Token};
 use crate::secret::{Redactor, Secret};
 
-/// The login server of every check here, also for seeds and dictionaries.
+/// The login server of every check, also in seeds and dictionaries.
 pub const LOGIN: &str = "contoso.azurecr.io";
-/// What must never be seen again: a hostile registry says it back.
+/// The secret that a hostile registry echoes and that must never be shown.
 pub const PLANTED: &str = "planted-secret-0123456789";
-/// A manifest that the registry has, by this digest.
+/// The digest of a manifest in the registry.
 const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-/// How long a stage took.
+/// The duration of a stage.
 const TAKEN: Duration = Duration::from_secs(5);
-/// Far longer than the fuzzer waits for one input: whoever waits for more than the peer has sent is a finding.
+/// Far longer than the fuzzer's timeout, so that waiting for more data than the peer sent is a finding.
 const PATIENCE: Duration = Duration::from_secs(60 * 60);
 
-/// One check's surroundings, made once.
+/// The context of a check, created once.
 pub struct Desk {
     runtime: Runtime,
     task: Task,
 }
 
-/// Which answer of the registry is read.
+/// The kind of response to parse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
-    /// To a client that shows no token.
+    /// The response to a request without a token.
     Challenge,
-    /// The token service's.
+    /// The token service's response.
     Token,
     /// A manifest by tag.
     Manifest,
@@ -72,10 +72,10 @@ pub enum Reading {
 }
 
 impl Desk {
-    /// Makes the surroundings of a check.
+    /// Creates the context of a check.
     ///
     /// # Panics
-    /// This machine has no roots of trust.
+    /// If this machine has no trusted roots.
     #[must_use]
     pub fn new() -> Self {
         let image = format!("{LOGIN}/apps/canary:1").parse().expect("a reference");
@@ -98,7 +98,7 @@ impl Desk {
         Self { runtime, task }
     }
 
-    /// Reads an answer as it is on the wire, which comes in pieces of so many bytes, as the stage does that it belongs to.
+    /// Parses a raw HTTP response that arrives in chunks of `piece` bytes, as the stage of `reading` does.
     #[must_use]
     pub fn http_answer(&self, reading: Reading, answer: &[u8], piece: usize) -> Observation {
         self.runtime.block_on(async {
@@ -110,7 +110,7 @@ impl Desk {
         })
     }
 
-    /// The challenge headers of one answer, one a line; and the last line as the `Location` of a blob's redirect.
+    /// Parses challenge headers, one per line, and the last line as the `Location` of a blob redirect.
     #[must_use]
     pub fn headers(&self, lines: &[&[u8]]) -> [Observation; 2] {
         let challenges = lines.iter().map(|line| (WWW_AUTHENTICATE, *line));
@@ -121,13 +121,13 @@ impl Desk {
         ]
     }
 
-    /// The body of a token answer.
+    /// Parses the body of a token response.
     #[must_use]
     pub fn token(&self, body: &[u8]) -> Observation {
         self.read(Reading::Token, answer(200, None, body))
     }
 
-    /// A manifest or an index; and the same as a configuration.
+    /// Parses a manifest or index, and the same bytes as a configuration.
     #[must_use]
     pub fn manifest(&self, content_type: &[u8], body: &[u8]) -> Vec<Observation> {
         let manifest = self.read(Reading::Manifest, answer(200, Some((CONTENT_TYPE, content_type)), body));
@@ -147,7 +147,7 @@ impl Desk {
         self.runtime.block_on(self.observe(reading, ready(Ok(answer))))
     }
 
-    /// What a check sees in an answer, or in its failing to come.
+    /// Returns what a check observes in a response, or in its absence.
     async fn observe(
         &self,
         reading: Reading,
@@ -196,7 +196,7 @@ const fn stage_of(reading: Reading) -> Stage {
     }
 }
 
-/// An answer that has come; what makes no header never comes.
+/// Creates a response; invalid headers are omitted.
 fn answer<'line>(
     status: u16,
     headers: impl IntoIterator<Item = (HeaderName, &'line [u8])>,
@@ -212,19 +212,19 @@ fn answer<'line>(
     answer.into()
 }
 
-/// The answer to a GET over a connection in memory, read by the client of `dial` with its limits. The peer says no more.
+/// Sends a GET over an in-memory connection with the limits of `dial`. The peer sends nothing after its response.
 async fn exchange(answer: Vec<u8>, piece: usize, tasks: &mut JoinSet<()>) -> Result<Response, Trouble> {
     let (near, far) = duplex(piece);
     let (mut asked, mut answering) = split(far);
     tasks.spawn(async move {
-        // Whoever answers before it was asked is turned away: that is no answer.
+        // A response before the request would be rejected, so wait for the request.
         if asked.read_u8().await.is_ok() {
             let answering = async {
                 answering.write_all(&answer).await?;
                 answering.shutdown().await
             };
             let mut nowhere = sink();
-            // The client may have had enough of either.
+            // The client may close either direction early.
             let _either_way = tokio::join!(answering, copy(&mut asked, &mut nowhere));
         }
     });
@@ -254,16 +254,16 @@ async fn read(
             let token = grant.token.expose();
             assert!(!token.is_empty());
             let header = HeaderValue::from_str(&format!("Bearer {token}"));
-            assert!(header.is_ok(), "a token that makes no header");
-            // A short one may stand in the words around it.
-            assert!(token.len() <= 40 || !format!("{grant:?}").contains(token), "a token that shows");
+            assert!(header.is_ok(), "a token that is not a valid header value");
+            // A short token may occur in the surrounding text.
+            assert!(token.len() <= 40 || !format!("{grant:?}").contains(token), "the token is shown");
             observation.token = Some(Token { pull: grant.pull });
         }
         Reading::Manifest => {
             let media_type = media_type_of(reply.header(CONTENT_TYPE)).to_owned();
             let body = pull.read_manifest_body(reply).await?;
             let listed = pull.read_manifest(&body, &media_type, observation)?;
-            let read = observation.manifest.as_ref().expect("it was noted");
+            let read = observation.manifest.as_ref().expect("it was recorded");
             assert!(MANIFEST_TYPES.contains(&read.media_type.as_str()) && is_sha256_digest(&read.digest));
             match listed {
                 Listed::Image(image) => {
@@ -305,14 +305,14 @@ async fn read(
     Ok(())
 }
 
-/// Where credentials may go.
+/// Asserts that credentials may be sent to this URL.
 fn assert_own(realm: &Url) {
     assert_eq!(realm.host_str(), Some(LOGIN));
     assert_eq!((realm.scheme(), realm.port_or_known_default()), ("https", Some(443)));
     assert!(realm.username().is_empty() && realm.password().is_none());
 }
 
-/// Where a blob may be asked for: a name of the registry's own, never an address.
+/// Asserts that a blob may be requested here: one of the registry's own names, never an address.
 fn assert_followed(url: &Url) {
     let Some(Host::Domain(host)) = url.host() else {
         panic!("no name: {url}");
@@ -324,7 +324,7 @@ fn assert_followed(url: &Url) {
     assert_eq!((url.scheme(), url.port_or_known_default()), ("https", Some(443)));
 }
 
-/// An answer of a nameserver to the question that it repeats.
+/// Parses a nameserver's answer to the question that it repeats.
 #[must_use]
 pub fn dns_answer(bytes: &[u8]) -> Option<Observation> {
     let message = dns::answer::Message::read(bytes)?;
@@ -358,7 +358,7 @@ pub fn dns_answer(bytes: &[u8]) -> Option<Observation> {
     Some(observation)
 }
 
-/// A resolv.conf.
+/// Parses a resolv.conf.
 pub fn nameservers(text: &str) {
     let servers = dns::parse(text).nameservers;
     assert!(servers.len() <= 3 && servers.iter().all(|server| server.socket.port() == 53));

@@ -82,7 +82,7 @@ mod tests {
     use super::{error, interface, is_unreachable};
 
     #[test]
-    fn errors_are_named_and_only_two_of_them_mean_that_there_is_no_route() {
+    fn errors_are_named_and_no_route_errors_are_recognized() {
         for (number, text, unreachable) in [
             (1, "EPERM, a packet filter on the node blocks it", false),
             (13, "errno 13", true),

@@ -1,4 +1,4 @@
-//! What has to hold for every observation, whatever the network brought: it is judged, and its report can be read.
+//! Invariants of every observation for any input: it has a diagnosis, and its report is readable.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -11,11 +11,11 @@ use acr_verifier::rules::{Expectation, diagnose};
 use acr_verifier::run::{Checked, NetworkView, Run};
 use jiff::Timestamp;
 
-/// Far above the longest report on one image.
+/// Far above the longest report for one image.
 const LONGEST_REPORT: usize = 256 * 1024;
 
 thread_local! {
-    /// The surroundings of a check.
+    /// The context of a check.
     pub static DESK: Desk = Desk::new();
 }
 
@@ -23,7 +23,7 @@ thread_local! {
 pub static IMAGE: LazyLock<ImageReference> =
     LazyLock::new(|| format!("{LOGIN}/apps/canary:1").parse().expect("a reference"));
 
-/// Diagnoses an observation, twice the same, and reads its reports.
+/// Diagnoses an observation, deterministically, and checks its reports.
 pub fn judge(observation: Observation) {
     let now = Timestamp::UNIX_EPOCH;
     let expectation = Expectation { image: IMAGE.clone(), policy: Default::default(), now };
@@ -53,10 +53,10 @@ pub fn judge(observation: Observation) {
     for format in [Format::Text, Format::Json, Format::Junit] {
         let mut bytes = Vec::new();
         let style = Style { color: false, unicode: false, width: 80 };
-        report::write(&mut bytes, &run, format, &style).expect("memory takes all");
+        report::write(&mut bytes, &run, format, &style).expect("writing to memory");
         assert!(bytes.len() < LONGEST_REPORT, "{} bytes", bytes.len());
         let text = std::str::from_utf8(&bytes).expect("text");
-        assert!(!text.contains(PLANTED), "a secret shows: {text}");
+        assert!(!text.contains(PLANTED), "a secret is shown: {text}");
         let controls = text.chars().find(|character| character.is_control() && *character != '\n');
         assert!(controls.is_none(), "{controls:?} in {text:?}");
         match format {

@@ -1,4 +1,4 @@
-//! The attacks whose cost is measured: each a change of a healthy lab.
+//! The attacks whose cost is measured, each a modified healthy lab.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use super::process::Ended;
 use crate::lab::answers::{Canned, Delivery, ManifestFault, RedirectFault, Step};
 use crate::lab::settings::{Behaviour, Certificate, Settings, Transport, View};
 
-/// In the place of a cause: there is none.
+/// Used instead of a cause if there is none.
 const PASS: &str = "pass";
 
 /// One attack.
 pub(crate) struct Attack {
     pub(crate) name: String,
-    /// Images that are checked at once: as many as the program takes at a time where each costs something.
+    /// Number of images checked at once: the program's maximum, if each image adds cost.
     pub(crate) images: usize,
-    /// The cause that is told of every image; `pass` where the pull works in spite of it.
+    /// The expected cause of every image; `pass` if the pull works in spite of the attack.
     pub(crate) told: &'static str,
     pub(crate) arrange: Box<dyn Fn(&mut Settings) + Send + Sync>,
 }
@@ -29,7 +29,7 @@ fn attack(
 }
 
 impl Attack {
-    /// No attack, to compare with.
+    /// No attack, as the baseline.
     pub(crate) fn none() -> Self {
         Self { name: "none".to_owned(), images: 1, told: PASS, arrange: Box::new(|_| {}) }
     }
@@ -39,7 +39,7 @@ impl Attack {
         Self { name, images, ..self }
     }
 
-    /// The first cause of each image, once where neighbours have the same; `pass` where there is none.
+    /// The first cause of each image, without adjacent duplicates; `pass` if there is none.
     pub(crate) fn causes(report: &serde_json::Value) -> Vec<&str> {
         let images = report["images"].as_array().into_iter().flatten();
         let mut causes: Vec<&str> =
@@ -48,7 +48,7 @@ impl Attack {
         causes
     }
 
-    /// What else than expected came of it.
+    /// The unexpected result, if any.
     pub(crate) fn surprise(&self, ended: &Ended) -> Option<String> {
         let causes = Self::causes(&ended.report);
         let images = ended.report["images"].as_array().map_or(0, Vec::len);
@@ -69,7 +69,7 @@ pub(crate) fn all() -> Vec<Attack> {
     attacks
 }
 
-/// Answers that travel badly.
+/// Responses with faulty delivery.
 fn deliveries() -> Vec<Attack> {
     let delivered = |step: Step, delivery: Delivery, told: &'static str| {
         let name = format!("{delivery:?} at {step:?}");
@@ -79,7 +79,7 @@ fn deliveries() -> Vec<Attack> {
     let at_manifest = |delivery, told| delivered(Step::Manifest, delivery, told);
     let drip = |seconds| Delivery::BodyDripping(Duration::from_secs(seconds));
     vec![
-        // Their bodies are read to a limit and decide nothing.
+        // Their bodies are read up to a limit and ignored.
         huge(Step::Challenge, PASS),
         huge(Step::BlobRedirect, PASS),
         huge(Step::Token, "not_a_registry"),
@@ -99,7 +99,7 @@ fn deliveries() -> Vec<Attack> {
     ]
 }
 
-/// Answers that come whole and unfold.
+/// Complete responses that expand when parsed.
 fn contents() -> Vec<Attack> {
     let crowded = |name: &str, make: fn() -> Canned, told| {
         attack(name, told, move |settings: &mut Settings| settings.answer(Step::Manifest, make()))
@@ -124,11 +124,11 @@ fn contents() -> Vec<Attack> {
         zipped(Step::Token, "not_a_registry"),
         zipped(Step::Manifest, "manifest_invalid"),
         zipped(Step::Blob, "digest_mismatch"),
-        attack("a token of one letter, and that letter said back", "registry_error", |settings| {
+        attack("a token of one letter, echoed everywhere", "registry_error", |settings| {
             settings.answer(Step::Token, bombs::long_token());
             settings.answer(Step::Manifest, bombs::letters());
         }),
-        attack("a signed URL of one letter, and that letter said back", "blob_denied", |settings| {
+        attack("a signed URL of one letter, echoed everywhere", "blob_denied", |settings| {
             settings.blob_redirect.answer = RedirectFault::ManyValues.into();
             settings.answer(Step::Blob, bombs::letters());
         }),

@@ -1,12 +1,12 @@
-//! Bodies that are small on the wire, or just within a limit, and large once somebody unfolds them.
+//! Bodies that are small on the wire, or just within a limit, but large once expanded.
 
 use crate::lab::answers::Canned;
 use crate::lab::content::{OCI_INDEX, OCI_MANIFEST};
 
-/// What a manifest may have.
+/// The size limit of a manifest.
 const LARGEST_MANIFEST: usize = 4 << 20;
 
-/// A gzip of 40 MB of zeros in 63 KB, right up to its checksum, which comes last: who inflates it finds out too late.
+/// A gzip of 40 MB of zeros in 63 KB, valid up to its final checksum, so that inflating it detects the fault too late.
 pub(crate) fn zipped(status: u16) -> Canned {
     let headers = vec![
         ("Content-Type".to_owned(), OCI_MANIFEST.to_owned()),
@@ -19,7 +19,7 @@ pub(crate) fn zipped(status: u16) -> Canned {
 fn gzip_of_zeros(length: usize) -> Vec<u8> {
     let mut out = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
     let (mut bits, mut count) = (0_u32, 0_u32);
-    // First bit first; Huffman codes with their highest bit first.
+    // Lowest bit first; Huffman codes highest bit first.
     let mut put = |code: &str| {
         for bit in code.bytes() {
             bits |= u32::from(bit == b'1') << count;
@@ -41,13 +41,13 @@ fn gzip_of_zeros(length: usize) -> Vec<u8> {
     out
 }
 
-/// An index of 4 MiB in which each of the small entries would make a structure of its own.
+/// An index of 4 MiB of small entries, each of which would become a separate structure.
 pub(crate) fn crowded_index() -> Canned {
     let entry = r#"{"mediaType":"","digest":"","size":0,"annotations":{"":""}}"#;
     manifest(OCI_INDEX, r#"{"schemaVersion":2,"manifests":["#, entry, "]}")
 }
 
-/// The same as the layers of an image.
+/// The same with the layers of an image.
 pub(crate) fn crowded_image() -> Canned {
     let entry = r#"{"mediaType":"","digest":"","size":0,"annotations":{"":""}}"#;
     manifest(
@@ -65,14 +65,14 @@ fn manifest(media_type: &str, start: &str, entry: &str, end: &str) -> Canned {
     Canned::Raw { status: 200, headers, body: format!("{start}{entries}{end}").into_bytes() }
 }
 
-/// A token as long as one may be, of one letter.
+/// A token of maximum length, of one letter.
 pub(crate) fn long_token() -> Canned {
     let body = format!(r#"{{"access_token":"{}"}}"#, "a".repeat(16 << 10));
     let headers = vec![("Content-Type".to_owned(), "application/json".to_owned())];
     Canned::Raw { status: 200, headers, body: body.into_bytes() }
 }
 
-/// An error that says that letter in each of its places, as often as an answer may have it there.
+/// An error that repeats that letter in each of its fields, up to the limits.
 pub(crate) fn letters() -> Canned {
     let letters = |count: usize| "a".repeat(count);
     let error = format!(r#"{{"code":"{}","message":"{}"}}"#, letters(3_500), letters(3_500));

@@ -1,6 +1,6 @@
-//! A neighbour on the cluster's network that is after the agent's port: crowds of connections, and what they cost.
+//! A hostile client on the cluster network: floods of connections to the agent's port, and their cost.
 //!
-//! Owns the crowds and the measuring beside them. The agent is anybody's: its address and its process are arguments.
+//! Owns the floods and the concurrent measurements. The address and the process of the agent are arguments.
 
 use std::fs;
 use std::io;
@@ -16,18 +16,18 @@ use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::process::peak_of;
 
-/// Connections that are being made at a time.
+/// Number of concurrent connection attempts.
 const AT_A_TIME: usize = 256;
-/// Between two probes; the kubelet's come every few seconds.
+/// The interval of probes; the kubelet probes every few seconds.
 const PROBE: Duration = Duration::from_millis(100);
-/// When a probe is given up.
+/// The timeout of a probe.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// When a crowd that is not all there yet is measured as it is.
+/// When an incomplete crowd is measured anyway.
 const GATHERING: Duration = Duration::from_secs(60);
-/// Addresses that a crowd comes from, since one has no more than some 28,000 ports.
+/// Source addresses of a crowd, since one address has only some 28,000 ports.
 const SOURCES: u8 = 8;
 
-/// What each of a crowd does once it is connected.
+/// What each client of a crowd does after connecting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Crowd {
     /// Nothing.
@@ -36,13 +36,13 @@ pub(crate) enum Crowd {
     SlowHeads,
     /// Sends a head of a megabyte.
     HugeHeads,
-    /// Asks for the metrics again and again without waiting, and takes every answer; comes again when it is sent away.
+    /// Pipelines requests for the metrics and reads every response; reconnects when disconnected.
     Pipelines,
-    /// The same, and takes no answer.
+    /// The same, without reading the responses.
     DeafPipelines,
-    /// Asks for the report, says that it sends no more, and stays without taking the answer.
+    /// Requests the report, closes its sending side, and stays without reading the response.
     HalfClosed,
-    /// Asks for a check; comes again when it has its answer.
+    /// Triggers a check; reconnects after the response.
     Posts,
 }
 
@@ -57,32 +57,32 @@ impl Crowd {
         Self::Posts,
     ];
 
-    /// Whether it comes again.
+    /// Whether it reconnects.
     const fn returns(self) -> bool {
         matches!(self, Self::Pipelines | Self::DeafPipelines | Self::Posts)
     }
 }
 
-/// What a crowd cost the agent.
+/// The cost of a crowd for the agent.
 #[derive(Debug, Default)]
 pub(crate) struct Toll {
-    /// Connections that were made.
+    /// The number of established connections.
     pub(crate) connections: usize,
-    /// The most descriptors, threads and resident memory (KiB, since the agent's start) that were seen.
+    /// The peak of descriptors, threads and resident memory (KiB, since the agent's start).
     pub(crate) descriptors: usize,
     pub(crate) threads: u64,
     pub(crate) peak: u64,
-    /// Probes of `/livez` while the crowd was there, those that came to nothing, and the slowest of the others.
+    /// Probes of `/livez` during the crowd: their number, the failures, and the slowest success.
     pub(crate) probes: usize,
     pub(crate) unanswered: usize,
     pub(crate) slowest: Duration,
-    /// The same of `/livez` and `/metrics` once it had gone: the time until both had answered.
+    /// The time until `/livez` and `/metrics` responded after the crowd had left.
     pub(crate) recovered: Duration,
-    /// How long the crowd was there.
+    /// The duration of the crowd.
     pub(crate) lasted: Duration,
 }
 
-/// Lets a crowd of so many come, stay for a while after the last has come, and go.
+/// Lets a crowd of `number` clients connect, stay for a while after the last one, and leave.
 pub(crate) async fn press(
     crowd: Crowd,
     address: SocketAddr,
@@ -106,7 +106,7 @@ pub(crate) async fn press(
         while came.try_recv().is_ok() {
             toll.connections += 1;
         }
-        // Who comes again and again is never all there at once: then as many have come as there are.
+        // Reconnecting clients are never all connected at once: then the total number of connections counts.
         if until.is_none() && (toll.connections >= count || started.elapsed() > GATHERING) {
             until = Some(Instant::now() + stay);
         }
@@ -146,7 +146,7 @@ impl Toll {
     }
 }
 
-/// One request as a kubelet or a scraper makes it; an error where the answer is not a whole 200.
+/// Sends a request like a kubelet or scraper; an error unless the response is a complete 200.
 async fn ask(address: SocketAddr, path: &str) -> io::Result<()> {
     let asked = async {
         let mut stream = TcpStream::connect(address).await?;
@@ -159,7 +159,7 @@ async fn ask(address: SocketAddr, path: &str) -> io::Result<()> {
     timeout(PATIENCE, asked).await?
 }
 
-/// One of a crowd, for ever; told of every connection that is made.
+/// One client of a crowd, running indefinitely; counts every established connection.
 async fn visit(
     crowd: Crowd,
     address: SocketAddr,
@@ -173,11 +173,11 @@ async fn visit(
         let connected = connect(Ipv4Addr::new(127, 0, 9, from + 1), address).await;
         drop(pass);
         if let Ok(mut stream) = connected {
-            // Nobody counts any more once the crowd goes.
+            // Nothing is counted after the crowd has left.
             let _counted = come.send(());
             let _sent_away = behave(crowd, &mut stream).await;
             if !crowd.returns() {
-                // The place is kept, also where the agent has closed it.
+                // The connection is kept, even if the agent has closed it.
                 std::future::pending::<()>().await;
             }
         }
@@ -218,7 +218,7 @@ async fn behave(crowd: Crowd, stream: &mut TcpStream) -> io::Result<()> {
                 tokio::select! { ended = asking => ended, ended = taking => ended.map(drop) };
         }
         Crowd::DeafPipelines => {
-            // Until the agent reads no more, and then until it gives up.
+            // Until the agent stops reading, and then until it disconnects.
             let until = Instant::now() + PATIENCE;
             while let Ok(sent) = timeout_at(
                 until,

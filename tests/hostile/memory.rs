@@ -1,4 +1,4 @@
-//! What an attack costs the program in memory and time, with a process of its own.
+//! The memory and time that an attack costs the program, measured in a separate process.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -9,18 +9,18 @@ use super::process::{self, Ended};
 use crate::lab::Lab;
 use crate::lab::settings::Settings;
 
-/// What one image may cost beyond a healthy check: a manifest of 4 MiB, and the buffers of its way.
+/// Allowed memory per image beyond a healthy check: a manifest of 4 MiB, and its buffers.
 const PER_IMAGE: u64 = 5 * 1024;
-/// What everything else may: a message of a nameserver, a chain of certificates, the head of an answer, the log.
+/// Allowed memory for everything else: a DNS message, a certificate chain, a response head, the log.
 const BESIDE: u64 = 4 * 1024;
-/// The limits where the attack is to let the check wait until it has had enough.
+/// The timeouts for attacks that make the check wait until they elapse.
 const STAGE: Duration = Duration::from_secs(1);
 const WHOLE: Duration = Duration::from_secs(3);
-/// Causes that such an attack leads to.
+/// The causes of such attacks.
 const WAITS: [&str; 2] = ["response_timeout", "dns_server_failure"];
-/// The limits where it is not, so that a busy machine is not taken for the attack.
+/// The timeouts for all other attacks, so that a busy machine is not mistaken for the attack.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// What a busy machine may add, where a build without optimisation reads 4 MiB three times for each of four images.
+/// The margin for a busy machine, where an unoptimized build reads 4 MiB three times for each of four images.
 const SLACK: Duration = Duration::from_secs(10);
 
 fn run(attack: &Attack) -> Ended {
@@ -37,7 +37,7 @@ fn run(attack: &Attack) -> Ended {
 }
 
 #[test]
-fn no_attack_costs_more_than_its_limits_of_memory_and_time() {
+fn attacks_stay_within_memory_and_time_limits() {
     let healthy = Attack::none();
     let floor = run(&healthy);
     assert_eq!(healthy.surprise(&floor), None, "{}", floor.shown);
@@ -54,7 +54,7 @@ fn no_attack_costs_more_than_its_limits_of_memory_and_time() {
                     let allowed = floor.peak + BESIDE + images * PER_IMAGE;
                     let mut wrong = wrong.lock().expect("no attack panicked");
                     if ended.peak > allowed {
-                        wrong.push(format!("{}: {} KiB, allowed are {allowed}", attack.name, ended.peak));
+                        wrong.push(format!("{}: {} KiB, limit {allowed}", attack.name, ended.peak));
                     }
                     if ended.took > WHOLE + SLACK {
                         wrong.push(format!("{}: {:?}", attack.name, ended.took));

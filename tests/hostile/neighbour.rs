@@ -1,5 +1,5 @@
-//! Small crowds at the port of a real agent, in every way that a neighbour could think of: it goes on checking, answers the
-//! kubelet, and is itself again when they have gone. `tests/bench/hostile` has the same with 10,000 connections.
+//! Small crowds of every kind at the port of a real agent: it keeps checking, responds to the kubelet, and recovers when they
+//! have left. `tests/bench/hostile` does the same with 10,000 connections.
 
 use std::time::Duration;
 
@@ -10,18 +10,18 @@ use crate::lab::Lab;
 use crate::lab::answers::Step;
 use crate::lab::settings::Settings;
 
-/// More than the agent takes at a time.
+/// More than the agent accepts at a time.
 const CONNECTIONS: usize = 350;
 const STAY: Duration = Duration::from_millis(1_500);
-/// 256 connections, as many more as one turn takes in before those that have to go know it, and the agent's own.
+/// 256 connections, as many more as are accepted before the evicted ones are closed, and the agent's own.
 const DESCRIPTORS: usize = 400;
-/// What 400 connections may cost, in KiB: a head of 16 KiB each, what is written back, and the tasks.
+/// Allowed memory for 400 connections in KiB: a head of 16 KiB each, the responses, and the tasks.
 const MEMORY: u64 = 16 * 1024;
-/// A build without optimisation on a busy machine; for the release it is one second.
+/// For an unoptimized build on a busy machine; the release needs one second.
 const PATIENCE: Duration = Duration::from_secs(8);
 
 #[test]
-fn a_crowd_at_the_port_costs_little_and_keeps_nobody_from_checking() {
+fn crowds_at_the_port_cost_little_and_never_stop_the_checks() {
     let lab = Lab::start(Settings::default());
     let agent = Agent::start(&lab, &config(&lab, "1s"));
     agent.wait_for("the first check", |agent| agent.get("/report").status == 200);

@@ -1,6 +1,6 @@
-//! A network of its own that has the forbidden places: the metadata service and the API server, at their addresses.
+//! A separate network with the forbidden destinations: the metadata service and the API server, at their addresses.
 //!
-//! Takes root, for a network namespace; without, the test is skipped and says so.
+//! Needs root for a network namespace; otherwise the test is skipped with a message.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
@@ -10,20 +10,20 @@ use std::process::Command;
 use rustix::fd::AsFd as _;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-/// The ports that the forbidden places have of their own.
+/// The own ports of the forbidden destinations.
 pub(super) const OWN_PORTS: [&str; 4] =
     ["169.254.169.254:80", "10.0.0.1:6443", "127.0.0.1:80", "127.0.0.1:6443"];
 
-/// The network namespace; it is gone when it is dropped.
+/// The network namespace, removed on drop.
 pub(super) struct Places(String);
 
 impl Places {
-    /// Makes it; nothing where this machine does not let us.
+    /// Creates it; `None` if this machine does not permit it.
     pub(super) fn make() -> Option<Self> {
         let name = format!("acrv-{}-hostile", std::process::id());
         let made = Command::new("ip").args(["netns", "add", &name]).output();
         if !made.is_ok_and(|output| output.status.success()) {
-            // Past the capture of the test harness: a skip that nobody sees looks like a pass.
+            // Bypasses the test harness's capture: an invisible skip looks like a pass.
             let line = "\nSKIPPED hostile: the metadata service and the API server need root and the Debian package iproute2\n";
             std::io::stderr().write_all(line.as_bytes()).expect("standard error");
             return None;
@@ -42,10 +42,10 @@ impl Places {
         Some(places)
     }
 
-    /// Runs a job inside; sockets, threads and processes that it makes stay inside for their life.
+    /// Runs a job inside; the sockets, threads and processes it creates stay inside.
     pub(super) fn run<T: Send>(&self, job: impl FnOnce() -> T + Send) -> T {
         let enter = || {
-            let file = File::open(format!("/run/netns/{}", self.0)).expect("the namespace is there");
+            let file = File::open(format!("/run/netns/{}", self.0)).expect("the namespace exists");
             move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
                 .expect("root may enter a namespace");
             job()
@@ -54,17 +54,17 @@ impl Places {
         result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
-    /// Listeners at all of these.
+    /// Opens listeners at all of these.
     pub(super) fn listen() -> Vec<TcpListener> {
         let listen = |place: &str| {
-            let listener = TcpListener::bind(place).expect("nobody else is here");
+            let listener = TcpListener::bind(place).expect("the address is free");
             listener.set_nonblocking(true).expect("a listener");
             listener
         };
         OWN_PORTS.map(listen).into()
     }
 
-    /// How many came to the listeners.
+    /// The number of connections accepted by the listeners.
     pub(super) fn accepted(listeners: &[TcpListener]) -> usize {
         let came = |listener: &TcpListener| match listener.accept() {
             Ok(_) => 1,
@@ -74,7 +74,7 @@ impl Places {
         listeners.iter().map(came).sum()
     }
 
-    /// How many TCP connections were begun in this thread's network so far (RFC 4022, `tcpActiveOpens`).
+    /// The number of TCP connections opened in this thread's network (RFC 4022, `tcpActiveOpens`).
     pub(super) fn opened() -> u64 {
         let text = fs::read_to_string("/proc/thread-self/net/snmp").expect("Linux");
         let mut lines = text.lines().filter(|line| line.starts_with("Tcp:"));
@@ -87,7 +87,7 @@ impl Places {
 
 impl Drop for Places {
     fn drop(&mut self) {
-        // A namespace that stays is in nobody's way.
+        // A leftover namespace does no harm.
         let _ = Command::new("ip").args(["netns", "delete", &self.0]).status();
     }
 }

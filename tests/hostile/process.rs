@@ -1,4 +1,4 @@
-//! The program as a process: a check from its start to its end, with the most memory that it ever had.
+//! The program as a process: one complete check, with its peak memory.
 
 use std::fs;
 use std::path::Path;
@@ -7,25 +7,25 @@ use std::time::{Duration, Instant};
 
 use crate::lab::Lab;
 
-/// How often the kernel is asked; it keeps the peak itself, so that only what comes right before the end is missed.
+/// The polling interval. The kernel records the peak, so only the last moments are missed.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// Tags of the lab, for as many images as are checked at a time.
+/// Tags of the lab, one for each image checked at a time.
 const TAGS: [&str; 4] = [":1", ":latest", ":single", ":nested"];
 
-/// How a process ended.
+/// The result of a process.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
     pub(crate) report: serde_json::Value,
-    /// Everything that it wrote.
+    /// Its complete output.
     pub(crate) shown: String,
     pub(crate) took: Duration,
-    /// The most resident memory it ever had, in KiB.
+    /// Its peak resident memory in KiB.
     pub(crate) peak: u64,
 }
 
-/// Runs a check of so many images of a lab, as patient as told.
+/// Runs a check of several images of a lab with these timeouts.
 pub(crate) fn check(program: &Path, lab: &Lab, images: usize, stage: Duration, whole: Duration) -> Ended {
     let out = tempfile::tempdir().expect("a folder");
     let file = |name: &str| fs::File::create(out.path().join(name)).expect("a file");
@@ -56,14 +56,14 @@ fn wait(child: &mut Child) -> (Option<i32>, u64) {
     let mut peak = 0;
     loop {
         peak = peak_of(child.id()).unwrap_or(0).max(peak);
-        if let Some(status) = child.try_wait().expect("the program can be waited for") {
+        if let Some(status) = child.try_wait().expect("waiting for the program") {
             return (status.code(), peak);
         }
         std::thread::sleep(LOOK);
     }
 }
 
-/// `VmHWM` of a process, in KiB; nothing once it is over.
+/// `VmHWM` of a process in KiB; `None` once it has exited.
 pub(crate) fn peak_of(id: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

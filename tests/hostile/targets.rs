@@ -1,5 +1,5 @@
-//! Realms and redirects that lead where nobody may be sent: each form of each forbidden place, at each step that could
-//! name one. Nothing arrives there, nothing is asked about their names, and no secret is shown.
+//! Realms and redirects to forbidden destinations: each form of each destination, at each step that could name one. No
+//! connection arrives there, their names are never queried, and no secret is shown.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -12,7 +12,7 @@ use crate::lab::settings::Settings;
 
 use super::places::{OWN_PORTS, Places};
 
-/// Where a URL stands that the check might follow.
+/// Where a URL appears that the check might follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lure {
     Realm,
@@ -28,7 +28,7 @@ const LURES: [Lure; 6] = [
     Lure::Redirect(Step::Blob),
 ];
 
-/// Where the lab listens beside its own endpoints, at the registry's port.
+/// The address where the lab also listens, at the registry's port.
 const DECOYS: [&str; 4] = ["127.0.0.1", "::1", "169.254.169.254", "10.0.0.1"];
 
 impl Lure {
@@ -56,10 +56,10 @@ impl Lure {
     }
 }
 
-/// Every form of every forbidden place; `PORT` is the lab's, where something listens.
+/// Every form of every forbidden destination; `PORT` is the lab's, where something listens.
 fn urls(port: u16) -> Vec<String> {
     let forms = [
-        // This machine, as people and machines write it.
+        // This machine, in every notation.
         "https://127.0.0.1:PORT/",
         "http://127.0.0.1:PORT/",
         "https://127.1:PORT/",
@@ -98,7 +98,7 @@ fn urls(port: u16) -> Vec<String> {
         "https://kubernetes.default.svc:PORT/api",
         "https://kubernetes.default.svc.cluster.local/api",
         "https://kubernetes:PORT/",
-        // Almost the registry.
+        // Similar to the registry.
         "http://contoso.azurecr.io:PORT/oauth2/token",
         "https://contoso.azurecr.io:6443/oauth2/token",
         "https://contoso.azurecr.io.:PORT/oauth2/token",
@@ -107,7 +107,7 @@ fn urls(port: u16) -> Vec<String> {
         "https://contoso.azurecr.io:x@contoso.azurecr.io:PORT/oauth2/token",
         "https://contoso.azurecr.io.evil.example:PORT/oauth2/token",
         "https://xn--contoso-cua.azurecr.io:PORT/oauth2/token",
-        // Other ways to say it, and other protocols.
+        // Other notations and protocols.
         "//127.0.0.1:PORT/",
         "\\\\127.0.0.1:PORT\\",
         "https:\\\\127.0.0.1:PORT\\",
@@ -119,7 +119,7 @@ fn urls(port: u16) -> Vec<String> {
     forms.iter().map(|form| form.replace("PORT", &port.to_string())).collect()
 }
 
-/// What of one check went where it should not; empty where nothing did.
+/// The forbidden connections and queries of one check.
 fn astray(bench: &Bench, outcome: &Outcome) -> Vec<String> {
     let mut astray = violations(bench, outcome);
     let own: [SocketAddr; 2] = [bench.lab.login_address(), bench.lab.data_address()];
@@ -130,11 +130,11 @@ fn astray(bench: &Bench, outcome: &Outcome) -> Vec<String> {
     let known = [bench.lab.login_server(), bench.lab.data_endpoint()];
     let asked: BTreeSet<String> = bench.lab.queries().into_iter().map(|query| query.name).collect();
     let foreign = asked.iter().filter(|name| !known.contains(&name.trim_end_matches('.').to_lowercase()));
-    astray.extend(foreign.map(|name| format!("asked for {name}")));
+    astray.extend(foreign.map(|name| format!("queried {name}")));
     astray
 }
 
-/// Every form at every step, against one lab; how many, and what went wrong.
+/// Tries every form at every step against one lab; returns the count and the problems.
 fn lay_all(bench: &Bench) -> (usize, Vec<String>) {
     let mut healthy = Settings::default();
     bench.lab.change(|settings| healthy = settings.clone());
@@ -149,7 +149,7 @@ fn lay_all(bench: &Bench) -> (usize, Vec<String>) {
             });
             let outcome = bench.check();
             let told = outcome.told();
-            // A header that is not one, or no URL, leads nowhere.
+            // An invalid header or URL leads nowhere.
             let nowhere = told.iter().all(|line| line.ends_with(" not_a_registry"));
             let refused = told == [lure.told()] || (nowhere && !told.is_empty());
             if !refused {
@@ -163,7 +163,7 @@ fn lay_all(bench: &Bench) -> (usize, Vec<String>) {
 }
 
 #[test]
-fn no_realm_and_no_redirect_leads_anywhere_else() {
+fn forbidden_realms_and_redirects_are_never_followed() {
     let bench = Bench::with(|settings| {
         let decoys = ["127.0.0.1", "::1"].map(|text| text.parse::<IpAddr>().expect("an address"));
         settings.place.decoy_addresses = decoys.to_vec();
@@ -173,7 +173,7 @@ fn no_realm_and_no_redirect_leads_anywhere_else() {
 }
 
 #[test]
-fn every_place_that_listens_is_named_by_a_form() {
+fn every_listening_destination_has_a_url() {
     let urls = urls(443);
     let named: BTreeSet<String> = urls
         .iter()
@@ -186,10 +186,10 @@ fn every_place_that_listens_is_named_by_a_form() {
     assert!(unnamed.is_empty(), "{unnamed:?} of {urls:#?}");
 }
 
-/// The same where the metadata service and the API server are there, at the registry's port and at their own, and the
-/// kernel counts every connection that anybody tries to make.
+/// The same with a real metadata service and API server, at the registry's port and at their own, while the kernel counts every
+/// connection attempt.
 #[test]
-fn the_metadata_service_and_the_api_server_never_hear_of_it() {
+fn the_metadata_service_and_the_api_server_are_never_contacted() {
     let Some(places) = Places::make() else { return };
     places.run(|| {
         let listeners = Places::listen();
@@ -201,7 +201,7 @@ fn the_metadata_service_and_the_api_server_never_hear_of_it() {
         let (laid, wrong) = lay_all(&bench);
         assert!(wrong.is_empty(), "{} of {laid}:\n{}", wrong.len(), wrong.join("\n"));
         let connections = Places::opened() - opened;
-        // A connection to the login server each, and one to the data endpoint where its own redirect is laid.
+        // One connection to the login server each, plus one to the data endpoint if its own redirect is tested.
         let expected = laid + laid / LURES.len();
         assert_eq!(connections, u64::try_from(expected).expect("few"), "of {laid} checks");
         assert_eq!(Places::accepted(&listeners), 0);

@@ -1,4 +1,4 @@
-//! Answers as a nameserver could send them, in any order and of any length.
+//! Answers that a nameserver could send, in any order and of any length.
 
 mod scopes;
 
@@ -41,7 +41,7 @@ fn address(owner: &Name, address: IpAddr) -> Record {
     Record::from_rdata(owner.clone(), 10, data)
 }
 
-/// An answer, as a nameserver with recursion puts it together.
+/// An answer as sent by a recursive nameserver.
 fn answer(records: Vec<Record>) -> Message {
     let mut message = Message::response(1, OpCode::Query);
     message.metadata.recursion_available = true;
@@ -57,7 +57,7 @@ fn read_bytes(name: &Name, bytes: &[u8]) -> Lookup {
     message.facts(&question, true)
 }
 
-/// Over the wire and back, as an answer comes.
+/// Encodes and decodes an answer.
 fn read_answer(name: &Name, message: &Message) -> Lookup {
     read_bytes(name, &message.to_vec().expect("a message"))
 }
@@ -66,13 +66,13 @@ fn read(records: Vec<Record>) -> Lookup {
     read_answer(&hop(0), &answer(records))
 }
 
-/// A chain of so many hops, and what it ends in.
+/// A chain of `hops` aliases that ends in these addresses.
 fn chain(hops: usize, ends: &[IpAddr]) -> Vec<Record> {
     let aliases = (0..hops).map(|number| alias(&hop(number), &hop(number + 1)));
     aliases.chain(ends.iter().map(|end| address(&hop(hops), *end))).collect()
 }
 
-/// Records of names that nobody asked for, and of types that make no chain.
+/// Records of names that were not queried, and of types that form no chain.
 fn strangers(number: u8) -> Vec<Record> {
     let stranger = name(&format!("stranger-{number}.example"));
     vec![
@@ -84,7 +84,7 @@ fn strangers(number: u8) -> Vec<Record> {
 
 proptest! {
     #[test]
-    fn the_order_of_records_changes_neither_chain_nor_addresses(
+    fn record_order_affects_neither_chain_nor_addresses(
         (sorted, shuffled) in (0..12_usize, proptest::collection::vec(any::<IpAddr>(), 0..12), 0..4_u8)
             .prop_flat_map(|(hops, ends, number)| {
                 let mut records = chain(hops, &ends);
@@ -96,7 +96,7 @@ proptest! {
         let (Lookup::Answered(sorted), Lookup::Answered(mut shuffled)) = (read(sorted), read(shuffled)) else {
             return Err(TestCaseError::fail("a chain that can be followed"));
         };
-        // Names have no case (RFC 4343).
+        // Names are case-insensitive (RFC 4343).
         let asked = if capitals { name(&hop(0).to_ascii().to_uppercase()) } else { hop(0) };
         let again = read_answer(&asked, &answer(chain(3, &[])));
         prop_assert!(matches!(again, Lookup::Answered(answer) if answer.chain.len() == 3));
@@ -107,7 +107,7 @@ proptest! {
         prop_assert_eq!(aliases(&sorted), aliases(&shuffled));
         let found = |addresses: &[IpAddr]| addresses.iter().copied().collect::<BTreeSet<_>>();
         prop_assert_eq!(found(&sorted.addresses), found(&shuffled.addresses));
-        // The chain itself is in order, whatever the order of its records was.
+        // The chain is in order, regardless of the order of its records.
         shuffled.chain.retain(|record| matches!(record.data, RecordData::Cname(_)));
         for pair in shuffled.chain.windows(2) {
             prop_assert_eq!(&pair[0].data, &RecordData::Cname(pair[1].name.clone()));
@@ -115,7 +115,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_points_to_whatever_comes_to_a_bounded_end(
+    fn arbitrary_alias_graphs_are_bounded(
         pairs in proptest::collection::vec((0..24_usize, 0..24_usize), 0..40),
         ends in proptest::collection::vec((0..24_usize, any::<IpAddr>()), 0..40),
         code in any::<u16>(),
@@ -177,7 +177,7 @@ fn v4(text: &str) -> IpAddr {
     text.parse().expect("an address")
 }
 
-/// What Go takes of an answer, whoever owns it; the chain itself comes first in what is shown.
+/// Go uses the addresses of any owner name; reports list the chain first.
 #[test]
 fn every_address_of_the_answer_section_counts() {
     let (private, public) = (v4("10.60.4.4"), v4("20.45.122.144"));
@@ -204,13 +204,13 @@ fn every_address_of_the_answer_section_counts() {
     }
 }
 
-/// A record of the wire with a content of its own, whatever it should be.
+/// A raw record with arbitrary content.
 fn raw(kind: u16, length: u16, data: &[u8]) -> Vec<u8> {
     let head = [&[0xC0, 0x0C][..], &kind.to_be_bytes(), &[0, 1, 0, 0, 0, 60], &length.to_be_bytes()].concat();
     [&head[..], data].concat()
 }
 
-/// The question, and these sections: how many records each says that it has, and their bytes.
+/// A message with the question, the announced counts of the sections, and their bytes.
 fn message(counts: [u8; 3], records: &[u8]) -> Vec<u8> {
     let mut bytes = answer(Vec::new()).to_vec().expect("a message");
     for (place, count) in [7, 9, 11].into_iter().zip(counts) {
@@ -221,7 +221,7 @@ fn message(counts: [u8; 3], records: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_broken_behind_the_answers_does_not_matter() {
+fn malformed_records_after_the_answers_are_ignored() {
     let good = || raw(1, 4, &[10, 60, 4, 4]);
     let soa = |length| raw(6, length, &[1, 2, 3]);
     let with = |record: Vec<u8>| [good(), record].concat();
@@ -261,7 +261,7 @@ fn what_is_broken_behind_the_answers_does_not_matter() {
 }
 
 #[test]
-fn a_negative_answer_keeps_who_denies_the_name() {
+fn negative_answers_keep_the_denying_zone() {
     let zone = name("privatelink.azurecr.io");
     let soa = SOA::new(zone.clone(), zone.clone(), 1, 1, 1, 1, 1);
     let mut message = answer(chain(1, &[]));
@@ -272,7 +272,7 @@ fn a_negative_answer_keeps_who_denies_the_name() {
     assert!(answer.addresses.is_empty());
 }
 
-/// As Go and glibc take it: such a server is passed over.
+/// Go and glibc skip such a server.
 #[test]
 fn an_empty_answer_without_authority_and_recursion_is_a_referral() {
     for (recursion, authority, expected) in [(false, false, true), (true, false, false), (false, true, false)]
@@ -292,7 +292,7 @@ async fn nameserver() -> (UdpSocket, TcpListener, Nameserver) {
     loop {
         let udp = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
         let address = udp.local_addr().expect("it is bound");
-        // A port that is free for UDP may be somebody's for TCP.
+        // A port that is free for UDP may be taken for TCP.
         if let Ok(tcp) = TcpListener::bind(address).await {
             let address = address.into();
             return (udp, tcp, Nameserver { resolver: Resolver::System, address, tcp_alone: true });
@@ -300,7 +300,7 @@ async fn nameserver() -> (UdpSocket, TcpListener, Nameserver) {
     }
 }
 
-/// Asks it; what it is doing meanwhile ends with the answer.
+/// Queries it while `doing` runs, which is cancelled after the answer.
 async fn asked(nameserver: &Nameserver, limit: Duration, doing: impl Future<Output = ()>) -> Resolution {
     let until = Instant::now() + limit;
     let host = hop(0).to_ascii();
@@ -319,7 +319,7 @@ async fn read_question(stream: &mut TcpStream) -> Message {
 }
 
 #[tokio::test]
-async fn a_nameserver_that_is_asked_over_tcp_alone_gets_no_datagram() {
+async fn no_datagram_is_sent_if_only_tcp_is_used() {
     let (udp, tcp, nameserver) = nameserver().await;
     let answering = async {
         loop {
@@ -346,7 +346,7 @@ async fn a_nameserver_that_is_asked_over_tcp_alone_gets_no_datagram() {
 }
 
 #[tokio::test]
-async fn a_nameserver_without_tcp_gives_no_answer_where_tcp_alone_is_asked() {
+async fn a_nameserver_without_tcp_times_out_if_only_tcp_is_used() {
     let kinds = |resolution: &Resolution| {
         resolution.lookups().map(|lookup| match lookup {
             Lookup::Failed(failure) => failure.kind.clone(),
@@ -363,7 +363,7 @@ async fn a_nameserver_without_tcp_gives_no_answer_where_tcp_alone_is_asked() {
             read_question(&mut stream).await;
         }
     };
-    // The two that the first round left in the queue bring their questions, too.
+    // The two connections left in the queue by the first round also bring their queries.
     let closed = asked(&nameserver, Duration::from_secs(5), closing).await;
     assert_eq!(kinds(&closed), [DnsFailureKind::Unreachable, DnsFailureKind::Unreachable]);
     drop(tcp);

@@ -1,4 +1,4 @@
-//! What a certificate, a nameserver or an answer says back, at every place where a cut could leave most of a secret.
+//! Secrets echoed by a certificate, nameserver or response, at every position where a cut could leave most of a secret.
 
 use jiff::Timestamp;
 use rcgen::{CertificateParams, DnType, KeyPair, SanType};
@@ -22,7 +22,7 @@ fn redactor() -> Redactor {
     redactor
 }
 
-/// The password behind so many letters, as it is and with what cannot be seen in it.
+/// The password after some letters, plain and with invisible characters in it.
 fn saying(letters: usize) -> [String; 2] {
     let before = "x".repeat(letters);
     let (start, end) = PASSWORD.split_at(20);
@@ -71,8 +71,8 @@ fn faults(text: &str) -> Vec<Fault> {
 }
 
 #[test]
-fn a_secret_at_the_place_of_a_cut_leaves_nothing_behind() {
-    // A piece that nobody would take for a coincidence.
+fn a_secret_across_a_cut_is_fully_redacted() {
+    // A part too long to be a coincidence.
     let piece = &PASSWORD[..8];
     for letters in (0..400).step_by(3).chain([3_800, 3_838, 3_842, 4_060, 4_090, 10_000]) {
         for said in saying(letters) {
@@ -89,7 +89,7 @@ fn a_secret_at_the_place_of_a_cut_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_certificate_says_no_secret_wherever_it_stands() {
+fn secrets_are_redacted_in_every_certificate_field() {
     for letters in [0, 20, 260, 280, 290, 298] {
         for said in saying(letters) {
             let mut observation = Observation::default();
@@ -110,9 +110,9 @@ fn a_certificate_says_no_secret_wherever_it_stands() {
     }
 }
 
-/// A nameserver may send any byte in a label, which is shown as an escape; and the diagnosis that quotes it says no more.
+/// A nameserver may send any byte in a label, which is shown escaped; the diagnosis that quotes it is redacted too.
 #[test]
-fn a_secret_in_a_name_goes_with_its_escapes_and_where_it_is_quoted() {
+fn escaped_secrets_in_names_are_redacted_in_observation_and_diagnosis() {
     let mut redactor = Redactor::default();
     redactor.hide_encoded(&Secret::new("pass word.123".to_owned()));
     for (target, hidden) in [

@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_runs_what_containerd_runs_on_it() {
+    fn platforms_are_matched_as_by_containerd() {
         for (node, architecture, variant, expected) in [
             ("x86_64", "amd64", "", Some(0)),
             ("x86_64", "amd64", "v1", Some(0)),
@@ -146,14 +146,14 @@ mod tests {
             );
         }
         assert_eq!(rank("x86_64", "windows", "amd64", ""), None);
-        // What names no operating system is for containerd's own.
+        // Without an operating system, containerd's own is assumed.
         assert_eq!(rank("x86_64", "", "amd64", ""), Some(0));
         let needing = PlatformName::new("linux", "amd64", "").needing_features(true);
         assert_eq!(Platform::linux("x86_64").rank(&needing), None);
     }
 
     #[test]
-    fn a_platform_is_told_with_its_variant() {
+    fn platforms_are_shown_with_their_variant() {
         assert_eq!(PlatformName::new("linux", "amd64", "v3").heard(), "linux/amd64/v3");
         assert_eq!(PlatformName::new("linux", "arm64", "v8").heard(), "linux/arm64");
         assert_eq!(PlatformName::new("", "", "").heard(), "no platform");

@@ -1,4 +1,4 @@
-//! Documents, and whether containerd takes them: each was held against its own code once (`core/images` and Go's types of the
+//! Documents, and whether containerd accepts them: each was compared once with its code (`core/images` and Go's types of the
 //! OCI image specification, containerd 2.4).
 
 use serde::Deserialize;
@@ -11,18 +11,18 @@ const DOCUMENTS: &str = include_str!("tests/documents.json");
 const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
-/// A document, and why it is refused; absent where it is taken.
+/// A document, and why it is rejected; absent if it is accepted.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Case {
     of: String,
     name: String,
     media_type: Option<String>,
-    /// What the document says, where a value can say it.
+    /// The document, if JSON can express it as a value.
     document: Option<Value>,
-    /// Word for word.
+    /// Verbatim.
     text: Option<String>,
-    /// How the reason begins.
+    /// The start of the reason.
     refused: Option<String>,
 }
 
@@ -47,7 +47,7 @@ impl Case {
     }
 }
 
-/// Reads an index as a node of amd64 does.
+/// Reads an index as an amd64 node does.
 fn index(media_type: &str, body: &str) -> Result<(), String> {
     let ParsedManifest::Index(index) = read_manifest(media_type, body.as_bytes())? else {
         panic!("no index")
@@ -58,7 +58,7 @@ fn index(media_type: &str, body: &str) -> Result<(), String> {
 }
 
 #[test]
-fn documents_are_taken_and_refused_as_by_containerd() {
+fn documents_are_accepted_and_rejected_as_by_containerd() {
     let cases: Vec<Case> = serde_json::from_str(DOCUMENTS).expect("cases");
     let wrong = cases.iter().filter_map(|case| {
         let read = case.read();
@@ -74,7 +74,7 @@ fn documents_are_taken_and_refused_as_by_containerd() {
 }
 
 #[test]
-fn nesting_has_go_s_bound_also_in_what_nobody_reads() {
+fn nesting_has_gos_limit_even_in_unknown_fields() {
     let config = format!(
         r#"{{"mediaType":"{}","digest":"{}","size":1}}"#,
         super::IMAGE_CONFIG_MEDIA_TYPE,
@@ -91,14 +91,14 @@ fn nesting_has_go_s_bound_also_in_what_nobody_reads() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_replaced_in_texts_alone() {
+fn invalid_utf8_is_only_replaced_in_strings() {
     let body = |at: &[u8]| [at, br#"{"manifests":[],"annotations":{"a":""#, b"\xff", br#""}}"#].concat();
     assert!(read_manifest(INDEX, &body(b"")).is_ok());
     assert!(read_manifest(INDEX, &body(b"\xff")).is_err());
 }
 
 #[test]
-fn the_header_s_media_type_is_taken_letter_by_letter() {
+fn the_media_type_of_the_header_is_used_verbatim() {
     for (header, expected) in [
         (None, ""),
         (Some(IMAGE), IMAGE),
@@ -126,7 +126,7 @@ fn the_header_s_media_type_is_taken_letter_by_letter() {
 }
 
 #[test]
-fn layers_are_told_from_what_is_only_fetched() {
+fn filesystem_layers_are_distinguished_from_other_layers() {
     for (media_type, expected) in [
         ("application/vnd.oci.image.layer.v1.tar+zstd", true),
         ("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", true),
@@ -144,7 +144,7 @@ fn layers_are_told_from_what_is_only_fetched() {
 }
 
 #[test]
-fn an_index_keeps_each_platform_once_and_not_more_than_there_are() {
+fn an_index_keeps_each_platform_once_up_to_the_limit() {
     let index = |count: usize| {
         let entry =
             |number: usize| format!(r#"{{"platform":{{"os":"linux","architecture":"a{}"}}}}"#, number / 2);

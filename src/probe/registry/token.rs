@@ -123,7 +123,7 @@ mod tests {
     use super::scopes;
 
     #[test]
-    fn a_token_is_asked_for_with_every_scope_once() {
+    fn each_scope_is_requested_once() {
         let own = "repository:apps/canary:pull";
         for (named, expected) in [
             (None, vec![own]),

@@ -80,7 +80,7 @@ mod tests {
     const REALM: &str = "https://contoso.azurecr.io/oauth2/token";
 
     #[test]
-    fn a_challenge_is_read_in_every_form_that_clients_read() {
+    fn challenges_are_parsed_in_every_accepted_form() {
         for (header, expected) in [
             (r#"Bearer realm="R",service="S",scope="repository:a:pull""#, ("R", "S")),
             (r#"bearer service="S" , realm="R""#, ("R", "S")),
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_challenge_has_no_realm() {
+    fn invalid_challenges_have_no_realm() {
         for header in
             ["", "Bearer", "Bearer realm", "realm=\"R\"", "Bearer realm=\"R", "Bearer: realm=\"R\"", "=,=,"]
         {

@@ -1,4 +1,4 @@
-//! Challenges, redirects, errors and tokens as text: what is read, and what is refused.
+//! Challenges, redirects, errors and tokens: what is parsed, and what is rejected.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn redirect(image: &ImageReference, configured: &[String], location: &str) -> Re
     judge_redirect(image, configured, &Url::parse(&asked).expect("a URL"), Some(location.as_bytes()))
 }
 
-/// In a word.
+/// The result in a word.
 fn judged(redirect: &Redirect) -> String {
     match redirect {
         Redirect::Data(url) => format!("data {}", url.host_str().unwrap_or_default()),
@@ -34,7 +34,7 @@ fn judged(redirect: &Redirect) -> String {
 }
 
 #[test]
-fn redirects_go_to_the_registry_s_own_names_alone() {
+fn only_redirects_to_the_registrys_own_names_are_followed() {
     let foreign = "a host outside the registry's own names";
     for (registry, location, expected) in [
         (
@@ -113,7 +113,7 @@ fn redirects_go_to_the_registry_s_own_names_alone() {
 }
 
 #[test]
-fn a_name_that_says_a_secret_is_not_asked_for_whoever_s_registry_it_is() {
+fn names_that_contain_a_secret_are_never_resolved() {
     let mut redactor = Redactor::default();
     redactor.hide_encoded(&Secret::new("opensesame".to_owned()));
     let configured = ["opensesame.example".to_owned()];
@@ -139,7 +139,7 @@ fn a_name_that_says_a_secret_is_not_asked_for_whoever_s_registry_it_is() {
 }
 
 #[test]
-fn an_id_that_says_a_secret_is_none() {
+fn correlation_ids_that_contain_a_secret_are_dropped() {
     let mut redactor = Redactor::default();
     redactor.hide(&Secret::new("hunter2/hunter3".to_owned()));
     for (said, shown) in [
@@ -160,7 +160,7 @@ fn an_id_that_says_a_secret_is_none() {
 }
 
 #[test]
-fn a_redirect_is_shown_without_path_and_query() {
+fn redirects_are_shown_without_path_and_query() {
     let image = image("contoso.azurecr.io/app");
     let Redirect::Untrusted { target, .. } =
         redirect(&image, &[], "https://evil.example/secret/path?sig=secret")
@@ -171,7 +171,7 @@ fn a_redirect_is_shown_without_path_and_query() {
 }
 
 #[test]
-fn realms_are_the_login_server_itself() {
+fn only_realms_on_the_login_server_are_trusted() {
     for (registry, realm, expected) in [
         ("contoso.azurecr.io", "https://contoso.azurecr.io/oauth2/token", None),
         ("contoso.azurecr.io", "https://CONTOSO.azurecr.io:443/oauth2/token", None),
@@ -216,7 +216,7 @@ fn challenges_are_read_as_rfc_9110_writes_them() {
 }
 
 #[test]
-fn tokens_are_bounded_and_fit_a_header() {
+fn tokens_are_bounded_and_valid_in_a_header() {
     let granted = |body: &str| {
         read_grant(body.as_bytes(), TokenRequest::Query, "apps/canary")
             .map(|Grant { token, pull }| (token, pull))
@@ -241,7 +241,7 @@ fn error(head: &Head<'_>, body: &str) -> Answer {
 }
 
 #[test]
-fn the_firewall_s_wordings_all_tell_the_address_it_saw() {
+fn the_client_address_is_read_from_every_firewall_message() {
     for (message, seen) in [
         (
             "client with IP '203.0.113.7' is not allowed access. Refer https://aka.ms/acr/firewall to grant access.",
@@ -263,7 +263,7 @@ fn the_firewall_s_wordings_all_tell_the_address_it_saw() {
 }
 
 #[test]
-fn retry_after_takes_seconds_and_dates_and_is_bounded() {
+fn retry_after_accepts_seconds_and_dates_and_is_bounded() {
     for (value, expected) in [
         ("7", Some(7)),
         (" 7 ", Some(7)),
@@ -279,7 +279,7 @@ fn retry_after_takes_seconds_and_dates_and_is_bounded() {
 }
 
 #[test]
-fn a_secret_is_taken_out_before_a_message_is_cut() {
+fn messages_are_redacted_before_they_are_cut() {
     let token = "x".repeat(1000);
     let mut redactor = Redactor::default();
     redactor.hide(&Secret::new(token.clone()));
@@ -295,7 +295,7 @@ fn a_secret_is_taken_out_before_a_message_is_cut() {
 
 proptest! {
     #[test]
-    fn no_bytes_from_the_network_make_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600), status in any::<u16>()) {
+    fn parsing_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..600), status in any::<u16>()) {
         let text = String::from_utf8_lossy(&bytes);
         let image = image("contoso.azurecr.io/apps/canary:1");
         let _ = bearer_challenge([bytes.as_slice()].into_iter());
@@ -307,7 +307,7 @@ proptest! {
     }
 
     #[test]
-    fn a_url_that_is_followed_is_the_registry_s_own(host in "[a-z0-9.-]{1,40}", scheme in "https?", port in 1u16..) {
+    fn only_the_registrys_own_urls_are_followed(host in "[a-z0-9.-]{1,40}", scheme in "https?", port in 1u16..) {
         let image = image("contoso.azurecr.io/app");
         if let Redirect::Data(url) = redirect(&image, &[], &format!("{scheme}://{host}:{port}/x")) {
             prop_assert_eq!(url.scheme(), "https");

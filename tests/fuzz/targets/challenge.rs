@@ -1,4 +1,4 @@
-//! `WWW-Authenticate` headers, one a line; the last line is a `Location`, too.
+//! `WWW-Authenticate` headers, one per line; the last line is also used as a `Location`.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Bytes of a nameserver: one message.
+//! One message of a nameserver.
 
 #![no_main]
 

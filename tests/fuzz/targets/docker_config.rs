@@ -1,4 +1,4 @@
-//! A docker configuration, read from a file as each check reads it.
+//! A docker config, read from a file as in each check.
 
 #![no_main]
 
@@ -12,7 +12,7 @@ use libfuzzer_sys::fuzz_target;
 use tempfile::TempDir;
 
 thread_local! {
-    // In memory where there is such a place: a disk would be worn, and slow.
+    // In memory if possible: a disk would be slow, and worn out.
     static FOLDER: TempDir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder");
 }
 
@@ -34,8 +34,8 @@ fuzz_target!(|bytes: &[u8]| {
     };
     assert!(told.len() < 8 * 1024, "{} bytes", told.len());
     assert!(!told.chars().any(char::is_control), "{told:?}");
-    // Keys of entries are named, values never.
+    // Keys of entries may be shown, values never.
     let text = String::from_utf8_lossy(bytes);
     let as_value = text.contains(&format!(":\"{PLANTED}\"")) && text.matches(PLANTED).count() == 1;
-    assert!(!(as_value && told.contains(PLANTED)), "a secret shows: {told}");
+    assert!(!(as_value && told.contains(PLANTED)), "a secret is shown: {told}");
 });

@@ -1,4 +1,4 @@
-//! An answer of the registry: the first byte says to which request and in which pieces, the rest is what is on the wire.
+//! A response of the registry: the first byte selects the request and the chunk size, the rest is the raw response.
 
 #![no_main]
 
@@ -14,7 +14,7 @@ const READINGS: [Reading; 6] = [
     Reading::Redirect,
     Reading::Blob,
 ];
-/// Bytes at a time: all of them, or so few that whatever has a length is cut somewhere.
+/// Chunk sizes: everything at once, or so small that every element is split somewhere.
 const PIECES: [usize; 2] = [1 << 16, 11];
 
 fuzz_target!(|bytes: &[u8]| {

@@ -1,4 +1,4 @@
-//! A manifest, an index or a configuration; the content type stands in the first line.
+//! A manifest, an index or a configuration; the first line is the content type.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! The body of a token service's answer, with the token in it.
+//! The body of a token response.
 
 #![no_main]
 

@@ -1,11 +1,11 @@
-//! Files as they are written by hand, by DHCP clients and by systemd, and whom Go asks of each.
+//! Files written by hand, DHCP clients and systemd, and the servers that Go queries for each.
 
 use super::parse;
 
 #[test]
-fn takes_the_nameservers_that_go_takes() {
+fn nameservers_are_read_as_by_go() {
     for (text, expected) in [
-        // Go splits at blanks wherever they are; glibc wants the keyword at the very start.
+        // Go ignores leading blanks; glibc requires the keyword at the very start.
         (" nameserver 10.0.0.4\n", vec!["10.0.0.4:53"]),
         (
             "\t nameserver\t 10.0.0.4 \t trailing words\r\nnameserver 10.0.0.5\r\n",
@@ -15,7 +15,7 @@ fn takes_the_nameservers_that_go_takes() {
         ("nameserver fe80::53%2\nnameserver fe80::54\n", vec!["[fe80::53%2]:53", "[fe80::54]:53"]),
         // Only IPv6 has scopes, and a scope has a name.
         ("nameserver 10.0.0.4%eth0\nnameserver fe80::53%\nnameserver 10.0.0.5\n", vec!["10.0.0.5:53"]),
-        // glibc would take the first of these, and Go takes neither.
+        // glibc would accept the first of these, Go accepts neither.
         (
             "nameserver 10.0.0.4#comment\nnameserver 10.0.0.4;comment\nnameserver 10.0.0.5\n",
             vec!["10.0.0.5:53"],
@@ -24,7 +24,7 @@ fn takes_the_nameservers_that_go_takes() {
         ("nameservers 10.0.0.4\nNameserver 10.0.0.4\nnameserver10.0.0.4\n", vec![]),
         ("nameserver ::ffff:10.0.0.4\n", vec!["[::ffff:10.0.0.4]:53"]),
         (";nameserver 10.0.0.4\n#nameserver 10.0.0.4\n # nameserver 10.0.0.4\n", vec![]),
-        // A form feed is no blank for Go.
+        // A form feed is not a separator in Go.
         ("nameserver\u{c}10.0.0.4\n", vec![]),
         ("nameserver 10.0.0.4\nnameserver 10.0.0.4\n", vec!["10.0.0.4:53", "10.0.0.4:53"]),
         ("nameserver 10.0.0.10\n", vec!["10.0.0.10:53"]),
@@ -45,14 +45,14 @@ fn takes_the_nameservers_that_go_takes() {
 }
 
 #[test]
-fn reads_whether_tcp_alone_is_asked() {
+fn the_tcp_only_option_is_read() {
     for (options, expected) in [
         ("options use-vc", true),
         ("options usevc", true),
         ("options tcp", true),
         ("options\ttimeout:1 edns0\tuse-vc", true),
         ("options timeout:1\noptions use-vc", true),
-        // Both glibc and Go read on behind a `#`.
+        // Both glibc and Go continue after a `#`.
         ("options # use-vc", true),
         ("# options use-vc", false),
         ("; options use-vc", false),

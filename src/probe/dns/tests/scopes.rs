@@ -1,4 +1,4 @@
-//! Nameservers on one link of the node: the scope of an address over both transports.
+//! Link-local nameservers: the scope of an address over both transports.
 
 use super::*;
 
