@@ -1,7 +1,7 @@
-//! What agents take for an API server: it keeps the Events that are applied, and can be away, slow or overloaded.
+//! A stub API server for agents: records applied Events, and can be unavailable, slow or overloaded.
 //!
-//! Owns the record, and how an agent gets to it as a pod would. The real API server is the tests' (`tests/events`); 100,000
-//! checks would fill it, and its clock cannot jump.
+//! Contains the record and the pod environment in which an agent connects to it. A real API server (`tests/events`) would be
+//! filled by 100,000 checks, and its clock cannot jump.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -27,7 +27,7 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 
-/// Puts the files of a service account where a pod has them.
+/// Creates the files of a service account where a pod has them.
 const IN_A_POD: &str = r#"
 set -e
 account=/run/secrets/kubernetes.io/serviceaccount
@@ -40,52 +40,52 @@ shift
 exec "$@"
 "#;
 
-/// What the server does with a request.
+/// How the server handles a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Mood {
-    /// Takes it.
+    /// Accepts it.
     #[default]
     Well,
-    /// Takes it, after so many milliseconds.
+    /// Accepts it after a delay in milliseconds.
     Slow(u64),
-    /// Answers with this status, and does not take it.
+    /// Rejects it with this status.
     Refusing(u16),
-    /// Takes it, and breaks the connection before the answer.
+    /// Accepts it, and closes the connection before the response.
     Forgetful,
 }
 
-/// An Event, and what became of the attempts at it: each one was taken or refused.
+/// An Event with the number of accepted and rejected attempts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Arrived {
-    /// The Node that it is about.
+    /// Name of the Node it regards.
     pub(crate) node: String,
-    /// The image that its note begins with.
+    /// Image at the start of its note.
     pub(crate) image: String,
-    /// Its reason.
+    /// Reason of the Event.
     pub(crate) reason: String,
-    /// When its agent found out, by that agent's clock.
+    /// Time of the Event, by the agent's clock.
     pub(crate) at: Timestamp,
-    /// How often it was taken; it is there where that is not 0.
+    /// Accepted attempts; the Event exists if this is not 0.
     pub(crate) taken: u32,
-    /// How often of these the answer was broken off, so that the agent cannot know.
+    /// Accepted attempts without a response, of which the agent cannot know.
     pub(crate) lost: u32,
-    /// How often it was refused.
+    /// Rejected attempts.
     pub(crate) refused: u32,
-    /// How often its failure was renewed: what its series counts beside the first time.
+    /// Renewals of its failure: the count of its series minus 1.
     pub(crate) renewed: i64,
-    /// Whether it ever came with another content, which a real API server would not take.
+    /// Whether its content ever changed, which a real API server would reject.
     pub(crate) is_altered: bool,
-    /// The content without its series.
+    /// Hash of the content without its series.
     content: u64,
 }
 
 impl Arrived {
-    /// Whether the agent was told that it is there.
+    /// Whether the agent received a success response.
     pub(crate) fn is_acknowledged(&self) -> bool {
         self.taken > self.lost
     }
 
-    /// Attempts whose failure the agent saw.
+    /// Attempts that failed for the agent.
     pub(crate) fn failed(&self) -> u32 {
         self.lost + self.refused
     }
@@ -94,23 +94,23 @@ impl Arrived {
 #[derive(Default)]
 struct Record {
     mood: Mood,
-    /// In the order in which they came first.
+    /// In the order of their first arrival.
     events: Vec<Arrived>,
-    /// Where each is, by its name.
+    /// Index of each Event by name.
     places: BTreeMap<String, usize>,
 }
 
-/// A running server; it ends with the process.
+/// A running server; stops with the process.
 pub(crate) struct ApiServer {
-    /// Where it listens, on loopback.
+    /// Listen address, on loopback.
     pub(crate) address: SocketAddr,
-    /// The certificate of the authority that vouches for it.
+    /// PEM file of its certificate authority.
     pub(crate) ca_file: PathBuf,
     record: Arc<Mutex<Record>>,
 }
 
 impl ApiServer {
-    /// Starts it on a thread of its own, with its certificate in a file of the folder.
+    /// Starts the server on a new thread, with its CA certificate in a file in the folder.
     pub(crate) fn start(folder: &Path) -> anyhow::Result<Self> {
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -140,8 +140,8 @@ impl ApiServer {
         Ok(Self { address, ca_file, record })
     }
 
-    /// The command in a pod of this server's cluster, with its environment: the files of a service account are where a pod
-    /// has them, in a mount namespace of its own. Takes root.
+    /// Wraps a command to run as in a pod of this server's cluster: with its environment, and the files of a service account in
+    /// a separate mount namespace. Requires root.
     pub(crate) fn in_a_pod(&self, node: &str, command: &Command) -> Command {
         let mut pod = Command::new("unshare");
         pod.args(["--mount", "sh", "-c", IN_A_POD, "sh"]).arg(&self.ca_file);
@@ -150,7 +150,7 @@ impl ApiServer {
         pod.env("KUBERNETES_SERVICE_PORT", self.address.port().to_string());
         pod.env("NODE_NAME", node).env("POD_NAME", "acr-verifier-x7k2p").env("POD_NAMESPACE", "acr-verifier");
         for (name, value) in command.get_envs() {
-            // What is taken away from the environment is what a pod has.
+            // Variables that the command removes are those of a pod.
             if let Some(value) = value {
                 pod.env(name, value);
             }
@@ -159,12 +159,12 @@ impl ApiServer {
         pod
     }
 
-    /// How requests fare from now on.
+    /// Sets how requests are handled from now on.
     pub(crate) fn become_like(&self, mood: Mood) {
         lock(&self.record).mood = mood;
     }
 
-    /// Every Event of which an attempt came, in the order in which the first ones did.
+    /// Returns every attempted Event, in the order of first attempts.
     pub(crate) fn arrived(&self) -> Vec<Arrived> {
         lock(&self.record).events.clone()
     }
@@ -177,7 +177,7 @@ async fn serve(listener: TcpListener, acceptor: &TlsAcceptor, record: &Arc<Mutex
         tokio::spawn(async move {
             let Ok(stream) = acceptor.accept(stream).await else { return };
             let answer = service_fn(|request| respond(request, &record));
-            // A client that is gone needs nothing more; a forgetful server breaks it off.
+            // Errors are expected: the client may have gone, and `Forgetful` closes the connection.
             let _ = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), answer)
                 .await;

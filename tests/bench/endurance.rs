@@ -1,10 +1,10 @@
-//! `endurance BINARY`: the processes of some agents through 100,000 checks, while faults of every kind come and go at random,
-//! in the registry and at the API server. Nothing of theirs may grow, every transition has to be announced once, and no
-//! report may say what was not so. `tests/bench/agent` builds and starts it.
+//! `endurance BINARY`: runs several agents through 100,000 checks while random faults of every kind come and go in the registry
+//! and the API server. Nothing may grow, every transition must be announced once, and every report must be true.
+//! `tests/bench/agent` builds and starts it.
 //!
-//! Owns the course of events. Faults come whenever they like, so that a round of checks meets several. What a round found is
-//! read from the agent's report, and held against the faults of its time by `truth`; what it has to announce is told by
-//! `model`, and held against the Events by `ledger`.
+//! Contains the main loop. Faults are independent of rounds, so a round of checks meets several. `truth` compares the results
+//! of a round, read from the agent's report, with the faults of its time. `model` derives the expected announcements, and
+//! `ledger` compares them with the Events.
 
 #![expect(clippy::disallowed_methods, reason = "here the clock and the words become arguments")]
 
@@ -49,37 +49,37 @@ use results::Results;
 use truth::Truth;
 use weather::Weather;
 
-/// How often agents and faults are looked at.
+/// Interval at which agents and faults are polled.
 const LOOK: Duration = Duration::from_millis(40);
-/// After the end an agent that was refused comes back within a minute.
+/// Time to wait for the last Events: a rejected agent retries within a minute.
 const LAST_EVENTS: Duration = Duration::from_secs(100);
-/// Between two looks at all the Events.
+/// Interval between two comparisons of all Events.
 const LOOK_AT_EVENTS: Duration = Duration::from_secs(1);
 
 /// Check agents' memory, threads, tasks, descriptors, reports and Events through thousands of checks under random faults
 #[derive(Parser)]
 #[command(name = "endurance")]
 struct Arguments {
-    /// The program, built for release
+    /// Release build of the program
     binary: PathBuf,
-    /// Checks until the end
+    /// Total number of checks
     #[arg(long, default_value_t = 100_000)]
     checks: usize,
-    /// Agents side by side, beside the one whose tasks are counted
+    /// Number of agents, in addition to the one whose tasks are counted
     #[arg(long, default_value_t = 4)]
     agents: usize,
-    /// What chance begins with; the same seed makes the same faults in the same order
+    /// Random seed; the same seed produces the same faults in the same order
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
 
-/// One agent, and what is known of it.
+/// An agent and its history.
 struct Course {
     agent: Agent,
     checks: usize,
     changed: Instant,
     samples: Vec<Sample>,
-    /// When each round of checks began.
+    /// Start time of each round of checks.
     rounds: Vec<Timestamp>,
     expected: BTreeMap<String, Expected>,
 }
@@ -94,7 +94,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let lab = Lab::try_start(Settings::default())?;
     let server = ApiServer::start(lab.folder())?;
-    // The one whose tasks are counted takes longest to start: its build has no optimisation.
+    // The one whose tasks are counted takes longest to start: its build is not optimized.
     let mut courses = vec![Course::of(Agent::host(&lab, &server, "aks-np1-hosted")?)];
     for number in 0..arguments.agents {
         let node = format!("aks-np1-{number}");
@@ -121,7 +121,7 @@ impl Course {
         Self { agent, checks: 0, changed: Instant::now(), samples, rounds, expected }
     }
 
-    /// Takes up a round that is over.
+    /// Records a completed round.
     fn look(&mut self, weather: &Weather<'_>, truth: &mut Truth) -> anyhow::Result<()> {
         let checks = process::counted(&self.agent.get("/metrics")?, "acr_verifier_checks_total{");
         if checks == self.checks {
@@ -144,7 +144,7 @@ impl Course {
         Ok(())
     }
 
-    /// The images that are not announced as well, each in words.
+    /// Describes the images whose last announcement is not a pass.
     fn ill(&self) -> impl Iterator<Item = String> {
         let ill = self.expected.iter().filter(|(_, it)| it.last() != Some(model::VERIFIED));
         ill.map(|(image, it)| {
@@ -153,7 +153,7 @@ impl Course {
     }
 }
 
-/// Goes on in good weather until every Event is there, and tells what is not as the contract has it.
+/// Continues without faults until every Event has arrived, and records deviations from the contract.
 fn settle(
     courses: &mut [Course],
     server: &ApiServer,

@@ -1,7 +1,7 @@
-//! `hostile BINARY`: what hostile peers cost the program, in memory and time, with real processes.
+//! `hostile BINARY`: memory and time that hostile peers cost the program, measured with real processes.
 //!
-//! First a check against each attack of a registry and a nameserver, then an agent whose port is pressed by crowds of a
-//! neighbour while it checks every second. `tests/bench/hostile` builds and starts it. Fails where a goal is missed.
+//! Runs a check against each attack by a registry or nameserver, then an agent that checks every second while crowds of
+//! connections load its port. `tests/bench/hostile` builds and starts it. Fails if a goal is missed.
 
 #[path = "../hostile/attacks.rs"]
 mod attacks;
@@ -29,32 +29,32 @@ use lab::Lab;
 use lab::answers::Step;
 use lab::settings::Settings;
 
-/// The most memory that a check may have, whatever it meets, in MiB.
+/// Maximum memory of a check under any attack, in MiB.
 const GOAL_CHECK: f64 = 24.0;
-/// The same for the agent under a crowd: half of its limit in the chart.
+/// Maximum memory of the agent under a crowd, in MiB: half of its limit in the chart.
 const GOAL_AGENT: f64 = 32.0;
-/// Descriptors of the agent: 256 connections, as many again as are taken in before those that have to go get to know it
-/// (128, the budget of a task in tokio), and its own.
+/// Maximum descriptors of the agent: 256 connections, up to 128 more that it accepts before the connections to close are
+/// notified (the budget of a tokio task), and its own.
 const GOAL_DESCRIPTORS: usize = 400;
-/// The slowest answer of `/livez` under a crowd: the chart's `timeoutSeconds`, after which the kubelet counts a failure.
+/// Maximum response time of `/livez` under a crowd: the chart's `timeoutSeconds`, after which the kubelet counts a failure.
 const GOAL_PROBE: Duration = Duration::from_secs(5);
-/// From the going of a crowd until the agent answers as before.
+/// Maximum time after a crowd until the agent responds as before.
 const GOAL_RECOVERY: Duration = Duration::from_secs(1);
 const STAGE: Duration = Duration::from_secs(1);
 const WHOLE: Duration = Duration::from_secs(3);
-/// How long a crowd stays after its last has come.
+/// Time that a crowd stays after its last connection.
 const STAY: Duration = Duration::from_secs(5);
 
 /// Measure what hostile peers cost the program
 #[derive(Parser)]
 #[command(name = "hostile")]
 struct Arguments {
-    /// The program, built for release
+    /// Release build of the program
     binary: PathBuf,
     /// Connections of each crowd
     #[arg(long, default_value_t = 10_000)]
     connections: usize,
-    /// Leave the attacks on a check out
+    /// Skip the attacks on a check
     #[arg(long)]
     no_check: bool,
 }
@@ -75,7 +75,7 @@ fn main() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-/// A check against each attack; the goals that were missed.
+/// Runs a check against each attack and returns the missed goals.
 fn attack_checks(binary: &Path) -> anyhow::Result<Vec<String>> {
     let mut out = io::stdout();
     let mut missed = Vec::new();
@@ -113,7 +113,7 @@ fn attack_checks(binary: &Path) -> anyhow::Result<Vec<String>> {
     Ok(missed)
 }
 
-/// An agent under each crowd; the goals that were missed.
+/// Runs an agent under each crowd and returns the missed goals.
 fn press_agent(binary: &Path, connections: usize) -> anyhow::Result<Vec<String>> {
     let asked = connections;
     let connections = raise_descriptors(asked)?;
@@ -167,7 +167,7 @@ fn press_agent(binary: &Path, connections: usize) -> anyhow::Result<Vec<String>>
     Ok(missed)
 }
 
-/// Takes as many descriptors as a crowd needs, or as there are.
+/// Raises the descriptor limit for the crowd and returns the possible number of connections.
 fn raise_descriptors(connections: usize) -> anyhow::Result<usize> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     const OWN: u64 = 500;
@@ -179,7 +179,7 @@ fn raise_descriptors(connections: usize) -> anyhow::Result<usize> {
     Ok(connections.min(room))
 }
 
-/// The agent's process; it is ended when this is dropped.
+/// The agent's process; killed on drop.
 struct Agent {
     child: Child,
     address: SocketAddr,
@@ -187,7 +187,7 @@ struct Agent {
 
 impl Agent {
     fn start(binary: &Path, lab: &Lab) -> anyhow::Result<Self> {
-        // Taken and given back: the agent tells its port in its log alone, which is not read here.
+        // Bound and released: the agent reports its port only in its log, which is not read here.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let yaml = format!(
             "images:\n  - image: {}\n    credentials: {{path: {}}}\ntls: {{caFile: {}}}\nschedule: {{interval: 1s, jitter: \
@@ -221,7 +221,7 @@ impl Agent {
 
 impl Drop for Agent {
     fn drop(&mut self) {
-        // It may have ended already.
+        // It may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

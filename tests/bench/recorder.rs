@@ -1,6 +1,5 @@
-//! `event-recorder FOLDER`: an API server on loopback for the agent that `tests/bench/agent` measures. It keeps the Events
-//! that are applied. Prints its host, its port and the file of its certificate's authority; the file is in the folder, and
-//! the server ends with standard input.
+//! `event-recorder FOLDER`: a stub API server on loopback for the agent that `tests/bench/agent` measures. It records applied
+//! Events. Prints its host, its port and the CA file in the folder, and stops when standard input is closed.
 
 #[path = "api_server.rs"]
 #[allow(dead_code, reason = "the endurance run uses more of it")]
@@ -11,11 +10,11 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-/// Keep the Events of an agent
+/// Record the Events of an agent
 #[derive(Parser)]
 #[command(name = "event-recorder")]
 struct Arguments {
-    /// Where the certificate goes
+    /// Folder for the CA certificate
     folder: PathBuf,
 }
 

@@ -1,9 +1,9 @@
-//! `scale`: a day of 5,000 nodes and 3 registries, in a clock of its own, by the program's own decisions about when to
-//! check and what to announce. `tests/bench/scale/run` builds and starts it. Prints tables in Markdown, draws a picture,
-//! and fails where a goal is missed.
+//! `scale`: simulates a day of 5,000 nodes and 3 registries with a simulated clock and the program's own decisions about
+//! checks and announcements. `tests/bench/scale/run` builds and starts it. Prints Markdown tables, draws a picture, and fails
+//! if a goal is missed.
 //!
-//! Owns the command line. The day is `day`'s, the fleet `fleet`'s, what a check comes to `outcomes`'s, what the day has to come
-//! to `goals`'s.
+//! Contains the command line. `day` defines the day, `fleet` simulates the nodes, `outcomes` measures the checks, and `goals`
+//! evaluates the results.
 
 #![expect(clippy::disallowed_methods, reason = "here the clock becomes an argument")]
 #![expect(
@@ -45,11 +45,11 @@ use anyhow::Context as _;
 use clap::Parser;
 use outcomes::Outcomes;
 
-/// Live through a day of 5,000 nodes, and tell what it costs
+/// Simulate a day of 5,000 nodes and print its load
 #[derive(Parser)]
 #[command(name = "scale")]
 struct Arguments {
-    /// Where the picture goes
+    /// File for the picture
     #[arg(long)]
     picture: Option<PathBuf>,
 }

@@ -1,7 +1,7 @@
-//! Every way of the lab to make a check fail, and what the contract calls each.
+//! All faults of the lab that make a check fail, with their causes.
 //!
-//! Owns the list, how a fault is put into a lab, and the causes that a check may tell which met nothing but that fault. The
-//! causes are written down here by the contract, and are not the program's own.
+//! Contains how a fault is applied to the lab, and the causes that a check may report if it meets only that fault. The causes
+//! follow the contract, independently of the program.
 
 mod answers;
 
@@ -12,26 +12,26 @@ use crate::lab::settings::{
     Behaviour, Certificate, Endpoint, Nameserver, Rcode, Settings, TcpDeath, Transport, View,
 };
 
-/// The word for a check that found nothing wrong.
+/// Stands for a check without a problem.
 pub(crate) const PASS: &str = "pass";
 
-/// A and AAAA are asked at once, and may meet a state each: half of an answer is of the one, half of the other.
+/// A and AAAA are queried concurrently and may meet different states: half of an answer belongs to each.
 const HALF: &[&str] =
     &["nameserver_failing", "mixed_addresses", "private_record_missing", "private_zone_not_linked"];
 
-/// One way to break the registry.
+/// A way to break the registry.
 pub(crate) struct Fault {
-    /// What is broken.
+    /// Description of the fault.
     pub(crate) name: String,
-    /// The causes that it may be told as; the first stage that it stops decides.
+    /// Causes that may be reported; the first failing stage decides.
     pub(crate) causes: &'static [&'static str],
-    /// Those that are told beside them while it comes or goes.
+    /// Additional causes while it comes or goes.
     pub(crate) in_passing: &'static [&'static str],
     apply: Box<dyn Fn(&mut Settings)>,
 }
 
 impl Fault {
-    /// Makes healthy settings broken.
+    /// Applies the fault to healthy settings.
     pub(crate) fn apply(&self, settings: &mut Settings) {
         (self.apply)(settings);
     }
@@ -45,7 +45,7 @@ fn fault(
     Fault { name: name.into(), causes, in_passing: &[], apply: Box::new(apply) }
 }
 
-/// Every kind of fault of the lab that makes a check fail.
+/// Returns every fault of the lab that makes a check fail.
 pub(crate) fn all() -> Vec<Fault> {
     let mut faults = names();
     faults.extend(connections());
@@ -79,10 +79,10 @@ fn names() -> Vec<Fault> {
         (Behaviour::TruncatedTcpDead(TcpDeath::Refuses), failing),
         (Behaviour::TruncatedTcpDead(TcpDeath::Closes), failing),
         (Behaviour::TruncatedTcpDead(TcpDeath::Silent), failing),
-        // The checks at a time have the first datagrams of a question between them: some lose few enough to go on.
+        // Concurrent checks share the dropped datagrams of a query: some lose few enough to continue.
         (Behaviour::DropFirst(5), &["dns_timeout", PASS]),
         (Behaviour::Delay(Duration::from_millis(400)), silent),
-        // More addresses than any registry has.
+        // More addresses than a registry has.
         (Behaviour::HugeAnswer(300), failing),
     ];
     let mut faults = Vec::new();
@@ -129,7 +129,7 @@ fn connections() -> Vec<Fault> {
     for (endpoint, causes) in broken.into_iter().chain(untrusted) {
         let data = endpoint.clone();
         let name = format!("{:?} {:?}", endpoint.transport, endpoint.certificate);
-        // With a listener the connections go that wait to be accepted, and there is none until the next one is there.
+        // Closing a listener drops connections waiting to be accepted, and until the next one listens there is none.
         let is_door = matches!(endpoint.transport, Transport::Closed | Transport::AcceptQueueFull);
         let in_passing: &[&str] = if is_door { &["connection_reset", "connect_refused"] } else { &[] };
         let login = fault(format!("login {name}"), causes, move |settings| {
@@ -154,12 +154,12 @@ fn travels() -> Vec<Fault> {
         (Delivery::Dripping(Duration::from_secs(1)), late),
         (Delivery::BodyDripping(Duration::from_secs(1)), late),
         (Delivery::EndlessHeaders, foreign),
-        // Of a challenge it is read to a limit and decides nothing; then the connection is another one.
+        // A challenge's body is read up to a limit and ignored; the connection is then replaced.
         (Delivery::EndlessBody, &["manifest_invalid", PASS]),
         (Delivery::HugeHeader, foreign),
         (Delivery::NotHttp, foreign),
     ];
-    // Each delivery at a step of its own, then at the next: all pairs would be too many of the slow ones.
+    // Each delivery at one step and at the step after the next: all pairs would include too many slow ones.
     let pairs = deliveries.into_iter().zip(Step::ALL.into_iter().cycle());
     let shifted = deliveries.into_iter().zip(Step::ALL.into_iter().cycle().skip(2));
     let fault = |((delivery, causes), step)| {

@@ -1,6 +1,6 @@
-//! An agent in a process of this program: the library's own, and a runtime that can be asked how many tasks are alive.
+//! An agent in a process of this program, built from the library, whose runtime reports its number of live tasks.
 //!
-//! Owns that process. The agent of the release binary tells nobody of its tasks, and need not: they are the same.
+//! The release binary's agent does not expose its tasks, but they are the same.
 
 use std::ffi::OsString;
 use std::io::{self, BufRead as _, Write as _};
@@ -13,10 +13,10 @@ use acr_verifier::run::NetworkView;
 use anyhow::{Context as _, bail};
 use tokio::sync::oneshot;
 
-/// The first word of the command line.
+/// First argument that selects this mode.
 pub(crate) const WORD: &str = "host";
 
-/// Runs the agent that the words ask for until standard input ends, and answers each line of it with the number of tasks.
+/// Runs the agent with these arguments until standard input is closed, and answers each input line with the number of tasks.
 pub(crate) fn run(words: impl Iterator<Item = OsString>) -> anyhow::Result<()> {
     let typed = cli::parse([OsString::from(cli::NAME)].into_iter().chain(words))?;
     let environment = Environment { in_cluster: true, ..Environment::default() };
@@ -43,7 +43,7 @@ pub(crate) fn run(words: impl Iterator<Item = OsString>) -> anyhow::Result<()> {
         Surroundings { node: told("NODE_NAME")?, network_view: NetworkView::Node, now: jiff::Timestamp::now };
     let place = Place { surroundings, pod: Some(pod), in_cluster: true, chance: fastrand::f64 };
     runtime.block_on(agent::run(options, place, async {
-        // Dropped or sent, it is the end.
+        // Dropping the sender stops the agent too.
         let _ = ended.await;
     }))
 }

@@ -1,9 +1,8 @@
-//! The Events against the transitions, one by one.
+//! Compares the Events with the expected transitions, one by one.
 //!
-//! Owns the comparison. A transition is told from all others by its agent, its image and the round of checks that brought it
-//! about, and so is an Event: its time lies between the end of that round and the beginning of the next. Of two that wait
-//! for the API server the older one may be left out, and is counted; nothing else may be missing, and nothing may come
-//! twice, in another order, or without a transition.
+//! A transition is identified by agent, image and the round of checks that caused it. So is an Event: its time lies between
+//! the end of that round and the start of the next. If two Events of an image wait for the API server, the older one may be
+//! dropped, and is counted. No other Event may be missing, duplicated, out of order, or without a transition.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,18 +10,18 @@ use crate::Course;
 use crate::api_server::{ApiServer, Arrived};
 use crate::process::counted;
 
-/// What the comparison has come to.
+/// Result of the comparison.
 #[derive(Default)]
 pub(crate) struct Ledger {
-    /// Transitions that have to be announced.
+    /// Transitions that must be announced.
     pub(crate) transitions: usize,
-    /// Those whose Event is there.
+    /// Transitions with an Event.
     pub(crate) announced: usize,
-    /// Those whose Event is not there, since a newer one about the same image took its place.
+    /// Transitions whose Event was replaced by a newer one about the same image.
     pub(crate) left_out: usize,
-    /// Attempts that the API server refused, or whose answer it broke off.
+    /// Attempts that the API server rejected or did not respond to.
     pub(crate) failed: usize,
-    /// What is not as it has to be.
+    /// Deviations from the contract.
     pub(crate) wrong: Vec<String>,
 }
 
@@ -72,7 +71,7 @@ impl Ledger {
             if latest.insert(&event.image, round).is_some_and(|before| before >= round) {
                 self.wrong.push(format!("{node}: after a newer one: {event:?}"));
             }
-            // Sent again only where the agent could not know that it is there. No failure lasts for an hour here.
+            // Resent only if the agent could not know that it arrived. No failure lasts an hour here.
             let sent = event.taken + event.refused;
             if sent > 1 + event.failed() || event.renewed != 0 || event.is_altered {
                 self.wrong.push(format!("{node}: sent too often: {event:?}"));
@@ -84,7 +83,7 @@ impl Ledger {
             self.failed += usize::try_from(event.failed())?;
         }
         self.transitions += expected.len();
-        // One that is there, while the answer was lost, makes room for a newer one as well: the agent cannot know.
+        // An Event that arrived without a response is also replaced by a newer one: the agent cannot know.
         let missing: Vec<&Transition> = expected.keys().filter(|it| !acknowledged.contains(*it)).collect();
         for (image, round) in missing.iter().copied() {
             let newest = course.expected[image].reasons.keys().next_back();
