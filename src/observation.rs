@@ -151,7 +151,7 @@ pub struct Observation {
     pub mirrors: Vec<String>,
     /// The failure that ended the check after its addresses were accepted, if any.
     pub failure: Option<Failure>,
-    /// The duration of the whole check.
+    /// The duration of the complete check.
     pub duration: Duration,
 }
 

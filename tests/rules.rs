@@ -143,10 +143,10 @@ proptest! {
         lookups in proptest::collection::vec((lookup(), lookup()), 0..4),
     ) {
         let observation = observation(&lookups);
-        let told = diagnose(&expectation(), &observation);
-        prop_assert_eq!(&told, &diagnose(&expectation(), &observation));
-        prop_assert!(told.is_sorted_by_key(|told| (told.severity, told.endpoint, told.stage)));
-        let mut causes: Vec<_> = told.iter().map(|told| (told.endpoint, told.cause)).collect();
+        let diagnoses = diagnose(&expectation(), &observation);
+        prop_assert_eq!(&diagnoses, &diagnose(&expectation(), &observation));
+        prop_assert!(diagnoses.is_sorted_by_key(|found| (found.severity, found.endpoint, found.stage)));
+        let mut causes: Vec<_> = diagnoses.iter().map(|found| (found.endpoint, found.cause)).collect();
         let all = causes.len();
         causes.sort_unstable();
         causes.dedup();
@@ -158,16 +158,16 @@ proptest! {
         expectation in observations::expectation(),
         observation in observations::observation(),
     ) {
-        let told = diagnose(&expectation, &observation);
-        prop_assert_eq!(&told, &diagnose(&expectation, &observation));
-        prop_assert!(told.is_sorted_by_key(|told| (told.severity, told.endpoint, told.stage)));
-        let decided = told.first().map_or(Verdict::Pass, |first| first.severity.verdict());
-        prop_assert_eq!(Verdict::of(&told), decided);
+        let diagnoses = diagnose(&expectation, &observation);
+        prop_assert_eq!(&diagnoses, &diagnose(&expectation, &observation));
+        prop_assert!(diagnoses.is_sorted_by_key(|found| (found.severity, found.endpoint, found.stage)));
+        let decided = diagnoses.first().map_or(Verdict::Pass, |first| first.severity.verdict());
+        prop_assert_eq!(Verdict::of(&diagnoses), decided);
         if let Some(failure) = &observation.failure {
-            prop_assert!(matches!(decided, Verdict::Fail | Verdict::Unknown), "{:?}: {:?}", failure, told);
+            prop_assert!(matches!(decided, Verdict::Fail | Verdict::Unknown), "{:?}: {:?}", failure, diagnoses);
         }
-        for told in &told {
-            prop_assert!(!told.message.is_empty() && !told.remedy.is_empty());
+        for diagnosis in &diagnoses {
+            prop_assert!(!diagnosis.message.is_empty() && !diagnosis.remedy.is_empty());
         }
     }
 
@@ -209,7 +209,7 @@ fn an_error_for_one_query_is_not_a_timeout() {
     let failed = |kind| Lookup::Failed(DnsFailure { kind, extended_errors: Vec::new() });
     let refused = || failed(DnsFailureKind::Refused(Rcode::SERVFAIL));
     let silent = || failed(DnsFailureKind::Timeout);
-    for (a, aaaa, cause, told) in [
+    for (a, aaaa, cause, expected) in [
         (silent(), silent(), "dns_timeout", "10.60.0.1 did not answer in time."),
         (
             silent(),
@@ -222,7 +222,7 @@ fn an_error_for_one_query_is_not_a_timeout() {
         let diagnoses = diagnose(&expectation(), &observation(&[(a, aaaa)]));
         let codes: Vec<_> = diagnoses.iter().map(|diagnosis| diagnosis.cause.code()).collect();
         assert_eq!(codes, [cause]);
-        assert!(diagnoses[0].message.ends_with(told), "{}", diagnoses[0].message);
+        assert!(diagnoses[0].message.ends_with(expected), "{}", diagnoses[0].message);
     }
 }
 
@@ -307,9 +307,9 @@ fn a_nameserver_is_failing_only_if_a_pull_waits_or_gets_no_address() {
             None => assert_eq!(diagnoses, [], "{name}"),
             Some(said) => {
                 assert!(diagnoses[0].message.contains(said), "{name}: {}", diagnoses[0].message);
-                let asks = if name.starts_with("AAAA") { "AAAA" } else { "A" };
+                let query = if name.starts_with("AAAA") { "AAAA" } else { "A" };
                 let dig = &diagnoses[0].commands[0];
-                assert!(dig.ends_with(&format!(" {asks}")), "{name}: {dig}");
+                assert!(dig.ends_with(&format!(" {query}")), "{name}: {dig}");
             }
         }
     }

@@ -243,12 +243,18 @@ pub(super) fn explain_foreign(case: &Case<'_>, status: Option<u16>, reason: &str
 }
 
 pub(super) fn explain_realm(case: &Case<'_>, realm: &str, reason: &str) -> (Cause, String) {
-    let message = format!("{} asks to send the credentials to {realm} ({reason}); not sent.", case.peer());
+    let message = format!(
+        "The challenge of {} would send the credentials to {realm} ({reason}); they were not sent.",
+        case.peer()
+    );
     (Cause::UntrustedRealm, message)
 }
 
 pub(super) fn explain_redirect(case: &Case<'_>, target: &str, reason: &str) -> (Cause, String) {
-    (Cause::UntrustedRedirect, format!("{} redirects to {target} ({reason}); not followed.", case.peer()))
+    (
+        Cause::UntrustedRedirect,
+        format!("{} redirects to {target} ({reason}), which was not followed.", case.peer()),
+    )
 }
 
 pub(super) fn explain_storage(case: &Case<'_>, host: &str) -> (Cause, String) {

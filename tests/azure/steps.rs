@@ -177,7 +177,7 @@ fn each_omitted_step_causes_its_diagnosis() {
     let mut wrong = Vec::new();
     let mut said: Vec<(String, Vec<&str>)> = Vec::new();
     for Played { row, outcome, said: sentence } in played() {
-        let told = outcome.told();
+        let told = outcome.findings();
         let first = told.first().and_then(|first| first.split_once(' ')).map(|(_, place)| place);
         let expected = row.cause.map(|cause| format!("{} {} {cause}", row.endpoint, row.stage));
         if first != expected.as_deref() || (expected.is_none() && !row.stage.is_empty()) {

@@ -242,7 +242,7 @@ fn a_401_with_another_reason_is_not_credentials_missing() {
         });
         bench.task.credentials.paths.clear();
         let outcome = bench.check();
-        assert_eq!(outcome.told(), [expected], "{canned:?}: {outcome:#?}");
+        assert_eq!(outcome.findings(), [expected], "{canned:?}: {outcome:#?}");
     }
 }
 

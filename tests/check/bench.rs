@@ -149,12 +149,12 @@ impl Outcome {
     }
 
     /// Returns the diagnoses in order, as `severity endpoint stage cause`.
-    pub(crate) fn told(&self) -> Vec<String> {
-        let told = |diagnosis: &Diagnosis| {
+    pub(crate) fn findings(&self) -> Vec<String> {
+        let line = |diagnosis: &Diagnosis| {
             let Diagnosis { severity, endpoint, stage, cause, .. } = diagnosis;
             format!("{severity} {endpoint} {stage} {cause}")
         };
-        self.diagnoses.iter().map(told).collect()
+        self.diagnoses.iter().map(line).collect()
     }
 
     /// Returns all output of the check: every report format, the page, the Events, the log, and the debug output.
@@ -197,7 +197,7 @@ impl Outcome {
     /// Asserts the whole list of diagnoses.
     #[track_caller]
     pub(crate) fn expect(&self, expected: &[&str]) -> &Self {
-        assert_eq!(self.told(), expected, "{self:#?}");
+        assert_eq!(self.findings(), expected, "{self:#?}");
         self
     }
 }

@@ -123,7 +123,7 @@ fn every_case_has_exactly_its_diagnoses_and_every_cause_is_covered() {
     run_all(&cases, |case, bench, outcome| {
         let problems = problems_of(case, bench, outcome);
         wrong.lock().expect("no case panicked").extend(problems);
-        reached.lock().expect("no case panicked").extend(outcome.diagnoses.iter().map(|told| told.cause));
+        reached.lock().expect("no case panicked").extend(outcome.diagnoses.iter().map(|found| found.cause));
     });
     let wrong = wrong.into_inner().expect("no case panicked");
     assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
@@ -135,10 +135,10 @@ fn every_case_has_exactly_its_diagnoses_and_every_cause_is_covered() {
 /// Returns the problems with the outcome of a case.
 fn problems_of(case: &Case, bench: &Bench, outcome: &Outcome) -> Vec<String> {
     let mut problems = Vec::new();
-    let told = outcome.told();
-    if told != case.expected {
-        let messages: Vec<&str> = outcome.diagnoses.iter().map(|told| told.message.as_str()).collect();
-        problems.push(format!("expected {:?}\n  reported {told:?}\n  {messages:#?}", case.expected));
+    let reported = outcome.findings();
+    if reported != case.expected {
+        let messages: Vec<&str> = outcome.diagnoses.iter().map(|found| found.message.as_str()).collect();
+        problems.push(format!("expected {:?}\n  reported {reported:?}\n  {messages:#?}", case.expected));
     }
     for diagnosis in &outcome.diagnoses {
         if !diagnosis.cause.stages().contains(&diagnosis.stage) {

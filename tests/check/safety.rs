@@ -13,17 +13,17 @@ pub(crate) fn violations(bench: &Bench, outcome: &Outcome) -> Vec<String> {
     let requests = bench.lab.requests();
     let has_token = requests.iter().any(|request| request.step == Some(Step::Token));
     violations.extend(requests.iter().filter_map(|request| misplaced(request, has_token)));
-    let judged_bad = |endpoint: Endpoint| {
-        outcome.diagnoses.iter().any(|told| {
-            let stopped = matches!(told.stage, Stage::Dns | Stage::Address);
-            told.endpoint == endpoint && stopped && told.severity == acr_verifier::diagnosis::Severity::Fail
+    let rejected = |endpoint: Endpoint| {
+        outcome.diagnoses.iter().any(|found| {
+            let stopped = matches!(found.stage, Stage::Dns | Stage::Address);
+            found.endpoint == endpoint && stopped && found.severity == acr_verifier::diagnosis::Severity::Fail
         })
     };
-    if judged_bad(Endpoint::Login) && !bench.lab.all_connections().is_empty() {
+    if rejected(Endpoint::Login) && !bench.lab.all_connections().is_empty() {
         violations.push("it connected although the login server's addresses were rejected".to_owned());
     }
     let configured = !bench.task.data_endpoints.is_empty();
-    if judged_bad(Endpoint::Data) && !configured && bench.lab.connections(Listener::Data) > 0 {
+    if rejected(Endpoint::Data) && !configured && bench.lab.connections(Listener::Data) > 0 {
         violations.push("it connected although the data endpoint's addresses were rejected".to_owned());
     }
     if bench.lab.all_connections().iter().any(|connection| matches!(connection.listener, Listener::Decoy(_)))
@@ -198,7 +198,7 @@ fn secrets_returned_by_a_registry_are_redacted() {
                     violations(&bench, &outcome).into_iter().map(|what| format!("{step:?}, {name}: {what}")),
                 );
                 if outcome.diagnoses.len() != 1 {
-                    wrong.push(format!("{step:?}, {name}: {:?}", outcome.told()));
+                    wrong.push(format!("{step:?}, {name}: {:?}", outcome.findings()));
                 }
             }
         }

@@ -148,7 +148,7 @@ fn lay_all(bench: &Bench) -> (usize, Vec<String>) {
                 lure.lay(settings, &url);
             });
             let outcome = bench.check();
-            let told = outcome.told();
+            let told = outcome.findings();
             // An invalid header or URL leads nowhere.
             let nowhere = told.iter().all(|line| line.ends_with(" not_a_registry"));
             let refused = told == [lure.told()] || (nowhere && !told.is_empty());
