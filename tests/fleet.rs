@@ -146,7 +146,7 @@ fn with_report() -> Vec<Case> {
 }
 
 #[test]
-fn one_node_decides_as_the_contract_says() {
+fn one_node_changes_the_verdict_and_counts_as_documented() {
     for case in without_report().into_iter().chain(with_report()) {
         let Case { name, change, verdict, counts, group } = case;
         let mut fleet = healthy(4);
@@ -190,7 +190,7 @@ fn a_fleet_without_a_node_that_counts_is_inconclusive() {
 }
 
 #[test]
-fn nothing_is_pass_before_it_was_checked_whatever_the_report_claims() {
+fn a_report_never_passes_without_passing_images() {
     let mut fleet = healthy(1);
     let State::Reported(report) = &mut fleet.nodes[0].state else { panic!("it reported") };
     report.images.clear();
@@ -204,7 +204,7 @@ fn nothing_is_pass_before_it_was_checked_whatever_the_report_claims() {
 }
 
 #[test]
-fn equal_failures_are_one_group_and_the_worst_and_largest_comes_first() {
+fn nodes_with_the_same_failure_form_one_group_worst_and_largest_first() {
     let judgement = judge(&samples::mixed());
     let found: Vec<_> = judgement
         .groups
@@ -218,7 +218,7 @@ fn equal_failures_are_one_group_and_the_worst_and_largest_comes_first() {
 }
 
 #[test]
-fn an_example_is_said_to_be_one_where_the_evidence_differs() {
+fn the_example_names_its_node_if_the_evidence_differs() {
     let mut fleet = samples::one_subnet();
     assert_eq!(judge(&fleet).groups[0].example_of, None);
     let State::Reported(report) = &mut fleet.nodes[39].state else { panic!("it reported") };
@@ -231,7 +231,7 @@ fn an_example_is_said_to_be_one_where_the_evidence_differs() {
 }
 
 #[test]
-fn a_cause_that_is_newer_than_this_program_is_passed_on() {
+fn a_cause_newer_than_this_program_is_reported_without_commands() {
     let mut fleet = healthy(2);
     fleet.nodes[0].state = reported(&fleet.nodes[0].name, vec![checks::zone_not_linked()]);
     let State::Reported(report) = &mut fleet.nodes[0].state else { panic!("it reported") };
@@ -244,7 +244,7 @@ fn a_cause_that_is_newer_than_this_program_is_passed_on() {
 }
 
 #[test]
-fn a_difference_is_told_only_where_it_is_a_fact() {
+fn differences_are_reported_only_if_they_hold_for_all_nodes() {
     let told = |change: fn(&mut Fleet)| -> Vec<Property> {
         let mut fleet = samples::one_subnet();
         change(&mut fleet);
@@ -265,7 +265,7 @@ fn a_difference_is_told_only_where_it_is_a_fact() {
 }
 
 #[test]
-fn a_difference_is_a_sentence_of_facts() {
+fn a_difference_is_described_in_one_sentence() {
     let fleet = samples::one_subnet();
     let difference = differences(&fleet, &judge(&fleet).groups[0]).remove(0);
     assert_eq!(
@@ -303,7 +303,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn a_judgement_knows_no_order_and_counts_every_node(fleet in any_fleet(), turn in 0usize..12) {
+    fn the_result_is_independent_of_order_and_counts_every_node(fleet in any_fleet(), turn in 0usize..12) {
         let judgement = judge(&fleet);
         let mut turned = fleet.clone();
         let length = turned.nodes.len();
@@ -320,7 +320,7 @@ proptest! {
     }
 
     #[test]
-    fn a_difference_never_names_what_a_good_node_has(fleet in any_fleet()) {
+    fn a_difference_never_includes_the_value_of_a_good_node(fleet in any_fleet()) {
         for group in &judge(&fleet).groups {
             for difference in differences(&fleet, group) {
                 prop_assert!(difference.bad.iter().all(|value| !difference.good.contains(value)));

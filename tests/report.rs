@@ -47,7 +47,7 @@ fn all() -> Vec<(&'static str, Run)> {
 }
 
 #[test]
-fn text_reads_as_pinned() {
+fn text_matches_its_goldens() {
     for (name, run) in all() {
         let actual = render(&run, Format::Text, &PLAIN);
         expectorate::assert_contents(format!("tests/golden/report/{name}.txt"), &actual);
@@ -55,7 +55,7 @@ fn text_reads_as_pinned() {
 }
 
 #[test]
-fn text_keeps_to_a_narrow_terminal_and_takes_its_colours() {
+fn text_fits_a_narrow_terminal_and_supports_colours() {
     let run = run(vec![samples::zone_not_linked()]);
     let narrow = render(&run, Format::Text, &Style { color: false, unicode: true, width: 60 });
     expectorate::assert_contents("tests/golden/report/zone-not-linked.narrow.txt", &narrow);
@@ -64,7 +64,7 @@ fn text_keeps_to_a_narrow_terminal_and_takes_its_colours() {
 }
 
 #[test]
-fn colour_changes_nothing_but_colour() {
+fn colours_do_not_change_the_text() {
     for (name, run) in all() {
         let plain = render(&run, Format::Text, &PLAIN);
         let coloured = render(&run, Format::Text, &Style { color: true, ..PLAIN });
@@ -74,7 +74,7 @@ fn colour_changes_nothing_but_colour() {
 }
 
 #[test]
-fn plain_text_is_ascii_within_its_width_and_commands_stand_whole() {
+fn plain_text_is_ascii_within_its_width_and_commands_are_not_wrapped() {
     for (name, run) in all() {
         for width in [60, 80, 100] {
             let shown = render(&run, Format::Text, &Style { width, ..PLAIN });
@@ -101,7 +101,7 @@ fn plain_text_is_ascii_within_its_width_and_commands_stand_whole() {
 }
 
 #[test]
-fn json_reads_as_pinned_fits_its_schema_and_reads_back() {
+fn json_matches_its_goldens_and_schema_and_parses_back() {
     let schema = serde_json::from_str(report::json::JSON_SCHEMA).expect("JSON");
     let schema = jsonschema::draft202012::options()
         .should_validate_formats(true)
@@ -120,7 +120,7 @@ fn json_reads_as_pinned_fits_its_schema_and_reads_back() {
 }
 
 #[test]
-fn the_schema_refuses_what_the_contract_does_not_have() {
+fn the_schema_rejects_unknown_values_and_fields() {
     let schema = serde_json::from_str(report::json::JSON_SCHEMA).expect("JSON");
     let schema = jsonschema::draft202012::new(&schema).expect("a schema");
     let valid = serde_json::to_value(Report::from(&run(vec![samples::zone_not_linked()]))).expect("JSON");
@@ -155,7 +155,7 @@ fn the_schema_lists_every_cause() {
 }
 
 #[test]
-fn a_reader_passes_over_fields_and_causes_that_are_newer_than_itself() {
+fn readers_accept_newer_fields_and_causes() {
     let mut value = serde_json::to_value(Report::from(&run(vec![samples::throttled()]))).expect("JSON");
     value["sequence"] = 7.into();
     value["images"][0]["diagnoses"][0]["cause"] = "something_new".into();
@@ -164,7 +164,7 @@ fn a_reader_passes_over_fields_and_causes_that_are_newer_than_itself() {
 }
 
 #[test]
-fn junit_reads_as_pinned_and_has_twelve_cases_an_image() {
+fn junit_matches_its_goldens_and_has_twelve_cases_per_image() {
     for (name, run) in all() {
         let actual = render(&run, Format::Junit, &PLAIN);
         expectorate::assert_contents(format!("tests/golden/report/{name}.xml"), &actual);
@@ -181,7 +181,7 @@ fn junit_reads_as_pinned_and_has_twelve_cases_an_image() {
 }
 
 #[test]
-fn hostile_text_reaches_no_terminal_and_breaks_no_document() {
+fn hostile_text_is_sanitised_in_every_format() {
     let hostile = run(vec![samples::hostile()]);
     let style = Style { color: false, unicode: true, width: 100 };
     for format in [Format::Text, Format::Json, Format::Junit] {
@@ -197,7 +197,7 @@ fn hostile_text_reaches_no_terminal_and_breaks_no_document() {
 }
 
 #[test]
-fn the_verdict_line_says_what_a_green_stands_for() {
+fn the_verdict_line_of_a_pass_names_what_was_tested() {
     let text = text(samples::healthy()).replace("\n  ", " ");
     for part in [
         "pass: contoso.azurecr.io/apps/canary:1 can be pulled from",
@@ -212,7 +212,7 @@ fn the_verdict_line_says_what_a_green_stands_for() {
 }
 
 #[test]
-fn what_was_not_tested_and_what_was_allowed_is_said() {
+fn the_verdict_line_names_untested_stages_and_allowed_loopback() {
     let mut checked = samples::without_blob();
     checked.policy.allow_loopback = true;
     let report = report_of(&run(vec![checked.clone()]));
@@ -224,7 +224,7 @@ fn what_was_not_tested_and_what_was_allowed_is_said() {
 }
 
 #[test]
-fn the_correlation_id_of_the_failing_answer_is_told() {
+fn the_correlation_id_of_the_failed_response_is_reported() {
     let checked = samples::credentials_rejected();
     assert_eq!(
         report_of(&run(vec![checked.clone()])).images[0].correlation_id.as_deref(),
@@ -234,7 +234,7 @@ fn the_correlation_id_of_the_failing_answer_is_told() {
 }
 
 #[test]
-fn nothing_is_pass_before_it_was_checked() {
+fn nothing_passes_before_it_was_checked() {
     assert_eq!(run(Vec::new()).verdict(), Verdict::Unknown);
     let mut checked = samples::healthy();
     checked.observation = Observation::default();
@@ -243,7 +243,7 @@ fn nothing_is_pass_before_it_was_checked() {
 }
 
 #[test]
-fn a_diagnosis_always_has_its_stage() {
+fn a_diagnosis_is_always_placed_at_an_existing_stage() {
     let mut checked = samples::credentials_rejected();
     checked.diagnoses[0].endpoint = Endpoint::Data;
     let report = report_of(&run(vec![checked]));

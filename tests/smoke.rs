@@ -220,7 +220,7 @@ fn named(report: &Value, index: usize) -> Value {
 }
 
 #[test]
-fn a_thousand_agents_answer_within_fifteen_seconds() {
+fn a_thousand_agents_respond_within_fifteen_seconds() {
     let lab = Lab::start(Settings::default());
     let good = report_of(&lab);
     lab.change(|settings| settings.nameservers[0].login = View::NotLinked);
@@ -257,7 +257,7 @@ fn a_thousand_agents_answer_within_fifteen_seconds() {
 }
 
 #[test]
-fn an_agent_that_is_none_costs_its_own_node_alone() {
+fn an_invalid_response_affects_only_its_own_node() {
     let lab = Lab::start(Settings::default());
     let good = report_of(&lab);
     let answer = move |index| match index {
@@ -309,7 +309,7 @@ fn an_agent_that_is_none_costs_its_own_node_alone() {
 }
 
 #[test]
-fn ctrl_c_tells_what_was_known_by_then() {
+fn ctrl_c_reports_the_results_so_far() {
     let lab = Lab::start(Settings::default());
     let good = report_of(&lab);
     let answer = move |index| if index == 0 { Reply::Report(named(&good, 0)) } else { Reply::Nothing };
@@ -337,7 +337,7 @@ fn ctrl_c_tells_what_was_known_by_then() {
 }
 
 #[test]
-fn reports_and_summaries_are_written_beside_each_other() {
+fn report_and_summary_are_both_written() {
     let lab = Lab::start(Settings::default());
     let good = report_of(&lab);
     let cluster = Cluster::start(3, Box::new(move |index| Reply::Report(named(&good, index))));
@@ -359,7 +359,7 @@ fn reports_and_summaries_are_written_beside_each_other() {
 }
 
 #[test]
-fn an_api_server_that_says_nothing_costs_no_more_than_the_timeout() {
+fn a_silent_api_server_is_inconclusive_after_the_timeout() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let folder = TempDir::new().expect("a folder");
     let path = folder.path().join("kubeconfig");

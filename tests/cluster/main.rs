@@ -53,7 +53,7 @@ fn tell(line: &str) {
 }
 
 #[test]
-fn what_the_documentation_says_holds_on_three_nodes() {
+fn the_documentation_holds_on_a_three_node_cluster() {
     let (programs, image) = match requirements::met() {
         Requirements::Met { programs, image } => (programs, image),
         Requirements::Skip(reason) => return tell(&format!("\nSKIPPED cluster: {reason}\n")),

@@ -74,7 +74,7 @@ fn wait_for(server: &ApiServer, agent: &Agent, words: &[&str], limit: Duration) 
 }
 
 #[test]
-fn an_event_is_there_within_the_intervals_that_confirm_it_and_recovery_at_once() {
+fn a_failure_is_published_once_confirmed_and_a_recovery_immediately() {
     let Some(server) = ApiServer::start() else { return };
     if !can_mount() {
         return;
@@ -117,7 +117,7 @@ fn an_event_is_there_within_the_intervals_that_confirm_it_and_recovery_at_once()
 }
 
 #[test]
-fn events_are_switched_on_and_off_without_a_restart() {
+fn events_can_be_enabled_and_disabled_without_a_restart() {
     let Some(server) = ApiServer::start() else { return };
     if !can_mount() {
         return;

@@ -29,7 +29,7 @@ fn assert_answer(answer: &Answer, status: u16, reason: &str) {
 }
 
 #[tokio::test]
-async fn an_event_about_a_node_shows_where_an_operator_looks() {
+async fn kubectl_describe_node_shows_the_event() {
     let Some(server) = ApiServer::shared() else { return };
     let note = "contoso.azurecr.io resolves to 20.62.128.4, a public address.";
     let event = event(note);
@@ -43,7 +43,7 @@ async fn an_event_about_a_node_shows_where_an_operator_looks() {
 }
 
 #[tokio::test]
-async fn the_commands_of_the_documentation_find_it() {
+async fn documented_commands_find_the_event() {
     let Some(server) = ApiServer::shared() else { return };
     let note = "pull from contoso.azurecr.io fails: 403.";
     assert_eq!(Client::new(server).create("default", &event(note)).await.status, 201);
@@ -59,7 +59,7 @@ async fn the_commands_of_the_documentation_find_it() {
 }
 
 #[tokio::test]
-async fn the_description_finds_a_node_by_its_name_or_its_uid_in_place_of_the_uid_alone() {
+async fn describe_finds_events_whose_uid_is_the_name_or_uid_of_the_node() {
     let Some(server) = ApiServer::shared() else { return };
     let client = Client::new(server);
     let uid = shown(&server.kubectl(&["get", "node", NODE, "--output=jsonpath={.metadata.uid}"]));
@@ -77,7 +77,7 @@ async fn the_description_finds_a_node_by_its_name_or_its_uid_in_place_of_the_uid
 }
 
 #[tokio::test]
-async fn a_note_has_1024_bytes_and_not_one_more() {
+async fn a_note_is_limited_to_1024_bytes() {
     let Some(server) = ApiServer::shared() else { return };
     let client = Client::new(server);
     // Bytes, not characters: each `é` is two.
@@ -94,7 +94,7 @@ async fn a_note_has_1024_bytes_and_not_one_more() {
 }
 
 #[tokio::test]
-async fn other_fields_have_limits_too() {
+async fn other_fields_are_limited_too() {
     let Some(server) = ApiServer::shared() else { return };
     let client = Client::new(server);
     let long = |length: usize| json!("n".repeat(length));
@@ -124,7 +124,7 @@ async fn other_fields_have_limits_too() {
 }
 
 #[tokio::test]
-async fn a_node_has_no_namespace_so_its_events_belong_in_default() {
+async fn events_about_nodes_belong_in_namespace_default() {
     let Some(server) = ApiServer::shared() else { return };
     let client = Client::new(server);
     for namespace in ["acr-verifier", "kube-system", "not-there"] {
@@ -149,7 +149,7 @@ async fn a_node_has_no_namespace_so_its_events_belong_in_default() {
 }
 
 #[tokio::test]
-async fn the_role_allows_create_and_patch_of_events_in_default_and_nothing_else() {
+async fn the_role_allows_only_create_and_patch_of_events_in_default() {
     let Some(server) = ApiServer::shared() else { return };
     let client = Client::new(server);
     let existing = event("To be read and deleted.");
@@ -190,7 +190,7 @@ async fn the_role_allows_create_and_patch_of_events_in_default_and_nothing_else(
 }
 
 #[tokio::test]
-async fn a_patch_counts_and_changes_nothing_else() {
+async fn a_patch_changes_only_the_series() {
     let Some(server) = ApiServer::shared() else { return };
     let client = Client::new(server);
     let note = "It happens again and again.";
@@ -222,7 +222,7 @@ async fn a_patch_counts_and_changes_nothing_else() {
 }
 
 #[tokio::test]
-async fn an_event_that_is_gone_is_not_found_and_one_that_is_there_is_not_made_twice() {
+async fn patching_a_deleted_event_returns_404_and_creating_an_existing_one_409() {
     let Some(server) = ApiServer::shared() else { return };
     let client = Client::new(server);
     let event = event("Made once.");
@@ -236,7 +236,7 @@ async fn an_event_that_is_gone_is_not_found_and_one_that_is_there_is_not_made_tw
 }
 
 #[tokio::test]
-async fn an_apply_makes_counts_and_makes_again_with_the_same_two_permissions() {
+async fn server_side_apply_creates_and_updates_with_the_same_two_permissions() {
     let Some(server) = ApiServer::shared() else { return };
     let client = Client::new(server);
     let mut event = event("Applied.");

@@ -11,7 +11,7 @@ use super::proxy::{Fault, FaultProxy};
 use super::server::{ApiServer, NODE};
 
 #[tokio::test]
-async fn a_server_that_is_halted_accepts_and_answers_when_it_goes_on() {
+async fn a_paused_server_accepts_connections_and_responds_after_resume() {
     let Some(server) = ApiServer::start() else { return };
     let hurried = Client::hurried(&server, Duration::from_millis(500));
     let client = Client::new(&server);
@@ -32,7 +32,7 @@ async fn a_server_that_is_halted_accepts_and_answers_when_it_goes_on() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_gone_refuses_and_comes_back_with_what_it_had() {
+async fn a_stopped_server_refuses_connections_and_keeps_its_data() {
     let Some(server) = ApiServer::start() else { return };
     let client = Client::new(&server);
     let before = event("Before the server went away.");
@@ -54,7 +54,7 @@ async fn a_server_that_is_gone_refuses_and_comes_back_with_what_it_had() {
 }
 
 #[tokio::test]
-async fn the_proxy_answers_as_told_and_then_passes_on() {
+async fn the_proxy_returns_its_faults_and_then_forwards() {
     let Some(server) = ApiServer::shared() else { return };
     let proxy = FaultProxy::start(server);
     let client = Client::through(server, proxy.url());
@@ -81,7 +81,7 @@ async fn the_proxy_answers_as_told_and_then_passes_on() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_lost_leaves_the_event_behind() {
+async fn a_lost_response_leaves_the_event_created() {
     let Some(server) = ApiServer::shared() else { return };
     let proxy = FaultProxy::start(server);
     let client = Client::through(server, proxy.url());
@@ -95,7 +95,7 @@ async fn an_answer_that_is_lost_leaves_the_event_behind() {
 }
 
 #[tokio::test]
-async fn kubectl_speaks_for_the_agent_and_for_the_administrator() {
+async fn kubectl_runs_as_agent_and_as_administrator() {
     let Some(server) = ApiServer::shared() else { return };
     let who = |output: Output| {
         serde_json::from_slice::<Value>(&output.stdout).expect("JSON")["status"]["userInfo"].clone()

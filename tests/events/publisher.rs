@@ -165,7 +165,7 @@ async fn failure_renewal_and_recovery_are_in_kubectl_describe_node() {
 }
 
 #[tokio::test]
-async fn an_image_under_two_names_is_told_of_under_each() {
+async fn an_image_with_two_names_has_events_for_each_name() {
     let Some(server) = ApiServer::shared() else { return };
     let desk = Desk::new(server, server.url()).await;
     let named = |name: &str, what: &Announcement| Announcement { name: Some(name.into()), ..what.clone() };
@@ -188,7 +188,7 @@ async fn an_image_under_two_names_is_told_of_under_each() {
 }
 
 #[tokio::test]
-async fn an_event_that_somebody_deleted_is_told_anew() {
+async fn a_deleted_event_is_created_again() {
     let Some(server) = ApiServer::shared() else { return };
     let desk = Desk::new(server, server.url()).await;
     let failing = failing("deleted", "It is public.");
@@ -202,7 +202,7 @@ async fn an_event_that_somebody_deleted_is_told_anew() {
 }
 
 #[tokio::test]
-async fn refusals_are_counted_and_tried_again_and_a_lost_answer_makes_no_second_event() {
+async fn rejections_are_counted_and_retried_and_a_lost_response_creates_no_duplicate() {
     let Some(server) = ApiServer::shared() else { return };
     let proxy = FaultProxy::start(server);
     for (number, status) in [403, 409, 422, 429, 500].into_iter().enumerate() {
@@ -222,7 +222,7 @@ async fn refusals_are_counted_and_tried_again_and_a_lost_answer_makes_no_second_
 }
 
 #[tokio::test]
-async fn what_is_refused_for_good_is_given_up() {
+async fn an_event_is_dropped_after_five_rejections() {
     let Some(server) = ApiServer::shared() else { return };
     let proxy = FaultProxy::start(server);
     let desk = Desk::new(server, proxy.url()).await;
@@ -235,7 +235,7 @@ async fn what_is_refused_for_good_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_halted_or_gone_gets_the_newest_when_it_is_back() {
+async fn the_newest_event_is_published_when_the_server_returns() {
     let Some(server) = ApiServer::start() else { return };
     let desk = Desk::new(&server, server.url()).await;
     server.pause();
@@ -260,7 +260,7 @@ async fn a_server_that_is_halted_or_gone_gets_the_newest_when_it_is_back() {
 }
 
 #[tokio::test]
-async fn everything_that_is_announced_while_the_server_is_halted_is_published_or_counted() {
+async fn announcements_while_the_server_is_paused_are_published_or_counted() {
     const IMAGES: usize = 300;
     let Some(server) = ApiServer::start() else { return };
     let desk = Desk::new(&server, server.url()).await;
@@ -284,7 +284,7 @@ async fn everything_that_is_announced_while_the_server_is_halted_is_published_or
 }
 
 #[tokio::test]
-async fn a_renewal_of_a_failure_that_was_never_published_does_not_count_up_another() {
+async fn a_renewal_of_an_unpublished_failure_does_not_update_another_event() {
     let Some(server) = ApiServer::shared() else { return };
     let proxy = FaultProxy::start(server);
     let desk = Desk::new(server, proxy.url()).await;
@@ -305,7 +305,7 @@ async fn a_renewal_of_a_failure_that_was_never_published_does_not_count_up_anoth
 }
 
 #[tokio::test]
-async fn a_note_of_5000_characters_of_many_bytes_is_taken() {
+async fn a_long_multibyte_note_is_truncated_and_accepted() {
     let Some(server) = ApiServer::shared() else { return };
     let desk = Desk::new(server, server.url()).await;
     desk.publish(failing("long", &"ü€😀".repeat(1667)));

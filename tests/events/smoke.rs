@@ -198,7 +198,7 @@ fn states(report: &Value) -> Vec<String> {
 }
 
 #[test]
-fn every_state_of_a_node_is_told_apart() {
+fn every_node_state_is_reported() {
     let Some(cluster) = Cluster::start() else { return };
     observe(&cluster);
     let good = Lab::start(Settings::default());
@@ -292,7 +292,7 @@ fn every_state_of_a_node_is_told_apart() {
 }
 
 #[test]
-fn a_repair_and_a_node_that_comes_and_goes_are_seen_before_the_deadline() {
+fn repairs_and_node_changes_are_seen_before_the_deadline() {
     let Some(cluster) = Cluster::start() else { return };
     observe(&cluster);
     let lab = Lab::start(Settings::default());
@@ -334,7 +334,7 @@ fn a_repair_and_a_node_that_comes_and_goes_are_seen_before_the_deadline() {
 }
 
 #[test]
-fn what_cannot_be_asked_is_inconclusive_and_says_what_is_missing() {
+fn missing_permissions_are_inconclusive_and_named() {
     let Some(cluster) = Cluster::start() else { return };
     observe(&cluster);
     let run = |token: &str, arguments: &[&str]| {

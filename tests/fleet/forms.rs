@@ -33,7 +33,7 @@ fn golden(name: &str, extension: &str, actual: &str) {
 }
 
 #[test]
-fn text_and_markdown_read_as_pinned() {
+fn text_and_markdown_match_their_goldens() {
     for (name, fleet) in all() {
         golden(name, "txt", &render(&fleet, Format::Text, &PLAIN));
         golden(name, "md", &render(&fleet, Format::Markdown, &PLAIN));
@@ -42,7 +42,7 @@ fn text_and_markdown_read_as_pinned() {
 }
 
 #[test]
-fn json_and_junit_read_as_pinned_where_they_are_short() {
+fn short_json_and_junit_match_their_goldens() {
     for (name, fleet) in [("healthy", healthy(1)), ("mixed", mixed())] {
         let value: Value = serde_json::from_str(&render(&fleet, Format::Json, &PLAIN)).expect("JSON");
         golden(name, "json", &format!("{value:#}\n"));
@@ -51,7 +51,7 @@ fn json_and_junit_read_as_pinned_where_they_are_short() {
 }
 
 #[test]
-fn json_fits_its_schema_and_holds_every_node_with_its_report() {
+fn json_matches_its_schema_and_contains_every_node() {
     let schema = serde_json::from_str(fleet::json::JSON_SCHEMA).expect("JSON");
     let schema = jsonschema::draft202012::options()
         .should_validate_formats(true)
@@ -74,7 +74,7 @@ fn json_fits_its_schema_and_holds_every_node_with_its_report() {
 }
 
 #[test]
-fn the_schema_refuses_what_there_is_not() {
+fn the_schema_rejects_unknown_values() {
     let schema = serde_json::from_str(fleet::json::JSON_SCHEMA).expect("JSON");
     let schema = jsonschema::draft202012::new(&schema).expect("a schema");
     let valid: Value = serde_json::from_str(&render(&mixed(), Format::Json, &PLAIN)).expect("JSON");
@@ -94,7 +94,7 @@ fn the_schema_refuses_what_there_is_not() {
 }
 
 #[test]
-fn junit_fails_for_every_node_that_fails_and_passes_nothing_unchecked() {
+fn junit_fails_every_failed_node_and_passes_nothing_unchecked() {
     let mut unchecked = mixed();
     unchecked.nodes[4].state = samples::reported("n", Vec::new());
     for (fleet, tests, failures, errors, skipped) in [
@@ -113,7 +113,7 @@ fn junit_fails_for_every_node_that_fails_and_passes_nothing_unchecked() {
 }
 
 #[test]
-fn every_node_of_a_small_fleet_has_its_line_and_the_good_ones_of_a_large_one_are_counted() {
+fn small_fleets_list_every_node_and_large_ones_count_good_nodes() {
     for fleet in [healthy(4), one_subnet(), mixed()] {
         let text = render(&fleet, Format::Text, &PLAIN);
         for node in &fleet.nodes {
@@ -127,14 +127,14 @@ fn every_node_of_a_small_fleet_has_its_line_and_the_good_ones_of_a_large_one_are
 }
 
 #[test]
-fn a_small_failure_does_not_drown_in_a_large_one() {
+fn a_small_failure_stays_visible_next_to_a_large_one() {
     let text = render(&thousand(), Format::Text, &PLAIN);
     assert!(text.lines().count() < 80, "{} lines", text.lines().count());
     assert!(text.contains("aks-system-12345678-vmss000900"), "{text}");
 }
 
 #[test]
-fn text_is_ascii_and_stays_within_a_page_whatever_it_is_about() {
+fn text_is_ascii_and_of_bounded_length() {
     for (name, fleet) in all().into_iter().chain([("flood", samples::flood())]) {
         let text = render(&fleet, Format::Text, &PLAIN);
         assert!(text.is_ascii(), "{name}");
@@ -145,7 +145,7 @@ fn text_is_ascii_and_stays_within_a_page_whatever_it_is_about() {
 }
 
 #[test]
-fn markdown_stays_far_below_what_a_step_may_have() {
+fn markdown_stays_far_below_the_limit_of_a_job_summary() {
     for (name, fleet) in all().into_iter().chain([("flood", samples::flood())]) {
         let size = render(&fleet, Format::Markdown, &PLAIN).len();
         assert!(size < 512 * 1_024, "{name}: {size} bytes");
@@ -153,7 +153,7 @@ fn markdown_stays_far_below_what_a_step_may_have() {
 }
 
 #[test]
-fn hostile_text_reaches_no_terminal_and_becomes_no_markup() {
+fn hostile_text_is_sanitised_and_never_becomes_markup() {
     let hostile = samples::hostile();
     for format in FORMATS {
         let shown = render(&hostile, format, &Style { unicode: true, ..PLAIN });
@@ -177,14 +177,14 @@ fn hostile_text_reaches_no_terminal_and_becomes_no_markup() {
 }
 
 #[test]
-fn json_passes_every_text_on_unchanged() {
+fn json_preserves_every_text() {
     let value: Value =
         serde_json::from_str(&render(&samples::hostile(), Format::Json, &PLAIN)).expect("JSON");
     assert_eq!(value["nodes"][0]["agentPool"], samples::poison());
 }
 
 #[test]
-fn a_smoke_check_names_the_configuration_that_was_tested() {
+fn the_verdict_names_the_tested_configuration() {
     let text = |fleet: &Fleet| render(fleet, Format::Text, &PLAIN).replace("\n  ", " ");
     let mut fleet = healthy(3);
     assert!(!text(&fleet).contains("onfiguration"), "agents that are too old do not say");
@@ -206,7 +206,7 @@ fn a_smoke_check_names_the_configuration_that_was_tested() {
 }
 
 #[test]
-fn a_green_names_what_was_tested_and_what_was_not() {
+fn a_pass_names_what_was_tested_and_what_was_not() {
     let said = |fleet: &Fleet| render(fleet, Format::Text, &PLAIN).replace("\n  ", " ");
     let text = said(&healthy(4));
     assert!(text.contains("Checked: contoso.azurecr.io/apps/canary:1 (node network)."), "{text}");
@@ -225,7 +225,7 @@ fn a_green_names_what_was_tested_and_what_was_not() {
 }
 
 #[test]
-fn the_live_table_keeps_to_its_width() {
+fn the_progress_table_fits_its_width() {
     for (name, fleet) in all() {
         let nodes: Vec<&Node> = fleet.nodes.iter().collect();
         for width in [0, 10, 40, 80] {

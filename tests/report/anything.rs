@@ -37,7 +37,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn text_is_visible_characters_alone_and_colour_is_all_that_colour_adds(
+    fn text_has_only_visible_characters_and_colours_do_not_change_it(
         images in checks(),
         width in 20_usize..120,
         unicode in any::<bool>(),
@@ -54,7 +54,7 @@ proptest! {
     }
 
     #[test]
-    fn json_parses_fits_its_schema_and_reads_back(images in checks()) {
+    fn json_matches_its_schema_and_parses_back(images in checks()) {
         let run = run(images);
         let shown = render(&run, Format::Json, &PLAIN);
         visible(&shown)?;
@@ -68,7 +68,7 @@ proptest! {
     }
 
     #[test]
-    fn junit_is_a_document_of_twelve_cases_an_image(images in checks()) {
+    fn junit_is_valid_with_twelve_cases_per_image(images in checks()) {
         let run = run(images);
         let shown = render(&run, Format::Junit, &PLAIN);
         visible(&shown)?;
@@ -82,7 +82,7 @@ proptest! {
     }
 
     #[test]
-    fn the_page_and_the_metrics_are_themselves_whatever_was_seen(images in checks()) {
+    fn page_and_metrics_stay_valid_for_any_observation(images in checks()) {
         let run = run(images);
         let metrics = Metrics::new("node", "0.1.0", "");
         metrics.record(&run);

@@ -36,7 +36,7 @@ fn names() -> Vec<Names> {
 }
 
 #[test]
-fn every_cause_is_there_once_with_something_to_do() {
+fn every_cause_is_listed_once_with_commands() {
     let entries = catalogue::entries();
     let codes: BTreeSet<_> = entries.iter().map(|entry| entry.cause.as_str()).collect();
     assert_eq!(codes.len(), Cause::ALL.len());
@@ -77,7 +77,7 @@ fn commands_are_single_lines_of_known_programs_without_secrets() {
 }
 
 #[test]
-fn quotes_and_parentheses_of_commands_are_closed() {
+fn quotes_and_parentheses_of_commands_are_balanced() {
     for names in names() {
         for cause in Cause::ALL {
             for command in advice::commands(cause, &names) {
@@ -121,7 +121,7 @@ fn commands_are_filled_in_for_cloud_endpoint_and_nameserver() {
 }
 
 #[test]
-fn the_catalogue_reads_as_pinned() {
+fn the_catalogue_matches_its_golden() {
     let mut text = Vec::new();
     let style = Style { color: false, unicode: false, width: 100 };
     catalogue::write_text(&mut text, &style).expect("memory takes everything");

