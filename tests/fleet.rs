@@ -1,4 +1,4 @@
-//! What a smoke check makes of a cluster: the judgement, the differences, and every form of its report.
+//! The evaluation of a smoke check: verdict, groups, differences, and every report format.
 
 mod forms;
 mod samples;
@@ -14,13 +14,13 @@ use samples::{fleet, healthy, node, reported};
 
 use crate::report::samples as checks;
 
-/// One node of a healthy fleet of four changed; its verdict, and the count that it moved to.
+/// A change to one node of a healthy fleet of four, with the expected verdict and counts.
 struct Case {
     name: &'static str,
     change: fn(&mut Node),
     verdict: Verdict,
     counts: Counts,
-    /// The word of the one group that there is then.
+    /// Cause or state of the only expected group.
     group: Option<(&'static str, Severity)>,
 }
 
@@ -240,7 +240,7 @@ fn a_cause_newer_than_this_program_is_reported_without_commands() {
     assert!(matches!(&judgement.groups[0].finding,
         Finding::Diagnosis { cause, .. } if cause == "something_new"));
     let Advice { message, commands, .. } = &judgement.groups[0].example;
-    assert!(message.contains("it does not see the private zone") && commands.is_empty(), "as text alone");
+    assert!(message.contains("it does not see the private zone") && commands.is_empty(), "only as text");
 }
 
 #[test]
@@ -274,7 +274,7 @@ fn a_difference_is_described_in_one_sentence() {
     );
 }
 
-/// A fleet of any kind: few pools, zones and subnets, so that they coincide, and some that are not known.
+/// An arbitrary fleet with few pools, zones and subnets, so that they coincide, and some unknown ones.
 fn any_fleet() -> impl Strategy<Value = Fleet> {
     let place = (proptest::option::of(0..3u8), proptest::option::of(0..3u8), 0..2u8);
     proptest::collection::vec((0..10u8, place, any::<bool>()), 0..12).prop_map(|nodes| {
@@ -329,7 +329,7 @@ proptest! {
                     Property::Zone => node.place.zone.clone(),
                     Property::Subnet => node.place.subnet.clone(),
                     Property::NodeImage => node.place.node_image.clone(),
-                    // All of them ask the same in this fleet.
+                    // All nodes of this fleet use the same nameservers.
                     Property::Nameservers => None,
                 };
                 for node in &fleet.nodes {
@@ -337,7 +337,7 @@ proptest! {
                     let is_bad = group.nodes.contains(&node.name);
                     if is_bad {
                         let named = value.as_ref().is_some_and(|value| difference.bad.contains(value));
-                        prop_assert!(named, "{:?} of {} is not told", difference.property, node.name);
+                        prop_assert!(named, "{:?} of {} is not reported", difference.property, node.name);
                     } else if node.verdict() == Some(Verdict::Pass) {
                         let shared = value.as_ref().is_none_or(|value| difference.bad.contains(value));
                         prop_assert!(!shared, "{:?} of {} is shared", difference.property, node.name);

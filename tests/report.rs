@@ -1,4 +1,4 @@
-//! What the renderers make of runs: goldens for the words, properties for what must hold in every one.
+//! The renderers: goldens for the wording, and properties of every report.
 
 mod anything;
 mod catalogue;
@@ -27,7 +27,7 @@ fn report_of(run: &Run) -> Report {
     serde_json::from_str(&render(run, Format::Json, &PLAIN)).expect("a report")
 }
 
-/// Every sample, by the name of its goldens.
+/// All samples with the names of their goldens.
 fn all() -> Vec<(&'static str, Run)> {
     vec![
         ("healthy", run(vec![samples::healthy()])),
@@ -88,13 +88,13 @@ fn plain_text_is_ascii_within_its_width_and_commands_are_not_wrapped() {
             for command in &commands {
                 assert!(shown.lines().any(|line| line.trim_start() == command.as_str()), "{name}: {command}");
             }
-            // A digest or a host name that is wider than its column stays whole, so that it can be copied.
+            // A digest or host name wider than its column is not wrapped, so that it can be copied.
             let too_wide = shown.lines().find(|line| {
                 let last = line.split(' ').next_back().unwrap_or_default();
                 let is_command = commands.iter().any(|command| line.ends_with(command.as_str()));
                 line.len() > width && last.len() < width / 3 && !is_command
             });
-            // The hostile sample is made of words that fit nowhere.
+            // The words of the hostile sample fit no column.
             assert!(name == "hostile" || too_wide.is_none(), "{name} at {width}: {too_wide:?}");
         }
     }
@@ -134,11 +134,11 @@ fn the_schema_rejects_unknown_values_and_fields() {
     ] {
         let mut changed = valid.clone();
         *changed.pointer_mut(pointer).expect("a field") = value.into();
-        assert!(!schema.is_valid(&changed), "{pointer} takes {value}");
+        assert!(!schema.is_valid(&changed), "{pointer} accepts {value}");
     }
     let mut extended = valid;
     extended["images"][0]["password"] = "secret".into();
-    assert!(!schema.is_valid(&extended), "an unknown field passes");
+    assert!(!schema.is_valid(&extended), "an unknown field is accepted");
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn hostile_text_is_sanitised_in_every_format() {
         assert!(!shown.contains(forbidden), "{format:?}");
         assert!(!shown.contains('\u{202e}'), "{format:?}");
         assert!(!shown.contains("owned"), "{format:?}");
-        assert!(!shown.contains(&"x".repeat(1_001)), "{format:?}: nothing is cut");
+        assert!(!shown.contains(&"x".repeat(1_001)), "{format:?}: not truncated");
         assert!(!shown.lines().any(|line| line.trim_start().starts_with("ok    forged")), "{format:?}");
     }
     assert!(!render(&hostile, Format::Text, &Style { color: true, ..style }).contains("\u{1b}[2J"));

@@ -1,5 +1,5 @@
-//! The smoke check at the size of a large fleet: what stands for the API server and for a thousand agents is one HTTP server
-//! of this test, on a real socket. What the objects mean is tested on a real API server, in `tests/events`.
+//! The smoke check on a large fleet: one HTTP server of this test stands in for the API server and a thousand agents, on a
+//! real socket. `tests/events` tests the Kubernetes objects on a real API server.
 
 mod answers;
 mod memory;
@@ -18,22 +18,22 @@ use tokio::runtime::Runtime;
 use crate::lab::Lab;
 use crate::lab::settings::{Settings, View};
 
-/// Objects of a page, fewer than are asked for: a server may do that.
+/// Objects per page; a server may return fewer than requested.
 const PAGE: usize = 300;
-/// How long a check takes there: three times what it does in a region.
+/// Duration of a simulated check: three times a real one within a region.
 const CHECK: Duration = Duration::from_millis(150);
 
-/// A cluster in front of which there is no TLS, since a kubeconfig may say so.
+/// A cluster whose kubeconfig uses plain HTTP.
 struct Cluster {
     kubeconfig: std::path::PathBuf,
     asked: Arc<Mutex<BTreeSet<String>>>,
-    /// Most requests that were there at the same time.
+    /// Current and maximum number of concurrent requests.
     most: Arc<Mutex<(usize, usize)>>,
     _runtime: Runtime,
     _folder: TempDir,
 }
 
-/// How an agent answers.
+/// The response of each agent.
 type Answer = Box<dyn Fn(usize) -> Reply + Send + Sync>;
 
 enum Reply {
@@ -146,7 +146,7 @@ fn http(status: u16, body: &str) -> String {
     )
 }
 
-/// The number of the agent that a path leads to.
+/// Returns the index of the agent that a path addresses.
 fn agent_of(target: &str) -> Option<usize> {
     let path = target.split('?').next()?;
     let rest = path.strip_prefix("/api/v1/namespaces/acr-verifier/pods/http:agent-")?;
@@ -187,7 +187,7 @@ fn node(index: usize) -> Value {
     })
 }
 
-/// Some are not ready yet, and run all the same.
+/// A running Pod; some are not ready yet.
 fn pod(index: usize) -> Value {
     let ready = if index % 97 == 13 { "False" } else { "True" };
     json!({
@@ -198,7 +198,7 @@ fn pod(index: usize) -> Value {
     })
 }
 
-/// What a real check of a real registry reports, with another node's name.
+/// The report of a real check of a lab registry.
 fn report_of(lab: &Lab) -> Value {
     let output = Command::new(env!("CARGO_BIN_EXE_acr-verifier"))
         .args(["check", "--output", "json", "--allow-loopback", "--nameserver"])
@@ -240,7 +240,7 @@ fn a_thousand_agents_respond_within_fifteen_seconds() {
     let (_, most) = *cluster.most.lock().expect("no panic");
     assert!(most <= 64, "{most} at the same time");
 
-    // A quarter of them are broken: the table stays short, and says what they have in common.
+    // A quarter of them is broken: the table stays short and names what they have in common.
     let cluster = Cluster::start(
         1_000,
         Box::new(move |index| Reply::Report(named(if index % 4 == 3 { &bad } else { &good }, index))),
@@ -265,7 +265,7 @@ fn an_invalid_response_affects_only_its_own_node() {
         1 => Reply::Nothing,
         2 => Reply::Raw(http(200, "<html>not a report</html>")),
         3 => Reply::Raw(http(503, r#"{"error": "check aborted"}"#)),
-        // Longer than any report: it is not read to its end.
+        // Longer than any report: it is not read to the end.
         4 => {
             Reply::Raw(format!("HTTP/1.1 200 OK\r\nContent-Length: 999999999\r\n\r\n{}", " ".repeat(5 << 20)))
         }
@@ -274,7 +274,7 @@ fn an_invalid_response_affects_only_its_own_node() {
             newer["schema"] = "acr-verifier/report/v9".into();
             Reply::Report(newer)
         }
-        // It began before the smoke check did.
+        // It started before the smoke check.
         6 => {
             let mut older = named(&good, 6);
             older["durationSeconds"] = 500.into();
@@ -294,7 +294,7 @@ fn an_invalid_response_affects_only_its_own_node() {
             format!("{} {}", node["state"].as_str().unwrap_or("-"), node["reason"].as_str().unwrap_or("-"))
         })
         .collect();
-    // In the order of their names: np0 has 0 and 4, np1 has 1 and 5, and so on.
+    // In order of their names: np0 has 0 and 4, np1 has 1 and 5, and so on.
     assert_eq!(told[0], "reported -");
     assert!(told[1].starts_with("unreachable ") && told[1].contains("length limit exceeded"), "{}", told[1]);
     assert_eq!(told[2], "stale it has not responded to the check request yet");
@@ -323,7 +323,7 @@ fn ctrl_c_reports_the_results_so_far() {
         .expect("the program starts");
     let started = Instant::now();
     while cluster.asked.lock().expect("no panic").len() < 2 {
-        assert!(started.elapsed() < Duration::from_secs(20), "the agents are not asked");
+        assert!(started.elapsed() < Duration::from_secs(20), "the agents are not queried");
         std::thread::sleep(Duration::from_millis(50));
     }
     std::thread::sleep(2 * CHECK);

@@ -1,4 +1,4 @@
-//! Every form of a smoke check's report: goldens for the words, and what must hold whatever a cluster is called.
+//! The report formats of a smoke check: goldens for the wording, and properties for any cluster.
 
 use acr_verifier::fleet::report::ConfigurationState;
 use acr_verifier::fleet::{Fleet, Node, State};
@@ -57,7 +57,7 @@ fn json_matches_its_schema_and_contains_every_node() {
         .should_validate_formats(true)
         .build(&schema)
         .expect("a schema of draft 2020-12");
-    // The codes of a hostile agent fit no schema.
+    // The codes of a hostile agent match no schema.
     for (name, fleet) in all().into_iter().filter(|(name, _)| *name != "hostile") {
         let actual = render(&fleet, Format::Json, &PLAIN);
         let value: Value = serde_json::from_str(&actual).expect("JSON");
@@ -89,7 +89,7 @@ fn the_schema_rejects_unknown_values() {
     ] {
         let mut changed = valid.clone();
         *changed.pointer_mut(pointer).expect("a field") = value.into();
-        assert!(!schema.is_valid(&changed), "{pointer} takes {value}");
+        assert!(!schema.is_valid(&changed), "{pointer} accepts {value}");
     }
 }
 
@@ -100,7 +100,7 @@ fn junit_fails_every_failed_node_and_passes_nothing_unchecked() {
     for (fleet, tests, failures, errors, skipped) in [
         (healthy(4), 4, 0, 0, 0),
         (one_subnet(), 40, 37, 0, 0),
-        // Two that fail and seven without a report; four on which nothing is wanted or left, and one that joined late.
+        // Two failures and seven nodes without a report; skipped are four excluded or departed nodes and one late joiner.
         (mixed(), 18, 9, 1, 5),
         (unchecked, 18, 9, 2, 5),
         (thousand(), 1_000, 334, 0, 0),
@@ -187,7 +187,7 @@ fn json_preserves_every_text() {
 fn the_verdict_names_the_tested_configuration() {
     let text = |fleet: &Fleet| render(fleet, Format::Text, &PLAIN).replace("\n  ", " ");
     let mut fleet = healthy(3);
-    assert!(!text(&fleet).contains("onfiguration"), "agents that are too old do not say");
+    assert!(!text(&fleet).contains("onfiguration"), "agents that are too old do not report one");
     let digests = ["1a", "2b"].map(|pair| format!("sha256:{}", pair.repeat(32)));
     let set = |node: &mut Node, digest: &str| {
         let State::Reported(report) = &mut node.state else { panic!("it reported") };

@@ -1,4 +1,4 @@
-//! Fleets to judge and to render; their reports are made by the code that the agents run.
+//! Sample fleets. Their reports come from the same code that the agents run.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use acr_verifier::run::Checked;
 
 use crate::report::samples as checks;
 
-/// The digest of a configuration.
+/// Digest of another configuration.
 const OTHER: &str = "sha256:6e22dff0ef8a7da837586256d94bdb8dfdbbb624f8f9bf5a01415dea3e8785ac";
 
 pub(crate) fn fleet(nodes: Vec<Node>) -> Fleet {
@@ -64,7 +64,7 @@ pub(crate) fn one_subnet() -> Fleet {
     fleet(nodes.collect())
 }
 
-/// Each state and each exclusion, a cordoned node, and one that joined meanwhile.
+/// Every state and exclusion, a cordoned node, and one that joined during the check.
 pub(crate) fn mixed() -> Fleet {
     let states = [
         State::Missing,
@@ -98,7 +98,7 @@ pub(crate) fn mixed() -> Fleet {
     fleet(nodes)
 }
 
-/// 1,000 nodes in three pools: a large failure, a small one that must not drown in it, and many good ones.
+/// 1,000 nodes in three pools: a large failure, a small one that must stay visible, and many good nodes.
 pub(crate) fn thousand() -> Fleet {
     let nodes = (0..1_000).map(|index| {
         let pool = ["system", "np1", "np2"][index % 3];
@@ -114,7 +114,7 @@ pub(crate) fn thousand() -> Fleet {
     fleet(nodes.collect())
 }
 
-/// Longer than anything honest, with the characters that a terminal, Markdown, HTML and XML take for their own.
+/// An overlong text with control and markup characters for terminals, Markdown, HTML and XML.
 pub(crate) fn poison() -> String {
     format!(
         "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\u{202e}|<script>alert(1)</script>`x`\r\nok  forged @everyone \
@@ -123,7 +123,7 @@ pub(crate) fn poison() -> String {
     )
 }
 
-/// Every text that a cluster or an agent can choose is hostile.
+/// All text from the cluster and the agents is hostile.
 pub(crate) fn hostile() -> Fleet {
     let mut fleet = healthy(4);
     for (index, node) in fleet.nodes.iter_mut().enumerate() {
@@ -145,7 +145,7 @@ pub(crate) fn hostile() -> Fleet {
     fleet
 }
 
-/// A thousand causes that nobody knows, each with more commands than anyone pastes.
+/// A thousand unknown causes with very long messages.
 pub(crate) fn flood() -> Fleet {
     let mut fleet = thousand();
     for (index, node) in fleet.nodes.iter_mut().enumerate() {

@@ -1,4 +1,4 @@
-//! Every renderer on checks of every form: whatever a network says, a document is one, and a terminal stays its owner's.
+//! All renderers on arbitrary checks: documents stay valid and terminals safe, whatever the network returns.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use super::{PLAIN, render};
 use crate::observations::checked;
 use crate::server::states;
 
-/// Controls, and what turns the reading direction or has no width.
+/// Control characters, and characters that change the reading direction or have no width.
 fn is_forbidden(character: char) -> bool {
     (character.is_control() && character != '\n')
         || matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')

@@ -10,7 +10,7 @@ use acr_verifier::observation::Endpoint;
 use acr_verifier::report::Style;
 use acr_verifier::report::catalogue::{self, Entry};
 
-/// What a command may begin with: programs that operators of AKS have at hand.
+/// The programs that a command may start with: those that AKS operators have.
 const PROGRAMS: [&str; 7] = ["acr-verifier", "az", "curl", "dig", "docker", "kubectl", "openssl"];
 
 fn names() -> Vec<Names> {

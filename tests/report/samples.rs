@@ -1,4 +1,4 @@
-//! Runs to render: a healthy one with the names and chains of a real registry, and what can become of it.
+//! Sample runs: a healthy one with the names and chains of a real registry, and its failures.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -74,7 +74,7 @@ pub(crate) fn zone_not_linked() -> Checked {
     checked
 }
 
-/// The zone has the login server's record, but not the data endpoint's.
+/// The zone has a record for the login server but none for the data endpoint.
 pub(crate) fn data_record_missing() -> Checked {
     let mut checked = healthy();
     checked.observation = stopped(Endpoint::Data, Stage::Dns);
@@ -147,7 +147,7 @@ pub(crate) fn without_blob() -> Checked {
     checked
 }
 
-/// A public IPv6 address beside the private one, and a compared resolver that does not answer A.
+/// A public IPv6 address next to the private one, and a compared resolver that does not answer A.
 pub(crate) fn public_ipv6() -> Checked {
     let mut checked = healthy();
     checked.observation = stopped(Endpoint::Login, Stage::Address);
@@ -179,7 +179,7 @@ pub(crate) fn public_ipv6() -> Checked {
     checked
 }
 
-/// Every text that the network can choose tries to take over the terminal, and is far too long.
+/// All text from the network contains terminal escapes and is far too long.
 pub(crate) fn hostile() -> Checked {
     let poison =
         format!("\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31mü\r\nok    forged\0\u{202e}{}", "x".repeat(5_000));
@@ -198,7 +198,7 @@ pub(crate) fn hostile() -> Checked {
         extended_errors: vec![ExtendedError { code: 0, text: poison.clone() }],
     });
     let mut mismatch =
-        diagnosis(Cause::NotARegistry, Stage::Manifest, Endpoint::Login, None, &format!("It says {poison}."));
+        diagnosis(Cause::NotARegistry, Stage::Manifest, Endpoint::Login, None, &format!("It sent {poison}."));
     mismatch.correlation_id = Some(poison);
     checked.diagnoses = vec![mismatch];
     checked
@@ -226,7 +226,7 @@ pub(crate) fn diagnosis(
     }
 }
 
-/// A healthy check that ended in a stage: all before it as it was, nothing after it.
+/// A healthy check that stopped in a stage, with the observations up to it.
 fn stopped(endpoint: Endpoint, stage: Stage) -> Observation {
     let mut observation = observation();
     let last = observation
@@ -312,7 +312,7 @@ fn resolution(endpoint: Endpoint, server: &str, ttl: u32) -> Resolution {
     }
 }
 
-/// The chain of a registry with a private endpoint, as a resolver outside of its private zone sees it.
+/// The chain of a registry with a private endpoint, as seen by a resolver without the private zone.
 fn public_answer(host: &str) -> Lookup {
     answered(
         Rcode::NOERROR,
@@ -384,9 +384,9 @@ fn socket(text: &str) -> SocketAddr {
     text.parse().expect("an address")
 }
 
-/// A severity that a cause does not have by itself: another address worked.
+/// A failure cause as a warning, since another address worked.
 pub(crate) fn connect_warning() -> Checked {
-    let message = "10.60.4.9:443 did not answer, 10.60.4.4:443 did.";
+    let message = "No response from 10.60.4.9:443, but 10.60.4.4:443 works.";
     let mut warning = diagnosis(Cause::ConnectTimeout, Stage::Connect, Endpoint::Login, None, message);
     warning.severity = Severity::Warn;
     Checked { diagnoses: vec![warning], ..healthy() }

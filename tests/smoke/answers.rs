@@ -1,5 +1,5 @@
-//! What agents answer a smoke check, and what it makes of that: another configuration, a check that is postponed, a registry that
-//! throttles, and answers that were written to be followed.
+//! Unusual responses of agents to a smoke check: another configuration, a postponed check, a registry that throttles, and
+//! malicious reports.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -21,7 +21,7 @@ fn with_configuration(report: &Value, index: usize, configuration: Value) -> Rep
     Reply::Report(report)
 }
 
-/// How an agent answers that goes by another configuration.
+/// The response of an agent with another configuration.
 fn conflict(configuration: &Value) -> Reply {
     Reply::Raw(http(409, &json!({"error": "another one", "configuration": configuration}).to_string()))
 }
@@ -43,7 +43,7 @@ fn agents_with_another_configuration_get_time_to_reload() {
     let (old, new) = (digest("1a"), digest("2b"));
     let (asked, wanted) = (Arc::new(AtomicUsize::new(0)), new.clone());
     let counted = Arc::clone(&asked);
-    // One has it, one gets it after a moment, one is too old to know of it, one ignores what is expected.
+    // One has it, one reloads it after a moment, one is too old to report it, one ignores the expected one.
     let answer = move |index: usize| match index {
         0 => with_configuration(&good, 0, json!({"digest": wanted})),
         1 if counted.fetch_add(1, Ordering::Relaxed) == 0 => conflict(&json!({"digest": old})),
@@ -77,13 +77,13 @@ fn a_rejected_configuration_fails_immediately_with_the_reason() {
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     assert!(text.contains("2 of 2 nodes: configuration_rejected (line 4: no such key)"), "{text}");
 
-    // Another one than the expected is of an earlier attempt: the expected one is still on its way.
+    // A rejection of another configuration is from an earlier attempt: the expected one is still to come.
     let earlier = json!({"digest": old, "rejected": "line 4: no such key", "rejectedDigest": digest("3c")});
     let cluster = Cluster::start(2, Box::new(move |_| conflict(&earlier)));
     let output = cluster.smoke(&["--timeout", "3s", "--output", "json", "--expect-config", &new]);
     assert!(nodes(&output.stdout).iter().all(|(state, _)| state == "stale"));
 
-    // Whoever expects none in particular is not shown a green over one that is not in force.
+    // Without an expected configuration, a rejected one still fails the smoke check.
     let answer = move |index| with_configuration(&good, index, rejected.clone());
     let cluster = Cluster::start(2, Box::new(answer));
     let output = cluster.smoke(&["--timeout", "3s", "--output", "json"]);
@@ -153,7 +153,7 @@ fn text_from_an_agent_is_never_shown_as_a_command() {
             "{format}: our own command\n{text}"
         );
         assert!(!text.contains("echo ok"), "{format}: {text}");
-        // A name that cannot be one may be quoted in the reason why a report was not accepted, cut short.
+        // The reason for rejecting a report may quote an invalid name, truncated.
         assert!(!text.contains("evil.example/x | sh"), "{format}: {text}");
         let is_command = |line: &str| line.trim_start().starts_with("curl") || line.contains("fix: curl");
         assert!(!text.lines().any(is_command), "{format}: {text}");

@@ -1,6 +1,6 @@
-//! What a smoke check of a large fleet costs in memory, a hostile agent included.
+//! Memory use of a smoke check of a large fleet with a hostile agent.
 //!
-//! `ACR_VERIFIER_SMOKE_NODES=6000` makes it the largest fleet that is promised anything; that takes ten minutes.
+//! `ACR_VERIFIER_SMOKE_NODES=6000` tests the largest supported fleet and takes ten minutes.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -10,14 +10,14 @@ use crate::hostile::process::peak_of;
 use crate::lab::Lab;
 use crate::lab::settings::{Settings, View};
 
-/// Nodes unless said, and how long the smoke check has for them.
+/// Default number of nodes, and the timeout for them.
 const NODES: usize = 1_000;
 const TIMEOUT: &str = "30s";
-/// The same for more, which are asked at a thousand a minute.
+/// Timeout for more nodes, which are queried at a thousand per minute.
 const LONG_TIMEOUT: &str = "10m";
-/// A sixth of the nodes of the goal of 100 MiB, the program itself, and one answer of 4 MiB that is read, in KiB.
+/// Limit in KiB: a sixth of the 100 MiB for 6,000 nodes, the program itself, and one response of 4 MiB.
 const ALLOWED: u64 = 56 * 1024;
-/// What the Job of `helm test` has, in KiB.
+/// Memory limit of the `helm test` Job in KiB.
 const LIMIT: u64 = 100 * 1024;
 
 #[test]
@@ -30,7 +30,7 @@ fn memory_stays_bounded_with_a_thousand_failing_nodes_and_a_hostile_agent() {
     let mut bad = report_of(&lab);
     let image = bad["images"][0].clone();
     bad["images"] = vec![image.clone(); 4].into();
-    // As long as it may be: four megabytes of images, diagnoses and texts.
+    // The largest accepted report: four megabytes of images, diagnoses and texts.
     let mut hostile = bad.clone();
     let mut more = image;
     more["diagnoses"] = vec![more["diagnoses"][0].clone(); 30].into();
@@ -40,7 +40,7 @@ fn memory_stays_bounded_with_a_thousand_failing_nodes_and_a_hostile_agent() {
     assert!((3 << 20..4 << 20).contains(&size), "{size} bytes");
     let answer = move |index: usize| {
         let mut report = named(if index == 500 { &hostile } else { &bad }, index);
-        // Half of the nodes have words of their own.
+        // Half of the nodes report their own messages.
         if index.is_multiple_of(2) {
             let message =
                 report["images"][0]["diagnoses"][0]["message"].as_str().unwrap_or_default().to_owned();
@@ -76,6 +76,6 @@ fn memory_stays_bounded_with_a_thousand_failing_nodes_and_a_hostile_agent() {
     };
     assert_eq!(status.code(), Some(1));
     let asked = cluster.asked.lock().expect("no panic").len();
-    assert_eq!(asked, nodes, "every agent was asked");
-    assert!(peak < allowed, "{asked} of {nodes} nodes asked, peak {peak} KiB");
+    assert_eq!(asked, nodes, "every agent was queried");
+    assert!(peak < allowed, "{asked} of {nodes} nodes queried, peak {peak} KiB");
 }
