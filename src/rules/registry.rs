@@ -49,7 +49,7 @@ fn meaning(case: &Case<'_>, answer: &Answer) -> Meaning {
     if case.failure.stage == Stage::Blob && case.at_data_endpoint() {
         return meaning_at_data_endpoint(answer);
     }
-    // No registry knows a difference between HEAD and GET.
+    // Registries treat HEAD and GET alike.
     if answer.get_status.is_some() && matches!(answer.status, 400 | 402..=428 | 430..=499) {
         return Meaning::MethodRefused;
     }

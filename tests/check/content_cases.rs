@@ -70,11 +70,9 @@ fn images() -> Vec<Case> {
             let digest = bench.lab.digest("1");
             bench.image(&format!(":absent@{digest}"));
         }),
-        case("repository that is not there", |_| {}, &["fail login manifest repository_not_found"]).adjust(
-            |bench| {
-                bench.task.image = bench.lab.image_of("apps/absent", ":1").parse().expect("a reference");
-            },
-        ),
+        case("absent repository", |_| {}, &["fail login manifest repository_not_found"]).adjust(|bench| {
+            bench.task.image = bench.lab.image_of("apps/absent", ":1").parse().expect("a reference");
+        }),
         on_amd64(":newer", &["fail login manifest platform_missing"]),
         on_amd64(":older", &[]),
         case("another node's platform", |_| {}, &["fail login manifest platform_missing"]).adjust(|bench| {

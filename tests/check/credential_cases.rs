@@ -117,11 +117,11 @@ pub(super) fn cases() -> Vec<Case> {
             rejected,
         )
         .adjust(|bench| secret(bench, &[("HOST:PORT", Stale)])),
-        case("the host in capitals, the key in small letters", |_| {}, missing).adjust(|bench| {
+        case("the host in upper case, the key in lower case", |_| {}, missing).adjust(|bench| {
             capitals(bench);
             secret(bench, &[("HOST:PORT", Good)]);
         }),
-        case("host and key in capitals", |_| {}, &[]).adjust(|bench| {
+        case("host and key in upper case", |_| {}, &[]).adjust(|bench| {
             capitals(bench);
             secret(bench, &[("CONTOSO.azurecr.io:PORT", Good)]);
         }),

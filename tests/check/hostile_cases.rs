@@ -55,14 +55,10 @@ fn connections() -> Vec<Case> {
     let transport = |transport| Endpoint { transport, ..Endpoint::default() };
     let crowded = |count| Endpoint { certificate: Certificate::Crowded(count), ..Endpoint::default() };
     let mut cases = Vec::new();
+    cases.extend(at_both("slow server hello", transport(Transport::DrippingHandshake), "response_timeout"));
+    cases.extend(at_both("endless alerts", transport(Transport::EndlessAlerts), "tls_handshake_failed"));
     cases.extend(at_both(
-        "server hello by drips",
-        transport(Transport::DrippingHandshake),
-        "response_timeout",
-    ));
-    cases.extend(at_both("alerts without end", transport(Transport::EndlessAlerts), "tls_handshake_failed"));
-    cases.extend(at_both(
-        "empty records without end",
+        "endless empty records",
         transport(Transport::EndlessRecords),
         "tls_handshake_failed",
     ));
@@ -79,9 +75,9 @@ fn names() -> Vec<Case> {
     let elsewhere = ["127.0.0.44", "169.254.169.254", "20.45.122.144", "::1"];
     let elsewhere: Vec<_> = elsewhere.iter().map(|text| text.parse().expect("an address")).collect();
     vec![
-        impatient(behaving("TCP by drips", Behaviour::TcpDrips, failed)),
+        impatient(behaving("slow TCP", Behaviour::TcpDrips, failed)),
         behaving(
-            "64 KiB of strangers over TCP",
+            "64 KiB of unrelated records over TCP",
             Behaviour::TcpCrowded,
             &["fail login address mixed_addresses"],
         ),

@@ -81,7 +81,7 @@ fn views() -> Vec<Case> {
         ("link-local", addresses(&["169.254.10.10"]), "fail {} address reserved_address"),
         ("unspecified", addresses(&["0.0.0.0"]), "fail {} address reserved_address"),
         (
-            "reserved among good ones",
+            "reserved among valid ones",
             addresses(&["127.0.0.2", "ff02::1"]),
             "fail {} address reserved_address",
         ),
@@ -89,7 +89,7 @@ fn views() -> Vec<Case> {
     let mut cases: Vec<Case> =
         rows.iter().flat_map(|(name, view, expected)| seen(name, view, expected)).collect();
     cases.push(case(
-        "alias that ends nowhere",
+        "alias to an absent name",
         move |settings| settings.nameservers[0].login = alias("gone.example.net"),
         &["fail login dns name_not_found"],
     ));
@@ -106,7 +106,7 @@ fn views() -> Vec<Case> {
             .adjust(|bench| bench.task.policy.allow_loopback = false),
     );
     cases.push(
-        case("expected range never makes loopback good", |_| {}, &["fail login address reserved_address"])
+        case("an expected range never accepts loopback", |_| {}, &["fail login address reserved_address"])
             .adjust(|bench| {
                 bench.task.policy.allow_loopback = false;
                 bench.task.policy.expected = vec!["127.0.0.0/8".parse().expect("a range")];
@@ -264,7 +264,7 @@ fn several() -> Vec<Case> {
             &["fail login address private_zone_not_linked", disagree],
         ),
         second(
-            "second says no such name",
+            "second returns no such name",
             Nameserver::seeing(View::NoSuchName),
             &["fail login dns name_not_found", disagree],
         ),

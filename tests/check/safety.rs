@@ -28,7 +28,7 @@ pub(crate) fn violations(bench: &Bench, outcome: &Outcome) -> Vec<String> {
     }
     if bench.lab.all_connections().iter().any(|connection| matches!(connection.listener, Listener::Decoy(_)))
     {
-        violations.push("it connected to an address that was never resolved".to_owned());
+        violations.push("it connected to a decoy address".to_owned());
     }
     let shown = outcome.shown(bench);
     for secret in bench.lab.secrets() {
