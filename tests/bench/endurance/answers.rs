@@ -1,4 +1,4 @@
-//! The faults in what the registry answers.
+//! Faults in the registry's responses.
 
 use super::{Fault, fault};
 use crate::lab::answers::{
@@ -10,10 +10,10 @@ use crate::lab::settings::Grant;
 type Causes = &'static [&'static str];
 
 const FOREIGN: Causes = &["not_a_registry"];
-/// A long manifest may be on its way when the time of its stage is over.
+/// A long manifest may still be in transfer when the per-stage timeout elapses.
 const LONG: Causes = &["manifest_invalid", "response_timeout"];
 
-/// All of them.
+/// Returns all of them.
 pub(super) fn all() -> Vec<Fault> {
     let mut faults = anywhere();
     faults.extend(of_the_token());
@@ -21,7 +21,7 @@ pub(super) fn all() -> Vec<Fault> {
     faults
 }
 
-/// Answers that fit at any step, each at two of them.
+/// Returns the responses that fit any step, each at two steps.
 fn anywhere() -> Vec<Fault> {
     let canned = [
         Canned::Unauthorized,
@@ -68,7 +68,7 @@ fn of_canned(canned: &Canned, step: Step) -> Causes {
         ) => &["blob_denied"],
         (Canned::Firewall(_), _) => &["access_denied"],
         (Canned::PermissionsFailed, _) => &["registry_error"],
-        // Storage's own words are nothing that a registry says.
+        // A registry does not return storage's error text.
         (Canned::StorageForbidden, _) => FOREIGN,
         (Canned::StorageNotFound, Step::Challenge | Step::Token | Step::Manifest | Step::BlobRedirect) => {
             FOREIGN
@@ -79,7 +79,7 @@ fn of_canned(canned: &Canned, step: Step) -> Causes {
             Canned::NameUnknown | Canned::ManifestUnknown | Canned::BlobUnknown | Canned::StorageNotFound,
             Step::BlobRedirect | Step::Blob,
         ) => &["blob_not_found"],
-        // A code of another step.
+        // An error code of another step.
         (Canned::NameUnknown | Canned::ManifestUnknown | Canned::BlobUnknown, _) => &["registry_error"],
         (Canned::Throttled(_), _) => &["throttled"],
         (Canned::ServerError(_), _) => &["registry_error"],
@@ -107,7 +107,7 @@ fn of_the_token() -> Vec<Fault> {
         (ChallengeFault::RealmUnparsable, realm),
         (ChallengeFault::RealmOtherHost, realm),
         (ChallengeFault::RealmPlainHttp, realm),
-        // The token service issues no token for another registry.
+        // The token service issues no token for another registry's service name.
         (ChallengeFault::ServiceOther, &["credentials_rejected", "token_refused", "not_a_registry"]),
     ];
     faults.extend(challenges.map(|(found, causes)| {
@@ -131,7 +131,7 @@ fn of_the_token() -> Vec<Fault> {
 
 fn of_the_content() -> Vec<Fault> {
     let mut faults = Vec::new();
-    // By digest the digest decides: what was changed is found before it is read.
+    // Requests are by digest: changed content fails its digest before it is parsed.
     let changed: Causes = &["digest_mismatch"];
     let manifests: [(ManifestFault, Causes); 11] = [
         (ManifestFault::WrongBytes, changed),
@@ -157,7 +157,7 @@ fn of_the_content() -> Vec<Fault> {
         (RedirectFault::Target(Target::Itself), untrusted),
         (RedirectFault::NoLocation, FOREIGN),
         (RedirectFault::Unparsable, FOREIGN),
-        // It leads to the data endpoint, which takes no request of that size.
+        // The data endpoint rejects a request of that size.
         (RedirectFault::OverLong, &["connection_reset"]),
     ];
     faults.extend(redirects.map(|(found, causes)| {

@@ -1,43 +1,43 @@
-//! What has to be announced, by the contract alone: told from what each check found, and held against the Events.
+//! Derives the expected announcements from the result of each check, following the contract.
 //!
-//! Owns a model of its own, so that the program is not compared with itself.
+//! A separate model, so that the program is not compared with itself.
 
 use std::collections::BTreeMap;
 
 /// Failed checks in a row that confirm a failure (`confirmAfter` of the configuration).
 pub(crate) const CONFIRM_AFTER: u32 = 2;
-/// The reason of an Event about a recovery, or the first pass.
+/// Event reason for a recovery or the first pass.
 pub(crate) const VERIFIED: &str = "RegistryVerified";
 
-/// What a check found of an image.
+/// Result of a check of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     /// Pass or warn.
     Good,
-    /// Fail, by this cause.
+    /// Fail, with this cause.
     Bad(String),
-    /// It could not be judged.
+    /// Unknown.
     Nothing,
 }
 
-/// One image at one agent.
+/// Expected announcements for one image of one agent.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Expected {
-    /// The reason of each Event, by the number of the round that brings it about: together they tell one from all others.
+    /// Reason of each Event by the number of the round that causes it, which identifies the Event.
     pub(crate) reasons: BTreeMap<usize, String>,
-    /// What the last one told: none, all is well (no cause), or a cause.
+    /// Last announcement: none, a pass (without cause), or a cause.
     told: Option<Option<String>>,
-    /// The last checks that failed and are not told yet.
+    /// Causes of the last failed checks that are not announced yet.
     waiting: Vec<String>,
 }
 
 impl Expected {
-    /// The reason of the newest Event.
+    /// Returns the reason of the newest Event.
     pub(crate) fn last(&self) -> Option<&str> {
         self.reasons.values().next_back().map(String::as_str)
     }
 
-    /// Takes a check up.
+    /// Records a check.
     pub(crate) fn check(&mut self, round: usize, found: &Found) {
         match found {
             Found::Nothing => {}
@@ -50,7 +50,7 @@ impl Expected {
             Found::Bad(cause) if self.told == Some(Some(cause.clone())) => self.waiting.clear(),
             Found::Bad(cause) => {
                 let is_failing = matches!(self.told, Some(Some(_)));
-                // Of an announced failure another cause is announced when it is confirmed by itself.
+                // While a failure is announced, another cause must be confirmed by itself.
                 if is_failing && self.waiting.last().is_some_and(|last| last != cause) {
                     self.waiting.clear();
                 }
@@ -70,7 +70,7 @@ impl Expected {
     }
 }
 
-/// `dns_timeout` as `DnsTimeout`.
+/// Returns `dns_timeout` as `DnsTimeout`.
 fn in_pascal_case(cause: &str) -> String {
     let capitalised = |word: &str| {
         let (first, rest) = word.split_at(word.len().min(1));

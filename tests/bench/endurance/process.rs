@@ -1,4 +1,4 @@
-//! An agent's process, as a pod would run it, and what the system tells of it.
+//! An agent's process, run as in a pod, and its resource use.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -17,31 +17,31 @@ use super::hosted;
 use super::lab::{self, Lab};
 use super::model::{CONFIRM_AFTER, Found};
 
-/// Images of an agent; each is a whole check, and a round has them all. As many as a configuration may have.
+/// Images per agent, all checked in each round: the maximum of a configuration.
 pub(crate) const IMAGES: usize = 100;
-/// An agent that does nothing for this long hangs.
+/// An agent without progress for this long hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
-/// The limits of the configuration.
+/// Timeouts in the agents' configuration.
 pub(crate) const STAGE_TIMEOUT: Duration = Duration::from_millis(250);
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The agent's process; it is ended when this is dropped.
+/// The agent's process; killed on drop.
 pub(crate) struct Agent {
-    /// The node that it speaks for.
+    /// Name of its node.
     pub(crate) node: String,
     child: Child,
     address: SocketAddr,
-    /// Where an agent of this program is asked for its tasks.
+    /// Pipes to query the number of tasks of an agent hosted by this program.
     hosted: Option<(ChildStdin, BufReader<ChildStdout>)>,
 }
 
 impl Agent {
-    /// Starts an agent and waits until it answers.
+    /// Starts an agent and waits until it responds.
     pub(crate) fn start(binary: &Path, lab: &Lab, server: &ApiServer, node: &str) -> anyhow::Result<Self> {
         Self::run(&Command::new(binary), lab, server, node)
     }
 
-    /// Starts an agent of this program, whose tasks can be counted.
+    /// Starts an agent hosted by this program, whose tasks can be counted.
     pub(crate) fn host(lab: &Lab, server: &ApiServer, node: &str) -> anyhow::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg(hosted::WORD);
@@ -49,7 +49,7 @@ impl Agent {
     }
 
     fn run(program: &Command, lab: &Lab, server: &ApiServer, node: &str) -> anyhow::Result<Self> {
-        // Taken and given back: the agent tells its port in its log alone, which is not read here.
+        // Bound and released: the agent reports its port only in its log, which is not read here.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let (timeout, stage_timeout) = (TIMEOUT.as_millis(), STAGE_TIMEOUT.as_millis());
         let mut yaml = format!(
@@ -94,7 +94,7 @@ impl Agent {
         Ok(agent)
     }
 
-    /// The body of a page.
+    /// Returns the body of a response.
     pub(crate) fn get(&self, path: &str) -> io::Result<String> {
         let mut stream = TcpStream::connect(self.address)?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -105,7 +105,7 @@ impl Agent {
         body.ok_or_else(|| io::Error::other("no answer"))
     }
 
-    /// The last round.
+    /// Returns the last round.
     pub(crate) fn round(&self) -> anyhow::Result<Round> {
         let report: Value = serde_json::from_str(&self.get("/report")?)?;
         let seconds = |value: &Value| {
@@ -137,7 +137,7 @@ impl Agent {
         })
     }
 
-    /// What the system tells of the process; of one that is hosted, what its runtime tells.
+    /// Returns the resource use of the process, or the number of tasks if it is hosted.
     pub(crate) fn sample(&mut self) -> anyhow::Result<Sample> {
         if let Some((orders, answers)) = &mut self.hosted {
             writeln!(orders)?;
@@ -155,7 +155,7 @@ impl Agent {
         let (mut descriptors, mut sockets) = (0.0, 0.0);
         for entry in fs::read_dir(folder.join("fd"))? {
             descriptors += 1.0;
-            // It may be gone by now.
+            // The descriptor may be closed since.
             let target = fs::read_link(entry?.path()).unwrap_or_default();
             sockets += f64::from(u8::from(target.to_string_lossy().starts_with("socket:")));
         }
@@ -172,30 +172,30 @@ impl Agent {
 
 impl Drop for Agent {
     fn drop(&mut self) {
-        // It may have ended already.
+        // It may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// An image of an agent: the digest decides, the tag only makes it another one.
+/// Returns an image of an agent: the same digest with different tags.
 fn image(lab: &Lab, number: usize) -> String {
     lab.image_of(lab::content::REPOSITORY, &format!(":n{number}@{}", lab.digest("1")))
 }
 
-/// The sum of the series that begin like this.
+/// Returns the sum of the series with this prefix.
 pub(crate) fn counted(metrics: &str, beginning: &str) -> usize {
     let lines = metrics.lines().filter(|line| line.starts_with(beginning));
     lines.filter_map(|line| line.rsplit(' ').next()?.parse::<usize>().ok()).sum()
 }
 
-/// A round of checks, as the report tells of it.
+/// A round of checks, from the report.
 pub(crate) struct Round {
-    /// When it began,
+    /// Start time.
     pub(crate) started: Timestamp,
-    /// and how long it took.
+    /// Duration.
     pub(crate) lasted: Duration,
-    /// Its checks, in the order of the configuration.
+    /// Checks in the order of the configuration.
     pub(crate) images: Vec<Checked>,
 }
 
@@ -210,25 +210,25 @@ pub(crate) struct Checked {
 }
 
 impl Checked {
-    /// Whether an image could be pulled.
+    /// Whether the image can be pulled.
     pub(crate) fn is_good(&self) -> bool {
         self.found == Found::Good
     }
 }
 
-/// What is told of a process between two rounds, where it can be; memory in MiB.
+/// Resource use of a process between two rounds, as far as available; memory in MiB.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sample {
-    /// Resident memory.
+    /// Resident memory in MiB.
     pub(crate) resident: Option<f64>,
-    /// Its peak.
+    /// Peak of resident memory in MiB.
     pub(crate) peak: Option<f64>,
-    /// Threads.
+    /// Number of threads.
     pub(crate) threads: Option<f64>,
-    /// Tasks of the runtime that are alive.
+    /// Live tasks of the runtime.
     pub(crate) tasks: Option<f64>,
-    /// Open descriptors,
+    /// Open descriptors.
     pub(crate) descriptors: Option<f64>,
-    /// and how many of them are sockets.
+    /// Open sockets.
     pub(crate) sockets: Option<f64>,
 }

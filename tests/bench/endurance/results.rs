@@ -1,6 +1,4 @@
-//! What the run has come to, as text and a table in Markdown.
-//!
-//! Owns the goals of what must not grow.
+//! Results of the run as text and a Markdown table, with the limits for growth.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -14,18 +12,18 @@ use crate::process::{IMAGES, Sample};
 use crate::truth::Truth;
 use crate::weather::Weather;
 
-/// The part of the checks after which memory has to be flat, as buffers have found their size: a fifth.
+/// The first fifth of the checks is the warm-up: afterwards buffers have their final size and memory must be flat.
 const WARM_UP: usize = 5;
-/// Growth of resident memory after the warm-up that is none yet, in MiB.
+/// Accepted growth of resident memory after the warm-up, in MiB.
 const MAX_GROWTH: f64 = 1.0;
-/// Checks of a hundred in whose time a busy machine may come between.
+/// Maximum percentage of checks that a busy machine may delay.
 const MAX_LATE: f64 = 0.5;
-/// Problems that are written down; more of them tell no more.
+/// Maximum number of printed problems.
 const SHOWN: usize = 20;
 
 type Number = fn(&Sample) -> Option<f64>;
 
-/// Everything that is told at the end.
+/// Data for the final report.
 pub(crate) struct Results<'run> {
     pub(crate) seed: u64,
     pub(crate) lasted: Duration,
@@ -36,7 +34,7 @@ pub(crate) struct Results<'run> {
 }
 
 impl Results<'_> {
-    /// Writes it, and tells whether all is as it has to be.
+    /// Prints the report and returns whether the run passed.
     pub(crate) fn tell(&self) -> anyhow::Result<ExitCode> {
         let mut out = io::stdout().lock();
         let mut problems = self.ledger.wrong.clone();
@@ -103,18 +101,18 @@ impl Results<'_> {
         )
     }
 
-    /// Checks that were late for no fault.
+    /// Returns the number of checks that were late without a fault.
     fn late(&self) -> usize {
         self.truth.late.values().sum()
     }
 
-    /// What was told and not so, by checks that met several states or one.
+    /// Returns the number of wrong results, of checks that met several states or only one.
     fn lies(&self, of_several: bool) -> usize {
         let of = self.truth.wrong.iter().filter(|(told, _)| told.contains(" | ") == of_several);
         of.map(|(_, count)| count).sum()
     }
 
-    /// The table of what must not grow; what has grown.
+    /// Prints the table of resource use and returns the resources that have grown.
     fn table(&self, out: &mut impl Write) -> anyhow::Result<Vec<String>> {
         writeln!(
             out,
@@ -123,8 +121,8 @@ impl Results<'_> {
         let rows: [(&str, Number, f64); 5] = [
             ("resident memory, MiB", |sample| sample.resident, MAX_GROWTH),
             ("threads", |sample| sample.threads, 0.01),
-            // One may be half-way: an average of what is there between two rounds.
-            // The connection to the API server has two, and is there or not; a leak would be of hundreds.
+            // Averages, because a task may be about to end between two rounds.
+            // The connection to the API server has two tasks and is open or not; a leak would be hundreds.
             ("tasks of the runtime", |sample| sample.tasks, 2.0),
             ("file descriptors", |sample| sample.descriptors, 0.5),
             ("of them sockets", |sample| sample.sockets, 0.5),

@@ -1,7 +1,7 @@
-//! Whether a report says what was so: each image's verdict and cause against the faults of the time of its check.
+//! Compares each image's verdict and cause with the faults at the time of its check.
 //!
-//! Owns the judgement. A check that met one state alone has to tell exactly that one; one during which a fault came or went
-//! has to tell one of those that it met.
+//! A check that met only one state must report exactly that one. A check during which a fault came or went must report one of
+//! the states it met.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,34 +10,34 @@ use crate::faults::PASS;
 use crate::process::{Checked, Round, STAGE_TIMEOUT, TIMEOUT};
 use crate::weather::Weather;
 
-/// A change of the lab reaches what is on its way a little later, such as a connection that waits to be accepted.
+/// A change of the lab affects pending work slightly later, such as a connection waiting to be accepted.
 const SLACK: Duration = Duration::from_millis(30);
-/// Images that are checked at a time, in the order of the configuration.
+/// Images checked concurrently, in the order of the configuration.
 const AT_A_TIME: usize = 4;
 
-/// What has been found out.
+/// Result of the comparison.
 #[derive(Default)]
 pub(crate) struct Truth {
     /// Checks that failed or stayed unknown.
     pub(crate) failed: usize,
-    /// The causes that were told.
+    /// Reported causes.
     pub(crate) causes: BTreeSet<String>,
-    /// Checks that met one state, and those of them that met a fault;
+    /// Checks that met only one state, and those of them that met a fault.
     pub(crate) alone: usize,
     pub(crate) broken: usize,
-    /// the faults that were met so.
+    /// Faults met by the checks that met only one state.
     pub(crate) faults: BTreeSet<usize>,
-    /// Checks whose time was over although no fault took it: the machine was too busy. The limit that they tell of had
-    /// passed indeed. How often, by what was told and what was so.
+    /// Checks that timed out without a fault because the machine was busy; the reported timeout had indeed elapsed. Number of
+    /// occurrences by reported and expected result.
     pub(crate) late: BTreeMap<String, usize>,
     /// Checks during which a fault came or went.
     pub(crate) between: usize,
-    /// How often what was not so was told, by what was told and what was so.
+    /// Number of wrong results by reported and expected result.
     pub(crate) wrong: BTreeMap<String, usize>,
 }
 
 impl Truth {
-    /// Judges every image of a round.
+    /// Evaluates every image of a round.
     pub(crate) fn judge(&mut self, node: &str, round: &Round, weather: &Weather<'_>) {
         for (checked, (start, end)) in round.images.iter().zip(times(round)) {
             if checked.word != PASS {
@@ -68,8 +68,8 @@ impl Truth {
     }
 }
 
-/// When each check of a round began at the soonest and ended at the latest: four are under way at a time, and one begins when
-/// all of those up to the fourth before it are over. What the agent does between two checks is in no check's own time.
+/// Returns the earliest start and latest end of each check in a round: four run concurrently, and one starts when all of those
+/// up to the fourth before it have completed. The agent's work between two checks belongs to neither check.
 fn times(round: &Round) -> Vec<(Duration, Duration)> {
     let lasted: Vec<Duration> = round.images.iter().map(|checked| checked.lasted).collect();
     let mut starts: Vec<Duration> = Vec::new();
@@ -91,7 +91,7 @@ fn times(round: &Round) -> Vec<(Duration, Duration)> {
     starts.into_iter().zip(ends).collect()
 }
 
-/// What a check may tell that met these states.
+/// Returns the causes that a check may report after meeting these states.
 fn causes(weather: &Weather<'_>, met: &BTreeSet<Option<usize>>) -> BTreeSet<&'static str> {
     let faults = || met.iter().flatten().map(|&fault| &weather.faults[fault]);
     let mut allowed: BTreeSet<&str> = faults().flat_map(|fault| fault.causes).copied().collect();
@@ -108,7 +108,7 @@ fn name<'weather>(weather: &'weather Weather<'_>, fault: Option<usize>) -> &'wea
     fault.map_or("healthy", |fault| &weather.faults[fault].name)
 }
 
-/// The verdict that belongs to a cause.
+/// Returns the verdict of a cause.
 fn verdict_of(word: &str) -> &'static str {
     match word {
         PASS => "pass",
@@ -122,10 +122,10 @@ fn verdict_of(word: &str) -> &'static str {
     }
 }
 
-/// Whether a limit is told that has passed.
+/// Whether the reported timeout has elapsed.
 fn is_late(checked: &Checked) -> bool {
     match checked.word.as_str() {
-        // Of A and AAAA one came in time.
+        // `nameserver_failing`: only one of A and AAAA was in time.
         "nameserver_failing" | "dns_timeout" | "connect_timeout" | "response_timeout" => {
             checked.lasted >= STAGE_TIMEOUT
         }

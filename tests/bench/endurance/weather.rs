@@ -1,6 +1,4 @@
-//! Faults that come and go by chance, and when each did.
-//!
-//! Owns the chance and the record.
+//! Random faults that come and go, with a record of when.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -13,15 +11,15 @@ use crate::faults::{self, Fault};
 use crate::lab::Lab;
 use crate::lab::settings::Settings;
 
-/// How long a fault stays, and how long all is well, in milliseconds.
+/// Duration of a fault and of a healthy period, in milliseconds.
 const STAYS: std::ops::Range<u64> = 30..400;
-/// Every so many faults one stays for longer than a round takes, so that all its checks meet nothing else.
+/// Every so many faults, one lasts longer than a round, so that all its checks meet only that fault.
 const LONG_EVERY: usize = 20;
 const LONG_STAYS: std::ops::Range<u64> = 2_000..4_000;
-/// The same of the API server, where a refusal makes an agent wait for seconds.
+/// The same for the API server, where a rejection makes an agent wait for seconds.
 const SINK_STAYS: std::ops::Range<u64> = 2_000..20_000;
 
-/// A state of the registry: since when some connections have met it, and since when all do.
+/// A state of the registry, with the times from which some connections meet it and from which all do.
 struct State {
     first: Timestamp,
     all: Timestamp,
@@ -34,11 +32,11 @@ pub(crate) struct Weather<'lab> {
     server: &'lab ApiServer,
     rng: Rng,
     healthy: Settings,
-    /// Every fault that there is.
+    /// All faults.
     pub(crate) faults: Vec<Fault>,
-    /// How many came,
+    /// Number of faults that came.
     pub(crate) broken: usize,
-    /// and how often the API server was not well.
+    /// Number of times that the API server misbehaved.
     pub(crate) refused: usize,
     states: Vec<State>,
     until: Instant,
@@ -46,7 +44,7 @@ pub(crate) struct Weather<'lab> {
 }
 
 impl<'lab> Weather<'lab> {
-    /// Good weather.
+    /// Starts healthy.
     pub(crate) fn new(lab: &'lab Lab, server: &'lab ApiServer, seed: u64) -> Self {
         let mut healthy = Settings::default();
         lab.change(|settings| healthy = settings.clone());
@@ -65,7 +63,7 @@ impl<'lab> Weather<'lab> {
         }
     }
 
-    /// Changes what is due.
+    /// Applies due changes.
     pub(crate) fn go_on(&mut self) {
         let now = Instant::now();
         if now >= self.until {
@@ -92,13 +90,13 @@ impl<'lab> Weather<'lab> {
         }
     }
 
-    /// Good weather from now on.
+    /// Removes all faults.
     pub(crate) fn clear(&mut self) {
         self.become_like(None);
         self.server.become_like(Mood::Well);
     }
 
-    /// Returns when everything in the lab has the new settings.
+    /// Applies the fault, and returns when the whole lab has the new settings.
     fn become_like(&mut self, fault: Option<usize>) {
         let first = Timestamp::now();
         self.lab.change(|settings| {
@@ -110,10 +108,10 @@ impl<'lab> Weather<'lab> {
         self.states.push(State { first, all: Timestamp::now(), fault });
     }
 
-    /// What a check from the one moment to the other may have met: faults by their number, and good weather.
+    /// Returns the states that a check in this period may have met: faults by index, and `None` for healthy.
     pub(crate) fn between(&self, from: Timestamp, until: Timestamp) -> BTreeSet<Option<usize>> {
         let begun = self.states.partition_point(|state| state.first <= until);
-        // The last that all connections had met by then, and whatever came after it.
+        // The last state that all connections had met at the start, and all later ones.
         let since = self.states.partition_point(|state| state.all <= from).saturating_sub(1);
         self.states[since..begun].iter().map(|state| state.fault).collect()
     }

@@ -1,7 +1,7 @@
-//! The alerts, as a Prometheus would have them: what was scraped, the rules once a minute, and how long each has to hold.
+//! Alerts as Prometheus would evaluate them: scraped values, rules evaluated once a minute, and their `for` durations.
 //!
-//! Owns the conditions of the rules that the day can meet. They are written out here, and held against the expressions and
-//! the durations of `dashboards/alerts/acr-verifier.rules.yaml`: where those change, this refuses to run.
+//! Implements the conditions of the rules that the day can trigger. They are compared with the expressions and durations in
+//! `dashboards/alerts/acr-verifier.rules.yaml`; if those change, this fails.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,13 +15,13 @@ use serde_json::Value;
 use crate::outcomes::REGISTRIES;
 use crate::tally::Minute;
 
-/// Between two scrapes, and between two evaluations of a group.
+/// Scrape interval, and evaluation interval of a group.
 pub(crate) const SCRAPE: Duration = Duration::from_secs(60);
-/// The alerts are evaluated this long after what is recorded for them.
+/// Delay of the alerts' evaluation after their recording rules.
 pub(crate) const BETWEEN_GROUPS: Duration = Duration::from_secs(30);
 const RULES: &str = include_str!("../../../dashboards/alerts/acr-verifier.rules.yaml");
 
-/// A rule that the day can meet.
+/// A rule that the day can trigger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Rule {
     Unreachable,
@@ -53,7 +53,7 @@ impl Rule {
         }
     }
 
-    /// What the rule has to say for the conditions below to be its own.
+    /// Returns the expression that the conditions below implement.
     const fn holds(self) -> &'static str {
         match self {
             Self::Unreachable => "registry:acr_verifier_nodes_failing_outage:sum > 0",
@@ -81,12 +81,12 @@ impl Rule {
     }
 }
 
-/// The record that [`Rule::Unreachable`] takes, as it has to be.
+/// Expected recording rule of [`Rule::Unreachable`].
 const OUTAGE: &str = "(registry:acr_verifier_nodes_failing:sum == registry:acr_verifier_nodes:count) \
     or (registry:acr_verifier_nodes_failing:sum >= 10) or ((registry:acr_verifier_nodes_failing:sum >= 2) \
     and (registry:acr_verifier_nodes_failing:sum / registry:acr_verifier_nodes:count >= 0.2))";
 
-/// How long each rule has to hold, out of the rules' file.
+/// Returns the `for` duration of each rule from the rules file.
 fn patience() -> anyhow::Result<BTreeMap<Rule, Duration>> {
     let rules: Value = serde_saphyr::from_str(RULES)?;
     let all: Vec<&Value> = rules["groups"]
@@ -113,7 +113,7 @@ fn patience() -> anyhow::Result<BTreeMap<Rule, Duration>> {
     Ok(patience)
 }
 
-/// What a node's agent exposes of a registry.
+/// Metrics of a node's agent for a registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Exposed {
     success: Option<bool>,
@@ -136,7 +136,7 @@ impl Exposed {
     }
 }
 
-/// An alert about a registry, of one node or of all.
+/// An alert about a registry, for one node or for all.
 pub(crate) type Subject = (Rule, usize, Option<usize>);
 
 /// An alert that fired.
@@ -158,9 +158,9 @@ impl Fired {
 pub(crate) struct Watcher {
     patience: BTreeMap<Rule, Duration>,
     scraped: Vec<[Option<Exposed>; REGISTRIES]>,
-    /// What was recorded last: which registries are in an outage.
+    /// Last recorded outages, by registry.
     outages: [bool; REGISTRIES],
-    /// Since when the condition of a rule has held.
+    /// Time since which the condition of a rule has held.
     pending: BTreeMap<Subject, Duration>,
     firing: BTreeSet<Subject>,
     pub(crate) fired: Vec<Fired>,
@@ -178,7 +178,7 @@ impl Watcher {
         })
     }
 
-    /// A node is scraped.
+    /// Records a scrape of a node.
     pub(crate) fn scrape(&mut self, node: usize, exposed: [Option<Exposed>; REGISTRIES]) {
         self.scraped[node] = exposed;
     }
@@ -190,7 +190,7 @@ impl Watcher {
             .filter_map(move |(node, seen)| seen[registry].map(|seen| (node, seen)))
     }
 
-    /// The first group.
+    /// Evaluates the recording rules.
     pub(crate) fn record(&mut self) {
         for registry in 0..REGISTRIES {
             let judged = self.of(registry).filter(|(_, seen)| seen.success.is_some()).count();
@@ -201,7 +201,7 @@ impl Watcher {
         }
     }
 
-    /// The second group; `quarter` are the minutes of the last fifteen.
+    /// Evaluates the alerting rules; `quarter` has the last fifteen minutes.
     pub(crate) fn evaluate(&mut self, now: Duration, quarter: &[Minute]) {
         let held = self.conditions(now, quarter);
         self.pending.retain(|subject, _| held.contains(subject));

@@ -1,16 +1,16 @@
-//! The day: what happens to the registries and to the fleet, and when.
+//! The day: what happens to the registries and the fleet, and when.
 //!
-//! Owns the order of the events and who meets them. Times are seconds since midnight.
+//! Defines the sequence of events and the affected nodes. Times are seconds since midnight.
 
 use std::time::Duration;
 
 use crate::outcomes::{Condition, REGISTRIES};
 
-/// Nodes at midnight, and those that the autoscaler adds.
+/// Nodes at midnight, and nodes added by the autoscaler.
 pub(crate) const NODES: usize = 5000;
 pub(crate) const JOINING: usize = 1000;
 
-/// The faults of single nodes: one every ten minutes, each for forty, so that no more than four are broken at a time.
+/// Faults of single nodes: one every ten minutes for forty minutes, so at most four at a time.
 pub(crate) const SINGLES: usize = 24;
 const SINGLE_EVERY: f64 = 600.0;
 const SINGLE_LASTS: f64 = 2400.0;
@@ -21,22 +21,22 @@ pub(crate) const OUTAGE: (f64, f64) = (2.0 * HOUR, 4.0 * HOUR);
 pub(crate) const ZONE: (f64, f64) = (6.0 * HOUR, 7.0 * HOUR);
 pub(crate) const HANGING: (f64, f64) = (7.5 * HOUR, 8.5 * HOUR);
 pub(crate) const ROTATION: f64 = 9.0 * HOUR;
-/// ACR takes a new password about this long after it was made; the old one ends at once.
+/// Delay until ACR accepts a new password; the old one expires at once.
 const NEW_PASSWORD_AFTER: f64 = 51.0;
-/// A kubelet brings a changed Secret after such a time, drawn anew for each node.
+/// Delay until the kubelet updates a changed Secret, drawn for each node.
 pub(crate) const PROPAGATION: (f64, f64) = (60.0, 90.0);
 pub(crate) const JOIN: (f64, f64) = (11.0 * HOUR, 11.0 * HOUR + 600.0);
 pub(crate) const THROTTLING: (f64, f64) = (13.0 * HOUR, 13.5 * HOUR);
 pub(crate) const ROLLOUT: f64 = 15.0 * HOUR;
 pub(crate) const SMOKE: f64 = 17.5 * HOUR;
 const SINGLE_FROM: f64 = 18.5 * HOUR;
-/// A node's resolver knows an answer for this long: private records live for 10 s.
+/// Time that a node's resolver caches an answer: the TTL of private records is 10 s.
 pub(crate) const DNS_LIFE: f64 = 10.0;
 
 /// A part of the day.
 pub(crate) struct Phase {
     pub(crate) name: &'static str,
-    /// From this second to the next phase.
+    /// Start of the phase, which lasts until the next one.
     pub(crate) from: f64,
 }
 
@@ -53,20 +53,20 @@ pub(crate) const PHASES: [Phase; 10] = [
     Phase { name: "24 single nodes are cut off", from: SINGLE_FROM },
 ];
 
-/// What goes wrong.
+/// A fault during the day.
 #[derive(Clone, Debug)]
 pub(crate) struct Fault {
     pub(crate) name: &'static str,
     pub(crate) condition: Condition,
     pub(crate) from: f64,
     pub(crate) until: f64,
-    /// The registries that have it.
+    /// Affected registries.
     pub(crate) registries: &'static [usize],
-    /// The one node that has it, where it is not all.
+    /// The affected node, or `None` for all.
     pub(crate) node: Option<usize>,
 }
 
-/// The faults of the day that every node meets alike, then those of single nodes.
+/// Returns the faults of the day: those that affect every node, then those of single nodes.
 pub(crate) fn faults(nodes: usize) -> Vec<Fault> {
     let fault = |name, condition, (from, until), registries| Fault {
         name,
@@ -96,16 +96,16 @@ pub(crate) fn faults(nodes: usize) -> Vec<Fault> {
     faults
 }
 
-/// What a node brings along to a check.
+/// Properties of a node that affect a check.
 pub(crate) struct Visitor {
     pub(crate) node: usize,
-    /// How long after a change of DNS its resolver still knows the old answer: a share of the records' life.
+    /// Time that its resolver returns the old answer after a DNS change, as a share of the TTL.
     pub(crate) dns_share: f64,
-    /// When its kubelet brought the new password.
+    /// Time at which its kubelet updated the password.
     pub(crate) renewed_at: f64,
 }
 
-/// How a node finds each registry at a moment, and how long the one that throttles asks to wait.
+/// Returns the condition of each registry for a node, and the `Retry-After` of a throttling one.
 pub(crate) fn conditions<'fault>(
     faults: impl Iterator<Item = &'fault Fault>,
     visitor: &Visitor,
@@ -126,7 +126,7 @@ pub(crate) fn conditions<'fault>(
             conditions[registry] = fault.condition;
         }
         if fault.condition == Condition::Throttled {
-            // Counts down to the one moment for everybody: the worst for a fleet.
+            // Counts down to the same moment for every node: the worst case for a fleet.
             retry_after = Some(Duration::from_secs((fault.until - now).ceil() as u64));
         }
     }
