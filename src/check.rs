@@ -1,7 +1,7 @@
-//! The single pass: every image once, then the report and the exit code.
+//! A single pass: checks every image once, writes the report and returns the exit code.
 //!
-//! Owns the order of the program's parts for `check`, the repetition until all pass (`--wait`), and where the report
-//! goes. What is checked comes from `config`; what it looks like is `report`'s.
+//! Owns the sequence of `check`, the repetition until all pass (`--wait`), and the destinations of the report. `config` says
+//! which images to check; `report` renders the result.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
@@ -27,38 +27,38 @@ use crate::rules::Expectation;
 use crate::run::{Checked, NetworkView, NodeFilesReport, Run};
 use crate::terminal;
 
-/// Images checked at a time: enough to hide the waiting, few enough to be kind to the registry, and to keep the memory low
-/// where a hostile one sends the longest manifest that is read for each of them.
+/// Images checked concurrently: enough to hide latency, few enough to spare the registry, and to keep memory low if a
+/// hostile registry sends the longest accepted manifest for each of them.
 const AT_A_TIME: usize = 4;
-/// Between two attempts of `--wait`: a private zone's records live for 10 s, so that nothing changes much faster.
+/// Pause between two attempts of `--wait`: the records of a private zone have a TTL of 10 s, so little changes faster.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// What the surroundings of a pass are: who it is and what time it is.
+/// The node context of a pass: the node, its network view and the clock.
 #[derive(Debug, Clone)]
 pub struct Surroundings {
     /// The node's name.
     pub node: String,
-    /// Whose network this process has.
+    /// Whether this process sees the node's network or a pod's.
     pub network_view: NetworkView,
-    /// Tells the time.
+    /// The clock.
     pub now: fn() -> Timestamp,
 }
 
-/// How a pass ended; the contract's exit codes.
+/// The result of a pass, which determines the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// Every verdict is pass, or warn without `--strict`.
     Good,
     /// A problem was found.
     Problem,
-    /// Only `unknown` beside passes.
+    /// At least one verdict is unknown and none is fail.
     Inconclusive,
-    /// Stopped by Ctrl-C before it was over.
+    /// Interrupted by Ctrl-C.
     Interrupted,
 }
 
 impl Outcome {
-    /// What a verdict amounts to.
+    /// The outcome for a verdict.
     #[must_use]
     pub const fn of(verdict: Verdict, strict: bool) -> Self {
         match verdict {
@@ -70,7 +70,7 @@ impl Outcome {
         }
     }
 
-    /// The exit code; after Ctrl-C the one that a shell gives to SIGINT.
+    /// The exit code; after Ctrl-C it is the shell's code for SIGINT.
     #[must_use]
     pub const fn exit_code(self) -> u8 {
         match self {
@@ -82,10 +82,10 @@ impl Outcome {
     }
 }
 
-/// Checks every image, writes the report and tells how it ended.
+/// Checks every image, writes the report and returns the outcome.
 ///
 /// # Errors
-/// The program itself could not work: nobody can be trusted, or the report cannot be written.
+/// No certificate authority can be loaded, or the report cannot be written.
 pub async fn run(
     config: Config,
     options: CheckOptions,
@@ -103,9 +103,9 @@ pub async fn run(
     };
     let outcome = finished.unwrap_or(Outcome::Interrupted);
     if outcome == Outcome::Interrupted {
-        // What the last whole pass of `--wait` saw is worth telling.
+        // The last complete pass of `--wait` is still worth reporting.
         terminal::note(if latest.is_some() {
-            "interrupted: this is the last whole check"
+            "interrupted: the report shows the last complete check"
         } else {
             "interrupted"
         });
@@ -116,7 +116,7 @@ pub async fn run(
     Ok(outcome)
 }
 
-/// One pass, or with `--wait` as many as it takes; `latest` is the last one that was whole.
+/// One pass, or with `--wait` as many as necessary; `latest` is the last complete one.
 async fn pass_until_good(
     config: &Config,
     options: &CheckOptions,
@@ -142,7 +142,7 @@ async fn pass_until_good(
     }
 }
 
-/// Every image once, several at a time, in the order given.
+/// Checks every image once, several concurrently; results are in the order given.
 pub async fn pass(
     config: &Config,
     usual: &[PathBuf],
@@ -166,7 +166,7 @@ pub async fn pass(
     }
 }
 
-/// Checks one image: probe, then rules.
+/// Checks one image: probes it, then applies the rules.
 pub async fn verify(
     config: &Config,
     image: &ImageConfig,
@@ -194,13 +194,13 @@ pub async fn verify(
     checked
 }
 
-/// The node's own files, where the configuration names their folder.
+/// The node's files, if the configuration names their folder.
 #[must_use]
 pub fn node_files(config: &Config) -> Option<NodeFiles> {
     config.node_root.as_deref().map(|root| NodeFiles::read(root, &config.images))
 }
 
-/// Whom a check trusts: the node's authorities where they are known, else the system's, and the operator's file.
+/// The trusted authorities: the node's if known, otherwise the system's, plus the operator's CA file.
 ///
 /// # Errors
 /// As [`Trust::load`].
@@ -209,7 +209,7 @@ pub fn trust(config: &Config, node: Option<&NodeFiles>) -> Result<Trust, TrustEr
     Trust::with_node(authorities, config.ca_file.as_deref())
 }
 
-/// Makes a task that of the node: its nameservers as they are now, and what containerd would do.
+/// Applies the node's files to a task: its current nameservers, and containerd's proxy and mirrors.
 fn take_from_node(task: &mut Task, config: &Config, node: &NodeFiles) {
     if follows_node(config)
         && let Some(path) = node.resolv_conf()
@@ -221,7 +221,7 @@ fn take_from_node(task: &mut Task, config: &Config, node: &NodeFiles) {
     task.mirrors = mirrors.cloned().unwrap_or_default();
 }
 
-/// Whether the nameservers are those of the resolver's usual file, which the node's own replaces.
+/// Whether the nameservers come from the default resolv.conf, which the node's file replaces.
 fn follows_node(config: &Config) -> bool {
     match &config.resolvers.system {
         SystemResolver::File(path) => path == Path::new(RESOLV_CONF),
@@ -229,7 +229,7 @@ fn follows_node(config: &Config) -> bool {
     }
 }
 
-/// What was read of the node, for the report.
+/// The node's files as reported.
 fn describe(config: &Config, trust: &Trust, node: &NodeFiles) -> NodeFilesReport {
     let mut mirrors: Fact<Vec<String>> = Fact::Known(Vec::new());
     for image in &config.images {
@@ -251,7 +251,7 @@ fn describe(config: &Config, trust: &Trust, node: &NodeFiles) -> NodeFilesReport
     }
 }
 
-/// One line a check.
+/// Logs one line per check.
 fn log(checked: &Checked) {
     let causes: Vec<&str> = checked.diagnoses.iter().map(|diagnosis| diagnosis.cause.code()).collect();
     let first = checked.diagnoses.first();
@@ -265,7 +265,7 @@ fn log(checked: &Checked) {
     );
 }
 
-/// What is still wrong, in a line.
+/// A one-line summary of the remaining problems.
 fn summary(run: &Run) -> String {
     let told: Vec<String> = run
         .images
@@ -276,14 +276,13 @@ fn summary(run: &Run) -> String {
     told.join(", ")
 }
 
-/// The time to wait after a pass: as long as the registry asks for, where it throttles.
+/// The pause after a pass; at least the registry's Retry-After if it throttles.
 fn pause_after(run: &Run) -> Duration {
     let asked = run.images.iter().filter_map(|checked| checked.observation.retry_after());
     asked.max().map_or(PAUSE, |asked| asked.max(PAUSE))
 }
 
-/// Writes the report to standard output, and to the file if one is named; where one of them cannot be written, the other
-/// one is all the same.
+/// Writes the report to standard output, and to the report file if set. If one of them fails, the other is still written.
 fn publish(run: &Run, options: &CheckOptions) -> anyhow::Result<()> {
     let mut text = Vec::new();
     report::write(&mut text, run, options.format, &terminal::style())?;
@@ -297,13 +296,13 @@ fn publish(run: &Run, options: &CheckOptions) -> anyhow::Result<()> {
     printed
 }
 
-/// Replaces a file as a whole, so that a reader never sees half a report, also where the disk is full; a pipe or a device is
-/// just written to.
+/// Replaces a file atomically, so a reader never sees half a report, even if the disk is full. A pipe or a device is written
+/// to directly.
 pub(crate) fn write_whole(path: &Path, text: &[u8]) -> io::Result<()> {
     write_whole_with(path, |out| out.write_all(text))
 }
 
-/// The same with a text that is too long to be put together first.
+/// The same, for a text that is too long to build in memory first.
 pub(crate) fn write_whole_with(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
@@ -318,11 +317,11 @@ pub(crate) fn write_whole_with(
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.new", std::process::id()));
     let new = path.with_file_name(name);
-    // Never through a link that somebody laid there: the folder may be everybody's.
+    // Never follow a planted link: the folder may be writable by everyone.
     let file = File::options().write(true).create_new(true).open(&new)?;
     let written = write_to(file).and_then(|()| fs::rename(&new, path));
     written.inspect_err(|_| {
-        // Half a report is nothing to leave behind.
+        // Do not leave half a report behind.
         let _ = fs::remove_file(&new);
     })
 }

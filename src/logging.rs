@@ -1,4 +1,4 @@
-//! The log: who may write to it, and how a line looks.
+//! Logging: which events are logged, and the line format.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use tracing_subscriber::prelude::*;
 
 use crate::cli::{LogFormat, Logging};
 
-/// Starts the log, on standard error. It has our own events alone: what a dependency logs may have a signed URL in it.
+/// Starts logging to standard error. Only this program's events are logged: those of a dependency may contain a signed URL.
 pub fn start(logging: Logging) {
     let levels = [LevelFilter::WARN, LevelFilter::INFO, LevelFilter::DEBUG, LevelFilter::TRACE];
     let level = levels[usize::from(logging.verbosity).min(levels.len() - 1)];

@@ -1,6 +1,6 @@
-//! Standard output and standard error: how wide and how plain they are, and what a closed one means.
+//! Standard output and standard error: their width, their style, and closed pipes.
 //!
-//! Owns the only places that write to them. What is written is `report`'s and `cli`'s.
+//! Only this module writes to them. `report` and `cli` produce the text.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 
@@ -8,11 +8,11 @@ use anstream::Stdout;
 
 use crate::report::Style;
 
-/// Wide enough for a whole answer on a line where nobody knows the width, such as a log.
+/// Width if the terminal's is unknown, such as in a log: wide enough for a DNS answer on one line.
 pub const UNKNOWN_WIDTH: usize = 100;
 
-/// How text looks on this standard output. Colours are taken out on the way where `--color`, `NO_COLOR` or the terminal
-/// say so.
+/// The style of text on this standard output. Colours are stripped on output, depending on `--color`, `NO_COLOR` and the
+/// terminal.
 #[must_use]
 pub fn style() -> Style {
     let width = terminal_size::terminal_size_of(io::stdout())
@@ -20,7 +20,7 @@ pub fn style() -> Style {
     Style { color: true, unicode: io::stdout().is_terminal(), width }
 }
 
-/// Writes to standard output; a reader that has seen enough, such as `head`, is no error.
+/// Writes to standard output; a pipe that the reader closes, such as `head`, is not an error.
 ///
 /// # Errors
 /// Standard output cannot be written to.
@@ -28,7 +28,7 @@ pub fn print(text: &[u8]) -> io::Result<()> {
     print_with(|out| out.write_all(text))
 }
 
-/// Writes to standard output what is too long to be put together first.
+/// Writes a text to standard output that is too long to build in memory first.
 ///
 /// # Errors
 /// Standard output cannot be written to.
@@ -40,26 +40,26 @@ pub fn print_with(write: impl FnOnce(&mut BufWriter<Stdout>) -> io::Result<()>) 
     }
 }
 
-/// A line for people on standard error; where that is closed nobody is left to tell.
+/// Prints a line on standard error; ignored if that is closed.
 pub fn note(line: &str) {
     let _ = writeln!(anstream::stderr(), "{line}");
 }
 
-/// What went wrong, on standard error.
+/// Prints an error on standard error.
 pub fn complain(message: &str) {
     let style = anstyle::AnsiColor::Red.on_default().bold();
     note(&format!("{style}error:{style:#} {message}"));
 }
 
-/// Lines on standard error that are drawn anew in their place: only where somebody watches.
+/// Lines on standard error that are redrawn in place; only on a terminal.
 #[derive(Debug, Default)]
 pub struct Live {
-    /// Lines of the last picture.
+    /// Number of lines drawn last.
     drawn: usize,
 }
 
 impl Live {
-    /// Draws the lines that `lines` makes for this width; what does not fit the terminal's height is left out.
+    /// Draws the lines that `lines` returns for this width; lines beyond the terminal's height are omitted.
     pub fn draw(&mut self, lines: impl FnOnce(usize) -> Vec<String>) {
         if !io::stderr().is_terminal() {
             return;
@@ -74,17 +74,17 @@ impl Live {
         note(&lines.join("\n"));
     }
 
-    /// Takes the last picture away.
+    /// Erases the lines drawn last.
     pub fn clear(&mut self) {
         if self.drawn > 0 {
-            // Up to its first line, and from there everything away (ECMA-48: CPL, ED).
+            // Moves to the first line and erases everything from there (ECMA-48: CPL, ED).
             let _ = write!(anstream::stderr(), "\x1b[{}F\x1b[J", self.drawn);
             self.drawn = 0;
         }
     }
 }
 
-/// A line of progress: only where somebody watches.
+/// Prints a progress line; only on a terminal.
 pub fn progress(line: &str) {
     if io::stderr().is_terminal() {
         note(line);

@@ -1,8 +1,8 @@
-//! What `tests/run` prints at its end, held against the output of libtest.
+//! The summary at the end of `tests/run`, for a sample output of libtest.
 
 use std::process::Command;
 
-/// As cargo and libtest print it, with colours, a line in the middle of another one, and the same reason twice.
+/// Output of cargo and libtest, with colours, a line in the middle of another one, and a repeated reason.
 const LOG: &str = "\u{1b}[1m\u{1b}[32m     Running\u{1b}[0m unittests src/lib.rs (target/debug/deps/acr_verifier-1)
 
 running 3 tests
@@ -30,7 +30,7 @@ SKIPPED: no recordings at recordings
 ";
 
 #[test]
-fn tests_that_could_not_run_are_skipped_in_the_summary_and_not_passed() {
+fn skipped_tests_are_not_counted_as_passed() {
     let folder = tempfile::tempdir().expect("a folder");
     let log = folder.path().join("log");
     std::fs::write(&log, LOG).expect("a file");

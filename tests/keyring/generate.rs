@@ -1,18 +1,18 @@
-//! Docker configurations as people and programs write them, and as nobody should; always the same ones.
+//! Generates docker configurations, valid and broken; every run generates the same ones.
 
 use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 
-/// What a configuration is for the kubelet.
+/// The type of Secret that the kubelet reads a configuration from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     ConfigJson,
     Cfg,
 }
 
-/// A configuration, and the image that it is asked for.
+/// A configuration and the image to find credentials for.
 #[derive(Debug)]
 pub(crate) struct Configuration {
     pub(crate) image: &'static str,
@@ -129,11 +129,11 @@ const NAMES: [(&str, &[&str]); 5] = [
     ("email", &["email", "Email", "EMAIL", "e-mail"]),
     ("identitytoken", &["identitytoken", "registrytoken", "serveraddress", "x"]),
 ];
-/// Values of any type; the first are texts.
+/// Values of any type; the first are strings.
 const VALUES: &[&str] =
     &["\"x\"", "\"\"", "null", "5", "true", "[]", "{}", "[\"x\"]", "{\"a\": 1}", "1e999", "-0.5E+3"];
 
-/// A small generator of numbers (xorshift64*), so that every run asks the same.
+/// A small random number generator (xorshift64*) with a fixed seed, so every run is the same.
 struct Random(u64);
 
 impl Random {
@@ -171,7 +171,7 @@ pub(crate) fn configurations(count: usize) -> Vec<Configuration> {
         .collect()
 }
 
-/// A `config.json` around its entries.
+/// A `config.json` with the given entries.
 fn document(random: &mut Random, entries: &str, image: &str) -> String {
     let mut fields = vec![format!(
         "\"{}\": {entries}",
@@ -203,7 +203,7 @@ fn document(random: &mut Random, entries: &str, image: &str) -> String {
     )
 }
 
-/// An object of entries, most of which have something to do with the image.
+/// An object of entries, most of which are related to the image.
 fn entries(random: &mut Random, image: &str) -> String {
     let mut entries = Vec::new();
     for _ in 0..random.below(6) {
@@ -220,7 +220,7 @@ fn entries(random: &mut Random, image: &str) -> String {
 fn key(random: &mut Random, image: &str) -> String {
     let host = image.split('/').next().unwrap_or_default();
     if !random.one_in(3) {
-        // One of the image's own, or a wildcard for it.
+        // The image's own registry, or a wildcard for it.
         let scheme = random.pick(&["", "", "https://", "http://"]);
         let labels = host.split('.').skip(1).map(|label| format!(".{label}")).collect::<String>();
         let host = if random.one_in(3) { format!("*{labels}") } else { host.to_owned() };
@@ -282,7 +282,7 @@ fn value(random: &mut Random, field: &str, number: usize) -> String {
     format!("\"{encoded}\"")
 }
 
-/// A document that is cut, or has something behind or before it.
+/// A document that is truncated, or has extra text before or after it.
 fn broken(random: &mut Random, config: &str) -> String {
     let mut text = config.to_owned();
     match random.below(6) {

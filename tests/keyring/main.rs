@@ -1,9 +1,10 @@
-//! Credentials as the kubelet finds them: a table of what its keyring answered, and its own code on generated configurations.
+//! Compares the credentials that are found with the kubelet's: a table of recorded results, and its own code on generated
+//! configurations.
 //!
-//! The comparison needs the keyring as a program (`tests/keyring/kubelet` builds it with Go): without it, it prints
-//! `SKIPPED keyring: …` and passes; `ACR_VERIFIER_REQUIRE_KEYRING=1` makes that a failure.
+//! The comparison needs the keyring as a program, which `tests/keyring/kubelet` builds with Go. Without it, the test prints
+//! `SKIPPED keyring: …` and passes, or fails if `ACR_VERIFIER_REQUIRE_KEYRING=1` is set.
 
-#![allow(clippy::disallowed_methods, reason = "a test is its own surroundings: it has an environment")]
+#![allow(clippy::disallowed_methods, reason = "a test may read the environment")]
 
 mod generate;
 
@@ -18,16 +19,16 @@ use serde_json::{Value, json};
 
 use self::generate::{Configuration, Form};
 
-/// Configurations that are compared, each with one image.
+/// Number of configurations to compare, each with one image.
 const COUNT: usize = 4_000;
-/// Differences that a failure shows.
+/// Differences shown on failure.
 const SHOWN: usize = 10;
 
-/// What is found for an image: nothing where the file is rejected as a whole; an entry without user name or password, with
-/// which containerd pulls anonymously, is `None`.
+/// The credentials for an image; `None` if the whole file is rejected. An entry without user name or password, with which
+/// containerd pulls anonymously, is an inner `None`.
 type Found = Option<Vec<Option<(String, String)>>>;
 
-/// What this program finds.
+/// The credentials that this program finds.
 fn ours(folder: &Path, file: &str, config: &[u8], image: &str) -> Found {
     std::fs::write(folder.join(file), config).expect("a file");
     let source = CredentialsSource::named(folder.to_owned(), None);
@@ -40,7 +41,7 @@ fn ours(folder: &Path, file: &str, config: &[u8], image: &str) -> Found {
 }
 
 #[test]
-fn the_table_of_the_keyrings_answers_holds() {
+fn recorded_results_of_the_keyring_are_reproduced() {
     let table: Vec<Value> = serde_json::from_str(include_str!("cases.json")).expect("a table");
     assert!(table.len() >= 60, "{} rows", table.len());
     let folder = tempfile::tempdir().expect("a folder");
@@ -66,13 +67,13 @@ fn the_table_of_the_keyrings_answers_holds() {
 }
 
 #[test]
-fn the_kubelets_own_keyring_finds_the_same_in_the_same_order() {
+fn the_kubelets_keyring_finds_the_same_credentials_in_the_same_order() {
     let program = match program() {
         Ok(program) => program,
         Err(reason) => {
             let demanded = std::env::var_os("ACR_VERIFIER_REQUIRE_KEYRING").is_some_and(|value| value == "1");
             assert!(!demanded, "keyring: {reason}");
-            // Past the harness, which captures what a passing test prints.
+            // Directly to standard error: the harness captures the output of a passing test.
             let _ = writeln!(std::io::stderr(), "\nSKIPPED keyring: {reason}\n");
             return;
         }
@@ -94,13 +95,13 @@ fn the_kubelets_own_keyring_finds_the_same_in_the_same_order() {
         }
     }
     assert!(wrong.is_empty(), "{} of {COUNT}:\n{}", wrong.len(), wrong[..wrong.len().min(SHOWN)].join("\n"));
-    // The generator reaches both: a comparison of nothing would agree as well.
+    // Make sure that the generator produces both: an empty comparison would also agree.
     assert!(refused > COUNT / 20 && several > COUNT / 20, "{refused} refused, {several} with several");
 }
 
-/// The kubelet's answers to all configurations, in their order.
+/// The kubelet's results for all configurations, in order.
 fn kubelet(program: &Path, configurations: &[Configuration]) -> Vec<Found> {
-    // It logs every key that it ignores; the log is shown where it fails.
+    // It logs every ignored key; the log is shown on failure.
     let log = tempfile::NamedTempFile::new().expect("a file");
     let mut child = Command::new(program)
         .stdin(Stdio::piped())
@@ -155,7 +156,7 @@ fn read_answers(output: ChildStdout) -> Vec<Found> {
     BufReader::new(output).lines().map(|line| read(line.expect("a line"))).collect()
 }
 
-/// The keyring as a program, or why there is none.
+/// The path of the keyring program, or why it is missing.
 fn program() -> Result<PathBuf, String> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keyring/kubelet");
     let output = Command::new(&script).arg("--find").stdin(Stdio::null()).output();
@@ -167,7 +168,7 @@ fn program() -> Result<PathBuf, String> {
 }
 
 #[test]
-fn the_version_is_that_of_the_cluster() {
+fn the_version_matches_the_cluster_suite() {
     let version = |text: &str| {
         let line = text.lines().find_map(|line| line.trim().strip_prefix("k8s.io/kubernetes "))?;
         line.split(' ').next().map(str::to_owned)

@@ -1,4 +1,4 @@
-// What the kubelet's own keyring finds: a line of JSON in, a line of JSON out, until the input ends.
+// Looks up credentials with the kubelet's keyring: reads and writes one line of JSON each until the input ends.
 //
 // In:  {"image": TEXT, "type": "kubernetes.io/dockerconfigjson" or "kubernetes.io/dockercfg", "config": BASE64}
 // Out: {"refused": true}, or {"found": [{"username": BASE64, "password": BASE64}, ...]} in the order of the pulls.
@@ -76,7 +76,7 @@ func find(asked question) answer {
 	return answer{Found: ordered}
 }
 
-// Several spellings of one key come in the order of Go's map, another one each time: here from the last to the first.
+// Several spellings of a key come in Go's random map order; here in descending order.
 func inOrder(asked question, repository string) []credentialprovider.TrackedAuthConfig {
 	if len(asked.Config) == 0 {
 		return nil
