@@ -1,8 +1,8 @@
-//! The fleet: nodes whose agents' decisions are the program's own, and a queue of what happens next.
+//! The fleet: nodes with the program's own decisions, and an event queue.
 //!
-//! Owns the order of time. When an agent checks is decided by `Timetable` and `Pace`, what it announces by `Track`, what it
-//! exposes by `Metrics`, as in the agent's loop; what a check comes to was measured before. Kubelets, the controller of the
-//! DaemonSet and Prometheus are played here, as far as they set times. Chance has a seed, so that a day is the same every time.
+//! Simulates time. As in the agent's loop, `Timetable` and `Pace` decide when an agent checks, `Track` what it announces, and
+//! `Metrics` what it exposes; results of checks were measured before. Kubelets, the DaemonSet controller and Prometheus are
+//! simulated as far as they affect timing. Randomness is seeded, so that every run of a day is the same.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -24,25 +24,25 @@ use crate::outcomes::{Condition, Outcomes, REGISTRIES, images};
 use crate::queue::{Happening, Queue};
 use crate::record::{Day, Seen};
 
-/// How long a pod takes from its end to the next one's start.
+/// Time between the end of a pod and the start of its replacement.
 const REPLACEMENT: (f64, f64) = (5.0, 10.0);
 /// The chart's `minReadySeconds` and `maxUnavailable`.
 const MIN_READY: Duration = Duration::from_secs(10);
 const MAX_UNAVAILABLE: usize = 10;
-/// One node in so many has real metrics: all of them at once would be gigabytes.
+/// One in this many nodes has real metrics: those of all nodes would need gigabytes.
 const SAMPLED: usize = 250;
 const MIDNIGHT: &str = "2026-11-24T00:00:00Z";
 
 #[expect(clippy::struct_excessive_bools, reason = "each is waited for by somebody else")]
 struct Node {
     name: String,
-    /// Which of the node's agents this is; 0 where none has started.
+    /// Number of the node's current agent; 0 before the first start.
     life: u32,
     is_up: bool,
     started: Duration,
     timetable: Timetable,
     tracks: [Track; REGISTRIES],
-    /// What the check that runs meets.
+    /// Conditions for the running check.
     running: Option<([Condition; REGISTRIES], Option<Duration>, Duration)>,
     /// Whether the controller waits for it.
     is_replaced: bool,
@@ -56,14 +56,14 @@ struct Node {
     metrics: Option<Metrics>,
 }
 
-/// A day that goes on.
+/// A running simulation.
 struct Fleet<'outcomes> {
     outcomes: &'outcomes Outcomes,
     schedule: Schedule,
     chance: fastrand::Rng,
     nodes: Vec<Node>,
     queue: Queue,
-    /// The nodes that wait for the controller, and those that it waits for.
+    /// Nodes waiting for the controller, and the number it waits for.
     waiting: VecDeque<usize>,
     unavailable: usize,
     demands: usize,
@@ -71,7 +71,7 @@ struct Fleet<'outcomes> {
     day: Day,
 }
 
-/// Lives through a day of a fleet with this schedule, or through the beginning of it.
+/// Simulates a day of a fleet with this schedule, or the start of it.
 pub(crate) fn live(outcomes: &Outcomes, schedule: Schedule, until: f64) -> anyhow::Result<Day> {
     let pace = Pace::of(&schedule, most_of_one_registry(&images()?));
     let nodes = day::NODES + day::JOINING;
@@ -99,7 +99,7 @@ impl Fleet<'_> {
         least + (most - least) * self.chance.f64()
     }
 
-    /// Puts the nodes into the queue, and what the clock brings.
+    /// Queues the nodes and the scheduled events.
     fn settle(&mut self, nodes: usize) {
         for number in 0..nodes {
             let name = format!("aks-np1-12345678-vmss{number:06}");
@@ -117,7 +117,7 @@ impl Fleet<'_> {
                 is_asked: false,
                 dns_share: self.chance.f64(),
                 renewed_at: day::ROTATION + self.between(day::PROPAGATION),
-                // Who joins later has never had another.
+                // Nodes that join later never had the old password.
                 has_renewed: joins,
                 scraped_at: Duration::from_secs_f64(self.chance.f64() * SCRAPE.as_secs_f64()),
                 exposed: [None; REGISTRIES],
@@ -172,7 +172,7 @@ impl Fleet<'_> {
             Happening::Scrape(node) => self.day.watcher.scrape(node, self.nodes[node].exposed),
             Happening::Rollout => {
                 self.waiting = (0..self.nodes.len()).collect();
-                // The controller goes by no order that says anything.
+                // The controller has no meaningful order.
                 self.chance.shuffle(self.waiting.make_contiguous());
                 self.replace(now);
             }
@@ -199,7 +199,7 @@ impl Fleet<'_> {
         self.nodes[node].is_up && self.nodes[node].life == life
     }
 
-    /// An agent starts.
+    /// Starts an agent.
     fn start(&mut self, number: usize, now: Duration) {
         let pace = self.day.pace;
         let node = &mut self.nodes[number];
@@ -215,7 +215,7 @@ impl Fleet<'_> {
             metrics
         });
         if !node.has_renewed {
-            // The first look after the kubelet has brought it.
+            // The first look at files after the kubelet has updated them.
             let looks = (node.renewed_at - now.as_secs_f64()) / LOOK.as_secs_f64();
             let at = now + LOOK.mul_f64(looks.ceil());
             let life = node.life;
@@ -224,7 +224,7 @@ impl Fleet<'_> {
         self.expect(number);
     }
 
-    /// Puts a node's next check into the queue; an older entry finds that it is not due.
+    /// Queues a node's next check; an older entry is ignored because it is not due.
     fn expect(&mut self, number: usize) {
         let node = &self.nodes[number];
         let (at, life) = (node.started + node.timetable.due(), node.life);
@@ -239,7 +239,7 @@ impl Fleet<'_> {
         let (conditions, retry_after) = day::conditions(faults, &visitor, now.as_secs_f64());
         node.running = Some((conditions, retry_after, now));
         let minute = self.day.tally.at(now);
-        // The images are checked at the same time: the slowest decides when the next check is.
+        // Images are checked concurrently: the slowest decides when the next check starts.
         let mut took = Duration::ZERO;
         for (registry, condition) in conditions.into_iter().enumerate() {
             let outcome = self.outcomes.of(condition, registry);
@@ -250,7 +250,7 @@ impl Fleet<'_> {
         self.queue.push(now + took, Happening::End(number, life));
     }
 
-    /// A check is over: everybody is told, and the next is planned, as the agent's loop does it.
+    /// Completes a check: announces, exposes and plans the next one like the agent's loop.
     fn end(&mut self, number: usize, now: Duration) {
         let node = &mut self.nodes[number];
         let Some((conditions, retry_after, begun)) = node.running.take() else { return };
@@ -312,7 +312,7 @@ impl Fleet<'_> {
         self.expect(number);
     }
 
-    /// Whether a check is the first with the new password, or met the end of the old one.
+    /// Records if a check is the first with the new password, or used the expired one.
     fn note_password(&mut self, number: usize, begun: f64, ended: f64) {
         let node = &mut self.nodes[number];
         if begun < day::ROTATION || node.has_renewed {
@@ -342,12 +342,12 @@ impl Fleet<'_> {
         self.expect(number);
     }
 
-    /// The smoke check asks a node.
+    /// The smoke check triggers a check on a node.
     fn demand(&mut self, number: usize, now: Duration) {
         let node = &mut self.nodes[number];
         let since = now.saturating_sub(node.started);
         if node.running.is_some() {
-            // Only a check that begins from now on is an answer.
+            // Only a check that starts from now on counts.
             self.queue.push(now + Duration::from_secs(1), Happening::Demand(number));
             return;
         }
@@ -361,7 +361,7 @@ impl Fleet<'_> {
         }
     }
 
-    /// The controller of the DaemonSet replaces as many pods as it may.
+    /// The DaemonSet controller replaces as many pods as allowed.
     fn replace(&mut self, now: Duration) {
         let most = self.nodes.len() * MAX_UNAVAILABLE / 100;
         while self.unavailable < most
@@ -380,7 +380,7 @@ impl Fleet<'_> {
         }
     }
 
-    /// Counts the series of the sampled nodes, and takes the others for alike.
+    /// Counts the series of the sampled nodes and extrapolates to all nodes.
     fn measure(&mut self) {
         let count = |metrics: &Metrics| {
             let text = metrics.encode();

@@ -1,7 +1,5 @@
-//! What the day has to come to.
-//!
-//! Owns the goals: limits of load, that each fault is found, announced and alerted by everybody whom it concerns, and that
-//! nothing else is.
+//! Goals for the day: load limits, and that each fault is found, announced and alerted for every affected node, and nothing
+//! else.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,26 +11,26 @@ use crate::record::{Day, Delays};
 use crate::table::{READS, READS_OF_IDENTITY, most_reads};
 use crate::tally::Minute;
 
-/// Events a minute of the whole fleet: 50 a second, what a single kubelet may write by its defaults. The API server has no
-/// limit of its own for Events unless `EventRateLimit` is turned on.
+/// Maximum Events a minute of the whole fleet: 50 a second, the default limit of a single kubelet. The API server has no
+/// limit for Events unless `EventRateLimit` is enabled.
 const EVENTS: u32 = 3000;
-/// What a fault was may still fire so long after it: an alert has to hold, and rates look back.
+/// Time after a fault in which its alerts may still fire, because of `for` and the range of rates.
 const AFTERMATH: f64 = 1800.0;
 
-/// The rules that have to tell of a condition.
+/// Returns the rules that must fire for a condition.
 pub(crate) const fn rules(condition: Condition, node: Option<usize>) -> &'static [Rule] {
     match (condition, node) {
         (_, Some(_)) => &[Rule::FromNode],
         (Condition::NotLinked, None) => &[Rule::PublicPath, Rule::Unreachable],
         (Condition::Throttled, None) => &[Rule::Inconclusive],
-        // A tenth of the nodes check in the minute in which there is no password that works.
+        // A tenth of the nodes check in the minute without a valid password.
         (Condition::Rejected, None) => &[Rule::Credentials, Rule::Unreachable],
         (Condition::Away | Condition::Cut | Condition::Hanging, None) => &[Rule::Unreachable],
         (Condition::Healthy, None) => &[],
     }
 }
 
-/// Every alert that a fault has to cause.
+/// Returns every alert that a fault must trigger.
 pub(crate) fn expected(fault: &Fault) -> BTreeSet<Subject> {
     let of = |&registry: &usize| {
         rules(fault.condition, fault.node).iter().map(move |&rule| (rule, registry, fault.node))
@@ -40,20 +38,20 @@ pub(crate) fn expected(fault: &Fault) -> BTreeSet<Subject> {
     fault.registries.iter().flat_map(of).collect()
 }
 
-/// Whether something fired because of what lasted from the one second to the other.
+/// Whether an alert may be due to a condition in this period.
 pub(crate) fn is_during((from, until): (f64, f64), at: Duration) -> bool {
     let at = at.as_secs_f64();
     at > from && at < until + AFTERMATH
 }
 
-/// What alerts tell of, with those that have to fire for it, and those of them that did.
+/// A cause of alerts, with the alerts that must fire for it and those that did.
 pub(crate) struct Occasion {
     pub(crate) name: &'static str,
     pub(crate) due: BTreeSet<Subject>,
     pub(crate) fired: BTreeSet<Subject>,
 }
 
-/// The faults that end within the day, those of one name together, and the rotation of the password.
+/// Returns the faults, combined by name, and the rotation of the password.
 pub(crate) fn occasions(day: &Day) -> Vec<Occasion> {
     let mut occasions: Vec<Occasion> = Vec::new();
     for (name, fault) in all(day) {
@@ -63,7 +61,7 @@ pub(crate) fn occasions(day: &Day) -> Vec<Occasion> {
         let fired: BTreeSet<Subject> = all.intersection(&due).copied().collect();
         match occasions.iter_mut().find(|occasion| occasion.name == name) {
             Some(occasion) => {
-                // A node is cut off once.
+                // Each node is cut off only once.
                 occasion.due.extend(due);
                 occasion.fired.extend(fired);
             }
@@ -73,7 +71,7 @@ pub(crate) fn occasions(day: &Day) -> Vec<Occasion> {
     occasions
 }
 
-/// Every fault, and the rotation of the password as the one that it is for a minute.
+/// Returns every fault, and the rotation of the password as a fault of one minute.
 fn all(day: &Day) -> Vec<(&'static str, Fault)> {
     let mut all: Vec<(&str, Fault)> =
         day.faults.iter().map(|(fault, _)| (fault.name, fault.clone())).collect();
@@ -91,7 +89,7 @@ fn all(day: &Day) -> Vec<(&'static str, Fault)> {
     all
 }
 
-/// Alerts that nothing of the day explains.
+/// Returns the alerts without a fault.
 pub(crate) fn strays(day: &Day) -> Vec<Fired> {
     let all = all(day);
     let is_explained = |fired: &Fired| {
@@ -102,7 +100,7 @@ pub(crate) fn strays(day: &Day) -> Vec<Fired> {
     day.watcher.fired.iter().filter(|fired| !is_explained(fired)).copied().collect()
 }
 
-/// The goals that the day has missed.
+/// Returns the missed goals.
 pub(crate) fn missed(day: &Day) -> Vec<String> {
     let mut missed = Vec::new();
     let reads = most_reads(day);
@@ -136,7 +134,7 @@ pub(crate) fn missed(day: &Day) -> Vec<String> {
     missed
 }
 
-/// What is wrong with how the nodes have told of a fault.
+/// Returns how the nodes' reports of a fault deviate from the goals.
 fn untold(fault: &Fault, delays: &Delays) -> Option<String> {
     let joined = fault.from > day::JOIN.1;
     let nodes = match fault.node {
@@ -147,7 +145,7 @@ fn untold(fault: &Fault, delays: &Delays) -> Option<String> {
     if delays.found.len() != nodes || delays.recovered.len() != nodes {
         return Some(format!("not every node has seen \"{}\" come and go", fault.name));
     }
-    // What cannot be judged is announced by nobody.
+    // Inconclusive results are not announced.
     let is_judged = fault.condition != Condition::Throttled;
     let due = if is_judged { nodes * fault.registries.len() } else { 0 };
     let told = delays.told.len();
@@ -160,7 +158,7 @@ fn untold(fault: &Fault, delays: &Delays) -> Option<String> {
     (often > 0).then(|| format!("\"{}\" was renewed {often} times more often than once an hour", fault.name))
 }
 
-/// Announcements that are not what has happened.
+/// Returns a problem if announcements do not match the faults.
 fn untrue(day: &Day) -> Option<String> {
     let over: usize = day.faults.iter().map(|(_, delays)| delays.told.len()).sum();
     let due = day.lives * REGISTRIES + over;

@@ -1,8 +1,6 @@
-//! What a check comes to in each condition of a registry: made once for each by the real probe and the real rules,
-//! against the lab on loopback.
+//! Outcome of a check in each condition of a registry, measured once with the real probe and rules against the lab on loopback.
 //!
-//! Owns the conditions. The simulation repeats their outcomes, with the requests that each cost, instead of counting
-//! requests by hand.
+//! The simulation repeats these outcomes and their numbers of requests, instead of counting requests by hand.
 
 use std::time::Duration;
 
@@ -21,24 +19,24 @@ use crate::lab::settings::{Settings, Transport, View};
 
 const TENTH: Duration = Duration::from_millis(100);
 
-/// Registries that every node checks, one image of each.
+/// Number of registries that every node checks, one image each.
 pub(crate) const REGISTRIES: usize = 3;
 
-/// The state of a registry, as a node meets it.
+/// State of a registry for a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Condition {
     Healthy,
-    /// Its token service answers 503.
+    /// The token service returns 503.
     Away,
-    /// The private zone is not linked: names lead to public addresses.
+    /// The private zone is not linked: names resolve to public addresses.
     NotLinked,
-    /// The password is an old one.
+    /// The password is outdated.
     Rejected,
-    /// 429.
+    /// The registry returns 429.
     Throttled,
-    /// A device on the node's way refuses the connection.
+    /// A device on the path rejects the connection.
     Cut,
-    /// Something on the way drops every packet: the attempt to connect hangs until the stage's limit.
+    /// A device on the path drops every packet: connecting hangs until the per-stage timeout.
     Hanging,
 }
 
@@ -65,7 +63,7 @@ impl Condition {
         }
     }
 
-    /// What a check has to tell.
+    /// Returns the cause that a check must report.
     pub(crate) const fn cause(self) -> Option<Cause> {
         match self {
             Self::Healthy => None,
@@ -79,16 +77,16 @@ impl Condition {
     }
 }
 
-/// Requests, told apart by what Azure counts them as.
+/// Numbers of requests, by Azure's categories of limits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Requests {
-    /// At the token service.
+    /// Requests to the token service.
     pub(crate) oauth: u32,
     /// `HEAD` of the manifest, without credentials.
     pub(crate) challenge: u32,
-    /// The index and the manifest.
+    /// Index and manifest.
     pub(crate) manifests: u32,
-    /// The redirect of the blob, and the blob itself at the data endpoint.
+    /// The blob's redirect, and the blob at the data endpoint.
     pub(crate) blobs: u32,
 }
 
@@ -113,12 +111,12 @@ impl Requests {
         self.blobs += more.blobs;
     }
 
-    /// What may count as a read of the registry: everything but tokens, and the blob of the data endpoint with it.
+    /// Returns the possible reads of the registry: all requests except tokens, including the blob at the data endpoint.
     pub(crate) const fn reads(self) -> u32 {
         self.challenge + self.manifests + self.blobs
     }
 
-    /// Reads with the identity of the token; the challenge has none.
+    /// Returns the reads with the token's identity; the challenge is anonymous.
     pub(crate) const fn reads_of_identity(self) -> u32 {
         self.manifests + self.blobs
     }
@@ -128,11 +126,11 @@ impl Requests {
     }
 }
 
-/// What a check of one image comes to.
+/// Outcome of a check of one image.
 pub(crate) struct Outcome {
     pub(crate) checked: Checked,
     pub(crate) requests: Requests,
-    /// How long it takes, in whole seconds, or a tenth of one: so that a busy machine has the same day.
+    /// Duration in whole seconds, at least a tenth of one, so that a busy machine simulates the same day.
     pub(crate) took: Duration,
 }
 
@@ -140,7 +138,7 @@ pub(crate) struct Outcome {
 pub(crate) struct Outcomes(Vec<(Condition, Vec<Outcome>)>);
 
 impl Outcomes {
-    /// Makes one check in each condition.
+    /// Runs one check in each condition.
     pub(crate) fn measure() -> anyhow::Result<Self> {
         let lab = Lab::try_start(Settings::default())?;
         let mut healthy = Settings::default();
@@ -179,12 +177,12 @@ impl Outcomes {
     }
 }
 
-/// The image of a registry.
+/// Returns the image of a registry.
 fn image(registry: usize) -> anyhow::Result<ImageReference> {
     Ok(format!("contoso{}.azurecr.io/apps/canary:1", registry + 1).parse()?)
 }
 
-/// The images of the fleet.
+/// Returns the images of the fleet.
 pub(crate) fn images() -> anyhow::Result<Vec<ImageConfig>> {
     (0..REGISTRIES).map(|registry| Ok(of(image(registry)?, None))).collect()
 }

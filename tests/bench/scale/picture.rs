@@ -1,4 +1,4 @@
-//! The day as a picture: requests at the busiest registry, Events, and nodes that tell of a failure, minute by minute.
+//! Draws the day, minute by minute: requests at the busiest registry, Events, and nodes that report a failure.
 
 use std::fmt::Write as _;
 
@@ -23,7 +23,7 @@ const WIDTH: f64 = 1000.0;
 const LEFT: f64 = 72.0;
 const RIGHT: f64 = 972.0;
 
-/// Part of the picture: an axis with its unit, and areas on top of each other.
+/// A panel of the picture: an axis with a unit, and stacked areas.
 struct Panel {
     title: &'static str,
     unit: &'static str,
@@ -39,14 +39,14 @@ impl Panel {
     }
 }
 
-/// A value of a minute, and what it is called.
+/// A value per minute with its label.
 struct Area {
     class: &'static str,
     word: &'static str,
     of: fn(&Minute) -> f64,
 }
 
-/// The registry with most requests of the minute.
+/// Returns the requests of the busiest registry in a minute.
 fn busiest(minute: &Minute) -> Requests {
     minute.requests.into_iter().max_by_key(|requests| requests.all()).unwrap_or_default()
 }
@@ -92,9 +92,9 @@ impl Canvas {
         }
     }
 
-    /// The areas, the first at the bottom; the legend at the right of the title.
+    /// Draws the areas, the first at the bottom, and the legend to the right of the title.
     fn areas(&mut self, panel: &Panel, minutes: &[Minute], areas: &[Area]) {
-        // Each reaches down to the axis, and those below it are drawn over it.
+        // Each area extends to the axis, and lower ones are drawn over it.
         for count in (1..=areas.len()).rev() {
             let heights: Vec<String> = minutes
                 .iter()
@@ -105,7 +105,7 @@ impl Canvas {
                 .collect();
             let mut path = format!("M{:.1} {:.1}", at(0), panel.y(0.0));
             for (number, height) in heights.iter().enumerate() {
-                // What lies on a level line needs no point.
+                // A point within a level line is redundant.
                 let is_level = |other: Option<&String>| other == Some(height);
                 let before = number.checked_sub(1).and_then(|before| heights.get(before));
                 if !(is_level(before) && is_level(heights.get(number + 1))) {
@@ -138,7 +138,7 @@ impl Canvas {
         self.text("l", (LEFT + 8.0, y - 5.0), words);
     }
 
-    /// The phases, numbered, with a line through each panel.
+    /// Draws the numbered phases, with a line through each panel.
     fn phases(&mut self, top: f64, panels: &[&Panel]) {
         for (number, phase) in PHASES.iter().enumerate() {
             let x = x(phase.from);

@@ -1,17 +1,17 @@
-//! What happens next.
+//! The event queue.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
-/// What happens to a node, or to all. A node's agent is named by its life, so that what was meant for one that has ended
-/// is not taken by the next.
+/// An event for one node or all. It identifies an agent by its number on the node, so that events for a stopped agent do not
+/// affect its successor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Happening {
     Start(usize),
     Due(usize, u32),
     End(usize, u32),
-    /// The loop looks at its files; whether it finds a change there for the first time.
+    /// The agent's loop checks its files; `true` if it finds a change for the first time.
     Look(usize, u32, bool),
     Demand(usize),
     Available(usize),
@@ -21,7 +21,7 @@ pub(crate) enum Happening {
     Evaluate,
 }
 
-/// By time, and at the same time in the order in which they were put in.
+/// Ordered by time, and by insertion for equal times.
 #[derive(Default)]
 pub(crate) struct Queue {
     waiting: BinaryHeap<Reverse<(Duration, u64, Happening)>>,

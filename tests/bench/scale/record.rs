@@ -1,4 +1,4 @@
-//! What a day has come to: counts, and how long it took to find out what.
+//! Results of a day: counts, and delays until faults are found.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,40 +14,40 @@ use crate::day::{self, DNS_LIFE, Fault};
 use crate::outcomes::REGISTRIES;
 use crate::tally::Tally;
 
-/// How long it took the nodes to find a fault, to announce it, and to find that it is over, in seconds.
+/// Delays in seconds until the nodes found a fault, announced it, and found it resolved.
 #[derive(Default)]
 pub(crate) struct Delays {
     pub(crate) found: BTreeMap<usize, f64>,
     pub(crate) announced: BTreeMap<usize, f64>,
     pub(crate) recovered: BTreeMap<usize, f64>,
-    /// How often each node announced it of each registry, with its cause; and how often it was announced again later.
+    /// Number of announcements and of renewals, by node and registry.
     pub(crate) told: BTreeMap<(usize, usize), u32>,
     pub(crate) renewed: BTreeMap<(usize, usize), u32>,
 }
 
-/// What a day has come to.
+/// Results of a day.
 pub(crate) struct Day {
     pub(crate) pace: Pace,
     pub(crate) tally: Tally,
     pub(crate) faults: Vec<(Fault, Delays)>,
     pub(crate) watcher: Watcher,
-    /// Series in Prometheus at the end of each phase.
+    /// Number of series in Prometheus at the end of each phase.
     pub(crate) series: Vec<f64>,
-    /// From the new password on a node to the check with it; and the checks that met the gap before it.
+    /// Delays from a node's new password to the first check with it, and the number of checks with the expired one.
     pub(crate) renewed: Vec<f64>,
     pub(crate) rejected: usize,
-    /// How long the rollout and the smoke check took; none where they are not over.
+    /// Duration of the rollout and the smoke check, if completed.
     pub(crate) rollout: Option<f64>,
     pub(crate) smoke: Option<f64>,
-    /// Agents that have started, announcements that all is well, and announcements of what no fault explains.
+    /// Number of started agents, of announced passes, and of announcements without a fault.
     pub(crate) lives: usize,
     pub(crate) verified: usize,
     pub(crate) unexplained: usize,
-    /// The longest Event, as JSON.
+    /// Size of the longest Event as JSON.
     pub(crate) event_bytes: usize,
 }
 
-/// A check of a node that is over.
+/// A completed check of a node.
 pub(crate) struct Seen<'check> {
     pub(crate) node: usize,
     pub(crate) name: &'check str,
@@ -58,7 +58,7 @@ pub(crate) struct Seen<'check> {
 }
 
 impl Day {
-    /// A day that has not begun.
+    /// Creates an empty record.
     pub(crate) fn of(pace: Pace, until: Duration, nodes: usize) -> anyhow::Result<Self> {
         Ok(Self {
             pace,
@@ -77,7 +77,7 @@ impl Day {
         })
     }
 
-    /// Counts Events, and how long it has taken to find out.
+    /// Records Events and delays of a check.
     pub(crate) fn note(&mut self, seen: &Seen<'_>) {
         for announcement in seen.announcements.iter().flatten() {
             let minute = self.tally.at(seen.ended);
@@ -118,7 +118,7 @@ impl Day {
         }
     }
 
-    /// Puts an announcement to the fault that it tells of: the one of that time, node, registry and cause.
+    /// Assigns an announcement to its fault: the one of that time, node, registry and cause.
     fn enter(&mut self, seen: &Seen<'_>, registry: usize, news: &News) {
         let (News::Failing(diagnosis) | News::StillFailing(diagnosis)) = news else {
             self.verified += 1;

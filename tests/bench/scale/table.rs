@@ -1,4 +1,4 @@
-//! The figures of the day as tables in Markdown.
+//! Prints the results of the day as Markdown tables.
 
 use std::io::{self, Write};
 
@@ -9,23 +9,23 @@ use crate::outcomes::Requests;
 use crate::record::{Day, Delays};
 use crate::tally::{Minute, quantile};
 
-/// Azure's documented limits of a Premium registry, a minute: reads, reads of one identity, requests at the token service.
+/// Azure's documented limits per minute for a Premium registry: reads, reads of one identity, token requests.
 pub(crate) const READS: u32 = 20_000;
 pub(crate) const READS_OF_IDENTITY: u32 = 10_000;
 pub(crate) const OAUTH: u32 = 20_000;
 
-/// The most that one registry gets in a minute.
+/// Returns the maximum at one registry in a minute.
 fn peak(minutes: &[Minute], of: fn(Requests) -> u32) -> u32 {
     minutes.iter().flat_map(|minute| minute.requests.map(of)).max().unwrap_or_default()
 }
 
-/// The minutes of a phase.
+/// Returns the minutes of a phase.
 pub(crate) fn minutes(day: &Day, phase: usize) -> &[Minute] {
     let until = PHASES.get(phase + 1).map_or(DAY, |next| next.from);
     day.tally.between(PHASES[phase].from, until)
 }
 
-/// The most reads that a registry gets in a minute in which nobody asks for checks.
+/// Returns the maximum reads at a registry in a minute without checks on demand.
 pub(crate) fn most_reads(day: &Day) -> u32 {
     let unasked = (0..PHASES.len()).filter(|&phase| PHASES[phase].from.total_cmp(&day::SMOKE).is_ne());
     unasked.map(|phase| peak(minutes(day, phase), Requests::reads)).max().unwrap_or_default()
@@ -39,7 +39,7 @@ fn percent(number: u32, limit: u32) -> String {
     format!("{:.1} %", f64::from(number) / f64::from(limit) * 100.0)
 }
 
-/// Requests, Events and series, by phase.
+/// Prints requests, Events and series by phase.
 pub(crate) fn load(out: &mut impl Write, day: &Day) -> io::Result<()> {
     writeln!(
         out,
@@ -72,7 +72,7 @@ pub(crate) fn load(out: &mut impl Write, day: &Day) -> io::Result<()> {
     Ok(())
 }
 
-/// Minutes and seconds.
+/// Formats minutes and seconds.
 fn time(seconds: f64) -> String {
     format!("{}:{:02}", seconds as u32 / 60, seconds as u32 % 60)
 }
@@ -82,7 +82,7 @@ fn three(delays: &[f64]) -> String {
     format!("{} | {} | {}", of(0.5), of(0.95), of(1.0))
 }
 
-/// How long after a fault each of its alerts fired first.
+/// Returns the delay from a fault to the first of each of its alerts.
 fn first_alerts(day: &Day, fault: &Fault) -> Vec<(Rule, f64)> {
     let first = |rule: Rule| {
         let of_rule = expected(fault).into_iter().filter(|subject| subject.0 == rule).collect::<Vec<_>>();
@@ -94,7 +94,7 @@ fn first_alerts(day: &Day, fault: &Fault) -> Vec<(Rule, f64)> {
     rules(fault.condition, fault.node).iter().filter_map(|&rule| first(rule)).collect()
 }
 
-/// How long it takes to find out: of each fault of all nodes, and of all the faults of single nodes together.
+/// Prints delays until faults are found: for each fault of all nodes, and for all faults of single nodes together.
 pub(crate) fn delays(out: &mut impl Write, day: &Day) -> io::Result<()> {
     writeln!(
         out,
@@ -136,7 +136,7 @@ pub(crate) fn delays(out: &mut impl Write, day: &Day) -> io::Result<()> {
     row(&single)
 }
 
-/// What is not in a table.
+/// Prints figures that are not in a table.
 pub(crate) fn rest(out: &mut impl Write, day: &Day) -> io::Result<()> {
     let live = (0..day.tally.0.len()).map(|minute| day.tally.live(minute)).max().unwrap_or_default();
     let size = f64::from(live) * day.event_bytes as f64 / 1e6;
@@ -177,7 +177,7 @@ pub(crate) fn rest(out: &mut impl Write, day: &Day) -> io::Result<()> {
     )
 }
 
-/// What fired, by rule and by what it told of: how many alerts, of how many that had to.
+/// Prints alerts by rule and fault: how many fired, of how many that must.
 pub(crate) fn alerts(out: &mut impl Write, day: &Day) -> io::Result<()> {
     let occasions = occasions(day);
     write!(out, "| alert")?;
@@ -199,7 +199,7 @@ pub(crate) fn alerts(out: &mut impl Write, day: &Day) -> io::Result<()> {
     Ok(())
 }
 
-/// The same morning by other schedules: what is set decides.
+/// Compares the same morning with other schedules.
 pub(crate) fn choices(out: &mut impl Write, days: &[(&str, &Day)]) -> io::Result<()> {
     writeln!(
         out,
@@ -207,7 +207,7 @@ pub(crate) fn choices(out: &mut impl Write, days: &[(&str, &Day)]) -> io::Result
          all | Event: median | all |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
     )?;
     for (name, day) in days {
-        // As long as the shortest of them was lived through.
+        // Only the period that all of them simulated.
         let morning = day.tally.between(0.0, day::THROTTLING.0);
         let reads = peak(morning, Requests::reads);
         let delays = &day.faults[0].1;

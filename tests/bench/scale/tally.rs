@@ -1,21 +1,21 @@
-//! What is counted in each minute of the day.
+//! Counts for each minute of the day.
 
 use std::time::Duration;
 
 use crate::outcomes::{REGISTRIES, Requests};
 
-/// One minute.
+/// Counts of one minute.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Minute {
-    /// Requests at each registry, whatever the reason of the check.
+    /// Requests at each registry, from all kinds of checks.
     pub(crate) requests: [Requests; REGISTRIES],
-    /// Checks of each registry, and those that could not be judged.
+    /// Checks of each registry, and inconclusive ones.
     pub(crate) checks: [u32; REGISTRIES],
     pub(crate) unknown: [u32; REGISTRIES],
-    /// Events that were made, and those that were counted up.
+    /// Created and renewed Events.
     pub(crate) created: u32,
     pub(crate) renewed: u32,
-    /// Nodes that tell of a failure at the end of the minute, by registry.
+    /// Nodes reporting a failure at the end of the minute, by registry.
     pub(crate) failing: [u32; REGISTRIES],
 }
 
@@ -39,19 +39,19 @@ impl Tally {
         &mut self.0[minute.min(last)]
     }
 
-    /// The minutes of a part of the day, in seconds.
+    /// Returns the minutes between two times in seconds.
     pub(crate) fn between(&self, from: f64, until: f64) -> &[Minute] {
         &self.0[(from / 60.0) as usize..((until / 60.0) as usize).min(self.0.len())]
     }
 
-    /// Events that the API server holds at the end of a minute: each lives for an hour after it was written, and is written
-    /// again after an hour at the soonest.
+    /// Returns the Events stored in the API server at the end of a minute: each expires an hour after it was written, and is
+    /// renewed no sooner than after an hour.
     pub(crate) fn live(&self, minute: usize) -> u32 {
         self.0[minute.saturating_sub(59)..=minute].iter().map(Minute::events).sum()
     }
 }
 
-/// A quantile of delays, in seconds: the nearest of them.
+/// Returns a quantile of delays in seconds (nearest rank).
 pub(crate) fn quantile(delays: &[f64], share: f64) -> Option<f64> {
     let mut sorted = delays.to_vec();
     sorted.sort_by(f64::total_cmp);
