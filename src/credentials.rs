@@ -48,7 +48,7 @@ pub struct Found {
     pub attempts: Vec<Attempt>,
     /// Where credentials were looked for and what was found instead, as a phrase; set if no attempt has credentials.
     pub searched: Option<String>,
-    /// When the credentials expire, if the configuration or the Secret says so.
+    /// When the credentials expire, if set in the configuration or the Secret.
     pub expires_at: Option<Timestamp>,
 }
 

@@ -67,7 +67,7 @@ pub(super) enum Typing {
     /// Print a shell completion script
     #[command(after_help = help::COMPLETIONS_EXAMPLES)]
     Completions {
-        /// The shell
+        /// Shell to generate the script for
         shell: Shell,
     },
     /// Print the manual page
@@ -202,7 +202,7 @@ pub(super) struct CheckArguments {
     pub(super) wait: Option<String>,
     /// Treat loopback addresses as private: for a registry on this machine
     ///
-    /// For test environments only: on a node a loopback address is never correct. The report notes that this option was on.
+    /// For test environments only: on a node a loopback address is never correct. The report notes that this option was set.
     #[arg(long, hide_short_help = true, help_heading = "Check options")]
     pub(super) allow_loopback: bool,
 

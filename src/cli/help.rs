@@ -1,16 +1,19 @@
 //! The longer help texts: the purpose of each command, and examples to copy.
 
-/// The exit codes of the commands that verify something; the README lists the same.
+/// The exit codes of `check` and `smoke`, in the words of the README.
 macro_rules! exit_codes {
-    () => {
-        "\
+    ($interrupted:literal) => {
+        concat!(
+            "\
 Exit codes:
   0    every verdict is pass (or warn, without --strict)
   1    a problem was found
   2    invalid usage or configuration, or an internal error
   3    inconclusive: at least one verdict is unknown and none is fail, such as while the registry
        throttles; or the cluster could not be reached
-  130  interrupted by Ctrl-C"
+  130  ",
+            $interrupted
+        )
     };
 }
 
@@ -35,7 +38,7 @@ Examples:
   acr-verifier causes
 
 ",
-    exit_codes!(),
+    exit_codes!("interrupted by Ctrl-C; with --wait the last complete check is reported"),
     "
 
 Run `acr-verifier COMMAND --help` for the help of a command."
@@ -68,7 +71,7 @@ Examples:
 Durations have a unit: 500ms, 60s, 1m30s, up to 24h.
 
 ",
-    exit_codes!()
+    exit_codes!("interrupted by Ctrl-C; with --wait the last complete check is reported")
 );
 
 /// `acr-verifier agent --help`.
@@ -120,7 +123,7 @@ Examples:
       --selector app.kubernetes.io/instance=canary
 
 ",
-    exit_codes!()
+    exit_codes!("interrupted by Ctrl-C")
 );
 
 /// `acr-verifier causes --help`.

@@ -81,7 +81,7 @@ pub enum UsageError {
          and use --credentials PATH"
     )]
     Secret {
-        /// The flag.
+        /// The rejected flag, without its value.
         flag: &'static str,
     },
     /// Two arguments cannot be used together.
@@ -89,7 +89,7 @@ pub enum UsageError {
     Conflict {
         /// One of the arguments.
         one: &'static str,
-        /// The other argument.
+        /// The argument that it cannot be used with.
         other: &'static str,
         /// Why they exclude each other.
         reason: &'static str,

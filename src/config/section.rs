@@ -13,14 +13,14 @@ use crate::quote::{quote, quote_value};
 /// Problems shown for one file; with more than that it is probably the wrong file.
 const MAX_SHOWN: usize = 50;
 
-/// Everything that is wrong with a configuration file; never empty.
+/// All errors of a configuration file; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigErrors {
     path: PathBuf,
     problems: Vec<Problem>,
 }
 
-/// One thing that is wrong.
+/// An error in a configuration file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Problem {
     position: Option<Position>,
@@ -81,7 +81,6 @@ pub(super) struct Reader {
 pub(super) struct Field<'tree> {
     /// `images[0].credentials.path`.
     pub(super) key: String,
-    /// The value.
     pub(super) node: &'tree Node,
 }
 

@@ -41,7 +41,6 @@ impl fmt::Display for Position {
 /// One node of the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Node {
-    /// The start.
     pub(super) position: Position,
     pub(super) value: Value,
 }
