@@ -1,6 +1,6 @@
-//! The whole: a registry with a private endpoint, and a node that checks it.
+//! The complete setup: a registry with a private endpoint, and a node that checks it.
 //!
-//! Owns what is started in which order, the change from state to state and back, and what must hold in every state.
+//! Owns the startup order, the transitions between states, and the invariants of every state.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV6};
@@ -31,37 +31,37 @@ use super::registry::{self, Registry};
 use super::states::{Credentials, State};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_acr-verifier");
-/// What clients trust, alone in a folder, as containers' tools want it.
+/// The trusted roots of clients, alone in a directory, as container tools require.
 const AUTHORITIES: &str = "trusted/ca.crt";
-/// The folder with the node's own files.
+/// The directory with the node's own files.
 const NODE_FILES: &str = "host";
 const WRONG: &str = "not-the-password";
-/// What the program calls the node.
+/// The node name passed to the program.
 const NODE: &str = "aks-np1-0";
 
-/// A first pass of a check is over after so long.
+/// A passing check completes within this time.
 const BEFORE_MENDING: Duration = Duration::from_secs(1);
 
-/// By then a client waits for the manifest, in a state where that takes twice as long.
+/// After this time a client waits for the manifest, in a state where that takes twice as long.
 const HALFWAY: Duration = Duration::from_millis(1_500);
 
-/// What became of a state.
+/// The result of a state.
 pub(crate) struct Outcome {
-    /// What was not as expected.
+    /// The deviations from the expectation.
     pub(crate) problems: Vec<String>,
-    /// What became of the clients' pulls, where they are there.
+    /// The results of the clients' pulls, if the clients are installed.
     pub(crate) pulled: Option<Pulled>,
 }
 
-/// What a check had to say.
+/// The result of a check.
 struct Checked {
     report: String,
     log: String,
-    /// An agent has none.
+    /// Absent for an agent.
     code: Option<i32>,
 }
 
-/// All of it. The fields are dropped in this order: the servers, then the namespaces, then the files.
+/// The complete setup. Fields are dropped in this order: servers, namespaces, files.
 pub(crate) struct Azure {
     pub(crate) inside: Lab,
     outside: Lab,
@@ -78,7 +78,7 @@ pub(crate) struct Azure {
 }
 
 impl Azure {
-    /// Starts all of it, with the folder of containerd 2 if it is there.
+    /// Starts everything, with containerd 2 if its directory is given.
     pub(crate) fn start(newer: Option<&Path>) -> Self {
         let folder =
             tempfile::Builder::new().prefix(&leftovers::folder_prefix()).tempdir().expect("a folder");
@@ -86,7 +86,7 @@ impl Azure {
         let mut inside_settings = Settings::on_azures_port(LOGIN.into(), DATA.into());
         inside_settings.place.storage_address = Some(STORAGE.into());
         inside_settings.place.replicas = REPLICAS.map(|(region, address)| (region, address.into())).to_vec();
-        // The link to the node is the only one that its scope names.
+        // Its scope names only the link to the node.
         let scope = network.vnet.link("node");
         let addresses =
             [SocketAddr::from((ODD_DNS, 53)), SocketAddr::V6(SocketAddrV6::new(LINK_DNS, 53, 0, scope))];
@@ -128,7 +128,7 @@ impl Azure {
         azure
     }
 
-    /// Brings a state about, checks, lets the clients pull, and goes back.
+    /// Applies a state, checks, lets the clients pull, and reverts the state.
     pub(crate) fn try_state(&mut self, state: &State) -> Outcome {
         self.resolvers.become_like(&self.network, &state.names);
         self.network.break_with(&state.faults);
@@ -165,7 +165,7 @@ impl Azure {
         Outcome { problems, pulled }
     }
 
-    /// Lets the real clients try the same.
+    /// Lets the real clients pull the same image.
     fn pull(&self, state: &State) -> Option<Pulled> {
         let folder = self.folder.path();
         let credentials = self.credentials(state).join("config.json");
@@ -190,7 +190,7 @@ impl Azure {
         Some(self.breaking(state, || pull::pull(containerd, newer, &self.network.node, folder, &order)))
     }
 
-    /// Does a job, in the middle of which the state gets worse.
+    /// Runs a job, during which the state gets worse.
     fn breaking<T: Send>(&self, state: &State, job: impl FnOnce() -> T + Send) -> T {
         let Some(rule) = state.halfway else { return job() };
         let faults = Faults { arriving: vec![rule], ..Faults::default() };
@@ -241,7 +241,7 @@ impl Azure {
         let image = (state.image)(&self.inside);
         let mut program = command(PROGRAM);
         program.env_clear().env("HOME", &folder).env("NODE_NAME", NODE);
-        // Nobody is there; whoever asks it is counted.
+        // Nothing listens there; any request is counted.
         for variable in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"] {
             program.env(variable, format!("http://{NOBODY}:3128"));
         }
@@ -266,7 +266,7 @@ impl Azure {
         Checked { report, log, code: Some(output.status.code().unwrap_or(-1)) }
     }
 
-    /// The same by the agent of the node, which reads the node's files; in between resolv.conf may change.
+    /// The same with the node's agent, which reads the node's files; resolv.conf may change in between.
     fn check_by_agent(&self, state: &State, resolv_conf: &str) -> Checked {
         let folder = self.folder.path();
         let root = folder.join(NODE_FILES);
@@ -307,7 +307,7 @@ impl Azure {
         let mut problems = state.expected.problems(&report, *code, &self.inside);
         for secret in self.inside.secrets() {
             if text.contains(&secret) || log.contains(&secret) {
-                problems.push("a secret is in the output".to_owned());
+                problems.push("the output contains a secret".to_owned());
             }
         }
         if !state.expected.leaves && strays != (Strays { elsewhere: 0, public: 0 }) {
@@ -322,13 +322,13 @@ impl Azure {
             (place("failedStage"), place("failedEndpoint"), was_right)
         {
             let failed = if endpoint == "login" { Listener::Login } else { Listener::Data };
-            // A region that does not serve may have failed; the one that serves is another host.
+            // A region that does not serve the pull may have failed; the serving one is another host.
             let other = state.expected.blob_host;
             let wrong = |it: &&Connection| {
                 it.listener == failed && (other.is_none() || it.server_name.as_deref() != other)
             };
             problems.extend(connected.iter().find(wrong).map(|connection| {
-                format!("{endpoint} was connected to all the same: {:?}", connection.server_name)
+                format!("connected to {endpoint} despite the failure: {:?}", connection.server_name)
             }));
         }
         if !problems.is_empty() {
@@ -337,12 +337,12 @@ impl Azure {
         problems
     }
 
-    /// One authority of Azure's would sign all; here, a client trusts three.
+    /// In Azure one authority would sign everything; here, a client trusts three.
     fn authorities(&self) -> String {
         [&self.inside, &self.outside, &self.foreign].map(Lab::ca_pem).concat()
     }
 
-    /// The files that a client reads beside those of the lab.
+    /// Writes the files that a client reads in addition to those of the lab.
     fn write_files(&self) {
         let folder = self.folder.path();
         for name in ["trusted", "untrusted", "wrong", "absent", "stale", "broken", "unreadable", "expiring"] {
@@ -363,7 +363,7 @@ impl Azure {
                 "fabrikam.azurecr.io".to_owned(),
                 json!({"username": "a-user", "password": "a-password"}),
             ),
-            // As `az acr login` writes it, and the kubelet ignores it.
+            // As written by `az acr login`; the kubelet ignores it.
             ("broken", self.inside.registry(), json!({"identitytoken": "an-identity-token"})),
         ] {
             fs::write(folder.join(name).join("config.json"), json!({"auths": {registry: entry}}).to_string())

@@ -1,7 +1,7 @@
-//! What an earlier run left that was killed: namespaces, the processes in them, folders.
+//! Leftovers of a killed run: namespaces, the processes in them, directories.
 //!
-//! Owns the names of everything that outlives a process. They carry the pid of the run, so that runs side by side
-//! leave each other alone.
+//! Owns the names of everything that outlives a process. They contain the PID of the run, so that concurrent runs do not
+//! interfere.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -13,25 +13,25 @@ use super::process::try_run;
 
 const PREFIX: &str = "acrv";
 const ROLES: [&str; 6] = ["node", "vnet", "internet", "worker1", "worker2", "worker3"];
-/// How the names of the programs of these tests begin.
+/// The prefixes of these tests' program names.
 const PROCESSES: [&str; 2] = ["namespaces-", "cluster-"];
 
-/// The name of a new namespace of this run: those of one role are numbered.
+/// Returns the name of a new namespace of this run, numbered per role.
 pub(crate) fn namespace(role: &str) -> String {
     static MADE: AtomicU32 = AtomicU32::new(0);
-    assert!(ROLES.contains(&role), "{role} would not be found again");
+    assert!(ROLES.contains(&role), "leftovers of {role} would not be found");
     format!("{}{role}.{}", folder_prefix(), MADE.fetch_add(1, Ordering::Relaxed))
 }
 
-/// How the name of a folder of this run begins.
+/// The prefix of this run's directories.
 pub(crate) fn folder_prefix() -> String {
     format!("{PREFIX}-{}-", std::process::id())
 }
 
-/// Removes what runs left that are over.
+/// Removes the leftovers of runs that have ended.
 pub(crate) fn remove() {
     let list = try_run("ip", &["netns", "list"], "").unwrap_or_default();
-    // A line may have the number of the namespace behind its name.
+    // The number of the namespace may follow its name.
     for name in list.lines().filter_map(|line| line.split_whitespace().next()) {
         if let Some((pid, role)) = parts(name)
             && role.split('.').next().is_some_and(|role| ROLES.contains(&role))
@@ -51,11 +51,11 @@ pub(crate) fn remove() {
     }
 }
 
-/// Ends what runs in a namespace of the suite, and removes it. Nothing else ever entered it.
+/// Kills all processes in a namespace of the suite, and removes it. Only the suite uses it.
 pub(crate) fn remove_namespace(name: &str) {
     let inside = try_run("ip", &["netns", "pids", name], "").unwrap_or_default();
     for pid in inside.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)) {
-        // It may have ended by itself.
+        // It may already have exited.
         let _ = kill_process(pid, Signal::KILL);
     }
     let _ = try_run("ip", &["netns", "delete", name], "");
@@ -67,8 +67,8 @@ pub(crate) fn parts(name: &str) -> Option<(u32, &str)> {
     Some((pid.parse().ok()?, rest))
 }
 
-/// Whether this pid is a run of this suite; a number may have been given out again since. A process that was killed and
-/// that nobody has waited for has a name still, but no program.
+/// Whether this PID is a run of this suite; the number may have been reused since. A zombie process still has a name, but no
+/// program.
 pub(crate) fn is_running(pid: u32) -> bool {
     fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|program| {
         program

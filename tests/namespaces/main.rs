@@ -1,17 +1,17 @@
-//! The real thing: network namespaces with Azure's names and ports, and in them Debian's docker-registry behind TLS,
-//! unbound as the VNet's resolvers, nsd with the private zone. `check` is the real binary, on a node of its own, and in every
-//! state containerd 1.6, containerd 2 and skopeo pull there, too: the verdict has to be what becomes of their pulls.
+//! End-to-end tests on real networks: network namespaces with Azure's names and ports, Debian's docker-registry behind TLS,
+//! unbound as the VNet's resolvers, and nsd with the private zone. `check` is the real binary on a separate node. In every state
+//! containerd 1.6, containerd 2 and skopeo also pull there, and the verdict must match the outcome of their pulls.
 //!
-//! It needs root and some packages (`packages.txt`): without them it says so and passes, unless they are demanded.
-//! All traffic stays on addresses inside the namespaces; everything is gone afterwards, also what a killed run left.
+//! Needs root and some packages (`packages.txt`); without them it is skipped with a message, unless it is required. All
+//! traffic stays inside the namespaces; everything is removed afterwards, including leftovers of killed runs.
 //!
-//! Reading order: `network` is the ground, `names` and `registry` are what stands on it, `azure` is the whole with one
-//! check of it, `states` are the ways in which it is right or wrong, `pull` are the clients.
+//! Reading order: `network` builds the network, `names` and `registry` run on it, `azure` combines everything with one check,
+//! `states` are the healthy and broken conditions, `pull` are the clients.
 
 #![cfg(target_os = "linux")]
 #![allow(
     clippy::disallowed_methods,
-    reason = "a test is its own surroundings: it has a clock and an environment"
+    reason = "a test may use the clock and the environment"
 )]
 
 mod azure;
@@ -39,20 +39,20 @@ use self::requirements::Requirements;
 use self::states::State;
 use self::table::Table;
 
-/// So many states are tried at once: most of their time is waiting, of checks and of clients.
+/// Number of states tried concurrently: checks and clients mostly wait.
 const AT_ONCE: usize = 6;
-/// Only the states whose name has this text.
+/// Only runs states whose name contains this text.
 const ONLY: &str = "ACR_VERIFIER_NAMESPACES_ONLY";
-/// The table of all states, for readers of README.md.
+/// Where to write the table of all states, as shown in tests/bench/README.md.
 const TABLE: &str = "tests/golden/states.md";
 
-/// Tells something at once: what the test harness captures is not seen where the test passes.
+/// Prints a line immediately: the test harness hides the captured output of passing tests.
 fn tell(line: &str) {
-    // Nobody reads it where standard error is closed.
+    // Standard error may be closed.
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// Tries all states, some at once, each in namespaces that no other one has at that time. The outcomes are in their order.
+/// Tries all states, several concurrently, each in its own namespaces. Returns the outcomes in order.
 fn try_all(states: &[&State], newer: Option<&Path>) -> Vec<Outcome> {
     let next = AtomicUsize::new(0);
     let work = || {
@@ -87,7 +87,7 @@ fn try_one(azure: &mut Azure, state: &State) -> Outcome {
 }
 
 #[test]
-fn every_state_of_a_real_network_leads_to_its_diagnoses() {
+fn every_network_state_has_the_expected_diagnoses() {
     match requirements::met() {
         Requirements::Met => {}
         Requirements::Skip(reason) => return tell(&format!("\nSKIPPED namespaces: {reason}\n")),
@@ -100,7 +100,7 @@ fn every_state_of_a_real_network_leads_to_its_diagnoses() {
         Ok(folder) => Some(folder),
         Err(reason) if requirements::containerd_2_is_demanded() => panic!("namespaces: {reason}"),
         Err(reason) => {
-            // Without the other clients there is no pull at all, which is said already.
+            // Without the other clients there are no pulls at all, which was already reported.
             if pull::are_possible() {
                 tell(&format!("\nSKIPPED the pulls of containerd 2: {reason}\n"));
             }

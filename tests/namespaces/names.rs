@@ -1,7 +1,6 @@
-//! The names: public zones on the Internet, the private zone, Azure's resolver and the VNet's own, which forwards to it.
+//! DNS: public zones on the Internet, the private zone, Azure's resolver, and the VNet's own, which forwards to it.
 //!
-//! Owns the configuration of two nsd and two unbound, and their restart where it changes. The chains are those that
-//! were observed on Azure.
+//! Owns the configuration of two nsd and two unbound, and their restart on changes. The chains are those observed on Azure.
 
 use std::fs;
 use std::net::{Ipv4Addr, UdpSocket};
@@ -14,26 +13,26 @@ use super::network::{
 };
 use super::process::{Server, command};
 
-/// `version.bind`, class CH, type TXT: every server answers it out of its own head.
+/// `version.bind`, class CH, type TXT: every server answers it locally.
 const VERSION_QUESTION: &[u8] = b"\x04\xd2\x01\0\0\x01\0\0\0\0\0\0\x07version\x04bind\0\0\x10\0\x03";
 /// The name of the private zone.
 const PRIVATE_DNS_ZONE: &str = "privatelink.azurecr.io";
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// What the names are like.
+/// The DNS setup of a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Names {
-    /// Whom the VNet's own resolver asks.
+    /// The server to which the VNet's own resolver forwards.
     pub(crate) forwards_to: Ipv4Addr,
     /// Further options of the VNet's own resolver.
     pub(crate) forwarder_options: Vec<&'static str>,
     /// Whether Azure's resolver sees the private zone.
     pub(crate) linked: bool,
-    /// Whether it asks the Internet for what the zone does not have (`NxDomainRedirect` of the zone's link).
+    /// Whether names missing in the zone fall back to the Internet (`NxDomainRedirect` of the virtual network link).
     pub(crate) falls_back: bool,
     /// The private zone's records.
     pub(crate) records: Vec<String>,
-    /// Further private zones, linked and without a record.
+    /// Further private zones, linked and empty.
     pub(crate) empty_zones: Vec<&'static str>,
 }
 
@@ -51,8 +50,8 @@ impl Default for Names {
 }
 
 impl Names {
-    /// What Azure's resolver asks the private zone for. unbound has no fallback for a name that a zone does not have: such
-    /// a zone is asked for the names alone that it has.
+    /// The names for which Azure's resolver queries the private zone. unbound has no fallback for names missing in a zone, so a
+    /// zone with fallback is only queried for existing names.
     fn seen(&self) -> Vec<String> {
         match (self.linked, self.falls_back) {
             (false, _) => Vec::new(),
@@ -80,7 +79,7 @@ pub(crate) fn replica_records() -> impl Iterator<Item = String> {
     REPLICAS.into_iter().map(|(region, address)| format!("contoso.{region}.data 10 IN A {address}"))
 }
 
-/// The four servers. One that is none is between two lives.
+/// The four servers; `None` during a restart.
 pub(crate) struct Resolvers {
     forwarder: Option<Server>,
     azure: Option<Server>,
@@ -91,7 +90,7 @@ pub(crate) struct Resolvers {
 }
 
 impl Resolvers {
-    /// Starts the servers, with names as they should be.
+    /// Starts the servers with the healthy setup.
     pub(crate) fn start(network: &Network, folder: &Path) -> Self {
         let mut resolvers = Self {
             forwarder: None,
@@ -105,7 +104,7 @@ impl Resolvers {
         resolvers
     }
 
-    /// Makes the names like this. The caches begin empty, as if the change were old.
+    /// Applies a DNS setup. The caches start empty, as if the change were old.
     pub(crate) fn become_like(&mut self, network: &Network, names: &Names) {
         if self.current != *names {
             let zones = |names: &Names| (names.records.clone(), names.empty_zones.clone());
@@ -117,7 +116,7 @@ impl Resolvers {
 
     fn start_again(&mut self, network: &Network, private_too: bool) {
         let (vnet, folder, names) = (&network.vnet, &self.folder, &self.current);
-        // The old server has to be gone before the new one can have its address.
+        // The old server must stop before the new one can bind its address.
         self.forwarder = None;
         self.azure = None;
         if private_too {
@@ -132,13 +131,13 @@ impl Resolvers {
     }
 }
 
-#[allow(dead_code, reason = "the tests on Kubernetes break a node with it")]
+#[allow(dead_code, reason = "used by the tests on Kubernetes to break a node")]
 /// A resolver of the VNet that does not see the private zone.
 pub(crate) fn unlinked(network: &Network, folder: &Path, address: Ipv4Addr) -> Server {
     unbound(&network.vnet, folder, "unlinked", address, &[], &zone_clause("forward", ".", PUBLIC_DNS))
 }
 
-/// A zone's name with its records.
+/// A zone and its records.
 type Zone = (String, Vec<String>);
 
 /// The chains of three registries: `contoso` and `fabrikam`, which have private endpoints, and `open`, which has none.
@@ -181,7 +180,7 @@ fn public_zones() -> Vec<Zone> {
         zone("cloudapp.azure.com", &[&address("r1007we", PUBLIC_LOGIN), &address("d0831we", PUBLIC_DATA)]),
         zone("blob.core.windows.net", &[&format!("weureplstore28 60 IN A {STORAGE}")]),
     ];
-    // The replicas' public addresses are never asked for: their chains end at the private zone's name.
+    // The replicas' public addresses are never queried: their chains end at the private zone's name.
     let alias =
         |region| format!("contoso.{region}.data 1783 IN CNAME contoso.{region}.data.{PRIVATE_DNS_ZONE}.");
     zones[0].1.extend(REPLICAS.map(|(region, _)| alias(region)));
@@ -239,7 +238,7 @@ fn unbound(
     start(namespace, &own, address, command("unbound").arg("-d").arg("-c").arg(file))
 }
 
-/// unbound's clause that sends a zone to a server.
+/// unbound's clause that forwards a zone to a server.
 fn zone_clause(kind: &str, zone: &str, server: Ipv4Addr) -> String {
     format!("{kind}-zone:\n  name: \"{zone}\"\n  {kind}-addr: {server}\n")
 }

@@ -1,7 +1,7 @@
-//! The ground: a node, a VNet and the Internet, each a network namespace, joined by veth pairs.
+//! The network: a node, a VNet and the Internet, each a network namespace, connected by veth pairs.
 //!
-//! Owns addresses, routes, packet filters and packet counters. The VNet routes between the other two, so that a node
-//! which takes the public path gets there, and is counted.
+//! Owns addresses, routes, packet filters and packet counters. The VNet routes between the other two, so that packets on the
+//! public path arrive and are counted.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -21,23 +21,23 @@ pub(crate) const REPLICAS: [(&str, Ipv4Addr); 2] =
     [("uksouth", Ipv4Addr::new(10, 60, 4, 6)), ("eastus2", Ipv4Addr::new(10, 60, 4, 7))];
 /// The private endpoint of another registry, in the same subnet.
 pub(crate) const FOREIGN_LOGIN: Ipv4Addr = Ipv4Addr::new(10, 60, 4, 8);
-/// The same of its data endpoint, which nothing leads to.
+/// The private endpoint of its data endpoint, to which no name resolves.
 pub(crate) const FOREIGN_DATA: Ipv4Addr = Ipv4Addr::new(10, 60, 4, 9);
 /// The VNet's own resolver, which forwards.
 pub(crate) const FORWARDER: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 10);
 /// The authoritative server of the private zone.
 pub(crate) const PRIVATE_ZONE: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 11);
-/// An address of the VNet at which nothing listens.
+/// An address of the VNet where nothing listens.
 pub(crate) const NOBODY: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 12);
-/// The lab's own nameserver, which answers as no unbound does.
+/// The lab's own nameserver, for answers that unbound never sends.
 pub(crate) const ODD_DNS: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 13);
-/// Another one, at an address that counts on the link to the node alone.
+/// Another one, at a link-local address on the link to the node.
 pub(crate) const LINK_DNS: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x53);
-/// docker-registry, which only the endpoints call.
+/// docker-registry, which only the endpoints contact.
 pub(crate) const REGISTRY: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 20);
 /// Azure's resolver: it sees the private zones that are linked to the VNet.
 pub(crate) const AZURE_DNS: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
-/// Azure's blob storage: public, and in reach of a VNet that lets the node out.
+/// Azure Blob Storage: public, and reachable if the VNet permits egress.
 pub(crate) const STORAGE: Ipv4Addr = Ipv4Addr::new(20, 60, 1, 4);
 /// The authoritative server of all public names.
 pub(crate) const PUBLIC_DNS: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 53);
@@ -46,8 +46,8 @@ pub(crate) const PUBLIC_LOGIN: Ipv4Addr = Ipv4Addr::new(20, 45, 122, 144);
 /// The public address of the data endpoint.
 pub(crate) const PUBLIC_DATA: Ipv4Addr = Ipv4Addr::new(40, 89, 120, 3);
 
-/// The filters of the VNet: `arriving` sees what comes from the node, `leaving` what goes to it. Whatever is not DNS and
-/// not for the private endpoints' addresses is counted, whether it gets anywhere or not.
+/// The filters of the VNet: `arriving` sees packets from the node, `leaving` packets to it. Everything except DNS and traffic to
+/// the private endpoints is counted, whether it arrives or not.
 const VNET_FILTERS: &str = r#"
 table inet acrv {
     counter elsewhere {}
@@ -86,35 +86,35 @@ pub(crate) struct Network {
     pub(crate) internet: Namespace,
 }
 
-/// A network namespace. It is gone with everything in it when it is dropped.
+/// A network namespace, removed with its contents on drop.
 pub(crate) struct Namespace {
     name: String,
 }
 
-/// What stands in the way, of packets and of routes.
+/// Faults of packets and routes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Faults {
-    /// nft rules for what comes from the node.
+    /// nft rules for packets from the node.
     pub(crate) arriving: Vec<&'static str>,
-    /// nft rules for what goes to the node.
+    /// nft rules for packets to the node.
     pub(crate) leaving: Vec<&'static str>,
-    /// Routes of the node beside its own.
+    /// Additional routes of the node.
     pub(crate) routes: Vec<&'static str>,
-    /// The rate of the link to the node, where it is slow.
+    /// The rate of the link to the node, if slow.
     pub(crate) link: Option<&'static str>,
 }
 
-/// How many packets went where none should.
+/// The number of packets to forbidden destinations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Strays {
     /// From the node to anything but DNS and the private endpoints.
     pub(crate) elsewhere: u64,
-    /// Arrived at a public address of the registry.
+    /// Packets that arrived at a public address of the registry.
     pub(crate) public: u64,
 }
 
 impl Network {
-    /// Makes the namespaces and joins them.
+    /// Creates and connects the namespaces.
     pub(crate) fn start() -> Self {
         let network = Self {
             node: Namespace::new("node"),
@@ -139,7 +139,7 @@ impl Network {
             network.vnet.ip(&format!("address add {address}/32 dev node\n"));
         }
         network.vnet.ip(&format!("address add {LINK_DNS}/64 dev node nodad\n"));
-        // Without a second's wait for another host with the same address on the link.
+        // Skips the second of duplicate address detection on the link.
         network.node.ip("link set lo up\n\
              link set eth0 addrgenmode none\n\
              link set eth0 up\n\
@@ -161,7 +161,7 @@ impl Network {
         network
     }
 
-    /// Puts faults in the way.
+    /// Applies faults.
     pub(crate) fn break_with(&self, faults: &Faults) {
         for route in &faults.routes {
             self.node.ip(&format!("route add {route}\n"));
@@ -179,7 +179,7 @@ impl Network {
         }
     }
 
-    /// Takes the same faults away.
+    /// Removes the same faults.
     pub(crate) fn mend(&self, faults: &Faults) {
         for route in &faults.routes {
             self.node.ip(&format!("route delete {route}\n"));
@@ -209,10 +209,10 @@ impl Namespace {
         Self { name }
     }
 
-    /// Runs a job inside; sockets, threads and processes that it makes stay inside for their life.
+    /// Runs a job inside; the sockets, threads and processes it creates stay inside.
     pub(crate) fn run<T: Send>(&self, job: impl FnOnce() -> T + Send) -> T {
         let enter = || {
-            let file = File::open(format!("/run/netns/{}", self.name)).expect("the namespace is there");
+            let file = File::open(format!("/run/netns/{}", self.name)).expect("the namespace exists");
             move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
                 .expect("root may enter a namespace");
             job()
@@ -221,13 +221,13 @@ impl Namespace {
         result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
-    #[allow(dead_code, reason = "the tests on Kubernetes join further nodes by it")]
+    #[allow(dead_code, reason = "used by the tests on Kubernetes to add nodes")]
     /// Its name, as `ip` has it.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Runs lines of `ip` inside.
+    /// Runs `ip` commands inside.
     pub(crate) fn ip(&self, lines: &str) {
         run("ip", &["-netns", &self.name, "-batch", "-"], lines);
     }

@@ -1,6 +1,6 @@
-//! What a node has of its own: the files that its containerd reads, and the agent that reads them as well.
+//! The node's own files, read by its containerd and by the agent.
 //!
-//! Owns the files of a state below one folder, and the agent's run. Leaves alone what is in the answer (`states/expected.rs`).
+//! Owns the files of a state below one directory, and the run of the agent. `states/expected.rs` checks the report.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -13,22 +13,22 @@ use super::network::Namespace;
 use super::process::{PAUSE, Server, command};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_acr-verifier");
-/// Where the agent of a node serves: each node is a network of its own.
+/// The address of a node's agent; each node has its own network.
 const AGENT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9_469);
-/// Files that change are read again within 15 s, and the next check comes after that.
+/// Changed files are reloaded within 15 s, and the next check follows.
 const LONGEST_RUN: Duration = Duration::from_secs(40);
-/// Where containerd looks for mirrors, in a folder of the node.
+/// containerd's directory for mirrors on the node.
 pub(crate) const HOSTS: &str = "etc/containerd/certs.d";
 
-/// Whose authorities include the lab's root.
+/// Where the lab's root is trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trusted {
-    /// The node's and those of the check.
+    /// On the node and in the check.
     Everywhere,
     Nowhere,
-    /// The node's alone.
+    /// Only on the node.
     ByNode,
-    /// Those of the check alone, which gets them as a file.
+    /// Only in the check, by a CA file.
     ByCheck,
 }
 
@@ -42,23 +42,23 @@ impl Trusted {
     }
 }
 
-/// What containerd reads on the node beside resolv.conf and authorities.
+/// The files that containerd reads on the node, other than resolv.conf and authorities.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Node {
-    /// Whether the agent checks, with these files, rather than the command line.
+    /// Whether the agent checks with these files, instead of the command line.
     pub(crate) has_agent: bool,
     /// Variables of containerd's drop-in.
     pub(crate) variables: Vec<(&'static str, &'static str)>,
     /// The registry's `hosts.toml`.
     pub(crate) hosts: Option<&'static str>,
-    /// What resolv.conf has in the beginning, if that changes while the agent runs.
+    /// The initial content of resolv.conf, if it changes while the agent runs.
     pub(crate) first_nameserver: Option<Ipv4Addr>,
 }
 
 impl Node {
-    /// Writes the files below a folder.
+    /// Writes the files below a directory.
     pub(crate) fn write(&self, root: &Path, registry: &str, authorities: &str, resolv_conf: &str) {
-        // Nothing is there before the first state.
+        // Nothing exists before the first state.
         let _ = fs::remove_dir_all(root);
         write(&root.join("etc/ssl/certs/ca-certificates.crt"), authorities);
         if !self.variables.is_empty() {
@@ -80,13 +80,13 @@ impl Node {
         write(&root.join("etc/resolv.conf"), resolv_conf);
     }
 
-    /// Gives a client the variables that systemd would give it.
+    /// Sets the variables that systemd would set for a client.
     pub(crate) fn equip(&self, client: &mut Command) {
         client.envs(self.variables.iter().copied());
     }
 }
 
-/// Runs the agent of a node until its report has this verdict, or for too long; answers the last report.
+/// Runs the agent until its report has this verdict or the time has elapsed; returns the last report.
 pub(crate) fn report_of_agent(
     node: &Namespace,
     folder: &Path,
@@ -118,12 +118,12 @@ pub(crate) fn report_of_agent(
     report
 }
 
-/// A report before the first check has no image that was checked.
+/// Whether a report contains a checked image; before the first check it has none.
 fn has_verdict(report: &str) -> bool {
     report.contains("\"resolutions\"") || report.contains("\"diagnoses\"")
 }
 
-/// The body of `GET /report`, or nothing while nobody listens.
+/// The body of `GET /report`, empty while the agent does not listen.
 fn ask(node: &Namespace) -> String {
     node.run(|| {
         let mut answer = String::new();

@@ -1,4 +1,4 @@
-//! Programs: those that run to their end, and servers that end with their owner.
+//! Programs that run to completion, and servers that stop with their owner.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -10,22 +10,22 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::requirements::find;
 
-/// A server that is asked to stop has this long.
+/// The shutdown timeout of a server.
 const GRACE: Duration = Duration::from_secs(3);
-/// Between two looks at something that is about to happen.
+/// The polling interval.
 pub(crate) const PAUSE: Duration = Duration::from_millis(10);
-/// Servers answer within a second; on a busy machine it may take longer.
+/// Servers are ready within a second; on a busy machine it may take longer.
 const LONGEST_START: Duration = Duration::from_secs(20);
 
-/// A command for a program, which was looked for before.
+/// A command for a program that was found before.
 pub(crate) fn command(program: &str) -> Command {
     let mut command = Command::new(find(program).unwrap_or_else(|| PathBuf::from(program)));
-    // Messages are read by people, and numbers by the suite.
+    // Fixed locale: the suite parses numbers and messages.
     command.env("LC_ALL", "C");
     command
 }
 
-/// Runs a program that must succeed, and answers its output.
+/// Runs a program that must succeed, and returns its output.
 pub(crate) fn run(program: &str, arguments: &[&str], input: &str) -> String {
     try_run(program, arguments, input).unwrap_or_else(|problem| panic!("{problem}\n{input}"))
 }
@@ -50,14 +50,14 @@ pub(crate) fn try_run(program: &str, arguments: &[&str], input: &str) -> Result<
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// A server. It ends when it is dropped.
+/// A server, stopped on drop.
 pub(crate) struct Server {
     child: Child,
     log: PathBuf,
 }
 
 impl Server {
-    /// Starts a server whose output goes into a file.
+    /// Starts a server and writes its output to a file.
     pub(crate) fn start(command: &mut Command, log: &Path) -> Self {
         let output = File::create(log).expect("a file for the log");
         let errors = output.try_clone().expect("a second handle");
@@ -66,28 +66,28 @@ impl Server {
         Self { child, log: log.to_owned() }
     }
 
-    /// Waits until the server answers.
+    /// Waits until the server is ready.
     pub(crate) fn wait_until(&mut self, mut answers: impl FnMut() -> bool) {
         let started = Instant::now();
         while !answers() {
             let ended = self.child.try_wait().expect("a child can be waited for");
             let told = || std::fs::read_to_string(&self.log).unwrap_or_default();
-            assert!(ended.is_none(), "a server ended at its start:\n{}", told());
-            assert!(started.elapsed() < LONGEST_START, "a server does not answer:\n{}", told());
+            assert!(ended.is_none(), "a server exited at startup:\n{}", told());
+            assert!(started.elapsed() < LONGEST_START, "a server is not ready:\n{}", told());
             std::thread::sleep(PAUSE);
         }
     }
 
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
-        // A process that is gone already needs no signal.
+        // A process that has exited needs no signal.
         let _ = kill_process(Pid::from_child(&self.child), signal);
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // A stopped process takes the signal to end only when it goes on.
+        // A stopped process handles SIGTERM only after it continues.
         self.signal(Signal::TERM);
         self.signal(Signal::CONT);
         let started = Instant::now();

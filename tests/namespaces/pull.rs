@@ -1,7 +1,7 @@
-//! Real clients on the same node: whether their pulls fare as the verdict says.
+//! Real clients on the same node: whether their pulls match the verdict.
 //!
-//! Owns the three clients, what is declared of them in a state, and the comparison. Each has the node's network, and its
-//! resolv.conf in a mount namespace of its own.
+//! Owns the three clients, their declared differences in a state, and the comparison. Each uses the node's network, and its
+//! resolv.conf in a separate mount namespace.
 
 mod containerd;
 mod skopeo;
@@ -17,106 +17,106 @@ use super::node::Node;
 use super::process::command;
 use super::requirements::find;
 
-/// What is looked for to have Debian's clients, and to look after containerd.
+/// The programs required for Debian's clients, and to manage containerd.
 pub(crate) const PROGRAMS: [&str; 3] = ["containerd", "ctr", "skopeo"];
 
-/// A pull comes to its end, whatever that is, within this: Go's resolver waits for 5 s at a nameserver that is gone, at each
-/// name again, and containerd tries a blob three times.
+/// Every pull ends within this time: Go's resolver waits 5 s for a dead nameserver, for each name again, and containerd tries a
+/// blob three times.
 const LONGEST_PULL: Duration = Duration::from_secs(60);
-/// Where no answer is ever to come nothing is won by waiting for minutes until the client gives up.
+/// If no response ever arrives, it is pointless to wait for minutes until the client gives up.
 const LONGEST_SILENCE: Duration = Duration::from_secs(8);
-/// Where chance decides, its decision is told and nothing more.
+/// If the outcome is random, it is only recorded.
 const LONGEST_CHANCE: Duration = Duration::from_secs(15);
 
-/// Which client.
+/// A client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Client {
-    /// containerd 1.6: as the kubelet pulls, without its interface in between.
+    /// containerd 1.6: pulls like the kubelet, but without the CRI.
     Containerd1,
-    /// containerd 2, asked by the kubelet's interface.
+    /// containerd 2, called through the CRI.
     Containerd2,
-    /// The other implementation that nodes have, by way of CRI-O and Podman.
+    /// The other implementation on nodes, used by CRI-O and Podman.
     Skopeo,
 }
 
 impl Client {
-    /// In the order of everything that there is one of for each.
+    /// In the order of all lists with one entry per client.
     pub(crate) const ALL: [Self; 3] = [Self::Containerd1, Self::Containerd2, Self::Skopeo];
 }
 
-/// How clients fare otherwise than the verdict says, on purpose.
+/// An intended difference between clients and the verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Difference {
-    /// Which of them.
+    /// The affected clients.
     pub(crate) clients: &'static [Client],
-    /// Whether it comes out otherwise every time, or as chance has it.
+    /// Whether it always differs, or at random.
     pub(crate) always: bool,
-    /// The reason, as a reader of the table wants it.
+    /// The reason, for readers of the table.
     pub(crate) reason: &'static str,
 }
 
-/// What becomes of a pull.
+/// The outcome of a pull.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// It works.
+    /// It succeeds.
     Pulled,
-    /// The client gives up, and says this.
+    /// The client gives up with this message.
     Failed(String),
-    /// The client was still at it when its time was over: it was ended.
+    /// The client was still trying when its time elapsed, and was stopped.
     NoEnd,
 }
 
-/// Where a pull fails, by what a client says of it.
+/// Where a pull fails, by the client's message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// It may be anywhere.
+    /// Anywhere.
     Anywhere,
-    /// This is in it.
+    /// The message contains this.
     With(&'static str),
-    /// This is not in it.
+    /// The message does not contain this.
     Without(&'static str),
 }
 
-/// What is to become of the pulls.
+/// The expected outcome of the pulls.
 #[derive(Clone, Debug)]
 pub(crate) struct Expectation<'state> {
-    /// Whether the verdict claims that they work; nothing where it claims nothing.
+    /// Whether the verdict claims that they succeed; `None` if it makes no claim.
     pub(crate) works: Option<bool>,
-    /// Whether they get no answer at all at some point, and wait.
+    /// Whether they wait without any response at some point.
     pub(crate) silent: bool,
-    /// What each client says when it gives up.
+    /// The message of each client when it gives up.
     pub(crate) words: [&'static str; 3],
     pub(crate) place: Place,
-    /// What is declared of them.
+    /// The declared differences.
     pub(crate) differences: &'state [Difference],
 }
 
-/// One image that clients pull.
+/// An image for clients to pull.
 pub(crate) struct Order<'order> {
     pub(crate) image: String,
-    /// A docker configuration.
+    /// A docker config.
     pub(crate) credentials: &'order Path,
-    /// Users and passwords of it, in the order in which the kubelet tries them; without any the pull is anonymous.
+    /// Its users and passwords, in the kubelet's order; without any the pull is anonymous.
     pub(crate) users: Vec<(String, String)>,
     /// Whether the node trusts the registry.
     pub(crate) trusted: bool,
     pub(crate) node: &'order Node,
-    /// How long it may take.
+    /// The time limit.
     pub(crate) limit: Duration,
 }
 
-/// What became of the pulls, in the order of `Client::ALL`; nothing of a client that is not there.
+/// The outcomes of the pulls, in the order of `Client::ALL`; `None` for a missing client.
 #[derive(Clone, Debug)]
 pub(crate) struct Pulled {
     pub(crate) fates: [Option<Fate>; 3],
 }
 
-/// Whether Debian's clients are there.
+/// Whether Debian's clients are installed.
 pub(crate) fn are_possible() -> bool {
     PROGRAMS.iter().all(|program| find(program).is_some())
 }
 
-/// Lets all pull at once; nothing is left of it.
+/// Lets all clients pull concurrently, and removes what they pulled.
 pub(crate) fn pull(
     containerd: &Containerd,
     newer: Option<&Newer>,
@@ -136,7 +136,7 @@ pub(crate) fn pull(
     })
 }
 
-/// Pulls with one user after the other until it works, as the kubelet does; what is said is said by all of them.
+/// Pulls with one user after the other until it succeeds, as the kubelet does; joins all messages.
 fn in_turn(order: &Order<'_>, mut pull: impl FnMut(Option<&(String, String)>) -> Fate) -> Fate {
     let mut said = String::new();
     let anonymous = order.users.is_empty().then_some(None);
@@ -150,7 +150,7 @@ fn in_turn(order: &Order<'_>, mut pull: impl FnMut(Option<&(String, String)>) ->
 }
 
 impl Pulled {
-    /// What was neither as expected nor declared.
+    /// The outcomes that were neither expected nor declared.
     pub(crate) fn problems(&self, expectation: &Expectation<'_>) -> Vec<String> {
         let clients = Client::ALL.into_iter().zip(&self.fates).zip(expectation.words);
         clients
@@ -160,7 +160,7 @@ impl Pulled {
 }
 
 impl Expectation<'_> {
-    /// How long a pull may take.
+    /// The time limit of a pull.
     pub(crate) fn limit(&self) -> Duration {
         if self.differences.iter().any(|difference| !difference.always) {
             LONGEST_CHANCE
@@ -171,7 +171,7 @@ impl Expectation<'_> {
         }
     }
 
-    /// What is declared of a client.
+    /// The declared difference of a client.
     pub(crate) fn declared(&self, client: Client) -> Option<Difference> {
         self.differences.iter().find(|it| it.clients.contains(&client)).copied()
     }
@@ -184,11 +184,11 @@ impl Expectation<'_> {
         match (self.works.map(|works| works != declared.is_some()), fate) {
             (Some(true) | None, Fate::Pulled) => None,
             (Some(false) | None, Fate::NoEnd) if self.silent => None,
-            (_, Fate::NoEnd) => Some(format!("{client:?} came to no end in {} s", self.limit().as_secs())),
-            (Some(false), Fate::Pulled) => Some(format!("{client:?} comes out otherwise: it works")),
-            (Some(true), Fate::Failed(said)) => Some(format!("{client:?} comes out otherwise: {said}")),
+            (_, Fate::NoEnd) => Some(format!("{client:?} did not finish within {} s", self.limit().as_secs())),
+            (Some(false), Fate::Pulled) => Some(format!("{client:?} differs from the verdict: it succeeds")),
+            (Some(true), Fate::Failed(said)) => Some(format!("{client:?} differs from the verdict: {said}")),
             (Some(false), Fate::Failed(said)) if self.silent => {
-                Some(format!("{client:?} gives up where it is to wait in vain: {said}"))
+                Some(format!("{client:?} gives up instead of waiting: {said}"))
             }
             (Some(false) | None, Fate::Failed(said)) => {
                 let cause = !words.is_empty() && said.contains(words);
@@ -197,14 +197,14 @@ impl Expectation<'_> {
                     Place::With(text) => said.contains(text),
                     Place::Without(text) => !said.contains(text),
                 };
-                let told = || format!("{client:?} does not say {words:?}, {:?}: {said}", self.place);
+                let told = || format!("{client:?} does not report {words:?}, {:?}: {said}", self.place);
                 (!cause || !place).then(told)
             }
         }
     }
 }
 
-/// A program in a mount namespace where resolv.conf is the state's; the mount is seen by the program alone.
+/// A program in a mount namespace with the state's resolv.conf; only the program sees the mount.
 fn seen_from_the_node(folder: &Path, program: &Path) -> Command {
     let script = r#"mount --bind "$1" /etc/resolv.conf && shift && exec "$@""#;
     let mut wrapped = command("unshare");
@@ -213,15 +213,15 @@ fn seen_from_the_node(folder: &Path, program: &Path) -> Command {
     wrapped
 }
 
-/// A client there, which is ended after so long.
+/// A client on the node, stopped after `limit`.
 fn on_the_node(folder: &Path, program: &str, limit: Duration) -> Command {
-    let mut wrapped = seen_from_the_node(folder, &find("timeout").expect("it is in every system"));
+    let mut wrapped = seen_from_the_node(folder, &find("timeout").expect("timeout is part of coreutils"));
     wrapped.arg("--kill-after=1").arg(limit.as_secs().to_string());
-    wrapped.arg(find(program).expect("it was looked for"));
+    wrapped.arg(find(program).expect("the program was found before"));
     wrapped
 }
 
-/// What became of a client. The queries of links are left out of what it says: any word may be in a signature.
+/// The outcome of a client. URL queries are removed from its message: a signature may contain any word.
 fn outcome(output: &Output) -> Fate {
     match output.status.code() {
         Some(0) => Fate::Pulled,
@@ -240,7 +240,7 @@ fn without_queries(text: &str) -> String {
 }
 
 #[test]
-fn what_a_client_says_keeps_no_query() {
+fn url_queries_are_removed_from_client_messages() {
     let said = "Get \\\"https://data.example/?s=403&t=x509\\\": EOF, and Get \"https://a.example/?d\": 401 ?";
     let kept = "Get \\\"https://data.example/?…\\\": EOF, and Get \"https://a.example/?…\": 401 ?…";
     assert_eq!(without_queries(said), kept);

@@ -1,6 +1,6 @@
 //! Debian's docker-registry with token authentication, and the images in its storage.
 //!
-//! Owns the configuration and the storage's layout. Leaves alone tokens, TLS and redirects: they are the lab's.
+//! Owns the configuration and the storage layout. The lab provides tokens, TLS and redirects.
 
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
@@ -19,7 +19,7 @@ pub(crate) struct Registry {
     root: PathBuf,
 }
 
-/// Where it listens: inside the VNet.
+/// Its address inside the VNet.
 pub(crate) fn address() -> SocketAddr {
     SocketAddr::from((REGISTRY, PORT))
 }
@@ -38,13 +38,13 @@ impl Registry {
                 "filesystem": {"rootdirectory": root},
                 "maintenance": {"uploadpurging": {"enabled": false}},
             },
-            "http": {"addr": address().to_string(), "secret": "of no use: nothing is uploaded"},
+            "http": {"addr": address().to_string(), "secret": "unused: nothing is uploaded"},
             "auth": {"token": {
                 "realm": format!("https://{login}/oauth2/token"), "service": login, "issuer": ISSUER,
                 "rootcertbundle": certificate,
             }},
         });
-        // JSON is YAML, and needs no quoting of its own.
+        // JSON is valid YAML, and needs no extra quoting.
         let file = folder.join("registry.yaml");
         fs::write(&file, configuration.to_string()).expect("a file");
         let registry = Self::fill(root, lab);
@@ -78,8 +78,8 @@ impl Registry {
         root
     }
 
-    #[allow(dead_code, reason = "the tests on Kubernetes run what they pull")]
-    /// Puts another image into the storage.
+    #[allow(dead_code, reason = "used by the tests on Kubernetes to run the pulled image")]
+    /// Adds an image to the storage.
     pub(crate) fn add(
         &self,
         repository: &str,
@@ -100,13 +100,13 @@ impl Registry {
         write(&tag.join("index").join(as_path(digest)).join("link"), digest.as_bytes());
     }
 
-    /// Takes the bytes of a blob or manifest out of the storage, as a storage does that lost them.
+    /// Removes a blob or manifest from the storage, as if it were lost.
     pub(crate) fn lose(&self, digest: &str) {
         let path = blob_path(&self.root, digest);
         fs::rename(&path, path.with_extension("lost")).expect("the blob was there");
     }
 
-    /// Puts it back.
+    /// Restores it.
     pub(crate) fn find(&self, digest: &str) {
         let path = blob_path(&self.root, digest);
         fs::rename(path.with_extension("lost"), &path).expect("the blob was lost");

@@ -1,6 +1,6 @@
-//! Whether this machine can have the namespaces, and what it means where it cannot.
+//! Whether this machine supports the namespaces, and what to do otherwise.
 //!
-//! Owns the list of programs, each with the Debian package that `packages.txt` names.
+//! Owns the list of programs, each with its Debian package from `packages.txt`.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,12 +8,12 @@ use std::process::{Command, Stdio};
 use super::process::try_run;
 use super::{leftovers, pull};
 
-/// Demands the suite, as a pipeline does.
+/// Requires the suite, as in a pipeline.
 const REQUIRE: [&str; 2] = ["CI", "ACR_VERIFIER_REQUIRE_NAMESPACES"];
-/// Demands containerd 2, which is built rather than installed.
+/// Requires containerd 2, which is built rather than installed.
 const REQUIRE_CONTAINERD_2: &str = "ACR_VERIFIER_REQUIRE_CONTAINERD";
 const SERVERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/namespaces/servers");
-/// The programs that are called, and whose package each is.
+/// The required programs and their packages.
 const PROGRAMS: [(&str, &str); 8] = [
     ("containerd", "containerd"),
     ("ctr", "containerd"),
@@ -24,24 +24,24 @@ const PROGRAMS: [(&str, &str); 8] = [
     ("skopeo", "skopeo"),
     ("unbound", "unbound"),
 ];
-/// Where system programs are, also for users whose path has none of it.
+/// The directories of system programs, even if missing in the user's PATH.
 const SYSTEM_FOLDERS: [&str; 3] = ["/usr/sbin", "/sbin", "/usr/local/sbin"];
 
-/// What to do.
+/// The decision.
 pub(crate) enum Requirements {
     Met,
     Skip(String),
     Fail(String),
 }
 
-/// Looks at the user, the programs and what is demanded.
+/// Checks the user, the programs and the requirements.
 pub(crate) fn met() -> Requirements {
     let mut problems = Vec::new();
     if !rustix::process::geteuid().is_root() {
-        problems.push("needs root, to make network namespaces".to_owned());
+        problems.push("needs root to create network namespaces".to_owned());
     }
     let demanded = REQUIRE.iter().find(|name| std::env::var(name).is_ok_and(|value| is_yes(&value)));
-    // Where nothing is demanded, the suite runs without the clients.
+    // Unless required, the suite runs without the clients.
     let mut missing: Vec<&str> = PROGRAMS
         .iter()
         .filter(|(program, _)| demanded.is_some() || !pull::PROGRAMS.contains(program))
@@ -60,12 +60,12 @@ pub(crate) fn met() -> Requirements {
     }
     let reason = problems.join("; ");
     match demanded {
-        Some(name) => Requirements::Fail(format!("{reason} (demanded by {name})")),
+        Some(name) => Requirements::Fail(format!("{reason} (required by {name})")),
         None => Requirements::Skip(reason),
     }
 }
 
-/// The folder with the programs of containerd 2, or why there is none.
+/// The directory with the programs of containerd 2, or why it is missing.
 pub(crate) fn containerd_2() -> Result<PathBuf, String> {
     let output = Command::new(SERVERS).arg("--find").stdin(Stdio::null()).output();
     let output = output.map_err(|error| format!("{SERVERS} does not run: {error}"))?;
@@ -73,15 +73,15 @@ pub(crate) fn containerd_2() -> Result<PathBuf, String> {
         return Err(String::from_utf8_lossy(&output.stderr).trim_end().to_owned());
     }
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.lines().last().map(PathBuf::from).ok_or_else(|| format!("{SERVERS} named no folder"))
+    text.lines().last().map(PathBuf::from).ok_or_else(|| format!("{SERVERS} printed no directory"))
 }
 
-/// Whether containerd 2 is demanded.
+/// Whether containerd 2 is required.
 pub(crate) fn containerd_2_is_demanded() -> bool {
     std::env::var(REQUIRE_CONTAINERD_2).is_ok_and(|value| is_yes(&value))
 }
 
-/// What this root may not do: in a container it is root by name, perhaps.
+/// What this root user may not do: in a container, root may lack privileges.
 fn refused_by_the_kernel() -> Option<String> {
     let name = leftovers::namespace("node");
     let tried = try_run("ip", &["netns", "add", &name], "")
@@ -104,7 +104,7 @@ fn is_yes(value: &str) -> bool {
 }
 
 #[test]
-fn the_package_of_every_program_is_in_the_list() {
+fn packages_txt_lists_the_package_of_every_program() {
     let listed: Vec<&str> = include_str!("packages.txt").lines().collect();
     let mut known: Vec<&str> = PROGRAMS.iter().map(|(_, package)| *package).collect();
     known.dedup();

@@ -1,4 +1,4 @@
-//! The states: what is wrong, how it is asked, and what the report has to say.
+//! The states: what is wrong, how it is checked, and the expected report.
 
 mod answers;
 mod certificates;
@@ -33,64 +33,64 @@ pub(crate) struct State {
     pub(crate) faults: Faults,
     /// A change of the TLS endpoints or of the token service.
     pub(crate) endpoints: fn(&mut Settings),
-    /// The same of another registry with a private endpoint in the same subnet.
+    /// The same for another registry with a private endpoint in the same subnet.
     pub(crate) foreign: fn(&mut Settings),
-    /// What the registry's storage has lost, by digest.
+    /// The digest that the registry's storage has lost.
     pub(crate) lost: Option<fn(&Lab) -> String>,
     /// Whether docker-registry hangs.
     pub(crate) frozen: bool,
     /// The node's resolv.conf.
     pub(crate) nameservers: Vec<Ipv4Addr>,
-    /// A further line of it.
+    /// An additional line of it.
     pub(crate) options: &'static str,
     pub(crate) image: fn(&Lab) -> String,
     pub(crate) credentials: Credentials,
     /// Where the lab's root is trusted.
     pub(crate) trusted: Trusted,
-    /// What the node has of its own.
+    /// The node's own files.
     pub(crate) node: Node,
-    /// Whether the names become right while the check is going on.
+    /// Whether DNS is fixed while the check runs.
     pub(crate) mended: bool,
-    /// What begins to be dropped or rejected of what comes from the node, in the middle of a check and of a pull.
+    /// The filter on packets from the node that starts in the middle of a check and of a pull.
     pub(crate) halfway: Option<&'static str>,
-    /// The limit of a stage: short where it is going to be reached.
+    /// The per-stage timeout, short if it is expected to elapse.
     pub(crate) patience: &'static str,
     pub(crate) arguments: Vec<&'static str>,
     pub(crate) expected: Expected,
-    /// How real clients fare otherwise than the verdict says.
+    /// The declared differences between real clients and the verdict.
     pub(crate) differences: Vec<Difference>,
     pub(crate) said: Said,
 }
 
-/// What clients say of a pull that fails.
+/// The messages of clients for a failed pull.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Said {
-    /// What they usually say of the cause.
+    /// The usual messages for the cause.
     OfCause,
-    /// Something else, each of them.
+    /// A specific message for each client.
     Own([&'static str; 3]),
-    /// Nothing: no answer comes at some point, and they wait for minutes.
+    /// None: no response arrives at some point, and they wait for minutes.
     Nothing,
 }
 
-/// What the node signs in with.
+/// The credentials of the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Credentials {
     Right,
-    /// They end within two weeks, as the Secret tells.
+    /// They expire within two weeks, according to the Secret.
     Expiring,
     Wrong,
     /// The file has an entry for another registry.
     Missing,
-    /// The file has an entry that no node can use.
+    /// The file has an entry that nodes cannot use.
     Broken,
     /// Two entries match, and the more specific one has an old password.
     Stale,
-    /// The file is none that the kubelet takes.
+    /// The kubelet rejects the file.
     Unreadable,
 }
 
-/// A state in which all is well: the beginning of each.
+/// A healthy state, from which all others are derived.
 fn state(name: &'static str) -> State {
     State {
         name,
@@ -117,7 +117,7 @@ fn state(name: &'static str) -> State {
 }
 
 impl State {
-    /// What explains the state, in one word.
+    /// The expected cause.
     pub(crate) fn cause(&self) -> &str {
         self.expected.told.first().and_then(|line| line.rsplit(' ').next()).unwrap_or("pass")
     }
@@ -127,13 +127,13 @@ impl State {
         self
     }
 
-    /// Drops or rejects what comes from the node.
+    /// Drops or rejects packets from the node.
     fn arriving(mut self, rule: &'static str) -> Self {
         self.faults.arriving.push(rule);
         self
     }
 
-    /// Drops what goes to the node.
+    /// Drops packets to the node.
     fn leaving(mut self, rule: &'static str) -> Self {
         self.faults.leaving.push(rule);
         self
@@ -149,12 +149,12 @@ impl State {
         self
     }
 
-    /// Does not wait long for what never comes.
+    /// Uses short timeouts for a response that never arrives.
     fn impatient(self) -> Self {
         Self { patience: "1s", ..self }
     }
 
-    /// Waits longer than one retransmission after another takes.
+    /// Uses timeouts longer than repeated retransmissions.
     fn patient(self) -> Self {
         Self { patience: "20s", ..self }
     }
@@ -165,54 +165,54 @@ impl State {
         self
     }
 
-    /// The operator has said when the password ends.
+    /// The operator has configured when the password expires.
     fn expiring(self) -> Self {
         Self { credentials: Credentials::Expiring, ..self }
     }
 
-    /// The whole list of diagnoses, each as `severity endpoint stage cause`.
+    /// The complete list of expected diagnoses, each as `severity endpoint stage cause`.
     fn tells(mut self, told: &[&'static str]) -> Self {
         self.expected.told = told.to_vec();
         self
     }
 
-    /// What the first sentence has to name.
+    /// The evidence expected in the first message.
     fn naming(mut self, evidence: &[&'static str]) -> Self {
         self.expected.evidence = evidence.to_vec();
         self
     }
 
-    /// What both containerds and skopeo say when they cannot pull either.
+    /// The messages of both containerds and of skopeo when their pulls fail.
     fn pulls_say(self, containerd: &'static str, skopeo: &'static str) -> Self {
         self.each_says([containerd, containerd, skopeo])
     }
 
-    /// What containerd 1.6, containerd 2 and skopeo say.
+    /// The messages of containerd 1.6, containerd 2 and skopeo.
     fn each_says(self, words: [&'static str; 3]) -> Self {
         Self { said: Said::Own(words), ..self }
     }
 
-    /// The same for all.
+    /// The same message for all clients.
     fn pulls_fail(self, words: &'static str) -> Self {
         self.pulls_say(words, words)
     }
 
-    /// No answer ever comes, and the clients are not waited for.
+    /// No response ever arrives, and the test does not wait for the clients.
     fn silent(self) -> Self {
         Self { said: Said::Nothing, ..self }
     }
 
-    /// All clients come out otherwise than the verdict, on purpose.
+    /// All clients intentionally differ from the verdict.
     fn differs(self, reason: &'static str) -> Self {
         self.differing(&Client::ALL, true, reason)
     }
 
-    /// Some clients come out otherwise than the verdict, on purpose.
+    /// Some clients intentionally differ from the verdict.
     fn differs_from(self, clients: &'static [Client], reason: &'static str) -> Self {
         self.differing(clients, true, reason)
     }
 
-    /// The clients come out as chance has it.
+    /// The outcome of the clients is random.
     fn by_chance(self, reason: &'static str) -> Self {
         self.differing(&Client::ALL, false, reason)
     }
@@ -222,12 +222,12 @@ impl State {
         self
     }
 
-    /// A change of the endpoints or of an answer.
+    /// A change of the endpoints or of a response.
     fn endpoints(self, change: fn(&mut Settings)) -> Self {
         Self { endpoints: change, ..self }
     }
 
-    /// A change of the other registry, or of an answer of it.
+    /// A change of the other registry or of its responses.
     fn foreign(self, change: fn(&mut Settings)) -> Self {
         Self { foreign: change, ..self }
     }
@@ -238,7 +238,7 @@ impl State {
         self
     }
 
-    /// What is to become of the clients' pulls.
+    /// The expected outcome of the clients' pulls.
     pub(crate) fn pulls(&self) -> Expectation<'_> {
         let first = self.expected.told.first().copied().unwrap_or_default();
         let mut parts = first.split(' ').skip(1);
@@ -252,7 +252,7 @@ impl State {
         Expectation { works: self.claim(), silent, words, place, differences: &self.differences }
     }
 
-    /// Whether the verdict says that the image can be pulled; nothing where it makes no claim.
+    /// Whether the verdict claims that the image can be pulled; `None` without a claim.
     pub(crate) fn claim(&self) -> Option<bool> {
         match self.verdict() {
             "pass" | "warn" => Some(true),
@@ -261,19 +261,19 @@ impl State {
         }
     }
 
-    /// The verdict that is expected.
+    /// The expected verdict.
     pub(crate) fn verdict(&self) -> &str {
         self.expected.told.first().and_then(|line| line.split(' ').next()).unwrap_or("pass")
     }
 
-    /// A value of the image's part of the report.
+    /// An expected value in the image's part of the report.
     fn reports(mut self, pointer: &'static str, value: &'static str) -> Self {
         self.expected.values.push((pointer, value));
         self
     }
 }
 
-/// All states, in the order in which they are tried: those with the same names stand together.
+/// All states in their order; those with the same DNS setup are adjacent.
 pub(crate) fn all() -> Vec<State> {
     [
         healthy::states(),
@@ -296,7 +296,7 @@ pub(crate) fn all() -> Vec<State> {
 }
 
 #[test]
-fn every_cause_is_brought_about() {
+fn every_cause_has_a_state() {
     let states = all();
     let told: Vec<&str> = states.iter().flat_map(|state| state.expected.told.iter().copied()).collect();
     let absent: Vec<&str> = acr_verifier::cause::Cause::ALL
@@ -304,11 +304,11 @@ fn every_cause_is_brought_about() {
         .map(acr_verifier::cause::Cause::code)
         .filter(|code| !told.iter().any(|line| line.ends_with(&format!(" {code}"))))
         .collect();
-    assert!(absent.is_empty(), "no state brings about {}", absent.join(", "));
+    assert!(absent.is_empty(), "no state causes {}", absent.join(", "));
 }
 
 #[test]
-fn every_failure_has_words() {
+fn every_failure_has_an_expected_message() {
     let states = all();
     let mut wordless = Vec::new();
     for state in states.iter().filter(|state| state.said != Said::Nothing) {
@@ -322,5 +322,5 @@ fn every_failure_has_words() {
             }
         }
     }
-    assert!(wordless.is_empty(), "nothing is expected of what is said by {}", wordless.join(", "));
+    assert!(wordless.is_empty(), "no message is expected of {}", wordless.join(", "));
 }

@@ -1,11 +1,11 @@
-//! The table of all states: what the verdict says, what real clients could do, and why they differ where they do.
+//! The table of all states: the verdict, the outcome of real clients, and the reason for any difference.
 
 use std::fmt;
 
 use super::pull::{Client, Difference, Fate, Pulled};
 use super::states::State;
 
-/// What is told of every state that was tried.
+/// The results of all tried states.
 #[derive(Default)]
 pub(crate) struct Table {
     rows: Vec<Row>,
@@ -22,25 +22,25 @@ struct Row {
 /// One client's pull.
 struct Pull {
     fate: Fate,
-    /// What it was expected to say when it gives up.
+    /// The expected message when it gives up.
     words: &'static str,
     declared: Option<Difference>,
-    /// How long it was waited for.
+    /// The time limit.
     seconds: u64,
 }
 
-/// How the pulls of one client compare with the verdicts, where it was not declared to come out otherwise.
+/// How one client's pulls compare with the verdicts, without declared differences.
 #[derive(Default)]
 struct Agreement {
     judged: usize,
-    /// It pulled, or gave up, as the verdict says.
+    /// It pulled or gave up as expected by the verdict.
     agrees: usize,
-    /// No pull is to work, and it was waiting still.
+    /// The pull should fail, and it was still waiting.
     waits: usize,
 }
 
 impl Table {
-    /// Adds a state; `right` where everything was as expected.
+    /// Adds a state; `right` if everything was as expected.
     pub(crate) fn add(&mut self, state: &State, pulled: Option<&Pulled>, right: bool) {
         let verdict = match state.cause() {
             "pass" => "pass".to_owned(),
@@ -80,18 +80,18 @@ impl Table {
 impl fmt::Display for Agreement {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { judged, agrees, waits } = self;
-        write!(formatter, "{agrees} of {judged} times, and {waits} times it was waiting still")
+        write!(formatter, "{agrees} of {judged} times; still waiting {waits} times")
     }
 }
 
 impl fmt::Display for Pull {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.fate, self.declared) {
-            (_, Some(Difference { always: false, .. })) => write!(formatter, "as chance has it"),
+            (_, Some(Difference { always: false, .. })) => write!(formatter, "random"),
             (Fate::Pulled, _) => write!(formatter, "pulls"),
             (Fate::Failed(_), _) if self.words.is_empty() => write!(formatter, "fails"),
             (Fate::Failed(_), _) => write!(formatter, "fails: `{}`", self.words),
-            (Fate::NoEnd, _) => write!(formatter, "waits: no end in {} s", self.seconds),
+            (Fate::NoEnd, _) => write!(formatter, "still waiting after {} s", self.seconds),
         }
     }
 }
@@ -126,7 +126,7 @@ impl fmt::Display for Table {
             let mut reasons: Vec<&str> = declared.map(|difference| difference.reason).collect();
             reasons.dedup();
             if row.claim.is_none() {
-                reasons.push("no claim is made");
+                reasons.push("no claim");
             }
             let wrong = if row.right { "" } else { " **(not as expected)**" };
             writeln!(

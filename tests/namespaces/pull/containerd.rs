@@ -1,10 +1,10 @@
-//! containerd with its own client: resolver, fetchers and unpacking are those that the kubelet's pulls use.
+//! containerd with its own clients: resolver, fetchers and unpacking are those of the kubelet's pulls.
 //!
-//! Owns the servers, and that there is nothing of an earlier pull in them: what is there already is not asked for.
+//! Owns the servers, and ensures that nothing of an earlier pull remains: existing content is not requested again.
 //!
-//! In 1.6 its own client `ctr` resolves and fetches as the kubelet's interface does in the server. In 2 the interface pulls by
-//! the transfer service and then reads what it pulled, of which `ctr` does the first half alone. There the interface itself is
-//! asked, and the server is the node, with its network, resolv.conf and authorities.
+//! In 1.6 its client `ctr` resolves and fetches like the CRI plugin in the server. In 2 the CRI plugin pulls by the transfer
+//! service and then reads the result, and `ctr` only does the first half. Therefore the CRI itself is called there, and the
+//! server runs as the node, with its network, resolv.conf and authorities.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::network::Namespace;
 use crate::node::HOSTS;
 use crate::process::{Server, command, run, try_run};
 
-/// User and password, if a pull has some.
+/// The user and password of a pull, if any.
 type User<'order> = Option<&'order (String, String)>;
 
 /// A running containerd 1.6.
@@ -24,7 +24,7 @@ pub(crate) struct Containerd {
 }
 
 impl Containerd {
-    /// Starts it in namespaces whose end is its own.
+    /// Starts it in namespaces that end with it.
     pub(crate) fn start(folder: &Path) -> Self {
         let own = folder.join("containerd");
         fs::create_dir_all(&own).expect("a folder");
@@ -54,10 +54,10 @@ impl Containerd {
         Self { socket, _server: server }
     }
 
-    /// Pulls and unpacks, with nothing there before; nothing is left.
+    /// Pulls and unpacks from an empty store, and empties it again.
     pub(super) fn pull(&self, node: &Namespace, folder: &Path, order: &Order<'_>, user: User<'_>) -> Fate {
         let left = self.ask(&["content", "ls", "--quiet"]);
-        assert!(left.is_empty(), "there is something of an earlier pull: {left}");
+        assert!(left.is_empty(), "an earlier pull left: {left}");
         let mut program = on_the_node(folder, "ctr", order.limit);
         if order.trusted {
             program.env("SSL_CERT_FILE", folder.join("trusted/ca.crt"));
@@ -68,7 +68,7 @@ impl Containerd {
         if let Some((user, password)) = user {
             program.args(["--user", &format!("{user}:{password}")]);
         }
-        let output = node.run(|| program.arg(&order.image).output().expect("unshare is there"));
+        let output = node.run(|| program.arg(&order.image).output().expect("unshare is installed"));
         self.forget();
         outcome(&output)
     }
@@ -77,14 +77,14 @@ impl Containerd {
         for image in self.ask(&["images", "ls", "--quiet"]).lines() {
             self.ask(&["images", "rm", "--sync", image]);
         }
-        // The end of a lease takes everything with it that nothing else holds, and there are those of pulls that were cut off.
+        // Deleting a lease removes all content that nothing else references; interrupted pulls leave leases behind.
         self.ask(&["leases", "create", "--id", "the-last"]);
         for lease in self.ask(&["leases", "ls", "--quiet"]).lines() {
             self.ask(&["leases", "rm", "--sync", lease]);
         }
         let ingests = self.socket.with_file_name("root").join("io.containerd.content.v1.content/ingest");
         for ingest in fs::read_dir(ingests).into_iter().flatten().flatten() {
-            // containerd may be quicker.
+            // containerd may have removed it first.
             let _ = fs::remove_dir_all(ingest.path());
         }
     }
@@ -95,18 +95,18 @@ impl Containerd {
     }
 }
 
-/// containerd 2: a server of its own for each pull, since its resolver reads resolv.conf every 5 s and authorities once.
+/// containerd 2: a separate server for each pull, since its resolver reads resolv.conf every 5 s and authorities once.
 pub(crate) struct Newer {
     programs: PathBuf,
 }
 
 impl Newer {
-    /// Takes the programs of a folder.
+    /// Uses the programs of a directory.
     pub(crate) fn of(programs: &Path) -> Self {
         Self { programs: programs.to_owned() }
     }
 
-    /// Pulls and unpacks in a server that knows nothing yet; nothing is left.
+    /// Pulls and unpacks in a new server, which is removed afterwards.
     pub(super) fn pull(&self, node: &Namespace, folder: &Path, order: &Order<'_>) -> Fate {
         let own = folder.join("newer");
         fs::create_dir_all(&own).expect("a folder");
@@ -124,14 +124,14 @@ impl Newer {
         client.arg("--kill-after=1").arg(order.limit.as_secs().to_string());
         client.arg(self.programs.join("kubelet-pull")).arg(&socket).arg(&order.image);
         client.args(order.users.iter().map(|(user, password)| format!("{user}:{password}")));
-        let output = client.output().expect("timeout is there");
+        let output = client.output().expect("timeout is installed");
         drop(server);
-        fs::remove_dir_all(own).expect("nobody uses the folder any more");
+        fs::remove_dir_all(own).expect("the directory is no longer used");
         outcome(&output)
     }
 }
 
-/// The file of a server whose everything is in a folder: the socket of NRI would be one for all servers.
+/// The configuration of a server with all files in one directory; the NRI socket would be shared by all servers.
 fn configuration(folder: &Path, hosts: &Path) -> String {
     let hosts = hosts.display();
     let (text, architecture) = (folder.display(), crate::lab::content::running_architecture());

@@ -1,11 +1,11 @@
-//! skopeo: a pull into a folder.
+//! skopeo: a pull into a directory.
 
 use std::path::Path;
 
 use super::{Fate, Order, on_the_node, outcome};
 use crate::network::Namespace;
 
-/// Pulls, and leaves nothing.
+/// Pulls, and removes the result.
 pub(super) fn pull(node: &Namespace, folder: &Path, order: &Order<'_>) -> Fate {
     let target = folder.join("pulled");
     let mut program = on_the_node(folder, "skopeo", order.limit);
@@ -14,8 +14,8 @@ pub(super) fn pull(node: &Namespace, folder: &Path, order: &Order<'_>) -> Fate {
     program.arg("--src-authfile").arg(order.credentials);
     program.arg(format!("docker://{}", order.image)).arg(format!("dir:{}", target.display()));
     order.node.equip(&mut program);
-    let output = node.run(|| program.output().expect("unshare is there"));
-    // Nothing is there where nothing was pulled.
+    let output = node.run(|| program.output().expect("unshare is installed"));
+    // The directory is missing if nothing was pulled.
     let _ = std::fs::remove_dir_all(target);
     outcome(&output)
 }

@@ -1,9 +1,9 @@
-// kubelet-pull asks containerd for one image as the kubelet does: PullImage of the container runtime interface.
+// kubelet-pull pulls one image through containerd as the kubelet does: PullImage of the container runtime interface.
 //
 //	kubelet-pull SOCKET IMAGE [USER:PASSWORD]...
 //
-// The credentials are tried in their order until a pull works; without any it is anonymous. Every error goes to standard
-// error, and the exit code is 1 if no pull worked.
+// It tries the credentials in order until a pull succeeds; without any, the pull is anonymous. Every error goes to standard
+// error, and the exit code is 1 if no pull succeeded.
 package main
 
 import (
@@ -38,7 +38,7 @@ func main() {
 	}
 	for _, auth := range auths {
 		request := &runtime.PullImageRequest{Image: &runtime.ImageSpec{Image: os.Args[2]}, Auth: auth}
-		// A server that has just started is waited for.
+		// Wait for a server that has just started.
 		answer, err := images.PullImage(context.Background(), request, grpc.WaitForReady(true))
 		if err == nil {
 			fmt.Println(answer.GetImageRef())
