@@ -136,7 +136,9 @@ impl CredentialsSource {
         }
         let places: Vec<_> = self.paths.iter().map(|path| format!("`{}`", path.display())).collect();
         let searched = match places.as_slice() {
-            [] => "no path to credentials is configured, and neither DOCKER_CONFIG nor HOME is set".to_owned(),
+            [] => {
+                "no path to credentials is configured, and neither DOCKER_CONFIG nor HOME is set".to_owned()
+            }
             [place] => does_not_exist(place),
             places => format!("neither {} exists", places.join(" nor ")),
         };

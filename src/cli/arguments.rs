@@ -143,7 +143,7 @@ pub(super) struct CausesArguments {
 /// Arguments of `check`.
 #[derive(Debug, Args)]
 pub(super) struct CheckArguments {
-    #[allow(rustdoc::broken_intra_doc_links, reason = "this is the help, where brackets are no link")]
+    #[allow(rustdoc::broken_intra_doc_links, reason = "brackets in a help text are not links")]
     /// Images to check: LOGIN_SERVER/REPOSITORY[:TAG][@sha256:…]
     ///
     /// The login server is required, as in contoso.azurecr.io/apps/canary:1. The default tag is `latest`; a digest takes

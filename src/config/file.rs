@@ -132,7 +132,10 @@ fn read_images(reader: &mut Reader, field: &Field<'_>) -> Option<Vec<ImageConfig
         }
         if image.name.is_none() && earlier().any(|other| other.name.is_none() && other.image == image.image) {
             let duplicate = duplicate(&image.image.to_string(), &format!("{key}.image"));
-            reader.refuse_at(node.position, format!("{duplicate}: expected each image once, or a name for each"));
+            reader.refuse_at(
+                node.position,
+                format!("{duplicate}: expected each image once, or a name for each"),
+            );
         }
     }
     images.into_iter().collect()

@@ -53,9 +53,11 @@ impl ConfigErrors {
     }
 
     fn told(&self, place: impl Fn(Option<Position>) -> String) -> Vec<String> {
-        let shown = self.problems.iter().take(MAX_SHOWN).map(|problem| {
-            format!("{}{}", place(problem.position), problem.message)
-        });
+        let shown = self
+            .problems
+            .iter()
+            .take(MAX_SHOWN)
+            .map(|problem| format!("{}{}", place(problem.position), problem.message));
         let left = self.problems.len().saturating_sub(MAX_SHOWN);
         let rest = (left > 0).then(|| format!("{}and {left} more problems", place(None)));
         shown.chain(rest).collect()

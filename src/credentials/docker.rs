@@ -193,9 +193,7 @@ fn looks_like_cfg(root: &Fields<'_>) -> bool {
 fn mistake(root: &Fields<'_>) -> Option<&'static str> {
     let has = |name: &str| root.iter().any(|(key, _)| key == name);
     if has("kind") && (has("data") || has("stringData")) {
-        Some(
-            "it is the manifest of a Secret: use the decoded content of its `.dockerconfigjson`",
-        )
+        Some("it is the manifest of a Secret: use the decoded content of its `.dockerconfigjson`")
     } else if looks_like_cfg(root) {
         Some(
             "it has the format of a `kubernetes.io/dockercfg` Secret, which the kubelet reads only from a Secret of that type",
@@ -212,9 +210,7 @@ fn describe_syntax(error: JsonError, text: &str) -> String {
         JsonError::Type => "it is not JSON".to_owned(),
     };
     if text.lines().any(|line| line.trim_end() == "kind: Secret") {
-        format!(
-            "{place}: it is the manifest of a Secret; use the decoded content of its `.dockerconfigjson`"
-        )
+        format!("{place}: it is the manifest of a Secret; use the decoded content of its `.dockerconfigjson`")
     } else if entry::decode(text.trim()).is_some_and(|bytes| bytes.trim_ascii_start().starts_with(b"{")) {
         format!("{place}: it is base64-encoded JSON, so it was encoded once too often")
     } else {

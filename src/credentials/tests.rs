@@ -71,9 +71,8 @@ fn missing_credentials_mean_an_anonymous_pull_and_name_the_path() {
     let folder = folder_with(&[("config.json", docker("other.io").as_bytes())]);
     let found = read(folder.path()).expect("another registry");
     assert!(
-        searched(&found).contains(
-            "config.json` has no entry for contoso.azurecr.io/app; its keys are `other.io`"
-        ),
+        searched(&found)
+            .contains("config.json` has no entry for contoso.azurecr.io/app; its keys are `other.io`"),
         "{found:?}"
     );
     assert_eq!(inspect(folder.path()), Ok(()), "a file without a matching entry is valid");

@@ -150,10 +150,7 @@ fn conflicting_arguments_are_rejected() {
             vec!["check", IMAGE, "--nameserver", "10.0.0.1", "--resolv-conf", &file],
             "--nameserver cannot be used with --resolv-conf",
         ),
-        (
-            vec!["check", IMAGE, IMAGE],
-            "duplicate value \"contoso.azurecr.io/apps/canary:1\" for IMAGE",
-        ),
+        (vec!["check", IMAGE, IMAGE], "duplicate value \"contoso.azurecr.io/apps/canary:1\" for IMAGE"),
         (
             vec!["check", IMAGE, "--timeout", "2s", "--stage-timeout", "3s"],
             "invalid value \"3s\" for --stage-timeout: expected at most the overall timeout of 2s",
@@ -172,7 +169,9 @@ fn conflicting_arguments_are_rejected() {
     let words: Vec<_> = ["check", IMAGE].into_iter().chain(many.iter().map(String::as_str)).collect();
     assert_eq!(
         errors(&words),
-        ["invalid value for --nameserver: found 4 nameservers; expected at most 3, as many as a node queries"]
+        [
+            "invalid value for --nameserver: found 4 nameservers; expected at most 3, as many as a node queries"
+        ]
     );
 }
 

@@ -147,7 +147,10 @@ colour: red
 fn files_that_are_not_a_configuration_are_rejected() {
     for (text, expected) in [
         ("", "c:1:1: missing key images"),
-        ("images: []\n", "c:1:9: invalid value for images: found an empty list; expected a list of 1 to 100 images"),
+        (
+            "images: []\n",
+            "c:1:9: invalid value for images: found an empty list; expected a list of 1 to 100 images",
+        ),
         ("images:\n", "invalid value for images: found an empty list; expected a list of 1 to 100 images"),
         ("- a\n", "c:1:1: invalid value: found a list; expected a mapping with the keys images"),
         ("images: [{}]\n", "c:1:10: missing key images[0].image"),

@@ -209,7 +209,11 @@ fn an_incomplete_entry_is_an_anonymous_pull_with_the_reason() {
     let no_password = STANDARD.encode("u:");
     for (entry, rest, expected) in [
         ("null", "", "the entry `r.io` has an empty user name, so the kubelet pulls anonymously"),
-        ("{}", r#", "credHelpers": {"r.io": "x"}"#, "`r.io` is empty, and credentials in `credHelpers` are not used"),
+        (
+            "{}",
+            r#", "credHelpers": {"r.io": "x"}"#,
+            "`r.io` is empty, and credentials in `credHelpers` are not used",
+        ),
         (r#"{"username": "u"}"#, "", "an empty password"),
         (r#"{"password": "p"}"#, "", "an empty user name"),
         (&format!(r#"{{"auth": "{no_password}"}}"#), "", "an empty password"),
