@@ -1,4 +1,4 @@
-//! The agent as a process: the binary against the lab, over its own HTTP.
+//! The agent as a process: the binary against the lab, through its HTTP API.
 
 mod demand;
 mod node;
@@ -15,7 +15,7 @@ use crate::lab::answers::{Delivery, Step};
 use crate::lab::settings::{Settings, View};
 use process::{Agent, Reply, config};
 
-/// What a busy machine may add.
+/// Extra time for a busy machine.
 const SLACK: Duration = Duration::from_secs(4);
 
 fn verdict(reply: &Reply) -> Value {
@@ -23,11 +23,11 @@ fn verdict(reply: &Reply) -> Value {
 }
 
 #[test]
-fn nothing_is_good_before_the_first_check_and_everything_is_told_after_it() {
+fn no_result_is_exposed_before_the_first_check() {
     let lab = Lab::start(Settings::default());
     let agent = Agent::start(&lab, &config(&lab, "1h"));
     assert_eq!(agent.get("/livez").status, 200);
-    assert_eq!(agent.get("/readyz").status, 200, "it serves; a rollout need not wait for a check");
+    assert_eq!(agent.get("/readyz").status, 200, "ready without a check, so a rollout need not wait for one");
     assert_eq!(agent.get("/report").status, 503);
     assert!(!agent.get("/metrics").body.contains("acr_verifier_check_success"));
     assert!(lab.all_connections().is_empty(), "the first check waits for its turn");
@@ -41,7 +41,7 @@ fn nothing_is_good_before_the_first_check_and_everything_is_told_after_it() {
 }
 
 #[test]
-fn a_fault_is_in_the_metrics_within_an_interval_and_gone_within_another() {
+fn metrics_follow_a_fault_and_its_recovery_within_an_interval() {
     let lab = Lab::start(Settings::default());
     let agent = Agent::start(&lab, &config(&lab, "2s"));
     agent.wait_for("the first pass", |agent| agent.metric("acr_verifier_check_success") == Some(1.0));
@@ -60,7 +60,7 @@ fn a_fault_is_in_the_metrics_within_an_interval_and_gone_within_another() {
 }
 
 #[test]
-fn a_new_configuration_is_taken_and_a_bad_one_keeps_the_old_one_running() {
+fn a_bad_configuration_leaves_the_previous_one_in_force() {
     let lab = Lab::start(Settings::default());
     let good = config(&lab, "1h");
     let agent = Agent::start(&lab, &good);
@@ -68,23 +68,24 @@ fn a_new_configuration_is_taken_and_a_bad_one_keeps_the_old_one_running() {
     agent.wait_for("the refusal", |agent| {
         agent.metric("acr_verifier_config_last_reload_successful") == Some(0.0)
     });
-    assert_eq!(verdict(&agent.post("/check")), "pass", "the old one still runs");
+    assert_eq!(verdict(&agent.post("/check")), "pass", "the previous one stays in force");
     let page = agent.get("/").body;
-    assert!(page.contains("line 2: "), "the page says what is wrong with it: {page}");
+    assert!(page.contains("line 2: "), "the page lists its errors: {page}");
 
-    // By rename, as an editor or a ConfigMap would.
+    // By rename, as an editor or a ConfigMap does it.
     agent.replace(&good.replace("name: canary", "name: other"));
     agent.wait_for("the new one", |agent| {
         agent.metric("acr_verifier_config_last_reload_successful") == Some(1.0)
     });
     agent.wait_for("a check of it", |agent| agent.get("/report").json()["images"][0]["name"] == "other");
-    assert!(!agent.get("/metrics").body.contains("image=\"canary\""), "the old name's series are gone");
-    assert!(agent.log().matches("configuration rejected, the previous one stays in force").count() == 1, "logged once");
+    assert!(!agent.get("/metrics").body.contains("image=\"canary\""), "the series of the old name are gone");
+    let rejections = agent.log().matches("configuration rejected, the previous one stays in force").count();
+    assert_eq!(rejections, 1, "logged once");
 }
 
-/// ConfigMap and certificates come in volumes of their own, and not at the same moment.
+/// ConfigMap and certificates are separate volumes and are not updated at the same moment.
 #[test]
-fn a_configuration_whose_certificates_come_later_is_taken_once_they_are_there() {
+fn a_configuration_takes_effect_once_its_certificates_arrive() {
     let lab = Lab::start(Settings::default());
     let good = config(&lab, "1h");
     let agent = Agent::start(&lab, &good);
@@ -101,7 +102,7 @@ fn a_configuration_whose_certificates_come_later_is_taken_once_they_are_there() 
 }
 
 #[test]
-fn a_rotated_secret_is_seen_within_15_seconds_without_a_restart() {
+fn a_rotated_secret_is_used_within_15_seconds_without_a_restart() {
     let lab = Lab::start(Settings::default());
     let agent = Agent::start(&lab, &config(&lab, "1h"));
     assert_eq!(verdict(&agent.post("/check")), "pass");
@@ -111,7 +112,7 @@ fn a_rotated_secret_is_seen_within_15_seconds_without_a_restart() {
     agent.wait_for("the rejection", |agent| verdict(&agent.get("/report")) == "fail");
     assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
 
-    // As Kubernetes does it: a new file behind the same name.
+    // As Kubernetes does it: a new file with the same name.
     let next = lab.secret_folder().join("password.next");
     std::fs::write(&next, "the-new-password").expect("a file");
     std::fs::rename(next, lab.secret_folder().join("password")).expect("a rename");
@@ -123,9 +124,9 @@ fn a_rotated_secret_is_seen_within_15_seconds_without_a_restart() {
     }
 }
 
-/// Kubernetes swaps a symlink to a folder; the files behind it keep their names.
+/// Kubernetes swaps a symlink to a directory; the files in it keep their names.
 #[test]
-fn a_mounted_secret_is_read_again_when_its_folder_is_swapped() {
+fn a_mounted_secret_is_reloaded_when_its_directory_is_swapped() {
     let lab = Lab::start(Settings::default());
     let mounted = lab.folder().join("mounted");
     let version = |name: &str, password: &str| {
@@ -151,9 +152,9 @@ fn a_mounted_secret_is_read_again_when_its_folder_is_swapped() {
     assert_eq!(agent.get("/report").json()["images"][0]["diagnoses"][0]["cause"], "credentials_rejected");
 }
 
-/// The check that runs has the old password in hand already; the next one is brought forward all the same.
+/// The running check has already read the old password; the next one still starts early.
 #[test]
-fn a_secret_that_is_rotated_during_a_check_is_not_forgotten() {
+fn a_secret_rotated_during_a_check_triggers_another_check() {
     let lab = Lab::start(Settings::default());
     lab.change(|settings| settings.deliver(Step::Manifest, Delivery::Delayed(Duration::from_secs(8))));
     let patient = config(&lab, "1h").replace("jitter: 0", "jitter: 0, timeout: 40s, stageTimeout: 20s");
@@ -172,20 +173,20 @@ fn a_secret_that_is_rotated_during_a_check_is_not_forgotten() {
 
 /// A check of 100,000 nodes within 15 s of a new Secret would be 40,000 requests a second.
 #[test]
-fn a_fleet_that_takes_its_whole_budget_is_not_called_together_by_a_new_secret() {
+fn a_new_secret_triggers_no_extra_check_if_the_budget_is_used_up() {
     let lab = Lab::start(Settings::default());
     let fleet = config(&lab, "1h").replace("jitter: 0", "jitter: 0, fleetSize: 100000");
     let agent = Agent::start(&lab, &fleet);
     assert_eq!(verdict(&agent.post("/check")), "pass");
     std::fs::write(lab.secret_folder().join("password"), "a-wrong-password").expect("a file");
     std::thread::sleep(Duration::from_secs(15));
-    assert!(agent.log().contains("credential files changed"), "it is seen all the same");
-    assert_eq!(lab.requests_of(Step::Challenge).len(), 1, "no check is brought forward");
-    assert_eq!(verdict(&agent.post("/check")), "fail", "and the next one reads it");
+    assert!(agent.log().contains("credential files changed"), "the change is still detected");
+    assert_eq!(lab.requests_of(Step::Challenge).len(), 1, "no check starts early");
+    assert_eq!(verdict(&agent.post("/check")), "fail", "the next check uses it");
 }
 
 #[test]
-fn sigterm_and_ctrl_c_end_it_within_two_seconds_also_in_a_hanging_check() {
+fn sigterm_and_ctrl_c_stop_the_agent_within_two_seconds() {
     for (signal, hanging) in [("TERM", false), ("INT", false), ("TERM", true)] {
         let lab = Lab::start(Settings::default());
         if hanging {
@@ -204,7 +205,7 @@ fn sigterm_and_ctrl_c_end_it_within_two_seconds_also_in_a_hanging_check() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_an_error_at_the_start() {
+fn a_port_in_use_is_an_error_at_the_start() {
     let lab = Lab::start(Settings::default());
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
@@ -216,7 +217,7 @@ fn a_port_that_is_taken_is_an_error_at_the_start() {
 }
 
 #[test]
-fn the_log_has_one_line_a_check_and_no_secret() {
+fn the_log_has_one_line_per_check_and_no_secrets() {
     let lab = Lab::start(Settings::default());
     lab.change(|settings| settings.credentials.password = "another".into());
     let agent = Agent::start(&lab, &config(&lab, "1h"));
@@ -235,5 +236,5 @@ fn the_log_has_one_line_a_check_and_no_secret() {
     for secret in lab.secrets() {
         assert!(!log.contains(&secret), "{secret} is in {log}");
     }
-    assert_eq!(log.matches("Events are disabled").count(), 1, "outside a cluster it says so once");
+    assert_eq!(log.matches("Events are disabled").count(), 1, "logged once outside a cluster");
 }

@@ -1,4 +1,4 @@
-//! The metrics: what is told after which check, that it is what was declared, and that it stays small.
+//! The metrics: values after each kind of check, agreement with the declarations, and the number of series.
 
 mod budget;
 mod declared;

@@ -1,4 +1,4 @@
-//! The agent's HTTP over real sockets: what each path answers, what clients may and may not do, and the status page.
+//! The agent's HTTP server over real sockets: responses of each path, limits for clients, and the status page.
 
 pub(crate) mod bench;
 mod limits;

@@ -1,5 +1,5 @@
-//! Checks on demand, over the agent's own port: who gets which check, what they may cost the registry, and which configuration
-//! they go by.
+//! On-demand checks through the agent's port: which check answers a caller, their load on the registry, and the
+//! configuration they use.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use crate::lab::Lab;
 use crate::lab::answers::{Canned, Delivery, RetryAfter, Step};
 use crate::lab::settings::Settings;
 
-/// No regular check for hours.
+/// A configuration without a regular check for hours.
 fn of_a_fleet(lab: &Lab) -> String {
     config(lab, "1h").replace("jitter: 0", "jitter: 0, fleetSize: 100000")
 }
@@ -27,28 +27,28 @@ fn digest(text: &str) -> String {
 }
 
 #[test]
-fn callers_who_come_while_a_check_runs_share_the_next_one() {
+fn callers_during_a_check_share_the_next_one() {
     let lab = Lab::start(Settings::default());
     lab.change(|settings| settings.deliver(Step::Manifest, Delivery::Delayed(Duration::from_secs(2))));
     let agent = Agent::start(&lab, &of_a_fleet(&lab));
     std::thread::scope(|scope| {
         let first = scope.spawn(|| agent.post("/check"));
         agent.wait_for("the token", |_| checks(&lab) == 1);
-        // The check that runs has read the Secret already: it is no answer to who asks now.
+        // The running check has already read the Secret, so it must not answer new callers.
         std::fs::write(lab.secret_folder().join("password"), "a-wrong-password").expect("a file");
         let later: Vec<_> = (0..4).map(|_| scope.spawn(|| agent.post("/check"))).collect();
         assert_eq!(verdict(&first.join().expect("a caller")), "pass");
         for reply in later.into_iter().map(|caller| caller.join().expect("a caller")) {
-            assert_eq!((reply.status, verdict(&reply)), (200, "fail".into()), "it began after the request");
+            assert_eq!((reply.status, verdict(&reply)), (200, "fail".into()), "it started after the request");
         }
     });
     let checked: usize = agent.log().lines().filter(|line| line.contains("\"verdict\"")).count();
     assert_eq!(checked, 2, "four callers, one more check: {}", agent.log());
 }
 
-/// A second client is answered by the checks that the first one's budget, and then the regular ones, allow.
+/// A second client is answered by the checks that the budget allows, and then by the regular ones.
 #[test]
-fn a_client_that_posts_without_a_pause_starves_no_other_and_spends_no_more_than_the_budget() {
+fn a_greedy_client_neither_starves_others_nor_exceeds_the_budget() {
     const LASTS: Duration = Duration::from_secs(45);
     const INTERVAL: Duration = Duration::from_secs(20);
     let lab = Lab::start(Settings::default());
@@ -75,11 +75,11 @@ fn a_client_that_posts_without_a_pause_starves_no_other_and_spends_no_more_than_
     // Five from the budget; the first one after the start, and one every 20 s.
     let allowed = 5 + 1 + 4;
     assert!(checks(&lab) <= allowed, "{} checks in {:?}", checks(&lab), started.elapsed());
-    assert!(answered.load(Ordering::Relaxed) >= 4, "whoever posts without a pause shares them");
+    assert!(answered.load(Ordering::Relaxed) >= 4, "the greedy client shares them");
 }
 
 #[test]
-fn without_budget_and_without_a_regular_check_soon_a_caller_is_told_when_to_come_back() {
+fn a_caller_without_budget_receives_retry_after() {
     let lab = Lab::start(Settings::default());
     let agent = Agent::start(&lab, &of_a_fleet(&lab));
     for _ in 0..5 {
@@ -88,13 +88,13 @@ fn without_budget_and_without_a_regular_check_soon_a_caller_is_told_when_to_come
     let reply = agent.post("/check");
     assert_eq!((reply.status, checks(&lab)), (429, 5), "{reply:?}");
     let seconds = retry_after(&reply);
-    // Six minutes after the first of the five, and a minute and a half before the check begins.
+    // Six minutes after the first of the five, and a minute and a half before the check starts.
     assert!((230..=270).contains(&seconds), "{seconds}");
     assert!(reply.body.contains("the next check starts in "), "{reply:?}");
 }
 
 #[test]
-fn no_check_on_demand_begins_while_the_registrys_retry_after_lasts() {
+fn no_on_demand_check_starts_before_the_registrys_retry_after_elapses() {
     let lab = Lab::start(Settings::default());
     lab.change(|settings| settings.answer(Step::Challenge, Canned::Throttled(RetryAfter::Seconds(600))));
     let agent = Agent::start(&lab, &of_a_fleet(&lab));
@@ -108,7 +108,7 @@ fn no_check_on_demand_begins_while_the_registrys_retry_after_lasts() {
         assert!((590..=600).contains(&retry_after(&reply)), "{reply:?}");
         assert!(reply.body.contains("the registry throttles"), "{reply:?}");
     }
-    assert_eq!(lab.requests().len(), before, "nothing was asked of the registry");
+    assert_eq!(lab.requests().len(), before, "no request was sent to the registry");
 }
 
 fn retry_after(reply: &Reply) -> u64 {
@@ -116,7 +116,7 @@ fn retry_after(reply: &Reply) -> u64 {
 }
 
 #[test]
-fn the_first_check_begins_within_ten_seconds_whatever_the_interval() {
+fn the_first_check_starts_within_ten_seconds_for_any_interval() {
     let lab = Lab::start(Settings::default());
     let agent = Agent::start(&lab, &config(&lab, "1h"));
     let started = Instant::now();
@@ -126,7 +126,7 @@ fn the_first_check_begins_within_ten_seconds_whatever_the_interval() {
 }
 
 #[test]
-fn a_report_names_the_configuration_that_it_is_about() {
+fn a_report_names_its_configuration() {
     let lab = Lab::start(Settings::default());
     let old = config(&lab, "1h");
     let new = old.replace("name: canary", "name: other");
@@ -134,9 +134,9 @@ fn a_report_names_the_configuration_that_it_is_about() {
     let agent = Agent::start(&lab, &old);
     let configuration = |reply: &Reply| -> Value { reply.json()["configuration"].clone() };
     assert_eq!(configuration(&agent.post("/check")), serde_json::json!({"digest": digest(&old)}));
-    assert!(agent.log().contains(&digest(&old)), "the log names it: {}", agent.log());
+    assert!(agent.log().contains(&digest(&old)), "the log contains the digest: {}", agent.log());
 
-    // The kubelet has not brought the new one yet: it costs the registry nothing to find out.
+    // The kubelet has not delivered the new one yet: finding out costs the registry nothing.
     let before = checks(&lab);
     let wanted = format!("/check?configuration={}", digest(&new));
     let early = agent.post(&wanted);
@@ -148,7 +148,7 @@ fn a_report_names_the_configuration_that_it_is_about() {
     let told = configuration(&agent.get("/report"));
     assert_eq!((&told["digest"], &told["rejectedDigest"]), (&digest(&old).into(), &digest(broken).into()));
     assert!(told["rejected"].as_str().is_some_and(|reason| reason.contains("line 2")), "{told}");
-    assert_eq!(configuration(&agent.post(&wanted)), told, "an early caller is told the same");
+    assert_eq!(configuration(&agent.post(&wanted)), told, "an early caller receives the same");
 
     agent.replace(&new);
     agent.wait_for("the new one", |agent| agent.post(&wanted).status == 200);

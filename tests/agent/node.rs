@@ -1,7 +1,7 @@
-//! What a node does to an agent that runs on it: its clock jumps (`clock`), its disk is full or cannot be written (`disk`),
-//! files vanish. Through all of it the agent goes on to check, and tells what is.
+//! Node problems that affect an agent: clock jumps (`clock`), a full or read-only disk (`disk`), vanishing files. The agent
+//! continues to check and to report through all of them.
 //!
-//! The clock needs libfaketime, and a file system that is full or cannot be written needs root. Without them the tests say
+//! The clock tests need libfaketime, those of full and read-only file systems need root. Otherwise they print
 //! `SKIPPED agent: …` and pass; `ACR_VERIFIER_REQUIRE_NAMESPACES=1` makes that a failure.
 
 mod clock;
@@ -15,9 +15,9 @@ use super::process::{Agent, config};
 use crate::lab::Lab;
 use crate::lab::settings::{Settings, View};
 
-/// One file after another is gone and comes back.
+/// One file after another vanishes and returns.
 #[test]
-fn files_that_vanish_are_told_and_nothing_else_is() {
+fn vanishing_files_are_reported_and_the_agent_recovers() {
     let lab = Lab::start(Settings::default());
     let agent = Agent::start(&lab, &config(&lab, "1s"));
     goes_on(&agent, "all there");
@@ -36,13 +36,13 @@ fn files_that_vanish_are_told_and_nothing_else_is() {
         agent.metric("acr_verifier_config_last_reload_successful") == Some(0.0)
     });
     goes_on(&agent, "no configuration");
-    assert_eq!(agent.metric("acr_verifier_check_success"), Some(1.0), "the old one is used");
+    assert_eq!(agent.metric("acr_verifier_check_success"), Some(1.0), "the previous one is used");
     agent.replace(&text);
     agent.wait_for("the configuration's return", |agent| {
         agent.metric("acr_verifier_config_last_reload_successful") == Some(1.0)
     });
 
-    // Roots that were read stay known; the loss is told as what it is, a configuration that cannot be loaded.
+    // Roots already loaded stay in use; the loss is reported as a configuration that cannot be loaded.
     let roots = lab.ca_file();
     fs::rename(&roots, &away).expect("a rename");
     agent.replace(&format!("{text}# read again\n"));
@@ -58,7 +58,7 @@ fn files_that_vanish_are_told_and_nothing_else_is() {
     finds_out(&lab, &agent);
 }
 
-/// Three more checks end, the pages answer, and nothing is said to be old.
+/// Waits for three more checks, and checks that all pages respond.
 #[track_caller]
 fn goes_on(agent: &Agent, when: &str) {
     let before = checks(agent);
@@ -68,7 +68,7 @@ fn goes_on(agent: &Agent, when: &str) {
     }
 }
 
-/// A fault is found and told, and so is its end.
+/// Checks that a fault and its recovery are reported.
 #[track_caller]
 fn finds_out(lab: &Lab, agent: &Agent) {
     lab.change(|settings| settings.nameservers[0].login = View::NotLinked);

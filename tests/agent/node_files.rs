@@ -1,4 +1,4 @@
-//! An agent that reads the node's own files: what changes on the node is followed without a restart.
+//! An agent that reads the node's own files: changes on the node take effect without a restart.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use super::process::{Agent, config};
 use crate::lab::Lab;
 use crate::lab::settings::Settings;
 
-/// Within which a change has to be followed.
+/// Time within which a change must take effect.
 const SOON: Duration = Duration::from_secs(15);
 
 struct Node(TempDir);
@@ -32,7 +32,7 @@ impl Node {
         fs::write(self.path(path), text).expect("a file");
     }
 
-    /// As systemd-resolved and the tools for certificates do it: a new file takes the name.
+    /// Replaces a file by rename, as systemd-resolved and certificate tools do.
     fn replace(&self, path: &str, text: &str) {
         let next = self.path(&format!("{path}.next"));
         fs::write(&next, text).expect("a file");
@@ -57,7 +57,7 @@ fn wait_soon(agent: &Agent, what: &str, is_there: impl Fn(&Value) -> bool) {
 }
 
 #[test]
-fn a_proxy_that_containerd_gets_is_warned_of_and_gone_when_no_proxy_covers_the_names() {
+fn a_containerd_proxy_is_warned_about_until_no_proxy_covers_the_names() {
     let lab = Lab::start(Settings::default());
     let node = Node::new();
     let drop_in = "etc/systemd/system/containerd.service.d/http-proxy.conf";
@@ -66,7 +66,7 @@ fn a_proxy_that_containerd_gets_is_warned_of_and_gone_when_no_proxy_covers_the_n
     let report = agent.post("/check").json();
     assert_eq!((&report["verdict"], &report["nodeFiles"]["proxy"]), (&"pass".into(), &"none".into()));
 
-    // The folder is new as well.
+    // The directory is new as well.
     let proxy = "[Service]\nEnvironment=HTTPS_PROXY=http://user:hunter2@192.0.2.1:3128\n";
     node.write(drop_in, proxy);
     wait_soon(&agent, "the warning", |report| causes(report) == ["proxy_bypassed"; 2]);
@@ -86,7 +86,7 @@ fn a_proxy_that_containerd_gets_is_warned_of_and_gone_when_no_proxy_covers_the_n
 }
 
 #[test]
-fn the_nodes_certificate_authorities_are_followed() {
+fn changed_certificate_authorities_of_the_node_take_effect() {
     let lab = Lab::start(Settings::default());
     let node = Node::new();
     let bundle = "etc/ssl/certs/ca-certificates.crt";
@@ -116,7 +116,7 @@ fn the_nodes_certificate_authorities_are_followed() {
 }
 
 #[test]
-fn a_mirror_that_containerd_gets_is_named() {
+fn a_containerd_mirror_is_reported() {
     let lab = Lab::start(Settings::default());
     let node = Node::new();
     node.write("etc/containerd/certs.d/other.io/hosts.toml", "");
@@ -124,12 +124,12 @@ fn a_mirror_that_containerd_gets_is_named() {
     assert_eq!(agent.post("/check").json()["nodeFiles"]["mirrors"], "none");
     node.write("etc/containerd/certs.d/_default/hosts.toml", "[host.\"https://mirror.contoso.com\"]\n");
     wait_soon(&agent, "the mirror", |report| report["nodeFiles"]["mirrors"] == "mirror.contoso.com");
-    assert!(agent.get("/").body.contains("pulls through mirror.contoso.com"), "the page says so");
+    assert!(agent.get("/").body.contains("pulls through mirror.contoso.com"), "the page shows it");
 }
 
-/// Nothing listens at either: which of them is asked shows in the report.
+/// Nothing listens on either address; the report shows which one was queried.
 #[test]
-fn each_check_asks_the_nameservers_that_the_node_has_then() {
+fn each_check_uses_the_current_nameservers_of_the_node() {
     let lab = Lab::start(Settings::default());
     let node = Node::new();
     let resolved = "run/systemd/resolve/resolv.conf";
@@ -153,7 +153,7 @@ fn each_check_asks_the_nameservers_that_the_node_has_then() {
 }
 
 #[test]
-fn without_the_nodes_files_the_agent_works_and_says_what_it_does_not_know() {
+fn without_node_files_the_agent_works_and_reports_what_is_unknown() {
     let lab = Lab::start(Settings::default());
     for text in [config(&lab, "1h"), Node::new().configure(&config(&lab, "1h"))] {
         let agent = Agent::start(&lab, &text);

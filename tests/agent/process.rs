@@ -1,4 +1,4 @@
-//! An agent's process: started with a configuration of its own, asked over HTTP, ended by its id.
+//! An agent process: started with its own configuration, queried over HTTP, stopped by its id.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -12,10 +12,10 @@ use tempfile::TempDir;
 
 use crate::lab::Lab;
 
-/// Longer than anything that is waited for may take.
+/// Upper limit for every wait.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// A configuration that fits a lab.
+/// A configuration for a lab.
 pub(crate) fn config(lab: &Lab, interval: &str) -> String {
     format!(
         "images:\n  - image: {}\n    name: canary\n    credentials: {{path: {}}}\ntls: {{caFile: {}}}\nschedule: \
@@ -41,7 +41,7 @@ fn command_asking(nameservers: &[SocketAddr], config: &std::path::Path) -> Comma
     command
 }
 
-/// Runs an agent that should not get far.
+/// Runs an agent that is expected to fail at the start.
 pub(crate) fn run_to_the_end(lab: &Lab, text: &str) -> Output {
     let folder = TempDir::new().expect("a folder");
     let path = folder.path().join("config.yaml");
@@ -49,7 +49,7 @@ pub(crate) fn run_to_the_end(lab: &Lab, text: &str) -> Output {
     command(lab, &path).stderr(Stdio::piped()).output().expect("the program starts")
 }
 
-/// A running agent; it is ended when it is dropped.
+/// A running agent, stopped on drop.
 pub(crate) struct Agent {
     child: Child,
     folder: TempDir,
@@ -57,17 +57,17 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
-    /// Starts an agent, and returns when it listens.
+    /// Starts an agent and returns once it listens.
     pub(crate) fn start(lab: &Lab, text: &str) -> Self {
         Self::start_as(lab, text, |command| command)
     }
 
-    /// The same, by another command that the usual one is made into.
+    /// The same, with a modified command.
     pub(crate) fn start_as(lab: &Lab, text: &str, wrap: impl FnOnce(Command) -> Command) -> Self {
         Self::start_by(text, |path| wrap(command(lab, path)))
     }
 
-    /// The agent of a node that asks these nameservers.
+    /// Starts the agent of a node with these nameservers.
     pub(crate) fn start_on(node: &str, nameservers: &[SocketAddr], text: &str) -> Self {
         Self::start_by(text, |path| {
             let mut command = command_asking(nameservers, path);
@@ -76,12 +76,12 @@ impl Agent {
         })
     }
 
-    /// An agent whose log goes where nobody reads it, at an address that was free a moment ago.
+    /// Starts an agent whose log is not read, on an address that was free a moment ago.
     pub(crate) fn start_unheard(lab: &Lab, text: &str, log: Stdio) -> Self {
         Self::start_unheard_as(lab, text, log, |command| command)
     }
 
-    /// The same, by another command that the usual one is made into.
+    /// The same, with a modified command.
     pub(crate) fn start_unheard_as(
         lab: &Lab,
         text: &str,
@@ -119,12 +119,12 @@ impl Agent {
         agent
     }
 
-    /// The process's id.
+    /// Returns the process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// What it has logged so far.
+    /// Returns the log so far.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).expect("the log")
     }
@@ -138,12 +138,12 @@ impl Agent {
         std::fs::write(self.config_path(), text).expect("a file");
     }
 
-    /// Takes the configuration away.
+    /// Removes the configuration.
     pub(crate) fn remove_configuration(&self) {
         std::fs::remove_file(self.config_path()).expect("it was there");
     }
 
-    /// Puts a new file in the configuration's place.
+    /// Replaces the configuration by rename.
     pub(crate) fn replace(&self, text: &str) {
         let next = self.folder.path().join("config.next");
         std::fs::write(&next, text).expect("a file");
@@ -173,7 +173,7 @@ impl Agent {
         Reply { status, head: head.to_owned(), body: body.to_owned() }
     }
 
-    /// The value of a metric's only series.
+    /// Returns the value of a metric with a single series.
     pub(crate) fn metric(&self, name: &str) -> Option<f64> {
         let body = self.get("/metrics").body;
         let line = body.lines().find(|line| line.starts_with(&format!("{name}{{")))?;
@@ -189,7 +189,7 @@ impl Agent {
         }
     }
 
-    /// Sends a signal and waits for the end; the exit code.
+    /// Sends a signal, waits for the process and returns its exit code.
     pub(crate) fn stop(&mut self, signal: &str) -> Option<i32> {
         let sent = Command::new("kill").args([&format!("-{signal}"), &self.child.id().to_string()]).status();
         assert!(sent.expect("kill runs").success());
@@ -199,7 +199,7 @@ impl Agent {
 
 impl Drop for Agent {
     fn drop(&mut self) {
-        // It may have ended already.
+        // It may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! How many series there are, and that no label can grow: whatever a registry answers.
+//! The number of series is bounded and label values are closed sets, whatever a registry returns.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
@@ -16,7 +16,7 @@ use super::scrape::{Sample, Scrape};
 use super::{NODE, metrics, run, scrape};
 use crate::report::samples::LOGIN;
 
-/// The contract of the metrics with whoever pays for them.
+/// Maximum series per registry and node, as the contract states.
 const BUDGET: usize = 250;
 const CODES: [&str; 21] = [
     "error", "200", "301", "302", "307", "308", "400", "401", "403", "404", "405", "429", "500", "502",
@@ -29,7 +29,7 @@ fn request(stage: Stage, status: Option<u16>) -> Request {
     Request { endpoint: Endpoint::Login, stage, status }
 }
 
-/// Every place where a cause can show.
+/// A diagnosis for every endpoint and stage at which a cause can occur.
 fn places(cause: Cause) -> Vec<Diagnosis> {
     let stages = cause.stages().iter();
     let places = stages.flat_map(|&stage| Endpoint::ALL.map(|endpoint| (endpoint, stage)));
@@ -39,10 +39,10 @@ fn places(cause: Cause) -> Vec<Diagnosis> {
         .collect()
 }
 
-/// Two nameservers and two compared resolvers, all stages, every kind of failure and of answer that there is in the
-/// past, and as many things wrong now as can be wrong together and still let every stage run.
+/// Two nameservers and two compared resolvers, all stages, every kind of past failure and response, and as many current
+/// causes as can occur together while every stage still runs.
 #[test]
-fn a_registry_costs_at_most_250_series_a_node_at_worst() {
+fn a_registry_has_at_most_250_series_per_node() {
     let metrics = metrics();
     for cause in Cause::ALL {
         let mut checked = rich();
@@ -92,9 +92,9 @@ fn a_registry_costs_at_most_250_series_a_node_at_worst() {
     assert_eq!(count, 247);
 }
 
-/// What every day costs, so that a change of it is seen.
+/// The usual number of series, so a change is noticed.
 #[test]
-fn a_healthy_registry_costs_168_series_a_node() {
+fn a_healthy_registry_has_168_series_per_node() {
     let metrics = metrics();
     let mut healthy = rich();
     healthy.name = None;
@@ -104,7 +104,7 @@ fn a_healthy_registry_costs_168_series_a_node() {
     assert_eq!(scrape(&metrics).of(LOGIN, None).len(), 168);
 }
 
-/// What is not of a closed set, or does not fit it.
+/// Samples with a label value outside its closed set.
 fn strays(scrape: &Scrape) -> Vec<&Sample> {
     let of = |sample: &Sample, label: &str, value: &str| match label {
         "node" => value == NODE,
@@ -128,7 +128,7 @@ fn strays(scrape: &Scrape) -> Vec<&Sample> {
 }
 
 prop_compose! {
-    /// A check in which everything that comes from outside is arbitrary.
+    /// A check with arbitrary external values.
     fn check()(
         name in prop::option::of(prop::sample::select(vec!["canary", "base"])),
         causes in prop::collection::vec((0..Cause::ALL.len(), "\\PC{0,30}"), 0..7),
@@ -159,7 +159,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn no_check_brings_a_label_value_of_its_own_or_breaks_the_budget(
+    fn no_check_adds_label_values_or_exceeds_the_budget(
         runs in prop::collection::vec(prop::collection::vec(check(), 1..4), 1..6),
     ) {
         let metrics = metrics();
@@ -172,7 +172,7 @@ proptest! {
                 prop_assert!(count <= BUDGET, "{} series", count);
             }
             let series: BTreeSet<_> = scrape.samples.iter().map(|seen| (&seen.name, &seen.labels)).collect();
-            prop_assert_eq!(series.len(), scrape.samples.len(), "a series stands twice");
+            prop_assert_eq!(series.len(), scrape.samples.len(), "duplicate series");
         }
     }
 }

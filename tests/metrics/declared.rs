@@ -1,4 +1,4 @@
-//! What is declared is what is told: names, types, labels and help texts, pinned.
+//! The exposed metrics match their declarations: names, types, labels and help texts are pinned.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use acr_verifier::transition::EventResult;
 use super::{metrics, run, scrape};
 use crate::report::samples;
 
-/// A check that has something to say in every metric.
+/// A check that sets every metric.
 pub(super) fn rich() -> Checked {
     let mut checked = samples::certificate_expiring();
     checked.name = Some("canary".to_owned());
@@ -38,7 +38,7 @@ pub(super) fn rich() -> Checked {
     checked
 }
 
-/// The same registry, seen to fail.
+/// A failed check of the same registry.
 fn failing() -> Checked {
     let mut checked = samples::credentials_rejected();
     checked.observation.requests =
@@ -53,13 +53,13 @@ pub(super) fn diagnosis(cause: Cause, severity: Severity, endpoint: Endpoint, st
         stage,
         endpoint,
         message: "It answers with 20.45.122.144, sha256:0d1b2f6a.".to_owned(),
-        remedy: "Mend it.".to_owned(),
+        remedy: "Fix it.".to_owned(),
         commands: Vec::new(),
         correlation_id: None,
     }
 }
 
-/// An agent that has seen everything.
+/// The metrics of an agent after every kind of result.
 pub(super) fn experienced() -> Metrics {
     let metrics = metrics();
     metrics.record_reload(true, "2026-11-23T02:00:00Z".parse().expect("a moment"));
@@ -76,7 +76,7 @@ fn the_reference_is_pinned() {
     expectorate::assert_contents("tests/golden/metrics/reference.md", &reference);
 }
 
-/// The process metrics are the library's, and their values the moment's.
+/// Without the process metrics, which belong to the library and vary.
 #[test]
 fn a_whole_scrape_is_pinned() {
     let text = String::from_utf8(experienced().encode()).expect("text");
@@ -86,27 +86,27 @@ fn a_whole_scrape_is_pinned() {
 }
 
 #[test]
-fn every_declared_metric_is_told_as_declared_and_nothing_else() {
+fn exactly_the_declared_metrics_are_exposed() {
     let scrape = scrape(&experienced());
     let declared: BTreeSet<&str> = FAMILIES.iter().map(|family| family.name).collect();
-    assert_eq!(declared.len(), FAMILIES.len(), "a name stands twice");
+    assert_eq!(declared.len(), FAMILIES.len(), "duplicate name");
     let told: BTreeSet<&str> =
         scrape.kinds.keys().map(String::as_str).filter(|name| !name.starts_with("process_")).collect();
     assert_eq!(told, declared);
     for family in &FAMILIES {
         assert_eq!(scrape.kinds[family.name], family.kind.as_str());
         assert_eq!(scrape.help[family.name], family.help);
-        assert!(family.help.ends_with('.'), "no sentence: {}", family.help);
+        assert!(family.help.ends_with('.'), "not a sentence: {}", family.help);
         let declared: BTreeSet<&str> = family.subject.labels().iter().chain(family.labels).copied().collect();
         let suffixes =
             if family.kind.as_str() == "histogram" { &["_bucket", "_sum", "_count"][..] } else { &[""] };
         for suffix in suffixes {
             let samples = scrape.all(&format!("{}{suffix}", family.name), &[]);
-            assert!(!samples.is_empty(), "{}{suffix} is never told", family.name);
+            assert!(!samples.is_empty(), "{}{suffix} is never exposed", family.name);
             for sample in samples {
                 let mut labels: BTreeSet<&str> = sample.labels.keys().map(String::as_str).collect();
                 labels.remove("le");
-                // On the series of named images alone: absent, not empty.
+                // Only on series of named images; otherwise absent, not empty.
                 let may_lack = declared.contains("image") && !labels.contains("image");
                 if may_lack {
                     labels.insert("image");
@@ -118,7 +118,7 @@ fn every_declared_metric_is_told_as_declared_and_nothing_else() {
 }
 
 #[test]
-fn an_agent_tells_of_its_process() {
+fn process_metrics_are_exposed() {
     let scrape = scrape(&metrics());
     for name in ["process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds"] {
         assert!(scrape.value(name, &[]).is_some(), "{name}");

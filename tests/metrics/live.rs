@@ -1,7 +1,6 @@
-//! Prometheus's own programs on a live scrape, of the metrics alone and of an agent's process: `promtool check metrics`,
-//! and a server that scrapes and is queried.
+//! `promtool check metrics` and a real Prometheus server on live scrapes, of the metrics only and of an agent process.
 //!
-//! Where they are not installed these tests say so and pass (`prometheus.rs`).
+//! If they are not installed, these tests print that they are skipped and pass (`prometheus.rs`).
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -38,7 +37,7 @@ impl Endpoint {
                 if stopped.load(Ordering::Relaxed) {
                     return;
                 }
-                // A scraper that went away is its own affair.
+                // A scraper that disconnected does not matter.
                 drop(stream.and_then(|stream| answer(stream, &metrics)));
             }
         });
@@ -91,7 +90,7 @@ fn promtool_finds_nothing_in(scrape: &str) {
 }
 
 #[test]
-fn promtool_finds_nothing_in_a_live_scrape() {
+fn promtool_accepts_a_live_scrape() {
     if !installed("promtool") {
         return;
     }
@@ -102,7 +101,7 @@ fn promtool_finds_nothing_in_a_live_scrape() {
 }
 
 #[test]
-fn promtool_finds_nothing_in_the_scrape_of_an_agent() {
+fn promtool_accepts_the_scrape_of_an_agent() {
     if !installed("promtool") {
         return;
     }
@@ -115,7 +114,7 @@ fn promtool_finds_nothing_in_the_scrape_of_an_agent() {
 }
 
 #[test]
-fn a_real_prometheus_scrapes_it_and_answers_queries() {
+fn prometheus_scrapes_and_queries_the_metrics() {
     if !installed("prometheus") {
         return;
     }
@@ -145,12 +144,12 @@ fn a_real_prometheus_scrapes_it_and_answers_queries() {
     let labels = prometheus.await_value("acr_verifier_cause", 1.0);
     assert_eq!(labels["cause"], "private_zone_not_linked");
     prometheus.await_value("acr_verifier_failures_total{stage='address'}", 1.0);
-    // What was not reached is stale at once, not after five minutes.
+    // Stages that were not reached become stale immediately, not after five minutes.
     prometheus.await_value("count(acr_verifier_stage_success)", 2.0);
 }
 
 #[test]
-fn a_real_prometheus_sees_what_a_real_agent_finds() {
+fn prometheus_follows_the_results_of_an_agent() {
     if !installed("prometheus") {
         return;
     }

@@ -1,7 +1,8 @@
-//! A real Prometheus, as Debian packages it (`tests/metrics/packages.txt`): started by a test, asked over its HTTP API,
-//! ended with it.
+//! A real Prometheus from Debian's package (`tests/metrics/packages.txt`): started by a test, queried over its HTTP API,
+//! stopped with the test.
 //!
-//! Where it is not installed, tests say so and pass; `ACR_VERIFIER_REQUIRE_PROMETHEUS=1` makes that a failure.
+//! If it is not installed, tests print that they are skipped and pass; `ACR_VERIFIER_REQUIRE_PROMETHEUS=1` makes that a
+//! failure.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -11,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// How long a busy machine may take until the server has scraped.
+/// Time for a busy machine until the server has scraped.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The body of an answer.
+/// Requests a path and returns the body.
 pub(crate) fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
@@ -25,7 +26,7 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
     Ok(body.to_owned())
 }
 
-/// Whether a program is there; where it is not, says so past the test runner, for the summary of `tests/run`.
+/// Whether a program is installed. If not, prints a line to standard error for the summary of `tests/run`.
 pub(crate) fn installed(program: &str) -> bool {
     let answered =
         Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
@@ -39,19 +40,19 @@ pub(crate) fn installed(program: &str) -> bool {
     there
 }
 
-/// An expression as part of a URL.
+/// Encodes an expression for a URL.
 pub(crate) fn encoded(expression: &str) -> String {
     expression.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
-/// A server of our own, ended by its process id.
+/// A Prometheus server, stopped by its process id on drop.
 pub(crate) struct Prometheus {
     process: Child,
     pub(crate) address: SocketAddr,
 }
 
 impl Prometheus {
-    /// Scrapes these, twice a second.
+    /// Starts a server that scrapes these targets twice a second.
     pub(crate) fn scraping(targets: &[SocketAddr], folder: &Path) -> Self {
         let targets: Vec<String> = targets.iter().map(|target| format!("'{target}'")).collect();
         let text = format!(
@@ -63,11 +64,11 @@ impl Prometheus {
         Self::start(&text, folder)
     }
 
-    /// Runs by this configuration, with its data in the folder.
+    /// Starts a server with this configuration and its data in the directory.
     pub(crate) fn start(config: &str, folder: &Path) -> Self {
         let file = folder.join("prometheus.yaml");
         std::fs::write(&file, config).expect("a file");
-        // Prometheus does not tell the port that it was given, so that a free one is looked for first.
+        // Prometheus does not report a port chosen by the system, so find a free one first.
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let address = free.local_addr().expect("an address");
         drop(free);
@@ -83,7 +84,7 @@ impl Prometheus {
         Self { process, address }
     }
 
-    /// The series of an instant query, as label sets with their values.
+    /// Runs an instant query and returns label sets with their values.
     pub(crate) fn query(&self, expression: &str) -> Option<Vec<(Value, f64)>> {
         let answer = self.ask(&format!("query?query={}", encoded(expression)))?;
         let series = answer["data"]["result"].as_array()?;
@@ -93,12 +94,12 @@ impl Prometheus {
             .collect()
     }
 
-    /// What the API answers to `/api/v1/…`.
+    /// Requests `/api/v1/…` and returns the response.
     pub(crate) fn ask(&self, what: &str) -> Option<Value> {
         serde_json::from_str(&get(self.address, &format!("/api/v1/{what}")).ok()?).ok()
     }
 
-    /// Waits until a query answers with one series of this value.
+    /// Waits until a query returns one series with this value.
     #[track_caller]
     pub(crate) fn await_value(&self, expression: &str, expected: f64) -> Value {
         let started = Instant::now();

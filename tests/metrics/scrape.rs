@@ -1,8 +1,8 @@
-//! A reader of Prometheus's text format, as far as the tests need it.
+//! A parser for Prometheus's text format, as far as the tests need it.
 
 use std::collections::BTreeMap;
 
-/// One line with a value.
+/// One sample line.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Sample {
     pub(super) name: String,
@@ -10,7 +10,7 @@ pub(super) struct Sample {
     pub(super) value: f64,
 }
 
-/// What one scrape brought.
+/// The content of one scrape.
 #[derive(Debug)]
 pub(super) struct Scrape {
     pub(super) samples: Vec<Sample>,
@@ -23,9 +23,9 @@ impl Scrape {
         let mut scrape = Self { samples: Vec::new(), help: BTreeMap::new(), kinds: BTreeMap::new() };
         for line in text.lines() {
             if let Some((name, help)) = said(line, "# HELP ") {
-                assert_eq!(scrape.help.insert(name, help), None, "said twice: {line}");
+                assert_eq!(scrape.help.insert(name, help), None, "duplicate: {line}");
             } else if let Some((name, kind)) = said(line, "# TYPE ") {
-                assert_eq!(scrape.kinds.insert(name, kind), None, "said twice: {line}");
+                assert_eq!(scrape.kinds.insert(name, kind), None, "duplicate: {line}");
             } else {
                 scrape.samples.push(sample(line));
             }
@@ -33,7 +33,7 @@ impl Scrape {
         scrape
     }
 
-    /// The samples of a name that have these labels, among others.
+    /// Returns the samples of a name that have at least these labels.
     pub(super) fn all(&self, name: &str, labels: &[(&str, &str)]) -> Vec<&Sample> {
         let has = |sample: &&Sample| {
             sample.name == name
@@ -44,7 +44,7 @@ impl Scrape {
         self.samples.iter().filter(has).collect()
     }
 
-    /// The value of the one such sample; absent when there is none.
+    /// Returns the value of the only such sample, if any.
     #[track_caller]
     pub(super) fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let found = self.all(name, labels);
@@ -52,7 +52,7 @@ impl Scrape {
         found.first().map(|sample| sample.value)
     }
 
-    /// The series that are a registry's; for histograms each bucket, the sum and the count.
+    /// Returns the series of a registry; for histograms each bucket, the sum and the count.
     pub(super) fn of(&self, registry: &str, image: Option<&str>) -> Vec<&Sample> {
         let owned = |sample: &&Sample| {
             sample.labels.get("registry").is_some_and(|has| has == registry)
@@ -62,7 +62,7 @@ impl Scrape {
     }
 }
 
-/// A name, and what such a line says of it.
+/// Parses a HELP or TYPE line into name and text.
 fn said(line: &str, mark: &str) -> Option<(String, String)> {
     let (name, said) = line.strip_prefix(mark)?.split_once(' ')?;
     Some((name.to_owned(), said.to_owned()))
@@ -86,7 +86,7 @@ fn sample(line: &str) -> Sample {
     Sample { name: name.to_owned(), labels, value }
 }
 
-/// Where a quoted value ends: at the first quote that no backslash stands before.
+/// Returns the end of a quoted value: the first quote that is not escaped.
 fn end_of_quote(text: &str) -> usize {
     let mut escaped = false;
     let end = text.bytes().position(|byte| {

@@ -1,4 +1,4 @@
-//! What is told after which check: real checks of the lab, and samples where the lab could not say it as shortly.
+//! Metric values after each kind of check: real checks of the lab, and samples where that is shorter.
 
 use acr_verifier::diagnosis::Verdict;
 use acr_verifier::metrics::Metrics;
@@ -23,7 +23,7 @@ const ANSWERS: &str = "acr_verifier_dns_answers";
 const LAST_CHECK: &str = "acr_verifier_last_check_timestamp_seconds";
 const LAST_SUCCESS: &str = "acr_verifier_last_success_timestamp_seconds";
 
-/// An agent that checks a lab.
+/// The metrics of an agent that checks a lab.
 struct Agent {
     bench: Bench,
     metrics: Metrics,
@@ -39,7 +39,7 @@ impl Agent {
         }
     }
 
-    /// Checks once, a minute later each time.
+    /// Runs a check, a minute later each time.
     fn check(&mut self) -> Scrape {
         self.now += SignedDuration::from_mins(1);
         let run = self.bench.check().run(&self.bench);
@@ -69,17 +69,17 @@ fn scopes(scrape: &Scrape, endpoint: &str, resolver: &str) -> [Option<f64>; 4] {
 }
 
 #[test]
-fn nothing_is_1_before_the_first_check() {
+fn before_the_first_check_no_result_is_exposed() {
     let scrape = scrape(&metrics());
     let ours = |name: &str| !name.starts_with("process_") && name != "acr_verifier_build_info";
     let mut told: Vec<_> = scrape.samples.iter().filter(|sample| ours(&sample.name)).collect();
     assert!(told.iter().all(|sample| sample.value.abs() < f64::EPSILON), "{told:#?}");
     told.retain(|sample| sample.name != "acr_verifier_events_total");
-    assert_eq!(told, Vec::<&super::scrape::Sample>::new(), "only the counters of Events are there");
+    assert_eq!(told, Vec::<&super::scrape::Sample>::new(), "only the counters of Events are exposed");
 }
 
 #[test]
-fn a_healthy_check_tells_every_stage_its_time_and_its_requests() {
+fn a_healthy_check_records_every_stage_and_request() {
     let mut agent = Agent::new();
     agent.bench.task.policy.expected = vec!["127.0.0.0/8".parse().expect("a range")];
     agent.bench.task.resolvers.compare = vec![("azure".to_owned(), agent.bench.lab.nameservers()[0].into())];
@@ -119,7 +119,7 @@ fn a_healthy_check_tells_every_stage_its_time_and_its_requests() {
 }
 
 #[test]
-fn a_wrong_address_fails_and_what_was_not_reached_goes_until_it_recovers() {
+fn after_a_failure_the_series_of_later_stages_are_absent_until_recovery() {
     let mut agent = Agent::new();
     agent.check();
     let passed_at = agent.now;
@@ -138,7 +138,7 @@ fn a_wrong_address_fails_and_what_was_not_reached_goes_until_it_recovers() {
         assert_eq!(scrape.all(CAUSE, &[]).len(), 1);
         assert_eq!(scrape.value(STAGE, &[("stage", "dns")]), Some(1.0));
         assert_eq!(scrape.value(STAGE, &[("stage", "address")]), Some(0.0));
-        assert_eq!(scrape.all(STAGE, &[]).len(), 2, "nothing was connected to");
+        assert_eq!(scrape.all(STAGE, &[]).len(), 2, "no connection was made");
         assert_eq!(scopes(&scrape, "login", "system"), [Some(0.0), Some(1.0), Some(0.0), Some(0.0)]);
         assert_eq!(scopes(&scrape, "data", "system"), [None; 4]);
         assert_eq!(scrape.all("acr_verifier_tls_certificate_expiry_timestamp_seconds", &[]).len(), 0);
@@ -174,7 +174,7 @@ fn a_throttled_check_is_neither_success_nor_failure() {
 }
 
 #[test]
-fn a_request_without_an_answer_is_counted_and_one_that_was_never_sent_is_not() {
+fn only_requests_that_were_sent_are_counted() {
     let mut agent = Agent::new();
     agent.bench.lab.change(|settings| {
         settings.token.delivery = Delivery::SilentAfterRequest;
@@ -187,7 +187,7 @@ fn a_request_without_an_answer_is_counted_and_one_that_was_never_sent_is_not() {
 }
 
 #[test]
-fn images_without_a_name_share_the_series_of_their_registry_and_the_worst_counts() {
+fn images_without_a_name_share_series_that_report_the_worst_result() {
     let metrics = metrics();
     let mut named = rich();
     named.diagnoses.clear();
@@ -213,7 +213,7 @@ fn images_without_a_name_share_the_series_of_their_registry_and_the_worst_counts
 }
 
 #[test]
-fn resolvers_that_disagree_are_told_with_what_each_answers() {
+fn disagreeing_resolvers_are_reported_with_their_answers() {
     let metrics = metrics();
     metrics.record(&run(vec![samples::zone_not_linked()]));
     let scrape = scrape(&metrics);
@@ -225,7 +225,7 @@ fn resolvers_that_disagree_are_told_with_what_each_answers() {
 }
 
 #[test]
-fn the_series_of_an_image_that_is_no_longer_configured_go() {
+fn series_of_a_removed_image_disappear() {
     let metrics = metrics();
     let other = || {
         let mut other = samples::healthy();
@@ -243,7 +243,7 @@ fn the_series_of_an_image_that_is_no_longer_configured_go() {
 }
 
 #[test]
-fn reloads_and_events_are_told() {
+fn reloads_and_events_are_recorded() {
     let metrics = metrics();
     let at: Timestamp = "2026-11-23T02:06:00Z".parse().expect("a moment");
     metrics.record_reload(true, at);

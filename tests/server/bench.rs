@@ -1,4 +1,4 @@
-//! A server with a loop that the test plays, and a client that says exactly what it is told.
+//! A server whose main loop is simulated by the test, and a client that sends exact bytes.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use tokio::time::{Instant, timeout};
 
 use super::states::{self, NOW};
 
-/// What a test waits for at most.
+/// Upper limit for every wait.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A running server and the loop's ends of what it shares.
+/// A running server and the main loop's ends of the shared state.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) status: watch::Sender<Status>,
@@ -28,7 +28,7 @@ pub(crate) struct Server {
     pub(crate) served: JoinHandle<()>,
 }
 
-/// Short enough for a test to wait for.
+/// Limits short enough for a test to wait for.
 pub(super) fn limits() -> Limits {
     Limits {
         head: Duration::from_millis(600),
@@ -49,7 +49,7 @@ impl Server {
         Self::writing(status, limits, move || metrics.clone())
     }
 
-    /// One whose metrics take this long to write.
+    /// Starts a server whose metrics take this long to generate.
     pub(crate) fn with_work(status: Status, limits: Limits, work: Duration) -> Self {
         let write = move || {
             std::thread::sleep(work);
@@ -81,7 +81,7 @@ impl Server {
         Self { address, status, heartbeat, checks, stop, served }
     }
 
-    /// One that shows a healthy run.
+    /// Starts a server that shows a healthy run.
     pub(crate) fn healthy() -> Self {
         Self::start(states::healthy(), limits())
     }
@@ -108,7 +108,7 @@ pub(super) fn post(headers: &str) -> String {
 /// Sends a request and reads until the server closes.
 pub(super) async fn ask(address: SocketAddr, request: &str) -> Reply {
     let mut stream = TcpStream::connect(address).await.expect("a connection");
-    // The answer may come, and the connection end, before everything is sent.
+    // The response may arrive and the connection close before everything is sent.
     let _told_by_the_answer = stream.write_all(request.as_bytes()).await;
     let mut text = Vec::new();
     let read = timeout(PATIENCE, stream.read_to_end(&mut text)).await.expect("the server closes in time");
@@ -116,7 +116,7 @@ pub(super) async fn ask(address: SocketAddr, request: &str) -> Reply {
     Reply::parse(&text)
 }
 
-/// An answer.
+/// An HTTP response.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,

@@ -1,4 +1,4 @@
-//! What clients can do to the server, and that it costs the loop nothing.
+//! Misbehaving clients: limits of the server, and no cost for the main loop.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,15 +13,15 @@ use tokio::time::{Instant, interval, sleep, timeout};
 use super::bench::{PATIENCE, Server, ask, limits, post};
 use super::states;
 
-/// A probe's default timeout; a machine that does nothing else needs a hundredth of it.
+/// The default timeout of a kubelet probe; an idle machine needs a hundredth of it.
 const KUBELET: Duration = Duration::from_secs(1);
 const LIVEZ: &str = "GET /livez HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n";
 
-/// How long the server keeps a connection on which nothing more is read or written.
+/// Measures how long the server keeps an idle connection.
 async fn time_to_close(stream: &mut TcpStream) -> Duration {
     let started = Instant::now();
     let mut bytes = Vec::new();
-    // A reset is an end, too.
+    // A reset closes the connection, too.
     let _end = timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("the server closes");
     started.elapsed()
 }
@@ -38,7 +38,7 @@ async fn idle_connections_are_closed_before_and_after_a_request() {
 }
 
 #[tokio::test]
-async fn a_head_that_comes_byte_by_byte_is_not_waited_for() {
+async fn a_slow_request_head_times_out() {
     let server = Server::healthy();
     let mut stream = TcpStream::connect(server.address).await.expect("a connection");
     let started = Instant::now();
@@ -52,7 +52,7 @@ async fn a_head_that_comes_byte_by_byte_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn requests_that_are_too_long_are_refused_and_told_so() {
+async fn oversized_requests_are_rejected() {
     let server = Server::healthy();
     let long = "x".repeat(64 * 1024);
     let head = format!("GET / HTTP/1.1\r\nHost: agent\r\nX-Long: {long}\r\n\r\n");
@@ -68,20 +68,20 @@ async fn requests_that_are_too_long_are_refused_and_told_so() {
     assert_eq!(server.ask(&chunked).await.status, 413);
     let missing = "POST /check HTTP/1.1\r\nHost: agent\r\nConnection: close\r\nContent-Length: 5\r\n\r\n";
     assert_eq!(server.ask(missing).await.status, 408);
-    // Nobody beats for the loop here, and a busy machine takes its time for the requests above.
+    // No heartbeat is sent here, and a busy machine is slow with the requests above.
     server.heartbeat.send_replace(Instant::now());
     assert_eq!(server.get("/livez").await.status, 200);
 }
 
 #[tokio::test]
-async fn who_does_not_read_an_answer_is_let_go() {
+async fn a_client_that_does_not_read_is_disconnected() {
     let big = vec![b'#'; 16 * 1024 * 1024];
     let server = Server::with_metrics(states::healthy(), limits(), big);
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(4_096).expect("a small buffer");
     let mut stream = socket.connect(server.address).await.expect("a connection");
     stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: agent\r\n\r\n").await.expect("sent");
-    // A little progress now and then does not buy more time.
+    // Slow progress does not extend the timeout.
     let started = Instant::now();
     let mut bytes = [0; 64];
     let mut read = 0;
@@ -92,18 +92,18 @@ async fn who_does_not_read_an_answer_is_let_go() {
         }
         sleep(Duration::from_millis(20)).await;
     }
-    // What is in the socket's buffers still comes; the rest never does.
+    // Only the contents of the socket buffers still arrive.
     let mut rest = Vec::new();
     let _end = timeout(PATIENCE, stream.read_to_end(&mut rest)).await.expect("the server closed");
-    assert!(read + rest.len() < 16 * 1024 * 1024, "everything came: {}", read + rest.len());
+    assert!(read + rest.len() < 16 * 1024 * 1024, "everything arrived: {}", read + rest.len());
 }
 
 #[tokio::test]
-async fn a_thousand_idle_connections_do_not_keep_the_kubelet_or_the_loop_waiting() {
+async fn a_thousand_idle_connections_delay_neither_the_kubelet_nor_the_main_loop() {
     let patient = Limits { head: Duration::from_secs(60), heartbeat: Duration::from_secs(60), ..limits() };
     let server = Server::start(states::healthy(), patient);
     let address = server.address;
-    // On the same thread as the server, as the agent's loop is.
+    // On the same thread as the server, like the agent's main loop.
     let beat = tokio::spawn(async move {
         let mut ticks = interval(Duration::from_millis(10));
         let mut worst = Duration::ZERO;
@@ -135,15 +135,15 @@ async fn a_thousand_idle_connections_do_not_keep_the_kubelet_or_the_loop_waiting
     drop(server.stop);
     timeout(PATIENCE, server.served).await.expect("it ends").expect("no panic");
     let worst = beat.await.expect("no panic");
-    assert!(worst < KUBELET, "the loop was kept for {worst:?}");
-    // The oldest had to go, and only so many were ever held.
+    assert!(worst < KUBELET, "the main loop was delayed by {worst:?}");
+    // The oldest were evicted, and the limit was never exceeded.
     let mut byte = [0];
     assert!(matches!(timeout(PATIENCE, idle[0].read(&mut byte)).await, Ok(Ok(0) | Err(_))));
 }
 
-/// A probe whose request is slow to come, since the machine is busy, is older than a crowd that comes meanwhile.
+/// A probe whose request is slow, since the machine is busy, is older than a crowd that connects in the meantime.
 #[tokio::test]
-async fn a_crowd_of_other_addresses_closes_no_connection_but_its_own() {
+async fn a_crowd_evicts_only_its_own_connections() {
     let few = Limits { connections: 16, head: Duration::from_secs(60), ..limits() };
     let server = Server::start(states::healthy(), few);
     let mut probe = TcpStream::connect(server.address).await.expect("a connection");
@@ -153,7 +153,7 @@ async fn a_crowd_of_other_addresses_closes_no_connection_but_its_own() {
         socket.bind(([127, 0, 9, 1 + number % 8], 0).into()).expect("an address of its own");
         crowd.push(socket.connect(server.address).await.expect("a connection"));
     }
-    // By then more have come than there are places.
+    // By now, more clients have connected than the limit allows.
     let mut byte = [0];
     let last = crowd.len() - 17;
     assert!(matches!(timeout(PATIENCE, crowd[last].read(&mut byte)).await, Ok(Ok(0) | Err(_))));
@@ -163,14 +163,14 @@ async fn a_crowd_of_other_addresses_closes_no_connection_but_its_own() {
     assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
 }
 
-/// Whatever is asked for in a row and without waiting, the loop has its time.
+/// Pipelined requests of any kind leave the main loop enough time.
 #[tokio::test]
-async fn a_crowd_that_asks_without_waiting_leaves_the_loop_its_time() {
+async fn pipelined_requests_do_not_starve_the_main_loop() {
     let patient = Limits { heartbeat: Duration::from_secs(60), ..limits() };
     let server = Server::with_work(states::healthy(), patient, Duration::from_millis(2));
     let address = server.address;
     let (go, gone) = oneshot::channel::<()>();
-    // On a thread of its own; the server has this one, with what plays the loop.
+    // On a separate thread; the server and the simulated main loop share this one.
     let crowd = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
@@ -188,7 +188,7 @@ async fn a_crowd_that_asks_without_waiting_leaves_the_loop_its_time() {
         turns += 1;
     }
     assert_eq!(ask(address, LIVEZ).await.status, 200);
-    // A check takes some sixty.
+    // A check takes about sixty.
     assert!(turns > 60, "{turns} turns in {:?}", started.elapsed());
     drop(go);
     crowd.join().expect("no panic");
@@ -203,7 +203,7 @@ async fn ask_without_waiting(address: SocketAddr, path: &'static str) {
 }
 
 #[tokio::test]
-async fn a_crowd_that_waits_for_a_check_is_not_sent_away_by_idle_connections() {
+async fn idle_connections_do_not_evict_callers_that_wait_for_a_check() {
     let mut server = Server::start(states::healthy(), Limits { connections: 3, ..limits() });
     let address = server.address;
     let waiting = tokio::spawn(async move { ask(address, &post("")).await });
@@ -219,7 +219,7 @@ async fn a_crowd_that_waits_for_a_check_is_not_sent_away_by_idle_connections() {
 }
 
 #[tokio::test]
-async fn it_ends_in_time_whoever_is_connected() {
+async fn shutdown_completes_in_time_with_open_connections() {
     let server = Server::start(states::healthy(), Limits { head: Duration::from_secs(60), ..limits() });
     let mut idle = TcpStream::connect(server.address).await.expect("a connection");
     idle.write_all(b"GET / HTTP/1.1\r\nHost: ").await.expect("sent");
@@ -235,6 +235,6 @@ async fn it_ends_in_time_whoever_is_connected() {
     drop(server.stop);
     timeout(PATIENCE, server.served).await.expect("it ends").expect("no panic");
     assert!(started.elapsed() < Duration::from_millis(1_500), "{:?}", started.elapsed());
-    assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
+    assert!(TcpStream::connect(address).await.is_err(), "the server no longer listens");
     waiting.await.expect("no panic");
 }

@@ -1,4 +1,4 @@
-//! Each path, in each of its states.
+//! Each path in each of its states.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ fn report() -> CheckAnswer {
 }
 
 #[tokio::test]
-async fn every_path_answers_in_its_type() {
+async fn every_path_has_its_content_type() {
     let server = Server::healthy();
     for (path, kind) in [
         ("/", "text/html; charset=utf-8"),
@@ -42,7 +42,7 @@ async fn every_path_answers_in_its_type() {
 }
 
 #[tokio::test]
-async fn answers_carry_what_keeps_a_browser_in_bounds() {
+async fn responses_carry_security_headers() {
     let server = Server::healthy();
     for path in ["/", "/report", "/nowhere"] {
         let reply = server.get(path).await;
@@ -56,7 +56,7 @@ async fn answers_carry_what_keeps_a_browser_in_bounds() {
 }
 
 #[tokio::test]
-async fn before_the_first_check_it_is_ready_and_has_no_report() {
+async fn before_the_first_check_the_agent_is_ready_and_has_no_report() {
     let server = Server::start(states::before(), limits());
     for path in ["/livez", "/readyz", "/", "/metrics"] {
         assert_eq!(server.get(path).await.status, 200, "{path}");
@@ -71,7 +71,7 @@ async fn before_the_first_check_it_is_ready_and_has_no_report() {
 }
 
 #[tokio::test]
-async fn the_report_names_its_configuration_and_a_newer_one_that_is_rejected() {
+async fn the_report_names_its_configuration_and_a_rejected_newer_one() {
     let mut status = states::healthy();
     let mut run = samples::run(vec![samples::healthy()]);
     run.configuration = Some(format!("sha256:{}", "1a".repeat(32)));
@@ -96,7 +96,7 @@ async fn the_report_names_its_configuration_and_a_newer_one_that_is_rejected() {
 }
 
 #[tokio::test]
-async fn a_caller_who_wants_another_configuration_than_there_is_gets_it_told_and_no_check() {
+async fn a_request_for_another_configuration_triggers_no_check() {
     let mut server = Server::healthy();
     let address = server.address;
     let wanted = format!("sha256:{}", "c".repeat(64));
@@ -108,7 +108,7 @@ async fn a_caller_who_wants_another_configuration_than_there_is_gets_it_told_and
         digest: Some(format!("sha256:{}", "d".repeat(64))),
         ..states::healthy().configuration
     };
-    request.reply.send(CheckAnswer::OtherConfiguration(other)).expect("somebody waits");
+    request.reply.send(CheckAnswer::OtherConfiguration(other)).expect("the caller waits");
     let reply = asked.await.expect("no panic");
     assert_eq!(reply.status, 409);
     let body: serde_json::Value = serde_json::from_str(&reply.body).expect("JSON");
@@ -122,7 +122,7 @@ async fn a_caller_who_wants_another_configuration_than_there_is_gets_it_told_and
 }
 
 #[tokio::test]
-async fn a_loop_that_is_stuck_or_gone_is_not_alive() {
+async fn a_stalled_or_ended_main_loop_is_not_live() {
     let server = Server::healthy();
     sleep(Duration::from_millis(2_200)).await;
     let reply = server.get("/livez").await;
@@ -136,7 +136,7 @@ async fn a_loop_that_is_stuck_or_gone_is_not_alive() {
 }
 
 #[tokio::test]
-async fn other_paths_and_methods_are_told_what_there_is() {
+async fn unknown_paths_and_methods_list_the_available_ones() {
     let server = Server::healthy();
     let reply = server.get("/favicon.ico").await;
     assert_eq!(reply.status, 404);
@@ -155,15 +155,15 @@ async fn other_paths_and_methods_are_told_what_there_is() {
 }
 
 #[tokio::test]
-async fn a_check_that_was_asked_for_is_answered_with_its_report() {
+async fn a_triggered_check_returns_its_report() {
     let mut server = Server::healthy();
     let address = server.address;
     let first = tokio::spawn(async move { ask(address, &post("")).await });
     let second = tokio::spawn(async move { ask(address, &post("")).await });
-    // The loop takes both into the one check that it runs.
+    // The main loop answers both with the same check.
     let requests = [server.checks.recv().await.expect("one"), server.checks.recv().await.expect("two")];
     for request in requests {
-        request.reply.send(report()).expect("somebody waits");
+        request.reply.send(report()).expect("the caller waits");
     }
     for reply in [first.await.expect("no panic"), second.await.expect("no panic")] {
         assert_eq!((reply.status, reply.header("content-type")), (200, Some("application/json")));
@@ -172,7 +172,7 @@ async fn a_check_that_was_asked_for_is_answered_with_its_report() {
 }
 
 #[tokio::test]
-async fn a_check_that_does_not_begin_soon_is_postponed_with_the_reason_and_the_time() {
+async fn a_postponed_check_returns_the_reason_and_retry_after() {
     let mut server = Server::healthy();
     let address = server.address;
     for (reason, told) in [
@@ -186,7 +186,7 @@ async fn a_check_that_does_not_begin_soon_is_postponed_with_the_reason_and_the_t
             begins_in: Duration::from_millis(253_200),
             retry_after: Duration::from_millis(163_200),
         };
-        request.reply.send(CheckAnswer::Postponed(postponed)).expect("somebody waits");
+        request.reply.send(CheckAnswer::Postponed(postponed)).expect("the caller waits");
         let reply = asked.await.expect("no panic");
         assert_eq!((reply.status, reply.header("retry-after")), (429, Some("164")));
         assert!(reply.body.contains(told), "{reply:?}");
@@ -194,7 +194,7 @@ async fn a_check_that_does_not_begin_soon_is_postponed_with_the_reason_and_the_t
 }
 
 #[tokio::test]
-async fn a_full_queue_puts_off_and_a_loop_that_gives_up_says_so() {
+async fn a_full_queue_and_an_unanswered_check_are_reported() {
     let mut server = Server::healthy();
     let address = server.address;
     let waiting: Vec<_> =
@@ -219,7 +219,7 @@ async fn a_full_queue_puts_off_and_a_loop_that_gives_up_says_so() {
 }
 
 #[tokio::test]
-async fn a_form_leads_back_to_the_page() {
+async fn the_form_redirects_to_the_page() {
     let mut server = Server::healthy();
     let address = server.address;
     let wait = Duration::from_secs(4);
@@ -227,14 +227,14 @@ async fn a_form_leads_back_to_the_page() {
     for answer in [report(), CheckAnswer::Postponed(postponed)] {
         let form = "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\nSec-Fetch-Site: same-origin\r\n";
         let asked = tokio::spawn(async move { ask(address, &post(form)).await });
-        server.checks.recv().await.expect("a request").reply.send(answer).expect("somebody waits");
+        server.checks.recv().await.expect("a request").reply.send(answer).expect("the caller waits");
         let reply = asked.await.expect("no panic");
         assert_eq!((reply.status, reply.header("location")), (303, Some("./")));
     }
 }
 
 #[tokio::test]
-async fn pages_of_other_sites_cannot_ask_for_a_check() {
+async fn cross_site_requests_cannot_trigger_a_check() {
     let mut server = Server::healthy();
     for foreign in [
         "Sec-Fetch-Site: cross-site\r\n",
@@ -252,7 +252,7 @@ async fn pages_of_other_sites_cannot_ask_for_a_check() {
         ["", "Origin: http://agent:9469\r\n", "Origin: https://AGENT:9469\r\n", "Sec-Fetch-Site: none\r\n"]
     {
         let asked = tokio::spawn(async move { ask(address, &post(own)).await });
-        server.checks.recv().await.expect("a request").reply.send(report()).expect("somebody waits");
+        server.checks.recv().await.expect("a request").reply.send(report()).expect("the caller waits");
         assert_eq!(asked.await.expect("no panic").status, 200, "{own}");
     }
 }

@@ -1,4 +1,4 @@
-//! The node's clock jumps, by libfaketime: the agent's own clock, and neither the timers of the kernel nor the lab's.
+//! Clock jumps, simulated by libfaketime: only the agent's wall clock, not the kernel's timers and not the lab's clock.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use api_server::{ApiServer, Arrived};
 #[allow(dead_code, reason = "the endurance run uses more of it")]
 mod api_server;
 
-/// Debian's places of the library that fakes a clock.
+/// Paths of libfaketime on Debian.
 const FAKETIME: [&str; 2] = [
     "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
     "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
@@ -23,7 +23,7 @@ const FAKETIME: [&str; 2] = [
 const LONG: f64 = 30.0;
 
 #[test]
-fn a_clock_that_jumps_by_an_hour_stops_nothing_and_makes_nothing_untrue() {
+fn checks_and_metrics_survive_a_clock_jump_of_an_hour() {
     let lab = Lab::start(Settings::default());
     let Some(clock) = Clock::of(&lab) else { return };
     let agent = Agent::start_as(&lab, &config(&lab, "1s"), |command| clock.given_to(command));
@@ -51,11 +51,11 @@ fn a_clock_that_jumps_by_an_hour_stops_nothing_and_makes_nothing_untrue() {
     finds_out(&lab, &agent);
 }
 
-/// A failure is announced when it begins, once an hour while it lasts, and when it ends, whatever the clock does in between.
-/// The hour is the clock's: one that has jumped forward by an hour brings a renewal, and brings it once; one that has
-/// jumped back brings none until it is where it was, and an hour more.
+/// A failure is announced when it starts, once an hour while it persists, and when it ends, regardless of clock jumps. The
+/// hour is measured by the wall clock: a jump forward by an hour causes exactly one renewal; after a jump back, the next
+/// renewal comes an hour after the clock has caught up.
 #[test]
-fn a_clock_that_jumps_by_an_hour_makes_no_flood_of_events_and_loses_none() {
+fn clock_jumps_neither_flood_nor_lose_events() {
     if !can_mount() {
         return skip("an agent as a pod has it needs root, for a mount namespace");
     }
@@ -68,7 +68,7 @@ fn a_clock_that_jumps_by_an_hour_makes_no_flood_of_events_and_loses_none() {
     let mut expected = vec![("RegistryVerified", 0)];
     told(&server, &agent, &expected, "the first pass");
 
-    // A failure that was announced before the jumps: each hour is renewed once, wherever the clock is between them.
+    // A failure announced before the jumps is renewed once per hour of the wall clock.
     expected.push(("PrivateZoneNotLinked", 0));
     breaks(&lab, View::NotLinked);
     told(&server, &agent, &expected, "a failure before the clock jumps");
@@ -79,7 +79,7 @@ fn a_clock_that_jumps_by_an_hour_makes_no_flood_of_events_and_loses_none() {
         told(&server, &agent, &expected, &format!("the clock at {seconds}"));
     }
 
-    // Its end, by a clock that is hours before the announcement; then a failure that was announced by such a clock.
+    // Its recovery with a clock hours before the announcement; then a failure announced with that clock.
     clock.jump("-3600");
     expected.push(("RegistryVerified", 0));
     breaks(&lab, View::Private);
@@ -91,7 +91,7 @@ fn a_clock_that_jumps_by_an_hour_makes_no_flood_of_events_and_loses_none() {
     expected[3].1 = 1;
     told(&server, &agent, &expected, "the clock back where it was");
 
-    // A failure and its end after a jump forward, and nothing comes later.
+    // A failure and its recovery after a jump forward, with nothing afterwards.
     clock.jump("+3600");
     expected[3].1 = 2;
     told(&server, &agent, &expected, "an hour forward");
@@ -117,13 +117,13 @@ fn breaks(lab: &Lab, view: View) {
     lab.change(|settings| settings.nameservers[0].login = view);
 }
 
-/// The Events are these, each with so many renewals, in their order; two checks later they are the same.
+/// Expects exactly these Events in order, each with its number of renewals, and no change two checks later.
 #[track_caller]
 fn told(server: &ApiServer, agent: &Agent, expected: &[(&str, i64)], when: &str) {
     let events = || {
         let arrived: Vec<Arrived> = server.arrived();
         for event in &arrived {
-            // One attempt when it is made, and one at each renewal: the server never refuses here.
+            // One attempt at creation and one per renewal: the server never rejects here.
             assert_eq!((i64::from(event.taken), event.failed()), (event.renewed + 1, 0), "{when}: {event:?}");
             assert!(!event.is_altered, "{when}: {event:?}");
         }
@@ -139,14 +139,14 @@ fn told(server: &ApiServer, agent: &Agent, expected: &[(&str, i64)], when: &str)
     assert!(is_so(&events()), "{when}: {:?} and not {expected:?}", events());
 }
 
-/// A clock of an agent's own.
+/// A fake clock for one agent.
 struct Clock {
     library: &'static str,
     offset: PathBuf,
 }
 
 impl Clock {
-    /// One that is right so far, where the library is there.
+    /// Returns an accurate clock, if the library is installed.
     fn of(lab: &Lab) -> Option<Self> {
         let Some(library) = FAKETIME.into_iter().find(|place| Path::new(place).exists()) else {
             skip("libfaketime is not there, for a clock that jumps");
@@ -157,7 +157,7 @@ impl Clock {
         Some(clock)
     }
 
-    /// Goes to so many seconds from the right time.
+    /// Sets the offset from the real time, in seconds.
     fn jump(&self, seconds: &str) {
         fs::write(&self.offset, seconds).expect("a file");
     }

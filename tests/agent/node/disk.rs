@@ -1,4 +1,4 @@
-//! The node's disk is full, or cannot be written, or nobody takes the log.
+//! The node's disk is full or read-only, or the log cannot be written.
 
 use std::fs;
 use std::io::Write as _;
@@ -9,7 +9,7 @@ use super::{Agent, can_mount, cause, config, finds_out, goes_on, skip};
 use crate::lab::Lab;
 use crate::lab::settings::Settings;
 
-/// Makes every file system of a mount namespace of its own one that cannot be written, but that of processes.
+/// Remounts every file system of a new mount namespace read-only, except `/proc`.
 const READ_ONLY: &str = r#"
 set -e
 while read -r _ place _; do
@@ -23,8 +23,8 @@ if (echo >"$1/written") 2>/dev/null; then exit 9; fi
 shift
 exec "$@"
 "#;
-/// Puts a small file system of its own into a folder, and fills it to the last byte: a file can be made there, and nothing
-/// can be written into it. `report` was there before.
+/// Mounts a small file system on a directory and fills it to the last byte: files can be created, but not written. `report`
+/// already exists.
 const FULL: &str = r#"
 set -e
 folder=$1
@@ -37,7 +37,7 @@ rm "$folder/written"
 cd "$folder"
 export TMPDIR=$folder HOME=$folder
 "#;
-/// Runs the command there, then shows what is in the folder.
+/// Runs the command there, then prints the contents of the directory.
 const AND_LOOK: &str = r#"
 code=0
 "$@" || code=$?
@@ -48,9 +48,9 @@ ls -A
 exit $code
 "#;
 
-/// Every line of the log is refused.
+/// Every write to the log fails.
 #[test]
-fn a_full_disk_under_the_log_stops_nothing() {
+fn checks_continue_with_a_full_log_disk() {
     let lab = Lab::start(Settings::default());
     let full = fs::File::options().write(true).open("/dev/full").expect("Linux has it");
     full.try_clone().expect("a descriptor").write_all(b"x").expect_err("it is full");
@@ -60,7 +60,7 @@ fn a_full_disk_under_the_log_stops_nothing() {
 }
 
 #[test]
-fn a_log_that_nobody_takes_any_more_stops_nothing() {
+fn checks_continue_after_the_log_pipe_is_closed() {
     let lab = Lab::start(Settings::default());
     let (reader, writer) = std::io::pipe().expect("a pipe");
     let agent = Agent::start_unheard(&lab, &config(&lab, "1s"), Stdio::from(writer));
@@ -71,7 +71,7 @@ fn a_log_that_nobody_takes_any_more_stops_nothing() {
 }
 
 #[test]
-fn where_nothing_can_be_written_everything_works() {
+fn the_agent_works_on_read_only_file_systems() {
     if !can_mount() {
         return skip("a file system that cannot be written needs root, for a mount namespace");
     }
@@ -79,21 +79,21 @@ fn where_nothing_can_be_written_everything_works() {
     let agent = Agent::start_as(&lab, &config(&lab, "1s"), |command| {
         in_a_namespace(READ_ONLY, lab.folder(), &command)
     });
-    // In the agent's own mounts, and not only in the script's.
+    // In the agent's mount namespace, not only in that of the script.
     let mounts = fs::read_to_string(format!("/proc/{}/mounts", agent.id())).expect("its mounts");
     let options = mounts.lines().rfind(|line| line.split(' ').nth(1) == Some("/"));
     let options = options.and_then(|line| line.split(' ').nth(3)).expect("it has a root");
     assert!(options.split(',').any(|option| option == "ro"), "{options}");
     goes_on(&agent, "read-only");
     finds_out(&lab, &agent);
-    // What others write is seen all the same.
+    // Changes by others are still detected.
     fs::write(lab.secret_folder().join("password"), "another").expect("a file");
     agent.wait_for("the rejection", |agent| cause(agent) == "credentials_rejected");
 }
 
-/// The agent writes no files: not where it works, not where temporary files go, and it can do without its log.
+/// The agent writes no files, neither in its working directory nor temporary ones, and works without its log.
 #[test]
-fn a_disk_that_is_full_stops_nothing() {
+fn the_agent_works_on_a_full_disk() {
     if !can_mount() {
         return skip("a file system that is full needs root, for a mount namespace");
     }
@@ -108,16 +108,16 @@ fn a_disk_that_is_full_stops_nothing() {
     finds_out(&lab, &agent);
     // As the agent sees it.
     let seen = format!("/proc/{}/root{}", agent.id(), folder.display());
-    assert_eq!(fs::read(format!("{seen}/log")).expect("its log"), b"", "nothing of it could be written");
+    assert_eq!(fs::read(format!("{seen}/log")).expect("its log"), b"", "nothing could be written");
     let mut files: Vec<_> = fs::read_dir(seen).expect("the folder").filter_map(Result::ok).collect();
     files.sort_by_key(fs::DirEntry::file_name);
     let files: Vec<_> = files.iter().map(fs::DirEntry::file_name).collect();
-    assert_eq!(files, ["filler", "log", "report"], "it has made no files");
+    assert_eq!(files, ["filler", "log", "report"], "it created no files");
 }
 
-/// An old report is better than half of a new one, and the new one is told where it can be.
+/// An old report is better than half a new one, and the new one is still printed.
 #[test]
-fn a_report_that_does_not_fit_the_disk_leaves_the_old_one_and_is_an_error() {
+fn a_report_that_does_not_fit_on_the_disk_is_an_error_and_keeps_the_old_one() {
     if !can_mount() {
         return skip("a file system that is full needs root, for a mount namespace");
     }
@@ -140,11 +140,11 @@ fn a_report_that_does_not_fit_the_disk_leaves_the_old_one_and_is_an_error() {
     let expected = "error: cannot write the report to report: No space left on device (os error 28)\n";
     assert_eq!(error, expected);
     let (report, rest) = shown.split_once("--- report\n").expect("the script goes on");
-    assert!(report.contains("pass"), "what was found is told all the same: {report}");
-    assert_eq!(rest, "an old report\n--- files\nfiller\nreport\n", "and no half of a report is left");
+    assert!(report.contains("pass"), "the result is still printed: {report}");
+    assert_eq!(rest, "an old report\n--- files\nfiller\nreport\n", "no partial report is left");
 }
 
-/// The command behind a script in a mount namespace, which gets a folder and then the command.
+/// Wraps the command in a script that runs in a mount namespace and receives the directory and the command.
 fn in_a_namespace(script: &str, folder: &Path, command: &Command) -> Command {
     let mut wrapped = Command::new("unshare");
     wrapped.args(["--mount", "sh", "-c", script, "sh"]).arg(folder);
