@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::helm::{self, VARIANTS};
 
 fn config_of(objects: &[Value]) -> Config {
-    file::parse(Path::new("config.yaml"), helm::configuration(objects)).expect("the agent takes it")
+    file::parse(Path::new("config.yaml"), helm::configuration(objects)).expect("the agent accepts it")
 }
 
 fn texts(list: &Value) -> Vec<&str> {

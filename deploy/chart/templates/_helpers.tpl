@@ -31,7 +31,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{ include "acr-verifier.podLabels" . }}
 {{- end -}}
 
-{{/* Labels of a pod, without the chart's version: its change alone must not replace a pod. */}}
+{{/* Labels of a pod, without the chart's version: a new version of the chart must not by itself replace a pod. */}}
 {{- define "acr-verifier.podLabels" -}}
 {{ include "acr-verifier.selectorLabels" . }}
 app.kubernetes.io/version: {{ include "acr-verifier.tag" . | trunc 63 | trimAll "-_." | quote }}
