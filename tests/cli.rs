@@ -87,7 +87,7 @@ fn invalid_usage_exits_2_and_writes_nothing_to_standard_output() {
         (vec!["check", "app:1"], "the registry is missing"),
         (vec!["check", "contoso/app:1"], "start with its login server"),
         (vec!["check", "https://contoso.azurecr.io/app"], "an image reference cannot start with `https://`"),
-        (vec!["check", "contoso.azurecr.io/App"], "it is lower case, `app`"),
+        (vec!["check", "contoso.azurecr.io/App"], "the repository must be lower case: `app`"),
         (vec!["check", "contoso.azurecr.io/app:"], "is not a valid tag"),
         (vec!["check", "contoso.azurecr.io/app@sha256:1"], "is not a valid digest"),
         (vec!["check", "contoso.azurecr.io:x/app"], "`x` is not a valid port"),

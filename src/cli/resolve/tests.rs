@@ -118,7 +118,7 @@ fn options_override_the_configuration_file() {
 }
 
 #[test]
-fn the_other_commands_have_few_settings() {
+fn the_other_commands_are_resolved() {
     for (words, expected) in [
         (vec!["causes"], Command::Causes(CatalogueFormat::Text)),
         (vec!["causes", "--output", "json"], Command::Causes(CatalogueFormat::Json)),
