@@ -1,7 +1,7 @@
-//! The alert rules: that Prometheus takes them, that each is tested and explained, and that they name what is exported.
+//! The alert rules: Prometheus accepts them, each is tested and has a runbook section, and they use only exported names.
 //!
-//! Owns the forms that are written from the rule file. Without Debian's package `prometheus` the unit tests of the rules
-//! say `SKIPPED prometheus: …` and pass; `ACR_VERIFIER_REQUIRE_PROMETHEUS=1` makes that a failure.
+//! Generates the other forms from the rule file. Without Debian's package `prometheus`, the unit tests of the rules print
+//! `SKIPPED prometheus: …` and pass; `ACR_VERIFIER_REQUIRE_PROMETHEUS=1` makes that a failure.
 
 mod forms;
 mod names;
@@ -14,7 +14,7 @@ use acr_verifier::report::RUNBOOK;
 use serde::Deserialize;
 
 const RULES: &str = include_str!("../dashboards/alerts/acr-verifier.rules.yaml");
-/// What every alert has to be shown to do.
+/// The test cases that every alert must have.
 const KINDS: [&str; 5] = [
     "fires and resolves",
     "does not fire just below",
@@ -63,13 +63,13 @@ fn groups() -> Vec<Group> {
     serde_saphyr::from_str::<File>(RULES).expect("a rule file").groups
 }
 
-/// The alerts by name, in their order.
+/// The alerts by name, in file order.
 pub(crate) fn alerts() -> Vec<(String, Rule)> {
     let rules = groups().into_iter().flat_map(|group| group.rules);
     rules.filter_map(|mut rule| Some((rule.alert.take()?, rule))).collect()
 }
 
-/// The files of unit tests, by path.
+/// The unit test files, sorted by path.
 fn tests() -> Vec<PathBuf> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/alerts");
     let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
@@ -88,12 +88,12 @@ fn promtool(arguments: &[&str], files: &[PathBuf]) {
 }
 
 #[test]
-fn prometheus_takes_the_rules() {
+fn prometheus_accepts_the_rules() {
     let rules = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("dashboards/alerts/acr-verifier.rules.yaml");
     promtool(&["check", "rules", "--lint=all", "--lint-fatal"], &[rules]);
 }
 
-/// Each file by itself, some at a time: promtool takes one after the other.
+/// Runs several files in parallel: promtool itself is sequential.
 #[test]
 fn the_unit_tests_of_the_rules_pass() {
     let (files, at_a_time) = (tests(), 4);
@@ -106,7 +106,7 @@ fn the_unit_tests_of_the_rules_pass() {
 }
 
 #[test]
-fn every_alert_is_tested_and_says_what_it_must() {
+fn every_alert_has_tests_annotations_and_a_runbook_link() {
     let tests: Vec<String> =
         tests().iter().map(|path| std::fs::read_to_string(path).expect("a test")).collect();
     for (name, rule) in alerts() {
@@ -122,7 +122,7 @@ fn every_alert_is_tested_and_says_what_it_must() {
         let annotations = rule.annotations.expect("annotations");
         assert!(annotations.summary.ends_with('.') && !annotations.summary.contains("{{"), "{name}");
         assert!(annotations.description.contains("{{"), "{name}");
-        assert!(rule.wait.is_some(), "{name} would fire at once");
+        assert!(rule.wait.is_some(), "{name} would fire immediately");
         assert_eq!(annotations.runbook_url, format!("{RUNBOOK}#{}", name.to_lowercase()));
     }
 }

@@ -1,7 +1,7 @@
-//! The status page in a real browser: Chromium opens each state from the real server, and axe looks for barriers.
+//! The status page in a real browser: Chromium opens each state from the real server, and axe checks accessibility.
 //!
-//! The pictures are in `target/browser`. Without Chromium, Node and npm the test says that it did nothing;
-//! `ACR_VERIFIER_REQUIRE_BROWSER=1` makes that a failure. `tests/browser/packages.txt` names Debian's packages.
+//! The screenshots are in `target/browser`. Without Chromium, Node and npm, the test prints that it is skipped and passes;
+//! `ACR_VERIFIER_REQUIRE_BROWSER=1` makes that a failure. `tests/browser/packages.txt` lists the Debian packages.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -15,15 +15,15 @@ use crate::server::states;
 
 const CHROMIUM: &str = "/usr/bin/chromium";
 
-/// The folder with the script and its packages, once they are there.
+/// Returns the script after installing its packages.
 fn script() -> Result<PathBuf, String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
     if !Path::new(CHROMIUM).exists() {
-        return Err(format!("there is no {CHROMIUM}"));
+        return Err(format!("{CHROMIUM} is not installed"));
     }
     if !folder.join("node_modules/axe-core").exists() {
         let installed = Command::new("npm").arg("ci").current_dir(&folder).output();
-        let output = installed.map_err(|error| format!("npm cannot be run: {error}"))?;
+        let output = installed.map_err(|error| format!("cannot run npm: {error}"))?;
         if !output.status.success() {
             return Err(format!("npm ci failed: {}", String::from_utf8_lossy(&output.stderr)));
         }
@@ -32,13 +32,13 @@ fn script() -> Result<PathBuf, String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_page_opens_in_a_browser_and_has_no_barriers() {
+async fn the_page_opens_in_a_browser_and_is_accessible() {
     let script = match script() {
         Ok(script) => script,
         Err(missing) => {
             let required = std::env::var("ACR_VERIFIER_REQUIRE_BROWSER").is_ok_and(|value| value == "1");
             assert!(!required, "the browser test cannot run: {missing}");
-            // One line, from its beginning: the summary of `tests/run` repeats it.
+            // On its own line: the summary of `tests/run` repeats it.
             say(&format!("\nSKIPPED browser: {missing}"));
             return;
         }
@@ -58,7 +58,7 @@ async fn the_page_opens_in_a_browser_and_has_no_barriers() {
         servers.push(server);
     }
     let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("browser");
-    std::fs::create_dir_all(&pictures).expect("a folder for pictures");
+    std::fs::create_dir_all(&pictures).expect("a directory for screenshots");
     let looked = tokio::process::Command::new("node")
         .arg(script)
         .arg(CHROMIUM)
@@ -67,14 +67,14 @@ async fn the_page_opens_in_a_browser_and_has_no_barriers() {
         .kill_on_drop(true)
         .output();
     let output = tokio::time::timeout(std::time::Duration::from_secs(300), looked).await;
-    let output = output.expect("the browser is done in time").expect("node runs");
+    let output = output.expect("the browser finishes in time").expect("node runs");
     let told =
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{told}");
     say(told.trim_end());
 }
 
-/// Past the test runner, which keeps what is printed by a test that does not fail to itself.
+/// Writes to standard error directly: the test runner hides the output of passing tests.
 fn say(text: &str) {
-    writeln!(std::io::stderr(), "{text}").expect("standard error takes a line");
+    writeln!(std::io::stderr(), "{text}").expect("standard error is writable");
 }

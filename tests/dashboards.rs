@@ -1,8 +1,8 @@
-//! The Grafana dashboards: written from here, held to the code's metrics, and proven on a real Prometheus.
+//! The Grafana dashboards: generated here, checked against the exported metrics, and tested with a real Prometheus.
 //!
-//! `dashboards/*.json` is what operators import. It is written by `EXPECTORATE=overwrite cargo test --test suite
-//! dashboards::`, and otherwise compared. No Grafana runs here: `schema` holds the JSON against Grafana's published types,
-//! `lint` against the rules of its linter, and `proof` asks every query of a Prometheus that scrapes real agents.
+//! Operators import `dashboards/*.json`. `EXPECTORATE=overwrite cargo test --test suite dashboards::` generates these files;
+//! otherwise they are compared. No Grafana runs here: `schema` validates the JSON against Grafana's published types, `lint`
+//! applies the rules of its linter, and `proof` runs every query on a Prometheus that scrapes real agents.
 
 mod lint;
 mod node;
@@ -21,10 +21,10 @@ use std::path::Path;
 
 use serde_json::Value;
 
-/// The dashboards, by the name of their file.
+/// The dashboards by file name.
 const FILES: [&str; 2] = ["overview", "node"];
 
-/// A dashboard as it is in its file.
+/// Reads a dashboard from its file.
 fn read(name: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("dashboards/{name}.json"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -34,17 +34,17 @@ fn read(name: &str) -> Value {
 /// One query of a panel.
 #[derive(Debug, Clone)]
 struct Query {
-    /// The panel's title.
+    /// The title of the panel.
     panel: String,
     kind: String,
     unit: String,
     expression: String,
     legend: String,
-    /// Asked for one moment, not for the time of the dashboard.
+    /// An instant query, not one over the time range of the dashboard.
     instant: bool,
 }
 
-/// Every query of a dashboard, in the order of its panels.
+/// Returns every query of a dashboard, in the order of its panels.
 fn queries(dashboard: &Value) -> Vec<Query> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut queries = Vec::new();
@@ -63,7 +63,7 @@ fn queries(dashboard: &Value) -> Vec<Query> {
     queries
 }
 
-/// What Grafana puts in the place of variables.
+/// The values that Grafana substitutes for variables.
 #[derive(Debug, Clone)]
 struct Chosen {
     cluster: String,
@@ -75,7 +75,7 @@ struct Chosen {
 }
 
 impl Default for Chosen {
-    /// All of everything.
+    /// Selects everything.
     fn default() -> Self {
         let all = || ".*".to_owned();
         Self {
@@ -98,14 +98,14 @@ impl Chosen {
             .replace("$registry", &self.registry)
             .replace("$image", &self.image)
             .replace("$node", &self.node);
-        assert!(!expression.contains('$'), "a variable that nobody knows: {expression}");
+        assert!(!expression.contains('$'), "unknown variable: {expression}");
         expression
     }
 }
 
-/// The file that is imported, and its copy in the chart, which cannot read outside of its folder.
+/// The imported file and its copy in the chart, which cannot read files outside its directory.
 #[test]
-fn the_files_are_what_the_code_says() {
+fn the_files_match_the_generators() {
     for (name, dashboard) in FILES.into_iter().zip([overview::overview(), node::node()]) {
         let text = format!("{}\n", serde_json::to_string_pretty(&dashboard).expect("JSON"));
         for path in [format!("dashboards/{name}.json"), format!("deploy/chart/files/dashboards/{name}.json")]

@@ -1,4 +1,4 @@
-//! That the rules name what is exported: metrics, labels, and values of the labels whose values are a closed list.
+//! The rules use only exported metrics, labels, and values of labels with a closed set of values.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,16 +13,16 @@ use promql_parser::parser::{self, Expr, LabelModifier, VectorSelector, token};
 
 use super::groups;
 
-/// Series of kube-state-metrics, which the add-on of AKS has by default, with those of their labels that are used: what
-/// nodes there are, why a container waits, and whether there is a DaemonSet. No agent can tell that it is not there.
+/// Series of kube-state-metrics, which the AKS add-on includes by default, with the labels used: the nodes, the reason why
+/// a container waits, and whether the DaemonSet exists. An agent cannot report its own absence.
 const FOREIGN: [(&str, &[&str]); 3] = [
     ("kube_node_info", &["node", "os_image", "kubelet_version"]),
     ("kube_pod_container_status_waiting_reason", &["namespace", "pod", "container", "reason"]),
     ("kube_daemonset_status_desired_number_scheduled", &["namespace", "daemonset"]),
 ];
 
-/// The values of a label, where they are a closed list. A compared resolver has the operator's name, so that rules for
-/// everybody can only name the node's own.
+/// Returns the values of a label if they are a closed set. The operator names compared resolvers, so shipped rules can only
+/// refer to the node's own.
 fn values(label: &str) -> Option<Vec<&str>> {
     let stages = || Endpoint::ALL.into_iter().flat_map(Stage::of).map(|stage| stage.as_str());
     match label {
@@ -44,14 +44,14 @@ fn values(label: &str) -> Option<Vec<&str>> {
 
 type Labels = BTreeSet<String>;
 
-/// What is known while the rules are read in their order.
+/// The state while the rules are read in order.
 struct Names {
-    /// The labels of what was recorded, by name.
+    /// The labels of recorded series, by name.
     recorded: BTreeMap<String, Labels>,
 }
 
 impl Names {
-    /// The labels of a selected series; everything that the selector names is held against what is exported.
+    /// Returns the labels of a selected series, and checks all names in the selector against the exported ones.
     fn selected(&self, selector: &VectorSelector) -> Labels {
         let name = selector.name.as_deref().expect("a selector has a name");
         let family = FAMILIES.iter().find(|family| family.name == name);
@@ -64,7 +64,7 @@ impl Names {
             (None, None, Some(labels)) => labels.clone(),
             (None, None, None) => panic!("nothing exports {name}"),
         };
-        // The operator's, for each cluster.
+        // Set by the operator for each cluster.
         labels.insert("cluster".to_owned());
         for matcher in &selector.matchers.matchers {
             assert!(labels.contains(&matcher.name), "{name} has no label {}", matcher.name);
@@ -80,7 +80,7 @@ impl Names {
         labels
     }
 
-    /// The labels that the result of an expression has; every label that it groups or matches by has to be there.
+    /// Returns the labels of the result of an expression; every label that it groups or matches by must exist.
     fn carried(&self, expr: &Expr) -> Labels {
         match expr {
             Expr::VectorSelector(selector) => self.selected(selector),
@@ -126,12 +126,12 @@ impl Names {
 #[track_caller]
 fn all_in(named: &[String], labels: &Labels) {
     for label in named {
-        assert!(labels.contains(label), "no series there has a label {label}");
+        assert!(labels.contains(label), "no series has a label {label}");
     }
 }
 
 #[test]
-fn the_rules_name_what_is_exported() {
+fn the_rules_use_only_exported_names() {
     let mut names = Names { recorded: BTreeMap::new() };
     for rule in groups().into_iter().flat_map(|group| group.rules) {
         let parsed = parser::parse(&rule.expr).unwrap_or_else(|error| panic!("{}: {error}", rule.expr));
@@ -141,7 +141,7 @@ fn the_rules_name_what_is_exported() {
             for label in annotations.description.split("$labels.").skip(1) {
                 let end = label.find(|letter: char| letter != '_' && !letter.is_alphanumeric());
                 let label = &label[..end.unwrap_or(label.len())];
-                assert!(carried.contains(label), "{:?} has no label {label} to tell", rule.alert);
+                assert!(carried.contains(label), "{:?} has no label {label} for its description", rule.alert);
             }
         }
         if let Some(record) = rule.record {
@@ -152,7 +152,7 @@ fn the_rules_name_what_is_exported() {
 
 #[test]
 #[should_panic(expected = "verdict is never \"failed\"")]
-fn a_value_that_is_never_exported_is_found() {
+fn an_unknown_label_value_is_detected() {
     let names = Names { recorded: BTreeMap::new() };
     names.carried(
         &parser::parse("rate(acr_verifier_checks_total{verdict=\"failed\"}[5m])").expect("an expression"),
@@ -160,14 +160,14 @@ fn a_value_that_is_never_exported_is_found() {
 }
 
 #[test]
-#[should_panic(expected = "no series there has a label stage")]
-fn a_label_that_is_never_exported_is_found() {
+#[should_panic(expected = "no series has a label stage")]
+fn an_unknown_label_is_detected() {
     let names = Names { recorded: BTreeMap::new() };
     names.carried(&parser::parse("sum by (stage) (acr_verifier_check_success)").expect("an expression"));
 }
 
 #[test]
-fn the_chart_names_its_container_and_daemonset_as_the_rules_expect() {
+fn container_and_daemonset_names_of_the_chart_match_the_rules() {
     let daemonset = include_str!("../../deploy/chart/templates/daemonset.yaml");
     assert!(daemonset.contains("\n        - name: agent\n"));
     assert!(include_str!("../../deploy/chart/Chart.yaml").contains("\nname: acr-verifier\n"));

@@ -1,7 +1,8 @@
-//! What an operator is told: the shipped rules in a real Prometheus, and a real Alertmanager with the shipped inhibition.
+//! The notifications an operator receives: the shipped rules in a real Prometheus, and a real Alertmanager with the shipped
+//! inhibition.
 //!
-//! Series are served as they stand here; `dashboards::proof` does the same with real agents. Waiting times are made
-//! seconds, as `dashboards::paging` says.
+//! The series are fixed; `dashboards::proof` does the same with real agents. Waiting times are shortened to seconds, see
+//! `dashboards::paging`.
 
 use std::fmt::Write as _;
 use std::io::{Read, Write as _};
@@ -16,11 +17,11 @@ use crate::metrics::prometheus::{Prometheus, installed};
 
 const NODES: usize = 12;
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Longer than the Alertmanager waits for a group, and than Prometheus waits before it fires.
+/// Longer than the group wait of the Alertmanager and the `for` of the rules.
 const SETTLED: Duration = Duration::from_secs(8);
 
-/// A page of metrics of a fleet: at `contoso` nothing is to be had on any node, or everything; names of `fabrikam` lead to
-/// public addresses on every node; `northwind` cannot be reached from one node.
+/// The metrics of a fleet: `contoso` fails on all nodes or on none, names of `fabrikam` resolve to public addresses on every
+/// node, and one node cannot reach `northwind`.
 fn page(contoso: u8) -> String {
     let mut page = String::new();
     for number in 0..NODES {
@@ -38,7 +39,7 @@ fn page(contoso: u8) -> String {
     page
 }
 
-/// Serves a page that can be changed; ends with the process.
+/// Serves a page that can be changed, until the process exits.
 fn serve(page: Arc<Mutex<String>>) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let address = listener.local_addr().expect("an address");
@@ -66,7 +67,7 @@ fn wait_until(what: &str, is_so: impl Fn() -> bool) {
 }
 
 #[test]
-fn alertmanager_takes_the_example() {
+fn alertmanager_accepts_the_example() {
     if !installed("amtool") {
         return;
     }
@@ -77,7 +78,7 @@ fn alertmanager_takes_the_example() {
 }
 
 #[test]
-fn an_outage_of_a_fleet_is_one_message_and_its_end_another() {
+fn an_outage_of_a_fleet_is_one_notification_and_its_recovery_another() {
     if !installed("prometheus") || !installed("prometheus-alertmanager") {
         return;
     }
@@ -101,7 +102,7 @@ fn an_outage_of_a_fleet_is_one_message_and_its_end_another() {
         wait_until(alert, || pager.has(alert, registry, state));
     }
     std::thread::sleep(SETTLED);
-    // What is inhibited fires all the same.
+    // Inhibited alerts still fire.
     for (alert, registry) in
         [("AcrVerifierDataPathBroken", "contoso"), ("AcrVerifierRegistryUnreachable", "fabrikam")]
     {

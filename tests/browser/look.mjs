@@ -1,8 +1,8 @@
-// Opens each state of the status page in Chromium, as people would: light and dark, on a desk and on a phone. Takes
-// pictures, lets axe look for barriers, and holds that nothing else is asked for and nothing is broken off.
+// Opens each state of the status page in Chromium: light and dark, on a desktop and on a phone. Takes screenshots, runs axe
+// for accessibility, and checks that there are no other requests and no overflow.
 //
-// Arguments: the browser, the folder for pictures, and the states as JSON: [{"name": …, "url": …}].
-// Prints a line for each thing that is wrong, and ends with 1 where there is one.
+// Arguments: the browser, the directory for screenshots, and the states as JSON: [{"name": …, "url": …}].
+// Prints a line per problem, and exits with 1 if there are any.
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -17,7 +17,7 @@ const looks = [
   { look: "light", colorScheme: "light", viewport: { width: 1280, height: 900 } },
   { look: "dark", colorScheme: "dark", viewport: { width: 1280, height: 900 } },
   { look: "phone", colorScheme: "light", viewport: { width: 390, height: 844 } },
-  // WCAG 1.4.10: 400 % on a desk. Only its width matters, axe has seen the rest.
+  // WCAG 1.4.10: 400 % zoom on a desktop. Only the width matters; axe has checked the rest.
   { look: "narrow", axe: false, colorScheme: "dark", viewport: { width: 320, height: 640 } },
 ];
 const rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
@@ -38,7 +38,7 @@ for (const { look, axe: isExamined = true, ...options } of looks) {
     page.on("pageerror", (error) => told(`script: ${error}`));
     page.on("dialog", (dialog) => told(`dialog: ${dialog.message()}`) && dialog.dismiss());
     page.on("request", (request) => {
-      if (!request.url().startsWith("data:") && request.url() !== url) told(`asks for ${request.url()}`);
+      if (!request.url().startsWith("data:") && request.url() !== url) told(`requests ${request.url()}`);
     });
     await page.goto(url);
     opened += 1;
@@ -46,8 +46,8 @@ for (const { look, axe: isExamined = true, ...options } of looks) {
     const wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth");
     if (wide > 0) told(`is ${wide} px wider than the window`);
     const scripts = await page.evaluate("document.querySelectorAll('script, iframe, object, [onclick], [onerror]').length");
-    if (scripts > 0) told("has an element that could run something");
-    // Folded parts have to be right too.
+    if (scripts > 0) told("has an element that can run code");
+    // Check collapsed parts as well.
     await page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })");
     if (!isExamined) {
       await page.close();
@@ -69,7 +69,7 @@ for (const { look, axe: isExamined = true, ...options } of looks) {
   await context.close();
 }
 
-// The form, as somebody without a script presses it, and the links that turn reloading on and off.
+// The form without scripts, and the links that turn reloading on and off.
 const [{ url }] = JSON.parse(states);
 const context = await chromium.launchPersistentContext(join(profile, "form"), {
   executablePath, headless: true, args: flags, javaScriptEnabled: false,
@@ -79,7 +79,7 @@ const page = await context.newPage();
 await page.goto(url);
 await page.getByRole("button", { name: "Check now" }).click();
 await page.waitForLoadState();
-if (page.url() !== url) wrong.push(`the form leads to ${page.url()}`);
+if (page.url() !== url) wrong.push(`the form redirects to ${page.url()}`);
 await page.getByRole("link", { name: "Reload every" }).click();
 await page.getByRole("link", { name: "Stop reloading" }).click();
 await page.waitForURL(url);
@@ -87,5 +87,5 @@ await context.close();
 rmSync(profile, { recursive: true, force: true });
 
 for (const line of wrong) console.log(line);
-console.log(`${opened} pages opened, ${passed} rules of axe passed, ${wrong.length} things wrong`);
+console.log(`${opened} pages opened, ${passed} axe rules passed, ${wrong.length} problems`);
 process.exit(wrong.length > 0 ? 1 : 0);

@@ -1,6 +1,6 @@
-//! What Grafana's dashboard-linter asks for, as far as it fits, and that no query names what the code does not tell.
+//! The applicable rules of Grafana's dashboard-linter; queries use only exported names.
 //!
-//! Left out of the linter's rules are those about variables `job` and `instance`: a registry is looked at by cluster,
+//! The linter's rules for the variables `job` and `instance` are left out: these dashboards select by cluster, registry,
 //! node and image.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,18 +18,18 @@ use serde_json::Value;
 use super::panel::datasource;
 use super::{Chosen, FILES, queries, read};
 
-/// Series of others, and why: kube-state-metrics knows which nodes there are.
+/// Series of other exporters: kube-state-metrics lists the nodes.
 const FOREIGN: [(&str, &[&str]); 1] = [("kube_node_info", &["node", "kubelet_version", "os_image"])];
-/// Labels that a scrape adds: `cluster` where there is more than one, the others always.
+/// Labels added by a scrape: `cluster` with more than one cluster, the others always.
 const SCRAPED: [&str; 3] = ["cluster", "job", "instance"];
 
-/// The panels of a dashboard that ask or say something.
+/// The panels of a dashboard without its rows.
 fn panels(dashboard: &Value) -> impl Iterator<Item = &Value> {
     dashboard["panels"].as_array().expect("panels").iter().filter(|panel| panel["type"] != "row")
 }
 
 #[test]
-fn they_can_be_imported_anywhere() {
+fn dashboards_can_be_imported_anywhere() {
     let mut uids = BTreeSet::new();
     for name in FILES {
         let dashboard = read(name);
@@ -62,7 +62,7 @@ fn they_can_be_imported_anywhere() {
 }
 
 #[test]
-fn every_panel_says_how_to_read_it_and_asks_the_chosen_source() {
+fn every_panel_has_a_description_and_uses_the_selected_data_source() {
     let units = ["short", "percentunit", "s", "reqpm", "cpm"];
     for name in FILES {
         let dashboard = read(name);
@@ -79,7 +79,7 @@ fn every_panel_says_how_to_read_it_and_asks_the_chosen_source() {
             let unit = panel["fieldConfig"]["defaults"]["unit"].as_str().unwrap_or_default();
             assert!(units.contains(&unit), "{title}: the unit {unit:?}");
             let targets = panel["targets"].as_array().expect("targets");
-            assert!(!targets.is_empty(), "{title} asks nothing");
+            assert!(!targets.is_empty(), "{title} has no query");
             let mut ids = BTreeSet::new();
             for target in targets {
                 assert_eq!(target["datasource"], datasource(), "{title}");
@@ -93,7 +93,7 @@ fn every_panel_says_how_to_read_it_and_asks_the_chosen_source() {
 }
 
 #[test]
-fn no_panel_lies_on_another() {
+fn panels_do_not_overlap() {
     for name in FILES {
         let dashboard = read(name);
         let mut ids = BTreeSet::new();
@@ -112,7 +112,7 @@ fn no_panel_lies_on_another() {
     }
 }
 
-/// The values of the labels that have a closed set of them.
+/// The labels with a closed set of values, and their values.
 fn closed() -> BTreeMap<&'static str, Vec<&'static str>> {
     let stages = Endpoint::ALL.iter().flat_map(|endpoint| Stage::of(*endpoint)).map(|stage| stage.as_str());
     let severities = Cause::ALL.iter().map(|cause| cause.severity().as_str());
@@ -129,7 +129,7 @@ fn closed() -> BTreeMap<&'static str, Vec<&'static str>> {
     ])
 }
 
-/// The labels of a series, or why there is none of that name.
+/// Returns the labels of a series, or the reason why no series has that name.
 fn labels_of(name: &str) -> Result<BTreeSet<&'static str>, String> {
     if let Some((_, labels)) = FOREIGN.iter().find(|(foreign, _)| *foreign == name) {
         return Ok(labels.iter().chain(&SCRAPED).copied().collect());
@@ -154,7 +154,7 @@ fn labels_of(name: &str) -> Result<BTreeSet<&'static str>, String> {
     Err(format!("no series is called {name}"))
 }
 
-/// What is wrong with a selector.
+/// Collects the errors in a selector.
 fn faults_of(selector: &VectorSelector, faults: &mut Vec<String>) {
     let name = selector.name.as_deref().unwrap_or_default();
     let labels = match labels_of(name) {
@@ -185,7 +185,7 @@ fn faults_of(selector: &VectorSelector, faults: &mut Vec<String>) {
     }
 }
 
-/// All that is wrong with the names in an expression; `rated` where a rate is taken of it.
+/// Collects the errors in an expression; `rated` if it is the argument of a rate.
 fn faults(expression: &Expr, rated: bool, faults: &mut Vec<String>) {
     match expression {
         Expr::VectorSelector(selector) => faults_of(selector, faults),
@@ -226,7 +226,7 @@ fn faults(expression: &Expr, rated: bool, faults: &mut Vec<String>) {
                     VectorMatchCardinality::ManyToOne(_) | VectorMatchCardinality::OneToMany(_)
                 )
             {
-                faults.push("group_left breaks where a series is told twice".to_owned());
+                faults.push("group_left fails on duplicate series".to_owned());
             }
             self::faults(&binary.lhs, false, faults);
             self::faults(&binary.rhs, false, faults);
@@ -239,7 +239,7 @@ fn faults(expression: &Expr, rated: bool, faults: &mut Vec<String>) {
     }
 }
 
-/// What is wrong with a query.
+/// Returns the errors in a query.
 fn found_in(expression: &str) -> Vec<String> {
     let mut found = Vec::new();
     match parser::parse(&Chosen::default().put_into(expression)) {
@@ -250,7 +250,7 @@ fn found_in(expression: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_query_parses_and_names_what_the_code_tells() {
+fn every_query_parses_and_uses_only_exported_names() {
     for name in FILES {
         for query in queries(&read(name)) {
             let found = found_in(&query.expression);
@@ -260,7 +260,7 @@ fn every_query_parses_and_names_what_the_code_tells() {
 }
 
 #[test]
-fn a_wrong_query_is_found() {
+fn errors_in_queries_are_detected() {
     let chosen = r#"cluster=~"$cluster",registry=~"$registry",image=~"$image",node=~"$node""#;
     for (expression, fault) in [
         ("sum(acr_verifier_check_sucess{CHOSEN})", "no series is called acr_verifier_check_sucess"),
@@ -284,9 +284,9 @@ fn a_wrong_query_is_found() {
     assert_ne!(found_in("sum("), Vec::<String>::new());
 }
 
-/// A range that is written out would find no sample where the scrapes are further apart.
+/// A fixed range would contain no sample with a longer scrape interval.
 #[test]
-fn ranges_follow_the_dashboard_and_steps_the_scrapes() {
+fn ranges_follow_the_dashboard_and_steps_the_scrape_interval() {
     for name in FILES {
         let dashboard = read(name);
         for query in queries(&dashboard) {
@@ -301,9 +301,9 @@ fn ranges_follow_the_dashboard_and_steps_the_scrapes() {
     }
 }
 
-/// Nothing on the overview has a row for each node, unless the number of rows has an end.
+/// A panel of the overview has rows per node only if their number is limited.
 #[test]
-fn the_overview_names_nodes_only_in_panels_with_an_end() {
+fn the_overview_lists_nodes_only_in_panels_with_a_row_limit() {
     for query in queries(&read("overview")) {
         let bounded = query.expression.contains("topk(40,");
         let names_nodes = query.legend.contains("{{node}}")
@@ -327,7 +327,7 @@ fn links_lead_to_the_runbook_and_to_the_other_dashboard() {
                 let known = url == format!("{runbook}#${{__data.fields.Cause}}")
                     || url.starts_with(&format!("/d/{node}?"));
                 assert!(known, "{url}");
-                // A link takes a column's shown name.
+                // A link refers to the displayed name of a column.
                 let heading = if url.starts_with("/d/") { "\"Node\"" } else { "\"Cause\"" };
                 assert!(panel["transformations"].to_string().contains(heading), "{}", panel["title"]);
                 counted += 1;

@@ -1,8 +1,8 @@
-//! The shipped alert rules in the same Prometheus, and a real Alertmanager with the shipped inhibition behind it: what
-//! arrives at a receiver when registries fail.
+//! The shipped alert rules in the same Prometheus, with a real Alertmanager and the shipped inhibition: the notifications
+//! that a receiver gets when registries fail.
 //!
-//! The rules wait for minutes and hours; here every `for` and every interval is a second, and the Alertmanager groups for
-//! five: an alert and the one that inhibits it may begin a moment apart. Expressions, labels and annotations are as shipped.
+//! Shipped rules wait for minutes and hours. Here every `for` and interval is one second, and the Alertmanager groups for
+//! five: an alert and the one that inhibits it may start a moment apart. Expressions, labels and annotations are as shipped.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -14,17 +14,17 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
-/// Names, registries and states of the alerts that arrived, as often as they did.
+/// Name, registry and state of each received alert, duplicates included.
 type Pages = Vec<(String, String, String)>;
 
-/// An Alertmanager and a receiver for it; it ends when this is dropped.
+/// An Alertmanager with a receiver, stopped on drop.
 pub(crate) struct Pager {
     process: Child,
     address: SocketAddr,
     pages: Arc<Mutex<Pages>>,
 }
 
-/// A file that is shipped, with every duration of these keys made this one.
+/// A shipped file with the durations of these keys replaced.
 fn hastened(file: &str, keys: &[&str], to: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboards/alerts").join(file);
     let text = std::fs::read_to_string(&path).expect("the shipped file");
@@ -36,7 +36,7 @@ fn hastened(file: &str, keys: &[&str], to: &str) -> String {
 }
 
 impl Pager {
-    /// Starts both, with files in this folder.
+    /// Starts both with files in this directory.
     pub(crate) fn start(folder: &Path) -> Self {
         let pages = Arc::new(Mutex::new(Pages::new()));
         let receiver = receive(Arc::clone(&pages));
@@ -48,7 +48,7 @@ impl Pager {
         assert_ne!(config, shipped, "the receiver has another name");
         let file = folder.join("alertmanager.yml");
         std::fs::write(&file, config).expect("a file");
-        // It does not tell the port that it was given.
+        // It does not report a port chosen by the system.
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let address = free.local_addr().expect("an address");
         drop(free);
@@ -64,7 +64,7 @@ impl Pager {
         Self { process, address, pages }
     }
 
-    /// What Prometheus has to be configured with to use it; writes the rules into the folder.
+    /// Writes the rules into the directory and returns the Prometheus configuration for both.
     pub(crate) fn rules(&self, folder: &Path) -> String {
         let file = folder.join("rules.yaml");
         std::fs::write(&file, hastened("acr-verifier.rules.yaml", &["for", "interval"], "1s"))
@@ -82,7 +82,7 @@ impl Pager {
         self.pages.lock().expect("nobody panicked").contains(&page)
     }
 
-    /// Every message about a registry: the alert's name and state, in the order in which they came.
+    /// Every notification about a registry: name and state of the alert, in order of arrival.
     pub(crate) fn told(&self, registry: &str) -> Vec<(String, String)> {
         let pages = self.pages.lock().expect("nobody panicked");
         let of = pages.iter().filter(|(_, of, _)| of == registry);
@@ -93,7 +93,7 @@ impl Pager {
     pub(crate) fn fired(&self, registry: &str) -> Vec<String> {
         let pages: BTreeSet<_> = self.pages.lock().expect("nobody panicked").iter().cloned().collect();
         let of = pages.iter().filter(|(_, of, state)| of == registry && state == "firing");
-        // The windows of the burn rates are longer than any test: with seconds of data they say nothing.
+        // The windows of the burn rates are longer than any test, so they mean nothing with seconds of data.
         let of = of.filter(|(alert, _, _)| !alert.starts_with("AcrVerifierErrorBudgetBurn"));
         of.map(|(alert, _, _)| alert.clone()).collect()
     }
@@ -106,11 +106,11 @@ impl Drop for Pager {
     }
 }
 
-/// Keeps what an Alertmanager posts.
+/// Collects the alerts that an Alertmanager posts.
 fn receive(pages: Arc<Mutex<Pages>>) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let address = listener.local_addr().expect("an address");
-    // Ends with the process; the Alertmanager alone comes.
+    // Runs until the process exits; only the Alertmanager connects.
     std::thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
             let mut read = Vec::new();

@@ -1,12 +1,12 @@
-//! A panel and a dashboard as Grafana's JSON has them (classic schema 39).
+//! Builds panels and dashboards as Grafana JSON (classic schema 39).
 //!
-//! Owns what all panels share: the data source, the grid, colours, and the smallest step. What is asked and how it is
-//! to be read is in `overview.rs` and `node.rs`.
+//! Owns what all panels share: the data source, the grid, colours and the minimum step. `overview.rs` and `node.rs` have the
+//! queries and descriptions.
 
 use serde_json::{Map, Value, json};
 
-/// The step under which nothing is asked: the usual interval of scrapes. Grafana takes `$__rate_interval` to be four of
-/// it, so that a rate finds its samples whatever the data source is configured to.
+/// The minimum step: the usual scrape interval. Grafana sets `$__rate_interval` to four times this, so a rate finds samples
+/// regardless of the configuration of the data source.
 const MIN_STEP: &str = "1m";
 /// Columns of Grafana's grid.
 const COLUMNS: u64 = 24;
@@ -16,7 +16,7 @@ pub(super) const YELLOW: &str = "yellow";
 pub(super) const BLUE: &str = "blue";
 pub(super) const RED: &str = "red";
 
-/// A panel, before it has its place.
+/// A panel without its position.
 #[derive(Debug, Clone)]
 pub(super) struct Panel {
     json: Value,
@@ -42,7 +42,7 @@ impl Panel {
         Self { json, width: size.0, height: size.1 }
     }
 
-    /// A heading that folds what stands under it.
+    /// A row heading that collapses the panels below it.
     pub(super) fn row(title: &str) -> Self {
         let json = json!({"type": "row", "title": title, "collapsed": false, "panels": []});
         Self { json, width: COLUMNS, height: 1 }
@@ -59,14 +59,14 @@ impl Panel {
         Self::new("stat", title, description, (3, 4), &options).instant(expression, "__auto", "time_series")
     }
 
-    /// A table of what holds now: a row for each series.
+    /// A table of current values with a row per series.
     pub(super) fn table(title: &str, description: &str, expression: &str) -> Self {
         let options = json!({"cellHeight": "sm", "showHeader": true,
             "footer": {"show": false, "reducer": ["sum"], "countRows": false, "fields": ""}});
         Self::new("table", title, description, (12, 8), &options).instant(expression, "__auto", "table")
     }
 
-    /// Curves over time.
+    /// A time series.
     pub(super) fn curves(title: &str, description: &str) -> Self {
         let options = json!({"legend": {"calcs": [], "displayMode": "list", "placement": "bottom", "showLegend": true},
             "tooltip": {"mode": "multi", "sort": "desc"}});
@@ -93,7 +93,7 @@ impl Panel {
             .field("custom", json!({"fillOpacity": 80, "lineWidth": 0}))
     }
 
-    /// How durations are spread over the buckets of a histogram.
+    /// The distribution of durations over the buckets of a histogram.
     pub(super) fn heatmap(title: &str, description: &str, expression: &str) -> Self {
         let options = json!({
             "calculate": false, "cellGap": 1, "cellValues": {"unit": "short"},
@@ -107,7 +107,7 @@ impl Panel {
         Self::new("heatmap", title, description, (12, 8), &options).range_as(expression, "{{le}}", "heatmap")
     }
 
-    /// Words.
+    /// A Markdown text.
     pub(super) fn text(title: &str, description: &str, content: &str) -> Self {
         let options = json!({"mode": "markdown", "content": content,
             "code": {"language": "plaintext", "showLineNumbers": false, "showMiniMap": false}});
@@ -118,7 +118,7 @@ impl Panel {
         panel
     }
 
-    /// Asks also for this, over the time of the dashboard.
+    /// Adds a query over the time range of the dashboard.
     pub(super) fn range(self, expression: &str, legend: &str) -> Self {
         self.range_as(expression, legend, "time_series")
     }
@@ -128,7 +128,7 @@ impl Panel {
             "range": true, "interval": MIN_STEP}))
     }
 
-    /// Asks also for this, as it is at the end of the dashboard's time.
+    /// Adds an instant query at the end of the time range.
     pub(super) fn instant(self, expression: &str, legend: &str, format: &str) -> Self {
         self.target(json!({"expr": expression, "legendFormat": legend, "format": format, "instant": true,
             "range": false, "interval": MIN_STEP}))
@@ -144,7 +144,7 @@ impl Panel {
         self
     }
 
-    /// The last target's legend.
+    /// Sets the legend of the last query.
     pub(super) fn legend(mut self, legend: &str) -> Self {
         let targets = self.json["targets"].as_array_mut().expect("a list");
         targets.last_mut().expect("a target")["legendFormat"] = legend.into();
@@ -160,12 +160,12 @@ impl Panel {
         self.field("unit", unit.into())
     }
 
-    /// What stands there where nothing is found.
+    /// Sets the text shown without data.
     pub(super) fn without(self, text: &str) -> Self {
         self.field("noValue", text.into())
     }
 
-    /// Colours from these values on; the first is the one below all.
+    /// Sets colour thresholds; the first colour applies below all of them.
     pub(super) fn colours(self, lowest: &str, from: &[(f64, &str)]) -> Self {
         let mut steps = vec![json!({"color": lowest, "value": null})];
         steps.extend(from.iter().map(|(value, colour)| json!({"color": colour, "value": value})));
@@ -173,7 +173,7 @@ impl Panel {
             .field("color", json!({"mode": "thresholds"}))
     }
 
-    /// A word and a colour for each value, from 0 on.
+    /// Sets a word and a colour for each value, starting at 0.
     pub(super) fn words(self, words: &[(&str, &str)]) -> Self {
         let options: Map<String, Value> = words
             .iter()
@@ -194,7 +194,7 @@ impl Panel {
         self
     }
 
-    /// Stacks the curves.
+    /// Stacks the series.
     pub(super) fn stacked(mut self, mode: &str) -> Self {
         let custom = &mut self.json["fieldConfig"]["defaults"]["custom"];
         custom["stacking"] = json!({"mode": mode, "group": "A"});
@@ -202,7 +202,7 @@ impl Panel {
         self
     }
 
-    /// Calls a series by another name, with a colour of its own.
+    /// Renames a series and sets its colour.
     pub(super) fn rename(mut self, from: &str, to: &str, colour: &str) -> Self {
         let overrides = self.json["fieldConfig"]["overrides"].as_array_mut().expect("a list");
         overrides.push(json!({"matcher": {"id": "byName", "options": from}, "properties": [
@@ -212,7 +212,7 @@ impl Panel {
         self
     }
 
-    /// The columns of a table, in their order, each as `label=Heading`; `Value` is the value.
+    /// Sets the columns of a table in order, each as `label=Heading`; `Value` is the sample value.
     pub(super) fn columns(mut self, columns: &[&str]) -> Self {
         let mut order = Map::new();
         let mut names = Map::new();
@@ -240,18 +240,18 @@ impl Panel {
     }
 }
 
-/// A variable that is asked for; `one` has neither several values nor all.
+/// A query variable; with `one`, neither several values nor all can be selected.
 pub(super) fn variable(name: &str, label: &str, query: &str, one: bool) -> Value {
     let mut variable = json!({
         "type": "query", "name": name, "label": label, "datasource": datasource(),
         "query": {"qryType": 1, "query": query, "refId": "PrometheusVariableQueryEditor-VariableQuery"},
-        // Whenever the time of the dashboard changes.
+        // On every change of the time range.
         "refresh": 2,
         "sort": 1, "hide": 0, "includeAll": !one, "multi": !one, "options": [], "regex": "", "skipUrlSync": false,
         "current": {},
     });
     if !one {
-        // All is everything, also the series without the label.
+        // “All” includes series without the label.
         variable["allValue"] = ".*".into();
         variable["current"] = json!({"selected": true, "text": ["All"], "value": ["$__all"]});
     }
@@ -265,7 +265,7 @@ fn datasource_variable() -> Value {
     })
 }
 
-/// Puts panels into the grid, from left to right, and gives them their numbers.
+/// Positions panels in the grid from left to right and numbers them.
 fn place(panels: Vec<Panel>) -> Vec<Value> {
     let (mut x, mut y, mut height) = (0, 0, 0);
     let mut placed = Vec::new();

@@ -1,7 +1,7 @@
-//! Draws what the overview's main panels say, for the README, since no Grafana runs here.
+//! Draws the main panels of the overview for the README, since no Grafana runs here.
 //!
-//! It takes titles, words and colours from the dashboard, and the values from the answers to its queries; how Grafana
-//! would draw them is not claimed.
+//! Titles, words and colours come from the dashboard, values from the results of its queries. Grafana may draw them
+//! differently.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::Query;
 
-/// The series of a query, each with its values and their times.
+/// The series of a query, each with its samples.
 pub(super) type Answer = Vec<(Value, Vec<(f64, f64)>)>;
 
 const STYLE: &str = "\
@@ -20,7 +20,7 @@ text { font-family: sans-serif; font-size: 12px; fill: #24292f } .h { font-weigh
 .c { fill: #151b23; stroke: #3d444d } .b, .w { fill: #fff } .green { fill: #238636 } .yellow { fill: #9e6a03 } \
 .blue { fill: #1f6feb } .red { fill: #da3633 } }";
 const WIDTH: f64 = 1000.0;
-/// The colours of a verdict, by its number, and its word.
+/// The colour and word of each verdict, by number.
 const VERDICTS: [(&str, &str); 4] =
     [("green", "pass"), ("yellow", "warn"), ("blue", "unknown"), ("red", "fail")];
 
@@ -43,13 +43,13 @@ impl Canvas {
             .expect("memory");
     }
 
-    /// The frame of a panel, with its title.
+    /// Draws the frame and title of a panel.
     fn card(&mut self, at: (f64, f64), size: (f64, f64), title: &str) {
         self.rect("c", at, size);
         self.text("h", (at.0 + 10.0, at.1 + 18.0), title);
     }
 
-    /// Where the time of the dashboard begins and ends.
+    /// Draws the labels of the time axis.
     fn times(&mut self, (x, y): (f64, f64), width: f64) {
         self.text("s", (x, y), "2 h ago");
         self.text("s", (x + width / 2.0 - 20.0, y), "1 h ago");
@@ -57,7 +57,7 @@ impl Canvas {
     }
 }
 
-/// The picture of the overview, from the answers to its queries between two times.
+/// Draws the overview from the results of its queries between two times.
 pub(super) fn draw(dashboard: &Value, answers: &[(Query, Answer)], times: (f64, f64)) -> String {
     let of = |panel: &str| {
         let found = answers.iter().find(|(query, _)| query.panel == panel);
@@ -70,13 +70,13 @@ pub(super) fn draw(dashboard: &Value, answers: &[(Query, Answer)], times: (f64, 
     timeline(&mut canvas, of("Verdicts of nodes with a problem"), times);
     let body = canvas.svg;
     format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} 754\" role=\"img\" aria-label=\"What the \
-         overview says of a fleet of 1,000 nodes\">\n<style>{STYLE}</style>\n<rect class=\"bg\" width=\"100%\" \
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} 754\" role=\"img\" aria-label=\"The \
+         overview dashboard for a fleet of 1,000 nodes\">\n<style>{STYLE}</style>\n<rect class=\"bg\" width=\"100%\" \
          height=\"100%\"/>\n{body}</svg>\n"
     )
 }
 
-/// The numbers of the first row, coloured by the panel's own thresholds.
+/// Draws the numbers of the first row, coloured by the thresholds of the panels.
 fn tiles(canvas: &mut Canvas, dashboard: &Value, answers: &[(Query, Answer)]) {
     let panels = dashboard["panels"].as_array().expect("panels");
     for (number, (query, answer)) in answers.iter().take(8).enumerate() {
@@ -115,7 +115,7 @@ fn causes(canvas: &mut Canvas, answer: &Answer) {
         let y = 148.0 + 22.0 * number as f64;
         for (x, label) in columns {
             let text = metric[label].as_str().unwrap_or_default();
-            // The column is narrow; all of one registry here.
+            // The column is narrow; every registry has this suffix.
             let text = text.strip_suffix(".azurecr.io").unwrap_or(text);
             canvas.text("", (x, y), text);
         }
@@ -168,7 +168,7 @@ fn timeline(canvas: &mut Canvas, answer: &Answer, (since, until): (f64, f64)) {
         canvas.text("t", (20.0, y + 8.0), node);
         let step = width / samples.len() as f64;
         let place = |at: f64| left + (at - since) / (until - since) * (width - step);
-        // One rectangle for each run of equal values.
+        // One rectangle per run of equal values.
         let mut samples = samples.iter().peekable();
         while let Some(&(begin, value)) = samples.next() {
             let mut last = begin;

@@ -1,9 +1,9 @@
-//! Every query of every panel, asked of a real Prometheus that scrapes real agents, before and while registries fail.
+//! Runs every query of every panel on a real Prometheus that scrapes real agents, before and while registries fail.
 //!
-//! Each state has a registry and nodes of its own, and they all fail at once, so that one Prometheus sees them in one go.
-//! What the panels then say is pinned in `tests/golden/dashboards`: in full for the healthy fleet, and for each fault what
-//! is different from before. The same Prometheus has the shipped alert rules: what arrives at a receiver behind an
-//! Alertmanager is in `PAGES`. The cluster's name stands for the state; the healthy fleet has none, as outside of Azure.
+//! Each state has its own registry and nodes, and all fail at once, so one Prometheus covers them in one run. The results of
+//! the panels are pinned in `tests/golden/dashboards`: in full for the healthy fleet, and the differences for each fault. The
+//! same Prometheus has the shipped alert rules; `PAGES` lists the alerts that arrive at a receiver behind an Alertmanager.
+//! The cluster is named after the state; the healthy fleet has no cluster name, as outside Azure.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -16,18 +16,18 @@ use super::{Chosen, FILES, Query, queries, read};
 use crate::lab::settings::View;
 use crate::metrics::prometheus::{Prometheus, encoded, installed};
 
-/// Longer than a throttled agent rests: eight intervals of 2 s.
+/// Longer than the back-off of a throttled agent: eight intervals of 2 s.
 pub(super) const WINDOW: Duration = Duration::from_secs(20);
-/// What is younger is new: over `WINDOW`, and under the time that faults last.
+/// Age below which a value is new: above `WINDOW`, and below the duration of the faults.
 const NEW: f64 = 22.0;
-/// How long a busy machine may take until a state has come.
+/// Time for a busy machine to reach a state.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs_f64()
 }
 
-/// The series that a query answers with, each with its values and their times.
+/// Runs a query and returns its series, each with its samples.
 pub(super) fn ask(
     prometheus: &Prometheus,
     query: &Query,
@@ -40,7 +40,7 @@ pub(super) fn ask(
     } else {
         format!("query_range?query={expression}&start={since:.3}&end={until:.3}&step={step}")
     };
-    let answer = prometheus.ask(&what).unwrap_or_else(|| panic!("no answer to {}", query.expression));
+    let answer = prometheus.ask(&what).unwrap_or_else(|| panic!("no response to {}", query.expression));
     assert_eq!(answer["status"], "success", "{}: {answer}", query.panel);
     let sample = |sample: &Value| Some((sample[0].as_f64()?, sample[1].as_str()?.parse().ok()?));
     let series = answer["data"]["result"].as_array().expect("a result");
@@ -51,7 +51,7 @@ pub(super) fn ask(
     series.iter().map(|series| (series["metric"].clone(), values(series))).collect()
 }
 
-/// A value as it may be pinned: what depends on the machine's pace is told by its kind.
+/// Formats a value for pinning; values that depend on the speed of the machine are reduced to their kind.
 fn shown(query: &Query, value: f64) -> String {
     let depends = ["rate(", "increase(", "histogram_quantile("];
     if depends.iter().any(|word| query.expression.contains(word)) {
@@ -77,7 +77,7 @@ fn shown(query: &Query, value: f64) -> String {
     rounded.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// Labels as `name=value`, without what differs from run to run.
+/// Formats labels as `name=value`, without values that differ between runs.
 fn labels(metric: &Value) -> String {
     let mut words = Vec::new();
     for (name, value) in metric.as_object().expect("labels") {
@@ -92,13 +92,13 @@ fn labels(metric: &Value) -> String {
     words.join(" ")
 }
 
-/// What a legend says beside the labels.
+/// Returns the words of a legend apart from the labels.
 fn words_of(legend: &str) -> String {
     let words = legend.split(' ').filter(|word| !word.contains("{{") && *word != "__auto");
     words.map(|word| format!("{word} ")).collect()
 }
 
-/// What each query of each panel says, sorted.
+/// The sorted results of each query of each panel.
 type Said = BTreeMap<(usize, String), Vec<String>>;
 
 fn look(prometheus: &Prometheus, fleet: &Fleet, since: f64, until: f64) -> Said {
@@ -108,7 +108,7 @@ fn look(prometheus: &Prometheus, fleet: &Fleet, since: f64, until: f64) -> Said 
         for (number, query) in queries(&read(name)).into_iter().enumerate() {
             let mut lines = Vec::new();
             for (metric, samples) in ask(prometheus, &query, &chosen, (since, until, 1.0)) {
-                // Buckets depend on the machine's pace; that they are there does not.
+                // The values of buckets depend on the speed of the machine; their presence does not.
                 if query.kind == "heatmap" && metric["le"] != "+Inf" {
                     continue;
                 }
@@ -123,7 +123,7 @@ fn look(prometheus: &Prometheus, fleet: &Fleet, since: f64, until: f64) -> Said 
     said
 }
 
-/// The value now or, where it was another or none at the beginning, also that one.
+/// Formats the current value, and the first one if it differs.
 fn course(query: &Query, samples: &[(f64, f64)], since: f64, until: f64) -> String {
     let (Some(first), Some(last)) = (samples.first(), samples.last()) else {
         return "nothing".to_owned();
@@ -135,11 +135,11 @@ fn course(query: &Query, samples: &[(f64, f64)], since: f64, until: f64) -> Stri
         if (time - moment).abs() < 1.5 { shown(query, *value) } else { "-".to_owned() }
     };
     let depends = ["rate(", "increase("].iter().any(|word| query.expression.contains(word));
-    // The first values of a rate depend on when the agent began.
+    // The first values of a rate depend on when the agent started.
     if depends { at(last, until) } else { format!("{} -> {}", at(first, since), at(last, until)) }
 }
 
-/// The panels of which some query says something else than before.
+/// Formats the panels with a changed result.
 fn text(said: &Said, before: Option<&Said>) -> String {
     let mut text = String::new();
     let mut panel = String::new();
@@ -159,8 +159,7 @@ fn text(said: &Said, before: Option<&Said>) -> String {
     text
 }
 
-/// The alerts of the shipped rules that arrive for each registry, and for none: one an outage, since the others are
-/// inhibited.
+/// The alerts that arrive for each registry, and for no registry: one per outage, since the others are inhibited.
 const PAGES: [(&str, &[&str]); 13] = [
     ("healthy", &[]),
     ("zone", &["AcrVerifierPublicPathInUse"]),
@@ -186,7 +185,7 @@ fn wait_until(what: &str, is_so: impl Fn() -> bool) {
 }
 
 #[test]
-fn every_panel_says_what_it_promises_in_every_state() {
+fn every_panel_shows_the_expected_values_in_every_state() {
     if !installed("prometheus") || !installed("prometheus-alertmanager") {
         return;
     }
@@ -202,7 +201,7 @@ fn every_panel_says_what_it_promises_in_every_state() {
             .and_then(|series| series.first().map(|(_, value)| *value))
             .unwrap_or_default()
     };
-    // The healthy fleet has two series a node.
+    // The healthy fleet has two series per node.
     wait_until("health", || count("count(acr_verifier_check_success == 1)") >= (agents + 2) as f64);
     let since = now();
     std::thread::sleep(Duration::from_secs(5));
@@ -216,11 +215,11 @@ fn every_panel_says_what_it_promises_in_every_state() {
         wait_until(state.cause, || count(&told) >= expected as f64);
     }
     wait_until("the refusal", || count("count(acr_verifier_config_last_reload_successful == 0)") >= 1.0);
-    // Until no rate has a sample from before, and ages tell.
+    // Until no rate contains an older sample and ages are visible.
     std::thread::sleep(WINDOW + Duration::from_secs(6));
     let until = now();
     let mut after: Vec<Said> = fleets.iter().map(|fleet| look(&prometheus, fleet, since, until)).collect();
-    // A check that was under way when its registry changed has seen one endpoint before and one after.
+    // A check that ran while its registry changed has seen one endpoint before and one after the change.
     for lines in after.iter_mut().flat_map(BTreeMap::values_mut) {
         lines.retain(|line| !line.ends_with(" - -> -"));
     }
@@ -229,7 +228,7 @@ fn every_panel_says_what_it_promises_in_every_state() {
     for ((fleet, before), after) in fleets.iter().zip(&before).zip(&after) {
         let path = format!("tests/golden/dashboards/{}.txt", fleet.state.name);
         let text = if fleet.state.name == HEALTHY {
-            assert_eq!(text(after, Some(before)), "", "the healthy fleet says something else after a while");
+            assert_eq!(text(after, Some(before)), "", "the healthy fleet must not change");
             text(after, None)
         } else {
             text(after, Some(before))
@@ -240,19 +239,19 @@ fn every_panel_says_what_it_promises_in_every_state() {
         }
     }
     for (query, lines) in heard {
-        assert!(lines > 0, "{query:?} says nothing in any state");
+        assert!(lines > 0, "{query:?} has no result in any state");
     }
 
     for (registry, alerts) in PAGES {
         assert_eq!(pager.fired(registry), alerts, "{registry}");
     }
 
-    // Resolved: the causes are gone, and the time before can still be seen.
+    // After the fix, the causes are gone and the history is still visible.
     let zone = fleets.iter().position(|fleet| fleet.state.name == "zone").expect("a state");
     fleets[zone].lab.change(|settings| settings.nameservers[1].login = View::Private);
     wait_until("recovery", || count("count(acr_verifier_check_success{cluster='zone'} == 1)") >= 3.0);
     wait_until("the end of the page", || pager.has("AcrVerifierPublicPathInUse", "zone", "resolved"));
-    // The last step of a range lies up to a second before its end.
+    // The last step of a range is up to a second before its end.
     std::thread::sleep(Duration::from_secs(3));
     let until = now();
     let mended = text(&look(&prometheus, &fleets[zone], since, until), Some(&before[zone]));
@@ -265,6 +264,6 @@ fn every_panel_says_what_it_promises_in_every_state() {
     for title in
         ["Nodes that can pull", "Problems by cause", "Public answers", "Current causes", "Verdict\n"]
     {
-        assert!(!mended.contains(&format!(": {title}")), "{title} is not as before:\n{mended}");
+        assert!(!mended.contains(&format!(": {title}")), "{title} did not recover:\n{mended}");
     }
 }

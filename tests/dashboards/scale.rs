@@ -1,7 +1,7 @@
-//! The overview for a thousand nodes: two hours of a made-up fleet, written into a real Prometheus's store by `promtool`,
-//! and asked with the panels' own queries. It has to stay readable; `picture` draws it.
+//! The overview for a thousand nodes: two hours of a synthetic fleet, written into the storage of a real Prometheus by
+//! `promtool` and queried with the panels' own queries. It must stay readable; `picture` draws it.
 //!
-//! Histograms and requests are left out: the panels about them have no row for a node.
+//! Histograms and requests are left out: their panels have no rows per node.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -15,18 +15,18 @@ use super::{Chosen, Query, picture, queries, read};
 use crate::metrics::prometheus::{Prometheus, installed};
 
 const NODES: u32 = 1000;
-/// Seconds between two scrapes, and the number of scrapes.
+/// Scrape interval in seconds, and the number of scrapes.
 const STEP: u64 = 180;
 const SCRAPES: u64 = 41;
 const REGISTRY: &str = "contoso.azurecr.io";
 
-/// A fault of some nodes, from one minute to another.
+/// A fault of some nodes over a range of minutes.
 struct Trouble {
     cause: &'static str,
     severity: &'static str,
     endpoint: &'static str,
     stage: &'static str,
-    /// Whether a node has it.
+    /// Whether a node has the fault.
     nodes: fn(u32) -> bool,
     minutes: (u64, u64),
 }
@@ -84,7 +84,7 @@ pub(super) fn name(node: u32) -> String {
     format!("aks-np{}-12345678-vmss{node:06}", node % 4 + 1)
 }
 
-/// One metric of the fleet: type, name, and for a node at a minute its series and values.
+/// A metric of the fleet: type, name, and the series and values of a node at a minute.
 type Told = Vec<(String, f64)>;
 
 fn has(node: u32, minute: u64, severity: &str) -> bool {
@@ -101,7 +101,7 @@ fn success(node: u32, minute: u64) -> Option<f64> {
     }
 }
 
-/// Writes the store's input, family by family.
+/// Writes the OpenMetrics input, family by family.
 fn write_fleet(path: &Path, begin: u64) {
     let mut text = String::new();
     let mut family = |kind: &str, name: &str, series: &dyn Fn(u32, u64) -> Told| {
@@ -178,7 +178,7 @@ fn the_overview_stays_readable_with_a_thousand_nodes() {
     let folder = tempfile::tempdir().expect("a folder");
     let input = folder.path().join("fleet.om");
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
-    // Well before what Prometheus still holds in memory.
+    // Well before the data that Prometheus still holds in memory.
     let begin = now - now % 7200 - 6 * 3600;
     let end = begin + (SCRAPES - 1) * STEP;
     write_fleet(&input, begin);
@@ -220,7 +220,7 @@ fn the_overview_stays_readable_with_a_thousand_nodes() {
     assert!((one("Nodes that cannot pull") - 3.0).abs() < 1e-9);
     assert!((one("Reporting nodes") - 1000.0).abs() < 1e-9);
 
-    // All 1,000 nodes warn; the rows are those that fail, and as many of the others as there is place for.
+    // All 1,000 nodes warn; the rows show those that fail, then others up to the limit.
     let problems = of("Nodes with a problem");
     let failing = problems.iter().filter(|(_, samples)| samples[0].1 > 2.5).count();
     assert_eq!((problems.len(), failing), (40, 3));

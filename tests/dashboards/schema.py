@@ -1,5 +1,5 @@
-"""Reads a dashboard with Grafana's published types, writes it again, and prints every key that was lost on the way and
-every unit that Grafana does not have. Ends with 1 where there is one.
+"""Reads a dashboard with Grafana's published types, writes it again, and prints every key that was lost and every unit that
+Grafana does not have. Exits with 1 if there are any.
 
     python schema.py dashboards/overview.json
 """
@@ -16,12 +16,12 @@ UNITS = {value for name, value in inspect.getmembers(units) if isinstance(value,
 
 
 def empty(value):
-    """What an encoder may leave out."""
+    """Whether an encoder may omit the value."""
     return value is None or value == [] or value == {} or value == "" or value is False or value == 0
 
 
 def lost(before, after, place):
-    """The keys of the first that the second lacks."""
+    """Yields the keys of the first value that the second lacks."""
     if isinstance(before, dict):
         for key, value in before.items():
             if isinstance(after, dict) and key in after:
@@ -53,7 +53,7 @@ def main():
         before = json.load(file)
     after = json.loads(json.dumps(dashboard.Dashboard.from_json(before), cls=JSONEncoder))
     found = [f"lost: {key}" for key in lost(before, after, "dashboard")]
-    found += [f"no unit: {unit}" for unit in wrong_units(before)]
+    found += [f"unknown unit: {unit}" for unit in wrong_units(before)]
     for line in found:
         print(line)
     return 1 if found else 0

@@ -1,4 +1,4 @@
-//! The states in which the dashboards are looked at: a registry of its own for each, its nodes' agents, and its fault.
+//! The states for testing the dashboards: each with its own registry, agents and fault.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -10,12 +10,12 @@ use crate::lab::Lab;
 use crate::lab::answers::{Canned, RedirectFault, RetryAfter, Target};
 use crate::lab::settings::{Behaviour, Certificate, Nameserver, Settings, Transport, View};
 
-/// A registry, the nodes that use it, and how it is broken.
+/// A registry, its nodes and its fault.
 pub(super) struct State {
     /// The name of the registry, of the cluster and of its nodes.
     pub(super) name: &'static str,
     pub(super) nodes: usize,
-    /// What the nodes tell then; empty where they go on as before.
+    /// The cause that the nodes then report; empty if nothing changes for them.
     pub(super) cause: &'static str,
     pub(super) fault: fn(&mut Settings),
 }
@@ -109,7 +109,7 @@ impl Fleet {
         let servers = lab.nameservers();
         let agents = (1..=state.nodes)
             .map(|number| {
-                // One node of the zone's asks the second nameserver.
+                // One node of the state `zone` uses the second nameserver.
                 let asked = servers[usize::from(state.name == "zone" && number == 2)];
                 Agent::start_on(&node(state, number), &[asked], &config(state, &lab))
             })
@@ -130,7 +130,7 @@ impl Fleet {
         }
     }
 
-    /// What somebody chooses who looks at this fleet, on either dashboard.
+    /// The variables for this fleet on either dashboard.
     pub(super) fn chosen(&self, dashboard: &str, since: f64, until: f64) -> Chosen {
         let name = self.state.name;
         let cluster = if name == HEALTHY { ".*" } else { name };
@@ -161,7 +161,7 @@ fn config(state: &State, lab: &Lab) -> String {
     };
     let mut images = image(":1", "");
     if state.name == HEALTHY {
-        // Shares the series of the one above; the third has its own.
+        // Shares the series of the image above; the third has its own.
         images.push_str(&image(&format!("@{}", lab.digest("1")), ""));
         images.push_str(&image(&format!(":other@{}", lab.digest("1")), "name: canary, "));
     }
@@ -170,7 +170,7 @@ fn config(state: &State, lab: &Lab) -> String {
     } else {
         String::new()
     };
-    // Short where a limit is what the state is about; else so long that no busy machine runs into it.
+    // Short for the states about timeouts, otherwise long enough for a busy machine.
     let limit = if ["silent", "full"].contains(&state.name) { "2s" } else { "9s" };
     format!(
         "images:\n{images}{compare}tls: {{caFile: {}}}\nschedule: {{interval: 2s, jitter: 0, timeout: 10s, stageTimeout: \
@@ -179,7 +179,7 @@ fn config(state: &State, lab: &Lab) -> String {
     )
 }
 
-/// Tells of the cluster's nodes as kube-state-metrics does, one of them without an agent and one with Windows.
+/// Serves the cluster's nodes like kube-state-metrics, one of them without an agent and one with Windows.
 fn kube_state_metrics() -> SocketAddr {
     let mut text = String::from("# TYPE kube_node_info gauge\n");
     for (cluster, node, system) in [
@@ -196,7 +196,7 @@ fn kube_state_metrics() -> SocketAddr {
     }
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let address = listener.local_addr().expect("an address");
-    // Ends with the process; Prometheus alone comes.
+    // Runs until the process exits; only Prometheus connects.
     std::thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
             let _ = stream.read(&mut [0; 4096]);
