@@ -1,5 +1,5 @@
-//! The agent itself as a pod would run it: with the files and the environment of a service account, on the real API
-//! server. Needs root, for a mount namespace with the files where a pod has them.
+//! The agent as in a Pod: with the files and environment of a service account, on the real API server. Needs root for a
+//! mount namespace with these files.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -10,18 +10,18 @@ use super::lab::Lab;
 use super::lab::settings::{Settings, View};
 use super::server::{ApiServer, NODE};
 
-/// What a busy machine may add.
+/// Extra time for a busy machine.
 const SLACK: Duration = Duration::from_secs(8);
 
-/// Where a pod finds its service account.
+/// Path of the service account in a Pod.
 const ACCOUNT: &str = "/run/secrets/kubernetes.io/serviceaccount";
 
-/// Puts the account's files where a pod has them, in a mount namespace of the command's own.
+/// Runs a command in its own mount namespace, with the service account's files at their paths in a Pod.
 fn in_a_pod(server: &ApiServer, command: &Command) -> Command {
     in_a_pod_of(server, server.service_account_token(), command)
 }
 
-/// The same, with the token of another account in the same namespace.
+/// Like `in_a_pod`, with the token of another account in the same namespace.
 pub(super) fn in_a_pod_of(server: &ApiServer, token: &str, command: &Command) -> Command {
     let folder = tempfile::tempdir().expect("a folder").keep();
     std::fs::write(folder.join("token"), token).expect("a file");
@@ -51,7 +51,7 @@ pub(super) fn can_mount() -> bool {
     mount.args(["--mount", "mount", "-t", "tmpfs", "none", "/run"]).stderr(Stdio::null());
     let can = mount.status().is_ok_and(|status| status.success());
     if !can {
-        // Past the capture of the test harness: a skip that nobody sees looks like a pass.
+        // Bypasses the output capture of the test harness, since a hidden skip looks like a pass.
         writeln!(std::io::stderr(), "\nSKIPPED events: the agent as a pod needs root, for a mount namespace")
             .ok();
     }
@@ -102,7 +102,7 @@ fn a_failure_is_published_once_confirmed_and_a_recovery_immediately() {
     };
     assert_eq!(published(&agent), 2);
 
-    // An API server that does not answer delays no check.
+    // An API server that does not respond delays no check.
     server.pause();
     lab.change(|settings| settings.nameservers[0].login = View::Private);
     let started = Instant::now();

@@ -1,6 +1,6 @@
-//! The authority of one API server, its certificate, the administrator's, and the key of service accounts' tokens.
+//! The certificate authority of one API server, the certificates of server and administrator, and the token signing key.
 //!
-//! Owns keys and their files. One authority stands for servers and clients: nothing here tells them apart but the usage.
+//! Owns keys and their files. One authority issues server and client certificates, which differ only in their usage.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,16 +15,16 @@ use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// What the API server is reached as: an agent in a Pod uses the address, or the name of the Service.
+/// Names of the API server: an agent in a Pod uses the address or the name of the Service.
 const NAMES: [&str; 3] = ["127.0.0.1", "localhost", "kubernetes.default.svc"];
 
 /// Files in PEM.
 pub(crate) struct Certificates {
     pub(crate) authority: PathBuf,
     pub(crate) server: Pair,
-    /// Of the group that may do everything.
+    /// Member of the group `system:masters`.
     pub(crate) administrator: Pair,
-    /// The pair that service accounts' tokens are signed and checked with.
+    /// Key pair to sign and verify service account tokens.
     pub(crate) tokens_key: PathBuf,
     pub(crate) tokens_public_key: PathBuf,
 }
@@ -54,7 +54,7 @@ impl Authority {
         Self { certificate, folder: folder.to_owned(), issuer: Issuer::new(params, key) }
     }
 
-    /// A certificate for this subject; one without names is for a client alone.
+    /// Issues a certificate for this subject; without names, only for a client.
     pub(crate) fn issue(&self, file: &str, subject: &str, group: Option<&str>, names: &[&str]) -> Pair {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         let mut params = CertificateParams::new(names.clone()).expect("the names are ASCII");
@@ -74,7 +74,7 @@ impl Authority {
     }
 }
 
-/// The pair of keys that service accounts' tokens are signed and checked with, the private one first.
+/// Creates the key pair that signs and verifies service account tokens, the private key first.
 pub(crate) fn token_keys(folder: &Path) -> (PathBuf, PathBuf) {
     let tokens = new_key();
     (
@@ -84,7 +84,7 @@ pub(crate) fn token_keys(folder: &Path) -> (PathBuf, PathBuf) {
 }
 
 impl Certificates {
-    /// Makes all of them anew.
+    /// Creates all of them.
     pub(crate) fn make(folder: &Path) -> Self {
         let authority = Authority::new(folder);
         let (tokens_key, tokens_public_key) = token_keys(folder);
@@ -97,7 +97,7 @@ impl Certificates {
         }
     }
 
-    /// TLS as the API server does it, for what stands in front of it; HTTP/1.1 only.
+    /// Returns the API server's TLS configuration for a proxy in front of it; HTTP/1.1 only.
     pub(crate) fn server_config(&self) -> Arc<ServerConfig> {
         let chain = CertificateDer::from_pem_file(&self.server.certificate).expect("our own file");
         let key = PrivateKeyDer::from_pem_file(&self.server.key).expect("our own file");

@@ -1,4 +1,4 @@
-//! What the program relies on where it writes Events: proven on the server itself, without the program.
+//! The API server's behaviour that the program relies on for Events, tested without the program.
 
 use std::process::Output;
 
@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use super::client::{Answer, Client, event, events, name, now};
 use super::server::{ApiServer, NODE};
 
-/// Standard output of a kubectl that worked.
+/// Returns the standard output of a successful kubectl.
 #[track_caller]
 fn shown(output: &Output) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// The line of `kubectl describe node` that ends with the note, its columns parted by single spaces.
+/// Returns the line of `kubectl describe node` that ends with the note, its columns separated by single spaces.
 #[track_caller]
 fn described(server: &ApiServer, note: &str) -> Option<String> {
     let text = shown(&server.kubectl(&["describe", "node", NODE]));
@@ -132,7 +132,7 @@ async fn events_about_nodes_belong_in_namespace_default() {
         event["metadata"]["namespace"] = json!(namespace);
         assert_answer(&client.create(namespace, &event).await, 403, "Forbidden");
     }
-    // Who may write elsewhere cannot either, but for `kube-system`.
+    // Even with permissions elsewhere, only `kube-system` is accepted.
     for (namespace, accepted) in [("acr-verifier", false), ("kube-system", true)] {
         let mut event = event("Elsewhere.");
         event["metadata"]["namespace"] = json!(namespace);
@@ -143,7 +143,7 @@ async fn events_about_nodes_belong_in_namespace_default() {
             assert!(error.contains("involvedObject.namespace: Invalid value"), "{error}");
         }
     }
-    let mut astray = event("The path says one thing and the Event another.");
+    let mut astray = event("The namespaces of path and Event differ.");
     astray["metadata"]["namespace"] = json!("kube-system");
     assert_answer(&client.create("default", &astray).await, 400, "BadRequest");
 }
@@ -182,7 +182,7 @@ async fn the_role_allows_only_create_and_patch_of_events_in_default() {
             .lines()
             .skip(1)
             .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
-            // What every account may: ask about itself, and read what the server serves.
+            // What every account may do: query its own permissions and read the API discovery.
             .filter(|line| !line.starts_with("selfsubject") && !line.starts_with("[/"))
             .collect();
         assert_eq!(granted, expected.into_iter().collect::<Vec<_>>(), "{list}");
@@ -203,7 +203,7 @@ async fn a_patch_changes_only_the_series() {
     }
     let line = described(server, note).expect("the node's description shows it");
     assert!(line.contains("(x3 over "), "{line}");
-    // As `kube`'s recorder sends it: the whole Event once more, with a series.
+    // As `kube`'s recorder sends it: the whole Event again, with a series.
     let mut whole = event.clone();
     whole["series"] = json!({ "count": 4, "lastObservedTime": now() });
     assert_eq!(client.patch(name(&event), &whole).await.status, 200);
@@ -228,7 +228,7 @@ async fn patching_a_deleted_event_returns_404_and_creating_an_existing_one_409()
     let event = event("Made once.");
     assert_eq!(client.create("default", &event).await.status, 201);
     assert_answer(&client.create("default", &event).await, 409, "AlreadyExists");
-    // As the server does it by itself after an hour.
+    // As the server does after an hour.
     shown(&server.kubectl(&["delete", "events.events.k8s.io", name(&event)]));
     let change = json!({ "series": { "count": 2, "lastObservedTime": now() } });
     assert_answer(&client.patch(name(&event), &change).await, 404, "NotFound");

@@ -1,6 +1,6 @@
-//! A client that does what it is told: one request, the answer as it came.
+//! A minimal client: one request, and the response as received.
 //!
-//! Owns the paths of Events and a healthy Event. Leaves alone all judgement and all retries, which a library would do.
+//! Owns the paths of Events and a healthy Event. Unlike a library, it does not interpret or retry anything.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,7 +16,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::server::{AGENT, ApiServer, NODE};
 
-/// A busy machine must not fail a test.
+/// Long enough for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 const MERGE_PATCH: &str = "application/merge-patch+json";
 /// JSON is YAML.
@@ -29,7 +29,7 @@ pub(crate) struct Client {
     token: String,
 }
 
-/// An answer; `null` where its body was not JSON.
+/// A response; the body is `null` unless it is JSON.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -42,13 +42,13 @@ impl Client {
         Self::through(server, server.url())
     }
 
-    /// At another URL, where what answers shows the server's certificate.
+    /// Uses another URL that presents the server's certificate.
     pub(crate) fn through(server: &ApiServer, url: String) -> Self {
         let http = http_client(server);
         Self { http, url, token: server.service_account_token().to_owned() }
     }
 
-    /// With a limit other than a patient one.
+    /// Uses a shorter timeout.
     pub(crate) fn hurried(server: &ApiServer, limit: Duration) -> Self {
         let http = builder(server).timeout(limit).build().expect("the configuration is complete");
         Self { http, ..Self::new(server) }
@@ -58,13 +58,13 @@ impl Client {
         self.send(Method::POST, &events(namespace), Some(event)).await.expect("an answer")
     }
 
-    /// As the recorder of `kube` does it: by a merge patch.
+    /// Updates an Event by a merge patch, as `kube`'s recorder does.
     pub(crate) async fn patch(&self, name: &str, change: &Value) -> Answer {
         let path = format!("{}/{name}", events("default"));
         self.send(Method::PATCH, &path, Some(change)).await.expect("an answer")
     }
 
-    /// By server-side apply: makes the Event, or changes the one of this name.
+    /// Creates or updates an Event by server-side apply.
     pub(crate) async fn apply(&self, event: &Value) -> Answer {
         let path = format!("{}/{}?fieldManager={AGENT}&force=true", events("default"), name(event));
         self.send_as(Method::PATCH, &path, APPLY_PATCH, Some(event)).await.expect("an answer")
@@ -101,7 +101,7 @@ impl Client {
     }
 }
 
-/// A client that trusts the server's authority and no other.
+/// A client that only trusts the server's certificate authority.
 pub(crate) fn http_client(server: &ApiServer) -> reqwest::Client {
     builder(server).timeout(PATIENCE).build().expect("the configuration is complete")
 }
@@ -118,12 +118,12 @@ fn builder(server: &ApiServer) -> reqwest::ClientBuilder {
     reqwest::Client::builder().tls_backend_preconfigured(config).no_proxy()
 }
 
-/// The path of the Events of a namespace.
+/// Returns the path of the Events of a namespace.
 pub(crate) fn events(namespace: &str) -> String {
     format!("/apis/events.k8s.io/v1/namespaces/{namespace}/events")
 }
 
-/// An Event as the agent writes it, with a name of its own.
+/// Returns an Event as the agent writes it, with a unique name.
 pub(crate) fn event(note: &str) -> Value {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -144,12 +144,12 @@ pub(crate) fn event(note: &str) -> Value {
     })
 }
 
-/// The time in the form of a `MicroTime`.
+/// Returns the current time in `MicroTime` format.
 pub(crate) fn now() -> String {
     Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
 }
 
-/// The name of an Event.
+/// Returns the name of an Event.
 pub(crate) fn name(event: &Value) -> &str {
     event["metadata"]["name"].as_str().expect("it has a name")
 }

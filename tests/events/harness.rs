@@ -1,4 +1,4 @@
-//! The harness keeps what it promises: slow, gone, back, refusing.
+//! Tests of the harness itself: pause, stop, restart and injected faults.
 
 use std::process::Output;
 use std::time::{Duration, Instant};
@@ -38,14 +38,14 @@ async fn a_stopped_server_refuses_connections_and_keeps_its_data() {
     let before = event("Before the server went away.");
     assert_eq!(client.create("default", &before).await.status, 201);
     server.stop();
-    // One that has no connection yet: on the other one's, the end is still to be read.
+    // A client without a connection: the other one would first have to notice that its own is closed.
     let fresh = Client::new(&server);
     let gone = fresh.send(Method::POST, &events("default"), Some(&event("Gone."))).await;
-    let error = gone.expect_err("nobody listens");
+    let error = gone.expect_err("no process listens");
     assert!(error.is_connect(), "{error:?}");
 
     server.start_again();
-    // The same token at the same address; on the broken connection a client may fail once.
+    // The same token and address; a client with the broken connection may fail once.
     let client = fresh;
     assert_eq!(client.create("default", &before).await.status, 409);
     assert_eq!(client.create("default", &event("After it came back.")).await.status, 201);
@@ -86,7 +86,7 @@ async fn a_lost_response_leaves_the_event_created() {
     let proxy = FaultProxy::start(server);
     let client = Client::through(server, proxy.url());
     let event = event("The answer is lost.");
-    // A fresh connection, or the client's library would try again by itself.
+    // A fresh connection, as the client library would retry on a reused one.
     proxy.next(1, &Fault::AnswerLost);
     client.send(Method::POST, &events("default"), Some(&event)).await.expect_err("no answer");
     let again = client.create("default", &event).await;

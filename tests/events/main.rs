@@ -1,12 +1,12 @@
-//! Kubernetes Events against a real API server: etcd and kube-apiserver on loopback, with RBAC, and nothing else.
+//! Kubernetes Events against a real API server: only etcd and kube-apiserver on loopback, with RBAC.
 //!
-//! A binary of its own, since it needs programs that not every machine has: `tests/cluster/servers` finds or builds them.
-//! Without them every test here says `SKIPPED events: …` and passes; `ACR_VERIFIER_REQUIRE_CLUSTER=1` makes it a failure and
-//! builds what is missing.
+//! A separate binary, since it needs programs that not every machine has: `tests/cluster/servers` finds or builds them.
+//! Without them, every test prints `SKIPPED events: …` and passes. `ACR_VERIFIER_REQUIRE_CLUSTER=1` builds what is missing and
+//! turns a skip into a failure.
 
 #![allow(
     clippy::disallowed_methods,
-    reason = "a test is its own surroundings: it has a clock and an environment"
+    reason = "tests may use the clock and the environment"
 )]
 
 mod agent;
@@ -21,7 +21,7 @@ mod publisher;
 mod server;
 mod smoke;
 
-// What the other test binary has as well: the private registry, and an agent's process.
+// Shared with the other test binary: the private registry and the agent process.
 #[path = "../agent/process.rs"]
 #[allow(dead_code, reason = "the tests of the agent use more of it")]
 mod agent_process;

@@ -1,6 +1,6 @@
-//! The processes of a server: started, halted, ended, and never left behind.
+//! Server processes: started, paused, stopped, and never left behind.
 //!
-//! Owns a process, its log and the ports it listens at. Leaves alone what it serves (`server.rs`).
+//! Owns a process, its log and its ports. `server.rs` owns what it serves.
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -12,8 +12,8 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Sends the process the signals that it is told, and acknowledges each. When its input ends, the test that held the other
-/// end is gone: neither `Drop` nor a static's end would have run, so it ends the process and removes the folder.
+/// Sends the requested signals to the process and acknowledges each. If its input closes, the test is gone without running
+/// `Drop`, so it kills the process and removes the folder.
 const WARDEN: &str = r#"
 while read -r word; do
     [ "$word" = over ] && exit
@@ -25,9 +25,9 @@ sleep 1
 rm -rf "$2"
 "#;
 
-/// Below what Linux gives to outgoing connections, so that a server that was gone finds its port free.
+/// Below the ephemeral port range of Linux, so that a restarted server finds its port free.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
-/// Of a log that a failed start shows.
+/// Lines of the log shown after a failed start.
 const LAST_LINES: usize = 30;
 
 /// A running process with its warden.
@@ -41,12 +41,12 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a program with no environment but a home in `folder`, where its log goes too.
+    /// Starts a program with an empty environment apart from its home in `folder`, which also gets its log.
     pub(crate) fn start(name: &'static str, program: &Path, arguments: &[String], folder: &Path) -> Self {
         let log = folder.join(format!("{name}.log"));
         let output = File::options().create(true).append(true).open(&log).expect("a log file");
         let errors = output.try_clone().expect("a second handle");
-        // In a group of its own: an interrupt at the terminal is the test's to handle, through the warden.
+        // In its own process group: the test handles an interrupt at the terminal, through the warden.
         let child = Command::new(program)
             .args(arguments)
             .env_clear()
@@ -73,7 +73,7 @@ impl Process {
         Self { name, child, warden, orders, acknowledgements, log }
     }
 
-    /// Sends a signal by its name without `SIG`, and waits until it was sent.
+    /// Sends a signal, named without `SIG`, and waits until it was sent.
     pub(crate) fn signal(&mut self, name: &str) {
         writeln!(self.orders, "{name}").expect("the warden lives");
         let mut line = String::new();
@@ -81,14 +81,14 @@ impl Process {
         assert_eq!(line.trim_end(), name);
     }
 
-    /// Fails with the log if the process has ended by itself.
+    /// Panics with the log if the process has exited.
     pub(crate) fn assert_running(&mut self) {
         if let Some(status) = self.child.try_wait().expect("our own child") {
             panic!("{} ended ({status}):\n{}", self.name, self.last_lines());
         }
     }
 
-    /// The end of its log.
+    /// Returns the last lines of its log.
     pub(crate) fn last_lines(&self) -> String {
         let text = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
@@ -98,8 +98,8 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // The warden first: once the child is reaped, its number may belong to somebody else. KILL also ends a process that
-        // is halted, and etcd's data outlives it.
+        // The warden first: once the child is reaped, its process ID may be reused. KILL also ends a paused process, and
+        // etcd's data survives it.
         if writeln!(self.orders, "over").is_ok() {
             self.warden.wait().ok();
         }
@@ -108,9 +108,9 @@ impl Drop for Process {
     }
 }
 
-/// A port of 127.0.0.1 where nobody listens, another one with each call.
+/// Returns a free port of 127.0.0.1, a different one with each call.
 pub(crate) fn free_port() -> u16 {
-    // Two test processes at a time hardly begin at the same place.
+    // Concurrent test processes start their search at different ports.
     static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is after 1970");
         AtomicU16::new((now.subsec_micros() & 0x3fff) as u16)

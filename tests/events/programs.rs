@@ -1,6 +1,6 @@
-//! Where the programs of Kubernetes are, or that the tests go without.
+//! Locates the Kubernetes programs, or skips the tests.
 //!
-//! Owns the question and its answer. Leaves alone the search and the build: `tests/cluster/servers` does them.
+//! `tests/cluster/servers` does the search and the build.
 
 use std::env;
 use std::io::{self, Write as _};
@@ -10,24 +10,24 @@ use std::sync::LazyLock;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster/servers");
 
-/// The folder that holds kube-apiserver, kubectl and etcd; `None` where they cannot be had, which has been said then.
+/// Returns the folder with kube-apiserver, kubectl and etcd. Prints the reason and returns `None` if they are missing.
 ///
 /// # Panics
-/// Where `ACR_VERIFIER_REQUIRE_CLUSTER` is `1` and they cannot be had.
+/// If they are missing and `ACR_VERIFIER_REQUIRE_CLUSTER` is `1`.
 pub(crate) fn folder() -> Option<PathBuf> {
     static FOUND: LazyLock<Result<PathBuf, String>> = LazyLock::new(find);
     match &*FOUND {
         Ok(folder) => Some(folder.clone()),
         Err(reason) => {
             assert!(!required(), "the tests of Events have no servers: {reason}");
-            // Past the capture of the test harness: a skip that nobody sees looks like a pass.
+            // Bypasses the output capture of the test harness, since a hidden skip looks like a pass.
             writeln!(io::stderr(), "\nSKIPPED events: {reason}").ok();
             None
         }
     }
 }
 
-/// Whether going without is a failure. Then they are built too, which nobody expects of a plain `cargo test`.
+/// Returns whether missing programs are a failure. They are built then as well, unlike in a plain `cargo test`.
 fn required() -> bool {
     env::var_os("ACR_VERIFIER_REQUIRE_CLUSTER").is_some_and(|value| value == "1")
 }

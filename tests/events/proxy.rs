@@ -1,7 +1,7 @@
-//! Stands in front of the API server, shows its certificate, and answers in its place where told.
+//! A proxy in front of the API server that presents its certificate and injects faults.
 //!
-//! Owns the faults and the record of what was asked. Passes every other request on, whole and one at a time a connection;
-//! not made for watches. A thread of its own, so that a test may block.
+//! Owns the faults and the log of requests. Forwards every other request whole, one at a time per connection; does not
+//! support watches. Runs on its own thread, so that a test may block.
 
 use std::collections::VecDeque;
 use std::io;
@@ -21,21 +21,21 @@ use super::client::http_client;
 use super::server::ApiServer;
 
 const MOST_HEADERS: usize = 64;
-/// An Event is smaller by far.
+/// Far larger than an Event.
 const LARGEST_REQUEST: usize = 1 << 20;
-/// What belongs to one connection or to the framing of one message.
+/// Headers that belong to one connection or to the framing of one message.
 const NOT_PASSED_ON: [&str; 4] = ["host", "connection", "content-length", "transfer-encoding"];
 
-/// What becomes of a request.
+/// A fault injected into a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Fault {
-    /// The server never sees it; the answer has this status and, where given, this many seconds as `Retry-After`.
+    /// The proxy responds with this status and, if set, this `Retry-After` in seconds. The server never gets the request.
     Answer { status: u16, retry_after: Option<u32> },
-    /// The server carries it out, and the connection breaks before the answer.
+    /// The server processes the request, and the connection breaks before the response.
     AnswerLost,
 }
 
-/// A request as it came, and the status of its answer; `None` where the answer was lost.
+/// A request and the status of its response; `None` if the response was lost.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     pub(crate) method: String,
@@ -44,7 +44,7 @@ pub(crate) struct Asked {
     pub(crate) status: Option<u16>,
 }
 
-/// A running proxy; it ends with the value.
+/// A running proxy. It ends when dropped.
 pub(crate) struct FaultProxy {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -92,13 +92,13 @@ impl FaultProxy {
         format!("https://{}", self.address)
     }
 
-    /// Treats the next `count` requests so, after those that were said before.
+    /// Queues a fault for `count` requests, after those queued before.
     pub(crate) fn next(&self, count: usize, fault: &Fault) {
         let mut faults = self.shared.faults.lock().unwrap_or_else(PoisonError::into_inner);
         faults.extend(std::iter::repeat_n(fault.clone(), count));
     }
 
-    /// What was asked so far.
+    /// Returns the requests so far.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.shared.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -116,7 +116,7 @@ impl Drop for FaultProxy {
 async fn accept(listener: TcpListener, acceptor: TlsAcceptor, shared: Arc<Shared>) {
     while let Ok((stream, _)) = listener.accept().await {
         let (acceptor, shared) = (acceptor.clone(), Arc::clone(&shared));
-        // What goes wrong on a connection is the client's to notice.
+        // The client notices connection errors.
         tokio::spawn(async move { serve(acceptor.accept(stream).await?, &shared).await });
     }
 }
@@ -153,7 +153,7 @@ struct Request {
     body: Vec<u8>,
 }
 
-/// The next request, or nothing where the client has closed.
+/// Reads the next request; `None` if the client closed the connection.
 async fn read(stream: &mut TlsStream<TcpStream>, buffer: &mut Vec<u8>) -> io::Result<Option<Request>> {
     loop {
         let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
@@ -186,7 +186,7 @@ async fn read(stream: &mut TlsStream<TcpStream>, buffer: &mut Vec<u8>) -> io::Re
     }
 }
 
-/// More bytes; false at the end of the stream.
+/// Reads more bytes; returns false at the end of the stream.
 async fn receive(stream: &mut TlsStream<TcpStream>, buffer: &mut Vec<u8>) -> io::Result<bool> {
     if buffer.len() > LARGEST_REQUEST {
         return Err(io::Error::other("the request is too large"));
@@ -197,7 +197,7 @@ async fn receive(stream: &mut TlsStream<TcpStream>, buffer: &mut Vec<u8>) -> io:
 impl Request {
     fn content_length(&self) -> io::Result<usize> {
         if self.headers.iter().any(|(name, _)| name == "transfer-encoding") {
-            return Err(io::Error::other("a body in chunks is not expected of a client of Events"));
+            return Err(io::Error::other("chunked request bodies are not supported"));
         }
         let value = self.headers.iter().find(|(name, _)| name == "content-length");
         let Some((_, value)) = value else { return Ok(0) };
@@ -205,7 +205,7 @@ impl Request {
     }
 }
 
-/// The server's status and its whole answer.
+/// Forwards a request and returns the status and the whole response.
 async fn pass_on(shared: &Shared, request: &Request) -> io::Result<(u16, Vec<u8>)> {
     let url = format!("{}{}", shared.upstream_url, request.target);
     let mut passed = shared.upstream.request(request.method.clone(), url).body(request.body.clone());
@@ -226,7 +226,7 @@ async fn pass_on(shared: &Shared, request: &Request) -> io::Result<(u16, Vec<u8>
     Ok((status, [&head, format!("content-length: {}\r\n\r\n", body.len()).as_bytes(), &body].concat()))
 }
 
-/// An answer in the API server's own form.
+/// Returns a response in the API server's format.
 fn refusal(status: u16, retry_after: Option<u32>) -> Vec<u8> {
     let reason = match status {
         401 => "Unauthorized",
@@ -243,7 +243,7 @@ fn refusal(status: u16, retry_after: Option<u32>) -> Vec<u8> {
         "apiVersion": "v1",
         "metadata": {},
         "status": "Failure",
-        "message": format!("the test says {status}"),
+        "message": format!("injected status {status}"),
         "reason": reason,
         "details": { "retryAfterSeconds": retry_after },
         "code": status,

@@ -1,4 +1,4 @@
-//! Our own publisher on the real API server: seen by `kubectl`, patient, and never in anybody's way.
+//! The Event publisher on the real API server: visible in `kubectl`, retrying, and never blocking.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -19,10 +19,10 @@ use serde_json::Value;
 use super::proxy::{Fault, FaultProxy};
 use super::server::{ApiServer, NODE};
 
-/// A busy machine must not fail a test.
+/// Long enough for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A publisher at a URL, and what it has counted.
+/// A publisher for a URL and its counted results.
 struct Desk {
     publisher: Publisher,
     counted: Arc<Mutex<Vec<EventResult>>>,
@@ -85,7 +85,7 @@ impl Desk {
         }
     }
 
-    /// Hands an announcement over, which takes no time whatever the server does.
+    /// Queues an announcement and asserts that this does not block.
     fn publish(&self, announcement: Announcement) {
         let started = Instant::now();
         self.publisher.publish(announcement).expect("the task is there");
@@ -117,7 +117,7 @@ fn still(first: &Announcement) -> Announcement {
     Announcement { news: News::StillFailing(diagnosis.clone()), at: Timestamp::now(), ..first.clone() }
 }
 
-/// The Events about an image.
+/// Returns the Events about an image.
 fn events_about(server: &ApiServer, repository: &str) -> Vec<Value> {
     let output = server.kubectl(&["get", "events.events.k8s.io", "--namespace=default", "--output=json"]);
     let list: Value = serde_json::from_slice(&output.stdout).expect("a list");
@@ -150,7 +150,7 @@ async fn failure_renewal_and_recovery_are_in_kubectl_describe_node() {
     desk.publish(still(&failing));
     desk.wait_for(EventResult::Published, 3).await;
     let events = events_about(server, "seen");
-    assert_eq!(events.len(), 1, "a renewal counts up what is there");
+    assert_eq!(events.len(), 1, "a renewal updates the existing Event");
     assert_eq!(events[0]["series"]["count"], 3);
     assert_eq!(events[0]["related"]["name"], "acr-verifier-x7k2p");
 
@@ -256,7 +256,7 @@ async fn the_newest_event_is_published_when_the_server_returns() {
         .map(|event| event["note"].as_str().unwrap_or_default().to_owned())
         .collect();
     assert!(notes.iter().any(|note| note.contains("third")), "{notes:?}");
-    assert!(!notes.iter().any(|note| note.contains("second")), "what is superseded is not told: {notes:?}");
+    assert!(!notes.iter().any(|note| note.contains("second")), "superseded Events are not sent: {notes:?}");
 }
 
 #[tokio::test]
@@ -269,10 +269,10 @@ async fn announcements_while_the_server_is_paused_are_published_or_counted() {
         for image in 0..IMAGES {
             desk.publish(failing(&format!("many{image}"), "It is public."));
         }
-        // One of them is on its way now, and the others lie on the desk.
+        // One of them is in flight now, and the others are pending.
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    assert_eq!(desk.count(EventResult::Suppressed), IMAGES - 1, "all but the one on its way are superseded");
+    assert_eq!(desk.count(EventResult::Suppressed), IMAGES - 1, "all but the one in flight are superseded");
     server.resume();
     desk.wait_for(EventResult::Published, IMAGES + 1).await;
     assert_eq!(desk.count(EventResult::Failed), 0);

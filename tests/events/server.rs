@@ -1,8 +1,7 @@
-//! A real API server with an empty cluster behind it: etcd and kube-apiserver on ports of 127.0.0.1.
+//! A real API server with an empty cluster: etcd and kube-apiserver on ports of 127.0.0.1.
 //!
-//! Owns their start, what `setup.yaml` puts in, the identities to call with, and the ways in which the server can be slow
-//! or away. Leaves alone wrong answers (`proxy.rs`). There are no controllers and no kubelets: what is in the cluster is
-//! what a test put there.
+//! Owns their start, the objects of `setup.yaml`, the client identities, and pausing and stopping the server. Wrong responses
+//! are in `proxy.rs`. There are no controllers or kubelets: the cluster only contains what a test created.
 
 use std::fs;
 use std::io::Write as _;
@@ -21,20 +20,20 @@ use super::programs;
 
 /// The node that Events are about.
 pub(crate) const NODE: &str = "aks-np1-0";
-/// The service account of the agent, and its namespace.
+/// Name of the agent's service account and of its namespace.
 pub(crate) const AGENT: &str = "acr-verifier";
 
 const SETUP: &str = include_str!("setup.yaml");
 /// Three seconds on an idle machine.
 const LONGEST_START: Duration = Duration::from_secs(180);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
-/// Of a kubectl, whatever the server does. Its own limit holds for each request, and it makes several.
+/// Timeout of a kubectl in seconds. Its own timeout applies to each of its several requests.
 const LONGEST_KUBECTL: &str = "60";
 const LONGEST_REQUEST: &str = "--request-timeout=20s";
 
-/// A running API server. It ends with the value, and also when the test process is killed.
+/// A running API server. It ends when dropped, and also if the test process is killed.
 pub(crate) struct ApiServer {
-    /// `None` between `stop` and `start_again`. Dropped before what it stores in.
+    /// `None` between `stop` and `start_again`. Dropped before etcd.
     server: Mutex<Option<Process>>,
     _etcd: Process,
     programs: PathBuf,
@@ -46,7 +45,7 @@ pub(crate) struct ApiServer {
 }
 
 impl ApiServer {
-    /// Starts a server of the test's own, to halt and to stop as it likes. `None` where the programs cannot be had.
+    /// Starts a server that the test may pause and stop. `None` if the programs are missing.
     pub(crate) fn start() -> Option<Self> {
         let programs = programs::folder()?;
         let folder = tempfile::tempdir().expect("a folder");
@@ -77,7 +76,7 @@ impl ApiServer {
         Some(server)
     }
 
-    /// The server that all tests share which leave it as it is. `None` where the programs cannot be had.
+    /// Returns the server shared by all tests that do not pause or stop it. `None` if the programs are missing.
     pub(crate) fn shared() -> Option<&'static Self> {
         static SHARED: LazyLock<Option<ApiServer>> = LazyLock::new(ApiServer::start);
         SHARED.as_ref()
@@ -88,27 +87,27 @@ impl ApiServer {
         format!("https://127.0.0.1:{}", self.port)
     }
 
-    /// The root of the server's certificate, as PEM.
+    /// Returns the path of the CA certificate in PEM.
     pub(crate) fn ca_file(&self) -> &Path {
         &self.certificates.authority
     }
 
-    /// What stands before the server as if it were the server.
+    /// Returns the certificates, for a proxy in front of the server.
     pub(crate) fn certificates(&self) -> &Certificates {
         &self.certificates
     }
 
-    /// A token of the agent's service account, good for an hour, from the TokenRequest API.
+    /// Returns a token of the agent's service account from the TokenRequest API, valid for an hour.
     pub(crate) fn service_account_token(&self) -> &str {
         &self.token
     }
 
-    /// Runs kubectl as one who may do everything.
+    /// Runs kubectl as administrator.
     pub(crate) fn kubectl(&self, arguments: &[&str]) -> Output {
         self.run_kubectl("administrator", arguments, "")
     }
 
-    /// As `kubectl`, with this on its standard input.
+    /// Like `kubectl`, with standard input.
     pub(crate) fn kubectl_fed(&self, arguments: &[&str], input: &str) -> Output {
         self.run_kubectl("administrator", arguments, input)
     }
@@ -118,22 +117,22 @@ impl ApiServer {
         self.run_kubectl(AGENT, arguments, "")
     }
 
-    /// Halts the server: it accepts connections and answers nothing, until `resume`.
+    /// Pauses the server: it accepts connections but does not respond until `resume`.
     pub(crate) fn pause(&self) {
         self.process().as_mut().expect("it is not stopped").signal("STOP");
     }
 
-    /// Lets it go on; what was asked meanwhile is answered.
+    /// Resumes the server, which then handles the pending requests.
     pub(crate) fn resume(&self) {
         self.process().as_mut().expect("it is not stopped").signal("CONT");
     }
 
-    /// Ends the server: connections break, and new ones are refused. What it stored stays.
+    /// Stops the server: connections break, and new ones are refused. Its data is kept.
     pub(crate) fn stop(&self) {
         drop(self.process().take());
     }
 
-    /// Starts the server at the same port on what it had stored, and waits until it is ready.
+    /// Starts the server on the same port with its data, and waits until it is ready.
     pub(crate) fn start_again(&self) {
         let program = self.programs.join("kube-apiserver");
         let mut process = self.process();
@@ -153,9 +152,9 @@ impl ApiServer {
         self.server.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts in what an installation would.
+    /// Creates the objects of an installation.
     fn set_up(&self) {
-        // The server makes the namespace `default` by itself, a moment after it says that it is ready.
+        // The server creates the namespace `default` shortly after it reports ready.
         let began = Instant::now();
         loop {
             let output = self.kubectl_fed(&["apply", "--filename=-"], SETUP);
@@ -171,7 +170,7 @@ impl ApiServer {
         self.token_of(AGENT)
     }
 
-    /// A token of an account in the agent's namespace.
+    /// Creates a token of an account in the agent's namespace.
     pub(crate) fn token_of(&self, account: &str) -> String {
         let output = self.kubectl(&["create", "token", account, "--namespace", AGENT, "--duration=1h"]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -186,7 +185,7 @@ impl ApiServer {
             .arg(self.kubeconfig(user))
             .arg(LONGEST_REQUEST)
             .args(arguments)
-            // Its cache of what the server serves goes into the home; a proxy variable must not lead it elsewhere.
+            // kubectl caches API discovery in its home, and must not use a proxy from the environment.
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .env("HOME", self.folder.path())
@@ -195,12 +194,12 @@ impl ApiServer {
             .stderr(Stdio::piped())
             .spawn()
             .expect("kubectl starts");
-        // Shorter than a pipe holds. A kubectl that reads none of it says itself what went wrong.
+        // The input fits into the pipe. A kubectl that does not read it prints its own error.
         child.stdin.take().expect("it was asked for").write_all(input.as_bytes()).ok();
         child.wait_with_output().expect("our own child")
     }
 
-    /// The kubeconfig of `administrator`, or of the agent's account.
+    /// Returns the kubeconfig of `administrator` or of the agent's account.
     pub(crate) fn kubeconfig(&self, user: &str) -> PathBuf {
         self.folder.path().join(format!("{user}.kubeconfig"))
     }
@@ -227,7 +226,7 @@ impl ApiServer {
             ("etcd-servers", format!("http://127.0.0.1:{}", self.etcd_port)),
             ("bind-address", "127.0.0.1".to_owned()),
             ("advertise-address", "127.0.0.1".to_owned()),
-            // Nobody looks for the server by the Service `kubernetes`, whose endpoints must not be loopback.
+            // No client uses the Service `kubernetes`, whose endpoints must not be loopback.
             ("endpoint-reconciler-type", "none".to_owned()),
             ("secure-port", self.port.to_string()),
             ("tls-cert-file", path(&server.certificate)),
@@ -253,9 +252,9 @@ fn etcd_arguments(port: u16) -> Vec<String> {
         "--data-dir=etcd".to_owned(),
         format!("--listen-client-urls={url}"),
         format!("--advertise-client-urls={url}"),
-        // It has no peers, yet wants a port for them.
+        // Required although there are no peers.
         "--listen-peer-urls=http://127.0.0.1:0".to_owned(),
-        // What it stores need not outlive the machine.
+        // The data need not survive a crash of the machine.
         "--unsafe-no-fsync".to_owned(),
         "--log-level=warn".to_owned(),
     ]

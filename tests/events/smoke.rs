@@ -1,8 +1,8 @@
-//! The smoke check against a real API server: nodes and Pods in every state, real agents behind the Pods' addresses, and an
-//! account that has the documented rights and no more.
+//! The smoke check against a real API server: nodes and Pods in every state, real agents at the Pod addresses, and an account
+//! with only the documented permissions.
 //!
-//! There are no kubelets: a test writes the states that they would. The way through the API server's proxy needs Pods at
-//! addresses that it lets through, and is tested where there are real nodes.
+//! There are no kubelets: the tests write the states. Requests through the API server's proxy need Pods at addresses that it
+//! accepts, and are tested with real nodes in `tests/cluster`.
 
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -16,10 +16,10 @@ use super::lab::settings::{Settings, View};
 use super::process::free_port;
 use super::server::{ApiServer, NODE};
 
-/// What the documentation says that a smoke check in a Pod needs.
+/// The documented permissions of a smoke check in a Pod.
 const ACCOUNT: &str = include_str!("smoke.yaml");
 
-/// A cluster whose objects a test has written.
+/// A cluster with objects written by the test.
 struct Cluster {
     server: ApiServer,
     port: u16,
@@ -37,7 +37,7 @@ impl Cluster {
         apply(ACCOUNT);
         apply(&daemon_set(port).to_string());
         let token = server.token_of("smoke");
-        // The node that the server's own set-up brings.
+        // Created by the server's setup.
         succeed(&server.kubectl(&["delete", "node", NODE]));
         Some(Self { server, port, token })
     }
@@ -106,7 +106,7 @@ impl Cluster {
         succeed(&self.server.kubectl(&[&patch[..], &[&status.to_string()]].concat()));
     }
 
-    /// An agent behind the address of a node's Pod.
+    /// Starts an agent at the address of a node's Pod.
     fn agent(&self, lab: &Lab, node: &str, address: &str) -> Agent {
         let listen = format!("{address}:{}", self.port);
         let text = config(lab, "1h").replace("127.0.0.1:0", &listen);
@@ -117,7 +117,7 @@ impl Cluster {
         })
     }
 
-    /// Runs a smoke check as a Pod of this account would.
+    /// Runs a smoke check as in a Pod with this account.
     fn smoke_as(&self, token: &str, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_acr-verifier"));
         command.arg("smoke").args(arguments).arg("-vvv");
@@ -168,7 +168,7 @@ fn succeed(output: &Output) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// The controller that would say so does not run.
+/// Sets the status that the DaemonSet controller would set.
 fn observe(cluster: &Cluster) {
     let status = json!({"status": {"observedGeneration": 1, "currentNumberScheduled": 0, "numberMisscheduled": 0,
         "desiredNumberScheduled": 0, "numberReady": 0}});
@@ -308,7 +308,7 @@ fn repairs_and_node_changes_are_seen_before_the_deadline() {
     let running = smoke.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
     std::thread::sleep(Duration::from_secs(2));
     succeed(&cluster.server.kubectl(&["delete", "node", "leaving"]));
-    // It joins and has no Pod yet: it is told, and holds nobody up.
+    // A node that joins and has no Pod yet is listed and delays nothing.
     cluster.node("joining", "np1", &json!({}));
     std::thread::sleep(Duration::from_secs(4));
     lab.change(|settings| settings.nameservers[0].login = View::Private);
@@ -319,7 +319,7 @@ fn repairs_and_node_changes_are_seen_before_the_deadline() {
     assert_eq!(states(&report), ["first reported pass -", "joining missing - -", "leaving left - -"]);
     assert_eq!(report["counts"]["joinedLate"], 1);
 
-    // The pass of the Pod that is gone says nothing about the one that comes after it.
+    // The pass of a deleted Pod does not apply to its successor.
     succeed(&cluster.server.kubectl(&["delete", "node", "joining"]));
     succeed(&cluster.server.kubectl(&[
         "delete",
@@ -339,10 +339,10 @@ fn missing_permissions_are_inconclusive_and_named() {
     observe(&cluster);
     let run = |token: &str, arguments: &[&str]| {
         let output = cluster.smoke_as(token, arguments);
-        assert_eq!(output.stdout, b"", "nothing is known, so nothing is reported");
+        assert_eq!(output.stdout, b"", "no report without results");
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
-    // The agents' own account may write Events, and nothing else.
+    // The agents' own account may only write Events.
     let (code, log) = run(&cluster.server.token_of("acr-verifier"), &[]);
     assert_eq!(code, Some(3), "{log}");
     assert!(
@@ -357,7 +357,7 @@ fn missing_permissions_are_inconclusive_and_named() {
     let (code, log) = run("not-a-token", &[]);
     assert_eq!(code, Some(3), "{log}");
     assert!(log.contains("401"), "{log}");
-    // No node should run an agent: nothing was checked, and nothing is good.
+    // No node should run an agent: nothing was checked, so nothing passes.
     let (code, text) = cluster.smoke(&["--timeout", "2s"]);
     assert_eq!(code, Some(3), "{text}");
     assert!(text.contains("nothing was checked"), "{text}");
