@@ -183,10 +183,7 @@ fn every_release_step_is_a_valid_script_with_minimal_permissions() {
         assert!(job["permissions"].is_object(), "{name} declares no permissions");
         for step in job["steps"].as_array().expect("steps") {
             let Some(script) = step["run"].as_str() else { continue };
-            assert!(
-                !script.contains("${{"),
-                "{name}: an expression in a script allows code injection"
-            );
+            assert!(!script.contains("${{"), "{name}: an expression in a script allows code injection");
             run(Command::new("bash").args(["-n", "-c", script]));
             scripts += 1;
         }
