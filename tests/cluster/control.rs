@@ -11,15 +11,15 @@ use super::certificates::{Authority, Pair, token_keys};
 use super::network::{Namespace, Network};
 use super::process::Server;
 
-/// Where the API server listens.
+/// Address of the API server.
 pub(crate) const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 30);
 pub(crate) const PORT: u16 = 6443;
-/// Its Service, which Pods know it by.
+/// Address of its Service, which Pods use.
 pub(crate) const SERVICE: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 1);
-/// Of a kubectl or a helm, whatever the server does.
+/// Timeout of a kubectl or helm in seconds.
 const LONGEST_CALL: &str = "300";
 
-/// Where the programs are, and what they need to find each other.
+/// The programs, and what they need to find each other.
 pub(crate) struct Programs {
     folder: PathBuf,
     authority: PathBuf,
@@ -46,7 +46,7 @@ impl Programs {
     }
 }
 
-/// The control plane. It ends when it is dropped, the API server before what it stores in.
+/// The control plane. It ends when dropped, the API server before etcd.
 pub(crate) struct Control {
     pub(crate) programs: Programs,
     pub(crate) kubeconfig: PathBuf,
@@ -134,12 +134,12 @@ impl Control {
         self.servers.insert(0, server);
     }
 
-    /// Runs kubectl as one who may do everything. The caller is in the VNet.
+    /// Runs kubectl as administrator. The caller must be in the VNet.
     pub(crate) fn kubectl(&self, arguments: &[&str]) -> Output {
         self.call("kubectl", arguments)
     }
 
-    /// Runs helm, likewise.
+    /// Runs helm as administrator. The caller must be in the VNet.
     pub(crate) fn helm(&self, arguments: &[&str]) -> Output {
         self.call("helm", arguments)
     }
@@ -159,7 +159,7 @@ impl Control {
             .expect("timeout is there")
     }
 
-    /// The ends of the logs.
+    /// Returns the last lines of the logs.
     pub(crate) fn logs(&self) -> String {
         ["kube-apiserver", "kube-controller-manager"]
             .map(|program| {

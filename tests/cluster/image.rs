@@ -1,5 +1,4 @@
-//! An image that can run, made by hand: one program without libraries, as an OCI layout for containerd and as blobs for a
-//! registry.
+//! Builds a runnable image: one static program, as an OCI layout for containerd and as blobs for a registry.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,17 +8,17 @@ use sha2::{Digest as _, Sha256};
 
 use super::process::run;
 
-/// Debian's busybox-static; another one may need libraries.
+/// From Debian's busybox-static; another build may need libraries.
 pub(crate) const PROGRAM: &str = "/bin/busybox";
 
-/// What sleeps for ever.
+/// An image that sleeps indefinitely.
 pub(crate) struct Image {
     pub(crate) manifest: (String, Vec<u8>),
     pub(crate) blobs: Vec<(String, Vec<u8>)>,
 }
 
 impl Image {
-    /// Makes an image; `mark` tells two of them apart.
+    /// Builds an image; `mark` distinguishes two of them.
     pub(crate) fn make(folder: &Path, mark: &str) -> Self {
         let root = folder.join(mark);
         fs::create_dir_all(&root).expect("a folder");
@@ -62,7 +61,7 @@ impl Image {
         }
     }
 
-    /// An archive that `ctr images import` takes, which gives the image this name.
+    /// Writes an archive for `ctr images import` with this image name.
     pub(crate) fn archive(&self, folder: &Path, name: &str) -> PathBuf {
         let layout = folder.join("layout");
         let blobs = layout.join("blobs/sha256");

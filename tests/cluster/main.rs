@@ -1,16 +1,16 @@
-//! Real Kubernetes: a control plane and three nodes with kubelet and containerd, each in a network namespace, beside a
-//! private registry with Azure's names. The chart is installed as the README says, and the operator's commands are run.
+//! Real Kubernetes: a control plane and three nodes with kubelet and containerd, each in a network namespace, next to a
+//! private registry with Azure's names. Installs the chart as in the README and runs the operator's commands.
 //!
-//! It needs root, some packages (`packages.txt`), the servers (`servers`) and the image (`deploy/image`): without them it
-//! says so and passes, unless they are demanded. All traffic stays inside the namespaces; everything is gone afterwards,
-//! also what a killed run left.
+//! Needs root, some packages (`packages.txt`), the servers (`servers`) and the image (`deploy/image`). Without them, the test
+//! prints the reason and passes, unless they are required. All traffic stays inside the namespaces. Everything is cleaned up
+//! afterwards, including leftovers of a killed run.
 //!
-//! Reading order: `control` and `worker` are the cluster, `whole` puts them beside the registry, `story` is what is done.
+//! Reading order: `control` and `worker` are the cluster, `whole` adds the registry, `story` contains the steps.
 
 #![cfg(target_os = "linux")]
 #![allow(
     clippy::disallowed_methods,
-    reason = "a test is its own surroundings: it has a clock and an environment"
+    reason = "tests may use the clock and the environment"
 )]
 
 #[path = "../events/certificates.rs"]
@@ -46,9 +46,9 @@ use std::time::Instant;
 use self::requirements::Requirements;
 use self::whole::Cluster;
 
-/// Tells something at once: what the test harness captures is not seen where the test passes.
+/// Prints a line immediately: the test harness hides captured output of a passing test.
 fn tell(line: &str) {
-    // Nobody reads it where standard error is closed.
+    // Standard error may be closed.
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 

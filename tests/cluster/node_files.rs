@@ -1,4 +1,4 @@
-//! The files of a node, as the chart mounts them: what changes on the node is in the next report, and nothing is written there.
+//! The files of a node, as the chart mounts them: changes appear in the next report, and the agent writes nothing.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use super::story::agents;
 use super::whole::{Cluster, wait};
 
-/// Within which a change is followed, on a machine that has much to do.
+/// Time within which the agent follows a change, on a busy machine.
 const SOON: Duration = Duration::from_secs(60);
-/// All that is below the folders of a node that are mounted, apart from the files that this test writes.
+/// Lists the mounted folders of a node, apart from the files that this test writes.
 const LISTING: &str = "find /etc/systemd /etc/containerd /etc/ssl /run/systemd -print | sort";
 
-/// The newest report of the agent of the first node.
+/// Returns the newest report of the first node's agent.
 fn report(cluster: &Cluster) -> Value {
     let (_, pod, _, _) = agents(cluster).remove(0);
     let path = format!("/api/v1/namespaces/acr-verifier/pods/{pod}:9469/proxy/report");
@@ -22,14 +22,14 @@ fn report(cluster: &Cluster) -> Value {
 pub(super) fn follow(cluster: &Cluster) {
     let node = &cluster.workers[0];
     let before = node.shell(LISTING);
-    assert!(!before.contains("certs.d"), "the runtime has made nothing: {before}");
+    assert!(!before.contains("certs.d"), "the runtime created nothing: {before}");
     let first = report(cluster);
     assert_eq!(first["node"], node.name.as_str());
     let expected = json!(
         {"resolvConf": "/host/etc/resolv.conf", "roots": "node", "proxy": "none", "mirrors": "none"}
     );
     assert_eq!(first["nodeFiles"], expected, "{first:#}");
-    // The ConfigMap has the same authority.
+    // The ConfigMap contains the same certificate authority.
     assert_eq!(first["images"][0]["connection"]["trustedBy"], "node", "{first:#}");
 
     let proxy = "[Manager]\nDefaultEnvironment=\"HTTPS_PROXY=http://user:hunter2@192.0.2.1:3128\"\n";
@@ -44,7 +44,7 @@ pub(super) fn follow(cluster: &Cluster) {
     assert!(warned.contains("192.0.2.1:3128") && !warned.contains("hunter2"), "{warned}");
     node.shell("rm -r /etc/systemd/system.conf.d /etc/containerd/certs.d");
 
-    // A file that is mounted by itself stays the old one; the agent follows the one that has taken its name.
+    // A bind-mounted file stays the old one; the agent follows the file that replaced it.
     let servers = |report: &Value| report["images"][0]["resolutions"].as_array().map_or(0, Vec::len);
     assert_eq!(servers(&first), 2, "a nameserver for each of two endpoints: {first:#}");
     let text = node.shell("cat /run/systemd/resolve/resolv.conf");

@@ -1,4 +1,4 @@
-//! Whether this machine can have the cluster, and what it means where it cannot.
+//! Checks whether this machine can run the cluster, and decides between skip and failure if it cannot.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -7,20 +7,20 @@ use std::process::{Command, Stdio};
 use super::image::PROGRAM;
 
 const SERVERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster/servers");
-/// Where tests/run puts the image.
+/// Where tests/run writes the image.
 const IMAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/image");
-/// Where system programs are, also for users whose path has none of it.
+/// Folders of system programs, which may be missing from a user's PATH.
 const FOLDERS: [&str; 5] = ["/usr/sbin", "/sbin", "/usr/bin", "/bin", "/usr/local/sbin"];
 const PROGRAMS: [&str; 7] = ["containerd", "ctr", "docker-registry", "nft", "nsd", "runc", "unbound"];
 
-/// What to do.
+/// The result of the check.
 pub(crate) enum Requirements {
     Met { programs: PathBuf, image: PathBuf },
     Skip(String),
     Fail(String),
 }
 
-/// Looks at the user, the programs, the image and what is demanded.
+/// Checks the user, the programs, the image and whether the cluster is required.
 pub(crate) fn met() -> Requirements {
     let demanded = env::var_os("ACR_VERIFIER_REQUIRE_CLUSTER").is_some_and(|value| value == "1");
     match look() {
@@ -32,7 +32,7 @@ pub(crate) fn met() -> Requirements {
 
 fn look() -> Result<(PathBuf, PathBuf), String> {
     if !rustix::process::geteuid().is_root() {
-        return Err("needs root, to make nodes".to_owned());
+        return Err("needs root to create nodes".to_owned());
     }
     let missing: Vec<&str> = PROGRAMS.into_iter().filter(|program| find(program).is_none()).collect();
     if !missing.is_empty() {
@@ -42,7 +42,7 @@ fn look() -> Result<(PathBuf, PathBuf), String> {
         return Err(format!("needs {PROGRAM} without libraries: apt-get install busybox-static"));
     }
     if !Path::new("/sys/fs/cgroup/memory").exists() {
-        return Err("needs cgroup v1, which the nodes are set up for".to_owned());
+        return Err("needs cgroup v1, which the nodes are configured for".to_owned());
     }
     let output = Command::new(SERVERS).arg("--find").stdin(Stdio::null()).output();
     let output = output.map_err(|error| format!("{SERVERS} does not run: {error}"))?;
@@ -50,7 +50,7 @@ fn look() -> Result<(PathBuf, PathBuf), String> {
         return Err(String::from_utf8_lossy(&output.stderr).trim_end().to_owned());
     }
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let programs = text.lines().last().map(PathBuf::from).ok_or("tests/cluster/servers named no folder")?;
+    let programs = text.lines().last().map(PathBuf::from).ok_or("tests/cluster/servers printed no folder")?;
     Ok((programs, image()?))
 }
 
@@ -70,14 +70,14 @@ fn image() -> Result<PathBuf, String> {
         })
 }
 
-/// Whether a program asks for no interpreter (`PT_INTERP` of ELF names it by its path).
+/// Returns whether a program needs no interpreter (`PT_INTERP` of ELF contains its path).
 fn is_static(program: &Path) -> bool {
     std::fs::read(program).is_ok_and(|bytes| {
         !bytes.is_empty() && !bytes[..bytes.len().min(4_096)].windows(7).any(|part| part == b"ld-linu")
     })
 }
 
-/// Where a program is.
+/// Returns the path of a program.
 pub(crate) fn find(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let folders = env::split_paths(&path).chain(FOLDERS.map(PathBuf::from));

@@ -1,4 +1,4 @@
-//! What an operator does, in order, and what has to come of it.
+//! The operator's steps in order, with their expected results.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -11,29 +11,29 @@ use super::whole::{Cluster, wait};
 /// A step, with its name.
 type Step = (&'static str, fn(&Cluster));
 
-/// All steps, in their order: each leaves the cluster as the next one wants it.
+/// All steps in order: each leaves the cluster as the next one needs it.
 pub(crate) const STEPS: [Step; 12] = [
     ("helm upgrade --install, agents Ready on all nodes", install),
     ("kubectl describe node shows the Event", events),
-    ("the agents follow the files of their nodes, and write nothing there", node_files::follow),
-    ("a pod's image comes through the private endpoint", pull),
-    ("the accounts have the documented rights and no more", rights),
-    ("one node's names fail: that node alone, and its pulls", one_node),
-    ("helm test and smoke are green after the repair", repaired),
+    ("agents follow changes of node files, and write nothing", node_files::follow),
+    ("a Pod's image is pulled through the private endpoint", pull),
+    ("the accounts have only the documented permissions", rights),
+    ("broken DNS on one node fails only its checks and pulls", one_node),
+    ("helm test and smoke pass after the fix", repaired),
     ("a Secret is rotated without a restart", rotation),
-    ("a cordoned node and one without its image are told apart", states),
-    ("upgrade, rollback: the agents end and start quickly", upgrade),
-    ("Pod Security: restricted takes the preset, baseline refuses", pod_security),
+    ("cordoned nodes and nodes without the image are reported", states),
+    ("upgrade, rollback: the agents stop and start quickly", upgrade),
+    ("Pod Security: restricted accepts the preset, baseline fails", pod_security),
     ("uninstall leaves nothing behind", uninstall),
 ];
 
 const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/chart");
 const NAMESPACE: &str = "--namespace=acr-verifier";
 const SOON: Duration = Duration::from_secs(60);
-/// For a smoke check that ends at its deadline, as one does while a node fails: an agent that was just asked rests for
-/// five seconds, and a check takes some more on a busy machine.
+/// Timeout of a smoke check that is expected to fail, and so runs to its deadline. An agent pauses for five seconds between
+/// checks, and a check takes longer on a busy machine.
 const RED: &str = "20s";
-/// What differs from the README: a quick schedule, and the authority of this registry.
+/// Differences from the README: a short interval, and the certificate authority of this registry.
 const QUICK: [&str; 7] = [
     "--set=config.schedule.interval=10s",
     "--set=config.images[0].privateEndpoint.cidrs={10.60.4.0/24}",
@@ -62,7 +62,7 @@ fn prepare(cluster: &Cluster, namespace: &str, level: &str) {
     cluster.kubectl(&["create", "configmap", "registry-ca", &namespace, &file]);
 }
 
-/// Makes or replaces the Secret as the README does.
+/// Creates or replaces the Secret as in the README.
 fn write_secret(cluster: &Cluster, namespace: &str) {
     let namespace = format!("--namespace={namespace}");
     let (user, password) = (cluster.inside.username(), cluster.inside.password());
@@ -106,7 +106,7 @@ fn install(cluster: &Cluster) {
     assert_eq!(agents(cluster).len(), 3);
 }
 
-/// The agents' Pods by their nodes: name, uid and restarts.
+/// Returns the agents' Pods by node: name, uid and restarts.
 pub(super) fn agents(cluster: &Cluster) -> Vec<(String, String, String, i64)> {
     let pods = cluster.kubectl(&[
         "get",
@@ -144,7 +144,7 @@ fn described(cluster: &Cluster, node: &str, word: &str) -> bool {
     cluster.kubectl(&["describe", "node", node]).lines().any(|line| line.contains(word))
 }
 
-/// Starts a pod on a node whose image is in the registry.
+/// Starts a Pod on a node with an image from the registry.
 fn start_pod(cluster: &Cluster, name: &str, node: &str) {
     let image = cluster.inside.image_of("apps/tool", ":1");
     let pod = json!({
@@ -167,7 +167,7 @@ fn pull(cluster: &Cluster) {
     assert_eq!(cluster.public_packets(), 0, "something took the public path");
 }
 
-/// What an account may do beyond what every account may.
+/// Returns the permissions of an account beyond those of every account.
 fn rights_of(cluster: &Cluster, account: &str, namespace: &str) -> BTreeSet<String> {
     let list = |account: &str| -> BTreeSet<String> {
         let account = format!("--as=system:serviceaccount:acr-verifier:{account}");
@@ -193,7 +193,7 @@ fn rights(cluster: &Cluster) {
     assert_eq!(smoke("default"), rules(&[nodes]));
 }
 
-/// The smoke check's report, from outside.
+/// Returns the report of a smoke check from outside the cluster.
 fn smoke_json(cluster: &Cluster, namespace: &str, timeout: &str) -> (Option<i32>, Value) {
     let (code, text) = cluster.smoke(&["--namespace", namespace, "--timeout", timeout, "--output", "json"]);
     let report = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
@@ -229,10 +229,10 @@ fn one_node(cluster: &Cluster) {
     for worker in &cluster.workers[..2] {
         assert!(!described(cluster, &worker.name, "PrivateZoneNotLinked"), "{} is not broken", worker.name);
     }
-    // From inside it is the same, and the gate is red.
+    // `helm test` fails as well, from inside the cluster.
     let tested = cluster.try_helm(&["test", "acr-verifier", NAMESPACE, "--timeout=120s"]);
     assert!(!tested.status.success(), "{}", String::from_utf8_lossy(&tested.stdout));
-    // What the verdict says is what a pull does: there it fails, elsewhere it works.
+    // Real pulls match the verdicts: they fail on the broken node and work elsewhere.
     start_pod(cluster, "refused", broken);
     start_pod(cluster, "granted", &cluster.workers[0].name);
     cluster.kubectl(&["wait", "--for=condition=Ready", "pod/granted", NAMESPACE, "--timeout=60s"]);
@@ -242,9 +242,9 @@ fn one_node(cluster: &Cluster) {
     });
     assert!(cluster.public_packets() > 0, "the pull took some other path");
     cluster.kubectl(&["delete", "pod", "refused", "granted", NAMESPACE]);
-    // The next one is of the repair.
+    // The next Event must come from the recovery.
     cluster.kubectl(&["delete", "events", "--all", "--namespace=default"]);
-    cluster.mend_names(2);
+    cluster.restore_names(2);
 }
 
 fn repaired(cluster: &Cluster) {
@@ -259,7 +259,7 @@ fn repaired(cluster: &Cluster) {
 
 fn rotation(cluster: &Cluster) {
     let before = agents(cluster);
-    // The old password is disabled first, as after a leak.
+    // Disable the old password first, as after a leak.
     cluster.inside.change(|settings| "the-second-password".clone_into(&mut settings.credentials.password));
     let (code, report) = smoke_json(cluster, "acr-verifier", RED);
     assert_eq!(code, Some(1), "{report:#}");
@@ -268,7 +268,7 @@ fn rotation(cluster: &Cluster) {
     write_secret(cluster, "acr-verifier");
     let (code, report) = smoke_json(cluster, "acr-verifier", "100s");
     assert_eq!(code, Some(0), "{report:#}");
-    assert_eq!(agents(cluster), before, "the same Pods, and none has restarted");
+    assert_eq!(agents(cluster), before, "the same Pods without a restart");
     assert!(!report.to_string().contains("the-second-password"));
 }
 
@@ -282,7 +282,7 @@ fn states(cluster: &Cluster) {
     }
     let pod = agents(cluster).into_iter().find(|(node, ..)| node == without).expect("its agent").1;
     cluster.kubectl(&["delete", "pod", &pod, NAMESPACE]);
-    wait("the image to be missed", SOON, || {
+    wait("the missing image", SOON, || {
         cluster.kubectl(&["get", "pods", NAMESPACE]).contains("ImagePull")
     });
     let (code, report) = smoke_json(cluster, "acr-verifier", RED);
@@ -310,9 +310,9 @@ fn upgrade(cluster: &Cluster) {
     let pod = &before[0].1;
     let started = Instant::now();
     cluster.kubectl(&["delete", "pod", pod, NAMESPACE]);
-    assert!(started.elapsed() < Duration::from_secs(8), "its end took {:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(8), "shutdown took {:?}", started.elapsed());
     install_as(cluster, "acr-verifier", "acr-verifier", &["--set=log.format=json"]);
-    // The smoke check waits for the new revision: what the old one says is no longer asked for.
+    // The smoke check waits for the new revision and ignores Pods of the old one.
     let (code, report) = smoke_json(cluster, "acr-verifier", "120s");
     assert_eq!(code, Some(0), "{report:#}");
     let after = agents(cluster);
@@ -339,7 +339,7 @@ fn pod_security(cluster: &Cluster) {
 
     prepare(cluster, "baseline", "baseline");
     install_as(cluster, "acr-verifier", "baseline", &[]);
-    wait("the refusal", SOON, || {
+    wait("the rejection", SOON, || {
         let text = cluster.kubectl(&["get", "events", "--namespace=baseline"]);
         text.contains("violates PodSecurity") && text.contains("hostNetwork=true")
     });
@@ -347,7 +347,7 @@ fn pod_security(cluster: &Cluster) {
     cluster.kubectl(&["delete", "namespace", "restricted", "baseline"]);
 }
 
-/// Every object of the cluster but those that tell what was, and those that say that something lives.
+/// Lists all objects of the cluster except Events and leases.
 fn objects(cluster: &Cluster) -> BTreeSet<String> {
     let kinds = cluster.kubectl(&["api-resources", "--verbs=list", "--output=name"]);
     let passing = ["events", "events.events.k8s.io", "leases.coordination.k8s.io"];
@@ -359,7 +359,7 @@ fn objects(cluster: &Cluster) -> BTreeSet<String> {
 
 fn uninstall(cluster: &Cluster) {
     cluster.helm(&["uninstall", "acr-verifier", NAMESPACE, "--wait"]);
-    // These are the operator's own.
+    // The operator created these.
     cluster.kubectl(&["delete", "namespace", "acr-verifier"]);
     let before: BTreeSet<String> = std::fs::read_to_string(cluster.path().join("before.json"))
         .ok()

@@ -1,6 +1,6 @@
-//! The whole: a private registry in a VNet, the Internet beside it, and a cluster whose nodes are in that VNet.
+//! The whole setup: a private registry in a VNet, the Internet next to it, and a cluster with nodes in that VNet.
 //!
-//! Owns what is started in which order, and the ways in which a step looks at it and breaks it.
+//! Owns the start order, and how the steps inspect and break the setup.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
@@ -24,12 +24,12 @@ use super::{leftovers, tell};
 
 /// A resolver of the VNet that does not see the private zone.
 const UNLINKED: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 14);
-/// How many nodes there are.
+/// Number of nodes.
 const NODES: usize = 3;
-/// Between two looks at something that is about to happen.
+/// Polling interval.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 
-/// All of it. The fields are dropped in this order: what runs on the nodes, the servers, the namespaces, the files.
+/// The whole setup. Fields are dropped in this order: nodes, servers, namespaces, files.
 pub(crate) struct Cluster {
     pub(crate) workers: Vec<Worker>,
     control: Control,
@@ -70,7 +70,7 @@ impl Cluster {
         let unlinked = names::unlinked(&network, path, UNLINKED);
         let tool = Image::make(path, "tool");
         registry.add("apps/tool", "1", &tool.manifest, &tool.blobs);
-        // One authority of Azure's would sign both; here, a node trusts two.
+        // In Azure, one authority signs both certificates; here, a node trusts two.
         let authorities = [inside.ca_pem(), outside.ca_pem()].concat();
         std::fs::write(path.join("authorities.pem"), &authorities).expect("a file");
         let mut cluster = Self {
@@ -111,17 +111,17 @@ impl Cluster {
         });
     }
 
-    /// Puts the agent's image on a node, as another registry would have.
+    /// Imports the agent's image on a node, as if pulled from another registry.
     pub(crate) fn import_agent(&self, index: usize) {
         self.workers[index].import(&self.image);
     }
 
-    /// Where files for the commands go.
+    /// Returns the folder for files of the commands.
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Runs kubectl, which must succeed; its output.
+    /// Runs kubectl, which must succeed, and returns its output.
     #[track_caller]
     pub(crate) fn kubectl(&self, arguments: &[&str]) -> String {
         succeeded("kubectl", arguments, &self.try_kubectl(arguments))
@@ -131,7 +131,7 @@ impl Cluster {
         self.network.vnet.run(|| self.control.kubectl(arguments))
     }
 
-    /// Runs helm, which must succeed; its output.
+    /// Runs helm, which must succeed, and returns its output.
     #[track_caller]
     pub(crate) fn helm(&self, arguments: &[&str]) -> String {
         succeeded("helm", arguments, &self.try_helm(arguments))
@@ -141,7 +141,7 @@ impl Cluster {
         self.network.vnet.run(|| self.control.helm(arguments))
     }
 
-    /// Runs the smoke check from outside of the cluster, through the API server; its exit code and its output.
+    /// Runs the smoke check from outside the cluster, through the API server. Returns its exit code and output.
     pub(crate) fn smoke(&self, arguments: &[&str]) -> (Option<i32>, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_acr-verifier"));
         command.args(["smoke", "--kubeconfig"]).arg(&self.control.kubeconfig).args(arguments);
@@ -151,7 +151,7 @@ impl Cluster {
         (output.status.code(), text + &String::from_utf8_lossy(&output.stderr))
     }
 
-    /// Takes the private zone away from one node: its resolver is replaced by one that does not see it.
+    /// Breaks DNS on one node: its resolver is replaced by one that does not see the private zone.
     pub(crate) fn break_names(&self, index: usize) {
         let rules: String = ["udp", "tcp"]
             .map(|protocol| {
@@ -163,22 +163,22 @@ impl Cluster {
         self.workers[index].namespace.run(|| run("nft", &["-f", "-"], &rules));
     }
 
-    /// Gives it back.
-    pub(crate) fn mend_names(&self, index: usize) {
+    /// Restores DNS on a node.
+    pub(crate) fn restore_names(&self, index: usize) {
         self.workers[index].namespace.run(|| run("nft", &["flush", "chain", "ip", "node", "names"], ""));
     }
 
-    /// Packets that arrived at a public address of the registry, whoever sent them.
+    /// Counts packets from any sender that arrived at a public address of the registry.
     pub(crate) fn public_packets(&self) -> u64 {
         self.network.strays().public
     }
 
-    /// Those of agents among them, which there must be none of.
+    /// Counts packets from agents to a public address, of which there must be none.
     pub(crate) fn public_packets_of_agents(&self) -> u64 {
         self.workers.iter().map(Worker::public_packets).sum()
     }
 
-    /// What an agent serves, asked from inside the VNet.
+    /// Requests a path from an agent, from inside the VNet.
     pub(crate) fn ask(&self, index: usize, path: &str) -> String {
         let address = format!("{}:9469", worker::address(index + 1));
         self.network.vnet.run(|| {
@@ -192,7 +192,7 @@ impl Cluster {
     }
 }
 
-/// Waits for something that has to happen.
+/// Waits for a condition, and panics after the limit.
 #[track_caller]
 pub(crate) fn wait(what: &str, limit: Duration, mut happened: impl FnMut() -> bool) {
     let started = Instant::now();
@@ -203,7 +203,7 @@ pub(crate) fn wait(what: &str, limit: Duration, mut happened: impl FnMut() -> bo
 }
 
 impl Drop for Cluster {
-    /// A failure is told with what an operator would look at first.
+    /// After a failure, prints what an operator would look at first.
     fn drop(&mut self) {
         if !std::thread::panicking() {
             return;

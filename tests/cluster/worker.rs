@@ -1,7 +1,7 @@
-//! A node: kubelet, containerd and runc in namespaces of their own, with the names and the network of a VNet.
+//! A node: kubelet, containerd and runc in their own namespaces, with the DNS and network of a VNet.
 //!
-//! Owns what such a node needs where there is no systemd, no cgroup v2 and no CAP_SYS_RESOURCE. Everything of it is in one
-//! PID namespace, whose end is the end of all of it.
+//! Owns what such a node needs without systemd, cgroup v2 and CAP_SYS_RESOURCE. All its processes are in one PID namespace and
+//! end with it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,19 +18,19 @@ use super::process::{run, try_run};
 const CGROUPS: &str = "/sys/fs/cgroup";
 const PAUSE: &str = "registry.k8s.io/pause:tests";
 const PLUGINS: &str = "/usr/lib/cni";
-/// Who the agent is.
+/// User ID of the agent.
 const USER: u32 = 65_532;
 
-/// Starts containerd, then kubelet, in a mount namespace with the files that a node of AKS has: its own resolv.conf, where
-/// systemd-resolved keeps it, its certificate authorities, and folders of systemd and containerd. One that ends is started again, as
-/// systemd does: a kubelet ends where it is faster than containerd, and nothing else would start it a second time.
+/// Starts containerd, then kubelet, in a mount namespace with the files of an AKS node: its own resolv.conf at the path of
+/// systemd-resolved, its certificate authorities, and the folders of systemd and containerd. Restarts a process that exits, as
+/// systemd does: a kubelet exits if containerd is not up yet, and nothing else would restart it.
 const START: &str = r#"
 set -e
-for_ever() {
+keep_running() {
     while :; do
         code=0
         "$@" || code=$?
-        echo "$1 ended with $code" >&2
+        echo "$1 exited with $code" >&2
         sleep 0.5
     done
 }
@@ -38,7 +38,7 @@ mount --make-rprivate /
 mount -t tmpfs none /run
 mkdir -p /run/lock /run/systemd/resolve
 cp "$1/resolv.conf" /run/systemd/resolve/resolv.conf
-# What the node changes in /etc is its own.
+# Changes in /etc stay on the node.
 mkdir -p "$1/etc/upper" "$1/etc/work"
 mount -t overlay -o "lowerdir=/etc,upperdir=$1/etc/upper,workdir=$1/etc/work" none /etc
 ln --symbolic --force /run/systemd/resolve/resolv.conf /etc/resolv.conf
@@ -48,11 +48,11 @@ for folder in /etc/systemd /etc/containerd /etc/ssl/certs; do
 done
 mkdir /etc/systemd/system
 cp "$1/authorities.pem" /etc/ssl/certs/ca-certificates.crt
-# Links to the logs of containers go there whatever is configured.
+# Links to container logs go there regardless of the configuration.
 mount -t tmpfs none /var/log
-for_ever containerd --config "$1/containerd.toml" >"$1/containerd.log" 2>&1 &
+keep_running containerd --config "$1/containerd.toml" >"$1/containerd.log" 2>&1 &
 until [ -S "$1/containerd.sock" ]; do sleep 0.05; done
-for_ever "$2" --config="$1/kubelet.json" --kubeconfig="$1/kubeconfig" --hostname-override="$3" --node-ip="$4" \
+keep_running "$2" --config="$1/kubelet.json" --kubeconfig="$1/kubeconfig" --hostname-override="$3" --node-ip="$4" \
     --root-dir="$1/kubelet" --cert-dir="$1/certificates" --node-labels="$5" >"$1/kubelet.log" 2>&1
 "#;
 
@@ -65,7 +65,7 @@ pub(crate) struct Worker {
     pub(crate) namespace: Namespace,
 }
 
-/// The name of a node.
+/// Returns the name of a node.
 pub(crate) fn name(number: usize) -> String {
     format!("aks-np{}-{number}", pool(number))
 }
@@ -75,13 +75,13 @@ fn pool(number: usize) -> usize {
     if number < 3 { 1 } else { 2 }
 }
 
-/// The node's address.
+/// Returns the address of a node.
 pub(crate) fn address(number: usize) -> String {
     format!("10.61.{number}.2")
 }
 
 impl Worker {
-    /// Joins a node to the VNet and starts it.
+    /// Connects a node to the VNet and starts it.
     pub(crate) fn start(
         number: usize,
         network: &Network,
@@ -132,37 +132,37 @@ impl Worker {
         Self { name, number, folder, process, namespace }
     }
 
-    /// Puts an image into the node's containerd.
+    /// Imports an image into the node's containerd.
     pub(crate) fn import(&self, archive: &Path) {
         let path = archive.display().to_string();
         self.containerd(&["images", "import", "--snapshotter", "native", &path]);
     }
 
-    /// Runs a command of containerd's client.
+    /// Runs `ctr`.
     pub(crate) fn containerd(&self, arguments: &[&str]) -> String {
         let socket = self.folder.join("containerd.sock").display().to_string();
         run("ctr", &[&["--address", &socket, "--namespace", "k8s.io"], arguments].concat(), "")
     }
 
-    /// Gives the node a file, as systemd-resolved does it: a new one takes the name.
+    /// Writes a file on the node as systemd-resolved does: a new file replaces the old one.
     pub(crate) fn write(&self, path: &str, text: &str) {
         let script = "mkdir -p \"${1%/*}\" && cat >\"$1.next\" && mv \"$1.next\" \"$1\"";
         let process = self.process.id().to_string();
         run("nsenter", &["--target", &process, "--mount", "sh", "-c", script, "write", path], text);
     }
 
-    /// Runs a command among the node's files.
+    /// Runs a script in the node's mount namespace.
     pub(crate) fn shell(&self, script: &str) -> String {
         let process = self.process.id().to_string();
         run("nsenter", &["--target", &process, "--mount", "sh", "-c", script], "")
     }
 
-    /// Packets of agents, and of Pods with a network of their own, to a public address of the registry.
+    /// Counts packets to public addresses of the registry from agents and from Pods on the pod network.
     pub(crate) fn public_packets(&self) -> u64 {
         self.namespace.counter("ip", "node", "agents")
     }
 
-    /// The ends of the node's logs.
+    /// Returns the last lines of the node's logs.
     pub(crate) fn logs(&self) -> String {
         let end = |file: &str| {
             let text = fs::read_to_string(self.folder.join(file)).unwrap_or_default();
@@ -178,7 +178,7 @@ impl Worker {
         )
     }
 
-    /// Whether containerd answers.
+    /// Returns whether containerd responds.
     pub(crate) fn is_up(&self) -> bool {
         let socket = self.folder.join("containerd.sock").display().to_string();
         try_run("ctr", &["--address", &socket, "version"], "").is_ok()
@@ -187,32 +187,32 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        // With its first process everything of the PID namespace ends, containers included.
+        // All processes of the PID namespace end with its first one, containers included.
         self.process.kill().ok();
         self.process.wait().ok();
         remove_cgroup(&cgroup(self.number));
     }
 }
 
-/// The name of the cgroup of a node of this run.
+/// Returns the name of the cgroup of a node in this run.
 fn cgroup(number: usize) -> String {
     format!("{}{number}", super::leftovers::folder_prefix())
 }
 
-/// Where cgroups are, one folder a controller.
+/// Returns the cgroup folders, one per controller.
 fn controllers() -> Vec<PathBuf> {
     let entries = fs::read_dir(CGROUPS).into_iter().flatten().flatten();
-    // A link is another name of a controller, and cgroup v2 has none of its own here.
+    // A link is another name of a controller, and cgroup v2 has no controllers here.
     entries
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()) && entry.file_name() != "unified")
         .map(|entry| entry.path())
         .collect()
 }
 
-/// Removes a cgroup with those below it.
+/// Removes a cgroup and its children.
 fn remove_cgroup(name: &str) {
     for controller in controllers() {
-        // What has just ended leaves its cgroup a moment later.
+        // A process leaves its cgroup shortly after it ends.
         for _ in 0..50 {
             let path = controller.join(name);
             if !path.exists() {
@@ -225,7 +225,7 @@ fn remove_cgroup(name: &str) {
     }
 }
 
-/// Removes the cgroups of runs that are over.
+/// Removes the cgroups of earlier runs.
 pub(crate) fn remove_leftovers() {
     for controller in controllers() {
         for entry in fs::read_dir(controller).into_iter().flatten().flatten() {
@@ -253,7 +253,7 @@ fn join(number: usize, network: &Network, namespace: &Namespace) {
     network.vnet.ip(&format!("route add 10.244.{number}.0/24 via {}\n", address(number)));
     namespace.run(|| {
         fs::write("/proc/sys/net/ipv4/ip_forward", "1").expect("a node that routes for its Pods");
-        // The Service of the API server, which on a usual node kube-proxy brings. `names` is empty until its resolver fails.
+        // The Service of the API server, which kube-proxy provides on a usual node. `names` is empty until DNS is broken.
         let rule = format!("ip daddr {SERVICE} tcp dport 443 dnat to {ADDRESS}:{PORT}");
         let public = format!("ip daddr {{ {PUBLIC_LOGIN}, {PUBLIC_DATA} }}");
         let table = format!(
@@ -286,7 +286,7 @@ state = "{folder}/state"
     bin_dir = "{PLUGINS}"
     conf_dir = "{folder}/cni"
   [plugins."io.containerd.grpc.v1.cri".containerd]
-    # A folder of a temporary file system takes no overlay.
+    # Overlay does not work on a folder in tmpfs.
     snapshotter = "native"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
       runtime_type = "io.containerd.runc.v2"
@@ -296,7 +296,7 @@ state = "{folder}/state"
     )
 }
 
-/// The Pods' network: a cable for each, and the VNet routes.
+/// The pod network: a veth pair for each Pod, and routes through the VNet.
 fn pods(folder: &Path, number: usize) -> String {
     json!({"cniVersion": "0.4.0", "name": "pods", "plugins": [{
         "type": "ptp", "ipMasq": false,
@@ -319,7 +319,7 @@ fn kubelet(folder: &Path, number: usize, programs: &Programs, pair: &Pair) -> St
         "failSwapOn": false, "localStorageCapacityIsolation": false,
         "resolvConf": folder.join("resolv.conf"), "podLogsDir": folder.join("logs"),
         "volumePluginDir": folder.join("plugins"),
-        // A Secret that was changed is seen at once, not within a minute.
+        // Changes of a Secret are seen immediately, not within a minute.
         "configMapAndSecretChangeDetectionStrategy": "Watch", "syncFrequency": "2s",
         "nodeStatusUpdateFrequency": "2s", "healthzPort": 0, "readOnlyPort": 0,
         "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
@@ -327,7 +327,7 @@ fn kubelet(folder: &Path, number: usize, programs: &Programs, pair: &Pair) -> St
     .to_string()
 }
 
-/// The image of every Pod's first process.
+/// Returns the pause image.
 pub(crate) const fn pause() -> &'static str {
     PAUSE
 }
