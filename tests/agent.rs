@@ -54,7 +54,7 @@ fn metrics_follow_a_fault_and_its_recovery_within_an_interval() {
     let metrics = agent.get("/metrics").body;
     assert!(
         !metrics.lines().any(|line| line.starts_with("acr_verifier_cause{")),
-        "a cause that is gone is told"
+        "a resolved cause must disappear"
     );
     assert!(metrics.contains("acr_verifier_failures_total{"), "and counted");
 }

@@ -84,7 +84,9 @@ impl Settings {
         match check::trust(&self.config, node.as_ref()) {
             Ok(trust) => self.trust = trust,
             // The operator's CA file is compared by content, and rejected there.
-            Err(error) => tracing::warn!("cannot reload the trusted certificates, the previous ones stay in force: {error}"),
+            Err(error) => tracing::warn!(
+                "cannot reload the trusted certificates, the previous ones stay in force: {error}"
+            ),
         }
         self.node = node.map(Arc::new);
         true

@@ -109,8 +109,12 @@ pub(super) const CHECK_SUCCESS: Family = of_registry(
     "Whether the last check found the image pullable (1, warnings included) or not (0). Absent before the first check \
      and while the verdict is unknown.",
 );
-pub(super) const CHECKS: Family =
-    of_registry("acr_verifier_checks_total", Kind::Counter, &["verdict"], "Total number of image checks by verdict.");
+pub(super) const CHECKS: Family = of_registry(
+    "acr_verifier_checks_total",
+    Kind::Counter,
+    &["verdict"],
+    "Total number of image checks by verdict.",
+);
 pub(super) const FAILURES: Family = of_registry(
     "acr_verifier_failures_total",
     Kind::Counter,

@@ -41,12 +41,10 @@ pub(super) async fn guard(State(patience): State<Duration>, request: Request, ne
     let (head, body) = request.into_parts();
     let mut response = match timeout(patience, to_bytes(body, MAX_BODY)).await {
         Ok(Ok(_unused)) => next.run(Request::from_parts(head, Body::empty())).await,
-        Ok(Err(_)) => {
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "request body too large: none is expected").into_response()
-        }
-        Err(_) => {
-            Problem::new(StatusCode::REQUEST_TIMEOUT, "timed out waiting for the request body").into_response()
-        }
+        Ok(Err(_)) => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "request body too large: none is expected")
+            .into_response(),
+        Err(_) => Problem::new(StatusCode::REQUEST_TIMEOUT, "timed out waiting for the request body")
+            .into_response(),
     };
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, POLICY.clone());

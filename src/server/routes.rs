@@ -157,9 +157,8 @@ async fn report(State(context): State<Context>) -> Response {
     let latest = context.shared.status.borrow().latest.clone();
     match latest {
         Some(run) => context.turn.take(|| report_of(&run, &context.shared)).await,
-        None => {
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the first check has not completed yet").into_response()
-        }
+        None => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the first check has not completed yet")
+            .into_response(),
     }
 }
 
@@ -193,7 +192,8 @@ async fn check(
         Err(problem) => return problem.into_response(),
     };
     let Some(_waiter) = context.waiting.enter(slot.peer()) else {
-        return Problem::later("too many callers are already waiting for a check", BUSY_RETRY).into_response();
+        return Problem::later("too many callers are already waiting for a check", BUSY_RETRY)
+            .into_response();
     };
     slot.set_waits(true);
     let answered = ask(&context.shared, configuration).await;
@@ -229,7 +229,9 @@ async fn ask(shared: &Shared, configuration: Option<String>) -> Result<CheckAnsw
     let (reply, answer) = oneshot::channel();
     shared.checks.try_send(CheckRequest { configuration, reply }).map_err(|error| match error {
         TrySendError::Full(_) => Problem::later("too many check requests are queued", BUSY_RETRY),
-        TrySendError::Closed(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the agent is shutting down"),
+        TrySendError::Closed(_) => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the agent is shutting down")
+        }
     })?;
     match timeout(shared.limits.check, answer).await {
         Ok(Ok(answer)) => Ok(answer),
@@ -264,7 +266,8 @@ fn to_the_page() -> Response {
 fn report_of(run: &Run, shared: &Shared) -> Response {
     let rejected = shared.status.borrow().configuration.rejected.clone();
     let mut text = Vec::new();
-    json::write(&mut text, run, rejected.as_ref()).expect("writing to memory cannot fail, and a report is valid JSON");
+    json::write(&mut text, run, rejected.as_ref())
+        .expect("writing to memory cannot fail, and a report is valid JSON");
     answer(StatusCode::OK, JSON, text)
 }
 

@@ -90,7 +90,7 @@ fn checks(agent: &Agent) -> f64 {
     lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }
 
-/// Whether this user may have a mount namespace of its own.
+/// Whether this user may create a mount namespace.
 fn can_mount() -> bool {
     let mut probe = Command::new("unshare");
     probe.args(["--mount", "mount", "-t", "tmpfs", "none", "/run"]).stderr(Stdio::null());

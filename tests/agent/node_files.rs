@@ -108,7 +108,7 @@ fn changed_certificate_authorities_of_the_node_take_effect() {
     assert_eq!(report["images"][0]["connection"]["trustedBy"], "node");
     assert_eq!(report["nodeFiles"]["roots"], "node");
 
-    // One that the bundle lacks, in a file of its own.
+    // A certificate authority that the bundle lacks, in a separate file.
     node.replace(bundle, &foreign);
     wait_soon(&agent, "the rejection", |report| report["verdict"] == "fail");
     node.write("etc/ssl/certs/lab.pem", lab.ca_pem());

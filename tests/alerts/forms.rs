@@ -1,4 +1,4 @@
-//! Generates other forms of the rule file: PrometheusRule, Azure rule groups as ARM and Bicep, Grafana alerts.
+//! Generates other forms of the rule file: `PrometheusRule`, Azure rule groups as ARM and Bicep, Grafana alerts.
 
 use std::fmt::Write as _;
 use std::path::Path;

@@ -261,8 +261,7 @@ fn every_panel_shows_the_expected_values_in_every_state() {
     ] {
         assert!(mended.contains(line), "{line}\n{mended}");
     }
-    for title in
-        ["Nodes that can pull", "Problems by cause", "Public answers", "Current causes", "Verdict\n"]
+    for title in ["Nodes that can pull", "Problems by cause", "Public answers", "Current causes", "Verdict\n"]
     {
         assert!(!mended.contains(&format!(": {title}")), "{title} did not recover:\n{mended}");
     }

@@ -150,7 +150,7 @@ async fn a_crowd_evicts_only_its_own_connections() {
     let mut crowd = Vec::new();
     for number in 0..64 {
         let socket = TcpSocket::new_v4().expect("a socket");
-        socket.bind(([127, 0, 9, 1 + number % 8], 0).into()).expect("an address of its own");
+        socket.bind(([127, 0, 9, 1 + number % 8], 0).into()).expect("a separate address");
         crowd.push(socket.connect(server.address).await.expect("a connection"));
     }
     // By now, more clients have connected than the limit allows.

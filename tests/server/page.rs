@@ -104,7 +104,12 @@ fn each_state_shows_its_text() {
         ("before-the-first-check", &["Not checked yet", "The first check is running"][..]),
         (
             "pass",
-            &["The image can be pulled", "PASS since 01:37:00 UTC, for 29 min", "12 s ago", "Checks run every 60 s"],
+            &[
+                "The image can be pulled",
+                "PASS since 01:37:00 UTC, for 29 min",
+                "12 s ago",
+                "Checks run every 60 s",
+            ],
         ),
         ("warn", &["can be pulled, with warnings", "Warning: certificate_expiring at login.tls"]),
         (
