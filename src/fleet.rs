@@ -214,11 +214,7 @@ impl fmt::Display for Staleness {
         match self {
             Self::Unanswered => formatter.write_str("it has not responded to the check request yet"),
             Self::Running(age) => {
-                write!(
-                    formatter,
-                    "its check started {} s before the smoke check",
-                    age.as_secs()
-                )
+                write!(formatter, "its check started {} s before the smoke check", age.as_secs())
             }
             Self::Postponed { wait, reason } => {
                 write!(formatter, "it postponed the check for {} s ({reason})", wait.as_secs())

@@ -276,11 +276,7 @@ mod tests {
             ),
             (not_virtual.clone(), linux.clone(), "wanted"),
             (not_virtual, host(&[("type", "virtual-kubelet")], &[]), "virtual node"),
-            (
-                json!({}),
-                host(&[], &[("virtual-kubelet.io/provider", "azure", "NoSchedule")]),
-                "virtual node",
-            ),
+            (json!({}), host(&[], &[("virtual-kubelet.io/provider", "azure", "NoSchedule")]), "virtual node"),
             (
                 terms(&json!([{"matchExpressions": [{"key": "cores", "operator": "Gt", "values": ["4"]}]}])),
                 linux.clone(),

@@ -8,10 +8,7 @@
 //! Reading order: `control` and `worker` are the cluster, `whole` adds the registry, `story` contains the steps.
 
 #![cfg(target_os = "linux")]
-#![allow(
-    clippy::disallowed_methods,
-    reason = "tests may use the clock and the environment"
-)]
+#![allow(clippy::disallowed_methods, reason = "tests may use the clock and the environment")]
 
 #[path = "../events/certificates.rs"]
 #[allow(dead_code, reason = "the tests of Events use more of it")]

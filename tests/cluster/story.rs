@@ -282,9 +282,7 @@ fn states(cluster: &Cluster) {
     }
     let pod = agents(cluster).into_iter().find(|(node, ..)| node == without).expect("its agent").1;
     cluster.kubectl(&["delete", "pod", &pod, NAMESPACE]);
-    wait("the missing image", SOON, || {
-        cluster.kubectl(&["get", "pods", NAMESPACE]).contains("ImagePull")
-    });
+    wait("the missing image", SOON, || cluster.kubectl(&["get", "pods", NAMESPACE]).contains("ImagePull"));
     let (code, report) = smoke_json(cluster, "acr-verifier", RED);
     assert_eq!(code, Some(1), "{report:#}");
     let nodes = report["nodes"].as_array().expect("nodes");

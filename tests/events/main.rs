@@ -4,10 +4,7 @@
 //! Without them, every test prints `SKIPPED events: …` and passes. `ACR_VERIFIER_REQUIRE_CLUSTER=1` builds what is missing and
 //! turns a skip into a failure.
 
-#![allow(
-    clippy::disallowed_methods,
-    reason = "tests may use the clock and the environment"
-)]
+#![allow(clippy::disallowed_methods, reason = "tests may use the clock and the environment")]
 
 mod agent;
 mod certificates;

@@ -267,9 +267,7 @@ fn every_node_state_is_reported() {
             "tainted excluded - taint kubernetes.azure.com/scalesetpriority=spot:NoSchedule is not tolerated"
                 .to_owned(),
             "tolerated reported pass -".to_owned(),
-            format!(
-                "unreachable unreachable fail cannot connect to 127.0.9.5:{port} (connection refused)"
-            ),
+            format!("unreachable unreachable fail cannot connect to 127.0.9.5:{port} (connection refused)"),
             "unready unready fail ImagePullBackOff".to_owned(),
             "virtual excluded - virtual node".to_owned(),
             "windows excluded - not selected: kubernetes.io/os=linux".to_owned(),

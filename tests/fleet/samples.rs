@@ -72,7 +72,9 @@ pub(crate) fn mixed() -> Fleet {
         State::Unready { reason: "ImagePullBackOff".to_owned() },
         State::Unreachable { reason: "cannot connect to 10.60.1.7:9469 (connection refused)".to_owned() },
         State::Stale(Staleness::Running(Duration::from_secs(31))),
-        State::ConfigurationRejected { reason: "line 4: invalid value \"6O s\" for schedule.interval: expected a duration".to_owned() },
+        State::ConfigurationRejected {
+            reason: "line 4: invalid value \"6O s\" for schedule.interval: expected a duration".to_owned(),
+        },
         State::Stale(Staleness::OtherConfiguration { digest: Some(OTHER.to_owned()) }),
         State::Excluded(Exclusion::Virtual),
         State::Excluded(Exclusion::Unselected { requirement: "kubernetes.io/os=linux".to_owned() }),
