@@ -34,7 +34,7 @@ fn page(contoso: u8) -> String {
              acr_verifier_dns_answers{{node=\"n{number}\",registry=\"fabrikam.azurecr.io\",endpoint=\"login\",resolver=\"system\",scope=\"public\"}} 1\n\
              acr_verifier_check_success{{node=\"n{number}\",registry=\"northwind.azurecr.io\"}} {lonely}\n"
         )
-        .expect("a string takes everything");
+        .expect("writing to a string cannot fail");
     }
     page
 }
@@ -47,7 +47,7 @@ fn serve(page: Arc<Mutex<String>>) -> SocketAddr {
         for mut stream in listener.incoming().flatten() {
             let mut request = [0; 4096];
             let _ = stream.read(&mut request);
-            let body = page.lock().expect("nobody panicked").clone();
+            let body = page.lock().expect("no thread panicked").clone();
             let head = format!(
                 "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
                 body.len()
@@ -115,7 +115,7 @@ fn an_outage_of_a_fleet_is_one_notification_and_its_recovery_another() {
     assert_eq!(pager.told("fabrikam"), told(&[public]));
     assert_eq!(pager.told("northwind"), told(&[lonely]));
 
-    *served.lock().expect("nobody panicked") = page(1);
+    *served.lock().expect("no thread panicked") = page(1);
     wait_until("the end", || pager.has(outage.0, "contoso", "resolved"));
     assert_eq!(pager.told("contoso"), told(&[outage, (outage.0, "resolved")]));
 }

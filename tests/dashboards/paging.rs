@@ -79,19 +79,19 @@ impl Pager {
     /// Whether an alert about a registry has arrived in this state, `firing` or `resolved`.
     pub(crate) fn has(&self, alert: &str, registry: &str, state: &str) -> bool {
         let page = (alert.to_owned(), registry.to_owned(), state.to_owned());
-        self.pages.lock().expect("nobody panicked").contains(&page)
+        self.pages.lock().expect("no thread panicked").contains(&page)
     }
 
     /// Every notification about a registry: name and state of the alert, in order of arrival.
     pub(crate) fn told(&self, registry: &str) -> Vec<(String, String)> {
-        let pages = self.pages.lock().expect("nobody panicked");
+        let pages = self.pages.lock().expect("no thread panicked");
         let of = pages.iter().filter(|(_, of, _)| of == registry);
         of.map(|(alert, _, state)| (alert.clone(), state.clone())).collect()
     }
 
     /// The alerts about a registry that fired.
     pub(crate) fn fired(&self, registry: &str) -> Vec<String> {
-        let pages: BTreeSet<_> = self.pages.lock().expect("nobody panicked").iter().cloned().collect();
+        let pages: BTreeSet<_> = self.pages.lock().expect("no thread panicked").iter().cloned().collect();
         let of = pages.iter().filter(|(_, of, state)| of == registry && state == "firing");
         // The windows of the burn rates are longer than any test, so they mean nothing with seconds of data.
         let of = of.filter(|(alert, _, _)| !alert.starts_with("AcrVerifierErrorBudgetBurn"));
@@ -132,7 +132,7 @@ fn receive(pages: Arc<Mutex<Pages>>) -> SocketAddr {
                 let registry = word(&labels["registry"]);
                 let registry = registry.split('.').next().unwrap_or_default().to_owned();
                 let page = (word(&labels["alertname"]), registry, word(&alert["status"]));
-                pages.lock().expect("nobody panicked").push(page);
+                pages.lock().expect("no thread panicked").push(page);
             }
         }
     });

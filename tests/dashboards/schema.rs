@@ -41,7 +41,7 @@ fn grafanas_types_accept_every_key_and_unit() {
             assert!(!required, "Grafana's types are not available: {missing}");
             let first = missing.lines().next().unwrap_or_default();
             writeln!(std::io::stderr(), "\nSKIPPED dashboards' schema: {first}")
-                .expect("standard error takes a line");
+                .expect("standard error is writable");
             return;
         }
     };

@@ -71,7 +71,7 @@ pub(super) fn experienced() -> Metrics {
 #[test]
 fn the_reference_is_pinned() {
     let mut reference = Vec::new();
-    write_reference(&mut reference).expect("memory takes everything");
+    write_reference(&mut reference).expect("writing to memory cannot fail");
     let reference = String::from_utf8(reference).expect("text");
     expectorate::assert_contents("tests/golden/metrics/reference.md", &reference);
 }

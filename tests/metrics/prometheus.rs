@@ -35,7 +35,7 @@ pub(crate) fn installed(program: &str) -> bool {
         let required = std::env::var("ACR_VERIFIER_REQUIRE_PROMETHEUS").is_ok_and(|value| value == "1");
         let missing = format!("{program} is not installed (a Debian package)");
         assert!(!required, "{missing}");
-        writeln!(std::io::stderr(), "\nSKIPPED prometheus: {missing}").expect("standard error takes a line");
+        writeln!(std::io::stderr(), "\nSKIPPED prometheus: {missing}").expect("standard error is writable");
     }
     there
 }

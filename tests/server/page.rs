@@ -8,7 +8,7 @@ use super::states::{self, NOW, POISON};
 fn render(status: &Status) -> String {
     let mut out = Vec::new();
     page::write(&mut out, status, NOW.parse().expect("a moment"), Reload::Off)
-        .expect("memory takes everything");
+        .expect("writing to memory cannot fail");
     String::from_utf8(out).expect("UTF-8")
 }
 
@@ -146,7 +146,7 @@ fn the_page_reloads_only_on_request() {
     assert!(!render(&status).contains("http-equiv"));
     let mut out = Vec::new();
     page::write(&mut out, &status, NOW.parse().expect("a moment"), Reload::On)
-        .expect("memory takes everything");
+        .expect("writing to memory cannot fail");
     let page = String::from_utf8(out).expect("UTF-8");
     assert!(page.contains("<meta http-equiv=\"refresh\" content=\"20\">"));
     assert!(page.contains("Stop reloading"));
@@ -157,7 +157,7 @@ fn a_clock_set_back_does_not_break_the_page() {
     let status = states::healthy();
     let mut out = Vec::new();
     let earlier = "2026-11-23T01:00:00Z".parse().expect("a moment");
-    page::write(&mut out, &status, earlier, Reload::Off).expect("memory takes everything");
+    page::write(&mut out, &status, earlier, Reload::Off).expect("writing to memory cannot fail");
 }
 
 #[test]
