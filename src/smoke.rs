@@ -32,7 +32,7 @@ const AT_A_TIME_PROXIED: usize = 64;
 /// Interval between the first requests: 100 checks per second, so a thousand agents are queried within ten seconds.
 const FIRST_SPACING: Duration = Duration::from_millis(10);
 /// Number of requests at that interval. A Premium registry documents 10,000 reads per minute and identity, and a check of an
-/// image makes four. A thousand checks per minute make 4,000, which leaves room for the agents' own checks.
+/// image makes four. A thousand checks per minute make 4,000, which leaves enough for the agents' own checks.
 const FIRST_REQUESTS: usize = 1_000;
 /// Interval between the remaining requests of the first minute, which are retries.
 const LULL_SPACING: Duration = Duration::from_millis(250);

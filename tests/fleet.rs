@@ -245,23 +245,27 @@ fn a_cause_newer_than_this_program_is_reported_without_commands() {
 
 #[test]
 fn differences_are_reported_only_if_they_hold_for_all_nodes() {
-    let told = |change: fn(&mut Fleet)| -> Vec<Property> {
+    let properties = |change: fn(&mut Fleet)| -> Vec<Property> {
         let mut fleet = samples::one_subnet();
         change(&mut fleet);
         let judgement = judge(&fleet);
         differences(&fleet, &judgement.groups[0]).iter().map(|difference| difference.property).collect()
     };
-    assert_eq!(told(|_| {}), [Property::Subnet]);
-    assert_eq!(told(|fleet| fleet.nodes[0].place.subnet = Some("snet-b".to_owned())), [], "a good node too");
-    assert_eq!(told(|fleet| fleet.nodes[0].place.subnet = None), [], "unknown of a good node");
-    assert_eq!(told(|fleet| fleet.nodes[9].place.subnet = None), [], "unknown of a bad node");
-    assert_eq!(told(|fleet| drop(fleet.nodes.drain(..3))), [], "no good node");
+    assert_eq!(properties(|_| {}), [Property::Subnet]);
+    assert_eq!(
+        properties(|fleet| fleet.nodes[0].place.subnet = Some("snet-b".to_owned())),
+        [],
+        "a good node too"
+    );
+    assert_eq!(properties(|fleet| fleet.nodes[0].place.subnet = None), [], "unknown of a good node");
+    assert_eq!(properties(|fleet| fleet.nodes[9].place.subnet = None), [], "unknown of a bad node");
+    assert_eq!(properties(|fleet| drop(fleet.nodes.drain(..3))), [], "no good node");
     let unique = |fleet: &mut Fleet| {
         for (index, node) in fleet.nodes.iter_mut().enumerate() {
             node.place.subnet = Some(format!("snet-{index}"));
         }
     };
-    assert_eq!(told(unique), [], "each node has its own");
+    assert_eq!(properties(unique), [], "each node has its own");
 }
 
 #[test]

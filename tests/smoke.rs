@@ -286,7 +286,7 @@ fn an_invalid_response_affects_only_its_own_node() {
     let output = cluster.smoke(&["--timeout", "4s", "--output", "json"]);
     assert_eq!(output.status.code(), Some(1));
     let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    let told: Vec<String> = report["nodes"]
+    let states: Vec<String> = report["nodes"]
         .as_array()
         .expect("nodes")
         .iter()
@@ -295,17 +295,21 @@ fn an_invalid_response_affects_only_its_own_node() {
         })
         .collect();
     // In order of their names: np0 has 0 and 4, np1 has 1 and 5, and so on.
-    assert_eq!(told[0], "reported -");
-    assert!(told[1].starts_with("unreachable ") && told[1].contains("length limit exceeded"), "{}", told[1]);
-    assert_eq!(told[2], "stale it has not responded to the check request yet");
+    assert_eq!(states[0], "reported -");
+    assert!(
+        states[1].starts_with("unreachable ") && states[1].contains("length limit exceeded"),
+        "{}",
+        states[1]
+    );
+    assert_eq!(states[2], "stale it has not responded to the check request yet");
     assert_eq!(
-        told[3],
+        states[3],
         "unreachable its report has schema acr-verifier/report/v9: expected acr-verifier/report/v1"
     );
-    assert!(told[4].starts_with("unreachable its response is not a valid report ("), "{}", told[4]);
-    assert!(told[5].starts_with("stale its check started 49"), "{}", told[5]);
-    assert_eq!(told[6], "unreachable it responded with 503: check aborted");
-    assert_eq!(told[7], "unreachable it reports as the agent of node aks-np0-0");
+    assert!(states[4].starts_with("unreachable its response is not a valid report ("), "{}", states[4]);
+    assert!(states[5].starts_with("stale its check started 49"), "{}", states[5]);
+    assert_eq!(states[6], "unreachable it responded with 503: check aborted");
+    assert_eq!(states[7], "unreachable it reports as the agent of node aks-np0-0");
 }
 
 #[test]

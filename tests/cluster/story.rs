@@ -251,8 +251,8 @@ fn repaired(cluster: &Cluster) {
     let (code, text) = cluster.smoke(&["--timeout", "60s"]);
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("pass: of 3 nodes that should run the agent, 3 can pull."), "{text}");
-    let told = cluster.helm(&["test", "acr-verifier", NAMESPACE, "--timeout=120s", "--logs=false"]);
-    assert!(told.contains("Succeeded"), "{told}");
+    let output = cluster.helm(&["test", "acr-verifier", NAMESPACE, "--timeout=120s", "--logs=false"]);
+    assert!(output.contains("Succeeded"), "{output}");
     let broken = &cluster.workers[2].name;
     wait("the recovery", SOON, || described(cluster, broken, "RegistryVerified"));
 }
@@ -330,9 +330,9 @@ fn pod_security(cluster: &Cluster) {
     for node in report["nodes"].as_array().expect("nodes") {
         assert_eq!(node["report"]["networkView"], "pod");
     }
-    let told =
+    let output =
         cluster.helm(&["test", "acr-verifier", "--namespace=restricted", "--timeout=120s", "--logs=false"]);
-    assert!(told.contains("Succeeded"), "{told}");
+    assert!(output.contains("Succeeded"), "{output}");
     cluster.helm(&["uninstall", "acr-verifier", "--namespace=restricted", "--wait"]);
 
     prepare(cluster, "baseline", "baseline");

@@ -176,14 +176,14 @@ async fn an_image_with_two_names_has_events_for_each_name() {
     desk.wait_for(EventResult::Published, 2).await;
     desk.publish(named("one", &still(&failing)));
     desk.wait_for(EventResult::Published, 3).await;
-    let mut told: Vec<(String, Option<u64>)> = events_about(server, "twice")
+    let mut published: Vec<(String, Option<u64>)> = events_about(server, "twice")
         .iter()
         .map(|event| (event["reason"].to_string(), event["series"]["count"].as_u64()))
         .collect();
-    told.sort();
+    published.sort();
     let expected =
         [("\"PrivateZoneNotLinked\"".to_owned(), Some(2)), ("\"RegistryVerified\"".to_owned(), None)];
-    assert_eq!(told, expected);
+    assert_eq!(published, expected);
     assert_eq!(desk.count(EventResult::Suppressed), 0);
 }
 

@@ -54,11 +54,11 @@ fn agents_with_another_configuration_get_time_to_reload() {
     let cluster = Cluster::start(4, Box::new(answer));
     let output = cluster.smoke(&["--timeout", "12s", "--output", "json", "--expect-config", &new]);
     assert_eq!(output.status.code(), Some(1));
-    let told = nodes(&output.stdout);
-    assert_eq!(told[0], ("reported".to_owned(), "-".to_owned()));
-    assert_eq!(told[1], ("reported".to_owned(), "-".to_owned()), "it followed");
-    assert_eq!(told[2], ("stale".to_owned(), "it does not report which configuration it uses".to_owned()));
-    assert_eq!(told[3], ("stale".to_owned(), format!("it uses another configuration, {}", digest("1a"))));
+    let states = nodes(&output.stdout);
+    assert_eq!(states[0], ("reported".to_owned(), "-".to_owned()));
+    assert_eq!(states[1], ("reported".to_owned(), "-".to_owned()), "it followed");
+    assert_eq!(states[2], ("stale".to_owned(), "it does not report which configuration it uses".to_owned()));
+    assert_eq!(states[3], ("stale".to_owned(), format!("it uses another configuration, {}", digest("1a"))));
     let query = format!("?configuration={new}");
     assert!(cluster.asked.lock().expect("no panic").iter().all(|target| target.ends_with(&query)));
 }
@@ -88,8 +88,8 @@ fn a_rejected_configuration_fails_immediately_with_the_reason() {
     let cluster = Cluster::start(2, Box::new(answer));
     let output = cluster.smoke(&["--timeout", "3s", "--output", "json"]);
     assert_eq!(output.status.code(), Some(1));
-    let told = ("configuration_rejected".to_owned(), "line 4: no such key".to_owned());
-    assert_eq!(nodes(&output.stdout), [told.clone(), told]);
+    let expected = ("configuration_rejected".to_owned(), "line 4: no such key".to_owned());
+    assert_eq!(nodes(&output.stdout), [expected.clone(), expected]);
 }
 
 #[test]
@@ -113,9 +113,9 @@ fn retry_after_of_agents_and_registries_is_honoured() {
     let output = cluster.smoke(&["--timeout", "9s", "--output", "json"]);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(*times.lock().expect("no panic"), [1, 1], "neither was asked again");
-    let told = nodes(&output.stdout);
-    assert_eq!(told[0].0, "reported");
-    assert_eq!(told[1], ("stale".to_owned(), "it postponed the check for 254 s (used up now)".to_owned()));
+    let states = nodes(&output.stdout);
+    assert_eq!(states[0].0, "reported");
+    assert_eq!(states[1], ("stale".to_owned(), "it postponed the check for 254 s (used up now)".to_owned()));
 }
 
 #[test]

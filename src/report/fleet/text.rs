@@ -137,7 +137,7 @@ fn write_matrix<W: Write>(page: &mut Page<'_, W>, mut rows: Vec<Row>, style: &St
         "pool", "node", "verdict", "stage"
     );
     page.heading(Tone::Faint, heading.trim_end())?;
-    // A long cause wraps below its own start if there is room for words, otherwise below the node.
+    // A long cause wraps below its own start if there is enough space, otherwise below the node.
     let column = 2 + pool + 2 + node + 2 + verdict + 2 + stage + 2;
     let indent = if column + MIN_CAUSE <= page.width() { column } else { 2 + pool + 2 };
     for row in &rows {
