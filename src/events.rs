@@ -136,11 +136,11 @@ struct Desk {
     series: BTreeMap<String, Event>,
 }
 
-/// Why an attempt failed.
+/// The reason why an attempt failed.
 enum Setback {
-    /// It may work later: the server is away, slow, or has too much to do.
+    /// May succeed later: the server is unavailable, slow or overloaded.
     Later(Option<Duration>, String),
-    /// The server refuses it.
+    /// The server rejected the Event.
     Refused(String),
 }
 

@@ -83,8 +83,8 @@ fn promtool(arguments: &[&str], files: &[PathBuf]) {
         return;
     }
     let output = Command::new("promtool").args(arguments).args(files).output().expect("promtool runs");
-    let told = [output.stdout, output.stderr].concat();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&told));
+    let printed = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&printed));
 }
 
 #[test]

@@ -68,10 +68,10 @@ async fn the_page_opens_in_a_browser_and_is_accessible() {
         .output();
     let output = tokio::time::timeout(std::time::Duration::from_secs(300), looked).await;
     let output = output.expect("the browser finishes in time").expect("node runs");
-    let told =
+    let printed =
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{told}");
-    say(told.trim_end());
+    assert!(output.status.success(), "{printed}");
+    say(printed.trim_end());
 }
 
 /// Writes to standard error directly: the test runner hides the output of passing tests.

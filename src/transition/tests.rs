@@ -46,10 +46,10 @@ fn checked(letter: char) -> Checked {
 fn announced(checks: &str, confirm_after: u32) -> String {
     let mut track = Track::default();
     let mut now = Timestamp::UNIX_EPOCH;
-    let mut told = String::new();
+    let mut sequence = String::new();
     for letter in checks.chars() {
         now += SignedDuration::from_mins(1);
-        told.push(
+        sequence.push(
             match track.step(&checked(letter), confirm_after, now).map(|announcement| announcement.news) {
                 None => '.',
                 Some(News::Verified) => 'V',
@@ -59,7 +59,7 @@ fn announced(checks: &str, confirm_after: u32) -> String {
             },
         );
     }
-    told
+    sequence
 }
 
 #[test]
@@ -89,8 +89,8 @@ fn failures_are_confirmed_recovery_is_immediate_and_flapping_is_silent() {
 
 #[test]
 fn a_persistent_failure_is_renewed_once_an_hour() {
-    let told = announced(&"a".repeat(182), 2);
-    let renewed: Vec<usize> = told.match_indices('R').map(|(minute, _)| minute).collect();
+    let sequence = announced(&"a".repeat(182), 2);
+    let renewed: Vec<usize> = sequence.match_indices('R').map(|(minute, _)| minute).collect();
     assert_eq!(renewed, [61, 121, 181]);
     assert_eq!(RENEW_AFTER, Duration::from_secs(3600));
 }
@@ -99,15 +99,15 @@ proptest! {
     /// For any sequence of checks, each announced failure has exactly one recovery, and nothing is announced twice.
     #[test]
     fn announcements_alternate(checks in "[.w?ab]{0,120}", confirm_after in 1u32..4) {
-        let told = announced(&checks, confirm_after);
+        let sequence = announced(&checks, confirm_after);
         let mut last = '.';
-        for news in told.chars().filter(|news| !matches!(news, '.' | 'R')) {
-            prop_assert_ne!(news, last, "{} of {}", told, checks);
+        for news in sequence.chars().filter(|news| !matches!(news, '.' | 'R')) {
+            prop_assert_ne!(news, last, "{} of {}", sequence, checks);
             last = news;
         }
         let severity = checked('a').diagnoses[0].severity;
         prop_assert_eq!(severity, Severity::Fail);
-        for (index, news) in told.char_indices() {
+        for (index, news) in sequence.char_indices() {
             match news {
                 'V' => prop_assert!(matches!(checks.as_bytes()[index], b'.' | b'w')),
                 'A' => prop_assert_eq!(checks.as_bytes()[index], b'a'),

@@ -145,10 +145,13 @@ fn a_report_names_its_configuration() {
 
     agent.replace(broken);
     agent.wait_for("the rejection", |agent| agent.get("/report").body.contains("\"rejected\""));
-    let told = configuration(&agent.get("/report"));
-    assert_eq!((&told["digest"], &told["rejectedDigest"]), (&digest(&old).into(), &digest(broken).into()));
-    assert!(told["rejected"].as_str().is_some_and(|reason| reason.contains("line 2")), "{told}");
-    assert_eq!(configuration(&agent.post(&wanted)), told, "an early caller receives the same");
+    let reported = configuration(&agent.get("/report"));
+    assert_eq!(
+        (&reported["digest"], &reported["rejectedDigest"]),
+        (&digest(&old).into(), &digest(broken).into())
+    );
+    assert!(reported["rejected"].as_str().is_some_and(|reason| reason.contains("line 2")), "{reported}");
+    assert_eq!(configuration(&agent.post(&wanted)), reported, "an early caller receives the same");
 
     agent.replace(&new);
     agent.wait_for("the new one", |agent| agent.post(&wanted).status == 200);

@@ -20,7 +20,7 @@ use crate::lab::settings::{Settings, View};
 fn vanishing_files_are_reported_and_the_agent_recovers() {
     let lab = Lab::start(Settings::default());
     let agent = Agent::start(&lab, &config(&lab, "1s"));
-    goes_on(&agent, "all there");
+    keeps_checking(&agent, "all there");
 
     let secret = lab.secret_folder();
     let away = lab.folder().join("away");
@@ -35,7 +35,7 @@ fn vanishing_files_are_reported_and_the_agent_recovers() {
     agent.wait_for("the loss of the configuration", |agent| {
         agent.metric("acr_verifier_config_last_reload_successful") == Some(0.0)
     });
-    goes_on(&agent, "no configuration");
+    keeps_checking(&agent, "no configuration");
     assert_eq!(agent.metric("acr_verifier_check_success"), Some(1.0), "the previous one is used");
     agent.replace(&text);
     agent.wait_for("the configuration's return", |agent| {
@@ -49,7 +49,7 @@ fn vanishing_files_are_reported_and_the_agent_recovers() {
     agent.wait_for("the loss of the roots", |agent| {
         agent.metric("acr_verifier_config_last_reload_successful") == Some(0.0)
     });
-    goes_on(&agent, "no roots");
+    keeps_checking(&agent, "no roots");
     assert_eq!(agent.metric("acr_verifier_check_success"), Some(1.0));
     fs::rename(&away, &roots).expect("a rename");
     agent.wait_for("the roots' return", |agent| {
@@ -60,7 +60,7 @@ fn vanishing_files_are_reported_and_the_agent_recovers() {
 
 /// Waits for three more checks, and checks that all pages respond.
 #[track_caller]
-fn goes_on(agent: &Agent, when: &str) {
+fn keeps_checking(agent: &Agent, when: &str) {
     let before = checks(agent);
     agent.wait_for(&format!("three checks, {when}"), |agent| checks(agent) >= before + 3.0);
     for page in ["/livez", "/readyz", "/report", "/"] {

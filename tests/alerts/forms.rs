@@ -86,7 +86,7 @@ fn arm() -> Value {
             "properties": properties,
         })
     });
-    let parameter = |told: &str| json!({"type": "string", "metadata": {"description": told}});
+    let parameter = |description: &str| json!({"type": "string", "metadata": {"description": description}});
     json!({
         "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
         "contentVersion": "1.0.0.0",

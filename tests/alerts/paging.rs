@@ -73,8 +73,8 @@ fn alertmanager_accepts_the_example() {
     }
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("dashboards/alerts/alertmanager.example.yml");
     let output = Command::new("amtool").arg("check-config").arg(file).output().expect("amtool runs");
-    let told = [output.stdout, output.stderr].concat();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&told));
+    let printed = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&printed));
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn an_outage_of_a_fleet_is_one_notification_and_its_recovery_another() {
         pager.rules(folder.path())
     );
     let prometheus = Prometheus::start(&config, folder.path());
-    let told = |words: &[(&str, &str)]| -> Vec<(String, String)> {
+    let notifications = |words: &[(&str, &str)]| -> Vec<(String, String)> {
         words.iter().map(|&(alert, state)| (alert.to_owned(), state.to_owned())).collect()
     };
     let outage = ("AcrVerifierRegistryUnreachable", "firing");
@@ -111,11 +111,11 @@ fn an_outage_of_a_fleet_is_one_notification_and_its_recovery_another() {
             1.0,
         );
     }
-    assert_eq!(pager.told("contoso"), told(&[outage]));
-    assert_eq!(pager.told("fabrikam"), told(&[public]));
-    assert_eq!(pager.told("northwind"), told(&[lonely]));
+    assert_eq!(pager.notifications("contoso"), notifications(&[outage]));
+    assert_eq!(pager.notifications("fabrikam"), notifications(&[public]));
+    assert_eq!(pager.notifications("northwind"), notifications(&[lonely]));
 
     *served.lock().expect("no thread panicked") = page(1);
     wait_until("the end", || pager.has(outage.0, "contoso", "resolved"));
-    assert_eq!(pager.told("contoso"), told(&[outage, (outage.0, "resolved")]));
+    assert_eq!(pager.notifications("contoso"), notifications(&[outage, (outage.0, "resolved")]));
 }

@@ -33,20 +33,20 @@ for (const { look, axe: isExamined = true, ...options } of looks) {
   context.setDefaultTimeout(20_000);
   for (const { name, url } of JSON.parse(states)) {
     const page = await context.newPage();
-    const told = (text) => wrong.push(`${name} (${look}): ${text}`);
-    page.on("console", (message) => ["error", "warning"].includes(message.type()) && told(message.text()));
-    page.on("pageerror", (error) => told(`script: ${error}`));
-    page.on("dialog", (dialog) => told(`dialog: ${dialog.message()}`) && dialog.dismiss());
+    const report = (text) => wrong.push(`${name} (${look}): ${text}`);
+    page.on("console", (message) => ["error", "warning"].includes(message.type()) && report(message.text()));
+    page.on("pageerror", (error) => report(`script: ${error}`));
+    page.on("dialog", (dialog) => report(`dialog: ${dialog.message()}`) && dialog.dismiss());
     page.on("request", (request) => {
-      if (!request.url().startsWith("data:") && request.url() !== url) told(`requests ${request.url()}`);
+      if (!request.url().startsWith("data:") && request.url() !== url) report(`requests ${request.url()}`);
     });
     await page.goto(url);
     opened += 1;
     await page.screenshot({ path: join(pictures, `${name}.${look}.png`), fullPage: true });
     const wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth");
-    if (wide > 0) told(`is ${wide} px wider than the window`);
+    if (wide > 0) report(`is ${wide} px wider than the window`);
     const scripts = await page.evaluate("document.querySelectorAll('script, iframe, object, [onclick], [onerror]').length");
-    if (scripts > 0) told("has an element that can run code");
+    if (scripts > 0) report("has an element that can run code");
     // Check collapsed parts as well.
     await page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })");
     if (!isExamined) {
@@ -58,11 +58,11 @@ for (const { look, axe: isExamined = true, ...options } of looks) {
     passed += found.passes.length;
     for (const violation of found.violations) {
       const nodes = violation.nodes.map((node) => `${node.target}: ${node.failureSummary}`).join("; ");
-      told(`axe ${violation.id} (${violation.impact}): ${nodes}`);
+      report(`axe ${violation.id} (${violation.impact}): ${nodes}`);
     }
     for (const doubt of found.incomplete) {
       const nodes = doubt.nodes.map((node) => `${node.target}: ${node.failureSummary}`).join("; ");
-      told(`axe is not sure of ${doubt.id}: ${nodes}`);
+      report(`axe is not sure of ${doubt.id}: ${nodes}`);
     }
     await page.close();
   }

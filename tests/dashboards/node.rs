@@ -184,7 +184,7 @@ fn names() -> Vec<Panel> {
 fn speed() -> Vec<Panel> {
     let mut mean = Panel::curves(
         "Time by stage",
-        "Mean duration of each stage, stacked in the order of a pull; the height is the duration of the whole check. \
+        "Mean duration of each stage, stacked in the order of a pull; the height is the duration of the check. \
          Expected: constant. The part that grows is the slow one.",
     )
     .unit("s")

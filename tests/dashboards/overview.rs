@@ -155,23 +155,27 @@ fn wrong() -> Vec<Panel> {
          count by (cause, severity, registry) (group by (cluster, node, registry, cause, severity) \
          (acr_verifier_cause{{{CHOSEN},severity!=\"fail\"}}))"
     );
-    let told = |severity: &str| {
+    let causes_of = |severity: &str| {
         format!(
             "group by ({WHOSE}, cause, severity) (acr_verifier_cause{{{CHOSEN},severity=\"{severity}\"}})"
         )
     };
-    let problems =
-        format!("topk({ROWS}, {} * 3 or {} * 2 or {})", told("fail"), told("unknown"), told("warn"));
+    let problems = format!(
+        "topk({ROWS}, {} * 3 or {} * 2 or {})",
+        causes_of("fail"),
+        causes_of("unknown"),
+        causes_of("warn")
+    );
     // Nodes that had a problem at any time, most failures first; a node with only warnings never displaces one that
     // failed.
-    let told_in_range = |severity: &str| {
+    let count_in_range = |severity: &str| {
         format!("count_over_time(acr_verifier_cause{{{CHOSEN},severity=\"{severity}\"}}[$__range] @ end())")
     };
     let troubled = format!(
         "topk({ROWS}, sum by (cluster, node) ({} * 1000000 or {} * 1000 or {}))",
-        told_in_range("fail"),
-        told_in_range("unknown"),
-        told_in_range("warn")
+        count_in_range("fail"),
+        count_in_range("unknown"),
+        count_in_range("warn")
     );
     let by_node = format!("max by (cluster, node) ({})", verdict(CHOSEN));
     vec![

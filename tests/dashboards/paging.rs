@@ -83,7 +83,7 @@ impl Pager {
     }
 
     /// Every notification about a registry: name and state of the alert, in order of arrival.
-    pub(crate) fn told(&self, registry: &str) -> Vec<(String, String)> {
+    pub(crate) fn notifications(&self, registry: &str) -> Vec<(String, String)> {
         let pages = self.pages.lock().expect("no thread panicked");
         let of = pages.iter().filter(|(_, of, _)| of == registry);
         of.map(|(alert, _, state)| (alert.clone(), state.clone())).collect()

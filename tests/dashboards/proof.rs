@@ -210,9 +210,10 @@ fn every_panel_shows_the_expected_values_in_every_state() {
 
     fleets.iter().for_each(Fleet::break_it);
     for state in STATES.iter().filter(|state| !state.cause.is_empty()) {
-        let told = format!("count(acr_verifier_cause{{cluster='{}',cause='{}'}})", state.name, state.cause);
+        let reported =
+            format!("count(acr_verifier_cause{{cluster='{}',cause='{}'}})", state.name, state.cause);
         let expected = if state.name == "zone" { 1 } else { state.nodes };
-        wait_until(state.cause, || count(&told) >= expected as f64);
+        wait_until(state.cause, || count(&reported) >= expected as f64);
     }
     wait_until("the refusal", || count("count(acr_verifier_config_last_reload_successful == 0)") >= 1.0);
     // Until no rate contains an older sample and ages are visible.
@@ -224,7 +225,7 @@ fn every_panel_shows_the_expected_values_in_every_state() {
         lines.retain(|line| !line.ends_with(" - -> -"));
     }
 
-    let mut heard = BTreeMap::new();
+    let mut results = BTreeMap::new();
     for ((fleet, before), after) in fleets.iter().zip(&before).zip(&after) {
         let path = format!("tests/golden/dashboards/{}.txt", fleet.state.name);
         let text = if fleet.state.name == HEALTHY {
@@ -235,10 +236,10 @@ fn every_panel_shows_the_expected_values_in_every_state() {
         };
         expectorate::assert_contents(path, &text);
         for (key, lines) in before.iter().chain(after) {
-            *heard.entry(key.clone()).or_insert(0) += lines.len();
+            *results.entry(key.clone()).or_insert(0) += lines.len();
         }
     }
-    for (query, lines) in heard {
+    for (query, lines) in results {
         assert!(lines > 0, "{query:?} has no result in any state");
     }
 
@@ -254,15 +255,15 @@ fn every_panel_shows_the_expected_values_in_every_state() {
     // The last step of a range is up to a second before its end.
     std::thread::sleep(Duration::from_secs(3));
     let until = now();
-    let mended = text(&look(&prometheus, &fleets[zone], since, until), Some(&before[zone]));
+    let recovered = text(&look(&prometheus, &fleets[zone], since, until), Some(&before[zone]));
     for line in [
         "overview: Verdicts of nodes with a problem\n    {cluster=zone node=zone-2} 0 -> 0\n",
         "node: Causes\n    {cause=private_zone_not_linked registry=zone.azurecr.io severity=fail} - -> -\n",
     ] {
-        assert!(mended.contains(line), "{line}\n{mended}");
+        assert!(recovered.contains(line), "{line}\n{recovered}");
     }
     for title in ["Nodes that can pull", "Problems by cause", "Public answers", "Current causes", "Verdict\n"]
     {
-        assert!(!mended.contains(&format!(": {title}")), "{title} did not recover:\n{mended}");
+        assert!(!recovered.contains(&format!(": {title}")), "{title} did not recover:\n{recovered}");
     }
 }

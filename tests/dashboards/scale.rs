@@ -85,7 +85,7 @@ pub(super) fn name(node: u32) -> String {
 }
 
 /// A metric of the fleet: type, name, and the series and values of a node at a minute.
-type Told = Vec<(String, f64)>;
+type Samples = Vec<(String, f64)>;
 
 fn has(node: u32, minute: u64, severity: &str) -> bool {
     TROUBLES.iter().any(|trouble| trouble.severity == severity && trouble.is_there(node, minute))
@@ -104,7 +104,7 @@ fn success(node: u32, minute: u64) -> Option<f64> {
 /// Writes the OpenMetrics input, family by family.
 fn write_fleet(path: &Path, begin: u64) {
     let mut text = String::new();
-    let mut family = |kind: &str, name: &str, series: &dyn Fn(u32, u64) -> Told| {
+    let mut family = |kind: &str, name: &str, series: &dyn Fn(u32, u64) -> Samples| {
         writeln!(text, "# TYPE {name} {kind}").expect("memory");
         let suffix = if kind == "counter" { "_total" } else { "" };
         for scrape in 0..SCRAPES {
@@ -118,16 +118,16 @@ fn write_fleet(path: &Path, begin: u64) {
         }
     };
     let registry = format!(",registry=\"{REGISTRY}\"");
-    let told = |labels: &str, value: f64| vec![(format!("{registry}{labels}"), value)];
+    let sample = |labels: &str, value: f64| vec![(format!("{registry}{labels}"), value)];
     family("gauge", "acr_verifier_config_last_reload_successful", &|_, _| vec![(String::new(), 1.0)]);
     family("gauge", "acr_verifier_build_info", &|node, minute| {
         let version = if u64::from(node) < minute * 10 { "0.2.0" } else { "0.1.0" };
         vec![(format!(",version=\"{version}\",revision=\"7c43e5d\""), 1.0)]
     });
     family("gauge", "acr_verifier_check_success", &|node, minute| {
-        success(node, minute).map(|value| told("", value)).unwrap_or_default()
+        success(node, minute).map(|value| sample("", value)).unwrap_or_default()
     });
-    family("counter", "acr_verifier_checks", &|_, minute| told(",verdict=\"pass\"", minute as f64));
+    family("counter", "acr_verifier_checks", &|_, minute| sample(",verdict=\"pass\"", minute as f64));
     family("gauge", "acr_verifier_cause", &|node, minute| {
         let there = TROUBLES.iter().filter(|trouble| trouble.is_there(node, minute));
         there
@@ -152,19 +152,19 @@ fn write_fleet(path: &Path, begin: u64) {
     });
     family("gauge", "acr_verifier_dns_answers", &|node, minute| {
         let public = TROUBLES[0].is_there(node, minute);
-        let told = |scope: &str, is_so: bool| {
+        let sample = |scope: &str, is_so: bool| {
             let labels = format!("{registry},endpoint=\"login\",resolver=\"system\",scope=\"{scope}\"");
             (labels, f64::from(u8::from(is_so)))
         };
-        vec![told("private", !public), told("public", public)]
+        vec![sample("private", !public), sample("public", public)]
     });
-    family("gauge", "acr_verifier_dns_resolvers_disagree", &|_, _| told(",endpoint=\"login\"", 0.0));
+    family("gauge", "acr_verifier_dns_resolvers_disagree", &|_, _| sample(",endpoint=\"login\"", 0.0));
     family("gauge", "acr_verifier_last_check_timestamp_seconds", &|_, minute| {
-        told("", (begin + minute * 60) as f64)
+        sample("", (begin + minute * 60) as f64)
     });
     family("gauge", "acr_verifier_last_success_timestamp_seconds", &|node, minute| {
         let last = (0..=minute).rev().find(|minute| success(node, *minute) == Some(1.0));
-        last.map(|minute| told("", (begin + minute * 60) as f64)).unwrap_or_default()
+        last.map(|minute| sample("", (begin + minute * 60) as f64)).unwrap_or_default()
     });
     text.push_str("# EOF\n");
     std::fs::write(path, text).expect("a file");

@@ -140,7 +140,7 @@ prop_compose! {
         checked.diagnoses = causes
             .into_iter()
             .flat_map(|(cause, message)| {
-                places(Cause::ALL[cause]).into_iter().map(move |told| Diagnosis { message: message.clone(), ..told })
+                places(Cause::ALL[cause]).into_iter().map(move |place| Diagnosis { message: message.clone(), ..place })
             })
             .collect();
         let observation = &mut checked.observation;

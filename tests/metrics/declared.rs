@@ -90,9 +90,9 @@ fn exactly_the_declared_metrics_are_exposed() {
     let scrape = scrape(&experienced());
     let declared: BTreeSet<&str> = FAMILIES.iter().map(|family| family.name).collect();
     assert_eq!(declared.len(), FAMILIES.len(), "duplicate name");
-    let told: BTreeSet<&str> =
+    let exposed: BTreeSet<&str> =
         scrape.kinds.keys().map(String::as_str).filter(|name| !name.starts_with("process_")).collect();
-    assert_eq!(told, declared);
+    assert_eq!(exposed, declared);
     for family in &FAMILIES {
         assert_eq!(scrape.kinds[family.name], family.kind.as_str());
         assert_eq!(scrape.help[family.name], family.help);

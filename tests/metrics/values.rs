@@ -72,10 +72,10 @@ fn scopes(scrape: &Scrape, endpoint: &str, resolver: &str) -> [Option<f64>; 4] {
 fn before_the_first_check_no_result_is_exposed() {
     let scrape = scrape(&metrics());
     let ours = |name: &str| !name.starts_with("process_") && name != "acr_verifier_build_info";
-    let mut told: Vec<_> = scrape.samples.iter().filter(|sample| ours(&sample.name)).collect();
-    assert!(told.iter().all(|sample| sample.value.abs() < f64::EPSILON), "{told:#?}");
-    told.retain(|sample| sample.name != "acr_verifier_events_total");
-    assert_eq!(told, Vec::<&super::scrape::Sample>::new(), "only the counters of Events are exposed");
+    let mut exposed: Vec<_> = scrape.samples.iter().filter(|sample| ours(&sample.name)).collect();
+    assert!(exposed.iter().all(|sample| sample.value.abs() < f64::EPSILON), "{exposed:#?}");
+    exposed.retain(|sample| sample.name != "acr_verifier_events_total");
+    assert_eq!(exposed, Vec::<&super::scrape::Sample>::new(), "only the counters of Events are exposed");
 }
 
 #[test]
@@ -194,8 +194,8 @@ fn images_without_a_name_share_series_that_report_the_worst_result() {
     metrics.record(&run(vec![samples::healthy(), samples::credentials_rejected(), named]));
     let scrape = scrape(&metrics);
     let shared: Vec<_> = scrape.all(SUCCESS, &[("registry", LOGIN)]);
-    let told: Vec<_> = shared.iter().map(|sample| (sample.labels.get("image"), sample.value)).collect();
-    assert_eq!(told, [(None, 0.0), (Some(&"canary".to_owned()), 1.0)]);
+    let exposed: Vec<_> = shared.iter().map(|sample| (sample.labels.get("image"), sample.value)).collect();
+    assert_eq!(exposed, [(None, 0.0), (Some(&"canary".to_owned()), 1.0)]);
     let shared = scrape.of(LOGIN, None);
     let value = |name: &str, label: &str, value: &str| {
         let mut found = shared

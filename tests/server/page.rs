@@ -100,7 +100,7 @@ fn hostile_text_is_escaped() {
 
 #[test]
 fn each_state_shows_its_text() {
-    for (name, told) in [
+    for (name, texts) in [
         ("before-the-first-check", &["Not checked yet", "The first check is running"][..]),
         (
             "pass",
@@ -133,8 +133,8 @@ fn each_state_shows_its_text() {
     ] {
         let page = state(name);
         let words = words(&page);
-        for told in told {
-            assert!(words.contains(told), "{name} lacks {told:?}: {words}");
+        for expected in texts {
+            assert!(words.contains(expected), "{name} lacks {expected:?}: {words}");
         }
     }
     assert!(state("several").contains("<title>FAIL · aks-np1-12345678-vmss000000 · acr-verifier</title>"));

@@ -175,7 +175,7 @@ async fn a_triggered_check_returns_its_report() {
 async fn a_postponed_check_returns_the_reason_and_retry_after() {
     let mut server = Server::healthy();
     let address = server.address;
-    for (reason, told) in [
+    for (reason, message) in [
         (Reason::Throttled, "no check starts until its Retry-After elapses in 254 s"),
         (Reason::BudgetSpent, "the next check starts in 254 s; retry in 164 s"),
     ] {
@@ -189,7 +189,7 @@ async fn a_postponed_check_returns_the_reason_and_retry_after() {
         request.reply.send(CheckAnswer::Postponed(postponed)).expect("the caller waits");
         let reply = asked.await.expect("no panic");
         assert_eq!((reply.status, reply.header("retry-after")), (429, Some("164")));
-        assert!(reply.body.contains(told), "{reply:?}");
+        assert!(reply.body.contains(message), "{reply:?}");
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{Agent, can_mount, checks, config, finds_out, goes_on, skip};
+use super::{Agent, can_mount, checks, config, finds_out, keeps_checking, skip};
 use crate::lab::Lab;
 use crate::lab::settings::{Settings, View};
 use api_server::{ApiServer, Arrived};
@@ -29,14 +29,14 @@ fn checks_and_metrics_survive_a_clock_jump_of_an_hour() {
     let agent = Agent::start_as(&lab, &config(&lab, "1s"), |command| clock.given_to(command));
     for seconds in ["+0", "+3600", "+0", "-3600", "+3600", "-3600", "+0"] {
         clock.jump(seconds);
-        goes_on(&agent, seconds);
+        keeps_checking(&agent, seconds);
         let jumped = now() + seconds.parse::<f64>().expect("a number");
         assert_eq!(agent.metric("acr_verifier_check_success"), Some(1.0), "{seconds}");
         for name in
             ["acr_verifier_last_check_timestamp_seconds", "acr_verifier_last_success_timestamp_seconds"]
         {
-            let told = agent.metric(name).expect("it is told");
-            assert!((jumped - told).abs() < LONG, "{seconds}: {name} is {told}, and it is {jumped}");
+            let exposed = agent.metric(name).expect("it is exposed");
+            assert!((jumped - exposed).abs() < LONG, "{seconds}: {name} is {exposed} instead of {jumped}");
         }
         for line in agent.get("/metrics").body.lines().filter(|line| line.contains("duration_seconds_sum{")) {
             let took: f64 = line.rsplit(' ').next().and_then(|it| it.parse().ok()).expect("a number");
@@ -66,45 +66,45 @@ fn clock_jumps_neither_flood_nor_lose_events() {
         clock.given_to(server.in_a_pod("aks-np1-0", &command))
     });
     let mut expected = vec![("RegistryVerified", 0)];
-    told(&server, &agent, &expected, "the first pass");
+    expect_events(&server, &agent, &expected, "the first pass");
 
     // A failure announced before the jumps is renewed once per hour of the wall clock.
     expected.push(("PrivateZoneNotLinked", 0));
     breaks(&lab, View::NotLinked);
-    told(&server, &agent, &expected, "a failure before the clock jumps");
+    expect_events(&server, &agent, &expected, "a failure before the clock jumps");
     let jumps = [("+3600", 1), ("+0", 1), ("+3600", 1), ("-3600", 1), ("+7300", 2), ("+0", 2)];
     for (seconds, renewals) in jumps {
         clock.jump(seconds);
         expected[1].1 = renewals;
-        told(&server, &agent, &expected, &format!("the clock at {seconds}"));
+        expect_events(&server, &agent, &expected, &format!("the clock at {seconds}"));
     }
 
     // Its recovery with a clock hours before the announcement; then a failure announced with that clock.
     clock.jump("-3600");
     expected.push(("RegistryVerified", 0));
     breaks(&lab, View::Private);
-    told(&server, &agent, &expected, "the end after a jump back");
+    expect_events(&server, &agent, &expected, "the end after a jump back");
     expected.push(("NameNotFound", 0));
     breaks(&lab, View::NoSuchName);
-    told(&server, &agent, &expected, "a failure after a jump back");
+    expect_events(&server, &agent, &expected, "a failure after a jump back");
     clock.jump("+0");
     expected[3].1 = 1;
-    told(&server, &agent, &expected, "the clock back where it was");
+    expect_events(&server, &agent, &expected, "the clock back where it was");
 
     // A failure and its recovery after a jump forward, with nothing afterwards.
     clock.jump("+3600");
     expected[3].1 = 2;
-    told(&server, &agent, &expected, "an hour forward");
+    expect_events(&server, &agent, &expected, "an hour forward");
     expected.push(("RegistryVerified", 0));
     breaks(&lab, View::Private);
-    told(&server, &agent, &expected, "the end after a jump forward");
+    expect_events(&server, &agent, &expected, "the end after a jump forward");
     expected.push(("PrivateRecordMissing", 0));
     breaks(&lab, View::RecordMissing);
-    told(&server, &agent, &expected, "a failure after a jump forward");
+    expect_events(&server, &agent, &expected, "a failure after a jump forward");
     expected.push(("RegistryVerified", 0));
     breaks(&lab, View::Private);
     clock.jump("-3600");
-    told(&server, &agent, &expected, "its end while the clock jumps back");
+    expect_events(&server, &agent, &expected, "its end while the clock jumps back");
     for (result, count) in [("suppressed", 0.0), ("failed", 0.0)] {
         let name = format!("acr_verifier_events_total{{node=\"aks-np1-0\",result=\"{result}\"}}");
         let metrics = agent.get("/metrics").body;
@@ -119,7 +119,7 @@ fn breaks(lab: &Lab, view: View) {
 
 /// Expects exactly these Events in order, each with its number of renewals, and no change two checks later.
 #[track_caller]
-fn told(server: &ApiServer, agent: &Agent, expected: &[(&str, i64)], when: &str) {
+fn expect_events(server: &ApiServer, agent: &Agent, expected: &[(&str, i64)], when: &str) {
     let events = || {
         let arrived: Vec<Arrived> = server.arrived();
         for event in &arrived {

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::{Agent, can_mount, cause, config, finds_out, goes_on, skip};
+use super::{Agent, can_mount, cause, config, finds_out, keeps_checking, skip};
 use crate::lab::Lab;
 use crate::lab::settings::Settings;
 
@@ -55,7 +55,7 @@ fn checks_continue_with_a_full_log_disk() {
     let full = fs::File::options().write(true).open("/dev/full").expect("Linux has it");
     full.try_clone().expect("a descriptor").write_all(b"x").expect_err("it is full");
     let agent = Agent::start_unheard(&lab, &config(&lab, "1s"), full.into());
-    goes_on(&agent, "full");
+    keeps_checking(&agent, "full");
     finds_out(&lab, &agent);
 }
 
@@ -64,9 +64,9 @@ fn checks_continue_after_the_log_pipe_is_closed() {
     let lab = Lab::start(Settings::default());
     let (reader, writer) = std::io::pipe().expect("a pipe");
     let agent = Agent::start_unheard(&lab, &config(&lab, "1s"), Stdio::from(writer));
-    goes_on(&agent, "heard");
+    keeps_checking(&agent, "with an open log pipe");
     drop(reader);
-    goes_on(&agent, "unheard");
+    keeps_checking(&agent, "with a closed log pipe");
     finds_out(&lab, &agent);
 }
 
@@ -84,7 +84,7 @@ fn the_agent_works_on_read_only_file_systems() {
     let options = mounts.lines().rfind(|line| line.split(' ').nth(1) == Some("/"));
     let options = options.and_then(|line| line.split(' ').nth(3)).expect("it has a root");
     assert!(options.split(',').any(|option| option == "ro"), "{options}");
-    goes_on(&agent, "read-only");
+    keeps_checking(&agent, "read-only");
     finds_out(&lab, &agent);
     // Changes by others are still detected.
     fs::write(lab.secret_folder().join("password"), "another").expect("a file");
@@ -104,7 +104,7 @@ fn the_agent_works_on_a_full_disk() {
     let agent = Agent::start_unheard_as(&lab, &config(&lab, "1s"), Stdio::null(), |command| {
         in_a_namespace(&script, &folder, &command)
     });
-    goes_on(&agent, "a full disk");
+    keeps_checking(&agent, "a full disk");
     finds_out(&lab, &agent);
     // As the agent sees it.
     let seen = format!("/proc/{}/root{}", agent.id(), folder.display());
@@ -139,7 +139,7 @@ fn a_report_that_does_not_fit_on_the_disk_is_an_error_and_keeps_the_old_one() {
     assert_eq!(output.status.code(), Some(2), "{shown}\n{error}");
     let expected = "error: cannot write the report to report: No space left on device (os error 28)\n";
     assert_eq!(error, expected);
-    let (report, rest) = shown.split_once("--- report\n").expect("the script goes on");
+    let (report, rest) = shown.split_once("--- report\n").expect("the script continues");
     assert!(report.contains("pass"), "the result is still printed: {report}");
     assert_eq!(rest, "an old report\n--- files\nfiller\nreport\n", "no partial report is left");
 }
