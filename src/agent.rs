@@ -259,7 +259,7 @@ impl Agent {
             let (trust, node) = (&settings.trust, settings.node.as_deref());
             let mut run =
                 pass(&settings.config, &settings.usual_credentials, &surroundings, trust, node).await;
-            // An agent also reports which node files it could not read.
+            // Without node files, the agent reports that they were not read.
             run.node_files.get_or_insert_with(|| NodeFilesReport::unread(trust.roots()));
             run
         })

@@ -127,12 +127,12 @@ impl Tray {
     }
 }
 
-/// The task that publishes.
+/// The publishing task.
 struct Desk {
     api: Api<Event>,
     reporter: Reporter,
     tray: Tray,
-    /// The last Event about a failure of an image under its name, which a renewal counts up.
+    /// The last Event about a failure of each image and name, which renewals update.
     series: BTreeMap<String, Event>,
 }
 
