@@ -10,6 +10,7 @@ mod settings;
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,15 +24,15 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use self::callers::Callers;
 use self::files::Fingerprint;
 use self::settings::Settings;
+use crate::address::NameserverAddress;
 use crate::cause::Cause;
-use crate::check::{Surroundings, pass};
-use crate::cli::AgentOptions;
 use crate::events::{self, Publisher, event};
 use crate::metrics::Metrics;
+use crate::pass::{self, NodeContext};
 use crate::run::{Checked, NodeFilesReport, Run};
-use crate::schedule::{Outcome, Timetable};
+use crate::schedule::{CheckFeedback, Timetable};
 use crate::server::{self, CheckRequest, Limits, Shared};
-use crate::status::{Configuration, Status};
+use crate::status::{Configuration, AgentState};
 use crate::transition::Track;
 
 /// Poll interval for configuration and credential files: a change is detected within three polls.
@@ -41,10 +42,23 @@ const REQUESTS: usize = 64;
 /// Time for open responses during shutdown.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// The arguments of an agent; everything else is in its configuration file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// The configuration file.
+    pub config: PathBuf,
+    /// Nameservers that replace those of the configuration, if any.
+    pub nameservers: Vec<NameserverAddress>,
+    /// Whether loopback counts as private.
+    pub allow_loopback: bool,
+    /// Paths to search for the credentials of images that configure none.
+    pub usual_credentials: Vec<PathBuf>,
+}
+
 /// The node context of the agent, in addition to that of a single pass.
-pub struct Place {
+pub struct AgentContext {
     /// The node, its network view and the clock.
-    pub surroundings: Surroundings,
+    pub pass: NodeContext,
     /// The agent's own Pod, if the downward API provides it.
     pub pod: Option<event::Pod>,
     /// Whether the agent runs in a pod of a cluster.
@@ -57,26 +71,26 @@ pub struct Place {
 ///
 /// # Errors
 /// The agent cannot start: the configuration, the trusted certificates or the listen address is not usable.
-pub async fn run(options: AgentOptions, place: Place, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let now = (place.surroundings.now)();
+pub async fn run(options: Options, context: AgentContext, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let now = (context.pass.now)();
     let settings = Settings::read(options)?;
     let address = settings.config.server_address;
     let listener = server::listen(address).with_context(|| format!("cannot listen on {address}"))?;
     // Port 0 selects a free port.
     let address = listener.local_addr().unwrap_or(address);
-    let metrics = Arc::new(Metrics::new(&place.surroundings.node, env!("CARGO_PKG_VERSION"), revision()));
+    let metrics = Arc::new(Metrics::new(&context.pass.node, env!("CARGO_PKG_VERSION"), revision()));
     metrics.record_reload(true, now);
-    let publisher = publisher(&settings, &place, &metrics);
+    let publisher = publisher(&settings, &context, &metrics);
     let (requests, waiting) = mpsc::channel(REQUESTS);
     let (heartbeat, beats) = watch::channel(Instant::now());
-    let (status, statuses) = watch::channel(first_status(&settings, &place, now));
+    let (status, statuses) = watch::channel(first_status(&settings, &context, now));
     let exposed = Arc::clone(&metrics);
     let shared = Shared {
         status: statuses,
         metrics: Box::new(move || exposed.encode()),
         checks: requests,
         heartbeat: beats,
-        now: place.surroundings.now,
+        now: context.pass.now,
         limits: Limits::default(),
     };
     let (end, ended) = oneshot::channel::<()>();
@@ -85,7 +99,7 @@ pub async fn run(options: AgentOptions, place: Place, stop: impl Future<Output =
         let _ = ended.await;
     }));
     tracing::info!(
-        node = place.surroundings.node,
+        node = context.pass.node,
         %address,
         images = settings.config.images.len(),
         configuration = settings.config.digest,
@@ -93,11 +107,11 @@ pub async fn run(options: AgentOptions, place: Place, stop: impl Future<Output =
     );
     let agent = Agent {
         started: Instant::now(),
-        timetable: Timetable::start(&place.surroundings.node, &settings.pace()),
+        timetable: Timetable::start(&context.pass.node, &settings.pace()),
         fingerprint: Fingerprint::of(&settings.config, &settings.usual_credentials),
         publishes: settings.config.events,
         settings,
-        place,
+        context,
         metrics,
         publisher,
         status,
@@ -138,10 +152,10 @@ const fn revision() -> &'static str {
     }
 }
 
-fn first_status(settings: &Settings, place: &Place, now: Timestamp) -> Status {
-    Status {
-        node: place.surroundings.node.clone(),
-        network_view: place.surroundings.network_view,
+fn first_status(settings: &Settings, context: &AgentContext, now: Timestamp) -> AgentState {
+    AgentState {
+        node: context.pass.node.clone(),
+        network_view: context.pass.network_view,
         started_at: now,
         latest: None,
         verdict_since: None,
@@ -153,12 +167,12 @@ fn first_status(settings: &Settings, place: &Place, now: Timestamp) -> Status {
 }
 
 /// Starts the task that publishes Events; `None` if Events are disabled or there is no cluster, which is logged once.
-fn publisher(settings: &Settings, place: &Place, metrics: &Arc<Metrics>) -> Option<Publisher> {
+fn publisher(settings: &Settings, context: &AgentContext, metrics: &Arc<Metrics>) -> Option<Publisher> {
     if !settings.config.events {
         tracing::info!("Events are disabled by configuration");
         return None;
     }
-    let config = match events::in_cluster(place.in_cluster) {
+    let config = match events::in_cluster(context.in_cluster) {
         Ok(Some(config)) => config,
         Ok(None) => {
             tracing::info!("Events are disabled: not running in a Kubernetes pod");
@@ -170,9 +184,9 @@ fn publisher(settings: &Settings, place: &Place, metrics: &Arc<Metrics>) -> Opti
         }
     };
     let reporter = event::Reporter {
-        node: place.surroundings.node.clone(),
-        pod: place.pod.clone(),
-        network_view: place.surroundings.network_view,
+        node: context.pass.node.clone(),
+        pod: context.pod.clone(),
+        network_view: context.pass.network_view,
     };
     let counted = Arc::clone(metrics);
     match events::prepare(config, reporter, move |result| counted.record_event(result)) {
@@ -193,12 +207,12 @@ type Pass = Pin<Box<dyn Future<Output = Run>>>;
 struct Agent {
     settings: Settings,
     fingerprint: Fingerprint,
-    place: Place,
+    context: AgentContext,
     metrics: Arc<Metrics>,
     publisher: Option<Publisher>,
     /// The value of `events` that `publisher` was created for.
     publishes: bool,
-    status: watch::Sender<Status>,
+    status: watch::Sender<AgentState>,
     heartbeat: watch::Sender<Instant>,
     /// One per image and name: an image may be configured under several names.
     tracks: BTreeMap<(String, Option<String>), Track>,
@@ -227,7 +241,7 @@ impl Agent {
                 _ = look.tick() => {
                     self.look_at_files();
                     if running.is_none() {
-                        let (pace, chance) = (self.settings.pace(), (self.place.chance)());
+                        let (pace, chance) = (self.settings.pace(), (self.context.chance)());
                         self.timetable.plan(&pace, chance, self.started.elapsed());
                         self.tell_due();
                     }
@@ -254,11 +268,11 @@ impl Agent {
         self.callers.begin(&self.status.borrow().configuration);
         self.status.send_modify(|status| status.due_at = None);
         let settings = self.settings.clone();
-        let surroundings = self.place.surroundings.clone();
+        let node_context = self.context.pass.clone();
         Box::pin(async move {
             let (trust, node) = (&settings.trust, settings.node.as_deref());
             let mut run =
-                pass(&settings.config, &settings.usual_credentials, &surroundings, trust, node).await;
+                pass::run(&settings.config, &settings.usual_credentials, &node_context, trust, node).await;
             // Without node files, the agent reports that they were not read.
             run.node_files.get_or_insert_with(|| NodeFilesReport::unread(trust.roots()));
             run
@@ -267,25 +281,25 @@ impl Agent {
 
     /// Passes a completed run to all sinks and plans the next check.
     fn conclude(&mut self, run: Run) {
-        let now = (self.place.surroundings.now)();
+        let now = (self.context.pass.now)();
         let run = Arc::new(run);
         self.metrics.record(&run);
         self.status.send_modify(|status| status.record(Arc::clone(&run)));
         self.callers.finish(&run);
         self.announce(&run, now);
-        let outcome = Outcome {
+        let feedback = CheckFeedback {
             is_throttled: run.images.iter().any(is_throttled),
             retry_after: run.images.iter().filter_map(|checked| checked.observation.retry_after()).max(),
         };
-        let (pace, chance) = (self.settings.pace(), (self.place.chance)());
-        self.timetable.finish(&pace, outcome, chance, self.started.elapsed());
+        let (pace, chance) = (self.settings.pace(), (self.context.chance)());
+        self.timetable.finish(&pace, feedback, chance, self.started.elapsed());
         self.tell_due();
     }
 
     /// Publishes when the next check is due; only while none runs.
     fn tell_due(&self) {
         let left = self.timetable.due().saturating_sub(self.started.elapsed());
-        let due_at = (self.place.surroundings.now)() + left;
+        let due_at = (self.context.pass.now)() + left;
         self.status.send_modify(|status| status.due_at = Some(due_at));
     }
 
@@ -312,14 +326,14 @@ impl Agent {
             return;
         }
         self.publishes = self.settings.config.events;
-        self.publisher = publisher(&self.settings, &self.place, &self.metrics);
+        self.publisher = publisher(&self.settings, &self.context, &self.metrics);
         // Announcements in the meantime were not published.
         self.tracks.clear();
     }
 
     /// Applies changes in the configuration, credential and node files.
     fn look_at_files(&mut self) {
-        let now = (self.place.surroundings.now)();
+        let now = (self.context.pass.now)();
         let before = self.settings.pace().interval;
         if let Some(outcome) = self.settings.read_again() {
             self.metrics.record_reload(outcome.is_ok(), now);

@@ -8,7 +8,7 @@ pub mod advice;
 
 use std::fmt;
 
-use crate::diagnosis::Severity;
+use crate::verdict::Severity;
 use crate::observation::Stage;
 
 /// Why an image cannot be pulled, or soon will not be, or could not be judged.

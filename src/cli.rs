@@ -9,8 +9,6 @@ pub mod pages;
 pub mod resolve;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches};
@@ -19,11 +17,10 @@ use clap_complete::Shell;
 use self::arguments::Arguments;
 
 pub use self::resolve::{Environment, UsageError, UsageErrors, resolve};
-use crate::address::NameserverAddress;
 use crate::config::Config;
-use crate::report;
+use crate::logging::Logging;
 use crate::report::catalogue::CatalogueFormat;
-use crate::smoke;
+use crate::{agent, check, smoke};
 
 /// The program's name in messages and the manual.
 pub const NAME: &str = "acr-verifier";
@@ -45,7 +42,7 @@ pub enum Command {
     /// One verification from this machine.
     Check(Box<Check>),
     /// The process that the DaemonSet runs.
-    Agent(AgentOptions),
+    Agent(agent::Options),
     /// The deployment gate over all nodes.
     Smoke(smoke::Options),
     /// The catalogue of causes.
@@ -62,53 +59,7 @@ pub struct Check {
     /// The images to check, and how.
     pub config: Config,
     /// The handling of the result.
-    pub options: CheckOptions,
-}
-
-/// The handling of a check's result.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CheckOptions {
-    /// Repeat until all images pass or this time has elapsed.
-    pub wait: Option<Duration>,
-    /// Whether a warning is a failure.
-    pub strict: bool,
-    /// The format of the report.
-    pub format: report::Format,
-    /// A file to write the report to, in addition to standard output.
-    pub report_file: Option<PathBuf>,
-    /// Paths to search for the credentials of images that configure none.
-    pub usual_credentials: Vec<PathBuf>,
-}
-
-/// The arguments of an agent; everything else is in its configuration file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AgentOptions {
-    /// The configuration file.
-    pub config: PathBuf,
-    /// Nameservers that replace those of the configuration, if any.
-    pub nameservers: Vec<NameserverAddress>,
-    /// Whether loopback counts as private.
-    pub allow_loopback: bool,
-    /// Paths to search for the credentials of images that configure none.
-    pub usual_credentials: Vec<PathBuf>,
-}
-
-/// Log settings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Logging {
-    /// 0 logs warnings only; every step logs more.
-    pub verbosity: u8,
-    /// The format of a line.
-    pub format: LogFormat,
-}
-
-/// The format of a log line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object per line.
-    Json,
+    pub options: check::Options,
 }
 
 /// The parsed but not yet validated arguments.

@@ -15,7 +15,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use self::report::NodeReport;
-use crate::diagnosis::Verdict;
+use crate::verdict::Verdict;
 
 /// The result of one smoke check over a cluster.
 #[derive(Debug, Clone, PartialEq)]

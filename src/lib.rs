@@ -47,6 +47,7 @@ pub mod config;
 pub mod agent;
 pub mod check;
 pub mod logging;
+pub mod pass;
 pub mod probe;
 
 pub mod cluster;
@@ -64,6 +65,7 @@ pub mod cause;
 pub mod diagnosis;
 pub mod rules;
 pub mod run;
+pub mod verdict;
 
 pub mod schedule;
 pub mod status;
@@ -75,8 +77,11 @@ pub mod page;
 pub mod report;
 pub mod server;
 pub mod terminal;
+pub mod wire;
 
+pub mod exit;
 mod file;
+mod output;
 pub mod legible;
 pub mod quote;
 pub mod secret;

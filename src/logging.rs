@@ -6,7 +6,23 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 
-use crate::cli::{LogFormat, Logging};
+/// Log settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Logging {
+    /// 0 logs warnings only; every step logs more.
+    pub verbosity: u8,
+    /// The format of a line.
+    pub format: LogFormat,
+}
+
+/// The format of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
 
 /// Starts logging to standard error. Only this program's events are logged: those of a dependency may contain a signed URL.
 pub fn start(logging: Logging) {

@@ -5,14 +5,14 @@
 use std::env;
 use std::process::ExitCode;
 
-use acr_verifier::agent::{self, Place};
-use acr_verifier::check::{self, Surroundings};
+use acr_verifier::agent::{self, AgentContext};
 use acr_verifier::cli::{self, Command, Environment, pages};
 use acr_verifier::events::event::Pod;
+use acr_verifier::pass::NodeContext;
 use acr_verifier::quote::quote_value;
 use acr_verifier::report::catalogue;
 use acr_verifier::run::NetworkView;
-use acr_verifier::{logging, smoke, terminal};
+use acr_verifier::{check, logging, smoke, terminal};
 use anyhow::bail;
 
 /// Invalid usage or configuration, or an internal error.
@@ -45,15 +45,15 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Check(asked) => {
-            let outcome = block_on(check::run(asked.config, asked.options, surroundings()?))?;
-            return Ok(ExitCode::from(outcome.exit_code()));
+            let outcome = block_on(check::run(asked.config, asked.options, node_context()?))?;
+            return Ok(ExitCode::from(outcome.code()));
         }
         Command::Agent(options) => {
-            block_on(async { agent::run(options, place()?, agent::stop_signal()?).await })?;
+            block_on(async { agent::run(options, agent_context()?, agent::stop_signal()?).await })?;
         }
         Command::Smoke(options) => {
             let outcome = block_on(smoke::run(options, jiff::Timestamp::now))?;
-            return Ok(ExitCode::from(outcome.exit_code()));
+            return Ok(ExitCode::from(outcome.code()));
         }
         Command::Causes(format) => {
             let mut text = Vec::new();
@@ -72,19 +72,19 @@ fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<
 }
 
 /// Returns the agent's own Pod as the downward API of the DaemonSet exposes it.
-fn place() -> anyhow::Result<Place> {
-    let told = |name| env::var(name).ok().filter(|value| !value.is_empty());
-    let pod = told("POD_NAME").zip(told("POD_NAMESPACE"));
-    Ok(Place {
-        surroundings: surroundings()?,
-        pod: pod.map(|(name, namespace)| Pod { name, namespace, uid: told("POD_UID") }),
-        in_cluster: told("KUBERNETES_SERVICE_HOST").is_some(),
+fn agent_context() -> anyhow::Result<AgentContext> {
+    let variable = |name| env::var(name).ok().filter(|value| !value.is_empty());
+    let pod = variable("POD_NAME").zip(variable("POD_NAMESPACE"));
+    Ok(AgentContext {
+        pass: node_context()?,
+        pod: pod.map(|(name, namespace)| Pod { name, namespace, uid: variable("POD_UID") }),
+        in_cluster: variable("KUBERNETES_SERVICE_HOST").is_some(),
         chance: fastrand::f64,
     })
 }
 
 /// Returns the node context: the node name set by the DaemonSet (otherwise the host name) and the network view.
-fn surroundings() -> anyhow::Result<Surroundings> {
+fn node_context() -> anyhow::Result<NodeContext> {
     let node = env::var("NODE_NAME").ok().filter(|name| !name.is_empty());
     let network_view = match env::var("NETWORK_VIEW").unwrap_or_default().as_str() {
         // A pod has its own network unless NETWORK_VIEW says otherwise.
@@ -93,7 +93,7 @@ fn surroundings() -> anyhow::Result<Surroundings> {
         "pod" => NetworkView::Pod,
         other => bail!("invalid value {} for NETWORK_VIEW: expected node or pod", quote_value(other)),
     };
-    Ok(Surroundings {
+    Ok(NodeContext {
         node: node.unwrap_or_else(|| gethostname::gethostname().to_string_lossy().into_owned()),
         network_view,
         now: jiff::Timestamp::now,

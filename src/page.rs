@@ -18,8 +18,8 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::legible::{MAX_TEXT, MAX_WORD, printable};
 use crate::report::time;
-use crate::run::{Checked, Run, place};
-use crate::status::Status;
+use crate::run::{Checked, Run, located_at};
+use crate::status::AgentState;
 
 /// The stylesheet, embedded in the document: the server's content security policy contains its digest.
 pub const STYLE: &str = include_str!("page/style.css");
@@ -45,11 +45,11 @@ pub enum Reload {
 ///
 /// # Errors
 /// Errors of the writer.
-pub fn write(out: &mut impl Write, status: &Status, now: Timestamp, reload: Reload) -> io::Result<()> {
+pub fn write(out: &mut impl Write, status: &AgentState, now: Timestamp, reload: Reload) -> io::Result<()> {
     out.write_all(document(status, now, reload).into_string().as_bytes())
 }
 
-fn document(status: &Status, now: Timestamp, reload: Reload) -> Markup {
+fn document(status: &AgentState, now: Timestamp, reload: Reload) -> Markup {
     let verdict = status.latest.as_ref().map(|run| run.verdict());
     let node = printable(&status.node, MAX_WORD);
     html! {
@@ -83,7 +83,7 @@ fn document(status: &Status, now: Timestamp, reload: Reload) -> Markup {
     }
 }
 
-fn masthead(status: &Status, node: &str) -> Markup {
+fn masthead(status: &AgentState, node: &str) -> Markup {
     html! {
         header.masthead {
             span.brand { "acr-verifier" }
@@ -93,7 +93,7 @@ fn masthead(status: &Status, node: &str) -> Markup {
 }
 
 /// The summary: whether images can be pulled, since when, and how old the result is.
-fn summary(status: &Status, now: Timestamp, reload: Reload) -> Markup {
+fn summary(status: &AgentState, now: Timestamp, reload: Reload) -> Markup {
     let run = status.latest.as_deref();
     let verdict = run.map(Run::verdict);
     html! {
@@ -131,7 +131,7 @@ fn cause(run: &Run) -> Markup {
     let first = only.and_then(|(index, checked)| checked.diagnoses.first().map(|first| (index, first)));
     html! {
         @if let Some((index, diagnosis)) = first {
-            @let (endpoint, stage) = place(diagnosis);
+            @let (endpoint, stage) = located_at(diagnosis);
             p.cause {
                 a href={ "#image-" (index) "-problem-0" } { code { (diagnosis.cause.code()) } }
                 " at " (endpoint.as_str()) "." (stage.as_str())
@@ -157,7 +157,7 @@ fn controls(reload: Reload) -> Markup {
 }
 
 /// Problems of the agent itself rather than the registry.
-fn warnings(status: &Status, now: Timestamp) -> Markup {
+fn warnings(status: &AgentState, now: Timestamp) -> Markup {
     let seen = status.latest.as_ref().map_or(status.started_at, |run| run.started_at + run.duration);
     let late = status.due_at.filter(|due| elapsed(*due, now) > LATE);
     html! {
@@ -209,7 +209,7 @@ fn overview(run: &Run) -> Markup {
     }
 }
 
-fn colophon(status: &Status, now: Timestamp) -> Markup {
+fn colophon(status: &AgentState, now: Timestamp) -> Markup {
     html! {
         footer.colophon {
             @if let Some(digest) = &status.configuration.digest {

@@ -13,7 +13,6 @@ pub mod text;
 mod answers;
 mod finding;
 mod page;
-mod scalar;
 
 use std::io::{self, Write};
 
@@ -24,7 +23,6 @@ use crate::run::Run;
 pub(crate) use answers::records;
 pub(crate) use finding::{ending, finding, host, server};
 pub use page::Style;
-pub use scalar::{Moment, Seconds, Word};
 pub(crate) use text::{not_run, sentence, time};
 
 /// URL of the runbook. Each cause has a section with its code as the anchor.

@@ -15,7 +15,8 @@ use jiff::Timestamp;
 use crate::address::{AddressPolicy, NameserverAddress};
 use crate::cause::Cause;
 use crate::cause::advice::{self, Names};
-use crate::diagnosis::{Diagnosis, Severity};
+use crate::diagnosis::Diagnosis;
+use crate::verdict::Severity;
 use crate::image::ImageReference;
 use crate::observation::{Endpoint, Failure, Fault, Observation, Stage};
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::address::AddressPolicy;
-use crate::diagnosis::{Diagnosis, Severity, Verdict};
+use crate::diagnosis::{self, Diagnosis};
+use crate::verdict::{Severity, Verdict};
 use crate::image::ImageReference;
 use crate::observation::{Endpoint, Fact, Observation, Stage, TrustedBy};
 use crate::proxy::Proxy;
@@ -156,7 +157,7 @@ impl Checked {
         if self.diagnoses.is_empty() && self.observation.marks.is_empty() {
             return Verdict::Unknown;
         }
-        Verdict::of(&self.diagnoses)
+        diagnosis::verdict_of(&self.diagnoses)
     }
 
     /// Returns the diagnosis that explains a verdict of `fail` or `unknown`.
@@ -180,15 +181,15 @@ impl Checked {
 
     fn stage(&self, endpoint: Endpoint, stage: Stage) -> StageReport<'_> {
         let diagnoses: Vec<_> =
-            self.diagnoses.iter().filter(|diagnosis| place(diagnosis) == (endpoint, stage)).collect();
+            self.diagnoses.iter().filter(|diagnosis| located_at(diagnosis) == (endpoint, stage)).collect();
         let mark =
             self.observation.marks.iter().find(|mark| mark.endpoint == endpoint && mark.stage == stage);
         let status = match diagnoses.iter().map(|diagnosis| diagnosis.severity.verdict()).max() {
-            Some(Verdict::Fail | Verdict::Unknown) => Status::Failed,
+            Some(Verdict::Fail | Verdict::Unknown) => StageStatus::Failed,
             // Expiring credentials cause a warning even if the check did not reach them.
-            Some(Verdict::Warn) if mark.is_some() => Status::Warning,
-            Some(Verdict::Pass) | None if mark.is_some() => Status::Ok,
-            Some(Verdict::Warn | Verdict::Pass) | None => Status::Skipped,
+            Some(Verdict::Warn) if mark.is_some() => StageStatus::Warning,
+            Some(Verdict::Pass) | None if mark.is_some() => StageStatus::Ok,
+            Some(Verdict::Warn | Verdict::Pass) | None => StageStatus::Skipped,
         };
         StageReport { endpoint, stage, status, duration: mark.map(|mark| mark.duration), diagnoses }
     }
@@ -197,7 +198,7 @@ impl Checked {
     #[must_use]
     pub fn skip_reason(&self, endpoint: Endpoint, stage: Stage) -> String {
         if let Some(decisive) = self.decisive() {
-            let (endpoint, stage) = place(decisive);
+            let (endpoint, stage) = located_at(decisive);
             return format!("not reached: {endpoint}.{stage} failed");
         }
         if endpoint == Endpoint::Data {
@@ -218,7 +219,7 @@ impl Checked {
 /// Returns the endpoint and stage of a diagnosis. A stage that only one endpoint has is assigned to that endpoint, so every
 /// diagnosis belongs to one of the twelve stages.
 #[must_use]
-pub fn place(diagnosis: &Diagnosis) -> (Endpoint, Stage) {
+pub fn located_at(diagnosis: &Diagnosis) -> (Endpoint, Stage) {
     let stage = diagnosis.stage;
     let endpoint = match diagnosis.endpoint {
         named if Stage::of(named).contains(&stage) => named,
@@ -236,7 +237,7 @@ pub struct StageReport<'checked> {
     /// The stage.
     pub stage: Stage,
     /// The status of the stage.
-    pub status: Status,
+    pub status: StageStatus,
     /// How long the stage took, if it ran.
     pub duration: Option<Duration>,
     /// Its diagnoses, most severe first.
@@ -245,7 +246,7 @@ pub struct StageReport<'checked> {
 
 /// The status of a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
+pub enum StageStatus {
     /// It ran without problems.
     Ok,
     /// It works now, but something will break.
@@ -256,7 +257,7 @@ pub enum Status {
     Skipped,
 }
 
-impl Status {
+impl StageStatus {
     /// Every status.
     pub const ALL: [Self; 4] = [Self::Ok, Self::Warning, Self::Failed, Self::Skipped];
 

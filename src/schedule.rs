@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use crate::config::{ImageConfig, Schedule};
 
 pub use demand::{Postponed, Reason};
-pub use timetable::{Outcome, Timetable};
+pub use timetable::{CheckFeedback, Timetable};
 
 /// Requests to the registry per image check, as containerd makes them: the tag without credentials, two for the token, the
 /// tag with it, index, manifest, redirect of the blob, blob. A nested index adds one.

@@ -30,7 +30,7 @@ use tower::Service;
 
 use crate::run::Run;
 use crate::schedule::Postponed;
-use crate::status::{Configuration, Status};
+use crate::status::{Configuration, AgentState};
 use stream::Guarded;
 use table::{Slot, Table};
 use waiting::Waiting;
@@ -52,7 +52,7 @@ const MAX_WAITING_OF_ONE: usize = 8;
 /// State shared with the main loop, and the queue for triggering checks.
 pub struct Shared {
     /// The agent's state after the last check.
-    pub status: watch::Receiver<Status>,
+    pub status: watch::Receiver<AgentState>,
     /// Writes the metrics in the Prometheus text format.
     pub metrics: Box<dyn Fn() -> Vec<u8> + Send + Sync>,
     /// The main loop's queue of check requests. The loop enforces the rules of `POST /check`: one check at a time, a
@@ -181,7 +181,7 @@ async fn connect(
     socket: TcpStream,
     router: Router,
     limits: Limits,
-    place: table::Place,
+    place: table::Slot,
     mut stopped: watch::Receiver<bool>,
 ) {
     let slot = place.slot();

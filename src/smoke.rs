@@ -16,14 +16,15 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep_until, timeout};
 
 use self::roll::Roll;
-use crate::check::{Outcome, write_whole_with};
 use crate::cluster::ask::{self, Answer};
 use crate::cluster::{Access, Agent, Cluster, ClusterError, DaemonSet, Member, Way};
+use crate::exit::ExitStatus;
 use crate::fleet::judgement::judge;
 use crate::fleet::{Fleet, Node};
 use crate::report::Style;
 use crate::report::fleet::{self as report, Format, live};
 use crate::terminal::{self, Live};
+use crate::output;
 
 /// Maximum concurrent requests to agents. A check that times out takes many seconds, and a fleet of a thousand broken nodes
 /// must be covered within a minute. Fewer go through the API server, which holds them all in memory.
@@ -107,7 +108,7 @@ pub const fn spacing(requests: usize) -> Duration {
 ///
 /// # Errors
 /// The settings are invalid, or the report cannot be written.
-pub async fn run(options: Options, now: fn() -> Timestamp) -> anyhow::Result<Outcome> {
+pub async fn run(options: Options, now: fn() -> Timestamp) -> anyhow::Result<ExitStatus> {
     let gate = async {
         let cluster =
             Cluster::connect(&options.access, options.namespace.as_deref(), &options.selector).await?;
@@ -124,7 +125,7 @@ pub async fn run(options: Options, now: fn() -> Timestamp) -> anyhow::Result<Out
         Err(error @ (ClusterError::Settings(_) | ClusterError::DaemonSet(_))) => return Err(error.into()),
         Err(error @ (ClusterError::Unavailable(_) | ClusterError::Forbidden { .. })) => {
             terminal::complain(&error.to_string());
-            return Ok(Outcome::Inconclusive);
+            return Ok(ExitStatus::Inconclusive);
         }
     };
     let fleet = watch.fleet();
@@ -133,8 +134,8 @@ pub async fn run(options: Options, now: fn() -> Timestamp) -> anyhow::Result<Out
     }
     publish(&fleet, &options)?;
     Ok(match ended {
-        Ended::Interrupted => Outcome::Interrupted,
-        Ended::Good | Ended::TimeIsOver => Outcome::of(judge(&fleet).verdict, options.strict),
+        Ended::Interrupted => ExitStatus::Interrupted,
+        Ended::Good | Ended::TimeIsOver => ExitStatus::of(judge(&fleet).verdict, options.strict),
     })
 }
 
@@ -205,7 +206,7 @@ impl Watch {
         let interrupted = tokio::signal::ctrl_c();
         tokio::pin!(interrupted);
         let ended = loop {
-            if Outcome::of(self.roll.verdict(), self.strict) == Outcome::Good {
+            if ExitStatus::of(self.roll.verdict(), self.strict) == ExitStatus::Good {
                 break Ended::Good;
             }
             if self.roll.is_rejected() {
@@ -328,7 +329,7 @@ fn publish(fleet: &Fleet, options: &Options) -> anyhow::Result<()> {
     let printed = printed.context("cannot write the report to standard output");
     let plain = Style { color: false, unicode: false, width: terminal::UNKNOWN_WIDTH };
     if let Some(path) = &options.report_file {
-        let written = write_whole_with(path, |out| report::write(out, fleet, options.format, &plain));
+        let written = output::replace_with(path, |out| report::write(out, fleet, options.format, &plain));
         written.with_context(|| format!("cannot write the report to {}", path.display()))?;
     }
     if let Some(path) = &options.summary_file {

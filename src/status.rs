@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::diagnosis::Verdict;
+use crate::verdict::Verdict;
 use crate::run::{NetworkView, Rejected, Run};
 
 /// The period that the status page shows.
@@ -19,7 +19,7 @@ const MAX_HISTORY: usize = 720;
 
 /// The agent's state after the last check.
 #[derive(Debug, Clone)]
-pub struct Status {
+pub struct AgentState {
     /// The name of the node.
     pub node: String,
     /// Whether the agent runs on the node or the pod network.
@@ -62,7 +62,7 @@ pub struct Configuration {
     pub rejected: Option<Rejected>,
 }
 
-impl Status {
+impl AgentState {
     /// Records a run.
     pub fn record(&mut self, run: Arc<Run>) {
         let verdict = run.verdict();

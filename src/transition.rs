@@ -8,7 +8,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::cause::Cause;
-use crate::diagnosis::{Diagnosis, Verdict};
+use crate::diagnosis::Diagnosis;
+use crate::verdict::Verdict;
 use crate::image::ImageReference;
 use crate::run::Checked;
 

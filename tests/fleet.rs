@@ -3,8 +3,8 @@
 mod forms;
 mod samples;
 
-use acr_verifier::check::Outcome;
-use acr_verifier::diagnosis::{Severity, Verdict};
+use acr_verifier::exit::ExitStatus;
+use acr_verifier::verdict::{Severity, Verdict};
 use acr_verifier::fleet::advice::Advice;
 use acr_verifier::fleet::difference::{Property, differences};
 use acr_verifier::fleet::judgement::{Counts, Finding, judge};
@@ -171,8 +171,8 @@ fn exit_codes_follow_the_worst_node() {
         let mut fleet = healthy(3);
         fleet.nodes[2].state = reported("aks-np1-12345678-vmss000002", vec![checked]);
         let verdict = judge(&fleet).verdict;
-        assert_eq!(Outcome::of(verdict, false).exit_code(), code, "{verdict}");
-        assert_eq!(Outcome::of(verdict, true).exit_code(), strict, "{verdict} --strict");
+        assert_eq!(ExitStatus::of(verdict, false).code(), code, "{verdict}");
+        assert_eq!(ExitStatus::of(verdict, true).code(), strict, "{verdict} --strict");
     }
 }
 
@@ -185,7 +185,7 @@ fn a_fleet_without_a_node_that_counts_is_inconclusive() {
     }] {
         let verdict = judge(&fleet).verdict;
         assert_eq!(verdict, Verdict::Unknown);
-        assert_eq!(Outcome::of(verdict, false).exit_code(), 3);
+        assert_eq!(ExitStatus::of(verdict, false).code(), 3);
     }
 }
 

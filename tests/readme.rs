@@ -6,7 +6,7 @@ use std::path::Path;
 
 use acr_verifier::address::{PRIVATE_RANGES, RESERVED_RANGES};
 use acr_verifier::cause::Cause;
-use acr_verifier::check::Outcome;
+use acr_verifier::exit::ExitStatus;
 use acr_verifier::cli::{self, Environment, UsageError};
 use acr_verifier::config::{Schedule, file};
 use acr_verifier::observation::{Endpoint, Stage};
@@ -127,8 +127,8 @@ fn all_options_of_check_are_listed() {
 
 #[test]
 fn exit_codes_are_current() {
-    let outcomes = [Outcome::Good, Outcome::Problem, Outcome::Inconclusive, Outcome::Interrupted];
-    let mut codes: Vec<String> = outcomes.iter().map(|outcome| outcome.exit_code().to_string()).collect();
+    let outcomes = [ExitStatus::Good, ExitStatus::Problem, ExitStatus::Inconclusive, ExitStatus::Interrupted];
+    let mut codes: Vec<String> = outcomes.iter().map(|outcome| outcome.code().to_string()).collect();
     // Invalid usage; `tests/cli.rs` tests it.
     codes.push("2".into());
     let mut told: Vec<&str> = rows("### Exit codes").iter().flat_map(|row| quoted(row[0])).collect();

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use acr_verifier::address::AddressPolicy;
-use acr_verifier::diagnosis::{Severity, Verdict};
+use acr_verifier::verdict::{Severity, Verdict};
 use acr_verifier::observation::{
     Attempt, ConnectFailure, DnsAnswer, DnsFailure, DnsFailureKind, Endpoint, Failure, Fault, Lookup, Mark,
     Observation, Rcode, Record, RecordData, Resolution, Resolver, Stage, SystemError,
@@ -135,7 +135,7 @@ proptest! {
         };
         let wrong = (Lookup::Answered(answer.clone()), Lookup::Answered(DnsAnswer { addresses: Vec::new(), ..answer }));
         let observation = observation(&[lookups, vec![wrong]].concat());
-        prop_assert_eq!(Verdict::of(&diagnose(&expectation(), &observation)), Verdict::Fail);
+        prop_assert_eq!(verdict_of(&diagnose(&expectation(), &observation)), Verdict::Fail);
     }
 
     #[test]
@@ -162,7 +162,7 @@ proptest! {
         prop_assert_eq!(&diagnoses, &diagnose(&expectation, &observation));
         prop_assert!(diagnoses.is_sorted_by_key(|found| (found.severity, found.endpoint, found.stage)));
         let decided = diagnoses.first().map_or(Verdict::Pass, |first| first.severity.verdict());
-        prop_assert_eq!(Verdict::of(&diagnoses), decided);
+        prop_assert_eq!(verdict_of(&diagnoses), decided);
         if let Some(failure) = &observation.failure {
             prop_assert!(matches!(decided, Verdict::Fail | Verdict::Unknown), "{:?}: {:?}", failure, diagnoses);
         }

@@ -6,11 +6,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::check;
-use crate::cli::AgentOptions;
+use super::Options;
 use crate::config::file::{self, ConfigErrors};
 use crate::config::{Config, SystemResolver};
 use crate::node::NodeFiles;
+use crate::pass;
 use crate::probe::{MAX_CA_FILE, Trust};
 use crate::run::Rejected;
 use crate::schedule::{Pace, most_of_one_registry};
@@ -23,7 +23,7 @@ pub(super) struct Settings {
     /// The node's own files, if mounted.
     pub(super) node: Option<Arc<NodeFiles>>,
     pub(super) usual_credentials: Vec<PathBuf>,
-    options: AgentOptions,
+    options: Options,
     /// The contents that were read last, accepted or rejected.
     texts: Texts,
 }
@@ -48,7 +48,7 @@ struct CaFile {
 
 impl Settings {
     /// Reads the configuration for the first time.
-    pub(super) fn read(options: AgentOptions) -> anyhow::Result<Self> {
+    pub(super) fn read(options: Options) -> anyhow::Result<Self> {
         let mut texts = Texts::read(&options, None);
         let Loaded { config, trust, node } = load(&options, &mut texts, ConfigErrors::lines)
             .map_err(|lines| anyhow::Error::msg(lines.join("; ")))?;
@@ -80,8 +80,8 @@ impl Settings {
         if !self.node.as_ref().is_some_and(|node| node.have_changed()) {
             return false;
         }
-        let node = check::node_files(&self.config);
-        match check::trust(&self.config, node.as_ref()) {
+        let node = pass::node_files(&self.config);
+        match pass::trust(&self.config, node.as_ref()) {
             Ok(trust) => self.trust = trust,
             // The operator's CA file is compared by content, and rejected there.
             Err(error) => tracing::warn!(
@@ -100,7 +100,7 @@ impl Settings {
 
 impl Texts {
     /// Reads the configuration, and the known CA file again.
-    fn read(options: &AgentOptions, known: Option<&CaFile>) -> Self {
+    fn read(options: &Options, known: Option<&CaFile>) -> Self {
         Self { config: file::text(&options.config), ca_file: known.map(|known| CaFile::read(&known.path)) }
     }
 }
@@ -120,7 +120,7 @@ struct Loaded {
 
 /// Builds the settings from the contents, and adds the CA file that they name to the contents.
 fn load(
-    options: &AgentOptions,
+    options: &Options,
     texts: &mut Texts,
     told: fn(&ConfigErrors) -> Vec<String>,
 ) -> Result<Loaded, Vec<String>> {
@@ -131,8 +131,8 @@ fn load(
         config.resolvers.system = SystemResolver::Servers(options.nameservers.clone());
     }
     texts.ca_file = config.ca_file.as_deref().map(CaFile::read);
-    let node = check::node_files(&config);
-    let trust = check::trust(&config, node.as_ref())
+    let node = pass::node_files(&config);
+    let trust = pass::trust(&config, node.as_ref())
         .map_err(|error| vec![format!("{:#}", anyhow::Error::from(error))])?;
     Ok(Loaded { config, trust, node: node.map(Arc::new) })
 }

@@ -14,17 +14,17 @@ use std::time::Duration;
 use anstream::ColorChoice;
 
 use super::arguments::{AgentArguments, Arguments, CheckArguments, Typing};
-use super::{
-    AgentOptions, Check, CheckOptions, Command, Invocation, LogFormat, Logging, NAME, Typed, UnknownFlag,
-};
+use super::{Check, Command, Invocation, NAME, Typed, UnknownFlag};
 use crate::address::NameserverAddress;
 use crate::config::file;
 use crate::config::value::{self, Refusal};
 use crate::config::{Config, CredentialsConfig, ImageConfig, Resolvers, SystemResolver};
 use crate::credentials::CredentialsSource;
+use crate::logging::{LogFormat, Logging};
 use crate::quote::quote_value;
 use crate::report::Format;
 use crate::report::catalogue::CatalogueFormat;
+use crate::{agent, check};
 
 /// Nameservers that a node queries: glibc uses the first three (`MAXNS` in resolv.h).
 const MAX_NAMESERVERS: usize = 3;
@@ -279,14 +279,14 @@ fn resolve_agent(
     judge: &mut Judge,
     typed: AgentArguments,
     environment: &Environment,
-) -> Option<AgentOptions> {
+) -> Option<agent::Options> {
     // The agent reads the file itself; reading it here reports all its errors at once.
     if let Err(errors) = file::read(&typed.config) {
         judge.errors.extend(errors.lines().into_iter().map(UsageError::Configuration));
     }
     let nameservers = resolve_nameservers(judge, &typed.nameserver)?;
     let usual = CredentialsSource::usual(environment.docker_config.as_deref(), environment.home.as_deref());
-    Some(AgentOptions {
+    Some(agent::Options {
         config: typed.config,
         nameservers,
         allow_loopback: typed.allow_loopback,
@@ -374,14 +374,14 @@ fn resolve_options(
     judge: &mut Judge,
     typed: &CheckArguments,
     environment: &Environment,
-) -> Option<CheckOptions> {
+) -> Option<check::Options> {
     let wait = judge.duration("--wait", typed.wait.as_deref());
     let formats = [("text", Format::Text), ("json", Format::Json), ("junit", Format::Junit)];
     let format = judge.choose("--output", &typed.output, &formats);
     let report_file =
         typed.report_file.as_deref().map(|path| judge.take("--report-file", paths::writable(path)));
     let usual = CredentialsSource::usual(environment.docker_config.as_deref(), environment.home.as_deref());
-    Some(CheckOptions {
+    Some(check::Options {
         wait: wait?,
         strict: typed.strict,
         format: format?,

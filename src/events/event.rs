@@ -139,7 +139,8 @@ fn name(reporter: &Reporter, announcement: &Announcement) -> String {
 mod tests {
     use super::{MAX_NOTE, Pod, Reporter, cut, new, note};
     use crate::cause::Cause;
-    use crate::diagnosis::{Diagnosis, Severity};
+    use crate::diagnosis::Diagnosis;
+    use crate::verdict::Severity;
     use crate::observation::{Endpoint, Stage};
     use crate::run::NetworkView;
     use crate::transition::{Announcement, News};

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::judgement::Group;
 use super::{Fleet, Node};
-use crate::diagnosis::Verdict;
+use crate::verdict::Verdict;
 
 /// A property by which nodes can differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::advice::{Advice, advice_on, advice_without_report};
 use super::report::{ImageDiagnosis, ImageReport};
 use super::{Fleet, Node, Staleness, State};
-use crate::diagnosis::{Severity, Verdict};
+use crate::verdict::{Severity, Verdict};
 use crate::observation::{Endpoint, Stage};
 
 /// The result for a fleet.

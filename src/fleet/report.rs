@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::cause::Cause;
-use crate::diagnosis::{Severity, Verdict};
+use crate::verdict::{Severity, Verdict};
 use crate::observation::{Endpoint, Stage};
 use crate::run::NetworkView;
 

@@ -23,10 +23,10 @@ use prometheus::{GaugeVec, HistogramVec, IntCounterVec};
 
 use super::families::{self, Family, Kind, Maker};
 use crate::address::Scope;
-use crate::diagnosis::{Severity, Verdict};
+use crate::verdict::{Severity, Verdict};
 use crate::observation::{Endpoint, Stage};
 use crate::rules::names::{Comparison, compare};
-use crate::run::{Checked, Status};
+use crate::run::{Checked, StageStatus};
 
 /// Kinds of failure to keep; beyond that, the least recently seen kind is removed.
 const MAX_FAILURES: usize = 32;
@@ -252,11 +252,11 @@ fn stages(checks: &[&Checked]) -> BTreeMap<(Endpoint, Stage), Verdict> {
     let mut stages = BTreeMap::new();
     for stage in checks.iter().flat_map(|checked| checked.stages()) {
         let verdict = match stage.status {
-            Status::Skipped => continue,
-            Status::Ok => Verdict::Pass,
-            Status::Warning => Verdict::Warn,
+            StageStatus::Skipped => continue,
+            StageStatus::Ok => Verdict::Pass,
+            StageStatus::Warning => Verdict::Warn,
             // The report has one status for failed and inconclusive stages; here, throttling is not a failure.
-            Status::Failed => {
+            StageStatus::Failed => {
                 let worst = stage.diagnoses.iter().map(|diagnosis| diagnosis.severity.verdict()).max();
                 worst.unwrap_or(Verdict::Unknown)
             }

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::{elapsed, moment, verdict, words};
-use crate::diagnosis::Verdict;
-use crate::status::{Past, Status};
+use crate::verdict::Verdict;
+use crate::status::{Past, AgentState};
 
 /// The period that the strip shows.
 const SPAN: Duration = Duration::from_secs(60 * 60);
@@ -27,7 +27,7 @@ struct Stretch<'status> {
     checks: usize,
 }
 
-pub(super) fn section(status: &Status, now: Timestamp) -> Markup {
+pub(super) fn section(status: &AgentState, now: Timestamp) -> Markup {
     html! {
         section.history aria-labelledby="history" {
             h2 id="history" { "Last hour" }
@@ -44,7 +44,7 @@ pub(super) fn section(status: &Status, now: Timestamp) -> Markup {
 }
 
 /// The height also shows the verdict: passes are low, failures stand out.
-fn strip(status: &Status, now: Timestamp) -> Markup {
+fn strip(status: &AgentState, now: Timestamp) -> Markup {
     let bar = (status.interval.as_secs_f64() / SPAN.as_secs_f64() * WIDTH * 0.75).clamp(MIN_BAR, MAX_BAR);
     html! {
         svg.strip role="img" aria-label={ "One bar per check. " (counts(status)) }
@@ -71,7 +71,7 @@ const fn height(verdict: Verdict) -> f64 {
 }
 
 /// `60 checks: 3 fail, 57 pass.`
-fn counts(status: &Status) -> String {
+fn counts(status: &AgentState) -> String {
     let count = |verdict| status.history.iter().filter(|past| past.verdict == verdict).count();
     let parts: Vec<String> = Verdict::ALL
         .into_iter()
@@ -84,7 +84,7 @@ fn counts(status: &Status) -> String {
 }
 
 /// States its ARIA roles, like the table of the stages.
-fn table(status: &Status, now: Timestamp) -> Markup {
+fn table(status: &AgentState, now: Timestamp) -> Markup {
     let stretches = stretches(status);
     html! {
         table.stretches role="table" {
@@ -117,7 +117,7 @@ fn table(status: &Status, now: Timestamp) -> Markup {
     }
 }
 
-fn stretches(status: &Status) -> Vec<Stretch<'_>> {
+fn stretches(status: &AgentState) -> Vec<Stretch<'_>> {
     let mut stretches: Vec<Stretch<'_>> = Vec::new();
     for past in &status.history {
         match stretches.last_mut() {

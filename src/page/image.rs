@@ -3,11 +3,12 @@
 use maud::{Markup, html};
 
 use super::{names, verdict};
-use crate::diagnosis::{Diagnosis, Severity, Verdict};
+use crate::diagnosis::Diagnosis;
+use crate::verdict::{Severity, Verdict};
 use crate::legible::{MAX_TEXT, MAX_WORD, pasteable, printable};
 use crate::observation::Endpoint;
 use crate::report::{finding, host, not_run, runbook, sentence, time};
-use crate::run::{Checked, Run, StageReport, Status, place};
+use crate::run::{Checked, Run, StageReport, StageStatus, located_at};
 
 pub(super) fn section(run: &Run, checked: &Checked, index: usize) -> Markup {
     let id = format!("image-{index}");
@@ -42,7 +43,7 @@ fn problem(diagnosis: &Diagnosis, id: &str) -> Markup {
         Severity::Unknown => "Inconclusive",
         Severity::Warn => "Warning",
     };
-    let (endpoint, stage) = place(diagnosis);
+    let (endpoint, stage) = located_at(diagnosis);
     html! {
         div.problem.(verdict::class(Some(diagnosis.severity.verdict()))) id=(id) {
             h3 { (label) ": " code { (diagnosis.cause.code()) } " at " (endpoint.as_str()) "." (stage.as_str()) }
@@ -97,15 +98,15 @@ fn stages_of(checked: &Checked, endpoint: Endpoint) -> Markup {
 fn stage(checked: &Checked, report: &StageReport<'_>) -> Markup {
     let unclear = report.diagnoses.first().is_some_and(|first| first.severity == Severity::Unknown);
     let (class, word, judged) = match report.status {
-        Status::Ok => ("pass", "ok", Some(Verdict::Pass)),
-        Status::Warning => ("warn", "warning", Some(Verdict::Warn)),
-        Status::Failed if unclear => ("unknown", "inconclusive", Some(Verdict::Unknown)),
-        Status::Failed => ("fail", "failed", Some(Verdict::Fail)),
-        Status::Skipped => ("skipped", "skipped", None),
+        StageStatus::Ok => ("pass", "ok", Some(Verdict::Pass)),
+        StageStatus::Warning => ("warn", "warning", Some(Verdict::Warn)),
+        StageStatus::Failed if unclear => ("unknown", "inconclusive", Some(Verdict::Unknown)),
+        StageStatus::Failed => ("fail", "failed", Some(Verdict::Fail)),
+        StageStatus::Skipped => ("skipped", "skipped", None),
     };
     let mut lines = match report.status {
-        Status::Skipped => vec![not_run(checked, report)],
-        Status::Ok | Status::Warning | Status::Failed => finding(checked, report),
+        StageStatus::Skipped => vec![not_run(checked, report)],
+        StageStatus::Ok | StageStatus::Warning | StageStatus::Failed => finding(checked, report),
     };
     if lines.is_empty() {
         lines.extend(report.diagnoses.first().map(|first| first.cause.code().replace('_', " ")));

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use crate::legible::{MAX_TEXT, MAX_WORD, printable};
 use crate::observation::{Endpoint, RecordData, Resolution, Resolver, Stage};
 use crate::report::{ending, host, records, server, time};
-use crate::run::{Checked, Status};
+use crate::run::{Checked, StageStatus};
 
 /// Hops of a chain to show: ACR's longest real chain; the rest is folded.
 const SHOWN_HOPS: usize = 8;
@@ -35,7 +35,7 @@ fn is_of_interest(checked: &Checked, endpoint: Endpoint) -> bool {
     checked.stages().iter().any(|report| {
         report.endpoint == endpoint
             && matches!(report.stage, Stage::Dns | Stage::Address)
-            && matches!(report.status, Status::Failed | Status::Warning)
+            && matches!(report.status, StageStatus::Failed | StageStatus::Warning)
     })
 }
 

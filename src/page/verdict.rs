@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::diagnosis::Verdict;
+use crate::verdict::Verdict;
 use crate::run::Run;
 
 /// The verdict in capitals.

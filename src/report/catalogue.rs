@@ -10,7 +10,7 @@ use super::page::{Page, Tone};
 use super::{Style, Word, runbook};
 use crate::cause::Cause;
 use crate::cause::advice::{self, Names};
-use crate::diagnosis::Severity;
+use crate::verdict::Severity;
 use crate::observation::Stage;
 
 /// One cause of the list.

@@ -12,7 +12,7 @@ use crate::observation::{
     Attempt, ConnectFailure, CredentialsUsed, Endpoint, Observation, Rcode, RecordData, Resolution, Resolver,
     Stage,
 };
-use crate::run::{Checked, StageReport, Status};
+use crate::run::{Checked, StageReport, StageStatus};
 
 /// Returns the lines for a stage: one, or one per nameserver. Empty if there is nothing to report.
 pub(crate) fn finding(checked: &Checked, report: &StageReport<'_>) -> Vec<String> {
@@ -23,10 +23,10 @@ pub(crate) fn finding(checked: &Checked, report: &StageReport<'_>) -> Vec<String
         Stage::Connect => connect(observation, report.endpoint).into_iter().collect(),
         Stage::Tls => tls(observation, report.endpoint).into_iter().collect(),
         Stage::Challenge => match report.status {
-            Status::Ok | Status::Warning => {
+            StageStatus::Ok | StageStatus::Warning => {
                 vec!["bearer challenge, token service on the login server".to_owned()]
             }
-            Status::Failed | Status::Skipped => Vec::new(),
+            StageStatus::Failed | StageStatus::Skipped => Vec::new(),
         },
         Stage::Token => token(observation).into_iter().collect(),
         Stage::Manifest => manifest(observation).into_iter().collect(),

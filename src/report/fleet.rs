@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use super::Style;
-use crate::diagnosis::Verdict;
+use crate::verdict::Verdict;
 use crate::fleet::judgement::{Finding, Group, Judgement, judge};
 use crate::fleet::report::ImageReport;
 use crate::fleet::{Fleet, Node, State};

@@ -10,10 +10,11 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::finding::finding;
 use super::runbook;
-use crate::diagnosis::{Diagnosis, Severity};
+use crate::diagnosis::Diagnosis;
+use crate::verdict::Severity;
 use crate::legible::printable;
 use crate::legible::{MAX_TEXT, pasteable};
-use crate::run::{Checked, Run, StageReport, Status};
+use crate::run::{Checked, Run, StageReport, StageStatus};
 
 /// Writes a run as one XML document.
 ///
@@ -47,13 +48,13 @@ fn suite(run: &Run, checked: &Checked) -> TestSuite {
 
 fn case(checked: &Checked, report: &StageReport<'_>, image: &str) -> TestCase {
     let status = match report.status {
-        Status::Ok | Status::Warning => TestCaseStatus::success(),
-        Status::Skipped => {
+        StageStatus::Ok | StageStatus::Warning => TestCaseStatus::success(),
+        StageStatus::Skipped => {
             let mut skipped = TestCaseStatus::skipped();
             skipped.set_message(checked.skip_reason(report.endpoint, report.stage));
             skipped
         }
-        Status::Failed => failed(report),
+        StageStatus::Failed => failed(report),
     };
     let mut case = TestCase::new(format!("{}.{}", report.endpoint, report.stage), status);
     case.set_classname(image);
@@ -61,12 +62,12 @@ fn case(checked: &Checked, report: &StageReport<'_>, image: &str) -> TestCase {
         case.set_time(micros(duration));
     }
     let mut output: Vec<String> = match report.status {
-        Status::Skipped => Vec::new(),
-        Status::Ok | Status::Warning | Status::Failed => {
+        StageStatus::Skipped => Vec::new(),
+        StageStatus::Ok | StageStatus::Warning | StageStatus::Failed => {
             finding(checked, report).into_iter().map(|line| printable(&line, MAX_TEXT)).collect()
         }
     };
-    if report.status == Status::Warning {
+    if report.status == StageStatus::Warning {
         output.extend(report.diagnoses.iter().map(|diagnosis| description(diagnosis)));
     }
     if !output.is_empty() {

@@ -9,10 +9,11 @@ use std::time::Duration;
 use super::finding::{self, blob_size, common_name, finding, system_addresses};
 use super::page::{Page, Tone};
 use super::{Style, runbook};
-use crate::diagnosis::{Diagnosis, Severity, Verdict};
+use crate::diagnosis::Diagnosis;
+use crate::verdict::{Severity, Verdict};
 use crate::legible::{MAX_TEXT, MAX_WORD, printable};
 use crate::observation::{CredentialsUsed, Endpoint, Resolver, TrustedBy};
-use crate::run::{Checked, NodeFilesReport, Run, StageReport, Status, place};
+use crate::run::{Checked, NodeFilesReport, Run, StageReport, StageStatus, located_at};
 
 /// Columns taken by the status, the stage and its duration, including the gaps before and between them.
 const FINDING_COLUMN: usize = 4 + 4 + 2 + 9 + 1 + 7 + 2;
@@ -67,17 +68,17 @@ fn write_stage<W: Write>(
 ) -> io::Result<()> {
     let unclear = report.diagnoses.first().is_some_and(|first| first.severity == Severity::Unknown);
     let (tone, sign) = match report.status {
-        Status::Ok => (Tone::Good, "ok  "),
-        Status::Warning => (Tone::Warning, "warn"),
-        Status::Failed if unclear => (Tone::Unclear, "?   "),
-        Status::Failed => (Tone::Bad, "FAIL"),
-        Status::Skipped => (Tone::Faint, "-   "),
+        StageStatus::Ok => (Tone::Good, "ok  "),
+        StageStatus::Warning => (Tone::Warning, "warn"),
+        StageStatus::Failed if unclear => (Tone::Unclear, "?   "),
+        StageStatus::Failed => (Tone::Bad, "FAIL"),
+        StageStatus::Skipped => (Tone::Faint, "-   "),
     };
     let time = report.duration.map(time).unwrap_or_default();
     let prefix = format!("    {}  {:<9} {time:>7}  ", page.paint(tone, sign), report.stage.as_str());
     let mut lines = match report.status {
-        Status::Skipped => vec![not_run(checked, report)],
-        Status::Ok | Status::Warning | Status::Failed => finding(checked, report),
+        StageStatus::Skipped => vec![not_run(checked, report)],
+        StageStatus::Ok | StageStatus::Warning | StageStatus::Failed => finding(checked, report),
     };
     if lines.is_empty() {
         lines.extend(report.diagnoses.first().map(|first| first.cause.code().replace('_', " ")));
@@ -250,7 +251,7 @@ fn names(checked: &Checked) -> String {
 fn reason(checked: &Checked) -> String {
     match checked.decisive() {
         Some(decisive) => {
-            let (endpoint, stage) = place(decisive);
+            let (endpoint, stage) = located_at(decisive);
             let others: Vec<_> =
                 checked.diagnoses.iter().filter(|other| other.cause != decisive.cause).collect();
             let others = match causes(others) {

@@ -15,7 +15,8 @@ use super::{diagnosis, list};
 use crate::address::{AddressPolicy, NameserverAddress};
 use crate::cause::Cause;
 use crate::cause::advice::{self, Names};
-use crate::diagnosis::{Diagnosis, Severity};
+use crate::diagnosis::Diagnosis;
+use crate::verdict::Severity;
 use crate::image::ImageReference;
 use crate::observation::{DnsAnswer, DnsFailureKind, Endpoint, Lookup, Rcode, Resolution, Resolver, Stage};
 
@@ -63,7 +64,7 @@ struct Name<'facts> {
 }
 
 /// The combined result of a nameserver's two answers.
-enum Outcome<'facts> {
+enum AnswerClass<'facts> {
     /// The name has addresses.
     Addresses(Vec<IpAddr>),
     /// The nameserver denies that the name has an address.
@@ -72,19 +73,19 @@ enum Outcome<'facts> {
     Failed,
 }
 
-fn outcome(seen: &Resolution) -> Outcome<'_> {
+fn class_of(seen: &Resolution) -> AnswerClass<'_> {
     let addresses = seen.addresses();
     if !addresses.is_empty() {
-        return Outcome::Addresses(addresses);
+        return AnswerClass::Addresses(addresses);
     }
     match (&seen.a, &seen.aaaa) {
         // Private endpoints have no IPv6: a negative A answer decides, whatever the result of AAAA.
-        (Lookup::Answered(answer), _) => Outcome::NoAddress(answer),
+        (Lookup::Answered(answer), _) => AnswerClass::NoAddress(answer),
         // A name that does not exist has no record of any type (RFC 2308, section 2.1).
         (Lookup::Failed(_), Lookup::Answered(answer)) if answer.rcode == Rcode::NXDOMAIN => {
-            Outcome::NoAddress(answer)
+            AnswerClass::NoAddress(answer)
         }
-        (Lookup::Failed(_), _) => Outcome::Failed,
+        (Lookup::Failed(_), _) => AnswerClass::Failed,
     }
 }
 
@@ -97,7 +98,7 @@ impl Name<'_> {
         let system: Vec<&Resolution> =
             seen.iter().copied().filter(|seen| seen.resolver == Resolver::System).collect();
         let failing: Vec<&Resolution> =
-            system.iter().copied().filter(|seen| matches!(outcome(seen), Outcome::Failed)).collect();
+            system.iter().copied().filter(|seen| matches!(class_of(seen), AnswerClass::Failed)).collect();
         let mut diagnoses = Vec::new();
         if failing.len() == system.len() {
             diagnoses.push(self.no_answer(&failing));
@@ -149,9 +150,9 @@ impl Name<'_> {
     /// Diagnoses nameservers that deny an address, one diagnosis for each cause.
     fn no_address(&self, system: &[&Resolution]) -> Vec<Diagnosis> {
         let negative = |wanted: Cause| -> Vec<(&NameserverAddress, &DnsAnswer)> {
-            let answers = system.iter().filter_map(|seen| match outcome(seen) {
-                Outcome::NoAddress(answer) => Some((&seen.server, answer)),
-                Outcome::Addresses(_) | Outcome::Failed => None,
+            let answers = system.iter().filter_map(|seen| match class_of(seen) {
+                AnswerClass::NoAddress(answer) => Some((&seen.server, answer)),
+                AnswerClass::Addresses(_) | AnswerClass::Failed => None,
             });
             answers.filter(|(_, answer)| self.negative_cause(answer) == wanted).collect()
         };

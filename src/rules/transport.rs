@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::{Case, Expectation, WARN_BEFORE, diagnosis, host_of, list, seconds};
 use crate::cause::{Cause, advice};
-use crate::diagnosis::{Diagnosis, Severity};
+use crate::diagnosis::Diagnosis;
+use crate::verdict::Severity;
 use crate::observation::{Certificate, ConnectFailure, Endpoint, Fault, Observation, Stage, TlsFailure};
 
 /// Returns the diagnoses of connection attempts and of an accepted certificate.

@@ -12,7 +12,7 @@ use super::{Pace, first_delay, next_delay, share};
 
 /// The outcome of a check, as far as it affects the next one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Outcome {
+pub struct CheckFeedback {
     /// Whether the check was inconclusive because the registry throttles.
     pub is_throttled: bool,
     /// The registry's Retry-After.
@@ -67,7 +67,7 @@ impl Timetable {
     }
 
     /// A check has completed.
-    pub fn finish(&mut self, pace: &Pace, outcome: Outcome, chance: f64, now: Duration) {
+    pub fn finish(&mut self, pace: &Pace, outcome: CheckFeedback, chance: f64, now: Duration) {
         if std::mem::take(&mut self.is_demanded) {
             self.demand.rest(now);
         }
@@ -116,7 +116,7 @@ impl Timetable {
 
 #[cfg(test)]
 mod tests {
-    use super::{Outcome, Timetable};
+    use super::{CheckFeedback, Timetable};
     use crate::config::Schedule;
     use crate::schedule::{Pace, Reason, first_delay};
     use std::time::Duration;
@@ -128,8 +128,8 @@ mod tests {
         after_change: Some(Duration::from_secs(5)),
         after_start: None,
     };
-    const GOOD: Outcome = Outcome { is_throttled: false, retry_after: None };
-    const THROTTLED: Outcome = Outcome { is_throttled: true, retry_after: None };
+    const GOOD: CheckFeedback = CheckFeedback { is_throttled: false, retry_after: None };
+    const THROTTLED: CheckFeedback = CheckFeedback { is_throttled: true, retry_after: None };
 
     const fn seconds(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -254,7 +254,7 @@ mod tests {
     fn an_on_demand_check_respects_retry_after_until_a_later_check_succeeds() {
         let mut timetable = rested();
         timetable.begin(seconds(110));
-        let asked = Outcome { is_throttled: true, retry_after: Some(seconds(300)) };
+        let asked = CheckFeedback { is_throttled: true, retry_after: Some(seconds(300)) };
         timetable.finish(&PACE, asked, 0.0, seconds(110));
         let postponed = timetable.on_demand(seconds(111)).expect_err("it throttles");
         assert_eq!((postponed.reason, postponed.retry_after), (Reason::Throttled, seconds(299)));

@@ -33,7 +33,7 @@ pub(super) struct Slot {
 }
 
 /// A connection's place in the table, freed on drop.
-pub(super) struct Place {
+pub(super) struct Slot {
     table: Arc<Table>,
     number: u64,
     slot: Arc<Slot>,
@@ -45,7 +45,7 @@ impl Table {
     }
 
     /// Adds a connection; returns `None` if all others are waiting for a check.
-    pub(super) fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
+    pub(super) fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<Slot> {
         let mut open = self.open();
         if open.slots.len() >= self.limit {
             let number = open.dispensable()?;
@@ -58,7 +58,7 @@ impl Table {
         let slot = Arc::new(Slot { peer, waits: AtomicBool::new(false), evicted: Notify::new() });
         open.slots.insert(number, Arc::clone(&slot));
         drop(open);
-        Some(Place { table: Arc::clone(self), number, slot })
+        Some(Slot { table: Arc::clone(self), number, slot })
     }
 
     /// Nothing panics while the lock is held; even then the list would be consistent.
@@ -80,7 +80,7 @@ impl Open {
     }
 }
 
-impl Place {
+impl Slot {
     pub(super) fn slot(&self) -> Arc<Slot> {
         Arc::clone(&self.slot)
     }
@@ -91,7 +91,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         self.table.open().slots.remove(&self.number);
     }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::{FIRST_PAUSE, LONGEST_PAUSE};
 use crate::cluster::ask::Answer;
 use crate::cluster::{Agent, DaemonSet, Member, Readiness};
-use crate::diagnosis::Verdict;
+use crate::verdict::Verdict;
 use crate::fleet::placement::exclusion;
 use crate::fleet::report::{ConfigurationState, NodeReport, Texts};
 use crate::fleet::{Node, Staleness, State};

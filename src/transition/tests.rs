@@ -8,7 +8,8 @@ use proptest::prelude::*;
 
 use super::{News, RENEW_AFTER, Track};
 use crate::cause::Cause;
-use crate::diagnosis::{Diagnosis, Severity};
+use crate::diagnosis::Diagnosis;
+use crate::verdict::Severity;
 use crate::observation::{Endpoint, Mark, Observation, Stage};
 use crate::run::Checked;
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 use acr_verifier::address::AddressPolicy;
 use acr_verifier::config::{Resolvers, SystemResolver};
 use acr_verifier::credentials::CredentialsSource;
-use acr_verifier::diagnosis::{Diagnosis, Verdict};
+use acr_verifier::diagnosis::Diagnosis;
+use acr_verifier::verdict::Verdict;
 use acr_verifier::events::event;
 use acr_verifier::observation::Observation;
 use acr_verifier::page::{self, Reload};
@@ -145,7 +146,7 @@ impl<'log> MakeWriter<'log> for Log {
 
 impl Outcome {
     pub(crate) fn verdict(&self) -> Verdict {
-        Verdict::of(&self.diagnoses)
+        verdict_of(&self.diagnoses)
     }
 
     /// Returns the diagnoses in order, as `severity endpoint stage cause`.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Bench;
 use crate::lab::log::Listener;
 use crate::lab::settings::{Behaviour, Nameserver};
-use acr_verifier::diagnosis::Verdict;
+use acr_verifier::verdict::Verdict;
 use acr_verifier::observation::{Endpoint, Request, Stage};
 
 #[test]

@@ -16,7 +16,7 @@ pub(crate) fn violations(bench: &Bench, outcome: &Outcome) -> Vec<String> {
     let rejected = |endpoint: Endpoint| {
         outcome.diagnoses.iter().any(|found| {
             let stopped = matches!(found.stage, Stage::Dns | Stage::Address);
-            found.endpoint == endpoint && stopped && found.severity == acr_verifier::diagnosis::Severity::Fail
+            found.endpoint == endpoint && stopped && found.severity == acr_verifier::verdict::Severity::Fail
         })
     };
     if rejected(Endpoint::Login) && !bench.lab.all_connections().is_empty() {

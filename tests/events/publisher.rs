@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use acr_verifier::cause::Cause;
-use acr_verifier::diagnosis::{Diagnosis, Severity};
+use acr_verifier::diagnosis::Diagnosis;
+use acr_verifier::verdict::Severity;
 use acr_verifier::events::event::{Pod, Reporter};
 use acr_verifier::events::{self, Publisher};
 use acr_verifier::observation::{Endpoint, Stage};

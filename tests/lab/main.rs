@@ -11,8 +11,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use acr_verifier::agent::{self, Place};
-use acr_verifier::check::{Surroundings, verify};
-use acr_verifier::cli::{AgentOptions, LogFormat, Logging};
+use acr_verifier::check::{NodeContext, verify};
+use acr_verifier::logging::{LogFormat, Logging};
 use acr_verifier::config::{Config, CredentialsConfig, ImageConfig, Resolvers, Schedule, SystemResolver};
 use acr_verifier::logging;
 use acr_verifier::probe::Trust;
@@ -112,13 +112,13 @@ fn watch(lab: Lab, healthy: Settings) -> anyhow::Result<()> {
         lab.ca_file().display()
     );
     std::fs::write(&path, yaml)?;
-    let options = AgentOptions {
+    let options = agent::Options {
         config: path,
         nameservers: lab.nameservers().into_iter().map(Into::into).collect(),
         allow_loopback: true,
         usual_credentials: Vec::new(),
     };
-    let surroundings = Surroundings {
+    let surroundings = NodeContext {
         node: "this-machine".into(),
         network_view: NetworkView::Node,
         now: jiff::Timestamp::now,

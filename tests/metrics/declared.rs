@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use acr_verifier::cause::Cause;
-use acr_verifier::diagnosis::{Diagnosis, Severity};
+use acr_verifier::diagnosis::Diagnosis;
+use acr_verifier::verdict::Severity;
 use acr_verifier::metrics::{FAMILIES, Metrics, write_reference};
 use acr_verifier::observation::{Endpoint, Request, Resolver, Stage};
 use acr_verifier::run::Checked;

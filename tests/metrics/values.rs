@@ -1,6 +1,6 @@
 //! Metric values after each kind of check: real checks of the lab, and samples where that is shorter.
 
-use acr_verifier::diagnosis::Verdict;
+use acr_verifier::verdict::Verdict;
 use acr_verifier::metrics::Metrics;
 use acr_verifier::observation::{Endpoint, Resolver, Stage};
 use acr_verifier::run::Run;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use acr_verifier::diagnosis::Verdict;
+use acr_verifier::verdict::Verdict;
 use acr_verifier::metrics::Metrics;
 use acr_verifier::page::{self, Reload};
-use acr_verifier::report::json::{JSON_SCHEMA, Report};
+use acr_verifier::wire::report::{JSON_SCHEMA, Report};
 use acr_verifier::report::{Format, Style};
 use acr_verifier::run::Checked;
 use jiff::Timestamp;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use acr_verifier::address::AddressPolicy;
 use acr_verifier::cause::Cause;
 use acr_verifier::cause::advice::{self, Names};
-use acr_verifier::diagnosis::{Diagnosis, Severity};
+use acr_verifier::diagnosis::Diagnosis;
+use acr_verifier::verdict::Severity;
 use acr_verifier::observation::{
     Attempt, Blob, Certificate, CredentialsUsed, DnsAnswer, DnsFailure, DnsFailureKind, Endpoint,
     ExtendedError, Lookup, Manifest, Mark, Observation, Rcode, Record, RecordData, Resolution, Resolver,

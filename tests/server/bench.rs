@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acr_verifier::server::{CheckRequest, Limits, Shared, listen, serve};
-use acr_verifier::status::Status;
+use acr_verifier::status::AgentState;
 use jiff::Timestamp;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -21,7 +21,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 /// A running server and the main loop's ends of the shared state.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
-    pub(crate) status: watch::Sender<Status>,
+    pub(crate) status: watch::Sender<AgentState>,
     pub(crate) heartbeat: watch::Sender<Instant>,
     pub(crate) checks: mpsc::Receiver<CheckRequest>,
     pub(crate) stop: oneshot::Sender<()>,
@@ -41,16 +41,16 @@ pub(super) fn limits() -> Limits {
 }
 
 impl Server {
-    pub(crate) fn start(status: Status, limits: Limits) -> Self {
+    pub(crate) fn start(status: AgentState, limits: Limits) -> Self {
         Self::with_metrics(status, limits, b"# metrics\n".to_vec())
     }
 
-    pub(crate) fn with_metrics(status: Status, limits: Limits, metrics: Vec<u8>) -> Self {
+    pub(crate) fn with_metrics(status: AgentState, limits: Limits, metrics: Vec<u8>) -> Self {
         Self::writing(status, limits, move || metrics.clone())
     }
 
     /// Starts a server whose metrics take this long to generate.
-    pub(crate) fn with_work(status: Status, limits: Limits, work: Duration) -> Self {
+    pub(crate) fn with_work(status: AgentState, limits: Limits, work: Duration) -> Self {
         let write = move || {
             std::thread::sleep(work);
             b"# metrics\n".to_vec()
@@ -59,7 +59,7 @@ impl Server {
     }
 
     fn writing(
-        status: Status,
+        status: AgentState,
         limits: Limits,
         metrics: impl Fn() -> Vec<u8> + Send + Sync + 'static,
     ) -> Self {

@@ -1,11 +1,11 @@
 //! The status page as text: well formed, self-contained, and correct in every state. `browser` checks how it looks.
 
 use acr_verifier::page::{self, Reload};
-use acr_verifier::status::Status;
+use acr_verifier::status::AgentState;
 
 use super::states::{self, NOW, POISON};
 
-fn render(status: &Status) -> String {
+fn render(status: &AgentState) -> String {
     let mut out = Vec::new();
     page::write(&mut out, status, NOW.parse().expect("a moment"), Reload::Off)
         .expect("writing to memory cannot fail");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use acr_verifier::report::json::Report;
+use acr_verifier::wire::report::Report;
 use acr_verifier::run::Rejected;
 use acr_verifier::schedule::{Postponed, Reason};
 use acr_verifier::server::CheckAnswer;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acr_verifier::cause::Cause;
-use acr_verifier::diagnosis::Verdict;
+use acr_verifier::verdict::Verdict;
 use acr_verifier::observation::{Endpoint, Stage};
 use acr_verifier::run::{Checked, NetworkView, Rejected};
-use acr_verifier::status::{Configuration, Past, Status};
+use acr_verifier::status::{Configuration, Past, AgentState};
 use jiff::Timestamp;
 
 use crate::report::samples;
@@ -20,7 +20,7 @@ pub(crate) const NOW: &str = "2026-11-23T02:06:12Z";
 pub(crate) const POISON: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u{202e}\u{1b}[31m&amp;--><style>*{display:none}</style>";
 
 /// All states by name.
-pub(crate) fn all() -> Vec<(&'static str, Status)> {
+pub(crate) fn all() -> Vec<(&'static str, AgentState)> {
     vec![
         ("pass", healthy()),
         ("before-the-first-check", before()),
@@ -37,12 +37,12 @@ pub(crate) fn all() -> Vec<(&'static str, Status)> {
     ]
 }
 
-pub(crate) fn healthy() -> Status {
+pub(crate) fn healthy() -> AgentState {
     with(vec![samples::healthy()])
 }
 
-pub(crate) fn before() -> Status {
-    Status {
+pub(crate) fn before() -> AgentState {
+    AgentState {
         node: "aks-np1-12345678-vmss000000".to_owned(),
         network_view: NetworkView::Node,
         started_at: moment("2026-11-23T02:06:09Z"),
@@ -60,7 +60,7 @@ pub(crate) fn before() -> Status {
 }
 
 /// An hour with two earlier problems, then the run.
-pub(crate) fn with(images: Vec<Checked>) -> Status {
+pub(crate) fn with(images: Vec<Checked>) -> AgentState {
     let run = samples::run(images);
     let mut status = before();
     status.started_at = moment("2026-11-21T14:00:00Z");
@@ -82,7 +82,7 @@ pub(crate) fn with(images: Vec<Checked>) -> Status {
     status
 }
 
-fn rejected() -> Status {
+fn rejected() -> AgentState {
     let mut status = healthy();
     let reason = "unknown key images[0].credentials.pth: expected one of path, expiresAt\n\
          invalid value \"6O s\" for schedule.interval: expected a duration such as 60s";
@@ -91,7 +91,7 @@ fn rejected() -> Status {
     status
 }
 
-fn several() -> Status {
+fn several() -> AgentState {
     let mut named = samples::healthy();
     named.name = Some("canary".to_owned());
     let mut rejected = samples::credentials_rejected();
@@ -100,7 +100,7 @@ fn several() -> Status {
 }
 
 /// Every text that a foreign party can choose.
-fn hostile() -> Status {
+fn hostile() -> AgentState {
     let mut checked = samples::hostile();
     checked.name = Some(POISON.to_owned());
     let certificate = checked.observation.tls[0].certificate.as_mut().expect("it has one");
@@ -120,7 +120,7 @@ fn hostile() -> Status {
 }
 
 /// The loop was stuck for half an hour.
-fn late() -> Status {
+fn late() -> AgentState {
     let mut status = with(vec![samples::certificate_expiring()]);
     let mut run = Arc::unwrap_or_clone(status.latest.take().expect("a run"));
     run.started_at -= Duration::from_secs(31 * 60);

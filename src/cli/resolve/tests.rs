@@ -8,7 +8,8 @@ use std::time::Duration;
 use anstream::ColorChoice;
 
 use super::{Environment, UsageErrors, resolve};
-use crate::cli::{Check, Command, Invocation, LogFormat, parse};
+use crate::cli::{Check, Command, Invocation, parse};
+use crate::logging::LogFormat;
 use crate::config::SystemResolver;
 use crate::report::Format;
 use crate::report::catalogue::CatalogueFormat;

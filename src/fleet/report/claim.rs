@@ -13,12 +13,12 @@ use serde::de::{Error as _, IgnoredAny, SeqAccess, Visitor};
 use super::super::advice::object_name;
 use super::{ConfigurationState, ImageDiagnosis, ImageReport, NodeReport};
 use crate::config::value;
-use crate::diagnosis::{Severity, Verdict};
+use crate::verdict::{Severity, Verdict};
 use crate::image::{ImageReference, is_sha256_digest};
 use crate::legible::{MAX_TEXT, MAX_WORD, printable};
 use crate::observation::{Endpoint, Stage};
-use crate::report::json::SCHEMA;
-use crate::report::{Moment, Seconds, Word};
+use crate::wire::report::SCHEMA;
+use crate::wire::{Moment, Seconds, Word};
 use crate::run::NetworkView;
 
 /// Maximum images of a report; a configuration has the same limit.

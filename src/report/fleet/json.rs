@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use serde::{Serialize, Serializer};
 
 use super::super::{Moment, Seconds, Word};
-use crate::diagnosis::{Severity, Verdict};
+use crate::verdict::{Severity, Verdict};
 use crate::fleet::difference::differences;
 use crate::fleet::judgement::{Counts, Finding, Group, Judgement};
 use crate::fleet::report::{ConfigurationState, ImageDiagnosis, ImageReport, NodeReport};

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::{NO_DIAGNOSIS, NO_IMAGE, NO_POOL};
-use crate::diagnosis::{Severity, Verdict};
+use crate::verdict::{Severity, Verdict};
 use crate::fleet::advice::{Advice, advice_on, advice_without_report};
 use crate::fleet::judgement::Judgement;
 use crate::fleet::report::ImageReport;

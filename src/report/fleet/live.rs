@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::NO_POOL;
-use crate::diagnosis::Verdict;
+use crate::verdict::Verdict;
 use crate::fleet::{Node, State};
 use crate::legible::{ascii, printable};
 

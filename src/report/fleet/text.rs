@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use super::super::Style;
 use super::super::page::{Page, Tone};
 use super::{MAX_COMMANDS, MAX_GROUPS, Row, headline, rows, sentence};
-use crate::diagnosis::{Severity, Verdict};
+use crate::verdict::{Severity, Verdict};
 use crate::fleet::Fleet;
 use crate::fleet::difference::differences;
 use crate::fleet::judgement::{Group, Judgement};

@@ -3,7 +3,8 @@
 use super::super::{Expectation, diagnose};
 use crate::address::AddressPolicy;
 use crate::cause::Cause;
-use crate::diagnosis::{Diagnosis, Severity};
+use crate::diagnosis::Diagnosis;
+use crate::verdict::Severity;
 use crate::observation::{
     Answer, CredentialEvidence, CredentialKind, Endpoint, Failure, Fault, Manifest, Observation,
     RejectedEntry, Sender, Stage,

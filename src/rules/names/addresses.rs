@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::words::{chain_privatelink, listed, servers_of};
-use super::{Name, Outcome, outcome};
+use super::{AnswerClass, Name, class_of};
 use crate::address::Scope;
 use crate::cause::Cause;
 use crate::diagnosis::Diagnosis;
@@ -25,7 +25,7 @@ impl Name<'_> {
     pub(super) fn wrong_addresses(&self, system: &[&Resolution]) -> Vec<Diagnosis> {
         let mut wrong: Vec<(Wrong, Vec<&Resolution>)> = Vec::new();
         for seen in system {
-            if let Outcome::Addresses(addresses) = outcome(seen)
+            if let AnswerClass::Addresses(addresses) = class_of(seen)
                 && let Some(what) = self.wrong(seen, &addresses)
             {
                 match wrong.iter_mut().find(|(known, _)| *known == what) {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::words::listed;
-use super::{Outcome, outcome};
+use super::{AnswerClass, class_of};
 use crate::observation::{Endpoint, Resolution, Resolver};
 use crate::rules::list;
 
@@ -29,7 +29,7 @@ pub fn compare(endpoint: Endpoint, resolutions: &[Resolution]) -> Comparison {
     let compared = hosts.into_iter().map(|host| {
         let seen: Vec<&Resolution> = of_endpoint().filter(|seen| seen.host == host).collect();
         let answers = answers(&seen);
-        let is_usable = |seen: &&Resolution| !matches!(outcome(seen), Outcome::Failed);
+        let is_usable = |seen: &&Resolution| !matches!(class_of(seen), AnswerClass::Failed);
         if !seen.iter().copied().filter(|seen| seen.resolver == Resolver::System).any(|seen| is_usable(&seen))
         {
             // Without an answer of the node's own nameservers, there is nothing to compare with.
@@ -51,10 +51,10 @@ pub fn compare(endpoint: Endpoint, resolutions: &[Resolution]) -> Comparison {
 pub(super) fn answers(seen: &[&Resolution]) -> Vec<(BTreeSet<IpAddr>, Vec<String>)> {
     let mut answers: Vec<(BTreeSet<IpAddr>, Vec<String>)> = Vec::new();
     for resolution in seen {
-        let addresses: BTreeSet<IpAddr> = match outcome(resolution) {
-            Outcome::Addresses(addresses) => addresses.iter().map(IpAddr::to_canonical).collect(),
-            Outcome::NoAddress(_) => BTreeSet::new(),
-            Outcome::Failed => continue,
+        let addresses: BTreeSet<IpAddr> = match class_of(resolution) {
+            AnswerClass::Addresses(addresses) => addresses.iter().map(IpAddr::to_canonical).collect(),
+            AnswerClass::NoAddress(_) => BTreeSet::new(),
+            AnswerClass::Failed => continue,
         };
         let who = match &resolution.resolver {
             Resolver::System => resolution.server.short(),
@@ -71,7 +71,7 @@ pub(super) fn answers(seen: &[&Resolution]) -> Vec<(BTreeSet<IpAddr>, Vec<String
 /// Returns the compared resolvers without a usable answer.
 pub(super) fn unanswered<'seen>(seen: &[&'seen Resolution]) -> Vec<&'seen Resolution> {
     let is_compared = |seen: &&Resolution| seen.resolver != Resolver::System;
-    seen.iter().copied().filter(is_compared).filter(|seen| matches!(outcome(seen), Outcome::Failed)).collect()
+    seen.iter().copied().filter(is_compared).filter(|seen| matches!(class_of(seen), AnswerClass::Failed)).collect()
 }
 
 /// Describes an answer and its servers: `10.60.0.10 and 10.60.0.11 returned 10.60.4.4`.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use acr_verifier::cause::Cause;
-use acr_verifier::diagnosis::Verdict;
+use acr_verifier::verdict::Verdict;
 use acr_verifier::run::Checked;
 use anyhow::{Context as _, ensure};
 use serde_json::Value;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use acr_verifier::agent::LOOK;
 use acr_verifier::cause::Cause;
 use acr_verifier::config::Schedule;
-use acr_verifier::diagnosis::Verdict;
+use acr_verifier::verdict::Verdict;
 use acr_verifier::metrics::Metrics;
 use acr_verifier::run::{NetworkView, Run};
 use acr_verifier::schedule::{self, Pace, Timetable, most_of_one_registry};
@@ -255,7 +255,7 @@ impl Fleet<'_> {
         let node = &mut self.nodes[number];
         let Some((conditions, retry_after, begun)) = node.running.take() else { return };
         let at = self.midnight + now;
-        let mut outcome = schedule::Outcome { is_throttled: false, retry_after };
+        let mut outcome = schedule::CheckFeedback { is_throttled: false, retry_after };
         let mut announcements = Vec::new();
         let mut verdicts = [Verdict::Pass; REGISTRIES];
         for (registry, condition) in conditions.into_iter().enumerate() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use acr_verifier::diagnosis::Verdict;
+use acr_verifier::verdict::Verdict;
 use acr_verifier::events::event::{self, Pod, Reporter};
 use acr_verifier::run::NetworkView;
 use acr_verifier::schedule::Pace;

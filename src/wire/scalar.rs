@@ -10,9 +10,9 @@ use jiff::Timestamp;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::diagnosis::{Severity, Verdict};
+use crate::verdict::{Severity, Verdict};
 use crate::observation::{CredentialsUsed, Endpoint, Stage, TrustedBy};
-use crate::run::{NetworkView, Status};
+use crate::run::{NetworkView, StageStatus};
 
 /// A value of a closed list, serialised as its word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,7 @@ macro_rules! listed {
 
 listed!(Verdict, "verdict", &Self::ALL);
 listed!(Severity, "severity", &[Self::Fail, Self::Unknown, Self::Warn]);
-listed!(Status, "status", &Self::ALL);
+listed!(StageStatus, "status", &Self::ALL);
 listed!(NetworkView, "network view", &Self::ALL);
 listed!(TrustedBy, "trust store", &Self::ALL);
 listed!(Endpoint, "endpoint", &Self::ALL);
