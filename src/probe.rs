@@ -36,6 +36,7 @@ mod echo;
 pub mod fuzz;
 mod manifest;
 mod names;
+mod phase;
 mod registry;
 mod roots;
 mod session;
@@ -66,8 +67,8 @@ use registry::{BlobAnswer, Granted, Pull};
 use session::{Reply, Session};
 
 pub use manifest::Platform;
-pub use roots::MAX_CA_FILE;
-pub use tls::{Trust, TrustError};
+pub use roots::{MAX_CA_FILE, TrustError};
+pub use tls::Trust;
 
 /// Maximum number of consecutive blob redirects; Go's client, and therefore containerd, follows ten.
 const MAX_REDIRECTS: usize = 10;

@@ -5,6 +5,7 @@
 //! loop's time: nothing here blocks, and the only change a request can make is to trigger a check.
 
 mod guard;
+mod problem;
 mod routes;
 mod stream;
 mod table;

@@ -102,7 +102,7 @@ fn plain_text_is_ascii_within_its_width_and_commands_are_not_wrapped() {
 
 #[test]
 fn json_matches_its_goldens_and_schema_and_parses_back() {
-    let schema = serde_json::from_str(acr_verifier::wire::report::JSON_SCHEMA).expect("JSON");
+    let schema = serde_json::from_str(acr_verifier::report::json::JSON_SCHEMA).expect("JSON");
     let schema = jsonschema::draft202012::options()
         .should_validate_formats(true)
         .build(&schema)
@@ -121,7 +121,7 @@ fn json_matches_its_goldens_and_schema_and_parses_back() {
 
 #[test]
 fn the_schema_rejects_unknown_values_and_fields() {
-    let schema = serde_json::from_str(acr_verifier::wire::report::JSON_SCHEMA).expect("JSON");
+    let schema = serde_json::from_str(acr_verifier::report::json::JSON_SCHEMA).expect("JSON");
     let schema = jsonschema::draft202012::new(&schema).expect("a schema");
     let valid = serde_json::to_value(Report::from(&run(vec![samples::zone_not_linked()]))).expect("JSON");
     assert!(schema.is_valid(&valid));
@@ -143,7 +143,7 @@ fn the_schema_rejects_unknown_values_and_fields() {
 
 #[test]
 fn the_schema_lists_every_cause() {
-    let schema: serde_json::Value = serde_json::from_str(acr_verifier::wire::report::JSON_SCHEMA).expect("JSON");
+    let schema: serde_json::Value = serde_json::from_str(acr_verifier::report::json::JSON_SCHEMA).expect("JSON");
     let listed: Vec<_> = schema["$defs"]["cause"]["enum"]
         .as_array()
         .expect("a list")

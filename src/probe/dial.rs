@@ -24,6 +24,7 @@ use url::Url;
 
 use self::trouble::{connect_failure, is_reset, request_trouble, tls_error};
 use super::clock::{Clock, Limit};
+use super::phase::{Mark, Marks, Phase};
 use super::tls::{Handshake, Trust};
 use crate::observation::{ConnectFailure, TlsFailure};
 use crate::secret::{Secret, hear};
@@ -34,37 +35,6 @@ pub(super) use self::trouble::{Reached, Trouble};
 
 /// Maximum number of header fields in a response; ACR sends some fifteen. hyper limits their total size.
 pub(super) const MAX_HEADERS: usize = 100;
-
-/// The phase of the connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Idle,
-    Dialling,
-    Handshaking,
-    Ready,
-}
-
-/// A phase and its start time.
-#[derive(Debug, Clone, Copy)]
-struct Mark {
-    phase: Phase,
-    since: Instant,
-}
-
-/// Records the phases; shared by the three hooks.
-#[derive(Debug, Clone)]
-pub(super) struct Marks(Arc<watch::Sender<Mark>>);
-
-impl Marks {
-    fn set(&self, phase: Phase) {
-        self.0.send_replace(Mark { phase, since: Instant::now() });
-    }
-
-    /// TCP is connected: rustls is about to send its first message.
-    pub(super) fn start_handshake(&self) {
-        self.set(Phase::Handshaking);
-    }
-}
 
 /// The durations of the two connection stages, if reached.
 #[derive(Debug, Clone, Copy, Default)]
@@ -127,8 +97,7 @@ pub(super) struct Connection {
 impl Connection {
     /// Prepares a connection; nothing is sent before the first request.
     pub(super) fn new(trust: &Trust, host: &str, address: SocketAddr) -> Self {
-        let (sender, phase) = watch::channel(Mark { phase: Phase::Idle, since: Instant::now() });
-        let marks = Marks(Arc::new(sender));
+        let (marks, phase) = Marks::new();
         let (tls, handshake) = trust.client_config(marks.clone());
         let client = Client::builder()
             .tls_backend_preconfigured(tls)

@@ -6,7 +6,7 @@
 //! the rest of a check. Real clients trust both, and so does this module: it falls back to the folder if the bundle rejects.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use rustls::RootCertStore;
@@ -16,7 +16,6 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 
-use super::tls::TrustError;
 use crate::file::{self, FileError};
 use crate::observation::TrustedBy;
 
@@ -26,6 +25,46 @@ pub const MAX_CA_FILE: u64 = 4 * 1024 * 1024;
 const VARIABLES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 /// The variable with the bundle of the program's image (`deploy/Dockerfile`).
 const BUNDLED_ROOTS: &str = "ACR_VERIFIER_BUNDLED_ROOTS";
+
+/// Why no trust store could be set up; the program cannot run without one.
+#[derive(Debug, thiserror::Error)]
+pub enum TrustError {
+    /// The CA file cannot be read.
+    #[error("cannot read certificates from {path}")]
+    Read {
+        /// The path of the file.
+        path: PathBuf,
+        /// The IO error.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The CA file is too large.
+    #[error("{path} is larger than {limit} bytes: expected a CA bundle")]
+    TooLarge {
+        /// The path of the file.
+        path: PathBuf,
+        /// The size limit in bytes.
+        limit: u64,
+    },
+    /// The CA file contains no certificate, or an invalid one.
+    #[error("{path} contains no usable certificate: expected PEM with CERTIFICATE blocks")]
+    Parse {
+        /// The path of the file.
+        path: PathBuf,
+    },
+    /// Neither the system nor a CA file provides a root.
+    #[error(
+        "no trusted certificates found on this machine: install ca-certificates, set SSL_CERT_FILE, or pass a CA \
+         bundle with --ca-file"
+    )]
+    NoRoots,
+    /// The TLS library rejected the settings.
+    #[error("cannot set up TLS")]
+    Setup(#[source] rustls::Error),
+    /// The verifier rejected the roots.
+    #[error("cannot set up certificate verification")]
+    Verifier(#[source] rustls::client::VerifierBuilderError),
+}
 
 /// The operator's certificates, and those of the node or the system.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 //! Verification is WebPKI's, unchanged; a wrapper records the certificates that the server sent. `roots` loads the trusted
 //! roots.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -16,53 +16,13 @@ use rustls::{
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::dial::Marks;
-use super::roots::Roots;
+use super::phase::Marks;
+use super::roots::{Roots, TrustError};
 use crate::observation::{Certificate, TlsFailure, TlsVersion, TrustedBy};
 use crate::secret::hear;
 
 /// Maximum number of recorded certificates per chain; real ones have two to four.
 const MAX_CHAIN: usize = 8;
-
-/// Why no trust store could be set up; the program cannot run without one.
-#[derive(Debug, thiserror::Error)]
-pub enum TrustError {
-    /// The CA file cannot be read.
-    #[error("cannot read certificates from {path}")]
-    Read {
-        /// The path of the file.
-        path: PathBuf,
-        /// The IO error.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The CA file is too large.
-    #[error("{path} is larger than {limit} bytes: expected a CA bundle")]
-    TooLarge {
-        /// The path of the file.
-        path: PathBuf,
-        /// The size limit in bytes.
-        limit: u64,
-    },
-    /// The CA file contains no certificate, or an invalid one.
-    #[error("{path} contains no usable certificate: expected PEM with CERTIFICATE blocks")]
-    Parse {
-        /// The path of the file.
-        path: PathBuf,
-    },
-    /// Neither the system nor a CA file provides a root.
-    #[error(
-        "no trusted certificates found on this machine: install ca-certificates, set SSL_CERT_FILE, or pass a CA \
-         bundle with --ca-file"
-    )]
-    NoRoots,
-    /// The TLS library rejected the settings.
-    #[error("cannot set up TLS")]
-    Setup(#[source] rustls::Error),
-    /// The verifier rejected the roots.
-    #[error("cannot set up certificate verification")]
-    Verifier(#[source] rustls::client::VerifierBuilderError),
-}
 
 /// The trust store: the system's or the node's roots, and the operator's CA file. Created once, shared by all checks.
 #[derive(Debug, Clone)]

@@ -14,6 +14,9 @@ use crate::wire::report::{
 };
 use crate::wire::{Moment, Seconds, Word};
 
+/// The published JSON Schema of the format, draft 2020-12; a test keeps it in step with the types.
+pub const JSON_SCHEMA: &str = include_str!("report.v1.schema.json");
+
 /// Writes a run as one JSON document with a final line break. `rejected` is a newer configuration that is not in force.
 ///
 /// # Errors

@@ -20,7 +20,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 
-use super::routes::Problem;
+use super::problem::Problem;
 use crate::page;
 
 /// Bytes of a request body: no endpoint needs one, but an empty form is accepted.

@@ -10,30 +10,26 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
-use serde::Serialize;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use url::form_urlencoded;
 
 use super::guard::{guard, own_pages_only};
+use super::problem::{JSON, Problem, answer};
 use super::turn::Turn;
 use super::waiting::Waiting;
 use super::{CheckAnswer, CheckRequest, Shared, Slot};
 use crate::image::is_sha256_digest;
 use crate::page::{self, Reload};
 use crate::report::json;
-use crate::wire::report::ConfigurationReport;
 use crate::run::Run;
-use crate::schedule::{Postponed, Reason};
-use crate::status::Configuration;
 
 /// Listed in 404 and 405 responses.
 const PATHS: &str = "GET /, GET /metrics, GET /report, GET /livez, GET /readyz, POST /check";
 /// Version 0.0.4 is the last text format before OpenMetrics; every scraper supports it.
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
-const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";
 /// Retry-After if too many callers wait already: about the duration of the check they wait for.
 const BUSY_RETRY: Duration = Duration::from_secs(5);
@@ -44,78 +40,6 @@ struct Context {
     shared: Arc<Shared>,
     waiting: Waiting,
     turn: Turn,
-}
-
-/// An error response as JSON.
-#[derive(Debug, Serialize)]
-pub(super) struct Problem {
-    #[serde(skip)]
-    status: StatusCode,
-    #[serde(skip)]
-    retry_after: Option<Duration>,
-    error: String,
-    /// The configuration in force, if it is not the requested one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    configuration: Option<ConfigurationReport>,
-}
-
-impl Problem {
-    pub(super) fn new(status: StatusCode, error: impl Into<String>) -> Self {
-        Self { status, retry_after: None, error: error.into(), configuration: None }
-    }
-
-    /// Returns 429 with a Retry-After.
-    fn later(error: impl Into<String>, retry_after: Duration) -> Self {
-        Self { retry_after: Some(retry_after), ..Self::new(StatusCode::TOO_MANY_REQUESTS, error) }
-    }
-
-    /// Explains why no check starts soon, and when the next one does.
-    fn postponed(postponed: Postponed) -> Self {
-        let Postponed { reason, begins_in, retry_after } = postponed;
-        let left = whole_seconds(begins_in);
-        let error = match reason {
-            Reason::Throttled => {
-                format!(
-                    "the registry throttles requests: no check starts until its Retry-After elapses in {left} s"
-                )
-            }
-            Reason::BudgetSpent => format!(
-                "the on-demand check budget of this node is spent: the next check starts in {left} s; retry in {} s to \
-                 receive its report, or use GET /report for the last one",
-                whole_seconds(retry_after)
-            ),
-        };
-        Self::later(error, retry_after)
-    }
-
-    fn other_configuration(configuration: &Configuration) -> Self {
-        let digest = configuration.digest.as_deref().unwrap_or_default();
-        let report = ConfigurationReport::of(digest, configuration.rejected.as_ref());
-        let error = match &report.rejected {
-            Some(reason) => {
-                format!("configuration {digest} is in force; a newer one was rejected: {reason}")
-            }
-            None => format!("a different configuration is in force: {digest}"),
-        };
-        Self { configuration: Some(report), ..Self::new(StatusCode::CONFLICT, error) }
-    }
-}
-
-/// Rounds up, so a caller that retries then is not too early.
-fn whole_seconds(time: Duration) -> u64 {
-    (time.as_secs() + u64::from(time.subsec_nanos() > 0)).max(1)
-}
-
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let mut text = serde_json::to_vec(&self).expect("a struct of strings serializes to JSON");
-        text.push(b'\n');
-        let mut response = answer(self.status, JSON, text);
-        if let Some(wait) = self.retry_after {
-            response.headers_mut().insert(RETRY_AFTER, whole_seconds(wait).into());
-        }
-        response
-    }
 }
 
 pub(super) fn router(shared: Arc<Shared>, waiting: Waiting) -> Router {
@@ -272,6 +196,3 @@ fn report_of(run: &Run, shared: &Shared) -> Response {
     answer(StatusCode::OK, JSON, text)
 }
 
-fn answer(status: StatusCode, kind: &'static str, body: impl Into<axum::body::Body>) -> Response {
-    (status, [(CONTENT_TYPE, kind)], body.into()).into_response()
-}

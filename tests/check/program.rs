@@ -44,7 +44,7 @@ fn text(bytes: &[u8]) -> String {
 fn report(output: &Output) -> Value {
     let report: Value = serde_json::from_slice(&output.stdout).expect("the report is JSON");
     let schema: Value =
-        serde_json::from_str(acr_verifier::wire::report::JSON_SCHEMA).expect("the schema is JSON");
+        serde_json::from_str(acr_verifier::report::json::JSON_SCHEMA).expect("the schema is JSON");
     let validator = jsonschema::validator_for(&schema).expect("the schema is valid");
     let errors: Vec<String> = validator.iter_errors(&report).map(|error| error.to_string()).collect();
     assert!(errors.is_empty(), "{errors:#?}\n{report:#}");
