@@ -5,7 +5,6 @@
 //! never waits for it.
 
 mod callers;
-mod files;
 mod settings;
 
 use std::collections::BTreeMap;
@@ -22,10 +21,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use self::callers::Callers;
-use self::files::Fingerprint;
 use self::settings::Settings;
 use crate::address::NameserverAddress;
 use crate::cause::Cause;
+use crate::credentials::Fingerprint;
 use crate::events::{self, Publisher, event};
 use crate::metrics::Metrics;
 use crate::pass::{self, NodeContext};
@@ -108,7 +107,7 @@ pub async fn run(options: Options, context: AgentContext, stop: impl Future<Outp
     let agent = Agent {
         started: Instant::now(),
         timetable: Timetable::start(&context.pass.node, &settings.pace()),
-        fingerprint: Fingerprint::of(&settings.config, &settings.usual_credentials),
+        fingerprints: settings.fingerprints(),
         publishes: settings.config.events,
         settings,
         context,
@@ -206,7 +205,7 @@ type Pass = Pin<Box<dyn Future<Output = Run>>>;
 /// The main loop and its state.
 struct Agent {
     settings: Settings,
-    fingerprint: Fingerprint,
+    fingerprints: Vec<Fingerprint>,
     context: AgentContext,
     metrics: Arc<Metrics>,
     publisher: Option<Publisher>,
@@ -363,9 +362,9 @@ impl Agent {
                 status.interval = interval;
             });
         }
-        let fingerprint = Fingerprint::of(&self.settings.config, &self.settings.usual_credentials);
-        if fingerprint != self.fingerprint {
-            self.fingerprint = fingerprint;
+        let fingerprints = self.settings.fingerprints();
+        if fingerprints != self.fingerprints {
+            self.fingerprints = fingerprints;
             tracing::info!("credential files changed");
             self.timetable.change();
         }

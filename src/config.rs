@@ -19,8 +19,13 @@ use self::value::Refusal;
 use crate::address::NameserverAddress;
 use crate::image::ImageReference;
 
+/// The agent's default port.
+pub const DEFAULT_PORT: u16 = 9469;
 /// The agent's default HTTP address: every address of its network namespace.
-pub const DEFAULT_SERVER_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 9469);
+pub const DEFAULT_SERVER_ADDRESS: SocketAddr =
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), DEFAULT_PORT);
+/// Nameservers that a node queries: glibc and Go read no more from a `resolv.conf` (`MAXNS` of resolv.conf(5)).
+pub const MAX_NAMESERVERS: usize = 3;
 
 /// All settings of a check, and those that only an agent uses.
 #[derive(Debug, Clone, PartialEq)]

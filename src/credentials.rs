@@ -4,6 +4,7 @@
 //! as a pull does. Messages contain paths, keys and positions, never a value.
 
 mod docker;
+mod fingerprint;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -11,6 +12,8 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+
+pub use self::fingerprint::Fingerprint;
 
 use self::docker::{DockerConfig, Form, Pair};
 use crate::config::ImageConfig;
@@ -24,6 +27,10 @@ const MAX_BYTES: u64 = 1 << 20;
 /// The files of a mounted `kubernetes.io/dockerconfigjson` Secret, of a `kubernetes.io/dockercfg` Secret, and docker's own.
 const DOCKER_FILES: [(&str, Form); 3] =
     [(".dockerconfigjson", Form::ConfigJson), (".dockercfg", Form::Cfg), ("config.json", Form::ConfigJson)];
+/// The files of a folder with one user for every registry, and with the expiry of its password.
+const USERNAME: &str = "username";
+const PASSWORD: &str = "password";
+const EXPIRES_AT: &str = "expiresAt";
 /// Entries that a message describes.
 const MAX_NAMED: usize = 3;
 /// Most reads of a folder that Kubernetes replaces during the read; even one replacement is rare.
@@ -289,11 +296,11 @@ fn open_folder(folder: &Path) -> Result<Stored, CredentialsError> {
 /// Opens the files in `data`; messages show their paths in `folder`.
 fn open_files(folder: &Path, data: &Path) -> Result<Stored, CredentialsError> {
     let read = |name: &str| read_text(&data.join(name), &folder.join(name));
-    let expires_at = || match read("expiresAt")? {
+    let expires_at = || match read(EXPIRES_AT)? {
         None => Ok(None),
         Some(text) => text.trim().parse::<Timestamp>().map(Some).map_err(|_| {
             let phrase = "expected an RFC 3339 time such as 2027-05-01T00:00:00Z".to_owned();
-            CredentialsError(phrase).about(&folder.join("expiresAt"))
+            CredentialsError(phrase).about(&folder.join(EXPIRES_AT))
         }),
     };
     for (name, form) in DOCKER_FILES {
@@ -303,12 +310,12 @@ fn open_files(folder: &Path, data: &Path) -> Result<Stored, CredentialsError> {
             return Ok(Stored::Docker { file, config, expires_at: expires_at()? });
         }
     }
-    let (username, password) = match (read("username")?, read("password")?) {
+    let (username, password) = match (read(USERNAME)?, read(PASSWORD)?) {
         (None, None) => return Ok(Stored::Nothing),
         (Some(username), Some(password)) => (username, password),
         (username, _) => {
             let (there, absent) =
-                if username.is_some() { ("username", "password") } else { ("password", "username") };
+                if username.is_some() { (USERNAME, PASSWORD) } else { (PASSWORD, USERNAME) };
             return Err(CredentialsError(format!(
                 "the folder `{}` contains {there} but no {absent}",
                 folder.display()
@@ -317,7 +324,7 @@ fn open_files(folder: &Path, data: &Path) -> Result<Stored, CredentialsError> {
     };
     let [username, password] =
         [username, password].map(|text| text.trim_end_matches(['\r', '\n']).to_owned());
-    for (name, text) in [("username", &username), ("password", &password)] {
+    for (name, text) in [(USERNAME, &username), (PASSWORD, &password)] {
         if text.is_empty() {
             return Err(CredentialsError(format!("`{}` is empty", folder.join(name).display())));
         }

@@ -67,7 +67,7 @@ use registry::{BlobAnswer, Granted, Pull};
 use session::{Reply, Session};
 
 pub use manifest::Platform;
-pub use roots::{MAX_CA_FILE, TrustError};
+pub use roots::TrustError;
 pub use tls::Trust;
 
 /// Maximum number of consecutive blob redirects; Go's client, and therefore containerd, follows ten.

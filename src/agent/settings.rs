@@ -9,9 +9,11 @@ use std::sync::Arc;
 use super::Options;
 use crate::config::file::{self, ConfigErrors};
 use crate::config::{Config, SystemResolver};
+use crate::credentials::{CredentialsSource, Fingerprint};
+use crate::file::MAX_CA_FILE;
 use crate::node::NodeFiles;
 use crate::pass;
-use crate::probe::{MAX_CA_FILE, Trust};
+use crate::probe::Trust;
 use crate::run::Rejected;
 use crate::schedule::{Pace, most_of_one_registry};
 
@@ -90,6 +92,12 @@ impl Settings {
         }
         self.node = node.map(Arc::new);
         true
+    }
+
+    /// Returns the current state of the credential files of each image.
+    pub(super) fn fingerprints(&self) -> Vec<Fingerprint> {
+        let sources = self.config.images.iter().map(|image| CredentialsSource::of(image, &self.usual_credentials));
+        sources.map(|source| source.fingerprint()).collect()
     }
 
     /// Returns the pace of the checks.

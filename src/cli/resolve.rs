@@ -18,16 +18,13 @@ use super::{Check, Command, Invocation, NAME, Typed, UnknownFlag};
 use crate::address::NameserverAddress;
 use crate::config::file;
 use crate::config::value::{self, Refusal};
-use crate::config::{Config, CredentialsConfig, ImageConfig, Resolvers, SystemResolver};
+use crate::config::{Config, CredentialsConfig, ImageConfig, MAX_NAMESERVERS, Resolvers, SystemResolver};
 use crate::credentials::CredentialsSource;
 use crate::logging::{LogFormat, Logging};
 use crate::quote::quote_value;
 use crate::report::Format;
 use crate::report::catalogue::CatalogueFormat;
 use crate::{agent, check};
-
-/// Nameservers that a node queries: glibc uses the first three (`MAXNS` in resolv.h).
-const MAX_NAMESERVERS: usize = 3;
 
 /// The environment variables that matter, and the home folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

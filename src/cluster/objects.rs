@@ -6,11 +6,10 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::config::DEFAULT_PORT;
 use crate::fleet::Place;
 use crate::fleet::placement::{Host, Rules, Taint};
 
-/// Default port of the agent, if the DaemonSet names none.
-const PORT: u16 = 9469;
 /// Name of the agent's port in the DaemonSet.
 const PORT_NAME: &str = "http";
 /// Revision of the template: an annotation on the DaemonSet, and a label on its Pods.
@@ -244,7 +243,7 @@ impl From<DaemonSetObject> for DaemonSet {
         let port = containers.iter().flat_map(|container| &container.ports).find(named);
         Self {
             rules,
-            port: port.map_or(PORT, |port| port.container_port),
+            port: port.map_or(DEFAULT_PORT, |port| port.container_port),
             is_observed: status.observed_generation >= metadata.generation,
             uid: metadata.uid,
             template_generation: metadata.annotations.remove(TEMPLATE_GENERATION),

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use strsim::osa_distance;
+
 use super::value::Refusal;
 use super::yaml::{Fault, Node, Position, Value};
 use crate::quote::{quote, quote_value};
@@ -272,10 +274,12 @@ fn unknown_key(name: &str, path: &str, known: &[&str]) -> String {
              credentials.path to the folder where it is mounted"
         );
     }
+    // Every known key is shorter, so the rest of a longer one cannot bring it nearer.
+    let start: String = lower.chars().take(64).collect();
     // A key that differs in more than half of its letters, or in more than three, is a different word.
     let nearest = known
         .iter()
-        .map(|candidate| (distance(&lower, &candidate.to_ascii_lowercase()), candidate))
+        .map(|candidate| (osa_distance(&start, &candidate.to_ascii_lowercase()), candidate))
         .filter(|(distance, _)| *distance <= (lower.len() / 2).min(3))
         .min_by_key(|(distance, _)| *distance);
     let hint = nearest.map(|(_, key)| format!(" (did you mean \"{key}\"?)")).unwrap_or_default();
@@ -283,39 +287,12 @@ fn unknown_key(name: &str, path: &str, known: &[&str]) -> String {
     format!("{unknown}{hint}: expected {one_of}{}", known.join(", "))
 }
 
-/// The optimal string alignment distance: the number of letters to insert, delete, replace or swap with their neighbour
-/// to turn one text into the other.
-fn distance(one: &str, other: &str) -> usize {
-    // Every known key has fewer than 64 letters, so a longer one is far from it anyway.
-    let one: Vec<char> = one.chars().take(64).collect();
-    let other: Vec<char> = other.chars().collect();
-    let mut rows: Vec<Vec<usize>> = vec![(0..=other.len()).collect()];
-    for line in 1..=one.len() {
-        let mut row = vec![line];
-        for column in 1..=other.len() {
-            let (letter, candidate) = (one[line - 1], other[column - 1]);
-            let replaced = rows[line - 1][column - 1] + usize::from(letter != candidate);
-            let mut best = replaced.min(rows[line - 1][column] + 1).min(row[column - 1] + 1);
-            let swapped = line > 1 && column > 1 && letter == other[column - 2] && candidate == one[line - 2];
-            if swapped {
-                best = best.min(rows[line - 2][column - 2] + 1);
-            }
-            row.push(best);
-        }
-        rows.push(row);
-    }
-    rows[one.len()][other.len()]
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{distance, unknown_key};
+    use super::unknown_key;
 
     #[test]
     fn an_unknown_key_suggests_the_nearest_known_one() {
-        assert_eq!(distance("intervall", "interval"), 1);
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(distance("nmae", "name"), 1);
         let unknown_key = |name, known: &[&str]| unknown_key(name, "tls", known);
         assert!(unknown_key("intervall", &["interval", "jitter"]).contains("did you mean \"interval\"?"));
         assert_eq!(

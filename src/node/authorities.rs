@@ -3,6 +3,7 @@
 //! Owns Go's order: the first existing bundle, and every file of the directories; `SSL_CERT_FILE` and `SSL_CERT_DIR` in
 //! containerd's own environment override them. `probe` parses them, like every other certificate.
 
+use crate::file::MAX_CA_FILE;
 use crate::node::tree::{Lost, Reading};
 use crate::observation::Fact;
 use crate::proxy::Environment;
@@ -18,8 +19,6 @@ const BUNDLES: [&str; 6] = [
 ];
 /// Directories with one file per authority; Go reads all files of both.
 const FOLDERS: [&str; 2] = ["/etc/ssl/certs", "/etc/pki/tls/certs"];
-/// Maximum size of a bundle in bytes; those of distributions have some 200 KiB.
-const MAX_BUNDLE: u64 = 4 * 1024 * 1024;
 /// Maximum size of a file in the directories in bytes, unless it is a bundle.
 const MAX_FILE: u64 = 256 * 1024;
 /// Maximum total size of the files in the directories in bytes.
@@ -32,7 +31,7 @@ pub(super) fn read(reading: &Reading, containerd: &Fact<Environment>) -> Fact<Ve
         Fact::Unknown(_) => None,
     };
     let bundle = match variable("SSL_CERT_FILE") {
-        Some(path) => reading.read(&path, MAX_BUNDLE).map_err(|lost| match lost {
+        Some(path) => reading.read(&path, MAX_CA_FILE).map_err(|lost| match lost {
             Lost::Absent => Lost::Unreadable(format!("{path} is missing")),
             lost @ Lost::Unreadable(_) => lost,
         }),
@@ -58,7 +57,7 @@ pub(super) fn read(reading: &Reading, containerd: &Fact<Environment>) -> Fact<Ve
 /// Reads the first existing bundle. An unreadable one ends the search, because Go on the node reads that one.
 fn first_bundle(reading: &Reading) -> Result<Vec<u8>, Lost> {
     for path in BUNDLES {
-        match reading.read(path, MAX_BUNDLE) {
+        match reading.read(path, MAX_CA_FILE) {
             Err(Lost::Absent) => {}
             read => return read,
         }

@@ -16,11 +16,9 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 
-use crate::file::{self, FileError};
+use crate::file::{self, FileError, MAX_CA_FILE};
 use crate::observation::TrustedBy;
 
-/// Maximum size of a CA file in bytes; a bundle of roots has some 200 KiB.
-pub const MAX_CA_FILE: u64 = 4 * 1024 * 1024;
 /// The variables that override the system's roots; the library that loads them uses the same.
 const VARIABLES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 /// The variable with the bundle of the program's image (`deploy/Dockerfile`).

@@ -21,14 +21,13 @@ use super::turn::Turn;
 use super::waiting::Waiting;
 use super::{CheckAnswer, CheckRequest, Shared, Slot};
 use crate::image::is_sha256_digest;
+use crate::metrics::CONTENT_TYPE as METRICS;
 use crate::page::{self, Reload};
 use crate::report::json;
 use crate::run::Run;
 
 /// Listed in 404 and 405 responses.
 const PATHS: &str = "GET /, GET /metrics, GET /report, GET /livez, GET /readyz, POST /check";
-/// Version 0.0.4 is the last text format before OpenMetrics; every scraper supports it.
-const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 /// Retry-After if too many callers wait already: about the duration of the check they wait for.

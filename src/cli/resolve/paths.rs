@@ -4,10 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::value::Refusal;
 use crate::credentials::inspect;
-use crate::file::{self, FileError};
-
-/// Largest certificate file, in bytes: all of Mozilla's roots take a quarter of that.
-const MAX_CERTIFICATES: u64 = 1 << 20;
+use crate::file::{self, FileError, MAX_CA_FILE};
 
 /// The first line of a PEM certificate (RFC 7468).
 const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
@@ -20,8 +17,8 @@ pub(super) fn file(path: &Path) -> Result<PathBuf, Refusal> {
 
 /// A file with at least one PEM certificate.
 pub(super) fn certificates(path: &Path) -> Result<PathBuf, Refusal> {
-    const EXPECTED: &str = "a PEM file of certificates, at most 1 MiB";
-    let bytes = file::read(path, MAX_CERTIFICATES).map_err(|error| refuse(path, error, EXPECTED))?;
+    const EXPECTED: &str = "a PEM file of certificates, at most 4 MiB";
+    let bytes = file::read(path, MAX_CA_FILE).map_err(|error| refuse(path, error, EXPECTED))?;
     if !bytes.windows(BEGIN.len()).any(|window| window == BEGIN) {
         return Err(refusal(path, "it contains no PEM certificate", EXPECTED));
     }

@@ -12,7 +12,7 @@ use serde::de::{Error as _, IgnoredAny, SeqAccess, Visitor};
 
 use super::super::advice::object_name;
 use super::{ConfigurationState, ImageDiagnosis, ImageReport, NodeReport};
-use crate::config::value;
+use crate::config::{MAX_NAMESERVERS, value};
 use crate::verdict::{Severity, Verdict};
 use crate::image::{ImageReference, is_sha256_digest};
 use crate::legible::{MAX_TEXT, MAX_WORD, printable};
@@ -27,8 +27,6 @@ const MAX_IMAGES: usize = 100;
 const MAX_DIAGNOSES: usize = 4;
 /// Resolutions read per image: three nameservers and several compared resolvers, for two names.
 const MAX_RESOLUTIONS: usize = 64;
-/// Nameservers kept: a node uses at most three.
-const MAX_NAMESERVERS: usize = 3;
 /// Maximum length of a cause's code.
 const MAX_CODE: usize = 64;
 

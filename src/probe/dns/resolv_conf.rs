@@ -6,10 +6,9 @@
 use std::path::Path;
 
 use crate::address::{DNS_PORT, NameserverAddress};
+use crate::config::MAX_NAMESERVERS;
 use crate::file;
 
-/// glibc and Go read three `nameserver` lines and no more (`MAXNS` of resolv.conf(5)).
-const MAX_NAMESERVERS: usize = 3;
 /// A resolv.conf has a few lines; a larger file is something else.
 const MAX_BYTES: u64 = 64 * 1024;
 /// The options for queries over TCP only: glibc knows the first, Go all three.

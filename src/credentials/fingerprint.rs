@@ -1,0 +1,26 @@
+//! Detects changes of credential files.
+//!
+//! Compares only paths and timestamps, never contents: credentials are read when a check runs.
+
+use std::path::PathBuf;
+
+use super::{CredentialsSource, DOCKER_FILES, EXPIRES_AT, PASSWORD, USERNAME};
+use crate::file::{self, FileState};
+
+/// The state of every file that a source may read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fingerprint(Vec<(PathBuf, Option<FileState>)>);
+
+impl CredentialsSource {
+    /// Returns the current state of the source; it differs as soon as a file is written, replaced, added or removed.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        let docker = DOCKER_FILES.iter().map(|(name, _)| *name);
+        let names: Vec<&str> = docker.chain([USERNAME, PASSWORD, EXPIRES_AT]).collect();
+        let files = self.paths.iter().flat_map(|path| {
+            let inside = names.iter().map(|name| path.join(name));
+            std::iter::once(path.clone()).chain(inside)
+        });
+        Fingerprint(files.map(|path| (path.clone(), file::state(&path))).collect())
+    }
+}
