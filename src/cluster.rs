@@ -273,7 +273,7 @@ struct Refused {
 impl Of<'_> {
     fn refusal(&self, verb: &'static str, status: StatusCode, body: &[u8]) -> ClusterError {
         let refused: Refused = serde_json::from_slice(body).unwrap_or_default();
-        let message = crate::legible::printable(&refused.message, MAX_MESSAGE);
+        let message = crate::text::sanitize::printable(&refused.message, MAX_MESSAGE);
         if status == StatusCode::FORBIDDEN {
             return ClusterError::Forbidden {
                 verb,
@@ -316,7 +316,7 @@ fn told(error: &kube::Error) -> String {
     if matches!(error, kube::Error::Auth(_)) {
         return "the kubeconfig's authentication failed; run `kubectl get nodes` for details".to_owned();
     }
-    crate::legible::printable(&chain(error), MAX_MESSAGE)
+    crate::text::sanitize::printable(&chain(error), MAX_MESSAGE)
 }
 
 /// Joins an error and its sources, without repeating a text.

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use self::event::{NAMESPACE, Reporter};
-use crate::legible::{MAX_WORD, printable};
+use crate::text::sanitize::{MAX_WORD, printable};
 use crate::transition::{Announcement, EventResult, News};
 
 /// Timeout of a call to the API server; in-cluster clients have none of their own.

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::quote::quote;
+use crate::text::quote::quote;
 
 /// The port if none is given: HTTPS's.
 pub const DEFAULT_PORT: u16 = 443;

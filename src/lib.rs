@@ -14,7 +14,7 @@
 //! **Reading order.** [`observation`] defines the vocabulary: read it first. [`probe`] fills it stage by stage over real
 //! sockets; each protocol step has a file of its own. [`rules`] is pure and turns observations into [`diagnosis`] values.
 //! [`cause`] is the closed list of causes with their advice. [`run`] is the result for all images, [`report`] the only module
-//! that renders it, and [`legible`] sanitizes untrusted text for it. [`check`] runs one pass; [`cli`] and [`config`] define
+//! that renders it, and [`text`] sanitizes untrusted text for it. [`check`] runs one pass; [`cli`] and [`config`] define
 //! what to check.
 //!
 //! [`agent`] runs the same pass continuously: [`schedule`] decides when, [`transition`] which changes to announce, and
@@ -82,6 +82,5 @@ pub mod wire;
 pub mod exit;
 mod file;
 mod output;
-pub mod legible;
-pub mod quote;
 pub mod secret;
+pub mod text;

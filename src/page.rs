@@ -16,7 +16,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::legible::{MAX_TEXT, MAX_WORD, printable};
+use crate::text::sanitize::{MAX_TEXT, MAX_WORD, printable};
 use crate::report::time;
 use crate::run::{Checked, Run, located_at};
 use crate::status::AgentState;
@@ -109,7 +109,7 @@ fn summary(status: &AgentState, now: Timestamp, reload: Reload) -> Markup {
                             ", for " (span_of(since, now)) ". "
                         }
                         "Last check at " (moment(run.started_at, now)) ", " (span_of(run.started_at, now))
-                        " ago, took " (time(run.duration)) ". Checks run every " (words(status.interval)) "."
+                        " ago, took " (taken(run.duration)) ". Checks run every " (span(status.interval)) "."
                     }
                 } @else {
                     p.facts {
@@ -231,22 +231,10 @@ fn moment(at: Timestamp, now: Timestamp) -> Markup {
 }
 
 fn span_of(from: Timestamp, to: Timestamp) -> String {
-    words(elapsed(from, to))
+    span(elapsed(from, to))
 }
 
 /// The time between two moments; zero if the clock was set back between them.
 fn elapsed(from: Timestamp, to: Timestamp) -> Duration {
     Duration::try_from(to.duration_since(from)).unwrap_or_default()
-}
-
-/// `12 s`, `4 min`, `3 h 20 min`, `2 days`: as exact as a reader needs.
-fn words(span: Duration) -> String {
-    let seconds = span.as_secs();
-    let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7_200 => format!("{minutes} min"),
-        7_200..172_800 => format!("{hours} h {} min", minutes % 60),
-        172_800.. => format!("{days} days"),
-    }
 }

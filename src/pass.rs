@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::config::{Config, ImageConfig, SystemResolver};
 use crate::credentials::CredentialsSource;
-use crate::legible::{MAX_TEXT, printable};
+use crate::text::sanitize::{MAX_TEXT, printable};
 use crate::node::{NodeFiles, RESOLV_CONF};
 use crate::observation::Fact;
 use crate::probe::{self, Task, Trust, TrustError};

@@ -58,7 +58,7 @@ use crate::image::ImageReference;
 use crate::observation::{Endpoint, Failure, Fault, Observation, PlatformMismatch, Proxied, Stage};
 use crate::proxy::ProxySettings;
 use crate::rules::{self, Expectation};
-use crate::secret::Redactor;
+use crate::text::redact::Redactor;
 
 use clock::Clock;
 use manifest::ImageManifest;

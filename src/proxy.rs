@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use url::{Host, Url};
 
-use crate::legible::{MAX_WORD, printable};
+use crate::text::sanitize::{MAX_WORD, printable};
 
 /// Maximum number of evaluated `NO_PROXY` entries: AKS writes some twenty, plus one per API server address.
 const MAX_ENTRIES: usize = 4096;

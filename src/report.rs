@@ -23,7 +23,7 @@ use crate::run::Run;
 pub(crate) use answers::records;
 pub(crate) use finding::{ending, finding, host, server};
 pub use page::Style;
-pub(crate) use text::{not_run, sentence, time};
+pub(crate) use text::{not_run, sentence};
 
 /// URL of the runbook. Each cause has a section with its code as the anchor.
 pub const RUNBOOK: &str = "https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md";

@@ -188,24 +188,6 @@ fn diagnosis(
     }
 }
 
-/// Joins a list for a sentence: `a`, `a and b`, `a, b and c`.
-fn list(items: &[String]) -> String {
-    match items {
-        [] => String::new(),
-        [one] => one.clone(),
-        [rest @ .., last] => format!("{} and {last}", rest.join(", ")),
-    }
-}
-
-/// Formats a duration for a sentence: `5 s`, `250 ms`.
-fn seconds(duration: Duration) -> String {
-    if duration.subsec_millis() == 0 {
-        format!("{} s", duration.as_secs())
-    } else {
-        format!("{} ms", duration.as_millis())
-    }
-}
-
 /// Turns a phrase into a sentence.
 fn sentence(phrase: &str) -> String {
     let phrase = phrase.trim_end_matches('.');

@@ -1,13 +1,9 @@
 //! Secret strings.
 //!
 //! Owns the type that holds passwords, tokens and signed URLs. It prints as `[redacted]` and cannot be serialized; only
-//! `expose` returns the text. `redactor` finds secrets in other texts.
-
-mod redactor;
+//! `expose` returns the text. [`text::redact`](crate::text::redact) finds secrets in other texts.
 
 use std::fmt;
-
-pub use redactor::{Redactor, hear};
 
 /// A string that prints as `[redacted]`.
 #[derive(Clone, PartialEq, Eq)]

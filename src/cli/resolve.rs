@@ -21,7 +21,7 @@ use crate::config::value::{self, Refusal};
 use crate::config::{Config, CredentialsConfig, ImageConfig, MAX_NAMESERVERS, Resolvers, SystemResolver};
 use crate::credentials::CredentialsSource;
 use crate::logging::{LogFormat, Logging};
-use crate::quote::quote_value;
+use crate::text::quote::quote_value;
 use crate::report::Format;
 use crate::report::catalogue::CatalogueFormat;
 use crate::{agent, check};

@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use super::{Agent, Cluster, ClusterError, Of, Way, told};
 use crate::fleet::report::claim::ConfigurationClaim;
 use crate::fleet::report::{ConfigurationState, NodeReport};
-use crate::legible::printable;
+use crate::text::sanitize::printable;
 
 /// Maximum size of a report in bytes. An image takes about 10 kB, and a configuration has a few images.
 const MAX_REPORT: usize = 4 << 20;

@@ -16,7 +16,7 @@ use super::yaml::{self, Node, Position, Value};
 use super::{Config, CredentialsConfig, ImageConfig, Resolvers, Schedule, SystemResolver};
 use crate::address::NameserverAddress;
 use crate::file::{self, FileError};
-use crate::quote::quote_value;
+use crate::text::quote::quote_value;
 
 /// Largest configuration file, in bytes: a thousand images need a tenth of that.
 const MAX_BYTES: u64 = 1 << 20;

@@ -10,7 +10,7 @@ use strsim::osa_distance;
 
 use super::value::Refusal;
 use super::yaml::{Fault, Node, Position, Value};
-use crate::quote::{quote, quote_value};
+use crate::text::quote::{quote, quote_value};
 
 /// Problems shown for one file; with more than that it is probably the wrong file.
 const MAX_SHOWN: usize = 50;

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp, fmt::friendly::SpanParser};
 
 use crate::address::NameserverAddress;
 use crate::image::{ImageReference, is_host_name};
-use crate::quote::quote_value;
+use crate::text::quote::quote_value;
 
 /// The longest duration of any setting: no setting needs more than a day.
 pub const LONGEST: Duration = Duration::from_hours(24);

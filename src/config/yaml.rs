@@ -7,7 +7,7 @@ use std::fmt;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput, Tag};
 
-use crate::quote::quote_value;
+use crate::text::quote::quote_value;
 
 /// Deepest nesting that is accepted; a configuration needs five levels.
 pub(super) const MAX_DEPTH: usize = 32;

@@ -15,7 +15,7 @@ use self::json::{Fields, JsonError, is_field};
 use self::key::Near;
 use super::CredentialsError;
 use crate::image::ImageReference;
-use crate::quote::quote;
+use crate::text::quote::quote;
 
 pub(super) use self::entry::Pair;
 

@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use sha2::{Digest as _, Sha256};
 
 use crate::diagnosis::Diagnosis;
-use crate::legible::printable;
+use crate::text::sanitize::printable;
 use crate::run::NetworkView;
 use crate::transition::{Announcement, News, VERIFIED};
 

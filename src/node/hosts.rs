@@ -6,7 +6,7 @@
 use toml::{Table, Value};
 use url::Url;
 
-use crate::legible::{MAX_WORD, printable};
+use crate::text::sanitize::{MAX_WORD, printable};
 use crate::node::tree::{Lost, Reading};
 use crate::observation::Fact;
 

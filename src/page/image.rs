@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::{names, verdict};
 use crate::diagnosis::Diagnosis;
 use crate::verdict::{Severity, Verdict};
-use crate::legible::{MAX_TEXT, MAX_WORD, pasteable, printable};
+use crate::text::sanitize::{MAX_TEXT, MAX_WORD, pasteable, printable};
 use crate::observation::Endpoint;
 use crate::report::{finding, host, not_run, runbook, sentence, time};
 use crate::run::{Checked, Run, StageReport, StageStatus, located_at};
@@ -64,7 +64,7 @@ fn problem(diagnosis: &Diagnosis, id: &str) -> Markup {
 
 fn stages(checked: &Checked) -> Markup {
     html! {
-        h3.stages-head { "Pull stages, " (time(checked.observation.duration)) }
+        h3.stages-head { "Pull stages, " (taken(checked.observation.duration)) }
         @for endpoint in Endpoint::ALL { (stages_of(checked, endpoint)) }
     }
 }
@@ -118,7 +118,7 @@ fn stage(checked: &Checked, report: &StageReport<'_>) -> Markup {
                 @if let Some(judged) = judged { (verdict::icon(Some(judged))) }
                 (word)
             }
-            td.time role="cell" { @if let Some(duration) = report.duration { (time(duration)) } }
+            td.time role="cell" { @if let Some(duration) = report.duration { (taken(duration)) } }
             td.found role="cell" { @for line in &lines { div { (printable(line, MAX_TEXT)) } } }
         }
     }

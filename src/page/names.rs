@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use maud::{Markup, html};
 
-use crate::legible::{MAX_TEXT, MAX_WORD, printable};
+use crate::text::sanitize::{MAX_TEXT, MAX_WORD, printable};
 use crate::observation::{Endpoint, RecordData, Resolution, Resolver, Stage};
 use crate::report::{ending, host, records, server, time};
 use crate::run::{Checked, StageStatus};
@@ -60,7 +60,7 @@ fn answer(checked: &Checked, resolution: &Resolution) -> Markup {
                 Resolver::System => {}
                 Resolver::Compared(_) => { " comparison only" }
             }
-            span.time { " " (time(resolution.duration)) }
+            span.time { " " (taken(resolution.duration)) }
         }
         ol.chain {
             li.hop.asked { span.said { "query" } code { (printable(&resolution.host, MAX_WORD)) } }

@@ -7,7 +7,8 @@ use super::dial::{Call, headers};
 use super::manifest::{Descriptor, ImageManifest, hex_digest};
 use super::session::{Reply, Session};
 use crate::observation::{Blob, Failure, Fault, Observation, Stage};
-use crate::secret::{Redactor, Secret};
+use crate::secret::Secret;
+use crate::text::redact::Redactor;
 use jiff::Timestamp;
 
 /// Maximum number of bytes read of one blob. A configuration has a few KiB, and a check must stay cheap for node and registry.

@@ -27,7 +27,8 @@ use super::clock::{Clock, Limit};
 use super::phase::{Mark, Marks, Phase};
 use super::tls::{Handshake, Trust};
 use crate::observation::{ConnectFailure, TlsFailure};
-use crate::secret::{Secret, hear};
+use crate::secret::Secret;
+use crate::text::redact::hear;
 
 #[cfg(fuzzing)]
 pub(super) use self::trouble::http_trouble;

@@ -11,7 +11,7 @@ use crate::observation::{
     Answer, Certificate, DnsFailureKind, ExtendedError, Failure, Fault, Lookup, Observation,
     PlatformMismatch, Proxied, Record, RecordData, Resolution, TlsFailure, TlsSession,
 };
-use crate::secret::Redactor;
+use crate::text::redact::Redactor;
 
 /// Redacts the observation and its failure, and truncates the remaining text.
 pub(super) fn silence(redactor: &Redactor, observation: &mut Observation, failure: Option<&mut Failure>) {

@@ -35,7 +35,8 @@ use crate::config::Resolvers;
 use crate::credentials::CredentialsSource;
 use crate::image::is_sha256_digest;
 use crate::observation::{Endpoint, Failure, Lookup, Mark, Observation, Resolution, Resolver, Stage, Token};
-use crate::secret::{Redactor, Secret};
+use crate::secret::Secret;
+use crate::text::redact::Redactor;
 
 /// The login server of every check, also in seeds and dictionaries.
 pub const LOGIN: &str = "contoso.azurecr.io";

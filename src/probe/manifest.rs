@@ -17,7 +17,7 @@ pub use platform::Platform;
 pub(super) use shape::{Configuration, Descriptor, Entry, ImageManifest, Index};
 
 use crate::image::is_sha256_digest as is_digest;
-use crate::secret::hear;
+use crate::text::redact::hear;
 
 /// Maximum number of an index's platforms in a report.
 const MAX_PLATFORMS: usize = 16;

@@ -22,7 +22,7 @@ use super::wire;
 use super::{Task, authorization};
 use crate::credentials::{Attempt, CredentialsError, Found};
 use crate::observation::{CredentialsUsed, Endpoint, Failure, Fault, Observation, Stage};
-use crate::secret::Redactor;
+use crate::text::redact::Redactor;
 
 pub(super) use blob::BlobAnswer;
 pub(super) use challenge::{Challenge, TrustedChallenge};

@@ -15,7 +15,7 @@ use super::wire::{self, bearer_challenge};
 use crate::observation::{
     Answer, Attempt, ConnectFailure, Endpoint, Failure, Fault, Observation, Request, Stage, TlsSession,
 };
-use crate::secret::{Redactor, hear};
+use crate::text::redact::{Redactor, hear};
 
 /// The ID by which Azure support finds a request.
 const CORRELATION_ID: &str = "x-ms-correlation-request-id";

@@ -19,7 +19,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use super::phase::Marks;
 use super::roots::{Roots, TrustError};
 use crate::observation::{Certificate, TlsFailure, TlsVersion, TrustedBy};
-use crate::secret::hear;
+use crate::text::redact::hear;
 
 /// Maximum number of recorded certificates per chain; real ones have two to four.
 const MAX_CHAIN: usize = 8;

@@ -14,7 +14,8 @@ use url::Url;
 pub(super) use error::{Head, correlation_id, is_html, read_error, words_of_page};
 
 use crate::image::{DEFAULT_PORT, ImageReference};
-use crate::secret::{Redactor, Secret, hear};
+use crate::secret::Secret;
+use crate::text::redact::{Redactor, hear};
 
 /// Maximum length of a challenge header in bytes; ACR's has 130.
 const MAX_CHALLENGE: usize = 8 * 1024;

@@ -6,8 +6,8 @@
 use std::net::IpAddr;
 
 use super::answers;
-use crate::legible::MAX_WORD;
-use crate::legible::printable;
+use crate::text::sanitize::MAX_WORD;
+use crate::text::sanitize::printable;
 use crate::observation::{
     Attempt, ConnectFailure, CredentialsUsed, Endpoint, Observation, Rcode, RecordData, Resolution, Resolver,
     Stage,

@@ -199,10 +199,6 @@ fn sentence(fleet: &Fleet, judgement: &Judgement) -> String {
     sentence
 }
 
-fn plural(count: usize, noun: &str) -> String {
-    if count == 1 { format!("{count} {noun}") } else { format!("{count} {noun}s") }
-}
-
 fn all_images(fleet: &Fleet) -> impl Iterator<Item = &ImageReport> {
     fleet.nodes.iter().filter_map(Node::report).flat_map(|report| &report.images)
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::{answers, runbook};
 use crate::diagnosis::Diagnosis;
-use crate::legible::{MAX_TEXT, MAX_WORD, pasteable, printable};
+use crate::text::sanitize::{MAX_TEXT, MAX_WORD, pasteable, printable};
 use crate::observation::{Endpoint, Fact, Lookup, Observation, Record, RecordData, Resolution, Stage};
 use crate::proxy::Proxy;
 use crate::run::{Checked, NodeFilesReport, Rejected, Run, located_at};

@@ -12,8 +12,8 @@ use super::finding::finding;
 use super::runbook;
 use crate::diagnosis::Diagnosis;
 use crate::verdict::Severity;
-use crate::legible::printable;
-use crate::legible::{MAX_TEXT, pasteable};
+use crate::text::sanitize::printable;
+use crate::text::sanitize::{MAX_TEXT, pasteable};
 use crate::run::{Checked, Run, StageReport, StageStatus};
 
 /// Writes a run as one XML document.

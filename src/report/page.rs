@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Color};
 use textwrap::{Options, WordSplitter};
 
-use crate::legible::{MAX_TEXT, ascii, pasteable, printable};
+use crate::text::sanitize::{MAX_TEXT, ascii, pasteable, printable};
 
 /// Minimum width: below it, our wrapping is harder to read than the terminal's own.
 const MIN_WIDTH: usize = 40;

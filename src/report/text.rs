@@ -11,7 +11,7 @@ use super::page::{Page, Tone};
 use super::{Style, runbook};
 use crate::diagnosis::Diagnosis;
 use crate::verdict::{Severity, Verdict};
-use crate::legible::{MAX_TEXT, MAX_WORD, printable};
+use crate::text::sanitize::{MAX_TEXT, MAX_WORD, printable};
 use crate::observation::{CredentialsUsed, Endpoint, Resolver, TrustedBy};
 use crate::run::{Checked, NodeFilesReport, Run, StageReport, StageStatus, located_at};
 
@@ -294,21 +294,7 @@ fn write_summary<W: Write>(page: &mut Page<'_, W>, run: &Run) -> io::Result<()> 
     .collect();
     let sentence = match run.images.len() {
         0 => "no image was checked.".to_owned(),
-        total => format!("{total} images in {}: {}.", time(run.duration), parts.join(", ")),
+        total => format!("{total} images in {}: {}.", taken(run.duration), parts.join(", ")),
     };
     verdict_line(page, run.verdict(), &sentence)
-}
-
-/// Formats a duration in at most seven columns: `<0.1 ms`, `0.4 ms`, `84 ms`, `1.23 s`.
-pub(crate) fn time(duration: Duration) -> String {
-    let millis = duration.as_secs_f64() * 1_000.0;
-    if millis < 0.05 {
-        "<0.1 ms".to_owned()
-    } else if millis < 9.95 {
-        format!("{millis:.1} ms")
-    } else if millis < 999.5 {
-        format!("{millis:.0} ms")
-    } else {
-        format!("{:.2} s", duration.as_secs_f64())
-    }
 }

@@ -242,7 +242,7 @@ pub(super) fn explain_timeout(case: &Case<'_>, limit: Duration) -> String {
         "{} accepted the connection but did not complete {} within {}; {waits_on}.",
         case.peer(),
         awaited(case.failure.stage),
-        seconds(limit)
+        limit_words(limit)
     )
 }
 
@@ -258,7 +258,7 @@ pub(super) fn explain_deadline(case: &Case<'_>, limit: Duration) -> String {
     format!(
         "The overall timeout ({}) elapsed in stage {} of the {} endpoint, before the per-stage timeout: whether a pull \
          works is unknown, because containerd would wait longer.",
-        seconds(limit),
+        limit_words(limit),
         case.failure.stage,
         case.failure.endpoint
     )

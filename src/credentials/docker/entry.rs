@@ -10,7 +10,7 @@ use super::json::{self, is_field};
 use super::key::Key;
 use crate::credentials::CredentialsError;
 use crate::observation::CredentialEvidence;
-use crate::quote::quote;
+use crate::text::quote::quote;
 use crate::secret::Secret;
 
 /// Base64 as Go decodes it: unused trailing bits may be set.

@@ -15,7 +15,7 @@ use super::{ConfigurationState, ImageDiagnosis, ImageReport, NodeReport};
 use crate::config::{MAX_NAMESERVERS, value};
 use crate::verdict::{Severity, Verdict};
 use crate::image::{ImageReference, is_sha256_digest};
-use crate::legible::{MAX_TEXT, MAX_WORD, printable};
+use crate::text::sanitize::{MAX_TEXT, MAX_WORD, printable};
 use crate::observation::{Endpoint, Stage};
 use crate::wire::report::SCHEMA;
 use crate::wire::{Moment, Seconds, Word};

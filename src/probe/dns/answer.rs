@@ -12,7 +12,7 @@ use hickory_proto::serialize::binary::{BinDecodable as _, BinDecoder};
 use crate::observation::{
     DnsAnswer, DnsFailure, DnsFailureKind, ExtendedError, Lookup, Rcode, Record, RecordData,
 };
-use crate::secret::hear;
+use crate::text::redact::hear;
 
 /// The longest chain seen at ACR has six hops; resolvers give up between 8 and 16.
 pub(super) const MAX_CHAIN: usize = 16;

@@ -12,7 +12,8 @@ use crate::observation::{
 };
 use crate::probe::tls::read_certificate;
 use crate::rules::{Expectation, diagnose};
-use crate::secret::{Redactor, Secret, hear};
+use crate::secret::Secret;
+use crate::text::redact::{Redactor, hear};
 
 const PASSWORD: &str = "correct-horse-battery-staple-1234567890";
 

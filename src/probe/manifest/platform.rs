@@ -3,7 +3,7 @@
 //! The rules are those of containerd's `platforms.Only` (`compare.go`, `database.go`): names are normalized, the variant
 //! matters, and a node also runs older variants. Pure.
 
-use crate::secret::hear;
+use crate::text::redact::hear;
 
 /// The platform of a node, in Go's names, as in an index.
 #[derive(Debug, Clone, PartialEq, Eq)]

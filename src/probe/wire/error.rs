@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::observation::{Answer, Reason, Sender};
-use crate::secret::Redactor;
+use crate::text::redact::Redactor;
 
 /// Maximum number of error codes kept per body.
 const MAX_CODES: usize = 8;

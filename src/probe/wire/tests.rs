@@ -12,7 +12,8 @@ use super::{
 };
 use crate::image::ImageReference;
 use crate::observation::Answer;
-use crate::secret::{Redactor, Secret};
+use crate::secret::Secret;
+use crate::text::redact::Redactor;
 
 fn image(text: &str) -> ImageReference {
     text.parse().expect("a reference")

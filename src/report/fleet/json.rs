@@ -14,7 +14,7 @@ use crate::fleet::difference::differences;
 use crate::fleet::judgement::{Counts, Finding, Group, Judgement};
 use crate::fleet::report::{ConfigurationState, ImageDiagnosis, ImageReport, NodeReport};
 use crate::fleet::{Fleet, Node};
-use crate::legible::is_invisible;
+use crate::text::sanitize::is_invisible;
 use crate::observation::{Endpoint, Stage};
 use crate::run::NetworkView;
 

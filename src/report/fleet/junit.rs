@@ -14,8 +14,8 @@ use crate::fleet::advice::{Advice, advice_on, advice_without_report};
 use crate::fleet::judgement::Judgement;
 use crate::fleet::report::ImageReport;
 use crate::fleet::{Fleet, Node};
-use crate::legible::printable;
-use crate::legible::{MAX_TEXT, MAX_WORD, pasteable};
+use crate::text::sanitize::printable;
+use crate::text::sanitize::{MAX_TEXT, MAX_WORD, pasteable};
 
 /// Writes a smoke check as one XML document.
 ///

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::NO_POOL;
 use crate::verdict::Verdict;
 use crate::fleet::{Node, State};
-use crate::legible::{ascii, printable};
+use crate::text::sanitize::{ascii, printable};
 
 /// Pools with a line of their own; AKS allows a hundred, which no terminal shows.
 const MAX_POOLS: usize = 12;

@@ -10,8 +10,8 @@ use crate::verdict::{Severity, Verdict};
 use crate::fleet::Fleet;
 use crate::fleet::difference::differences;
 use crate::fleet::judgement::{Group, Judgement};
-use crate::legible::printable;
-use crate::legible::{MAX_TEXT, MAX_WORD, pasteable};
+use crate::text::sanitize::printable;
+use crate::text::sanitize::{MAX_TEXT, MAX_WORD, pasteable};
 
 /// Table rows: only nodes with problems, the worst first.
 const MAX_ROWS: usize = 100;

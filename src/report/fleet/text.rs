@@ -10,8 +10,8 @@ use crate::verdict::{Severity, Verdict};
 use crate::fleet::Fleet;
 use crate::fleet::difference::differences;
 use crate::fleet::judgement::{Group, Judgement};
-use crate::legible::printable;
-use crate::legible::{MAX_WORD, ascii};
+use crate::text::sanitize::printable;
+use crate::text::sanitize::{MAX_WORD, ascii};
 
 /// Nodes with a line of their own. Beyond that, good nodes are counted by pool and bad ones are cut.
 const MAX_ROWS: usize = 40;
@@ -63,7 +63,7 @@ fn folded(rows: Vec<Row>) -> Vec<Row> {
         folded
             .into_iter()
             .map(|((rank, pool, verdict, cause), count)| {
-                let node = super::plural(count, "node");
+                let node = plural(count, "node");
                 line_about(rank, &pool, &node, &verdict, &cause)
             })
             .take(MAX_ROWS),

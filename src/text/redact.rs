@@ -12,8 +12,8 @@ use std::ops::Range;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-use super::Secret;
-use crate::legible::{likeness, visible};
+use super::sanitize::{likeness, visible};
+use crate::secret::Secret;
 
 /// Maximum number of displayed characters per text.
 const MAX_SHOWN: usize = 300;

@@ -1,0 +1,9 @@
+//! Text on its way in and out: sanitized, quoted, redacted and worded.
+//!
+//! Owns everything that protects a reader from untrusted text, and the forms of lists, plurals and durations. What a message
+//! says is up to `rules` and the renderers.
+
+pub mod quote;
+pub mod redact;
+pub mod sanitize;
+pub mod words;
