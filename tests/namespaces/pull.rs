@@ -184,7 +184,9 @@ impl Expectation<'_> {
         match (self.works.map(|works| works != declared.is_some()), fate) {
             (Some(true) | None, Fate::Pulled) => None,
             (Some(false) | None, Fate::NoEnd) if self.silent => None,
-            (_, Fate::NoEnd) => Some(format!("{client:?} did not finish within {} s", self.limit().as_secs())),
+            (_, Fate::NoEnd) => {
+                Some(format!("{client:?} did not finish within {} s", self.limit().as_secs()))
+            }
             (Some(false), Fate::Pulled) => Some(format!("{client:?} differs from the verdict: it succeeds")),
             (Some(true), Fate::Failed(said)) => Some(format!("{client:?} differs from the verdict: {said}")),
             (Some(false), Fate::Failed(said)) if self.silent => {

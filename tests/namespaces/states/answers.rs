@@ -1,4 +1,4 @@
-//! The way is right, and the endpoints answer as docker-registry never would: in ACR's words, or not as a registry.
+//! The path is correct, but the endpoints respond as docker-registry never would: like ACR, or not like a registry.
 
 use super::{Client, Credentials, State, state};
 use crate::lab::answers::{
@@ -46,13 +46,13 @@ fn login() -> Vec<State> {
                 .tells(&["fail login token credentials_invalid"])
         },
         state("password with 13 days left").expiring().tells(&["warn login token credentials_expiring"]),
-        state("the registry's firewall refuses the address")
+        state("the registry's firewall denies the address")
             .endpoints(|settings| {
                 settings.answer(Step::Token, Canned::Firewall(FirewallWording::CorrelationId));
             })
             .tells(&["fail login token access_denied"])
             .naming(&["203.0.113.7"]),
-        state("token service has an error")
+        state("the token service fails")
             .pulls_say("503 Service Unavailable", "503 (Service Unavailable)")
             .endpoints(|settings| settings.answer(Step::Token, Canned::ServerError(503)))
             .tells(&["fail login token registry_error"]),
@@ -69,7 +69,7 @@ fn login() -> Vec<State> {
                 }
             })
             .tells(&["fail login challenge not_a_registry"]),
-        state("realm at another host")
+        state("realm on another host")
             .pulls_fail("https://login.fabrikam.example/oauth2/token")
             .endpoints(|settings| settings.challenge.answer = ChallengeFault::RealmOtherHost.into())
             .tells(&["fail login challenge untrusted_realm"]),
@@ -77,23 +77,23 @@ fn login() -> Vec<State> {
             .endpoints(|settings| settings.challenge.answer = ChallengeFault::RealmWithQuery.into()),
         state("token under its older key")
             .endpoints(|settings| settings.token.answer = TokenFault::TokenKey.into()),
-        state("token answer without a token")
+        state("token response without a token")
             .pulls_say("did not include a token", "unauthorized: authentication required")
             .endpoints(|settings| settings.token.answer = TokenFault::NoToken.into())
             .tells(&["fail login token not_a_registry"]),
-        state("registry refuses the token it has issued")
+        state("registry rejects the token it has issued")
             .endpoints(|settings| settings.token.answer = TokenFault::BadSignature.into())
             .tells(&["fail login manifest token_refused"]),
-        state("registry refuses the manifest (401) and gives no reason")
+        state("registry rejects the manifest request (401) without a reason")
             .endpoints(|settings| settings.answer(Step::Manifest, Canned::Unauthorized))
             .pulls_say("401 Unauthorized", "unauthorized: authentication required")
             .tells(&["fail login manifest registry_error"]),
-        state("nothing after the request for a token")
+        state("no response to the token request")
             .silent()
             .endpoints(|settings| settings.deliver(Step::Token, Delivery::SilentAfterRequest))
             .impatient()
             .tells(&["fail login token response_timeout"]),
-        state("the whole check's time is over")
+        state("the overall timeout elapses")
             .silent()
             .endpoints(|settings| settings.deliver(Step::Manifest, Delivery::SilentAfterRequest))
             .impatient()
@@ -121,8 +121,8 @@ fn manifests() -> Vec<State> {
         state("repository unknown")
             .endpoints(|settings| settings.answer(Step::Manifest, Canned::NameUnknown))
             .tells(&["fail login manifest repository_not_found"]),
-        // containerd before 2.1 would read a signed one.
-        state("manifest of the first schema")
+        // containerd before 2.1 accepts a signed one.
+        state("schema 1 manifest")
             .each_says([
                 "no signatures",
                 "no longer supported",
@@ -130,7 +130,7 @@ fn manifests() -> Vec<State> {
             ])
             .endpoints(|settings| settings.manifest.answer = ManifestFault::Schema1.into())
             .tells(invalid),
-        state("manifest that is no JSON")
+        state("manifest that is not JSON")
             .pulls_fail("looking for beginning of value")
             .endpoints(|settings| settings.manifest.answer = ManifestFault::NotJson.into())
             .tells(invalid),
@@ -138,29 +138,29 @@ fn manifests() -> Vec<State> {
             .each_says(["reference for unknown type", "fabrikam.manifest.v9", "unsupported schema version 9"])
             .endpoints(|settings| settings.manifest.answer = ManifestFault::UnknownMediaType.into())
             .tells(invalid),
-        state("manifest is not what its digest says")
+        state("manifest does not match its digest")
             .pulls_say("unexpected commit digest", "does not match provided manifest digest")
             .endpoints(|settings| settings.manifest.answer = ManifestFault::WrongBytes.into())
             .tells(mismatch),
         State {
             image: by_digest,
-            ..state("manifest is not what was asked for by digest")
+            ..state("manifest does not match the requested digest")
                 .pulls_say("unexpected commit digest", "does not match provided manifest digest")
                 .endpoints(|settings| settings.manifest.answer = ManifestFault::OtherContent.into())
                 .tells(mismatch)
         },
-        state("manifest without its digest in the head")
+        state("manifest without a digest header")
             .endpoints(|settings| settings.manifest.answer = ManifestFault::DigestHeaderMissing.into()),
         state("index without an entry")
             .endpoints(|settings| settings.manifest.answer = ManifestFault::EmptyIndex.into())
             .tells(&["fail login manifest platform_missing"]),
-        state("manifest is redirected elsewhere")
+        state("manifest is redirected to another host")
             .endpoints(|settings| {
                 settings
                     .answer(Step::Manifest, Canned::Redirect { status: 307, target: Target::ForeignHost });
             })
             .tells(&["fail login manifest untrusted_redirect"]),
-        state("registry has an error at the manifest")
+        state("registry fails to return the manifest")
             .pulls_fail("500 Internal Server Error")
             .endpoints(|settings| settings.answer(Step::Manifest, Canned::ServerError(500)))
             .tells(&["fail login manifest registry_error"]),
@@ -171,7 +171,7 @@ fn manifests() -> Vec<State> {
             })
             .tells(&["unknown login manifest throttled"])
             .naming(&["throttles requests (429, ", "retry after 2 s"]),
-        state("every answer closes its connection").endpoints(|settings| {
+        state("every response closes its connection").endpoints(|settings| {
             for step in Step::ALL {
                 settings.deliver(step, Delivery::Closing);
             }
@@ -180,13 +180,13 @@ fn manifests() -> Vec<State> {
             image: |lab| lab.image_of(REPOSITORY, ":nested"),
             ..state("index of an index").pulls_say("", "Unexpectedly received a manifest list").differs_from(
                 &[Client::Skopeo],
-                "skopeo follows one index; containerd, as the check, one in another",
+                "skopeo follows one index; containerd and the check follow nested ones",
             )
         },
         #[cfg(target_arch = "x86_64")]
         State {
             image: |lab| lab.image_of(REPOSITORY, ":newer"),
-            ..state("image for a newer processor alone").tells(&["fail login manifest platform_missing"])
+            ..state("image only for a newer processor").tells(&["fail login manifest platform_missing"])
         },
     ]
 }
@@ -194,39 +194,39 @@ fn manifests() -> Vec<State> {
 fn blobs() -> Vec<State> {
     let mismatch = &["fail data blob digest_mismatch"];
     vec![
-        state("blobs are sent to storage, which the node reaches")
+        state("blobs are redirected to storage, which the node reaches")
             .endpoints(|settings| {
                 settings.blob_redirect.answer = RedirectFault::Target(Target::BlobStorage).into();
             })
-            .differs("layers leave the private path, which a pull does not mind")
+            .differs("layers leave the private path, but the pull succeeds")
             .tells(&["fail data blob data_endpoint_disabled"]),
-        state("blobs are sent to storage, which the node does not reach")
+        state("blobs are redirected to storage, which the node does not reach")
             .arriving("ip daddr 20.60.1.4 tcp dport 443 reject with tcp reset")
             .pulls_fail("dial tcp 20.60.1.4:443: connect: connection refused")
             .endpoints(|settings| {
                 settings.blob_redirect.answer = RedirectFault::Target(Target::BlobStorage).into();
             })
             .tells(&["fail data blob data_endpoint_disabled"]),
-        // No resolver of this network knows the foreign host: the clients set out for it all the same.
-        state("blobs are sent to a foreign host")
+        // No resolver of this network knows the foreign host, but clients still try to reach it.
+        state("blobs are redirected to a foreign host")
             .endpoints(|settings| {
                 settings.blob_redirect.answer = RedirectFault::Target(Target::ForeignHost).into();
             })
             .tells(&["fail data blob untrusted_redirect"]),
-        state("blobs are sent to an address")
+        state("blobs are redirected to an IP address")
             .pulls_fail("cannot validate certificate for 10.60.4.5")
             .endpoints(|settings| {
                 settings.blob_redirect.answer = RedirectFault::Target(Target::DataAddress).into();
             })
             .tells(&["fail data blob untrusted_redirect"]),
-        state("blobs are sent to a replica without a record")
+        state("blobs are redirected to a replica without a record")
             .endpoints(|settings| {
                 settings.blob_redirect.answer = RedirectFault::Target(Target::Region("northeurope")).into();
             })
             .tells(&["fail data dns name_not_found"]),
-        state("redirect with another status")
+        state("blob redirect with another status")
             .endpoints(|settings| settings.blob_redirect.answer = RedirectFault::Status(302).into()),
-        state("redirect without a target")
+        state("blob redirect without a Location")
             .pulls_say("307 Temporary Redirect", "307 (Temporary Redirect)")
             .endpoints(|settings| settings.blob_redirect.answer = RedirectFault::NoLocation.into())
             .tells(&["fail data blob not_a_registry"]),
@@ -240,10 +240,10 @@ fn blobs() -> Vec<State> {
             .endpoints(|settings| settings.answer(Step::Blob, Canned::Throttled(RetryAfter::Seconds(2))))
             .tells(&["unknown data blob throttled"])
             .naming(&["contoso.westeurope.data.azurecr.io", "throttles requests (429, ", "retry after 2 s"]),
-        state("storage refuses the signature")
+        state("storage rejects the signature")
             .endpoints(|settings| settings.blob.answer = BlobFault::SignatureRefused.into())
             .tells(&["fail data blob blob_denied"]),
-        state("blob of other bytes")
+        state("blob with other content")
             .endpoints(|settings| settings.blob.answer = BlobFault::WrongBytes.into())
             .tells(mismatch),
         state("blob with more bytes")
@@ -258,7 +258,7 @@ fn blobs() -> Vec<State> {
             ])
             .endpoints(|settings| settings.blob.answer = BlobFault::FewerBytes.into())
             .tells(mismatch),
-        state("reset in the middle of a blob")
+        state("connection reset in the middle of a blob")
             .endpoints(|settings| settings.deliver(Step::Blob, Delivery::ResetMidBody))
             .tells(&["fail data blob connection_reset"]),
     ]

@@ -1,4 +1,4 @@
-//! The login server's record is right, and that of the data endpoint is not; and the other way round.
+//! The login server's record is correct, that of the data endpoint is not, and vice versa.
 
 use super::{State, state};
 use crate::lab::answers::{Canned, Delivery, FirewallWording, Step};
@@ -8,12 +8,12 @@ use crate::network::{DATA, FOREIGN_LOGIN, LOGIN};
 const DATA_HOST: &str = "contoso.westeurope.data.azurecr.io";
 const RANGE: [&str; 2] = ["--expect-cidr", "10.60.4.0/24"];
 
-/// The right record of the login server, and this one of the data endpoint.
+/// The correct record of the login server, and this one of the data endpoint.
 fn data_at(address: &str) -> Vec<String> {
     vec![login_record(LOGIN), data_record(address.parse().expect("an address"))]
 }
 
-/// Two private endpoints share one zone: the record of the second one, of another registry, has overwritten the first's.
+/// Two private endpoints share one zone: the second one, of another registry, has overwritten the record of the first.
 fn overwritten(name: &'static str) -> State {
     state(name)
         .names(|names| names.records = vec![login_record(FOREIGN_LOGIN), data_record(DATA)])
@@ -35,12 +35,12 @@ fn records() -> Vec<State> {
             })
             .tells(&["fail data address private_zone_not_linked"])
             .naming(&[DATA_HOST, "40.89.120.3"]),
-        state("both records are there, and the zone falls back to the Internet")
+        state("both records exist, and the zone falls back to the Internet")
             .names(|names| names.falls_back = true),
-        state("data record, private and public")
+        state("private and public data record")
             .names(|names| names.records.push(data_record("40.89.120.3".parse().expect("an address"))))
             .tells(&["fail data address mixed_addresses"])
-            .by_chance("a client takes the address that happens to come first")
+            .by_chance("clients use the first address, in random order")
             .naming(&[DATA_HOST, "10.60.4.5", "40.89.120.3"]),
         state("data record of another host")
             .pulls_fail("dial tcp 10.60.9.9:443: connect: no route to host")
@@ -53,24 +53,24 @@ fn records() -> Vec<State> {
             .names(|names| names.records = data_at("168.63.129.16"))
             .tells(&["fail data address reserved_address"])
             .naming(&[DATA_HOST, "168.63.129.16"]),
-        // As of a registry whose public endpoint has both families, where somebody copied its record.
-        state("public record for IPv6 beside the private one")
+        // A registry whose public endpoint has both families, with a copied record.
+        state("public IPv6 record next to the private one")
             .names(|names| names.records.push("contoso 10 IN AAAA 2603:1030:408::4".to_owned()))
             .tells(&["fail login address mixed_addresses"])
             .naming(&["10.60.4.4", "2603:1030:408::4"])
-            .differs("this node has no IPv6; one that has it takes the public path"),
-        state("public data record for IPv6 beside the private one")
+            .differs("this node has no IPv6; a node with IPv6 uses the public path"),
+        state("public IPv6 data record next to the private one")
             .names(|names| {
                 names.records.push("contoso.westeurope.data 10 IN AAAA 2603:1030:408::5".to_owned());
             })
             .tells(&["fail data address mixed_addresses"])
             .naming(&["10.60.4.5", "2603:1030:408::5"])
-            .differs("this node has no IPv6; one that has it takes the public path"),
+            .differs("this node has no IPv6; a node with IPv6 uses the public path"),
     ]
 }
 
-/// The address is in the expected range, so that only the answers betray it. What Azure answers there was seen in the field
-/// alone (Azure/acr issue 533, mspnp/aks-baseline-multi-region issue 46), hence both.
+/// The address is in the expected range, so only the responses reveal the fault. Azure's response is only known from the field
+/// (Azure/acr issue 533, mspnp/aks-baseline-multi-region issue 46), so both are tested.
 fn another_registry() -> Vec<State> {
     vec![
         overwritten("record of another registry's endpoint, which denies access")
@@ -88,8 +88,8 @@ fn another_registry() -> Vec<State> {
                 }
             })
             .tells(&["fail login challenge connection_reset"]),
-        // It asks for the password in its own name, and clients send it there.
-        overwritten("record of another registry's endpoint, which answers as itself")
+        // It requests the password for its own name, and clients send it there.
+        overwritten("record of another registry's endpoint, which responds under its own name")
             .each_says([
                 "oauth token: unexpected status: 401 Unauthorized",
                 "oauth token: unexpected status from GET",
@@ -98,7 +98,7 @@ fn another_registry() -> Vec<State> {
             .names(|names| names.records.push(format!("fabrikam 10 IN A {FOREIGN_LOGIN}")))
             .tells(&["fail login challenge untrusted_realm"])
             .naming(&["fabrikam.azurecr.io"]),
-        // It goes by the name that it is called by, but knows neither the password nor the image.
+        // It responds under the requested name, but knows neither the password nor the image.
         overwritten("record of another registry's endpoint, which does not know the password")
             .foreign(|settings| {
                 for step in [Step::Challenge, Step::Manifest] {

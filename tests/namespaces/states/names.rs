@@ -1,10 +1,10 @@
-//! Resolvers and zones that are wrong.
+//! Faulty resolvers and zones.
 
 use super::{Expected, State, state};
 use crate::names::{Names, data_record, login_record};
 use crate::network::{AZURE_DNS, DATA, FORWARDER, LOGIN, PUBLIC_DNS};
 
-/// The node's forwarder asks the Internet instead of Azure.
+/// The node's forwarder queries the Internet instead of Azure.
 fn bypass(names: &mut Names) {
     names.forwards_to = PUBLIC_DNS;
 }
@@ -56,13 +56,13 @@ fn zones() -> Vec<State> {
             .names(bypass)
             .tells(not_linked)
             .naming(&["20.45.122.144"]),
-        state("forwarder bypasses it, and that is compared")
+        state("forwarder bypasses Azure's resolver, with a compared resolver")
             .names(bypass)
             .arguments(&["--compare-resolver", "azure=168.63.129.16"])
             .reports("/resolutions/1/resolver", "azure")
             .reports("/resolutions/1/addresses", r#"["10.60.4.4"]"#)
             .tells(&["fail login address private_zone_not_linked", "warn login dns resolvers_disagree"]),
-        // The node is allowed to take the public path, and does: this is what the counters would have seen.
+        // The node may use the public path, and does: this proves that the counters work.
         State {
             expected: Expected { leaves: true, ..Expected::default() },
             ..state("public address is expected")
@@ -79,7 +79,7 @@ fn zones() -> Vec<State> {
             .names(|names| names.records = vec![login_record(LOGIN)])
             .tells(&["fail data dns private_record_missing"])
             .naming(&["contoso.westeurope.data.privatelink.azurecr.io"]),
-        state("data record in the shadow of an empty zone")
+        state("data record hidden by an empty zone")
             .names(|names| names.empty_zones = vec!["westeurope.data.privatelink.azurecr.io"])
             .tells(&["fail data dns private_record_missing"])
             .naming(&["westeurope.data.privatelink.azurecr.io"]),
@@ -101,7 +101,7 @@ fn zones() -> Vec<State> {
             .arguments(&["--expect-cidr", "10.60.4.0/24"])
             .tells(&["fail login address unexpected_address"])
             .naming(&["10.60.9.9", "10.60.4.0/24"]),
-        state("record of a host that is gone")
+        state("record of a removed host")
             .pulls_fail("dial tcp 10.60.0.12:443: connect: connection refused")
             .names(|names| names.records = record("10.60.0.12"))
             .arguments(&["--expect-cidr", "10.60.4.0/24"])
@@ -116,17 +116,17 @@ fn zones() -> Vec<State> {
             .names(|names| names.records = record("168.63.129.16"))
             .tells(&["fail login address reserved_address"]),
         // This node has no IPv6, and no private endpoint has it.
-        state("record for IPv6 as well")
+        state("additional IPv6 record")
             .names(|names| names.records.push("contoso 10 IN AAAA fd00:60::4".to_owned()))
             .reports("/resolutions/0/addresses", r#"["10.60.4.4","fd00:60::4"]"#),
-        state("record for IPv6 alone")
+        state("only an IPv6 record")
             .pulls_fail("connect: network is unreachable")
             .names(|names| {
                 names.records = vec!["contoso 10 IN AAAA fd00:60::4".to_owned(), data_record(DATA)];
             })
             .tells(&["fail login connect network_unreachable"])
             .naming(&["[fd00:60::4]:443"]),
-        state("chain of aliases, and back")
+        state("CNAME loop")
             .names(|names| {
                 names.records = vec![
                     "contoso 10 IN CNAME loop".to_owned(),
@@ -155,8 +155,8 @@ fn servers() -> Vec<State> {
             .names(|names| names.forwarder_options = vec!["access-control: 10.60.0.100/32 refuse"])
             .tells(&["fail login dns dns_server_failure"])
             .naming(&["10.60.0.10 returned REFUSED"]),
-        // Azure's private zones are not signed: a validating forwarder with an anchor there takes them for forged.
-        state("resolver takes the zone for forged")
+        // Azure's private zones are not signed: a validating forwarder with a trust anchor for them treats them as bogus.
+        state("resolver treats the zone as bogus")
             .names(|names| {
                 names.forwarder_options = vec![concat!(
                     "trust-anchor: \"privatelink.azurecr.io. DS 1 13 2 ",
@@ -179,31 +179,28 @@ fn servers() -> Vec<State> {
             .arriving("tcp dport 53 reject with tcp reset")
             .tells(&["fail login dns dns_server_failure"])
             .naming(&["did not complete it over TCP"]),
-        // glibc's word and Go's own.
-        over_tcp("options use-vc\n", "nameserver is asked over TCP alone, and UDP is dropped")
+        // glibc's option and Go's own.
+        over_tcp("options use-vc\n", "DNS over TCP only, and UDP is dropped")
             .arriving("udp dport 53 drop")
             .reports("/resolutions/0/transport", "tcp")
             .reports("/resolutions/1/transport", "tcp"),
-        over_tcp(
-            "options timeout:2 tcp\n",
-            "nameserver is asked over TCP alone, in Go's words, and UDP is dropped",
-        )
-        .arriving("udp dport 53 drop")
-        .reports("/resolutions/0/transport", "tcp"),
-        over_tcp("options use-vc\n", "nameserver is asked over TCP alone, and TCP is dropped")
+        over_tcp("options timeout:2 tcp\n", "DNS over TCP only by Go's option, and UDP is dropped")
+            .arriving("udp dport 53 drop")
+            .reports("/resolutions/0/transport", "tcp"),
+        over_tcp("options use-vc\n", "DNS over TCP only, and TCP is dropped")
             .pulls_fail("dial tcp 10.60.0.10:53: i/o timeout")
             .arriving("tcp dport 53 drop")
             .impatient()
             .tells(&["fail login dns dns_timeout"])
             .naming(&["10.60.0.10 did not answer over TCP in time"])
             .reports("/resolutions/0/transport", "tcp"),
-        over_tcp("options use-vc\n", "nameserver is asked over TCP alone, and TCP is rejected")
+        over_tcp("options use-vc\n", "DNS over TCP only, and TCP is rejected")
             .pulls_fail("dial tcp 10.60.0.10:53: connect: connection refused")
             .arriving("tcp dport 53 reject with tcp reset")
             .tells(&["fail login dns dns_timeout"])
             .naming(&["10.60.0.10 cannot be reached over TCP"]),
-        // The other way round: without the option nobody asks over TCP what fits a datagram.
-        state("nameserver is asked over UDP, and TCP is dropped")
+        // Without the option, an answer that fits a datagram is never queried over TCP.
+        state("DNS over UDP, and TCP is dropped")
             .arriving("tcp dport 53 drop")
             .reports("/resolutions/0/transport", "udp"),
     ]
@@ -221,7 +218,7 @@ fn several() -> Vec<State> {
             nameservers: both(),
             ..state("two nameservers that disagree")
                 .names(bypass)
-                .differs("clients use the first nameserver while it answers; the other one leads to the public path")
+                .differs("clients use the first nameserver while it answers; the other one returns the public path")
                 .tells(&["fail login address private_zone_not_linked", "warn login dns resolvers_disagree"])
                 .naming(&["10.60.0.10 (of 2)"])
         },

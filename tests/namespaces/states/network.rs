@@ -1,4 +1,4 @@
-//! Names are right, and the way is not: filters, routes, resets.
+//! DNS is correct, but the network path is not: filters, routes, resets.
 
 use super::{State, state};
 
@@ -30,7 +30,7 @@ pub(crate) fn states() -> Vec<State> {
             .pulls_fail("connect: permission denied")
             .route("prohibit 10.60.4.4/32")
             .tells(&["fail login connect network_unreachable"]),
-        state("the way back is cut")
+        state("return packets are dropped")
             .silent()
             .leaving("ip saddr 10.60.4.4 tcp sport 443 drop")
             .impatient()
@@ -48,13 +48,13 @@ pub(crate) fn states() -> Vec<State> {
         state("no route to the data endpoint")
             .route("unreachable 10.60.4.5/32")
             .tells(&["fail data connect network_unreachable"]),
-        // As behind a tunnel that says nothing about packets it has no room for.
+        // Like a tunnel that silently drops packets over its MTU.
         state("long packets to the node are lost")
             .leaving("ip saddr 10.60.4.4 tcp sport 443 meta length > 600 drop")
             .impatient()
             .tells(&["fail login tls response_timeout"])
             .naming(&["the TLS handshake"]),
-        // Only the request with the token is as long.
+        // Only the request with the token is that long.
         state("long packets from the node are lost")
             .silent()
             .arriving("ip daddr 10.60.4.4 tcp dport 443 meta length > 1000 drop")
@@ -65,7 +65,7 @@ pub(crate) fn states() -> Vec<State> {
             .leaving("ip saddr 10.60.4.5 tcp sport 443 meta length > 600 drop")
             .impatient()
             .tells(&["fail data tls response_timeout"]),
-        state("reset in the middle")
+        state("reset during a request")
             .arriving("ip daddr 10.60.4.4 tcp dport 443 meta length > 1000 reject with tcp reset")
             .tells(&["fail login manifest connection_reset"]),
     ]

@@ -1,4 +1,4 @@
-//! The way is right, and the registry says no: in docker-registry's own words.
+//! The path is correct, but the registry rejects the pull, with docker-registry's own errors.
 
 use super::{Credentials, State, state};
 use crate::lab::Lab;
@@ -37,7 +37,7 @@ pub(crate) fn states() -> Vec<State> {
             image: |lab| lab.image_of(REPOSITORY, &format!("@sha256:{}", "0".repeat(64))),
             ..state("absent digest").tells(&["fail login manifest manifest_not_found"])
         },
-        // docker-registry tells a repository that is not there from a tag that is not there for lists alone.
+        // docker-registry distinguishes a missing repository from a missing tag only in list requests.
         State {
             image: |lab| lab.image_of("apps/absent", ":1"),
             ..state("absent repository")
