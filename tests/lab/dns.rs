@@ -287,7 +287,7 @@ impl Server {
                 one(&right())
             }
             Behaviour::Together => {
-                while !self.is_asked_whole(&question.name().to_string()) {
+                while !self.is_queried_everywhere(&question.name().to_string()) {
                     sleep(LOOK).await;
                 }
                 one(&right())
@@ -296,7 +296,7 @@ impl Server {
     }
 
     /// Whether every nameserver was queried for both families of a name.
-    fn is_asked_whole(&self, name: &str) -> bool {
+    fn is_queried_everywhere(&self, name: &str) -> bool {
         let servers = 0..self.shared.settings().settings.nameservers.len();
         let is_asked = |server, kind| {
             self.shared

@@ -43,11 +43,11 @@ async fn full_queue_times_out_and_reopens() {
 }
 
 #[tokio::test]
-async fn closed_refuses_and_reopens() {
+async fn closed_port_is_refused_and_reopens() {
     let lab = Lab::start(Settings::default());
     for _ in 0..3 {
         lab.change(|settings| settings.data.transport = Transport::Closed);
-        let error = TcpStream::connect(lab.data_address()).await.expect_err("nobody listens");
+        let error = TcpStream::connect(lab.data_address()).await.expect_err("the port is closed");
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
         lab.change(|settings| settings.data.transport = Transport::Serve);
         assert_eq!(get(&lab, Step::Blob, "/", &[]).await.expect("the lab answers").status, 403);

@@ -47,7 +47,7 @@ impl Client {
 /// An intended difference between clients and the verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Difference {
-    /// The affected clients.
+    /// Clients that differ from the verdict.
     pub(crate) clients: &'static [Client],
     /// Whether it always differs, or at random.
     pub(crate) always: bool,
@@ -87,7 +87,7 @@ pub(crate) struct Expectation<'state> {
     /// The message of each client when it gives up.
     pub(crate) words: [&'static str; 3],
     pub(crate) place: Place,
-    /// The declared differences.
+    /// Differences declared by the state.
     pub(crate) differences: &'state [Difference],
 }
 
@@ -101,7 +101,7 @@ pub(crate) struct Order<'order> {
     /// Whether the node trusts the registry.
     pub(crate) trusted: bool,
     pub(crate) node: &'order Node,
-    /// The time limit.
+    /// Time limit of the pull.
     pub(crate) limit: Duration,
 }
 

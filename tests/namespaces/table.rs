@@ -25,7 +25,7 @@ struct Pull {
     /// The expected message when it gives up.
     words: &'static str,
     declared: Option<Difference>,
-    /// The time limit.
+    /// Time limit of the pull in seconds.
     seconds: u64,
 }
 
@@ -33,7 +33,7 @@ struct Pull {
 #[derive(Default)]
 struct Agreement {
     judged: usize,
-    /// It pulled or gave up as expected by the verdict.
+    /// It pulled or failed as expected by the verdict.
     agrees: usize,
     /// The pull should fail, and it was still waiting.
     waits: usize,
@@ -118,7 +118,7 @@ impl fmt::Display for Table {
         )?;
         writeln!(formatter, "| --- | --- | --- | --- | --- | --- |")?;
         for row in &self.rows {
-            let told = |client: usize| {
+            let outcome = |client: usize| {
                 let pull = row.clients.as_ref().and_then(|it| it[client].as_ref());
                 pull.map_or_else(|| "not tried".to_owned(), ToString::to_string)
             };
@@ -134,9 +134,9 @@ impl fmt::Display for Table {
                 "| {}{wrong} | {} | {} | {} | {} | {} |",
                 row.name,
                 row.verdict,
-                told(0),
-                told(1),
-                told(2),
+                outcome(0),
+                outcome(1),
+                outcome(2),
                 reasons.join("; ")
             )?;
         }

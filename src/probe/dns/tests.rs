@@ -187,11 +187,11 @@ fn every_address_of_the_answer_section_counts() {
     let with = |record: Record| linked().into_iter().chain([record]).collect::<Vec<_>>();
     let rows = [
         ("a stranger's A", with(address(&stranger, public)), vec![private, public]),
-        ("the asked name's own A beside its alias", with(address(&hop(0), public)), vec![public, private]),
+        ("the queried name's own A next to its alias", with(address(&hop(0), public)), vec![public, private]),
         ("a stranger's AAAA in the answer to A", with(address(&stranger, aaaa)), vec![private, aaaa]),
-        ("a stranger's A alone", vec![address(&stranger, public)], vec![public]),
+        ("only an A of another name", vec![address(&stranger, public)], vec![public]),
         ("the same address twice", with(address(&stranger, private)), vec![private]),
-        ("an AAAA alone in the answer to A: Go finds no A", vec![address(&hop(0), aaaa)], vec![]),
+        ("only an AAAA in the answer to A: Go finds no A", vec![address(&hop(0), aaaa)], vec![]),
     ];
     for (what, records, expected) in rows {
         let Lookup::Answered(answer) = read(records.clone()) else { panic!("{what}: an answer") };
@@ -229,10 +229,10 @@ fn malformed_records_after_the_answers_are_ignored() {
     let rows = [
         ("nothing broken", message([1, 0, 0], &good()), found.clone()),
         ("an SOA that is none", message([1, 1, 0], &with(soa(3))), found.clone()),
-        ("an SOA that goes on beyond the message", message([1, 1, 0], &with(soa(300))), found.clone()),
+        ("an SOA that extends beyond the message", message([1, 1, 0], &with(soa(300))), found.clone()),
         ("no authority where one is announced", message([1, 1, 0], &good()), found.clone()),
         (
-            "an OPT that goes on beyond the message",
+            "an OPT that extends beyond the message",
             message([1, 0, 1], &with(raw(41, 99, &[]))),
             found.clone(),
         ),

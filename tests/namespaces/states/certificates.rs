@@ -8,19 +8,19 @@ pub(crate) fn states() -> Vec<State> {
     vec![
         state("certificate for another name")
             .endpoints(|settings| settings.login.certificate = Certificate::WrongName)
-            .tells(&["fail login tls certificate_name_mismatch"]),
+            .expects(&["fail login tls certificate_name_mismatch"]),
         state("expired certificate")
             .endpoints(|settings| settings.login.certificate = Certificate::Expired)
-            .tells(&["fail login tls certificate_expired"]),
+            .expects(&["fail login tls certificate_expired"]),
         state("certificate that is not yet valid")
             .endpoints(|settings| settings.login.certificate = Certificate::NotYetValid)
-            .tells(&["fail login tls certificate_not_yet_valid"]),
+            .expects(&["fail login tls certificate_not_yet_valid"]),
         state("expired certificate of the data endpoint")
             .endpoints(|settings| settings.data.certificate = Certificate::Expired)
-            .tells(&["fail data tls certificate_expired"]),
+            .expects(&["fail data tls certificate_expired"]),
         state("self-signed certificate")
             .endpoints(|settings| settings.login.certificate = Certificate::SelfSigned)
-            .tells(&["fail login tls certificate_untrusted"]),
+            .expects(&["fail login tls certificate_untrusted"]),
         State { trusted: Trusted::ByNode, ..state("CA trusted by the node, not by a file of the check") },
         State {
             trusted: Trusted::ByCheck,
@@ -30,13 +30,13 @@ pub(crate) fn states() -> Vec<State> {
         },
         state("TLS inspection in front of the data endpoint")
             .endpoints(|settings| settings.data.certificate = Certificate::Untrusted)
-            .tells(&["fail data tls certificate_untrusted"]),
+            .expects(&["fail data tls certificate_untrusted"]),
         state("intermediate certificate is missing")
             .endpoints(|settings| settings.login.certificate = Certificate::MissingIntermediate)
-            .tells(&["fail login tls certificate_untrusted"]),
+            .expects(&["fail login tls certificate_untrusted"]),
         state("certificate with 13 days left")
             .endpoints(|settings| settings.login.certificate = Certificate::ExpiresIn(13))
-            .tells(&["warn login tls certificate_expiring"]),
+            .expects(&["warn login tls certificate_expiring"]),
         state("TLS 1.2 only").endpoints(|settings| {
             settings.login.tls = TlsVersions::Only12;
             settings.data.tls = TlsVersions::Only12;
@@ -47,13 +47,13 @@ pub(crate) fn states() -> Vec<State> {
         }),
         state("plain HTTP on the HTTPS port")
             .endpoints(|settings| settings.login.transport = Transport::PlainHttp)
-            .tells(&["fail login tls tls_handshake_failed"]),
+            .expects(&["fail login tls tls_handshake_failed"]),
         state("connection closed immediately")
             .pulls_fail("EOF")
             .endpoints(|settings| settings.login.transport = Transport::CloseOnAccept)
-            .tells(&["fail login tls connection_reset"]),
+            .expects(&["fail login tls connection_reset"]),
         state("reset during the TLS handshake of the data endpoint")
             .endpoints(|settings| settings.data.transport = Transport::ResetInHandshake)
-            .tells(&["fail data tls connection_reset"]),
+            .expects(&["fail data tls connection_reset"]),
     ]
 }

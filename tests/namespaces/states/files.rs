@@ -19,7 +19,7 @@ pub(crate) fn states() -> Vec<State> {
         by_agent("the agent of a node without own files", Node::default())
             .reports("/connection/trustedBy", "node"),
         by_agent("containerd has a proxy", Node { variables: vec![PROXY], ..Node::default() })
-            .tells(&["warn login connect proxy_bypassed", "warn data connect proxy_bypassed"])
+            .expects(&["warn login connect proxy_bypassed", "warn data connect proxy_bypassed"])
             .naming(&["http://10.60.0.12:3128"])
             .pulls_fail("proxyconnect tcp: dial tcp 10.60.0.12:3128: connect: connection refused")
             .differs("pulls use the proxy named in the warning; the check never does"),
@@ -41,7 +41,7 @@ pub(crate) fn states() -> Vec<State> {
                 "resolv.conf changes to a public nameserver while the agent runs",
                 Node { first_nameserver: Some(FORWARDER), ..Node::default() },
             )
-            .tells(&["fail login address private_zone_not_linked"])
+            .expects(&["fail login address private_zone_not_linked"])
             .naming(&["20.45.122.144"])
         },
         State {
@@ -59,7 +59,7 @@ pub(crate) fn states() -> Vec<State> {
         State {
             trusted: Trusted::Nowhere,
             ..by_agent("CA trusted by neither, checked by the agent", Node::default())
-                .tells(&["fail login tls certificate_untrusted"])
+                .expects(&["fail login tls certificate_untrusted"])
         },
     ]
 }

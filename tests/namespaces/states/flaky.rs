@@ -47,7 +47,7 @@ fn losing() -> Vec<State> {
             ..state("first nameserver drops")
                 .arriving("ip daddr 10.60.0.12 drop")
                 .impatient()
-                .tells(&["warn login dns nameserver_failing", "warn data dns nameserver_failing"])
+                .expects(&["warn login dns nameserver_failing", "warn data dns nameserver_failing"])
         },
     ]
 }
@@ -63,18 +63,18 @@ fn worse_and_worse() -> Vec<State> {
             halfway: Some("meta l4proto { tcp, udp } th dport 53 drop"),
             ..slow("nameserver fails during the pull")
                 .pulls_fail("i/o timeout")
-                .tells(&["fail data dns dns_timeout"])
+                .expects(&["fail data dns dns_timeout"])
         },
         State {
             halfway: Some("ip daddr 10.60.4.5 tcp dport 443 reject with tcp reset"),
-            ..slow("data endpoint fails during the pull").tells(&["fail data connect connect_refused"])
+            ..slow("data endpoint fails during the pull").expects(&["fail data connect connect_refused"])
         },
         // Reset or refused: clients may notice before they send the next request, and connect again.
         State {
             halfway: Some("ip daddr 10.60.4.4 tcp dport 443 reject with tcp reset"),
             ..slow("login server fails during the pull")
                 .pulls_fail(": connection re")
-                .tells(&["fail login manifest connection_reset"])
+                .expects(&["fail login manifest connection_reset"])
         },
     ]
 }
@@ -85,13 +85,13 @@ fn several_at_once() -> Vec<State> {
             credentials: Credentials::Wrong,
             ..state("zone not linked, and the password is wrong")
                 .names(|names| names.linked = false)
-                .tells(&["fail login address private_zone_not_linked"])
+                .expects(&["fail login address private_zone_not_linked"])
         },
         State {
             credentials: Credentials::Wrong,
             ..state("wrong password, and the data endpoint is closed")
                 .arriving("ip daddr 10.60.4.5 tcp dport 443 reject with tcp reset")
-                .tells(&["fail login token credentials_rejected"])
+                .expects(&["fail login token credentials_rejected"])
         },
         State {
             nameservers: vec![FORWARDER, NOBODY],
@@ -99,19 +99,19 @@ fn several_at_once() -> Vec<State> {
                 .arriving("ip daddr 10.60.0.12 drop")
                 .arriving("ip daddr 10.60.4.4 tcp dport 443 reject with tcp reset")
                 .impatient()
-                .tells(&["fail login connect connect_refused", "warn login dns nameserver_failing"])
+                .expects(&["fail login connect connect_refused", "warn login dns nameserver_failing"])
         },
         state("certificate with 13 days left, and an expired one at the data endpoint")
             .endpoints(|settings| {
                 settings.login.certificate = Certificate::ExpiresIn(13);
                 settings.data.certificate = Certificate::Expired;
             })
-            .tells(&["fail data tls certificate_expired", "warn login tls certificate_expiring"]),
+            .expects(&["fail data tls certificate_expired", "warn login tls certificate_expiring"]),
         state("a fifth of the packets is lost, and the data record is missing")
             .names(|names| names.records.truncate(1))
             .arriving(A_FIFTH)
             .leaving(A_FIFTH_BACK)
             .patient()
-            .tells(&["fail data dns private_record_missing"]),
+            .expects(&["fail data dns private_record_missing"]),
     ]
 }

@@ -31,30 +31,30 @@ pub(crate) fn states() -> Vec<State> {
             "azure=168.63.129.16",
             "--strict",
         ]),
-        // It only serves the private zone, and refuses the public name.
+        // It only serves the private zone, and answers REFUSED for the public name.
         state("healthy, compared with the zone's authoritative server")
             .arguments(&["--compare-resolver", "azure=10.60.0.11"])
-            .tells(&["warn login dns resolvers_disagree", "warn data dns resolvers_disagree"])
+            .expects(&["warn login dns resolvers_disagree", "warn data dns resolvers_disagree"])
             .naming(&["10.60.0.11"]),
         State {
             nameservers: vec![FORWARDER, NOBODY],
             ..state("second nameserver drops")
                 .arriving("ip daddr 10.60.0.12 drop")
                 .impatient()
-                .tells(&["warn login dns nameserver_failing", "warn data dns nameserver_failing"])
+                .expects(&["warn login dns nameserver_failing", "warn data dns nameserver_failing"])
                 .naming(&["10.60.0.12 did not answer in time"])
         },
         State {
             nameservers: vec![FORWARDER, NOBODY],
             ..state("second nameserver is a closed port")
                 .impatient()
-                .tells(&["warn login dns nameserver_failing", "warn data dns nameserver_failing"])
+                .expects(&["warn login dns nameserver_failing", "warn data dns nameserver_failing"])
                 .naming(&["10.60.0.12"])
         },
         State {
             nameservers: vec![FORWARDER, PRIVATE_ZONE],
             ..state("second nameserver is not a resolver")
-                .tells(&["warn login dns nameserver_failing", "warn data dns nameserver_failing"])
+                .expects(&["warn login dns nameserver_failing", "warn data dns nameserver_failing"])
                 .naming(&["10.60.0.11 returned REFUSED"])
         },
     ]

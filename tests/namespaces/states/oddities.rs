@@ -19,7 +19,7 @@ macro_rules! odd {
     ($tag:literal, $told:expr) => {
         State {
             image: |lab: &Lab| lab.image_of(ODD, concat!(":", $tag)),
-            ..state(concat!("odd image: ", $tag)).tells($told).each_says([
+            ..state(concat!("odd image: ", $tag)).expects($told).each_says([
                 "ctr: ",
                 "rpc error: ",
                 "level=fatal",

@@ -47,14 +47,14 @@ pub(crate) fn states() -> Vec<State> {
             .blob_from(EASTUS2),
         three("three regions, one that does not serve has no record")
             .names(|names| names.records.retain(|record| !record.contains("eastus2")))
-            .tells(&["fail data dns private_record_missing"])
+            .expects(&["fail data dns private_record_missing"])
             .naming(&["contoso.eastus2.data.privatelink.azurecr.io", "NXDOMAIN"])
             .blob_from(WESTEUROPE)
             .differs(SERVED_BY_ANOTHER),
         three("three regions, the serving one has no record")
             .names(|names| names.records.retain(|record| !record.contains("uksouth")))
             .endpoints(|settings| serve(settings, "uksouth"))
-            .tells(&["fail data dns private_record_missing"])
+            .expects(&["fail data dns private_record_missing"])
             .naming(&["contoso.uksouth.data.privatelink.azurecr.io"]),
         three("three regions, one that does not serve has another host's record")
             .names(|names| {
@@ -62,7 +62,7 @@ pub(crate) fn states() -> Vec<State> {
                 names.records.push("contoso.uksouth.data 10 IN A 10.60.9.9".to_owned());
             })
             .arguments(&["--expect-cidr", "10.60.4.0/24"])
-            .tells(&["fail data address unexpected_address"])
+            .expects(&["fail data address unexpected_address"])
             .naming(&["10.60.9.9", UKSOUTH])
             .blob_from(WESTEUROPE)
             .differs(SERVED_BY_ANOTHER),

@@ -36,24 +36,24 @@ fn methods() -> Vec<State> {
             settings.methods.head = Some(Canned::ProxyForbidden);
         })
         .each_says(["403 Forbidden", "403 Forbidden", ""])
-        .tells(&["fail login challenge not_a_registry"]),
+        .expects(&["fail login challenge not_a_registry"]),
         state("HEAD is not allowed (405)")
             .endpoints(|settings| settings.methods.head = Some(Canned::Empty(405))),
         refusing_post("POST is rejected by a proxy (403)", |settings| {
             settings.methods.post = Post::Refused(Canned::ProxyForbidden);
         })
         .each_says([oauth, oauth, ""])
-        .tells(&["fail login token not_a_registry"]),
+        .expects(&["fail login token not_a_registry"]),
         refusing_post("POST fails (503)", |settings| {
             settings.methods.post = Post::Refused(Canned::ServerError(503));
         })
         .each_says([oauth, oauth, ""])
-        .tells(&["fail login token registry_error"]),
+        .expects(&["fail login token registry_error"]),
         refusing_post("POST is throttled (429)", |settings| {
             settings.methods.post = Post::Refused(Canned::Throttled(RetryAfter::Seconds(2)));
         })
         .each_says([oauth, oauth, "429"])
-        .tells(&["unknown login token throttled"]),
+        .expects(&["unknown login token throttled"]),
         state("POST is not found (404)")
             .endpoints(|settings| settings.methods.post = Post::Refused(Canned::Empty(404))),
         state("POST is not allowed (405)")
@@ -66,7 +66,7 @@ fn methods() -> Vec<State> {
                 settings.token.answer = TokenFault::TokenKey.into();
             })
             .each_says(["did not include a token", "did not include a token", ""])
-            .tells(&["fail login token not_a_registry"])
+            .expects(&["fail login token not_a_registry"])
             .differs_from(
                 &[Client::Skopeo],
                 "skopeo sends no `POST`; containerd only reads `access_token` from its response",
@@ -100,7 +100,7 @@ fn connections() -> Vec<State> {
 
 fn answers() -> Vec<State> {
     let framing = |name: &'static str, change: fn(&mut Settings)| {
-        state(name).endpoints(change).tells(&["fail login manifest not_a_registry"])
+        state(name).endpoints(change).expects(&["fail login manifest not_a_registry"])
     };
     vec![
         state("manifest is answered 408 once")
@@ -134,7 +134,7 @@ fn credentials() -> Vec<State> {
         State {
             credentials: Credentials::Stale,
             ..state("two passwords in the file, the more specific one is old")
-                .tells(&["warn login token credentials_stale_entry"])
+                .expects(&["warn login token credentials_stale_entry"])
                 .pulls_say("", "invalid username/password")
                 .differs_from(
                     &[Client::Skopeo],

@@ -38,13 +38,13 @@ pub(crate) fn states() -> Vec<State> {
         odd("answer with the public record of another name", |settings| {
             with_foreign_record(settings, "other.example");
         })
-        .tells(&["fail login address mixed_addresses"])
+        .expects(&["fail login address mixed_addresses"])
         .by_chance("Go uses every address of an answer, whatever its owner name, sorted by its own rules")
         .naming(&["10.60.4.4", "20.45.122.144"]),
         odd("answer with a public record next to the alias", |settings| {
             with_foreign_record(settings, "contoso.azurecr.io");
         })
-        .tells(&["fail login address mixed_addresses"])
+        .expects(&["fail login address mixed_addresses"])
         .by_chance("Go uses every address of an answer, whatever its owner name, sorted by its own rules")
         .naming(&["10.60.4.4", "20.45.122.144"]),
         odd("answer with a broken authority section", |settings| {
@@ -64,7 +64,7 @@ pub(crate) fn states() -> Vec<State> {
             behave(settings, Behaviour::TruncatedTcpDead(TcpDeath::Closes));
         })
         .pulls_fail("lookup contoso.azurecr.io on 10.60.0.13:53")
-        .tells(&["fail login dns dns_server_failure"]),
+        .expects(&["fail login dns dns_server_failure"]),
     ];
     states.extend([
         on_the_link("nameserver on the node's link", "nameserver fe80::53%eth0\n"),
