@@ -191,7 +191,7 @@ mod tests {
                 "{variable}"
             );
         }
-        let why = texts(&files, &[("SSL_CERT_FILE", "/opt/absent.pem")]).expect_err("it is not there");
+        let why = texts(&files, &[("SSL_CERT_FILE", "/opt/absent.pem")]).expect_err("it is missing");
         assert_eq!(why, "/opt/absent.pem is missing");
     }
 
