@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nodes_roots_replace_the_systems_and_the_operators_only_add() {
+    fn the_nodes_roots_replace_the_systems_and_the_operators_are_added() {
         let (operators, nodes, foreign) = (authority(), authority(), authority());
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("ca.pem");

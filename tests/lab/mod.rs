@@ -11,7 +11,7 @@
     unreachable_pub,
     reason = "the tests and the example each use a part of it"
 )]
-#![allow(clippy::disallowed_methods, reason = "the lab stands for Azure, which has a clock of its own")]
+#![allow(clippy::disallowed_methods, reason = "the lab simulates Azure, which has its own clock")]
 
 mod answering;
 pub mod answers;

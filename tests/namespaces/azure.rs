@@ -255,7 +255,7 @@ impl Azure {
         }
         program.args(&state.arguments);
         program.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = self.network.node.run(|| program.spawn().expect("the program is there"));
+        let child = self.network.node.run(|| program.spawn().expect("the program exists"));
         if state.mended {
             std::thread::sleep(BEFORE_MENDING);
             self.resolvers.become_like(&self.network, &Names::default());
