@@ -24,7 +24,7 @@ const MAX_FILE: u64 = 256 * 1024;
 /// Maximum total size of the files in the directories in bytes.
 const MAX_FOLDERS: usize = 4 * 1024 * 1024;
 
-/// Reads the node's authorities. Unknown without a bundle, since the directories alone are never complete.
+/// Reads the node's authorities. Unknown without a bundle, since the directories are never complete by themselves.
 pub(super) fn read(reading: &Reading, containerd: &Fact<Environment>) -> Fact<Vec<Vec<u8>>> {
     let variable = |name: &str| match containerd {
         Fact::Known(environment) => environment.get(name).filter(|value| !value.is_empty()).cloned(),
@@ -190,7 +190,7 @@ mod tests {
                 "{variable}"
             );
         }
-        let why = texts(&files, &[("SSL_CERT_FILE", "/opt/absent.pem")]).expect_err("it is not there");
+        let why = texts(&files, &[("SSL_CERT_FILE", "/opt/absent.pem")]).expect_err("it is missing");
         assert_eq!(why, "/opt/absent.pem is missing");
     }
 

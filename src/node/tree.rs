@@ -124,11 +124,7 @@ impl Tree {
                 Ok(_) => walked.push(next),
                 Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                     // The link proves that its target exists on the node.
-                    return Err(if by_link {
-                        unreadable("links to a missing file")
-                    } else {
-                        Lost::Absent
-                    });
+                    return Err(if by_link { unreadable("links to a missing file") } else { Lost::Absent });
                 }
                 Err(error) => return Err(unreadable(&format!("cannot be read: {error}"))),
             }

@@ -16,7 +16,8 @@ pub(super) fn pair(credentials: &Credentials) -> Secret {
 /// The header for the token service.
 pub(super) fn basic(credentials: &Credentials) -> Result<HeaderValue, Fault> {
     let value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair(credentials).expose())));
-    value.map_err(|_| Fault::CredentialsInvalid { reason: "they cannot be sent in an HTTP header".to_owned() })
+    value
+        .map_err(|_| Fault::CredentialsInvalid { reason: "they cannot be sent in an HTTP header".to_owned() })
 }
 
 /// The header for the registry.

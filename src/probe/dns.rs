@@ -43,7 +43,7 @@ pub(super) enum Family {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
     pub(super) until: Instant,
-    /// The resend interval.
+    /// How often the query is resent.
     pub(super) resend: Duration,
 }
 

@@ -237,7 +237,7 @@ mod tests {
 
     const NAME: &str = "contoso.azurecr.io";
 
-    /// What stands for the system's folder.
+    /// Replaces the system's directory.
     static FOLDER: OnceLock<CertificateDer<'static>> = OnceLock::new();
 
     fn authority() -> CertifiedIssuer<'static, KeyPair> {
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_bundle_refuses_is_asked_of_all_roots() {
+    fn chains_rejected_by_the_bundle_are_verified_with_all_roots() {
         let (operators, bundled, foldered, foreign) = (authority(), authority(), authority(), authority());
         FOLDER.get_or_init(|| foldered.der().clone());
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -269,14 +269,14 @@ mod tests {
         .expect("there are roots");
         assert_eq!(is_trusted(&roots, &operators), Some(TrustedBy::CaFile));
         assert_eq!(is_trusted(&roots, &bundled), Some(TrustedBy::System));
-        assert!(roots.all.get().is_none(), "the folder was read although nobody needed it");
+        assert!(roots.all.get().is_none(), "the directory was read although it was not needed");
         assert_eq!(is_trusted(&roots, &foldered), Some(TrustedBy::System));
         assert_eq!(is_trusted(&roots, &foreign), None);
         assert_eq!(is_trusted(&roots, &operators), Some(TrustedBy::CaFile));
     }
 
     #[test]
-    fn the_nodes_roots_replace_the_systems_and_the_operators_only_add() {
+    fn the_nodes_roots_replace_the_systems_and_the_operators_are_added() {
         let (operators, nodes, foreign) = (authority(), authority(), authority());
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("ca.pem");

@@ -68,7 +68,7 @@ impl<'check> Session<'check> {
     }
 
     /// Sends a request with containerd's retries: immediately after a 408, and once after a 500, 503 or 504. Unlike
-    /// containerd, it does not retry a 429: the registry has asked for fewer requests.
+    /// containerd, it does not retry a 429: the registry wants fewer requests.
     pub(super) async fn send_with_retries(
         &mut self,
         stage: Stage,

@@ -79,7 +79,7 @@ fn messages_locate_the_fault_in_a_document() {
         ("helm", "config.mediaType is application/vnd.cncf.helm.config.v1+json, which is not"),
         ("number-as-annotation", "annotations has an entry that is a number, expected a string"),
         ("manifests-too", "manifests is only valid in an index"),
-        ("wrong-size", "1 bytes, and it has "),
+        ("wrong-size", "1 bytes, but it has "),
         ("entry-of-json", "its media type is application/json, expected"),
         ("config-not-json", "The configuration of contoso.azurecr.io"),
         ("config-not-json", "it is not JSON (line 1, column 2)"),

@@ -18,7 +18,7 @@ const TAGS: [&str; 4] = [":1", ":latest", ":single", ":nested"];
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
     pub(crate) report: serde_json::Value,
-    /// Its complete output.
+    /// Standard output and standard error.
     pub(crate) shown: String,
     pub(crate) took: Duration,
     /// Its peak resident memory in KiB.

@@ -1,7 +1,7 @@
-//! Which part of the lab answers a request, and what goes before every part.
+//! Selects the part of the lab that answers a request.
 //!
-//! Owns the order: a method that is refused, then the first answers of a step, then the foreign registry behind the
-//! endpoints, then the lab's own endpoints.
+//! Owns the order: a rejected method, then the first answers of a step, then the upstream registry, then the lab's own
+//! endpoints.
 
 use super::answers::{Canned, Step};
 use super::canned;
@@ -13,7 +13,7 @@ use super::settings::Post;
 use super::shared::{Numbered, Shared};
 use super::{data, registry, upstream};
 
-/// Answers a request, and says to which step it belongs.
+/// Answers a request, and returns the step it belongs to.
 pub async fn respond(
     shared: &Shared,
     current: &Numbered,

@@ -1,7 +1,7 @@
-//! What the five HTTP steps answer, and how the answer travels.
+//! The responses of the five HTTP steps, and their delivery.
 //!
-//! Owns the settings of the steps as closed enums: a step takes the canned answers, which fit everywhere, and its
-//! own faults. Leaves alone the bytes: `canned.rs`, `registry.rs`, `tokens.rs` and `data.rs` write them.
+//! Owns the settings of the steps as closed enums: a step supports the canned answers and its own faults. `canned.rs`,
+//! `registry.rs`, `tokens.rs` and `data.rs` write the bytes.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ pub enum Step {
     Token,
     /// A manifest at the login endpoint.
     Manifest,
-    /// A blob at the login endpoint, which sends elsewhere.
+    /// A blob at the login endpoint, which redirects.
     BlobRedirect,
     /// The blob at the data endpoint.
     Blob,
@@ -24,11 +24,11 @@ impl Step {
     pub const ALL: [Self; 5] = [Self::Challenge, Self::Token, Self::Manifest, Self::BlobRedirect, Self::Blob];
 }
 
-/// One step: what it answers and how that travels.
+/// The response and delivery of one step.
 #[derive(Clone, Debug)]
 pub struct StepSettings<F> {
     pub answer: Answer<F>,
-    /// The answers to the first requests, one each, before `answer` counts. A change of settings counts anew.
+    /// The answers to the first requests, one each, before `answer` applies. A change of settings restarts the count.
     pub first: Vec<Canned>,
     pub delivery: Delivery,
 }
@@ -39,14 +39,14 @@ impl<F> Default for StepSettings<F> {
     }
 }
 
-/// What a step answers.
+/// The response of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer<F> {
     /// As ACR does.
     Normal,
-    /// An answer that stands at any step, whatever was asked and by whom.
+    /// An answer for any step, regardless of request and caller.
     Canned(Canned),
-    /// A fault that is particular to the step; the request is served as far as the fault allows.
+    /// A fault specific to the step; the request is otherwise served normally.
     Faulty(F),
 }
 
@@ -67,18 +67,18 @@ macro_rules! faults_are_answers {
 }
 faults_are_answers!(ChallengeFault, TokenFault, ManifestFault, RedirectFault, BlobFault);
 
-/// Answers that fit at every step.
+/// Answers for any step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Canned {
-    /// 401 UNAUTHORIZED with the correlation id in the text, as the token endpoint gives it.
+    /// 401 UNAUTHORIZED with the correlation ID in the text, as returned by the token endpoint.
     Unauthorized,
-    /// 401 in the wording for service principals: `Invalid clientid or client secret.`
+    /// 401 with the text for service principals: `Invalid clientid or client secret.`
     InvalidClient,
     /// 403 DENIED by the registry's firewall, which saw 203.0.113.7.
     Firewall(FirewallWording),
     /// 403 DENIED, `retrieving permissions failed`: not the firewall.
     PermissionsFailed,
-    /// 403 AuthorizationFailure as XML with a byte order mark, as Azure's storage gives it.
+    /// 403 AuthorizationFailure as XML with a byte order mark, as returned by Azure Storage.
     StorageForbidden,
     /// 404 NAME_UNKNOWN.
     NameUnknown,
@@ -86,27 +86,27 @@ pub enum Canned {
     ManifestUnknown,
     /// 404 BLOB_UNKNOWN.
     BlobUnknown,
-    /// 404 BlobNotFound as XML, as Azure's storage gives it.
+    /// 404 BlobNotFound as XML, as returned by Azure Storage.
     StorageNotFound,
     /// 429 toomanyrequests.
     Throttled(RetryAfter),
-    /// 5xx with a body and a correlation id of ACR.
+    /// 5xx with a body and a correlation ID of ACR.
     ServerError(u16),
-    /// This status without a body, in ACR's headers: a 405, or a 408 that asks for the same again.
+    /// This status without a body, with ACR's headers: a 405, or a 408 that invites a retry.
     Empty(u16),
-    /// 502 as a proxy gives it: HTML, and none of ACR's headers.
+    /// 502 of a proxy: HTML, without ACR's headers.
     BadGateway,
     /// 200 with the HTML of a captive portal.
     CaptivePortal,
     /// 403 with the HTML of a proxy.
     ProxyForbidden,
-    /// A redirect that this step should not give, or not to there.
+    /// A redirect that this step should not return, or to a wrong target.
     Redirect { status: u16, target: Target },
-    /// Word for word; Content-Length, Date and Connection are added.
+    /// Verbatim; Content-Length, Date and Connection are added.
     Raw { status: u16, headers: Vec<(String, String)>, body: Vec<u8> },
 }
 
-/// The wordings of the firewall's refusal that were seen.
+/// The known wordings of the firewall's denial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FirewallWording {
     /// `is not allowed access. Refer https://aka.ms/acr/firewall to grant access.`
@@ -132,10 +132,10 @@ pub enum RetryAfter {
     Date(u32),
 }
 
-/// Where a redirect leads.
+/// The target of a redirect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// The data endpoint with a signed query: the right one for a blob.
+    /// The data endpoint with a signed query: the correct target for a blob.
     DataEndpoint,
     /// The same in the older form, without a slash before the query.
     DataEndpointOldForm,
@@ -149,7 +149,7 @@ pub enum Target {
     Metadata,
     /// The data endpoint's own address as an IP literal.
     DataAddress,
-    /// A host that has nothing to do with the registry.
+    /// An unrelated host.
     ForeignHost,
     /// A host whose name begins with the data endpoint's.
     Lookalike,
@@ -157,13 +157,13 @@ pub enum Target {
     UserInfo,
     /// The data endpoint of another registry.
     OtherRegistry,
-    /// The URL that was asked for, signed query and all: circular.
+    /// The requested URL, including the signed query: circular.
     Itself,
-    /// Azure's blob storage: the registry has no data endpoint.
+    /// Azure Blob Storage: the registry has no data endpoint.
     BlobStorage,
-    /// This registry's data endpoint of a region, whether it has one there or not.
+    /// This registry's data endpoint in a region, existing or not.
     Region(&'static str),
-    /// Word for word.
+    /// Verbatim.
     Url(String),
 }
 
@@ -174,11 +174,11 @@ pub enum ChallengeFault {
     NoChallenge,
     /// 401 without `WWW-Authenticate`.
     HeaderMissing,
-    /// Offers nothing but `Basic realm="Azure Container Registry"`.
+    /// Only offers `Basic realm="Azure Container Registry"`.
     BasicOnly,
-    /// `Basic` in a header before the right one.
+    /// `Basic` in a header before the correct one.
     BasicAndBearer,
-    /// A header that no parser takes.
+    /// An unparsable header.
     Unparsable,
     /// Two bearer challenges, the second with a foreign realm.
     Duplicate,
@@ -188,44 +188,44 @@ pub enum ChallengeFault {
     OverLong,
     /// A challenge without a realm.
     RealmMissing,
-    /// A realm that is no URL.
+    /// A realm that is not a URL.
     RealmUnparsable,
-    /// The realm's host is another.
+    /// The realm is on another host.
     RealmOtherHost,
-    /// The realm's host begins with the login server's name and is another.
+    /// The realm is on another host whose name starts with the login server's.
     RealmLookalike,
-    /// The realm's port is another.
+    /// The realm is on another port.
     RealmOtherPort,
     /// The realm is plain HTTP.
     RealmPlainHttp,
     /// The realm is the login endpoint's own address.
     RealmAddress,
-    /// The realm has user information before the right host.
+    /// The realm has user information before the correct host.
     RealmUserInfo,
-    /// The realm has a query of its own, which a client has to keep.
+    /// The realm has its own query, which a client must keep.
     RealmWithQuery,
     /// No service parameter.
     ServiceMissing,
     /// The service is another registry.
     ServiceOther,
-    /// The right 401 without `Docker-Distribution-Api-Version` and the correlation id, as a middlebox makes it.
+    /// The correct 401 without `Docker-Distribution-Api-Version` and correlation ID, as altered by a middlebox.
     VersionHeaderMissing,
 }
 
 /// Faults of the token service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenFault {
-    /// 200 with text that is no JSON.
+    /// 200 with text that is not JSON.
     NotJson,
-    /// 200 with an object that has no token.
+    /// 200 with an object without a token.
     NoToken,
     /// 200 with an empty token.
     Empty,
     /// 200 with a token of 1 MiB.
     OverLong,
-    /// 200 with a token that holds a line break, which no header can carry.
+    /// 200 with a token that contains a line break, which is invalid in a header.
     LineBreak,
-    /// A token that works and is no JWT.
+    /// A valid token that is not a JWT.
     Opaque,
     /// A token whose access claim lists the repository without pull.
     WithoutPull,
@@ -233,30 +233,30 @@ pub enum TokenFault {
     OtherRepository,
     /// A token without an access claim.
     AccessMissing,
-    /// A token that is already over.
+    /// An expired token.
     Expired,
     /// A token for another registry.
     OtherAudience,
-    /// A token that another key signed: the registry refuses what its own service issued.
+    /// A token signed by another key: the registry rejects what its own service issued.
     BadSignature,
-    /// The right token under the key `token` instead of `access_token`.
+    /// The correct token under the key `token` instead of `access_token`.
     TokenKey,
 }
 
 /// Faults of the manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ManifestFault {
-    /// Other bytes than the digest in the header says (and than a requested digest).
+    /// Content that does not match the digest in the header, nor a requested digest.
     WrongBytes,
-    /// Other bytes with their own, honest digest header: only a requested digest betrays it.
+    /// Other content with its own, correct digest header: only a requested digest reveals it.
     OtherContent,
     /// No `Docker-Content-Digest`.
     DigestHeaderMissing,
-    /// A digest header that is no digest.
+    /// An invalid digest header.
     DigestHeaderMalformed,
     /// A manifest of schema 1.
     Schema1,
-    /// Bytes that are no JSON.
+    /// Bytes that are not JSON.
     NotJson,
     /// 8 MiB of JSON.
     OverLong,
@@ -268,64 +268,64 @@ pub enum ManifestFault {
     EmptyIndex,
     /// A manifest without layers and config.
     NoLayers,
-    /// A media type that nobody knows.
+    /// An unknown media type.
     UnknownMediaType,
     /// An HTML page with the status and the headers of a manifest.
     Html,
-    /// The right bytes under another `Content-Type`, or under none where this is empty.
+    /// The correct content with another `Content-Type`, or without one if empty.
     Typed(&'static str),
 }
 
 /// Faults of the blob's redirect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RedirectFault {
-    /// A 307 to somewhere else.
+    /// A 307 to a wrong target.
     Target(Target),
-    /// The right target with another status.
+    /// The correct target with another status.
     Status(u16),
     /// A 307 without `Location`.
     NoLocation,
-    /// A 307 with a `Location` that is no URL.
+    /// A 307 with a `Location` that is not a URL.
     Unparsable,
     /// A 307 with a `Location` of 64 KiB.
     OverLong,
     /// A 307 with a query of many long values of one letter.
     ManyValues,
-    /// 200 and the blob itself, by the login endpoint.
+    /// 200 with the blob itself, from the login endpoint.
     ServedDirectly,
-    /// So many redirects to the login server itself before the right one.
+    /// This many redirects to the login server itself before the correct one.
     ViaLogin(usize),
 }
 
 /// Faults of the blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BlobFault {
-    /// As many bytes, other ones.
+    /// Other content of the same size.
     WrongBytes,
-    /// More bytes than the manifest says, honestly counted.
+    /// More bytes than in the manifest, with a correct length.
     MoreBytes,
-    /// Fewer bytes than the manifest says, honestly counted.
+    /// Fewer bytes than in the manifest, with a correct length.
     FewerBytes,
     /// No bytes.
     Empty,
-    /// 206 with the whole blob, though nobody asked for a part.
+    /// 206 with the whole blob, although no range was requested.
     WholeAsPart,
     /// 206 with the first half of the blob.
     HalfAsPart,
-    /// Refuses the signature that the login endpoint has just made.
+    /// Rejects the signature that the login endpoint has just created.
     SignatureRefused,
 }
 
-/// How an answer travels.
+/// The delivery of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
-    /// Whole and at once.
+    /// Complete and immediately.
     Whole,
-    /// Whole, after this long.
+    /// Complete, after this delay.
     Delayed(Duration),
     /// RST after the request was read.
     ResetAfterRequest,
-    /// The connection is closed after the request was read, without an answer.
+    /// The connection is closed after the request was read, without a response.
     CloseAfterRequest,
     /// Nothing after the request was read.
     SilentAfterRequest,
@@ -335,36 +335,36 @@ pub enum Delivery {
     CloseMidBody,
     /// Nothing more after half of the body.
     SilentMidBody,
-    /// One byte at a time with this long between two, from the first byte on.
+    /// One byte at a time with this interval, from the first byte on.
     Dripping(Duration),
-    /// The head at once, the body one byte at a time with this long between two.
+    /// The head immediately, the body one byte at a time with this interval.
     BodyDripping(Duration),
-    /// A status line and headers that never end, as fast as they are read.
+    /// A status line and endless headers, as fast as they are read.
     EndlessHeaders,
-    /// A status line and one header that never ends, as fast as it is read.
+    /// A status line and one endless header, as fast as it is read.
     EndlessLine,
-    /// Interim answers (103) without end, as fast as they are read, and never the one that was asked for.
+    /// Endless interim responses (103), as fast as they are read, and never the final one.
     EndlessInterim,
-    /// A chunked body that never ends, as fast as it is read.
+    /// An endless chunked body, as fast as it is read.
     EndlessBody,
-    /// A body of 10 GB by its length, as fast as it is read.
+    /// A body with a length of 10 GB, as fast as it is read.
     HugeBody,
-    /// New keys for TLS 1.3 without end instead of an answer, as fast as they are read.
+    /// Endless TLS 1.3 key updates instead of a response, as fast as they are read.
     EndlessKeyUpdates,
-    /// The right answer with one header of 1 MiB.
+    /// The correct response with one header of 1 MiB.
     HugeHeader,
-    /// Bytes that are no HTTP.
+    /// Bytes that are not HTTP.
     NotHttp,
-    /// The right answer with two lengths that differ.
+    /// The correct response with two different lengths.
     TwoLengths,
-    /// The right answer with a length that is no number.
+    /// The correct response with a non-numeric length.
     LengthNoNumber,
-    /// The right answer with a status line that has no status.
+    /// The correct response with a status line without a status.
     StatusNoNumber,
-    /// The right answer with a line among its headers that is none.
+    /// The correct response with an invalid header line.
     HeaderWithoutColon,
-    /// The right answer in chunks whose length is no number.
+    /// The correct response in chunks with a non-numeric length.
     ChunkNoNumber,
-    /// Whole, and the connection closes after it.
+    /// Complete, then the connection closes.
     Closing,
 }

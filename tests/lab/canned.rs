@@ -1,7 +1,7 @@
-//! The answers that fit at every step, in the words that ACR, Azure's storage and proxies use.
+//! The answers for any step, with the texts of ACR, Azure Storage and proxies.
 //!
-//! Owns the bodies. Leaves alone when they are given. Where only the body is on record, the headers are those of
-//! the registry's recorded answers: an assumption, as everywhere in the lab where a recording is missing.
+//! Owns the bodies. If only the body was recorded, the headers are those of the registry's recorded responses: an assumption,
+//! as everywhere in the lab without a recording.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use super::random;
 use super::response::{self, Response};
 use super::shared::Shared;
 
-/// The address that the firewall says it saw.
+/// The client address in the firewall's message.
 pub const SEEN_ADDRESS: &str = "203.0.113.7";
 const AUTHENTICATE: &str =
     "authentication required, visit https://aka.ms/acr/authorization for more information.";
 
-/// Makes a canned answer for a step.
+/// Creates a canned answer for a step.
 pub fn respond(shared: &Shared, step: Step, canned: &Canned, subject: &Subject<'_>) -> Response {
     match canned {
         Canned::Unauthorized => unauthorized_at_token_service(),
@@ -49,24 +49,24 @@ pub fn respond(shared: &Shared, step: Step, canned: &Canned, subject: &Subject<'
 }
 
 impl Response {
-    /// The data endpoint is no registry: what would be a registry's answer loses what only registries send.
+    /// The data endpoint is not a registry: its responses lack the headers that only registries send.
     fn at(self, step: Step) -> Self {
         if step == Step::Blob { self.without("Docker-Distribution-Api-Version") } else { self }
     }
 }
 
-/// The 401 of the token service, with the correlation id in the text as well.
+/// The 401 of the token service, with the correlation ID also in the text.
 pub fn unauthorized_at_token_service() -> Response {
     with_correlation(|id| {
         let message = format!("{AUTHENTICATE} CorrelationId: {id}");
         let mut response = Response::token_service(401, error("UNAUTHORIZED", &message));
-        // The body on record has no newline.
+        // The recorded body has no newline.
         response.body.pop();
         response
     })
 }
 
-/// The body of the registry's 401; `resource` is type, name and action, and `GET /v2/` has none.
+/// The body of the registry's 401; `resource` is type, name and action, absent for `GET /v2/`.
 pub fn unauthorized_body(resource: Option<(&str, &str, &str)>) -> String {
     let detail = resource.map_or_else(
         || "null".to_owned(),
@@ -85,7 +85,7 @@ pub fn manifest_unknown(reference: &str) -> Response {
     )
 }
 
-/// Seen for `/acr/v1`; on `/v2` an assumption.
+/// Observed for `/acr/v1`; an assumption for `/v2`.
 pub fn name_unknown(repository: &str) -> Response {
     Response::registry_json(
         404,
@@ -106,7 +106,7 @@ pub fn blob_unknown(digest: &str) -> Response {
     )
 }
 
-/// A redirect with the HTML body that Go's server writes, which repeats the link.
+/// A redirect with the HTML body of Go's server, which repeats the link.
 pub fn redirect(status: u16, location: &str) -> Response {
     let text = location.replace('&', "&amp;");
     let body = format!("<a href=\"{text}\">Temporary Redirect</a>.\n\n");
@@ -118,7 +118,7 @@ pub fn redirect(status: u16, location: &str) -> Response {
     )
 }
 
-/// An error of Azure's storage, with its byte order mark.
+/// An error of Azure Storage, with its byte order mark.
 pub fn storage_error(status: u16, code: &str, message: &str) -> Response {
     let body = format!(
         "\u{feff}<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>{code}</Code><Message>{message}\n\
@@ -184,7 +184,7 @@ fn html(status: u16, title: &str, text: &str) -> Response {
     )
 }
 
-/// Makes an answer whose text holds the id that its header has.
+/// Creates a response whose text contains the ID in its header.
 fn with_correlation(make: impl Fn(&str) -> Response) -> Response {
     let id = random::guid();
     let mut response = make(&id);

@@ -1,7 +1,7 @@
-//! The lab's certificate authorities and the certificates of its endpoints, good and broken.
+//! The lab's certificate authorities and the certificates of its endpoints, valid and faulty.
 //!
-//! Owns keys and certificates, also the one that tokens are checked with. Leaves alone who shows which:
-//! `listener.rs` asks for what the settings say. All keys are P-256, since they are made anew for each lab.
+//! Owns keys and certificates, including the one that verifies tokens. `listener.rs` selects the certificate by the settings.
+//! All keys are P-256, since they are generated for each lab.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,15 +17,15 @@ use tokio_rustls::rustls::{ServerConfig, crypto::ring::default_provider, version
 use super::settings::{Certificate, Place, TlsVersions};
 
 const DAY: Duration = Duration::from_secs(86_400);
-/// ACR's certificates live about six months.
+/// ACR's certificates are valid for about six months.
 const LIFE: Duration = Duration::from_secs(180 * 86_400);
 
-/// The issuer's common name of every certificate that is not broken in its chain.
+/// The issuer's common name of every certificate with a valid chain.
 pub const ISSUING_CA: &str = "Lab Azure TLS Issuing CA 01";
 /// The issuer's common name of an untrusted certificate.
 pub const INSPECTION_CA: &str = "Contoso TLS Inspection CA";
 
-/// rcgen speaks in a time type of its own, which is reached from the epoch.
+/// Converts to rcgen's own time type, starting from the epoch.
 macro_rules! moment {
     ($time:expr) => {
         date_time_ymd(1970, 1, 1) + $time.duration_since(UNIX_EPOCH).expect("the clock is after 1970")
@@ -39,7 +39,7 @@ struct Authority {
     issuer: Issuer<'static, KeyPair>,
 }
 
-/// The authorities of one lab, and the server configurations made so far.
+/// The authorities of one lab, and the cached server configurations.
 pub struct Certificates {
     root: Authority,
     issuing: Authority,
@@ -49,7 +49,7 @@ pub struct Certificates {
     made: Mutex<HashMap<(Names, Certificate, TlsVersions), Arc<ServerConfig>>>,
 }
 
-/// Whose names a certificate carries.
+/// The subject names of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Names {
     Login,
@@ -75,12 +75,12 @@ impl Certificates {
         }
     }
 
-    /// The root that a client has to trust, as PEM.
+    /// The root that a client must trust, as PEM.
     pub fn root_pem(&self) -> &str {
         &self.root.pem
     }
 
-    /// The server configuration for an endpoint, made once.
+    /// The server configuration for an endpoint, created once.
     pub fn server(&self, names: Names, certificate: Certificate, versions: TlsVersions) -> Arc<ServerConfig> {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(
@@ -102,7 +102,7 @@ impl Certificates {
             .with_no_client_auth()
             .with_single_cert(chain, PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())))
             .expect("the key belongs to the certificate");
-        // As ACR: HTTP/1.1 and nothing else.
+        // Like ACR: only HTTP/1.1.
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         config
     }
@@ -168,12 +168,12 @@ impl Certificates {
     }
 }
 
-/// A key with a certificate of its own, for the signer of tokens.
+/// A key with its own certificate, for signing tokens.
 pub fn token_signer() -> (KeyPair, rcgen::Certificate) {
     let key = new_key();
     let mut params =
         leaf(vec!["token.lab.example".to_owned()], SystemTime::now() - DAY, SystemTime::now() + LIFE);
-    // A registry takes this certificate as a root of its own, so it has to be an authority.
+    // A registry loads this certificate as a root, so it must be a CA.
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyCertSign];
     let certificate = params.self_signed(&key).expect("the parameters are complete");

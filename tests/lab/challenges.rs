@@ -1,6 +1,6 @@
-//! The 401 that tells a client where tokens are, and the ways of leading it astray.
+//! The 401 challenge that names the token service, and its faults.
 //!
-//! Owns `WWW-Authenticate`. Leaves alone who is challenged (`registry.rs`).
+//! Owns `WWW-Authenticate`; `registry.rs` decides which requests are challenged.
 
 use super::answers::{Answer, ChallengeFault};
 use super::canned;
@@ -9,12 +9,12 @@ use super::response::Response;
 use super::settings::Settings;
 use super::shared::Shared;
 
-/// Longer than any header that a client has to take.
+/// Longer than any header that a client must accept.
 const OVER_LONG: usize = 64 << 10;
 const CHALLENGE: &str = "WWW-Authenticate";
 const BASIC: &str = "Basic realm=\"Azure Container Registry\"";
 
-/// Challenges a request for a repository, or for none; `error` tells what is wrong with the token that came.
+/// Challenges a request for a repository, or for none; `error` is the fault of the received token.
 pub fn respond(
     shared: &Shared,
     settings: &Settings,
@@ -39,11 +39,11 @@ pub fn respond(
     response
 }
 
-/// What ACR answers to Basic credentials at its base: no bearer challenge any more.
+/// ACR's response to Basic credentials at `/v2/`: no bearer challenge.
 pub fn refuse_basic() -> Response {
     let own = [(CHALLENGE, BASIC.to_owned())];
     let mut response = Response::registry_json(401, &own, canned::unauthorized_body(None));
-    // Only this one is exposed then, as the recording has it.
+    // Only this header is exposed then, as recorded.
     response.headers.retain(|(name, value)| name != "Access-Control-Expose-Headers" || value == CHALLENGE);
     response
 }

@@ -1,7 +1,7 @@
-//! A client that hides nothing: raw HTTP over TLS and raw DNS, for the tests of the lab itself.
+//! A raw client: HTTP over TLS and DNS without abstraction, for the tests of the lab itself.
 //!
-//! Owns the reading of answers byte for byte, with header names in case and order. Leaves alone all judgement. The
-//! program's own client would not do: it hides what these tests are about.
+//! Reads responses byte for byte, with the case and order of header names. The program's own client hides what these tests
+//! check.
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,15 +24,15 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring::default_pr
 use super::lab::Lab;
 use super::lab::answers::Step;
 
-/// How long a test waits for an answer that must not come: long on loopback, short for a test.
+/// How long a test waits for a response that must not arrive: long on loopback, short for a test.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(400);
-/// How long it waits for one that should: a busy machine must not fail it.
+/// How long it waits for an expected response, long enough for a busy machine.
 const DNS_PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// One connection.
 pub(crate) struct Client(TlsStream<TcpStream>);
 
-/// An answer as it came.
+/// A raw response.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
     pub status: u16,
@@ -82,7 +82,7 @@ impl Client {
         self.send("GET", host, target, headers, "").await
     }
 
-    /// Any method; the answer to `HEAD` has no body.
+    /// Sends any method; the response to `HEAD` has no body.
     pub(crate) async fn send(
         &mut self,
         method: &str,
@@ -159,13 +159,13 @@ impl Client {
     }
 }
 
-/// One request over a connection of its own.
+/// Sends one request over a new connection.
 pub(crate) async fn get(lab: &Lab, step: Step, target: &str, headers: &[(&str, &str)]) -> io::Result<Reply> {
     let host = if step == Step::Blob { lab.data_endpoint() } else { lab.registry() };
     Client::connect(lab, step).await?.get(&host, target, headers).await
 }
 
-/// Asks the token service with the lab's credentials.
+/// Requests a token with the lab's credentials.
 pub(crate) async fn ask_for_token(lab: &Lab, repository: &str) -> io::Result<Reply> {
     let basic = format!("Basic {}", STANDARD.encode(format!("{}:{}", lab.username(), lab.password())));
     let target = format!("/oauth2/token?service={}&scope=repository%3A{repository}%3Apull", lab.registry());
@@ -180,7 +180,7 @@ pub(crate) async fn bearer(lab: &Lab, repository: &str) -> io::Result<String> {
     Ok(format!("Bearer {}", token.ok_or_else(|| io::Error::other("no token"))?))
 }
 
-/// One question over UDP, and the first datagram that comes from there.
+/// Sends one query over UDP and returns the first datagram from the server.
 pub(crate) async fn ask(server: SocketAddr, name: &str, kind: RecordType) -> io::Result<Message> {
     let socket = UdpSocket::bind("127.0.0.1:0").await?;
     socket.connect(server).await?;
@@ -190,7 +190,7 @@ pub(crate) async fn ask(server: SocketAddr, name: &str, kind: RecordType) -> io:
     Message::from_vec(&buffer[..length]).map_err(io::Error::other)
 }
 
-/// One question over TCP.
+/// Sends one query over TCP.
 pub(crate) async fn ask_by_tcp(server: SocketAddr, name: &str, kind: RecordType) -> io::Result<Message> {
     let mut stream = TcpStream::connect(server).await?;
     let question = question(name, kind);
@@ -202,7 +202,7 @@ pub(crate) async fn ask_by_tcp(server: SocketAddr, name: &str, kind: RecordType)
     Message::from_vec(&answer).map_err(io::Error::other)
 }
 
-/// The id of every question.
+/// The ID of every query.
 pub(crate) const ID: u16 = 0x1A2B;
 
 fn question(name: &str, kind: RecordType) -> Vec<u8> {

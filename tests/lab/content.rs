@@ -1,6 +1,6 @@
 //! The images of the lab: layers, configs, manifests and indexes, with their digests.
 //!
-//! Owns the bytes. Leaves alone HTTP and all faults: wrong bytes are made where they are sent.
+//! Owns the bytes. HTTP and faults are elsewhere: wrong bytes are created when sent.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzi
 /// The repository of the default images.
 pub const REPOSITORY: &str = "apps/canary";
 
-/// A manifest or an index as it is stored.
+/// A stored manifest or index.
 #[derive(Clone, Debug)]
 pub struct Manifest {
     pub media_type: &'static str,
@@ -84,7 +84,7 @@ impl Content {
     }
 }
 
-/// An entry of an index that is for a variant of its architecture.
+/// An index entry for a variant of its architecture.
 fn with_variant(mut descriptor: Value, variant: &str) -> Value {
     descriptor["platform"]["variant"] = variant.into();
     descriptor
@@ -121,7 +121,7 @@ impl Repository {
         self.tags.insert(tag.to_owned(), digest.to_owned());
     }
 
-    /// An image of one platform: config, two layers, manifest. Answers the descriptor for an index.
+    /// Adds an image of one platform: config, two layers, manifest. Returns the descriptor for an index.
     fn add_image(&mut self, os: &str, architecture: &str, format: Format) -> Value {
         let layers = [layer(2_479, os, architecture), layer(5_120, architecture, os)];
         let config = json!({
@@ -157,7 +157,7 @@ impl Repository {
         descriptor
     }
 
-    /// What build tools put beside an image: a manifest for the platform `unknown/unknown`.
+    /// An attestation as added by build tools: a manifest for the platform `unknown/unknown`.
     fn add_attestation(&mut self, subject: &Value) -> Value {
         let config = self.add_blob(OCI_CONFIG, br#"{"architecture":"unknown","os":"unknown"}"#.to_vec());
         let statement = json!({"_type": "https://in-toto.io/Statement/v0.1", "subject": [subject["digest"]]});
@@ -197,7 +197,7 @@ impl Repository {
     }
 }
 
-/// Which media types an image has.
+/// The media types of an image.
 #[derive(Clone, Copy, Debug)]
 enum Format {
     Oci,
@@ -233,7 +233,7 @@ pub fn digest_of(bytes: &[u8]) -> String {
     format!("sha256:{hex}")
 }
 
-/// The architecture of this machine in the words of images.
+/// The architecture of this machine in the names used by images.
 pub fn running_architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
@@ -242,7 +242,7 @@ pub fn running_architecture() -> &'static str {
     }
 }
 
-/// A layer, so that it can be unpacked: a tar of one file, whose bytes are always the same for the same platform.
+/// An unpackable layer: a tar of one file, identical for the same platform.
 pub(super) fn layer(length: usize, first: &str, second: &str) -> Vec<u8> {
     let mut file = Vec::with_capacity(length + 32);
     let mut block = Sha256::digest(format!("{first}/{second}"));
@@ -254,7 +254,7 @@ pub(super) fn layer(length: usize, first: &str, second: &str) -> Vec<u8> {
     tar("canary", &file)
 }
 
-/// An archive of one file, in the form of POSIX (ustar): one block of head, the bytes in whole blocks, two empty blocks.
+/// An archive of one file in POSIX format (ustar): a header block, the content in full blocks, two empty blocks.
 fn tar(name: &str, bytes: &[u8]) -> Vec<u8> {
     const BLOCK: usize = 512;
     let mut head = [0_u8; BLOCK];
@@ -265,7 +265,7 @@ fn tar(name: &str, bytes: &[u8]) -> Vec<u8> {
     put(116, "0000000\0");
     put(124, &format!("{:011o}\0", bytes.len()));
     put(136, "00000000000\0");
-    // The sum is over the head with spaces in its own place.
+    // The checksum covers the header with spaces in the checksum field.
     put(148, "        ");
     put(156, "0");
     put(257, "ustar\x0000");

@@ -1,7 +1,6 @@
-//! The data endpoint: blobs for those who bring a signed link, and 403 for everybody else.
+//! The data endpoint: returns blobs for signed links, otherwise 403.
 //!
-//! Owns the blob step. Leaves alone the making of links (`links.rs`). `GET /` without a link is a 403 at a healthy
-//! data endpoint, too.
+//! Owns the blob step; `links.rs` creates the links. `GET /` without a link is also a 403 at a real data endpoint.
 
 use super::answers::{Answer, BlobFault, Step};
 use super::canned;
@@ -45,7 +44,7 @@ fn altered(bytes: &[u8], fault: Option<BlobFault>) -> Vec<u8> {
     match fault {
         None | Some(BlobFault::SignatureRefused | BlobFault::WholeAsPart | BlobFault::HalfAsPart) => {}
         Some(BlobFault::WrongBytes) => {
-            // The last byte, so that only whoever reads to the end finds out.
+            // The last byte, so that only a client that reads to the end notices.
             if let Some(last) = bytes.last_mut() {
                 *last ^= 1;
             }
@@ -59,7 +58,7 @@ fn altered(bytes: &[u8], fault: Option<BlobFault>) -> Vec<u8> {
 
 const BINARY: &str = "application/octet-stream";
 
-/// The bytes from one place to another, which is among them.
+/// The bytes of an inclusive range.
 fn part(bytes: &[u8], from: usize, to: usize) -> Response {
     let own = [("Content-Range", format!("bytes {from}-{to}/{}", bytes.len()))];
     Response::data(206, BINARY, &own, bytes[from..=to].to_vec())

@@ -1,7 +1,7 @@
-//! A nameserver on real sockets: UDP and TCP on one port, with every way of answering wrongly.
+//! A nameserver on real sockets: UDP and TCP on one port, with every faulty behaviour.
 //!
-//! Owns sockets, framing and the nameserver's behaviour. Leaves alone what a name means (`zones.rs`), and how a message is put
-//! together ([`messages`]). A nameserver that does not listen keeps its port: see `open_udp`.
+//! Owns sockets, framing and behaviour. `zones.rs` resolves names, [`messages`] builds messages. A nameserver that does not
+//! listen keeps its port: see `open_udp`.
 
 mod messages;
 
@@ -31,11 +31,11 @@ pub use messages::code;
 
 /// An idle TCP connection is closed after this long.
 const TCP_IDLE: Duration = Duration::from_secs(10);
-/// More queries or connections at a time than a test ever has; further ones are dropped.
+/// More concurrent queries or connections than any test has; further ones are dropped.
 const MOST_AT_A_TIME: usize = 256;
 /// As many fit in the 64 KiB of a message.
 const MOST_ADDRESSES: usize = 3_000;
-/// Between two looks at what was asked.
+/// The polling interval of the query log.
 const LOOK: Duration = Duration::from_millis(1);
 
 /// One nameserver.
@@ -45,21 +45,21 @@ struct Server {
     ignored: Mutex<Ignored>,
 }
 
-/// How often each question was ignored since the settings of that number.
+/// How often each question was ignored since the settings with that number.
 #[derive(Default)]
 struct Ignored {
     since: u64,
     times: HashMap<(String, RecordType), usize>,
 }
 
-/// What goes back over the wire.
+/// The response on the wire.
 enum Reaction {
     Nothing,
     Send(Vec<Vec<u8>>),
     SendFromElsewhere(Vec<u8>),
 }
 
-/// Serves until the lab stops; opens and closes the sockets as the behaviour wants.
+/// Serves until the lab stops; opens and closes the sockets according to the behaviour.
 pub async fn serve(shared: Arc<Shared>, index: usize, place: places::Reserved, seat: usize) {
     let server = Arc::new(Server { shared: Arc::clone(&shared), index, ignored: Mutex::default() });
     let mut changes = shared.changes();
@@ -110,8 +110,8 @@ fn listens(behaviour: &Behaviour) -> Listens {
     }
 }
 
-/// The UDP socket. A closed one is connected to a peer that never speaks: the port stays ours, and to everybody
-/// else the kernel answers port unreachable, as if nobody were there.
+/// The UDP socket. A closed one is connected to a peer that never sends: the port stays reserved, and the kernel returns port
+/// unreachable to all others, as if it were closed.
 async fn open_udp(first: Option<UdpSocket>, address: SocketAddr, open: bool) -> io::Result<UdpSocket> {
     let socket = match first {
         Some(socket) => socket,
@@ -126,13 +126,13 @@ async fn open_udp(first: Option<UdpSocket>, address: SocketAddr, open: bool) -> 
 impl Server {
     async fn datagrams(self: Arc<Self>, socket: Arc<UdpSocket>, open: bool) {
         if !open {
-            // Holds the port and nothing else.
+            // Only reserves the port.
             std::future::pending::<()>().await;
         }
         let mut tasks = JoinSet::new();
         let mut buffer = [0; 4_096];
         loop {
-            // An ICMP error of an earlier answer shows here; it concerns nobody.
+            // An ICMP error of an earlier answer appears here; it is ignored.
             let Ok((length, peer)) = socket.recv_from(&mut buffer).await else { continue };
             while tasks.try_join_next().is_some() {}
             if tasks.len() < MOST_AT_A_TIME {
@@ -143,7 +143,7 @@ impl Server {
     }
 
     async fn datagram(self: Arc<Self>, socket: Arc<UdpSocket>, query: Vec<u8>, peer: SocketAddr) {
-        // A client that has gone away is its own affair, here and below.
+        // A client that has disconnected is ignored, here and below.
         match self.react(&query, Protocol::Udp).await {
             Reaction::Nothing => {}
             Reaction::Send(messages) => {
@@ -195,7 +195,7 @@ impl Server {
                         stream.write_all(&[&length.to_be_bytes()[..], &message].concat()).await?;
                     }
                 }
-                // There is no elsewhere in a connection.
+                // A connection has no other source port.
                 Reaction::SendFromElsewhere(_) => return Ok(()),
             }
         }
@@ -205,7 +205,7 @@ impl Server {
         self.shared.settings().settings.nameservers[self.index].behaviour.clone()
     }
 
-    /// Logs a query and makes of it what the behaviour wants.
+    /// Logs a query and applies the behaviour.
     async fn react(&self, bytes: &[u8], protocol: Protocol) -> Reaction {
         let Ok(query) = Message::from_vec(bytes) else { return Reaction::Nothing };
         let Some(question) = query.queries.first() else { return Reaction::Nothing };
@@ -222,7 +222,7 @@ impl Server {
         let one = |message: &Message| Reaction::Send(vec![encode(message)]);
         match behaviour {
             Behaviour::Silent => Reaction::Nothing,
-            // A socket that is closed never comes here; one that was just closed may.
+            // Unreachable for a closed socket, except one that was just closed.
             Behaviour::Closed => Reaction::Nothing,
             Behaviour::TruncatedTcpDead(_) if !udp => Reaction::Nothing,
             Behaviour::AaaaSilent if kind == RecordType::AAAA => Reaction::Nothing,
@@ -287,7 +287,7 @@ impl Server {
                 one(&right())
             }
             Behaviour::Together => {
-                while !self.is_asked_whole(&question.name().to_string()) {
+                while !self.is_queried_everywhere(&question.name().to_string()) {
                     sleep(LOOK).await;
                 }
                 one(&right())
@@ -295,8 +295,8 @@ impl Server {
         }
     }
 
-    /// Whether both families of a name were asked of every nameserver.
-    fn is_asked_whole(&self, name: &str) -> bool {
+    /// Whether every nameserver was queried for both families of a name.
+    fn is_queried_everywhere(&self, name: &str) -> bool {
         let servers = 0..self.shared.settings().settings.nameservers.len();
         let is_asked = |server, kind| {
             self.shared
@@ -321,7 +321,7 @@ impl Server {
         *so_far <= count
     }
 
-    /// The answer of the view, with what the behaviour adds to the records.
+    /// The answer of the view, with the records added by the behaviour.
     fn answer(&self, query: &Message) -> Message {
         let current = self.shared.settings();
         let settings = &current.settings.nameservers[self.index];

@@ -1,7 +1,6 @@
-//! Holds the lab against real answers of ACR and its DNS.
+//! Compares the lab with recorded responses of ACR and its DNS.
 //!
-//! Owns the comparison. Leaves alone the reading of the recordings (`recordings.rs`), without which each test says so
-//! and passes, and the misbehaviours (`misbehaviour.rs`).
+//! `recordings.rs` reads the recordings; without them each test is skipped with a message. `misbehaviour.rs` tests the faults.
 
 use hickory_proto::rr::RecordType;
 use serde_json::Value;
@@ -20,7 +19,7 @@ fn recorded_lab() -> Lab {
     Lab::start(settings)
 }
 
-/// Values that differ in every answer, and the port, which ACR does not show.
+/// Values that differ in every response, and the port, which ACR does not show.
 fn levelled(lab: &Lab, name: &str, value: &str) -> String {
     match name {
         "Date" | "X-Ms-Request-Id" | "X-Ms-Correlation-Request-Id" => format!("{} characters", value.len()),
@@ -41,7 +40,7 @@ fn assert_headers(lab: &Lab, recorded: &Headers, headers: &[(String, String)], l
 }
 
 #[tokio::test]
-async fn challenge_is_the_recorded_one() {
+async fn challenge_matches_the_recording() {
     for start in ["01", "02"] {
         let Some(exchanges) = exchanges(start) else { return };
         let (lab, recorded) = (recorded_lab(), &exchanges[0]);
@@ -70,7 +69,7 @@ async fn challenge_of_the_base_has_no_scope_and_149_bytes() {
 }
 
 #[tokio::test]
-async fn unknown_manifest_is_the_recorded_one() {
+async fn unknown_manifest_matches_the_recording() {
     let Some(exchanges) = exchanges("01") else { return };
     let (lab, recorded) = (recorded_lab(), &exchanges[3]);
     let bearer = bearer(&lab, "apps/canary").await.expect("a token");
@@ -84,12 +83,12 @@ async fn unknown_manifest_is_the_recorded_one() {
 }
 
 #[tokio::test]
-async fn token_answer_is_the_recorded_one() {
+async fn token_response_matches_the_recording() {
     let Some(exchanges) = exchanges("01") else { return };
     let (lab, recorded) = (recorded_lab(), &exchanges[2]);
     let reply = ask_for_token(&lab, "apps/canary").await.expect("the lab answers");
     assert_eq!(reply.status, recorded.status_code);
-    // On record in another file, which has no token answer.
+    // Recorded in another file, which has no token response.
     let rate = "x-ms-ratelimit-remaining-calls-per-second";
     assert_eq!(reply.header(rate), Some("166.65"));
     assert_headers(&lab, &recorded.response_headers, &reply.headers, &[rate]);
@@ -117,18 +116,18 @@ async fn manifest_has_the_recorded_headers() {
 }
 
 #[tokio::test]
-async fn insufficient_scope_is_the_recorded_one() {
+async fn insufficient_scope_matches_the_recording() {
     let Some(exchanges) = exchanges("04") else { return };
     let recorded = &exchanges[5];
     let lab = recorded_lab();
     lab.change(|settings| settings.credentials.grant = Grant::Repositories(Vec::new()));
-    // The token is granted all the same: that is the point of the recording.
+    // The token is granted anyway: that is the point of the recording.
     let bearer = bearer(&lab, "hello-world").await.expect("a token");
     let target = "/v2/hello-world/manifests/latest";
     let reply =
         get(&lab, Step::Manifest, target, &[("Authorization", &bearer)]).await.expect("the lab answers");
     assert_eq!(reply.status, recorded.status_code);
-    // The recording asked for metadata_write, the lab knows pull.
+    // The recording requested metadata_write, the lab knows pull.
     assert_headers(
         &lab,
         &Headers(
@@ -147,7 +146,7 @@ async fn insufficient_scope_is_the_recorded_one() {
 }
 
 #[tokio::test]
-async fn firewall_speaks_the_recorded_words() {
+async fn firewall_messages_match_the_recordings() {
     let Some(text) = recording("08") else { return };
     let recorded: Value = serde_json::from_str(&text).expect("a recording is JSON");
     let lab = Lab::start(Settings::default());
@@ -167,7 +166,7 @@ async fn firewall_speaks_the_recorded_words() {
 }
 
 #[tokio::test]
-async fn refused_credentials_get_the_recorded_words() {
+async fn rejected_credentials_match_the_recording() {
     let Some(text) = recording("09") else { return };
     let recorded: Value = serde_json::from_str(&text).expect("a recording is JSON");
     let lab = Lab::start(Settings::default());
@@ -186,7 +185,7 @@ async fn refused_credentials_get_the_recorded_words() {
 }
 
 #[tokio::test]
-async fn basic_at_the_base_gets_the_recorded_challenge() {
+async fn challenge_for_basic_credentials_matches_the_recording() {
     let Some(text) = recording("09") else { return };
     let recorded: Value = serde_json::from_str(&text).expect("a recording is JSON");
     let lab = Lab::start(Settings::default());
@@ -202,7 +201,7 @@ async fn basic_at_the_base_gets_the_recorded_challenge() {
     );
 }
 
-/// A body without what differs: addresses, ids, and white space, which the quoting pages broke up.
+/// A body without variable parts: addresses, IDs, and whitespace, which the quoting pages altered.
 fn skeleton(body: &str) -> String {
     let body = body.replace("\\u0027", "\u{1}");
     let mut text = String::new();
@@ -221,7 +220,7 @@ fn skeleton(body: &str) -> String {
 }
 
 #[tokio::test]
-async fn redirects_have_the_recorded_shape() {
+async fn redirects_match_the_recorded_format() {
     let Some(text) = recording("11") else { return };
     let recorded: Value = serde_json::from_str(&text).expect("a recording is JSON");
     let lab = Lab::start(Settings::default());
@@ -251,7 +250,7 @@ async fn redirects_have_the_recorded_shape() {
         let names = |keys: &[(String, usize)]| keys.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
         assert_eq!(names(&keys), names(&recorded_keys));
         for (ours, theirs) in keys.iter().zip(&recorded_keys) {
-            // Names of registry and repository are ours; the rest is as long as theirs, within reason.
+            // The names of registry and repository are the lab's; the rest has about the same length.
             assert!(
                 ["h", "r"].contains(&ours.0.as_str()) || ours.1.abs_diff(theirs.1) * 4 <= theirs.1,
                 "{ours:?} {theirs:?}"
@@ -261,7 +260,7 @@ async fn redirects_have_the_recorded_shape() {
 }
 
 #[tokio::test]
-async fn whole_pull_takes_one_connection_to_each_endpoint() {
+async fn a_pull_uses_one_connection_per_endpoint() {
     let lab = Lab::start(Settings::default());
     let bearer = bearer(&lab, "apps/canary").await.expect("a token");
     lab.forget();
@@ -291,14 +290,14 @@ async fn whole_pull_takes_one_connection_to_each_endpoint() {
 }
 
 #[tokio::test]
-async fn chains_are_the_observed_ones() {
+async fn dns_chains_match_the_observed_ones() {
     let Some(text) = recording("13") else { return };
     let recorded: Value = serde_json::from_str(&text).expect("a recording is JSON");
     let chain = |case: usize| -> Vec<String> {
         let lines = recorded["chains"][case]["chain"].as_array().expect("a chain on record");
         lines.iter().filter_map(Value::as_str).map(str::to_owned).collect()
     };
-    // a: with the zone linked, to the letter but for the registry's name and the address.
+    // a: with the zone linked, identical except for the registry's name and the address.
     let expected: Vec<_> = chain(0)
         .iter()
         .map(|line| {
@@ -306,7 +305,7 @@ async fn chains_are_the_observed_ones() {
         })
         .collect();
     assert_eq!(asked(View::Private, "contoso.azurecr.io").await, expected);
-    // b: the same kinds of names and the same times; the sample blacked out the region's letters.
+    // b: the same kinds of names and the same TTLs; the region was redacted in the sample.
     let expected: Vec<_> = chain(1)
         .iter()
         .map(|line| {
@@ -339,7 +338,7 @@ async fn chains_are_the_observed_ones() {
     }
 }
 
-/// The answer to an A question, as the recording writes chains.
+/// The answer to an A query, in the recording's notation.
 async fn asked(view: View, name: &str) -> Vec<String> {
     let lab = Lab::start(Settings { nameservers: vec![Nameserver::seeing(view)], ..Settings::default() });
     let message = ask(lab.nameservers()[0], name, RecordType::A).await.expect("the lab answers");

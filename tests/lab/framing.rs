@@ -1,11 +1,11 @@
-//! Answers whose framing is broken: bytes that no client of HTTP can read as an answer.
+//! Responses with broken framing, which no HTTP client can parse.
 //!
-//! Owns the bytes. Leaves alone when they are sent (`http.rs`).
+//! Owns the bytes; `http.rs` sends them.
 
 use super::answers::Delivery;
 use super::response::Response;
 
-/// The bytes of an answer in the framing of a delivery, if that one is broken.
+/// The bytes of a response with the broken framing of a delivery, if it has one.
 pub fn broken(response: &Response, delivery: Delivery) -> Option<Vec<u8>> {
     let body = response.body.as_slice();
     let bytes = match delivery {
@@ -52,7 +52,7 @@ pub fn broken(response: &Response, delivery: Delivery) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// The same answer with these values of a header of framing, and none of the others.
+/// The same response with only these values of a framing header.
 fn with(response: &Response, name: &str, values: &[String]) -> Response {
     let mut other = response.clone().without("Content-Length").without("Transfer-Encoding");
     other.headers.extend(values.iter().map(|value| (name.to_owned(), value.clone())));

@@ -1,7 +1,7 @@
-//! One connection of HTTP/1.1 over TLS: reads requests, sends answers byte for byte, and breaks off where told.
+//! One connection of HTTP/1.1 over TLS: reads requests, sends responses byte for byte, and interrupts them as configured.
 //!
-//! Owns framing, bounds, keep-alive and the ways in which an answer fails to arrive. Leaves alone the answers
-//! (`registry.rs`, `data.rs`) and everything before the first request (`listener.rs`).
+//! Owns framing, limits, keep-alive and failed deliveries. `registry.rs` and `data.rs` create the responses; `listener.rs`
+//! handles everything before the first request.
 
 use std::io;
 use std::sync::Arc;
@@ -19,19 +19,19 @@ use super::settings::Reuse;
 use super::shared::Shared;
 use super::{answering, framing, listener};
 
-/// What servers commonly take of a request's head.
+/// The usual limit of a request's head.
 const LARGEST_HEAD: usize = 32 << 10;
 const MOST_HEADERS: usize = 100;
-/// Only the token service takes a body: a form.
+/// Only the token service accepts a body: a form.
 const LARGEST_BODY: usize = 64 << 10;
-/// nginx, which openresty is, closes after as many.
+/// nginx, on which openresty is based, closes after as many requests.
 const MOST_REQUESTS: usize = 1_000;
-/// Between two requests of one connection.
+/// The idle timeout between two requests.
 const IDLE: Duration = Duration::from_secs(75);
 const HUGE_HEADER: usize = 1 << 20;
 const HUGE_BODY: u64 = 10_000_000_000;
 
-/// A request as it was read.
+/// A parsed request.
 #[derive(Clone, Debug)]
 pub struct Incoming {
     pub method: String,
@@ -56,7 +56,7 @@ impl Incoming {
             .map(|(_, value)| value.as_str())
     }
 
-    /// Every value of a header that may come more than once.
+    /// All values of a header that may be repeated.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.headers
             .iter()
@@ -65,14 +65,14 @@ impl Incoming {
     }
 }
 
-/// What becomes of the connection after an answer.
+/// The state of the connection after a response.
 #[derive(PartialEq, Eq)]
 enum Next {
     Keep,
     Over,
 }
 
-/// Serves requests until one side has had enough.
+/// Serves requests until either side closes.
 pub async fn serve(
     shared: Arc<Shared>,
     listener: Listener,
@@ -115,7 +115,7 @@ pub async fn serve(
     stream.shutdown().await
 }
 
-/// Ends a connection that is used again, where such a connection gets no whole answer.
+/// Closes a reused connection, if reused connections get no complete response.
 async fn is_cut(stream: &mut TlsStream<TcpStream>, reuse: Reuse, response: &Response) -> io::Result<bool> {
     match reuse {
         Reuse::Allowed | Reuse::ClosedAfter(_) => return Ok(false),
@@ -217,7 +217,7 @@ async fn deliver(
         Delivery::SilentAfterRequest => hold(stream).await?,
         Delivery::ResetMidBody => {
             write(stream, &[&head, half].concat()).await?;
-            // A RST throws away what was not read yet: give the client the time to see the half.
+            // A RST discards unread data: give the client time to read the first half.
             sleep(Duration::from_millis(50)).await;
             reset(stream)?;
         }
@@ -251,7 +251,7 @@ async fn deliver(
     Ok(Next::Over)
 }
 
-/// Sends without end, as fast as it is read.
+/// Sends endlessly, as fast as it is read.
 async fn flood(stream: &mut TlsStream<TcpStream>, response: Response, delivery: Delivery) -> io::Result<()> {
     let head = response.head();
     let unframed = || response.clone().without("Content-Length").without("Transfer-Encoding");
@@ -297,7 +297,7 @@ async fn flood(stream: &mut TlsStream<TcpStream>, response: Response, delivery: 
                 write(stream, &chunk(&[b' '; 16 << 10])).await?;
             }
         }
-        // These come to an end.
+        // These are finite.
         Delivery::Whole
         | Delivery::Delayed(_)
         | Delivery::ResetAfterRequest
@@ -325,19 +325,19 @@ async fn write(stream: &mut TlsStream<TcpStream>, bytes: &[u8]) -> io::Result<()
     stream.flush().await
 }
 
-/// Closes so that the peer gets a RST: with a linger of zero the kernel forgets the connection at once.
+/// Closes with a RST: with a linger of zero the kernel drops the connection immediately.
 fn reset(stream: &TlsStream<TcpStream>) -> io::Result<()> {
     stream.get_ref().0.set_zero_linger()
 }
 
-/// Closes the TCP connection without TLS's closing note, as a process does that dies or a proxy that cuts.
+/// Closes the TCP connection without TLS close_notify, like a dying process or a proxy.
 async fn close(stream: &mut TlsStream<TcpStream>) -> io::Result<()> {
     let (stream, _) = stream.get_mut();
     stream.shutdown().await?;
     drain(stream).await
 }
 
-/// Reads until the peer closes, so that our closing never turns into a RST over unread bytes.
+/// Reads until the peer closes, so that closing never causes a RST for unread bytes.
 pub async fn drain(stream: &mut TcpStream) -> io::Result<()> {
     let mut sink = [0; 4_096];
     while stream.read(&mut sink).await? > 0 {}

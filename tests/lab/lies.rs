@@ -1,6 +1,6 @@
-//! Answers of a nameserver that are lies by intent: crowded, looped, or about somewhere else.
+//! Intentionally false DNS answers: crowded, looped, or with other names.
 //!
-//! Pure: sockets, and which lie is told when, are `dns.rs`'s.
+//! Pure: `dns.rs` owns the sockets and selects the answer.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -10,12 +10,12 @@ use hickory_proto::rr::{RData, Record};
 
 use super::zones::absolute;
 
-/// As many as fit beside a chain in the 64 KiB of a message, each with a name of its own.
+/// As many as fit next to a chain in the 64 KiB of a message, each with its own name.
 const MOST_STRANGERS: usize = 1_700;
-/// An address that no right answer ever holds.
+/// An address that no correct answer contains.
 pub const FORGED_ADDRESS: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 66);
 
-/// The answer with as many records of names nobody asked for as fit.
+/// The answer with as many records of other names as fit.
 pub fn crowded(mut message: Message) -> Message {
     message.add_answers((0..MOST_STRANGERS).map(|number| {
         let stranger = absolute(&format!("{number}.fabrikam.example"));
@@ -24,7 +24,7 @@ pub fn crowded(mut message: Message) -> Message {
     message
 }
 
-/// One question and one answer, whose name is a pointer to itself; `asked` is the encoded message with the question alone.
+/// One question and one answer, whose name is a pointer to itself; `asked` is the encoded message with only the question.
 pub fn looped(asked: &[u8]) -> Vec<u8> {
     let mut bytes = asked.to_vec();
     // The count of answers.
@@ -34,7 +34,7 @@ pub fn looped(asked: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The answer that the name is at these addresses.
+/// An answer with these addresses for the name.
 pub fn elsewhere(mut message: Message, addresses: &[IpAddr]) -> Message {
     let Some(question) = message.queries.first().cloned() else { return message };
     let records = addresses.iter().map(|address| match address {
@@ -46,7 +46,7 @@ pub fn elsewhere(mut message: Message, addresses: &[IpAddr]) -> Message {
     message
 }
 
-/// The answer with an SOA in its authority section whose data is too short to be one.
+/// The answer with an SOA in its authority section whose data is too short.
 pub fn with_broken_authority(mut message: Message) -> Vec<u8> {
     message.authorities.clear();
     message.edns = None;
@@ -57,7 +57,7 @@ pub fn with_broken_authority(mut message: Message) -> Vec<u8> {
     bytes
 }
 
-/// The answer with an OPT record that announces more bytes than there are.
+/// The answer with an OPT record that announces too many bytes.
 pub fn with_broken_option(mut message: Message) -> Vec<u8> {
     message.authorities.clear();
     message.edns = None;

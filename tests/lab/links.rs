@@ -1,6 +1,6 @@
-//! Where redirects lead: signed links in the shape of ACR's, and all the places that nobody should follow them to.
+//! Redirect targets: signed links in ACR's format, and all targets that must not be followed.
 //!
-//! Owns the making and the checking of links. Leaves alone which redirect is given when.
+//! Creates and verifies links.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,10 +11,10 @@ use super::answers::Target;
 use super::random;
 use super::shared::Shared;
 
-/// Of more links than this the oldest ones are honoured no longer.
+/// Maximum number of valid links; the oldest ones are dropped.
 const MOST_LINKS: usize = 10_000;
 
-/// A link that the data endpoint honours.
+/// A link that the data endpoint accepts.
 #[derive(Debug)]
 struct Link {
     digest: String,
@@ -23,7 +23,7 @@ struct Link {
     signature: String,
 }
 
-/// The links given out, the oldest first.
+/// The issued links, oldest first.
 #[derive(Debug, Default)]
 pub struct Links(Mutex<VecDeque<Link>>);
 
@@ -40,21 +40,21 @@ impl Links {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The repository and digest that a query stands for, if the lab signed it.
+    /// The repository and digest of a query, if the lab signed it.
     pub fn resolve(&self, query: &str) -> Option<(String, String)> {
         let value = |wanted: &str| {
             form_urlencoded::parse(query.as_bytes())
                 .find(|(key, _)| key == wanted)
                 .map(|(_, value)| value.into_owned())
         };
-        // The storage's links have their digest in the path, and nothing but the signature to go by.
+        // Storage links have their digest in the path, so only the signature identifies them.
         let parts = || Some((value("d")?, value("p")?, value("s")?));
         let (digest, payload, signature) = match value("sig") {
             Some(signature) => (None, String::new(), signature),
             None => parts().map(|(digest, payload, signature)| (Some(digest), payload, signature))?,
         };
         let links = self.lock();
-        // Nearly always it is one of the newest.
+        // It is nearly always one of the newest.
         let link = links.iter().rev().find(|link| {
             digest.as_ref().is_none_or(|digest| link.digest == *digest)
                 && link.payload == payload
@@ -64,11 +64,11 @@ impl Links {
     }
 }
 
-/// What a redirect is about.
+/// The subject of a redirect.
 pub struct Subject<'a> {
     pub repository: &'a str,
     pub digest: &'a str,
-    /// The URL that was asked for.
+    /// The requested URL.
     pub asked: &'a str,
 }
 
@@ -108,7 +108,7 @@ pub fn locate(shared: &Shared, target: &Target, subject: &Subject<'_>) -> String
     }
 }
 
-/// `t`, `h`, `c`, `r`, `d`, `p`, `s`, `v` as ACR writes them; `p` and `s` are as long as the recorded ones.
+/// `t`, `h`, `c`, `r`, `d`, `p`, `s`, `v` in ACR's format; `p` and `s` have the recorded length.
 fn signed_query(shared: &Shared, subject: &Subject<'_>) -> String {
     let link = Link {
         digest: subject.digest.to_owned(),

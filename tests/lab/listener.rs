@@ -1,6 +1,6 @@
-//! The listeners of the endpoints: accept, or not, and what happens before the first request.
+//! The listeners of the endpoints: accepting connections, and everything before the first request.
 //!
-//! Owns the transport settings and the TLS handshake. Leaves alone HTTP (`http.rs`) and ports (`places.rs`).
+//! Owns the transport settings and the TLS handshake. `http.rs` serves HTTP, `places.rs` reserves ports.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,17 +20,17 @@ use super::places::{self, Reserved};
 use super::settings::{Endpoint, Settings, Transport};
 use super::shared::Shared;
 
-/// More connections at a time than a test ever has; further ones are dropped.
+/// More concurrent connections than any test has; further ones are dropped.
 const MOST_CONNECTIONS: usize = 256;
 /// No test waits longer for one connection.
 const LONGEST_LIFE: Duration = Duration::from_secs(180);
-/// A RST that overtakes the client's own notice of the connection shows as a failed connect; this one comes after.
+/// A RST before the client notices the connection appears as a failed connect; this delay prevents it.
 const BEFORE_RESET: Duration = Duration::from_millis(50);
 
-/// What stands at the port.
+/// The state of the port.
 enum Door {
     Closed,
-    /// The listener nobody accepts from, and the connections that fill its queue.
+    /// A listener that never accepts, and the connections that fill its queue.
     Full {
         _listener: TcpListener,
         _fillers: Vec<TcpStream>,
@@ -38,7 +38,7 @@ enum Door {
     Open(TcpListener),
 }
 
-/// What decides about the kind of door.
+/// The settings that determine the state of the port.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wanted {
     Closed,
@@ -46,7 +46,7 @@ enum Wanted {
     Open,
 }
 
-/// Serves until the lab stops; connections that stand outlive a change of the door.
+/// Serves until the lab stops; established connections survive a change of the port's state.
 pub async fn serve(shared: Arc<Shared>, listener: Listener, place: Reserved, seat: usize) {
     let mut changes = shared.changes();
     let mut connections = JoinSet::new();
@@ -87,7 +87,7 @@ pub async fn serve(shared: Arc<Shared>, listener: Listener, place: Reserved, sea
     }
 }
 
-/// Sends a record again and again, as fast as it is read.
+/// Sends a record repeatedly, as fast as it is read.
 async fn flood(mut stream: TcpStream, record: &[u8]) -> io::Result<()> {
     stream.read_u8().await?;
     let records = record.repeat(1_000);
@@ -138,7 +138,7 @@ async fn accept(door: &Door) -> io::Result<TcpStream> {
     }
 }
 
-/// One connection. What goes wrong here is the client's to notice and, mostly, what was wanted.
+/// Serves one connection. Errors are ignored: most are intended, and the client notices them.
 async fn receive(
     shared: Arc<Shared>,
     listener: Listener,
@@ -150,7 +150,7 @@ async fn receive(
     stream.set_nodelay(true)?;
     match endpoint.transport {
         Transport::Serve => {}
-        // A door that closed while this connection came in.
+        // The port was closed while this connection arrived.
         Transport::Closed | Transport::AcceptQueueFull => return stream.set_zero_linger(),
         Transport::ResetOnAccept => {
             sleep(BEFORE_RESET).await;
@@ -175,7 +175,7 @@ async fn receive(
         }
         Transport::DrippingHandshake => {
             stream.read_u8().await?;
-            // A record of 16 KiB with a server hello of as much.
+            // A record of 16 KiB with a server hello of the same size.
             stream.write_all(&[22, 3, 3, 0x40, 0, 2, 0, 0x3f, 0xfc, 3, 3]).await?;
             loop {
                 sleep(Duration::from_secs(1)).await;

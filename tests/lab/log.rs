@@ -1,21 +1,21 @@
-//! What the lab saw: queries, connections, requests; and the secrets that it gave out.
+//! The lab's log: queries, connections, requests, and issued secrets.
 //!
-//! Owns the records and their bound. Leaves alone all judgement: tests assert on what they read here.
+//! Owns the records and their limit; tests assert on them.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::answers::Step;
 
-/// A test that asks more often than this has run away; later entries are dropped rather than memory.
+/// Far above any test; later entries are dropped to bound memory.
 const MOST_ENTRIES: usize = 100_000;
 
-/// Which listener took a connection.
+/// The listener that accepted a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Listener {
     Login,
-    /// The data endpoint, in whichever region, and the storage behind it.
+    /// The data endpoint of any region, and the storage behind it.
     Data,
-    /// One of the decoys, by its place in the settings.
+    /// One of the decoys, by its index in the settings.
     Decoy(usize),
 }
 
@@ -29,10 +29,10 @@ pub enum Protocol {
 /// One DNS query.
 #[derive(Clone, Debug)]
 pub struct Query {
-    /// The nameserver's place in the settings.
+    /// The nameserver's index in the settings.
     pub nameserver: usize,
     pub protocol: Protocol,
-    /// As it was asked, with the closing dot.
+    /// The name as queried, with the final dot.
     pub name: String,
     /// `A`, `AAAA`, …
     pub kind: String,
@@ -42,26 +42,26 @@ pub struct Query {
 #[derive(Clone, Debug)]
 pub struct Connection {
     pub listener: Listener,
-    /// The name that the client asked for in TLS; none before the handshake is done.
+    /// The server name in TLS; `None` before the handshake is complete.
     pub server_name: Option<String>,
-    /// `TLSv1_2` or `TLSv1_3`; none before the handshake is done.
+    /// `TLSv1_2` or `TLSv1_3`; `None` before the handshake is complete.
     pub tls_version: Option<String>,
 }
 
-/// One HTTP request, with what it was answered.
+/// One HTTP request, with the status of its response.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub listener: Listener,
-    /// None for a path that belongs to no step.
+    /// `None` for a path of no step.
     pub step: Option<Step>,
     pub method: String,
     /// Path and query.
     pub target: String,
     pub headers: Vec<(String, String)>,
     pub server_name: Option<String>,
-    /// The connection's place in the lab's list.
+    /// The connection's index in the lab's list.
     pub connection: usize,
-    /// The status of the answer, also of one that a delivery then kept back.
+    /// The status of the response, even if the delivery withheld it.
     pub status: u16,
     pub correlation_id: Option<String>,
 }
@@ -87,7 +87,7 @@ impl<T> Default for Entries<T> {
 }
 
 impl<T: Clone> Entries<T> {
-    /// Appends and tells the place.
+    /// Appends and returns the index.
     pub fn push(&self, entry: T) -> usize {
         let mut entries = self.lock();
         if entries.len() < MOST_ENTRIES {
@@ -115,17 +115,17 @@ impl<T: Clone> Entries<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<T>> {
-        // A test that panicked elsewhere does not spoil the list.
+        // A panic in another test does not affect the list.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Everything that was seen and given out.
+/// Everything that was received and issued.
 #[derive(Debug, Default)]
 pub struct Log {
     pub queries: Entries<Query>,
     pub connections: Entries<Connection>,
     pub requests: Entries<Request>,
-    /// Tokens and signed values, for tests that search outputs for them.
+    /// Tokens and signed values, for tests that search outputs for secrets.
     pub secrets: Entries<String>,
 }

@@ -1,5 +1,5 @@
-//! `cargo run --example private-registry`: a private registry on loopback, verified, then broken in ways that operators
-//! meet; with `--serve` it stays up, to try `acr-verifier check` against it.
+//! `cargo run --example private-registry`: a private registry on loopback, verified, then broken by faults that operators
+//! encounter. With `--serve` it keeps running, to try `acr-verifier check` against it.
 
 #![expect(clippy::disallowed_methods, reason = "here the clock becomes an argument")]
 
@@ -23,22 +23,22 @@ use clap::Parser;
 use lab::Lab;
 use lab::settings::{Nameserver, Settings, View};
 
-/// Start a private registry on loopback, verify it, and show what happens when it breaks
+/// Start a private registry on loopback, verify it, and show how faults are diagnosed
 #[derive(Parser)]
 #[command(name = "private-registry")]
 struct Arguments {
-    /// Keep the registry up, and print the command that verifies it
+    /// Keep the registry running, and print the command that verifies it
     #[arg(long)]
     serve: bool,
-    /// Serve at addresses of a network of your own, on the ports of Azure
+    /// Serve at these addresses, on Azure's ports
     #[arg(long, requires = "serve", num_args = 3, value_names = ["LOGIN", "DATA", "NAMESERVER"])]
     at: Vec<IpAddr>,
-    /// Keep the registry up, and run the agent against it: a check every 5 s, and its status page
+    /// Keep the registry running, and run the agent against it: a check every 5 s, and its status page
     #[arg(long, conflicts_with = "serve")]
     agent: bool,
 }
 
-/// One way to break the registry.
+/// A fault of the registry.
 struct Fault {
     name: &'static str,
     story: &'static str,
@@ -48,7 +48,7 @@ struct Fault {
 const FAULTS: [Fault; 3] = [
     Fault {
         name: "zone not linked",
-        story: "The private DNS zone loses its link to this VNet: the name now leads to the Internet.",
+        story: "The private DNS zone loses its virtual network link: the name now resolves to a public address.",
         apply: |settings| {
             settings.nameservers[0].login = View::NotLinked;
             settings.nameservers[0].data = View::NotLinked;
@@ -56,12 +56,12 @@ const FAULTS: [Fault; 3] = [
     },
     Fault {
         name: "token expired",
-        story: "The repository token expires: its password is no longer taken.",
+        story: "The repository token expires: the registry rejects its password.",
         apply: |settings| settings.credentials.password = "the-next-password".into(),
     },
     Fault {
         name: "data record missing",
-        story: "The zone has no record for the data endpoint, as after a new geo-replica: manifests arrive, layers do not.",
+        story: "The zone has no record for the data endpoint, as after adding a geo-replica: layers cannot be pulled.",
         apply: |settings| settings.nameservers[0].data = View::RecordMissing,
     },
 ];
@@ -77,7 +77,7 @@ fn main() -> anyhow::Result<()> {
     }
 }
 
-/// On loopback with free ports, or at three addresses with the ports of Azure.
+/// On loopback with free ports, or at three addresses with Azure's ports.
 fn settings(at: &[IpAddr]) -> Settings {
     let &[login, data, nameserver] = at else {
         return Settings::default();
@@ -86,7 +86,7 @@ fn settings(at: &[IpAddr]) -> Settings {
     Settings { nameservers: vec![nameserver], ..Settings::on_azures_port(login, data) }
 }
 
-/// The healthy registry, and each fault with its diagnosis.
+/// Shows the healthy registry, and each fault with its diagnosis.
 fn show(lab: &Lab, healthy: &Settings) -> anyhow::Result<()> {
     let config = config(lab)?;
     let trust = Trust::load(config.ca_file.as_deref())?;
@@ -101,7 +101,7 @@ fn show(lab: &Lab, healthy: &Settings) -> anyhow::Result<()> {
     headline("Try it yourself: cargo run --example private-registry -- --serve (or --agent)")
 }
 
-/// The agent against the registry, until Ctrl-C; a number breaks or mends the registry.
+/// Runs the agent against the registry until Ctrl-C; a number applies a fault or restores the registry.
 fn watch(lab: Lab, healthy: Settings) -> anyhow::Result<()> {
     let path = lab.folder().join("config.yaml");
     let yaml = format!(
@@ -124,7 +124,7 @@ fn watch(lab: Lab, healthy: Settings) -> anyhow::Result<()> {
         now: jiff::Timestamp::now,
     };
     let place = Place { surroundings, pod: None, in_cluster: false, chance: fastrand::f64 };
-    headline("The agent is up: open http://127.0.0.1:9469/, or ask it for /metrics and /report")?;
+    headline("The agent is running: open http://127.0.0.1:9469/, /metrics or /report")?;
     logging::start(Logging { verbosity: 1, format: LogFormat::Text });
     let folder = lab.folder().to_owned();
     std::thread::spawn(move || obey(&lab, &healthy));
@@ -133,10 +133,10 @@ fn watch(lab: Lab, healthy: Settings) -> anyhow::Result<()> {
     Ok(std::fs::remove_dir_all(folder)?)
 }
 
-/// Keeps the registry up until Ctrl-C or the end of the input; a number breaks or mends it.
+/// Keeps the registry running until Ctrl-C; a number applies a fault or restores it.
 fn serve(lab: Lab, healthy: Settings) -> anyhow::Result<()> {
     let nameserver = lab.nameservers()[0];
-    headline("A private registry is up. In another terminal:")?;
+    headline("A private registry is running. In another terminal:")?;
     let allowed = if lab.login_address().ip().is_loopback() { " --allow-loopback" } else { "" };
     let words = [
         format!("cargo run -- check{allowed}"),
@@ -156,9 +156,9 @@ fn serve(lab: Lab, healthy: Settings) -> anyhow::Result<()> {
     Ok(std::fs::remove_dir_all(folder)?)
 }
 
-/// Breaks and mends the registry as somebody types; without a terminal it stays up all the same.
+/// Applies faults as typed; without a terminal the registry keeps running.
 fn obey(lab: &Lab, healthy: &Settings) -> anyhow::Result<()> {
-    let mut menu = "Type a number and Enter; Ctrl-C ends it.\n    0  healthy\n".to_owned();
+    let mut menu = "Type a number and press Enter; Ctrl-C stops it.\n    0  healthy\n".to_owned();
     for (number, fault) in (1..).zip(&FAULTS) {
         menu.push_str(&format!("    {number}  {}\n", fault.name));
     }
@@ -173,7 +173,7 @@ fn obey(lab: &Lab, healthy: &Settings) -> anyhow::Result<()> {
                 lab.change(FAULTS[number - 1].apply);
                 FAULTS[number - 1].name
             }
-            None => "healthy (there is no such number)",
+            None => "healthy (unknown number)",
         };
         terminal::print(format!("now: {now}\n").as_bytes())?;
     }

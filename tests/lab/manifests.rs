@@ -1,6 +1,6 @@
 //! Manifests over HTTP: by tag and by digest, right and wrong.
 //!
-//! Owns the answer of the manifest step once the caller may pull. Leaves alone the content itself (`content.rs`).
+//! Owns the response of the manifest step for an authorized caller; `content.rs` owns the content.
 
 use serde_json::json;
 
@@ -34,7 +34,7 @@ pub fn respond(
     };
     let known = known.manifest(reference).or_else(|| Some((reference, altered(fault)?)));
     let Some((digest, manifest)) = known else {
-        // What is made up is there by its digest, too: clients take it from an answer's head, and ask for it next.
+        // Generated manifests are also available by digest: clients read it from a response's head, and request it next.
         let (media_type, bytes) = fault.map(made_up).unwrap_or_default();
         let digest = digest_of(&bytes);
         return if reference == digest && !bytes.is_empty() {
@@ -43,7 +43,7 @@ pub fn respond(
             canned::manifest_unknown(reference)
         };
     };
-    // As ACR: a manifest in a type that the client does not take is not found.
+    // Like ACR: a manifest whose type the client does not accept is not found.
     let accepted: Vec<_> = request.all("Accept").collect();
     let suits = |accept: &&str| accept.contains("*/*") || accept.contains(manifest.media_type);
     if !accepted.is_empty() && !accepted.iter().any(suits) {
@@ -79,7 +79,7 @@ fn shown(fault: Option<ManifestFault>, digest: &str) -> &str {
     if fault == Some(ManifestFault::DigestHeaderMalformed) { "sha256:not-a-digest" } else { digest }
 }
 
-/// The same manifest in other bytes: a space more behind each comma.
+/// The same manifest with other bytes: an extra space after each comma.
 fn spaced(bytes: &[u8]) -> Vec<u8> {
     String::from_utf8_lossy(bytes).replace(",\"", ", \"").into_bytes()
 }
@@ -125,7 +125,7 @@ fn made_up(fault: ManifestFault) -> (&'static str, Vec<u8>) {
                 .into_bytes(),
         ),
         ManifestFault::Html => (OCI_MANIFEST, b"<html><body>Sign in</body></html>".to_vec()),
-        // These keep the stored manifest and never come here.
+        // These keep the stored manifest and never get here.
         ManifestFault::WrongBytes
         | ManifestFault::OtherContent
         | ManifestFault::DigestHeaderMissing

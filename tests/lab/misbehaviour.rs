@@ -1,7 +1,7 @@
-//! Makes sure that the misbehaviours of the lab are what they are called.
+//! Tests that the faults of the lab behave as named.
 //!
-//! Owns a smoke test for those on which the tests of the program rely most: what a socket really does. Leaves alone
-//! the healthy answers (`fidelity.rs`).
+//! A smoke test for those on which the tests of the program rely most: the real behaviour of sockets. `fidelity.rs` tests the
+//! healthy responses.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr};
@@ -43,11 +43,11 @@ async fn full_queue_times_out_and_reopens() {
 }
 
 #[tokio::test]
-async fn closed_refuses_and_reopens() {
+async fn closed_port_is_refused_and_reopens() {
     let lab = Lab::start(Settings::default());
     for _ in 0..3 {
         lab.change(|settings| settings.data.transport = Transport::Closed);
-        let error = TcpStream::connect(lab.data_address()).await.expect_err("nobody listens");
+        let error = TcpStream::connect(lab.data_address()).await.expect_err("the port is closed");
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
         lab.change(|settings| settings.data.transport = Transport::Serve);
         assert_eq!(get(&lab, Step::Blob, "/", &[]).await.expect("the lab answers").status, 403);
@@ -55,7 +55,7 @@ async fn closed_refuses_and_reopens() {
 }
 
 #[tokio::test]
-async fn transports_end_as_they_are_called() {
+async fn transports_fail_as_named() {
     let lab = Lab::start(Settings::default());
     for (transport, expected) in
         [(Transport::ResetOnAccept, Some(ErrorKind::ConnectionReset)), (Transport::CloseOnAccept, None)]
@@ -80,7 +80,7 @@ async fn transports_end_as_they_are_called() {
 }
 
 #[tokio::test]
-async fn deliveries_end_as_they_are_called() {
+async fn deliveries_fail_as_named() {
     let lab = Lab::start(Settings::default());
     for (delivery, expected) in [
         (Delivery::ResetAfterRequest, ErrorKind::ConnectionReset),
@@ -114,7 +114,7 @@ async fn deliveries_end_as_they_are_called() {
 }
 
 #[tokio::test]
-async fn certificates_are_refused_for_their_fault() {
+async fn faulty_certificates_are_rejected_for_their_fault() {
     let lab = Lab::start(Settings::default());
     for (certificate, expected) in [
         (Certificate::Untrusted, "UnknownIssuer"),
@@ -139,7 +139,7 @@ async fn certificates_are_refused_for_their_fault() {
 }
 
 #[tokio::test]
-async fn registry_checks_its_tokens() {
+async fn registry_verifies_its_tokens() {
     let lab = Lab::start(Settings::default());
     let target = "/v2/apps/canary/manifests/1";
     for (fault, expected) in [
@@ -170,7 +170,7 @@ async fn registry_checks_its_tokens() {
 }
 
 #[tokio::test]
-async fn manifests_are_wrong_where_wanted() {
+async fn manifest_faults_apply_as_configured() {
     let lab = Lab::start(Settings::default());
     let bearer = bearer(&lab, "apps/canary").await.expect("a token");
     for (fault, honest) in [(ManifestFault::WrongBytes, false), (ManifestFault::OtherContent, true)] {
@@ -185,7 +185,7 @@ async fn manifests_are_wrong_where_wanted() {
 }
 
 #[tokio::test]
-async fn labs_stand_side_by_side_and_go() {
+async fn labs_run_concurrently_and_release_their_ports() {
     let labs: Vec<_> = (0..8).map(|_| Lab::start(Settings::default())).collect();
     let mut ports: Vec<_> = labs.iter().map(Lab::port).collect();
     ports.sort_unstable();
@@ -288,7 +288,7 @@ async fn nameserver_answers_wrongly() {
 }
 
 #[tokio::test]
-async fn views_are_what_they_are_called() {
+async fn dns_views_answer_as_named() {
     let no_data = |view| async move {
         let lab = lab_seeing(view);
         ask(lab.nameservers()[0], LOGIN, RecordType::A).await.expect("an answer")
@@ -315,7 +315,7 @@ async fn views_are_what_they_are_called() {
 }
 
 #[tokio::test]
-async fn canned_answers_stand_at_every_step() {
+async fn canned_answers_work_at_every_step() {
     let lab = Lab::start(Settings::default());
     let known = [("Authorization", "Bearer of-no-use")];
     for (step, target) in [
@@ -335,7 +335,7 @@ async fn canned_answers_stand_at_every_step() {
 }
 
 #[tokio::test]
-async fn nameservers_have_views_of_their_own() {
+async fn nameservers_have_separate_views() {
     let mut mixed = Nameserver::seeing(View::Private);
     mixed.data = View::NotLinked;
     let nameservers = vec![Nameserver::default(), Nameserver::seeing(View::NoSuchName), mixed];

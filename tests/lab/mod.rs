@@ -1,9 +1,9 @@
 //! A private registry on loopback: nameservers, the login endpoint and the data endpoint, on real sockets.
 //!
-//! Owns the life of a lab: start, change, stop, and what tests read from it. All misbehaviour is in `settings.rs`
-//! and `answers.rs`. The lab knows nothing of the program it tests, not even its types: it stands for Azure.
+//! Owns the lifecycle of a lab (start, change, stop) and the API for tests. All faults are in `settings.rs` and `answers.rs`.
+//! The lab simulates Azure, and knows nothing of the program under test, not even its types.
 //!
-//! A lab runs on a thread of its own, so that tests may block, and their clock may be stopped, without it.
+//! A lab runs on its own thread, so tests may block or pause their clock.
 
 #![allow(
     dead_code,
@@ -11,7 +11,7 @@
     unreachable_pub,
     reason = "the tests and the example each use a part of it"
 )]
-#![allow(clippy::disallowed_methods, reason = "the lab stands for Azure, which has a clock of its own")]
+#![allow(clippy::disallowed_methods, reason = "the lab simulates Azure, which has its own clock")]
 
 mod answering;
 pub mod answers;
@@ -60,7 +60,7 @@ use self::shared::Shared;
 pub use self::tokens::ISSUER;
 pub use self::zones::{PUBLIC_DATA, PUBLIC_LOGIN};
 
-/// A running lab. It stops when it is dropped.
+/// A running lab, stopped on drop.
 pub struct Lab {
     shared: Arc<Shared>,
     nameservers: Vec<SocketAddr>,
@@ -69,16 +69,16 @@ pub struct Lab {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What the lab's thread tells once its sockets are there.
+/// The message of the lab's thread once its sockets are open.
 type Started = io::Result<(Arc<Shared>, Vec<SocketAddr>)>;
 
 impl Lab {
-    /// Starts a lab, and returns when it answers.
+    /// Starts a lab, and returns when it is ready.
     pub fn start(settings: Settings) -> Self {
         Self::try_start(settings).unwrap_or_else(|error| panic!("the lab does not start: {error}"))
     }
 
-    /// Starts a lab; fails where an address or a port cannot be had.
+    /// Starts a lab; fails if an address or a port is not available.
     pub fn try_start(settings: Settings) -> io::Result<Self> {
         let (tell, told) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
@@ -95,8 +95,8 @@ impl Lab {
         Ok(lab)
     }
 
-    /// Changes the settings. When it returns, every listener works by them: they count for the next query,
-    /// connection and request, whereas a connection that stands stays.
+    /// Changes the settings. When it returns, every listener has applied them to new queries, connections and requests;
+    /// established connections stay open.
     pub fn change(&self, change: impl FnOnce(&mut Settings)) {
         let number = self.shared.change(change);
         self.remember_credentials();
@@ -113,7 +113,7 @@ impl Lab {
         format!("{}/{repository}{reference}", self.registry())
     }
 
-    /// The login server as images name it, with the port where that is not 443.
+    /// The login server as in image references, with the port unless it is 443.
     pub fn registry(&self) -> String {
         self.shared.authority(&self.login_server())
     }
@@ -132,12 +132,12 @@ impl Lab {
         self.shared.port
     }
 
-    /// Where the login endpoint listens.
+    /// The address of the login endpoint.
     pub fn login_address(&self) -> SocketAddr {
         SocketAddr::new(self.shared.place.login_address, self.port())
     }
 
-    /// Where the data endpoint listens.
+    /// The address of the data endpoint.
     pub fn data_address(&self) -> SocketAddr {
         SocketAddr::new(self.shared.place.data_address, self.port())
     }
@@ -166,14 +166,14 @@ impl Lab {
         self.shared.content.repository(content::REPOSITORY).expect("the lab has its repository")
     }
 
-    /// Whether any repository has a manifest of this digest.
+    /// Whether any repository has a manifest with this digest.
     pub fn has_manifest(&self, digest: &str) -> bool {
         let repositories =
             [content::REPOSITORY, oddities::ODD].map(|name| self.shared.content.repository(name));
         repositories.into_iter().flatten().any(|repository| repository.manifest(digest).is_some())
     }
 
-    /// The root certificate that clients have to trust.
+    /// The root certificate that clients must trust.
     pub fn ca_pem(&self) -> &str {
         self.shared.certificates.root_pem()
     }
@@ -201,12 +201,12 @@ impl Lab {
         self.folder.path().join("docker")
     }
 
-    /// A folder with the files `username` and `password`, as a mounted secret has them.
+    /// A folder with the files `username` and `password`, like a mounted secret.
     pub fn secret_folder(&self) -> PathBuf {
         self.folder.path().join("secret")
     }
 
-    /// A folder of the lab's own, gone with it.
+    /// A folder of the lab, removed with it.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -231,20 +231,20 @@ impl Lab {
         self.shared.log.connections.all()
     }
 
-    /// How many TCP connections a listener accepted. A closed port and a full queue accept none.
+    /// The number of TCP connections that a listener accepted; none for a closed port or a full queue.
     pub fn connections(&self, listener: Listener) -> usize {
         self.all_connections().iter().filter(|connection| connection.listener == listener).count()
     }
 
-    /// Forgets queries, connections and requests, but no secret.
+    /// Clears queries, connections and requests, but not the secrets.
     pub fn forget(&self) {
         self.shared.log.queries.clear();
         self.shared.log.connections.clear();
         self.shared.log.requests.clear();
     }
 
-    /// Everything that must show in no output: the password, the credentials as base64, the tokens and the signed
-    /// values given out so far.
+    /// Everything that no output may contain: the password, the base64 credentials, and the tokens and signed values issued so
+    /// far.
     pub fn secrets(&self) -> Vec<String> {
         let mut secrets = self.shared.log.secrets.all();
         secrets.sort();
@@ -252,7 +252,7 @@ impl Lab {
         secrets
     }
 
-    /// A password that was changed is a secret still.
+    /// A changed password remains a secret.
     fn remember_credentials(&self) {
         let pair = format!("{}:{}", self.username(), self.password());
         for text in [pair, self.password()] {
@@ -280,7 +280,7 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        // Dropping the sender stops the thread; joining makes sure that the ports are free again.
+        // Dropping the sender stops the thread; joining ensures that the ports are free again.
         self.stop.take();
         if let Some(Err(panic)) = self.thread.take().map(JoinHandle::join)
             && !std::thread::panicking()
@@ -290,7 +290,7 @@ impl Drop for Lab {
     }
 }
 
-/// The lab's thread: reserves, tells, serves, and drops everything when the lab goes.
+/// The lab's thread: reserves ports, reports them, serves, and drops everything when the lab stops.
 async fn run(settings: Settings, tell: &mpsc::Sender<Started>, stopped: oneshot::Receiver<()>) {
     let reserved = places::reserve_endpoints(&settings.place).and_then(|endpoints| {
         let nameservers = settings.nameservers.iter().map(places::reserve_nameserver);
@@ -299,7 +299,7 @@ async fn run(settings: Settings, tell: &mpsc::Sender<Started>, stopped: oneshot:
     let (endpoints, nameservers) = match reserved {
         Ok(reserved) => reserved,
         Err(error) => {
-            // Nobody listens any more where the test is gone.
+            // The receiver is gone if the test has ended.
             let _ = tell.send(Err(error));
             return;
         }

@@ -1,6 +1,6 @@
-//! Images that are odd: some that containerd takes all the same, some that it refuses, some that cannot run.
+//! Odd images: some that containerd accepts, some that it rejects, some that cannot run.
 //!
-//! Owns the repository `apps/odd`, a tag for each. What a client should make of one is the tests'.
+//! Owns the repository `apps/odd`, with a tag for each. The tests define the expected results.
 
 use std::sync::{Arc, LazyLock};
 
@@ -13,16 +13,16 @@ use super::content::{
 
 /// The name of the repository.
 pub const ODD: &str = "apps/odd";
-/// A platform that no machine of ours is.
+/// A platform that no test machine has.
 const FOREIGN: (&str, &str) = ("linux", "s390x");
-/// A configuration of a few hundred KiB has many labels or a long history; one of 5 MiB does not exist.
+/// Larger than any real configuration: many labels or a long history need a few hundred KiB.
 const LARGE: usize = 300 * 1024;
 const HUGE: usize = 5 << 20;
 
-/// The one layer of each, which unpacks.
+/// The only layer of each, which can be unpacked.
 static LAYER: LazyLock<Vec<u8>> = LazyLock::new(|| layer(1_000, "odd", "layer"));
 
-/// Made once: some are large.
+/// Created once: some are large.
 pub static REPOSITORY: LazyLock<Arc<Repository>> = LazyLock::new(|| {
     let mut odd = Repository::default();
     for (tag, arrange) in IMAGES {
@@ -40,16 +40,16 @@ pub static REPOSITORY: LazyLock<Arc<Repository>> = LazyLock::new(|| {
     Arc::new(odd)
 });
 
-/// What an image is made of.
+/// The parts of an image.
 struct Parts {
     config_type: &'static str,
     config: Value,
-    /// Instead of the configuration.
+    /// Replaces the configuration.
     config_text: Option<&'static str>,
     layer_type: &'static str,
-    /// What the manifest gets besides, or instead.
+    /// Additional or replaced fields of the manifest.
     manifest: Value,
-    /// As the manifest is written.
+    /// Rewrites the manifest as text.
     rename: Option<(&'static str, &'static str)>,
 }
 
@@ -104,7 +104,7 @@ const IMAGES: &[Image] = &[
     ("more-diff-ids", |parts| {
         parts.config["rootfs"]["diff_ids"] = json!([digest_of(b"1"), digest_of(b"2")]);
     }),
-    // A signature of cosign: no platform, and a layer that is not one of a filesystem.
+    // A cosign signature: no platform, and a layer that is not a filesystem layer.
     ("signature", |parts| {
         (parts.config["os"], parts.config["architecture"]) = (json!(""), json!(""));
         parts.layer_type = "application/vnd.dev.cosign.simplesigning.v1+json";
@@ -184,7 +184,7 @@ impl Parts {
         (self.config["os"], self.config["architecture"]) = (json!(os), json!(architecture));
     }
 
-    /// Adds all parts, and answers the descriptor for an index.
+    /// Adds all parts, and returns the descriptor for an index.
     fn push(self, odd: &mut Repository) -> Value {
         let config = self.config_text.map_or_else(|| self.config.to_string(), str::to_owned);
         let config = odd.add_blob(self.config_type, config.into_bytes());

@@ -1,8 +1,8 @@
-//! Addresses and ports: reserved for the life of a lab, opened and closed while it runs.
+//! Addresses and ports: reserved for the lifetime of a lab, opened and closed while it runs.
 //!
-//! Owns the binding of sockets. Leaves alone what is served there. Labs run side by side in one process, so a port
-//! stays taken while its listener is closed: a bound socket that never listens holds it. To others it is a closed
-//! port (RST), and Linux lets a second socket with `SO_REUSEADDR` bind and listen beside it.
+//! Owns the binding of sockets. Labs run concurrently in one process, so a port stays reserved while its listener is closed: by
+//! a bound socket that never listens. Clients see a closed port (RST), and Linux lets a second socket with `SO_REUSEADDR` bind
+//! and listen on the same port.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -13,17 +13,17 @@ use tokio::time::{sleep, timeout};
 
 use super::settings::{Nameserver, Place};
 
-/// Ports that were free at one address and taken at another before the search is given up.
+/// Attempts to find a port that is free at all addresses.
 const MOST_TRIES: usize = 100;
-/// On loopback a connection stands at once; longer means that the kernel dropped the SYN.
+/// On loopback connections are immediate; longer means that the kernel dropped the SYN.
 const LOOPBACK_CONNECT: Duration = Duration::from_millis(200);
 
-/// An address with its port, held.
+/// A reserved address and port.
 pub struct Reserved {
     pub address: SocketAddr,
-    /// Open already for a nameserver; taken over by it.
+    /// Already open for a nameserver, which takes it over.
     pub udp: Option<UdpSocket>,
-    /// Never listens, never used: it holds the port.
+    /// Never listens and is never used: it only reserves the port.
     _tcp: TcpSocket,
 }
 
@@ -46,7 +46,7 @@ pub fn reserve_endpoints(place: &Place) -> io::Result<Vec<Reserved>> {
     })
 }
 
-/// A nameserver's address, with UDP and TCP at one port.
+/// Reserves a nameserver's address, with UDP and TCP on one port.
 pub fn reserve_nameserver(settings: &Nameserver) -> io::Result<Reserved> {
     let wanted = settings.address.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0));
     try_often(|| {
@@ -69,9 +69,9 @@ pub async fn listen(address: SocketAddr, backlog: u32) -> io::Result<TcpListener
     .await
 }
 
-/// A listener whose accept queue is full. With a backlog of 0 the queue holds one connection; nobody accepts it, and
-/// from then on Linux drops every further SYN without a word (`tcp_abort_on_overflow` is off), so that a connect
-/// times out as it does behind a firewall that drops. Connections are made until one is not taken.
+/// A listener whose accept queue is full. With a backlog of 0 the queue holds one connection, which is never accepted. Linux
+/// then silently drops every further SYN (`tcp_abort_on_overflow` is off), so a connect times out as behind a dropping
+/// firewall. Opens connections until one is not accepted.
 pub async fn listen_with_full_queue(address: SocketAddr) -> io::Result<(TcpListener, Vec<TcpStream>)> {
     let listener = listen(address, 0).await?;
     let mut fillers = Vec::new();
@@ -84,7 +84,7 @@ pub async fn listen_with_full_queue(address: SocketAddr) -> io::Result<(TcpListe
     Err(io::Error::other("the accept queue took every connection"))
 }
 
-/// Tries again for a moment: a socket that was dropped in another task may still be closing.
+/// Retries briefly: a socket that was dropped in another task may still be closing.
 pub async fn patiently<T, F: Future<Output = io::Result<T>>>(open: impl Fn() -> F) -> io::Result<T> {
     for _ in 0..MOST_TRIES {
         match open().await {

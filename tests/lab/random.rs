@@ -1,13 +1,12 @@
-//! Random values in the shapes that ACR gives them.
+//! Random values in ACR's formats: passwords, correlation IDs and signatures.
 //!
-//! Owns the drawing of passwords, correlation ids and signatures, and the list of letters. Leaves alone who keeps
-//! them. Random, so that a secret found in an output can only come from there.
+//! Random, so that a secret found in an output can only come from the lab.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ring::rand::{SecureRandom as _, SystemRandom};
 
-/// As many random bytes as asked for.
+/// Returns random bytes.
 pub fn bytes(count: usize) -> Vec<u8> {
     let mut bytes = vec![0; count];
     SystemRandom::new().fill(&mut bytes).expect("the system has randomness");
@@ -19,7 +18,7 @@ pub fn hex(count: usize) -> String {
     bytes(count).iter().map(|byte| format!("{byte:02X}")).collect()
 }
 
-/// A GUID in its usual shape.
+/// A GUID in its usual format.
 pub fn guid() -> String {
     let digits = hex(16).to_lowercase();
     [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-")
@@ -30,7 +29,7 @@ pub fn url_safe(count: usize) -> String {
     URL_SAFE_NO_PAD.encode(bytes(count))
 }
 
-/// 52 characters of base64 as passwords of scope-map tokens have, always with the two that need care in a URL.
+/// 52 characters of base64 like passwords of scope map tokens, always with the two that need escaping in a URL.
 pub fn password() -> String {
     format!("{}+ACR/{}", &STANDARD.encode(bytes(30))[..35], &STANDARD.encode(bytes(12))[..12])
 }

@@ -1,7 +1,7 @@
-//! The recordings of real answers, read where they are and never copied.
+//! Recordings of real responses, read in place and never copied.
 //!
-//! Owns the finding and reading of `../shared/recordings`, and says loudly when they are not there: they are not part
-//! of the repository. Leaves alone the comparison (`fidelity.rs`).
+//! Finds and reads `../shared/recordings`, and reports if they are missing: they are not part of the repository. `fidelity.rs`
+//! compares them.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ pub(crate) struct Exchange {
     pub response_body: Value,
 }
 
-/// Headers in the order of the file; a header that came twice is a list there.
+/// Headers in file order; a repeated header is a list there.
 pub(crate) struct Headers(pub Vec<(String, String)>);
 
 impl<'de> Deserialize<'de> for Headers {
@@ -46,12 +46,12 @@ impl<'de> Deserialize<'de> for Headers {
     }
 }
 
-/// The text of the recording whose file name starts so, or none where there are no recordings.
+/// The text of the recording with this file name prefix, or `None` without recordings.
 pub(crate) fn recording(start: &str) -> Option<String> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/recordings");
     let Ok(entries) = std::fs::read_dir(&folder) else {
-        // Past the capture of the test harness: a skip that nobody sees looks like a pass.
-        writeln!(std::io::stderr(), "\nSKIPPED recordings: there are none beside this checkout").ok();
+        // Bypasses the test harness's capture: an invisible skip looks like a pass.
+        writeln!(std::io::stderr(), "\nSKIPPED recordings: none next to this checkout").ok();
         return None;
     };
     let path = entries

@@ -1,7 +1,7 @@
 //! The login endpoint: challenge, token service, manifests, and the redirect of blobs.
 //!
-//! Owns the routing and what each step answers, its faults included. Leaves alone tokens (`tokens.rs`), the wording
-//! of errors (`canned.rs`) and the wire (`http.rs`).
+//! Owns the routing and the response of each step, including faults. `tokens.rs` owns tokens, `canned.rs` the error texts,
+//! `http.rs` the delivery.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -19,10 +19,10 @@ use super::settings::{Post, Settings};
 use super::shared::Shared;
 use super::tokens::{Access, TokenVerdict, parse_scope};
 
-/// One megabyte of token: far over every bound that a client can reasonably have.
+/// A token of one megabyte: far above any reasonable limit of a client.
 const OVER_LONG_TOKEN: usize = 1 << 20;
 
-/// What a path asks for.
+/// The resource of a path.
 pub enum Route<'a> {
     Base,
     Token,
@@ -31,8 +31,7 @@ pub enum Route<'a> {
     Nothing,
 }
 
-/// The step that a request at the login endpoint belongs to. Without an authorization a manifest is asked for as
-/// containerd does it: for the challenge.
+/// The step of a request at the login endpoint. A manifest request without authorization is the challenge, as for containerd.
 pub fn step(request: &Incoming) -> Option<Step> {
     match route(request.path()) {
         Route::Base => Some(Step::Challenge),
@@ -44,7 +43,7 @@ pub fn step(request: &Incoming) -> Option<Step> {
     }
 }
 
-/// The repository and the tag or digest that a request names, empty where it names none.
+/// The repository and the tag or digest of a request, empty if absent.
 pub fn names(request: &Incoming) -> (&str, &str) {
     match route(request.path()) {
         Route::Manifest { repository, reference } => (repository, reference),
@@ -53,7 +52,7 @@ pub fn names(request: &Incoming) -> (&str, &str) {
     }
 }
 
-/// The URL that a client asked for.
+/// The URL that a client requested.
 pub fn asked(shared: &Shared, request: &Incoming) -> String {
     format!("https://{}{}", service(shared), request.target)
 }
@@ -91,7 +90,7 @@ fn canned(settings: &Settings, step: Step) -> Option<&Canned> {
     }
 }
 
-/// Reads a path.
+/// Parses a path.
 pub fn route(path: &str) -> Route<'_> {
     match path {
         "/v2/" | "/v2" => return Route::Base,
@@ -108,28 +107,28 @@ pub fn route(path: &str) -> Route<'_> {
     Route::Nothing
 }
 
-/// The body that ACR gives for `GET /`.
+/// ACR's body for `GET /`.
 fn not_found() -> Response {
     Response::registry(404, "application/octet-stream", &[], b"not found".to_vec())
 }
 
 fn base(shared: &Shared, settings: &Settings, request: &Incoming) -> Response {
     match request.bearer() {
-        // Any token of the registry opens the base; it has no scope to lack.
+        // Any token of the registry is valid for `/v2/`, which needs no scope.
         Some(token) if shared.tokens.judge(token, &service(shared), "", "") != TokenVerdict::Invalid => {
             Response::registry_json(200, &[], "{}".into())
         }
         Some(_) => challenges::respond(shared, settings, None, Some("invalid_token")),
-        // A scope-map token is for the token service: here, Basic gets no further.
+        // A scope map token is for the token service: Basic is not accepted here.
         None if request.header("Authorization").is_some() => challenges::refuse_basic(),
         None => challenges::respond(shared, settings, None, None),
     }
 }
 
-/// The refusal of a request that has no right to pull from the repository.
+/// The rejection of a request without pull permission for the repository.
 fn guarded(shared: &Shared, settings: &Settings, request: &Incoming, repository: &str) -> Option<Response> {
     let Some(token) = request.bearer() else {
-        // Who asks for no token lets everybody pull.
+        // A registry without tokens permits every pull.
         let open = settings.challenge.answer == Answer::Faulty(ChallengeFault::NoChallenge);
         return (!open).then(|| challenges::respond(shared, settings, Some(repository), None));
     };
@@ -141,7 +140,7 @@ fn guarded(shared: &Shared, settings: &Settings, request: &Incoming, repository:
     Some(challenges::respond(shared, settings, Some(repository), Some(error)))
 }
 
-/// The service name that challenges give and tokens have as their audience.
+/// The service name in challenges, and the audience of tokens.
 pub fn service(shared: &Shared) -> String {
     shared.authority(&shared.place.login_server())
 }
@@ -159,7 +158,7 @@ fn token(shared: &Shared, settings: &Settings, request: &Incoming) -> Response {
             .collect()
     };
     let given = request.basic().or_else(|| {
-        // As containerd asks: a form with grant_type=password. A query with a password is nobody's.
+        // Like containerd: a form with grant_type=password. No client sends a query with a password.
         let form = request.method == "POST" && values("grant_type") == ["password"];
         form.then(|| Some((values("username").pop()?, values("password").pop()?))).flatten()
     });

@@ -1,4 +1,4 @@
-//! Makes sure that methods, callers, reused connections and broken framing are treated as the settings are called.
+//! Tests that methods, callers, reused connections and broken framing are handled as the settings are named.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::lab::settings::{Post, Reuse, Settings};
 
 const MANIFEST: &str = "/v2/apps/canary/manifests/1";
 
-/// Asks for a token as containerd does first.
+/// Requests a token as containerd does first.
 async fn post(lab: &Lab) -> Reply {
     let form = url::form_urlencoded::Serializer::new(String::new())
         .append_pair("grant_type", "password")
@@ -32,7 +32,7 @@ async fn head(lab: &Lab, headers: &[(&str, &str)]) -> Reply {
 }
 
 #[tokio::test]
-async fn head_is_answered_as_get_is_and_without_a_body() {
+async fn head_is_answered_like_get_without_a_body() {
     let lab = Lab::start(Settings::default());
     let challenged = head(&lab, &[]).await;
     let got = get(&lab, Step::Manifest, MANIFEST, &[]).await.expect("an answer");
@@ -59,7 +59,7 @@ async fn head_is_answered_as_get_is_and_without_a_body() {
 }
 
 #[tokio::test]
-async fn head_is_refused_with_and_without_a_token() {
+async fn head_is_rejected_with_and_without_a_token() {
     let lab = Lab::start(Settings::default());
     let bearer = bearer(&lab, "apps/canary").await.expect("a token");
     lab.change(|settings| settings.methods.head = Some(Canned::ProxyForbidden));
@@ -70,7 +70,7 @@ async fn head_is_refused_with_and_without_a_token() {
 }
 
 #[tokio::test]
-async fn the_token_service_knows_no_password_grant_unless_it_is_another_registry() {
+async fn the_token_service_rejects_the_password_grant_like_acr() {
     let lab = Lab::start(Settings::default());
     let refused = post(&lab).await;
     assert_eq!((refused.status, refused.text()), (400, String::new()));
@@ -86,7 +86,7 @@ async fn the_token_service_knows_no_password_grant_unless_it_is_another_registry
 }
 
 #[tokio::test]
-async fn anonymous_tokens_are_granted_where_the_registry_allows_them() {
+async fn anonymous_tokens_are_granted_if_allowed() {
     let lab = Lab::start(Settings::default());
     let target = format!("/oauth2/token?service={}&scope=repository%3Aapps%2Fcanary%3Apull", lab.registry());
     assert_eq!(get(&lab, Step::Token, &target, &[]).await.expect("an answer").status, 401);
@@ -97,14 +97,14 @@ async fn anonymous_tokens_are_granted_where_the_registry_allows_them() {
 }
 
 #[tokio::test]
-async fn an_open_registry_asks_for_no_token() {
+async fn an_open_registry_requires_no_token() {
     let lab = Lab::start(Settings::default());
     lab.change(|settings| settings.challenge.answer = ChallengeFault::NoChallenge.into());
     assert_eq!(head(&lab, &[]).await.status, 200);
 }
 
 #[tokio::test]
-async fn first_answers_come_once_for_each_change() {
+async fn first_answers_are_sent_once_per_change() {
     let lab = Lab::start(Settings::default());
     let statuses = async || {
         let mut statuses = Vec::new();
@@ -121,7 +121,7 @@ async fn first_answers_come_once_for_each_change() {
 }
 
 #[tokio::test]
-async fn reused_connections_end_as_they_are_called() {
+async fn reused_connections_fail_as_named() {
     let lab = Lab::start(Settings::default());
     for (reuse, expected) in [
         (Reuse::ClosedAfter(Duration::ZERO), ErrorKind::UnexpectedEof),
@@ -140,7 +140,7 @@ async fn reused_connections_end_as_they_are_called() {
 }
 
 #[tokio::test]
-async fn broken_framing_is_no_http() {
+async fn broken_framing_is_not_http() {
     let lab = Lab::start(Settings::default());
     let bytes_after = async |delivery| {
         lab.change(|settings| settings.deliver(Step::Challenge, delivery));
@@ -158,7 +158,7 @@ async fn broken_framing_is_no_http() {
 }
 
 #[tokio::test]
-async fn blobs_come_by_detours_and_in_parts() {
+async fn blobs_are_served_by_redirects_and_in_parts() {
     let lab = Lab::start(Settings::default());
     let bearer = bearer(&lab, "apps/canary").await.expect("a token");
     let (digest, bytes) = lab.repository().blobs().next().expect("the lab has blobs");
@@ -185,7 +185,7 @@ async fn blobs_come_by_detours_and_in_parts() {
 }
 
 #[tokio::test]
-async fn other_content_is_there_by_its_own_digest() {
+async fn other_content_is_available_by_its_own_digest() {
     let lab = Lab::start(Settings::default());
     let bearer = bearer(&lab, "apps/canary").await.expect("a token");
     lab.change(|settings| settings.manifest.answer = ManifestFault::OtherContent.into());

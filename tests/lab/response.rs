@@ -1,19 +1,18 @@
-//! An HTTP answer before it is sent, with ACR's headers in ACR's order and case.
+//! An HTTP response before it is sent, with ACR's headers in ACR's order and case.
 //!
-//! Owns the header lists of the recordings. Leaves alone which answer is given (`registry.rs`, `data.rs`,
-//! `canned.rs`) and how it travels (`http.rs`).
+//! Owns the header lists of the recordings. `registry.rs`, `data.rs` and `canned.rs` select the response, `http.rs` sends it.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::random;
 
-/// An answer. The headers are complete: nothing is added when it is sent.
+/// A response. The headers are complete: nothing is added when it is sent.
 #[derive(Clone, Debug)]
 pub struct Response {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
-    /// The body goes in chunks, as the token service sends it.
+    /// The body is chunked, as the token service sends it.
     pub chunked: bool,
 }
 
@@ -21,9 +20,9 @@ const JSON: &str = "application/json; charset=utf-8";
 const STRICT_TRANSPORT: (&str, &str) = ("Strict-Transport-Security", "max-age=31536000; includeSubDomains");
 
 impl Response {
-    /// An answer of the registry: the header list of the recorded 401, 404 and 200. `own` are the headers of this
-    /// answer; a challenge stands before the others, as recorded. A challenged answer is one to an unknown caller,
-    /// and has no request id.
+    /// A response of the registry: the header list of the recorded 401, 404 and 200. `own` are the headers of this response; a
+    /// challenge precedes the others, as recorded. A response with a challenge goes to an unknown caller, and has no request
+    /// ID.
     pub fn registry(status: u16, content_type: &str, own: &[(&str, String)], body: Vec<u8>) -> Self {
         let (challenges, others): (Vec<_>, Vec<_>) =
             own.iter().partition(|(name, _)| name.eq_ignore_ascii_case("WWW-Authenticate"));
@@ -37,7 +36,7 @@ impl Response {
         headers.add("Date", &date(Duration::ZERO));
         headers.add("Docker-Distribution-Api-Version", "registry/2.0");
         headers.add("Server", "openresty");
-        // Twice in every recording: the registry sets it, and the proxy before it does so again.
+        // Twice in every recording: set by the registry and by the proxy in front of it.
         headers.add(STRICT_TRANSPORT.0, STRICT_TRANSPORT.1);
         headers.add(STRICT_TRANSPORT.0, STRICT_TRANSPORT.1);
         for (name, value) in &challenges {
@@ -55,12 +54,12 @@ impl Response {
         Self { status, headers: headers.0, body, chunked: false }
     }
 
-    /// An answer of the registry with a JSON body.
+    /// A response of the registry with a JSON body.
     pub fn registry_json(status: u16, own: &[(&str, String)], body: String) -> Self {
         Self::registry(status, JSON, own, body.into_bytes())
     }
 
-    /// An answer of the token service: chunked, with the share of the rate limit that is left.
+    /// A response of the token service: chunked, with the remaining rate limit.
     pub fn token_service(status: u16, body: String) -> Self {
         let mut headers = Headers::default();
         headers.add("Connection", "keep-alive");
@@ -74,7 +73,7 @@ impl Response {
         Self { status, headers: headers.0, body: body.into_bytes(), chunked: true }
     }
 
-    /// An answer of the data endpoint or of the storage behind it. No recording shows its headers: an assumption.
+    /// A response of the data endpoint or the storage behind it. The headers are an assumption: no recording has them.
     pub fn data(status: u16, content_type: &str, own: &[(&str, String)], body: Vec<u8>) -> Self {
         let mut headers = Headers::default();
         headers.add("Accept-Ranges", "bytes");
@@ -90,7 +89,7 @@ impl Response {
         Self { status, headers: headers.0, body, chunked: false }
     }
 
-    /// An answer of something that is no part of ACR.
+    /// A response of something other than ACR.
     pub fn stranger(status: u16, own: &[(String, String)], body: Vec<u8>) -> Self {
         let mut headers = Headers::default();
         headers.add("Date", &date(Duration::ZERO));

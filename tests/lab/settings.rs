@@ -1,7 +1,7 @@
-//! What a lab is told: names, addresses, credentials, and for each part whether it works or how it misbehaves.
+//! The settings of a lab: names, addresses, credentials, and the faults of each part.
 //!
-//! Owns the settings of the lab as a whole and of the endpoints; those of the nameservers are in [`nameservers`], and what the
-//! HTTP steps answer is in `answers.rs`. All misbehaviour is a variant here or there: a test never reaches into a socket.
+//! Owns the settings of the lab and its endpoints; those of the nameservers are in [`nameservers`], the responses of the HTTP
+//! steps in `answers.rs`. Every fault is a variant in one of them: a test never manipulates a socket.
 
 mod nameservers;
 mod requests;
@@ -56,7 +56,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// How the answers of a step travel.
+    /// The delivery of a step's responses.
     pub fn delivery(&self, step: Step) -> &Delivery {
         match step {
             Step::Challenge => &self.challenge.delivery,
@@ -67,7 +67,7 @@ impl Settings {
         }
     }
 
-    /// The answers that a step gives before its own one.
+    /// The answers that a step gives before its own.
     pub fn first(&self, step: Step) -> &[Canned] {
         match step {
             Step::Challenge => &self.challenge.first,
@@ -78,7 +78,7 @@ impl Settings {
         }
     }
 
-    /// Lets a step give these answers first, for tests that go through all steps.
+    /// Makes a step give these answers first, for tests that cover all steps.
     pub fn answer_first(&mut self, step: Step, first: &[Canned]) {
         let first = first.to_vec();
         match step {
@@ -101,7 +101,7 @@ impl Settings {
         settings
     }
 
-    /// Sets how the answers of a step travel, for tests that go through all steps.
+    /// Sets the delivery of a step's responses, for tests that cover all steps.
     pub fn deliver(&mut self, step: Step, delivery: Delivery) {
         match step {
             Step::Challenge => self.challenge.delivery = delivery,
@@ -112,7 +112,7 @@ impl Settings {
         }
     }
 
-    /// Lets a step give a canned answer, for tests that go through all steps.
+    /// Makes a step give a canned answer, for tests that cover all steps.
     pub fn answer(&mut self, step: Step, canned: Canned) {
         match step {
             Step::Challenge => self.challenge.answer = Answer::Canned(canned),
@@ -124,7 +124,7 @@ impl Settings {
     }
 }
 
-/// Where the registry is and what it is called. Read once, at the start.
+/// The addresses and names of the registry. Read once, at the start.
 #[derive(Clone, Debug)]
 pub struct Place {
     /// The registry's own name, the first label of the login server.
@@ -135,17 +135,17 @@ pub struct Place {
     /// Login and data endpoint share the port, so their addresses differ.
     pub login_address: IpAddr,
     pub data_address: IpAddr,
-    /// Further regions that hold the registry, each with the address of its data endpoint; same port.
+    /// Additional regions of the registry, each with the address of its data endpoint; same port.
     pub replicas: Vec<(&'static str, IpAddr)>,
-    /// Azure's public blob storage, where it can be reached; same port.
+    /// Azure's public blob storage, if reachable; same port.
     pub storage_address: Option<IpAddr>,
-    /// Further addresses where the login endpoint answers although nobody should go there; same port.
+    /// Decoys: further addresses of the login endpoint that must never be contacted; same port.
     pub decoy_addresses: Vec<IpAddr>,
-    /// The one port of all endpoints; none takes a port that is free at every address.
+    /// The port of all endpoints; `None` selects a port that is free at every address.
     pub port: Option<u16>,
     /// How tokens name the key that signed them.
     pub key_hint: KeyHint,
-    /// A foreign registry that has the content, by plain HTTP; none takes the lab's own.
+    /// An upstream registry with the content, over plain HTTP; `None` uses the lab's own.
     pub upstream: Option<SocketAddr>,
 }
 
@@ -180,7 +180,7 @@ impl Place {
         format!("{}.{region}.data.{}", self.registry, self.suffix)
     }
 
-    /// The private zone, in which the records of the private endpoint live.
+    /// The private zone with the records of the private endpoint.
     pub fn private_zone(&self) -> String {
         format!("privatelink.{}", self.suffix)
     }
@@ -194,18 +194,18 @@ impl Place {
     }
 }
 
-/// How a token's header names the signing key; a foreign registry may want one or the other.
+/// How a token's header identifies the signing key; other registries may require either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyHint {
-    /// Nothing but type and algorithm.
+    /// Only type and algorithm.
     None,
     /// `kid` in libtrust's form, as ACR does.
     KeyId,
-    /// `x5c` with the token certificate, for a registry that is given it as its root certificate bundle.
+    /// `x5c` with the token certificate, for a registry that has it in its root certificate bundle.
     Certificate,
 }
 
-/// The one scope-map token that the token service knows.
+/// The only scope map token that the token service knows.
 #[derive(Clone, Debug)]
 pub struct Credentials {
     pub username: String,
@@ -226,7 +226,7 @@ impl Default for Credentials {
     }
 }
 
-/// What the scope map allows. ACR hands out a token in any case; it is the registry that refuses later.
+/// What the scope map allows. ACR issues a token in any case; the registry rejects the pull later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Grant {
     /// Pull on every repository, as the scope map `_repositories_pull`.
@@ -235,7 +235,7 @@ pub enum Grant {
     Repositories(Vec<String>),
 }
 
-/// How one endpoint takes connections.
+/// How an endpoint accepts connections.
 #[derive(Clone, Debug, Default)]
 pub struct Endpoint {
     pub transport: Transport,
@@ -252,11 +252,11 @@ pub enum Transport {
     Serve,
     /// Nothing listens: connection refused. The port stays reserved.
     Closed,
-    /// The accept queue is full, so that the kernel drops each SYN: the connect times out.
+    /// The accept queue is full, so the kernel drops each SYN: the connect times out.
     AcceptQueueFull,
-    /// Accepts and sends a RST, late enough for the client to have noticed that it is connected.
+    /// Accepts and sends a RST, after the client has noticed that it is connected.
     ResetOnAccept,
-    /// Accepts and closes in good order.
+    /// Accepts and closes gracefully.
     CloseOnAccept,
     /// Accepts and never answers the TLS handshake.
     SilentAfterAccept,
@@ -264,47 +264,47 @@ pub enum Transport {
     ResetInHandshake,
     /// Answers the TLS handshake with an HTTP page in clear text.
     PlainHttp,
-    /// Answers the client hello with a server hello that comes a byte a second.
+    /// Answers the client hello with a server hello at one byte per second.
     DrippingHandshake,
-    /// Answers the client hello with warnings (TLS alerts of level 1) without end, as fast as they are read.
+    /// Answers the client hello with endless warnings (TLS alerts of level 1), as fast as they are read.
     EndlessAlerts,
-    /// Answers the client hello with empty records without end, as fast as they are read.
+    /// Answers the client hello with endless empty records, as fast as they are read.
     EndlessRecords,
 }
 
-/// The certificate that an endpoint shows.
+/// The certificate of an endpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Certificate {
     /// The wildcard for the endpoint's name, by "Lab Azure TLS Issuing CA 01" under the lab's root; six months.
     #[default]
     Good,
-    /// The right names by "Contoso TLS Inspection CA", which nobody trusts.
+    /// The correct names by "Contoso TLS Inspection CA", which is not trusted.
     Untrusted,
-    /// The right names, signed by its own key.
+    /// The correct names, self-signed.
     SelfSigned,
-    /// The lab's root, but the issuing CA is not sent along.
+    /// Issued under the lab's root, but the intermediate is not sent.
     MissingIntermediate,
-    /// A name that has nothing to do with the registry.
+    /// An unrelated name.
     WrongName,
-    /// Ran out yesterday.
+    /// Expired yesterday.
     Expired,
-    /// Counts from tomorrow.
+    /// Valid from tomorrow.
     NotYetValid,
-    /// Good, and runs out in this many days.
+    /// Valid, and expires in this many days.
     ExpiresIn(u32),
-    /// Good, and without an end: until `99991231235959Z`, as appliances write it.
+    /// Valid, and never expires: until `99991231235959Z`, as appliances write it.
     Endless,
-    /// The right names by "Contoso TLS Inspection CA", and without an end.
+    /// The correct names by "Contoso TLS Inspection CA", never expires.
     UntrustedEndless,
-    /// Ended before 1970, and by "Contoso TLS Inspection CA".
+    /// Expired before 1970, by "Contoso TLS Inspection CA".
     UntrustedAncient,
-    /// A name that has nothing to do with the registry, in place of its own and as a subject.
+    /// An unrelated name, as both alternative name and subject.
     Saying(&'static str),
-    /// Good, followed by this many authorities that have nothing to do with it.
+    /// Valid, followed by this many unrelated authorities.
     Crowded(usize),
 }
 
-/// The TLS versions that an endpoint speaks.
+/// The TLS versions that an endpoint supports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum TlsVersions {
     #[default]

@@ -1,7 +1,6 @@
-//! What all parts of one running lab share.
+//! The state shared by all parts of a running lab.
 //!
-//! Owns the current settings with their number, and the word from each listener that it has taken them up. Leaves
-//! alone the life of the lab (`mod.rs`).
+//! Owns the current settings with their version, and the acknowledgement of each listener. `mod.rs` owns the lifecycle.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -20,7 +19,7 @@ use super::tokens::TokenService;
 /// Opening a socket takes milliseconds; longer means that a listener died.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// Settings with the number of the change that made them.
+/// Settings with the number of the change.
 #[derive(Debug)]
 pub struct Numbered {
     pub number: u64,
@@ -29,7 +28,7 @@ pub struct Numbered {
 
 /// The parts of a lab that its listeners read.
 pub struct Shared {
-    /// As the settings had it at the start, with the port that was found.
+    /// As configured at the start, with the selected port.
     pub place: Place,
     pub port: u16,
     pub certificates: Certificates,
@@ -37,10 +36,10 @@ pub struct Shared {
     pub content: Content,
     pub links: Links,
     pub log: Log,
-    /// How many requests of each step came since the change of this number.
+    /// The number of requests of each step since the change with this number.
     counted: Mutex<(u64, HashMap<Step, usize>)>,
     current: watch::Sender<Arc<Numbered>>,
-    /// For each listener the number of the settings it has taken up.
+    /// For each listener, the number of the settings it has applied.
     taken_up: Mutex<Vec<Option<u64>>>,
     moved: Condvar,
 }
@@ -70,7 +69,7 @@ impl Shared {
         self.current.subscribe()
     }
 
-    /// Changes the settings and answers the number of the change.
+    /// Changes the settings and returns the number of the change.
     pub fn change(&self, change: impl FnOnce(&mut Settings)) -> u64 {
         let mut number = 0;
         self.current.send_modify(|current| {
@@ -87,7 +86,7 @@ impl Shared {
         self.moved.notify_all();
     }
 
-    /// Blocks until every listener works by the settings of this number.
+    /// Blocks until every listener has applied the settings with this number.
     pub fn wait_for(&self, number: u64) -> Result<(), &'static str> {
         let seats = self.taken_up.lock().unwrap_or_else(PoisonError::into_inner);
         let behind = |seats: &mut Vec<Option<u64>>| seats.iter().any(|seat| *seat < Some(number));
@@ -98,7 +97,7 @@ impl Shared {
         if waited.1.timed_out() { Err("a listener of the lab did not take up the settings") } else { Ok(()) }
     }
 
-    /// The answer that a step gives before its own one, if this request is among the first.
+    /// The answer that a step gives before its own, if this request is among the first.
     pub fn first_answer(&self, current: &Numbered, step: Step) -> Option<Canned> {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         if counted.0 != current.number {
@@ -109,7 +108,7 @@ impl Shared {
         current.settings.first(step).get(*number - 1).cloned()
     }
 
-    /// A host with the lab's port, which is left out where it is the usual one.
+    /// A host with the lab's port, unless it is the default.
     pub fn authority(&self, host: &str) -> String {
         match self.port {
             443 => host.to_owned(),

@@ -1,7 +1,7 @@
-//! The token service: who may have a token, and whether a token is good.
+//! The token service: issues and verifies tokens.
 //!
-//! Owns the signing key, the claims in ACR's shape, and the check that the registry makes. Leaves alone the HTTP
-//! around it (`registry.rs`). A foreign registry can be given `certificate_pem` and trust the same tokens.
+//! Owns the signing key, the claims in ACR's format, and the registry's verification. `registry.rs` owns the HTTP part. Another
+//! registry can load `certificate_pem` and trust the same tokens.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -21,19 +21,19 @@ use super::settings::{Credentials, Grant, KeyHint};
 
 /// The issuer claim of ACR's tokens.
 pub const ISSUER: &str = "Azure Container Registry";
-/// ACR's access tokens live 75 minutes.
+/// ACR's access tokens are valid for 75 minutes.
 const LIFE_SECONDS: u64 = 4_500;
 
-/// Signs tokens and checks them.
+/// Signs and verifies tokens.
 pub struct TokenService {
     key: EcdsaKeyPair,
     certificate_pem: String,
     header: Value,
-    /// The one token that is no JWT and is good all the same.
+    /// The only valid token that is not a JWT.
     opaque: String,
 }
 
-/// One resource of a scope, as asked or as granted.
+/// A resource of a scope, as requested or granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
     pub kind: String,
@@ -41,13 +41,13 @@ pub struct Access {
     pub actions: Vec<String>,
 }
 
-/// What the registry thinks of a bearer token.
+/// The registry's verdict on a bearer token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenVerdict {
     Good,
-    /// Forged, over, or for another registry.
+    /// Forged, expired, or for another registry.
     Invalid,
-    /// Good, but does not allow this.
+    /// Valid, but does not allow this.
     InsufficientScope,
 }
 
@@ -75,7 +75,7 @@ impl TokenService {
         &self.certificate_pem
     }
 
-    /// The token for a scope, as the scope map allows and the fault wants.
+    /// Issues the token for a scope, according to scope map and fault.
     pub fn issue(
         &self,
         credentials: &Credentials,
@@ -131,7 +131,7 @@ impl TokenService {
         token
     }
 
-    /// Whether a token lets its bearer do this, by signature, audience, time and access claim.
+    /// Whether a token permits this, by signature, audience, time and access claim.
     pub fn judge(&self, token: &str, service: &str, repository: &str, action: &str) -> TokenVerdict {
         if token == self.opaque {
             return TokenVerdict::Good;
@@ -182,7 +182,7 @@ impl TokenService {
     }
 }
 
-/// Reads `repository:apps/canary:pull,push`; several scopes stand side by side with spaces.
+/// Parses `repository:apps/canary:pull,push`; several scopes are separated by spaces.
 pub fn parse_scope(scope: &str) -> Vec<Access> {
     scope
         .split(' ')
@@ -207,7 +207,7 @@ fn granted(grant: &Grant, asked: &Access) -> Option<Access> {
     (known && asked.kind == "repository" && !actions.is_empty()).then(|| Access { actions, ..asked.clone() })
 }
 
-/// The key id of libtrust: SHA-256 of the public key, its first 240 bits in base32, in groups of four.
+/// The key ID of libtrust: SHA-256 of the public key, its first 240 bits in base32, in groups of four.
 fn key_id(pair: &rcgen::KeyPair) -> String {
     use rcgen::PublicKeyData as _;
     const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";

@@ -1,8 +1,7 @@
-//! A foreign registry behind the endpoints: requests are passed on to it, and its answers back.
+//! An upstream registry behind the endpoints: forwards requests and responses.
 //!
-//! Owns the way to it, and what ACR's front adds to a registry: the redirect of blobs to the data endpoint, and the
-//! correlation id. Leaves alone the token service, which is the lab's own, and every step with a fault or a canned
-//! answer.
+//! Owns the forwarding, and what ACR's front end adds to a registry: the redirect of blobs to the data endpoint, and the
+//! correlation ID. The token service is the lab's own, and steps with a fault or a canned answer are not forwarded.
 
 use std::io;
 use std::net::SocketAddr;
@@ -28,11 +27,10 @@ use super::tokens::Access;
 const MOST_HEADERS: usize = 100;
 /// Longer than a client of a test waits.
 const LONGEST_ANSWER: Duration = Duration::from_secs(60);
-/// What is of the connection or of its framing, and made anew for the client.
+/// Headers of the connection or its framing, which are regenerated for the client.
 const PER_CONNECTION: [&str; 3] = ["Connection", "Content-Length", "Transfer-Encoding"];
 
-/// Answers a request out of the foreign registry; none where there is no such registry, or where the lab answers
-/// itself.
+/// Answers a request from the upstream registry; `None` without one, or if the lab answers itself.
 pub async fn respond(
     shared: &Shared,
     settings: &Settings,
@@ -40,7 +38,7 @@ pub async fn respond(
     request: &Incoming,
 ) -> Option<Response> {
     let upstream = shared.place.upstream?;
-    // docker-registry reads what it serves, and would refuse some of the odd images.
+    // docker-registry parses what it serves, and would reject some of the odd images.
     let linked = || shared.links.resolve(request.query()).map(|(repository, _)| repository);
     if registry::names(request).0 == oddities::ODD || linked().as_deref() == Some(oddities::ODD) {
         return None;
@@ -65,7 +63,7 @@ async fn login(
         Step::BlobRedirect => settings.blob_redirect.answer == Answer::Normal,
         Step::Token | Step::Blob => return None,
     };
-    // A faulty challenge is one at every step that asks for a token.
+    // A faulty challenge applies to every step that requires a token.
     let challenged =
         request.all("Authorization").next().is_none() && settings.challenge.answer != Answer::Normal;
     if !normal || challenged {
@@ -112,7 +110,7 @@ fn bad_gateway(shared: &Shared, step: Step, asked: &str) -> Response {
     canned::respond(shared, step, &Canned::BadGateway, &subject)
 }
 
-/// One request, on a connection of its own and as HTTP/1.0: the body then ends with the connection.
+/// Sends one request over a new connection as HTTP/1.0: the body then ends with the connection.
 async fn fetch(
     upstream: SocketAddr,
     host: &str,

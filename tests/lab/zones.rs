@@ -1,6 +1,6 @@
-//! What a nameserver's view makes of a question: records, rcode, and the zone that says no.
+//! Resolves a question in a nameserver's view: records, rcode, and the denying zone.
 //!
-//! Owns the chains as they were observed on Azure. Pure: leaves sockets and misbehaviour to `dns.rs`.
+//! Owns the chains as observed on Azure. Pure: `dns.rs` owns sockets and faults.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -15,9 +15,9 @@ pub const PUBLIC_LOGIN: Ipv4Addr = Ipv4Addr::new(20, 45, 122, 144);
 /// The public address of data endpoints in the observed chains.
 pub const PUBLIC_DATA: Ipv4Addr = Ipv4Addr::new(40, 89, 120, 3);
 
-/// The time to live of the CNAME to the privatelink name where the zone is linked.
+/// The TTL of the CNAME to the privatelink name if the zone is linked.
 const LINKED_TTL: u32 = 1_783;
-/// The same where it is not, and of the CNAME that follows.
+/// The same if it is not linked, and of the CNAME that follows.
 const PUBLIC_TTL: u32 = 2_881;
 const TRAFFIC_MANAGER_TTL: u32 = 300;
 const ADDRESS_TTL: u32 = 10;
@@ -30,7 +30,7 @@ pub struct Finding {
     pub authorities: Vec<Record>,
 }
 
-/// One name of the registry with everything that differs between the two.
+/// A name of the registry, with everything that differs between login server and data endpoint.
 struct Subject {
     name: String,
     private_name: String,
@@ -45,7 +45,7 @@ struct Zone {
     end_exists: bool,
 }
 
-/// Answers a question out of a nameserver's two views.
+/// Answers a question from a nameserver's two views.
 pub fn look_up(place: &Place, server: &Nameserver, name: &Name, kind: RecordType) -> Finding {
     for (subject, view) in [(login(place), &server.login), (data(place), &server.data)] {
         if let View::Chain(records, code) = view {
@@ -64,11 +64,11 @@ pub fn look_up(place: &Place, server: &Nameserver, name: &Name, kind: RecordType
     Finding { code: ResponseCode::NXDomain, answers: Vec::new(), authorities: vec![soa(&place.suffix)] }
 }
 
-/// Goes along the CNAMEs, as a recursive server does.
+/// Follows the CNAMEs, as a recursive server does.
 fn follow(place: &Place, zone: &Zone, name: &Name, kind: RecordType) -> Finding {
     let mut answers = Vec::new();
     let mut current = name.to_string();
-    // Once round a loop is enough: that is what resolvers send on.
+    // One round of a loop is enough: resolvers forward that.
     for _ in 0..=zone.records.len() {
         let here: Vec<_> = zone.records.iter().filter(|record| same_text(&record.name, &current)).collect();
         let next = here.iter().find_map(|record| match &record.value {
@@ -163,7 +163,7 @@ fn data(place: &Place) -> Subject {
     }
 }
 
-/// The public chain behind a name.
+/// The public chain of a name.
 fn public(subject: &Subject, from: &str) -> Vec<ChainRecord> {
     let mut records = Vec::new();
     let mut from = from;
@@ -215,7 +215,7 @@ fn soa(zone: &str) -> Record {
     Record::from_rdata(absolute(zone), ADDRESS_TTL, RData::SOA(data))
 }
 
-/// A name that ends at the root, whether it was written so or not.
+/// Makes a name absolute.
 pub fn absolute(text: &str) -> Name {
     let mut name = Name::from_ascii(text).expect("the lab's names are names");
     name.set_fqdn(true);
@@ -230,7 +230,7 @@ fn same(text: &str, name: &Name) -> bool {
     same_text(text, &name.to_string())
 }
 
-/// Names have no case, and the closing dot is a matter of writing.
+/// Compares names case-insensitively, ignoring the final dot.
 fn same_text(one: &str, other: &str) -> bool {
     one.trim_end_matches('.').eq_ignore_ascii_case(other.trim_end_matches('.'))
 }

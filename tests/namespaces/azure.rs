@@ -31,7 +31,7 @@ use super::registry::{self, Registry};
 use super::states::{Credentials, State};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_acr-verifier");
-/// The trusted roots of clients, alone in a directory, as container tools require.
+/// The trusted roots of clients, in a separate directory as required by container tools.
 const AUTHORITIES: &str = "trusted/ca.crt";
 /// The directory with the node's own files.
 const NODE_FILES: &str = "host";
@@ -255,7 +255,7 @@ impl Azure {
         }
         program.args(&state.arguments);
         program.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = self.network.node.run(|| program.spawn().expect("the program is there"));
+        let child = self.network.node.run(|| program.spawn().expect("the program exists"));
         if state.mended {
             std::thread::sleep(BEFORE_MENDING);
             self.resolvers.become_like(&self.network, &Names::default());

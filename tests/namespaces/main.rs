@@ -9,10 +9,7 @@
 //! `states` are the healthy and broken conditions, `pull` are the clients.
 
 #![cfg(target_os = "linux")]
-#![allow(
-    clippy::disallowed_methods,
-    reason = "a test may use the clock and the environment"
-)]
+#![allow(clippy::disallowed_methods, reason = "a test may use the clock and the environment")]
 
 mod azure;
 #[path = "../lab/mod.rs"]

@@ -49,7 +49,7 @@ pub(crate) struct Node {
     pub(crate) has_agent: bool,
     /// Variables of containerd's drop-in.
     pub(crate) variables: Vec<(&'static str, &'static str)>,
-    /// The registry's `hosts.toml`.
+    /// Content of the registry's `hosts.toml`.
     pub(crate) hosts: Option<&'static str>,
     /// The initial content of resolv.conf, if it changes while the agent runs.
     pub(crate) first_nameserver: Option<Ipv4Addr>,

@@ -47,7 +47,7 @@ impl Client {
 /// An intended difference between clients and the verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Difference {
-    /// The affected clients.
+    /// Clients that differ from the verdict.
     pub(crate) clients: &'static [Client],
     /// Whether it always differs, or at random.
     pub(crate) always: bool,
@@ -87,7 +87,7 @@ pub(crate) struct Expectation<'state> {
     /// The message of each client when it gives up.
     pub(crate) words: [&'static str; 3],
     pub(crate) place: Place,
-    /// The declared differences.
+    /// Differences declared by the state.
     pub(crate) differences: &'state [Difference],
 }
 
@@ -101,7 +101,7 @@ pub(crate) struct Order<'order> {
     /// Whether the node trusts the registry.
     pub(crate) trusted: bool,
     pub(crate) node: &'order Node,
-    /// The time limit.
+    /// Time limit of the pull.
     pub(crate) limit: Duration,
 }
 
@@ -184,7 +184,9 @@ impl Expectation<'_> {
         match (self.works.map(|works| works != declared.is_some()), fate) {
             (Some(true) | None, Fate::Pulled) => None,
             (Some(false) | None, Fate::NoEnd) if self.silent => None,
-            (_, Fate::NoEnd) => Some(format!("{client:?} did not finish within {} s", self.limit().as_secs())),
+            (_, Fate::NoEnd) => {
+                Some(format!("{client:?} did not finish within {} s", self.limit().as_secs()))
+            }
             (Some(false), Fate::Pulled) => Some(format!("{client:?} differs from the verdict: it succeeds")),
             (Some(true), Fate::Failed(said)) => Some(format!("{client:?} differs from the verdict: {said}")),
             (Some(false), Fate::Failed(said)) if self.silent => {

@@ -103,7 +103,7 @@ impl Registry {
     /// Removes a blob or manifest from the storage, as if it were lost.
     pub(crate) fn lose(&self, digest: &str) {
         let path = blob_path(&self.root, digest);
-        fs::rename(&path, path.with_extension("lost")).expect("the blob was there");
+        fs::rename(&path, path.with_extension("lost")).expect("the blob exists");
     }
 
     /// Restores it.

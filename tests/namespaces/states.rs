@@ -37,9 +37,9 @@ pub(crate) struct State {
     pub(crate) foreign: fn(&mut Settings),
     /// The digest that the registry's storage has lost.
     pub(crate) lost: Option<fn(&Lab) -> String>,
-    /// Whether docker-registry hangs.
+    /// docker-registry accepts connections but never responds.
     pub(crate) frozen: bool,
-    /// The node's resolv.conf.
+    /// Nameservers in the node's resolv.conf.
     pub(crate) nameservers: Vec<Ipv4Addr>,
     /// An additional line of it.
     pub(crate) options: &'static str,
@@ -171,7 +171,7 @@ impl State {
     }
 
     /// The complete list of expected diagnoses, each as `severity endpoint stage cause`.
-    fn tells(mut self, told: &[&'static str]) -> Self {
+    fn expects(mut self, told: &[&'static str]) -> Self {
         self.expected.told = told.to_vec();
         self
     }

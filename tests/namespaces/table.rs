@@ -25,7 +25,7 @@ struct Pull {
     /// The expected message when it gives up.
     words: &'static str,
     declared: Option<Difference>,
-    /// The time limit.
+    /// Time limit of the pull in seconds.
     seconds: u64,
 }
 
@@ -33,7 +33,7 @@ struct Pull {
 #[derive(Default)]
 struct Agreement {
     judged: usize,
-    /// It pulled or gave up as expected by the verdict.
+    /// It pulled or failed as expected by the verdict.
     agrees: usize,
     /// The pull should fail, and it was still waiting.
     waits: usize,
@@ -80,7 +80,7 @@ impl Table {
 impl fmt::Display for Agreement {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { judged, agrees, waits } = self;
-        write!(formatter, "{agrees} of {judged} times; still waiting {waits} times")
+        write!(formatter, "{agrees} of {judged} pulls ({waits} still waiting)")
     }
 }
 
@@ -101,12 +101,12 @@ impl fmt::Display for Table {
         let right = self.rows.iter().filter(|row| row.right).count();
         writeln!(
             formatter,
-            "# Every state of a real network, the verdict, and what became of real pulls\n\n\
+            "# Every state of a real network, the verdict, and the outcome of real pulls\n\n\
              Written by `EXPECTORATE=overwrite tests/bench/truth`.\n\n\
-             {} states, {right} with the right diagnoses. Where the verdict claims something and nothing else was \
-             declared, it is what became of the pull: containerd 1.6 pulled or gave up as it says {}; containerd 2 {}; \
-             skopeo {}. A client waits where packets are dropped without a word, and is ended there; where it gives \
-             up, the table has a piece of what it has to say.\n",
+             {} states, {right} with the right diagnoses. Unless the verdict makes no claim or a difference is \
+             declared, it matches the outcome of the pull: containerd 1.6 in {}; containerd 2 in {}; skopeo in {}. \
+             A client keeps waiting if packets are dropped silently, and is then stopped. If it gives up, the table \
+             shows part of its message.\n",
             self.rows.len(),
             self.agreement(0),
             self.agreement(1),
@@ -114,11 +114,11 @@ impl fmt::Display for Table {
         )?;
         writeln!(
             formatter,
-            "| state | verdict | containerd 1.6 | containerd 2 | skopeo | differs on purpose |"
+            "| state | verdict | containerd 1.6 | containerd 2 | skopeo | intended difference |"
         )?;
         writeln!(formatter, "| --- | --- | --- | --- | --- | --- |")?;
         for row in &self.rows {
-            let told = |client: usize| {
+            let outcome = |client: usize| {
                 let pull = row.clients.as_ref().and_then(|it| it[client].as_ref());
                 pull.map_or_else(|| "not tried".to_owned(), ToString::to_string)
             };
@@ -134,9 +134,9 @@ impl fmt::Display for Table {
                 "| {}{wrong} | {} | {} | {} | {} | {} |",
                 row.name,
                 row.verdict,
-                told(0),
-                told(1),
-                told(2),
+                outcome(0),
+                outcome(1),
+                outcome(2),
                 reasons.join("; ")
             )?;
         }

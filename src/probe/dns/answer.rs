@@ -30,7 +30,7 @@ const OPT: u16 = 41;
 /// The question of a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::probe) struct Question {
-    /// The absolute name.
+    /// Absolute, without a search list.
     pub(in crate::probe) name: Name,
     /// A or AAAA.
     pub(in crate::probe) kind: RecordType,

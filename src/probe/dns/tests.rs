@@ -186,12 +186,12 @@ fn every_address_of_the_answer_section_counts() {
     let linked = || chain(1, &[private]);
     let with = |record: Record| linked().into_iter().chain([record]).collect::<Vec<_>>();
     let rows = [
-        ("a stranger's A", with(address(&stranger, public)), vec![private, public]),
-        ("the asked name's own A beside its alias", with(address(&hop(0), public)), vec![public, private]),
-        ("a stranger's AAAA in the answer to A", with(address(&stranger, aaaa)), vec![private, aaaa]),
-        ("a stranger's A alone", vec![address(&stranger, public)], vec![public]),
+        ("an A of another name", with(address(&stranger, public)), vec![private, public]),
+        ("the queried name's own A next to its alias", with(address(&hop(0), public)), vec![public, private]),
+        ("an AAAA of another name in the answer to A", with(address(&stranger, aaaa)), vec![private, aaaa]),
+        ("only an A of another name", vec![address(&stranger, public)], vec![public]),
         ("the same address twice", with(address(&stranger, private)), vec![private]),
-        ("an AAAA alone in the answer to A: Go finds no A", vec![address(&hop(0), aaaa)], vec![]),
+        ("only an AAAA in the answer to A: Go finds no A", vec![address(&hop(0), aaaa)], vec![]),
     ];
     for (what, records, expected) in rows {
         let Lookup::Answered(answer) = read(records.clone()) else { panic!("{what}: an answer") };
@@ -227,25 +227,25 @@ fn malformed_records_after_the_answers_are_ignored() {
     let with = |record: Vec<u8>| [good(), record].concat();
     let found = Some(vec![v4("10.60.4.4")]);
     let rows = [
-        ("nothing broken", message([1, 0, 0], &good()), found.clone()),
-        ("an SOA that is none", message([1, 1, 0], &with(soa(3))), found.clone()),
-        ("an SOA that goes on beyond the message", message([1, 1, 0], &with(soa(300))), found.clone()),
-        ("no authority where one is announced", message([1, 1, 0], &good()), found.clone()),
+        ("nothing malformed", message([1, 0, 0], &good()), found.clone()),
+        ("a malformed SOA", message([1, 1, 0], &with(soa(3))), found.clone()),
+        ("an SOA that extends beyond the message", message([1, 1, 0], &with(soa(300))), found.clone()),
+        ("an announced authority record is missing", message([1, 1, 0], &good()), found.clone()),
         (
-            "an OPT that goes on beyond the message",
+            "an OPT that extends beyond the message",
             message([1, 0, 1], &with(raw(41, 99, &[]))),
             found.clone(),
         ),
         ("a name that points to itself", message([1, 0, 1], &with(vec![0xC0, 33, 0, 1])), found.clone()),
-        ("bytes behind it all", message([1, 0, 0], &with(vec![255; 40])), found.clone()),
+        ("trailing bytes", message([1, 0, 0], &with(vec![255; 40])), found.clone()),
         (
-            "a TXT that is none in front",
+            "a malformed TXT before it",
             message([2, 0, 0], &[raw(16, 2, &[9, 9]), good()].concat()),
             found.clone(),
         ),
-        ("an answer that breaks off behind an A", message([2, 0, 0], &with(vec![0xC0])), found),
-        ("an answer that breaks off at once", message([1, 0, 0], &[0xC0]), None),
-        ("no answer where one is announced", message([1, 0, 0], &[]), None),
+        ("an answer that is cut off after an A", message([2, 0, 0], &with(vec![0xC0])), found),
+        ("an answer that is cut off immediately", message([1, 0, 0], &[0xC0]), None),
+        ("an announced answer is missing", message([1, 0, 0], &[]), None),
         ("an A of two bytes at the end", message([1, 0, 0], &raw(1, 4, &[10, 60])), None),
     ];
     for (what, bytes, expected) in rows {

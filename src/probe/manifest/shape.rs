@@ -136,9 +136,7 @@ pub(super) fn read_image(document: &RawValue) -> Result<ImageManifest, Fault> {
         "mediaType" if super::is_index(&json::text(value)?) => {
             Err(Fault::new("is that of an index, but the registry serves it as an image"))
         }
-        "manifests" => {
-            Err(Fault::new("is only valid in an index, but the media type is that of an image"))
-        }
+        "manifests" => Err(Fault::new("is only valid in an index, but the media type is that of an image")),
         "fsLayers" => Err(Fault::new("is only valid in a schema 1 manifest")),
         _ => Ok(()),
     })?;

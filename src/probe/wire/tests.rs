@@ -99,7 +99,7 @@ fn only_redirects_to_the_registrys_own_names_are_followed() {
             "data contoso.westeurope.data.azurecr.io",
         ),
         ("contoso.azurecr.io", "/elsewhere", "data contoso.azurecr.io"),
-        ("contoso.azurecr.io", "/v2/app/blobs/sha256:0", "back to itself"),
+        ("contoso.azurecr.io", "/v2/app/blobs/sha256:0", "a redirect to itself"),
         ("contoso.azurecr.io", "/v2/app/blobs/sha256:0?again=1", "data contoso.azurecr.io"),
         ("contoso.azurecr.io", "https://data.example.net/", "data data.example.net"),
         ("contoso.azurecr.io", "javascript:alert(1)", "not HTTPS"),

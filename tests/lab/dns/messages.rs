@@ -1,18 +1,18 @@
-//! DNS messages as a healthy nameserver puts them together.
+//! DNS messages of a healthy nameserver.
 
 use hickory_proto::op::{Edns, Message, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::opt::EdnsOption;
 
 use crate::lab::settings::{ExtendedError, Rcode};
 
-/// How much a client without EDNS takes in one datagram (RFC 1035, 4.2.1).
+/// Maximum datagram size for a client without EDNS (RFC 1035, 4.2.1).
 const PLAIN_DATAGRAM: usize = 512;
-/// The largest datagram that travels unfragmented everywhere; what servers offer since DNS flag day 2020.
+/// The largest datagram that is never fragmented, as servers use since DNS flag day 2020.
 const LARGEST_DATAGRAM: u16 = 1_232;
 /// The extended DNS error's option code (RFC 8914).
 const EXTENDED_ERROR: u16 = 15;
 
-/// An answer that repeats the question and holds nothing yet.
+/// An empty answer that repeats the question.
 pub(super) fn skeleton(query: &Message) -> Message {
     let mut message = Message::response(query.metadata.id, OpCode::Query);
     message.metadata.recursion_desired = query.metadata.recursion_desired;
@@ -36,7 +36,7 @@ pub(super) fn refusal(query: &Message, rcode: Rcode, extended: Option<&ExtendedE
     message
 }
 
-/// The answer, or its truncated form where the client's datagrams are too small.
+/// The answer, truncated if the client's datagrams are too small.
 pub(super) fn fit(query: &Message, message: Message, udp: bool) -> Message {
     let largest = query.edns.as_ref().map_or(PLAIN_DATAGRAM, |edns| {
         usize::from(edns.max_payload().min(LARGEST_DATAGRAM)).max(PLAIN_DATAGRAM)

@@ -1,12 +1,12 @@
-//! Nameservers: what each knows of the lab's names, and how it misbehaves.
+//! Nameservers: their views of the lab's names, and their faults.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-/// One nameserver with its own view of both names.
+/// A nameserver with its own view of both names.
 #[derive(Clone, Debug)]
 pub struct Nameserver {
-    /// Read once, at the start; none takes a free port of 127.0.0.1.
+    /// Read once, at the start; `None` selects a free port of 127.0.0.1.
     pub address: Option<SocketAddr>,
     pub behaviour: Behaviour,
     pub login: View,
@@ -20,25 +20,25 @@ impl Default for Nameserver {
 }
 
 impl Nameserver {
-    /// A nameserver that gives both names the same view.
+    /// A nameserver with the same view of both names.
     pub fn seeing(view: View) -> Self {
         Self { login: view.clone(), data: view, ..Self::default() }
     }
 
-    /// A nameserver that would answer rightly, were it not for this behaviour.
+    /// A nameserver with correct views and this behaviour.
     pub fn behaving(behaviour: Behaviour) -> Self {
         Self { behaviour, ..Self::default() }
     }
 }
 
-/// What a nameserver knows of one name.
+/// A nameserver's view of a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum View {
-    /// The healthy chain: the privatelink name with the address where the endpoint of the lab listens.
+    /// The healthy chain: the privatelink name with the address of the lab's endpoint.
     Private,
     /// The healthy chain with these addresses instead, IPv4 as A and IPv6 as AAAA, in this order.
     Addresses(Vec<IpAddr>),
-    /// A private endpoint exists, this nameserver does not see the zone: privatelink, then the public chain.
+    /// A private endpoint exists, but this nameserver does not see the zone: privatelink, then the public chain.
     NotLinked,
     /// The registry has no private endpoint: the public chain without a privatelink name.
     NoPrivateEndpoint,
@@ -48,7 +48,7 @@ pub enum View {
     RecordEmpty,
     /// NXDOMAIN for the name itself.
     NoSuchName,
-    /// These records and this rcode, word for word; of A and AAAA only what was asked for.
+    /// These records and this rcode, verbatim; of A and AAAA only the queried type.
     Chain(Vec<ChainRecord>, Rcode),
     /// Two CNAMEs that point to each other.
     CnameLoop,
@@ -56,7 +56,7 @@ pub enum View {
     LongChain(usize),
 }
 
-/// One record of a free-form chain. Names without a closing dot are absolute all the same.
+/// A record of a custom chain. Names without a final dot are also absolute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChainRecord {
     pub name: String,
@@ -72,7 +72,7 @@ pub enum RecordValue {
     Cname(String),
 }
 
-/// What a nameserver does with a query, before its view counts.
+/// How a nameserver handles a query, before its view applies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Behaviour {
     /// Answers by its view.
@@ -83,60 +83,60 @@ pub enum Behaviour {
     Closed,
     /// Answers every query with this code and no records.
     Rcode(Rcode, Option<ExtendedError>),
-    /// Answers with the right id and bytes that no parser takes.
+    /// Answers with the correct ID and unparsable bytes.
     Garbage,
-    /// Answers rightly but for the transaction id.
+    /// Answers correctly except for the transaction ID.
     WrongId,
-    /// Answers rightly from another port than the one that was asked.
+    /// Answers correctly from another port.
     ForeignSource,
-    /// Answers rightly but repeats another question.
+    /// Answers correctly but repeats another question.
     WrongQuestion,
-    /// Sends a forged answer (wrong id, a public address) and then the right one.
+    /// Sends a forged answer (wrong ID, a public address) and then the correct one.
     SpoofThenAnswer,
     /// Sets TC over UDP and answers over TCP.
     Truncated,
-    /// Sets TC over UDP, and TCP comes to nothing.
+    /// Sets TC over UDP, and TCP fails.
     TruncatedTcpDead(TcpDeath),
-    /// Ignores the first datagrams of each question (name and type), then answers. A change of settings counts anew.
+    /// Ignores the first datagrams of each question (name and type), then answers. A change of settings restarts the count.
     DropFirst(usize),
     /// Answers A and never AAAA.
     AaaaSilent,
-    /// Answers A, and AAAA at once with this code and no records.
+    /// Answers A, and AAAA immediately with this code and no records.
     AaaaRcode(Rcode),
-    /// Answers rightly, with an SOA behind the answers whose data cannot be read.
+    /// Answers correctly, followed by an SOA with malformed data.
     BrokenAuthority,
-    /// Answers rightly, with an OPT behind the answers that goes on beyond the message.
+    /// Answers correctly, followed by an OPT that extends beyond the message.
     BrokenOption,
-    /// Answers rightly after this long.
+    /// Answers correctly after this delay.
     Delay(Duration),
-    /// Answers rightly once A and AAAA of the name were asked of every nameserver: never to who asks one after the other.
+    /// Answers correctly once every nameserver was queried for A and AAAA of the name: never for sequential queries.
     Together,
-    /// Adds records of names nobody asked for to the answer section.
+    /// Adds records of other names to the answer section.
     AnswersUnrelatedRecords,
-    /// Answers A with this many addresses of 10.0.0.0/8, which only TCP carries.
+    /// Answers A with this many addresses of 10.0.0.0/8, which only fit over TCP.
     HugeAnswer(usize),
-    /// Sets TC over UDP, and over TCP sends a byte a second of an answer.
+    /// Sets TC over UDP, and over TCP sends an answer at one byte per second.
     TcpDrips,
-    /// Sets TC over UDP, and over TCP sends 64 KiB of records of names nobody asked for.
+    /// Sets TC over UDP, and over TCP sends 64 KiB of records of other names.
     TcpCrowded,
     /// An answer whose record's name points to itself.
     CompressionLoop,
-    /// Answers each question (name and type) rightly once, and then with these addresses. A change counts anew.
+    /// Answers each question (name and type) correctly once, then with these addresses. A change restarts the count.
     Rebinds(Vec<IpAddr>),
 }
 
-/// In which way TCP of a nameserver comes to nothing.
+/// How a nameserver's TCP fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TcpDeath {
     /// No listener: RST.
     Refuses,
     /// Accepts and closes.
     Closes,
-    /// Accepts, reads and stays silent.
+    /// Accepts, reads and never answers.
     Silent,
 }
 
-/// The rcodes that a lab gives.
+/// The rcodes of a lab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rcode {
     NoError,
@@ -148,7 +148,7 @@ pub enum Rcode {
     NotAuth,
 }
 
-/// An extended DNS error (RFC 8914), sent where the query has EDNS.
+/// An extended DNS error (RFC 8914), sent if the query has EDNS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExtendedError {
     pub info_code: u16,

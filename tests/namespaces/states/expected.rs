@@ -1,4 +1,4 @@
-//! What a report has to say.
+//! The expected report.
 
 use serde_json::Value;
 
@@ -9,18 +9,18 @@ use crate::lab::Lab;
 pub(crate) struct Expected {
     /// Every diagnosis as `severity endpoint stage cause`.
     pub(crate) told: Vec<&'static str>,
-    /// What the first sentence names.
+    /// The evidence in the first message.
     pub(crate) evidence: Vec<&'static str>,
-    /// Values of the image's part, by JSON pointer.
+    /// Values in the image's part, by JSON pointer.
     pub(crate) values: Vec<(&'static str, &'static str)>,
-    /// The data endpoint that layers come from, where it is not the usual one.
+    /// The data endpoint that serves layers, if not the usual one.
     pub(crate) blob_host: Option<&'static str>,
-    /// Whether packets take the public path, as nothing ever should.
+    /// Whether packets take the public path, which is normally forbidden.
     pub(crate) leaves: bool,
 }
 
 impl Expected {
-    /// What is not as expected; an agent has no exit code.
+    /// The deviations from the expectation; an agent has no exit code.
     pub(crate) fn problems(&self, report: &Value, exit_code: Option<i32>, lab: &Lab) -> Vec<String> {
         let image = &report["images"][0];
         let mut problems = Vec::new();
@@ -53,7 +53,7 @@ impl Expected {
                 .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
             compare(pointer, value, &found.unwrap_or_default());
         }
-        // Whatever else it says: a pull that works came by the private path, and brought the right bytes.
+        // In any case, a working pull used the private path and read the right bytes.
         if matches!(severity, None | Some("warn")) || self.blob_host.is_some() {
             compare("connection", "10.60.4.4:443", &text(&image["connection"]["address"]));
             let host = self.blob_host.unwrap_or("contoso.westeurope.data.azurecr.io");
@@ -65,7 +65,7 @@ impl Expected {
         }
         let message = diagnoses.first().map(|first| text(&first["message"])).unwrap_or_default();
         for evidence in self.evidence.iter().filter(|evidence| !message.contains(**evidence)) {
-            problems.push(format!("the sentence does not name {evidence}: {message}"));
+            problems.push(format!("the message does not contain {evidence}: {message}"));
         }
         problems
     }

@@ -1,4 +1,4 @@
-//! What containerd reads on the node, and the agent with it: proxy, mirrors, nameservers, authorities.
+//! Node files that containerd and the agent read: proxy, mirrors, nameservers, authorities.
 
 use super::{State, state};
 use crate::network::{FORWARDER, NOBODY, PUBLIC_DNS};
@@ -9,28 +9,28 @@ const PROXY: (&str, &str) = ("HTTPS_PROXY", "http://10.60.0.12:3128");
 const MIRROR: &str = "server = \"https://contoso.azurecr.io\"\n[host.\"https://mirror.contoso.com\"]\n\
                       capabilities = [\"pull\", \"resolve\"]\n";
 
-/// The agent of the node checks.
+/// A state checked by the agent of the node.
 fn by_agent(name: &'static str, node: Node) -> State {
     State { node: Node { has_agent: true, ..node }, ..state(name) }
 }
 
 pub(crate) fn states() -> Vec<State> {
     vec![
-        by_agent("the agent of a node with nothing of its own", Node::default())
+        by_agent("the agent of a node without own files", Node::default())
             .reports("/connection/trustedBy", "node"),
         by_agent("containerd has a proxy", Node { variables: vec![PROXY], ..Node::default() })
-            .tells(&["warn login connect proxy_bypassed", "warn data connect proxy_bypassed"])
+            .expects(&["warn login connect proxy_bypassed", "warn data connect proxy_bypassed"])
             .naming(&["http://10.60.0.12:3128"])
             .pulls_fail("proxyconnect tcp: dial tcp 10.60.0.12:3128: connect: connection refused")
-            .differs("pulls take the proxy, which the warning names and the check never takes"),
+            .differs("pulls use the proxy named in the warning; the check never does"),
         by_agent(
-            "containerd has a proxy, and not for this registry",
+            "containerd has a proxy, but not for this registry",
             Node { variables: vec![PROXY, ("NO_PROXY", ".azurecr.io")], ..Node::default() },
         ),
         by_agent("containerd has a mirror", Node { hosts: Some(MIRROR), ..Node::default() })
             .reports("/mirrors", r#"["mirror.contoso.com"]"#),
         by_agent(
-            "resolv.conf gets the right nameserver while the agent runs",
+            "resolv.conf changes to the right nameserver while the agent runs",
             Node { first_nameserver: Some(NOBODY), ..Node::default() },
         )
         .impatient()
@@ -38,28 +38,28 @@ pub(crate) fn states() -> Vec<State> {
         State {
             nameservers: vec![PUBLIC_DNS],
             ..by_agent(
-                "resolv.conf gets a public nameserver while the agent runs",
+                "resolv.conf changes to a public nameserver while the agent runs",
                 Node { first_nameserver: Some(FORWARDER), ..Node::default() },
             )
-            .tells(&["fail login address private_zone_not_linked"])
+            .expects(&["fail login address private_zone_not_linked"])
             .naming(&["20.45.122.144"])
         },
         State {
             trusted: Trusted::ByNode,
-            ..by_agent("authority that the node alone knows, by the agent", Node::default())
+            ..by_agent("CA trusted only by the node, checked by the agent", Node::default())
                 .reports("/connection/trustedBy", "node")
         },
         State {
             trusted: Trusted::ByCheck,
-            ..by_agent("authority that the agent alone knows", Node::default())
+            ..by_agent("CA trusted only by the agent", Node::default())
                 .reports("/connection/trustedBy", "ca_file")
                 .pulls_fail("x509: certificate signed by unknown authority")
-                .differs("the operator vouches for the authority; the report says that only the file did")
+                .differs("the operator trusts the CA; the report shows that only the file did")
         },
         State {
             trusted: Trusted::Nowhere,
-            ..by_agent("authority that neither knows, by the agent", Node::default())
-                .tells(&["fail login tls certificate_untrusted"])
+            ..by_agent("CA trusted by neither, checked by the agent", Node::default())
+                .expects(&["fail login tls certificate_untrusted"])
         },
     ]
 }

@@ -1,4 +1,4 @@
-//! Networks that lose, that are slow, that get worse while they are used; and several things wrong at once.
+//! Networks with packet loss, low bandwidth or failures during a pull; and several faults at once.
 
 use super::{Credentials, State, state};
 use crate::lab::answers::{Delivery, Step};
@@ -6,14 +6,14 @@ use crate::lab::settings::Certificate;
 use crate::network::{FORWARDER, NOBODY};
 use std::time::Duration;
 
-/// Every fifth packet of the way to the registry, and of the way back. Names are left alone: Go's resolver asks twice and gives
-/// up, so that pulls would fail as chance has it.
+/// Every fifth packet to the registry, and back. DNS is not affected: Go's resolver queries twice and gives up, so pulls would
+/// fail at random.
 const A_FIFTH: &str = "tcp dport 443 numgen inc mod 5 0 drop";
 const A_FIFTH_BACK: &str = "tcp sport 443 numgen inc mod 5 0 drop";
 /// Why a client may fail where the check does not.
 const GIVES_UP: &str =
-    "clients ask a nameserver twice, 5 s apart, the check four times; the kubelet pulls again";
-/// Long enough that what happens halfway happens while the manifest is waited for.
+    "clients query a nameserver twice, 5 s apart, the check four times; the kubelet pulls again";
+/// Long enough for the fault to start while waiting for the manifest.
 const SLOW_MANIFEST: Duration = Duration::from_secs(3);
 
 pub(crate) fn states() -> Vec<State> {
@@ -26,17 +26,17 @@ pub(crate) fn states() -> Vec<State> {
 fn losing() -> Vec<State> {
     vec![
         state("a fifth of the packets is lost, both ways").arriving(A_FIFTH).leaving(A_FIFTH_BACK).patient(),
-        state("a fifth of the packets is lost by chance, names and all")
+        state("a fifth of all packets is lost at random, including DNS")
             .arriving("meta l4proto { tcp, udp } numgen random mod 5 0 drop")
             .patient()
             .by_chance(GIVES_UP),
-        // Every second one; the program asks again.
-        state("every second question to a nameserver is lost")
+        // Every second one; the program retries.
+        state("every second DNS query is lost")
             .arriving("udp dport 53 numgen inc mod 2 0 drop")
             .by_chance(GIVES_UP),
-        // 8 KB a second: the certificates alone take half of one.
+        // 8 KB a second: the certificates take half a second.
         state("a link of 64 kbit/s").link("64kbit").patient(),
-        state("answers take their time").endpoints(|settings| {
+        state("slow responses").endpoints(|settings| {
             for step in Step::ALL {
                 settings.deliver(step, Delivery::Delayed(Duration::from_millis(700)));
             }
@@ -47,13 +47,13 @@ fn losing() -> Vec<State> {
             ..state("first nameserver drops")
                 .arriving("ip daddr 10.60.0.12 drop")
                 .impatient()
-                .tells(&["warn login dns nameserver_failing", "warn data dns nameserver_failing"])
+                .expects(&["warn login dns nameserver_failing", "warn data dns nameserver_failing"])
         },
     ]
 }
 
 fn worse_and_worse() -> Vec<State> {
-    // Two manifests within the stage's limit.
+    // Two manifests within the per-stage timeout.
     let slow = |name| State {
         patience: "8s",
         ..state(name).endpoints(|settings| settings.deliver(Step::Manifest, Delivery::Delayed(SLOW_MANIFEST)))
@@ -61,18 +61,20 @@ fn worse_and_worse() -> Vec<State> {
     vec![
         State {
             halfway: Some("meta l4proto { tcp, udp } th dport 53 drop"),
-            ..slow("nameserver dies halfway").pulls_fail("i/o timeout").tells(&["fail data dns dns_timeout"])
+            ..slow("nameserver fails during the pull")
+                .pulls_fail("i/o timeout")
+                .expects(&["fail data dns dns_timeout"])
         },
         State {
             halfway: Some("ip daddr 10.60.4.5 tcp dport 443 reject with tcp reset"),
-            ..slow("data endpoint dies halfway").tells(&["fail data connect connect_refused"])
+            ..slow("data endpoint fails during the pull").expects(&["fail data connect connect_refused"])
         },
         // Reset or refused: clients may notice before they send the next request, and connect again.
         State {
             halfway: Some("ip daddr 10.60.4.4 tcp dport 443 reject with tcp reset"),
-            ..slow("login server dies halfway")
+            ..slow("login server fails during the pull")
                 .pulls_fail(": connection re")
-                .tells(&["fail login manifest connection_reset"])
+                .expects(&["fail login manifest connection_reset"])
         },
     ]
 }
@@ -83,13 +85,13 @@ fn several_at_once() -> Vec<State> {
             credentials: Credentials::Wrong,
             ..state("zone not linked, and the password is wrong")
                 .names(|names| names.linked = false)
-                .tells(&["fail login address private_zone_not_linked"])
+                .expects(&["fail login address private_zone_not_linked"])
         },
         State {
             credentials: Credentials::Wrong,
             ..state("wrong password, and the data endpoint is closed")
                 .arriving("ip daddr 10.60.4.5 tcp dport 443 reject with tcp reset")
-                .tells(&["fail login token credentials_rejected"])
+                .expects(&["fail login token credentials_rejected"])
         },
         State {
             nameservers: vec![FORWARDER, NOBODY],
@@ -97,19 +99,19 @@ fn several_at_once() -> Vec<State> {
                 .arriving("ip daddr 10.60.0.12 drop")
                 .arriving("ip daddr 10.60.4.4 tcp dport 443 reject with tcp reset")
                 .impatient()
-                .tells(&["fail login connect connect_refused", "warn login dns nameserver_failing"])
+                .expects(&["fail login connect connect_refused", "warn login dns nameserver_failing"])
         },
-        state("certificate with 13 days left, and one that has ended at the data endpoint")
+        state("certificate with 13 days left, and an expired one at the data endpoint")
             .endpoints(|settings| {
                 settings.login.certificate = Certificate::ExpiresIn(13);
                 settings.data.certificate = Certificate::Expired;
             })
-            .tells(&["fail data tls certificate_expired", "warn login tls certificate_expiring"]),
+            .expects(&["fail data tls certificate_expired", "warn login tls certificate_expiring"]),
         state("a fifth of the packets is lost, and the data record is missing")
             .names(|names| names.records.truncate(1))
             .arriving(A_FIFTH)
             .leaving(A_FIFTH_BACK)
             .patient()
-            .tells(&["fail data dns private_record_missing"]),
+            .expects(&["fail data dns private_record_missing"]),
     ]
 }

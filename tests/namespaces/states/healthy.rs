@@ -1,14 +1,14 @@
-//! Pulls that work, and warnings beside them.
+//! Working pulls, with and without warnings.
 
 use super::{State, state};
 use crate::lab::Lab;
 use crate::lab::content::REPOSITORY;
 use crate::network::{FORWARDER, NOBODY, PRIVATE_ZONE};
 
-/// The lab's issuing authority in full.
+/// The full name of the lab's issuing CA.
 const ISSUER: &str = "CN=Lab Azure TLS Issuing CA 01, O=acr-verifier lab";
 
-/// By digest, whatever the tag.
+/// The image by digest.
 fn by_digest(lab: &Lab) -> String {
     lab.image_of(REPOSITORY, &format!("@{}", lab.digest("1")))
 }
@@ -31,30 +31,30 @@ pub(crate) fn states() -> Vec<State> {
             "azure=168.63.129.16",
             "--strict",
         ]),
-        // It knows the private zone only, and refuses the public name.
-        state("healthy, compared with a zone's server")
+        // It only serves the private zone, and answers REFUSED for the public name.
+        state("healthy, compared with the zone's authoritative server")
             .arguments(&["--compare-resolver", "azure=10.60.0.11"])
-            .tells(&["warn login dns resolvers_disagree", "warn data dns resolvers_disagree"])
+            .expects(&["warn login dns resolvers_disagree", "warn data dns resolvers_disagree"])
             .naming(&["10.60.0.11"]),
         State {
             nameservers: vec![FORWARDER, NOBODY],
             ..state("second nameserver drops")
                 .arriving("ip daddr 10.60.0.12 drop")
                 .impatient()
-                .tells(&["warn login dns nameserver_failing", "warn data dns nameserver_failing"])
+                .expects(&["warn login dns nameserver_failing", "warn data dns nameserver_failing"])
                 .naming(&["10.60.0.12 did not answer in time"])
         },
         State {
             nameservers: vec![FORWARDER, NOBODY],
             ..state("second nameserver is a closed port")
                 .impatient()
-                .tells(&["warn login dns nameserver_failing", "warn data dns nameserver_failing"])
+                .expects(&["warn login dns nameserver_failing", "warn data dns nameserver_failing"])
                 .naming(&["10.60.0.12"])
         },
         State {
             nameservers: vec![FORWARDER, PRIVATE_ZONE],
-            ..state("second nameserver is no resolver")
-                .tells(&["warn login dns nameserver_failing", "warn data dns nameserver_failing"])
+            ..state("second nameserver is not a resolver")
+                .expects(&["warn login dns nameserver_failing", "warn data dns nameserver_failing"])
                 .naming(&["10.60.0.11 returned REFUSED"])
         },
     ]

@@ -1,10 +1,10 @@
-//! Resolvers and zones that are wrong.
+//! Faulty resolvers and zones.
 
 use super::{Expected, State, state};
 use crate::names::{Names, data_record, login_record};
 use crate::network::{AZURE_DNS, DATA, FORWARDER, LOGIN, PUBLIC_DNS};
 
-/// The node's forwarder asks the Internet instead of Azure.
+/// The node's forwarder queries the Internet instead of Azure.
 fn bypass(names: &mut Names) {
     names.forwards_to = PUBLIC_DNS;
 }
@@ -41,7 +41,7 @@ pub(crate) fn states() -> Vec<State> {
 fn zones() -> Vec<State> {
     let not_linked = &["fail login address private_zone_not_linked"];
     vec![
-        state("zone not linked").names(|names| names.linked = false).tells(not_linked).naming(&[
+        state("zone not linked").names(|names| names.linked = false).expects(not_linked).naming(&[
             "10.60.0.10",
             "20.45.122.144",
             "contoso.privatelink.azurecr.io",
@@ -54,79 +54,79 @@ fn zones() -> Vec<State> {
         },
         state("forwarder bypasses Azure's resolver")
             .names(bypass)
-            .tells(not_linked)
+            .expects(not_linked)
             .naming(&["20.45.122.144"]),
-        state("forwarder bypasses it, and that is compared")
+        state("forwarder bypasses Azure's resolver, with a compared resolver")
             .names(bypass)
             .arguments(&["--compare-resolver", "azure=168.63.129.16"])
             .reports("/resolutions/1/resolver", "azure")
             .reports("/resolutions/1/addresses", r#"["10.60.4.4"]"#)
-            .tells(&["fail login address private_zone_not_linked", "warn login dns resolvers_disagree"]),
-        // The node is allowed to take the public path, and does: this is what the counters would have seen.
+            .expects(&["fail login address private_zone_not_linked", "warn login dns resolvers_disagree"]),
+        // The node may use the public path, and does: this proves that the counters work.
         State {
             expected: Expected { leaves: true, ..Expected::default() },
             ..state("public address is expected")
                 .names(bypass)
                 .arguments(&["--expect-cidr", "20.45.122.144/32"])
         }
-        .tells(&["fail login challenge access_denied"])
+        .expects(&["fail login challenge access_denied"])
         .naming(&["203.0.113.7"]),
         state("zone linked and empty")
             .names(|names| names.records.clear())
-            .tells(&["fail login dns private_record_missing"])
+            .expects(&["fail login dns private_record_missing"])
             .naming(&["contoso.privatelink.azurecr.io", "NXDOMAIN"]),
         state("data record missing")
             .names(|names| names.records = vec![login_record(LOGIN)])
-            .tells(&["fail data dns private_record_missing"])
+            .expects(&["fail data dns private_record_missing"])
             .naming(&["contoso.westeurope.data.privatelink.azurecr.io"]),
-        state("data record in the shadow of an empty zone")
+        state("data record hidden by an empty zone")
             .names(|names| names.empty_zones = vec!["westeurope.data.privatelink.azurecr.io"])
-            .tells(&["fail data dns private_record_missing"])
+            .expects(&["fail data dns private_record_missing"])
             .naming(&["westeurope.data.privatelink.azurecr.io"]),
         State {
             image: |_| "open.azurecr.io/apps/canary:1".to_owned(),
             ..state("no private endpoint")
-                .tells(&["fail login address no_private_endpoint"])
+                .expects(&["fail login address no_private_endpoint"])
                 .naming(&["20.45.122.144"])
         },
         State {
-            image: |_| "nobody.azurecr.io/apps/canary:1".to_owned(),
+            image: |_| "absent.azurecr.io/apps/canary:1".to_owned(),
             ..state("name unknown")
-                .tells(&["fail login dns name_not_found"])
-                .naming(&["nobody.azurecr.io", "NXDOMAIN"])
+                .expects(&["fail login dns name_not_found"])
+                .naming(&["absent.azurecr.io", "NXDOMAIN"])
         },
         state("record of another host")
             .pulls_fail("dial tcp 10.60.9.9:443: connect: no route to host")
             .names(|names| names.records = record("10.60.9.9"))
             .arguments(&["--expect-cidr", "10.60.4.0/24"])
-            .tells(&["fail login address unexpected_address"])
+            .expects(&["fail login address unexpected_address"])
             .naming(&["10.60.9.9", "10.60.4.0/24"]),
-        state("record of a host that is gone")
+        state("record of a removed host")
             .pulls_fail("dial tcp 10.60.0.12:443: connect: connection refused")
             .names(|names| names.records = record("10.60.0.12"))
             .arguments(&["--expect-cidr", "10.60.4.0/24"])
-            .tells(&["fail login address unexpected_address"]),
+            .expects(&["fail login address unexpected_address"]),
         state("private and public record")
             .names(|names| names.records.push(login_record("20.45.122.144".parse().expect("an address"))))
-            .tells(&["fail login address mixed_addresses"])
+            .expects(&["fail login address mixed_addresses"])
             .by_chance("a client takes the address that happens to come first")
             .naming(&["10.60.4.4", "20.45.122.144"]),
         state("record of Azure's platform address")
             .pulls_fail("dial tcp 168.63.129.16:443: connect: connection refused")
             .names(|names| names.records = record("168.63.129.16"))
-            .tells(&["fail login address reserved_address"]),
+            .expects(&["fail login address reserved_address"]),
         // This node has no IPv6, and no private endpoint has it.
-        state("record for IPv6 as well")
+        state("additional IPv6 record")
             .names(|names| names.records.push("contoso 10 IN AAAA fd00:60::4".to_owned()))
             .reports("/resolutions/0/addresses", r#"["10.60.4.4","fd00:60::4"]"#),
-        state("record for IPv6 alone")
+        state("only an IPv6 record")
             .pulls_fail("connect: network is unreachable")
             .names(|names| {
                 names.records = vec!["contoso 10 IN AAAA fd00:60::4".to_owned(), data_record(DATA)];
             })
-            .tells(&["fail login connect network_unreachable"])
+            .expects(&["fail login connect network_unreachable"])
             .naming(&["[fd00:60::4]:443"]),
-        state("chain of aliases, and back")
+        state("CNAME loop")
             .names(|names| {
                 names.records = vec![
                     "contoso 10 IN CNAME loop".to_owned(),
@@ -134,7 +134,7 @@ fn zones() -> Vec<State> {
                     data_record(DATA),
                 ];
             })
-            .tells(&["fail login dns dns_server_failure"]),
+            .expects(&["fail login dns dns_server_failure"]),
     ]
 }
 
@@ -144,26 +144,26 @@ fn servers() -> Vec<State> {
             .pulls_fail("i/o timeout")
             .arriving("meta l4proto { tcp, udp } th dport 53 drop")
             .impatient()
-            .tells(&["fail login dns dns_timeout"])
+            .expects(&["fail login dns dns_timeout"])
             .naming(&["10.60.0.10 did not answer in time"]),
         state("DNS rejected")
             .arriving("meta l4proto { tcp, udp } th dport 53 reject")
             .impatient()
-            .tells(&["fail login dns dns_timeout"])
+            .expects(&["fail login dns dns_timeout"])
             .naming(&["10.60.0.10"]),
-        state("resolver refuses the node")
+        state("resolver returns REFUSED to the node")
             .names(|names| names.forwarder_options = vec!["access-control: 10.60.0.100/32 refuse"])
-            .tells(&["fail login dns dns_server_failure"])
+            .expects(&["fail login dns dns_server_failure"])
             .naming(&["10.60.0.10 returned REFUSED"]),
-        // Azure's private zones are not signed: a validating forwarder with an anchor there takes them for forged.
-        state("resolver takes the zone for forged")
+        // Azure's private zones are not signed: a validating forwarder with a trust anchor for them treats them as bogus.
+        state("resolver treats the zone as bogus")
             .names(|names| {
                 names.forwarder_options = vec![concat!(
                     "trust-anchor: \"privatelink.azurecr.io. DS 1 13 2 ",
                     "0000000000000000000000000000000000000000000000000000000000000001\""
                 )];
             })
-            .tells(&["fail login dns dns_server_failure"])
+            .expects(&["fail login dns dns_server_failure"])
             .naming(&["10.60.0.10 returned SERVFAIL", "extended error"]),
         state("answer needs TCP").names(truncating),
         state("answer needs TCP, which is dropped")
@@ -171,39 +171,36 @@ fn servers() -> Vec<State> {
             .names(truncating)
             .arriving("tcp dport 53 drop")
             .impatient()
-            .tells(&["fail login dns dns_server_failure"])
+            .expects(&["fail login dns dns_server_failure"])
             .naming(&["did not complete it over TCP"]),
         state("answer needs TCP, which is rejected")
             .pulls_fail("dial tcp 10.60.0.10:53: connect: connection refused")
             .names(truncating)
             .arriving("tcp dport 53 reject with tcp reset")
-            .tells(&["fail login dns dns_server_failure"])
+            .expects(&["fail login dns dns_server_failure"])
             .naming(&["did not complete it over TCP"]),
-        // glibc's word and Go's own.
-        over_tcp("options use-vc\n", "nameserver is asked over TCP alone, and UDP is dropped")
+        // glibc's option and Go's own.
+        over_tcp("options use-vc\n", "DNS over TCP only, and UDP is dropped")
             .arriving("udp dport 53 drop")
             .reports("/resolutions/0/transport", "tcp")
             .reports("/resolutions/1/transport", "tcp"),
-        over_tcp(
-            "options timeout:2 tcp\n",
-            "nameserver is asked over TCP alone, in Go's words, and UDP is dropped",
-        )
-        .arriving("udp dport 53 drop")
-        .reports("/resolutions/0/transport", "tcp"),
-        over_tcp("options use-vc\n", "nameserver is asked over TCP alone, and TCP is dropped")
+        over_tcp("options timeout:2 tcp\n", "DNS over TCP only by Go's option, and UDP is dropped")
+            .arriving("udp dport 53 drop")
+            .reports("/resolutions/0/transport", "tcp"),
+        over_tcp("options use-vc\n", "DNS over TCP only, and TCP is dropped")
             .pulls_fail("dial tcp 10.60.0.10:53: i/o timeout")
             .arriving("tcp dport 53 drop")
             .impatient()
-            .tells(&["fail login dns dns_timeout"])
+            .expects(&["fail login dns dns_timeout"])
             .naming(&["10.60.0.10 did not answer over TCP in time"])
             .reports("/resolutions/0/transport", "tcp"),
-        over_tcp("options use-vc\n", "nameserver is asked over TCP alone, and TCP is rejected")
+        over_tcp("options use-vc\n", "DNS over TCP only, and TCP is rejected")
             .pulls_fail("dial tcp 10.60.0.10:53: connect: connection refused")
             .arriving("tcp dport 53 reject with tcp reset")
-            .tells(&["fail login dns dns_timeout"])
+            .expects(&["fail login dns dns_timeout"])
             .naming(&["10.60.0.10 cannot be reached over TCP"]),
-        // The other way round: without the option nobody asks over TCP what fits a datagram.
-        state("nameserver is asked over UDP, and TCP is dropped")
+        // Without the option, an answer that fits a datagram is never queried over TCP.
+        state("DNS over UDP, and TCP is dropped")
             .arriving("tcp dport 53 drop")
             .reports("/resolutions/0/transport", "udp"),
     ]
@@ -221,16 +218,16 @@ fn several() -> Vec<State> {
             nameservers: both(),
             ..state("two nameservers that disagree")
                 .names(bypass)
-                .differs("clients use the first nameserver while it answers; the other one leads to the public path")
-                .tells(&["fail login address private_zone_not_linked", "warn login dns resolvers_disagree"])
+                .differs("clients use the first nameserver while it answers; the other one returns the public path")
+                .expects(&["fail login address private_zone_not_linked", "warn login dns resolvers_disagree"])
                 .naming(&["10.60.0.10 (of 2)"])
         },
         State {
             nameservers: vec![PUBLIC_DNS, AZURE_DNS],
             ..state("a public nameserver before the right one")
-                .tells(&["fail login address private_zone_not_linked", "warn login dns resolvers_disagree"])
+                .expects(&["fail login address private_zone_not_linked", "warn login dns resolvers_disagree"])
                 .naming(&["203.0.113.53 (of 2)"])
         },
-        State { nameservers: Vec::new(), ..state("no nameserver").tells(&["fail login dns no_nameserver"]) },
+        State { nameservers: Vec::new(), ..state("no nameserver").expects(&["fail login dns no_nameserver"]) },
     ]
 }

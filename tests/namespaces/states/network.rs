@@ -1,4 +1,4 @@
-//! Names are right, and the way is not: filters, routes, resets.
+//! DNS is correct, but the network path is not: filters, routes, resets.
 
 use super::{State, state};
 
@@ -8,65 +8,65 @@ pub(crate) fn states() -> Vec<State> {
             .silent()
             .arriving("ip daddr 10.60.4.4 tcp dport 443 drop")
             .impatient()
-            .tells(&["fail login connect connect_timeout"])
+            .expects(&["fail login connect connect_timeout"])
             .naming(&["10.60.4.4:443", "contoso.azurecr.io"]),
         state("443 rejected with a reset")
             .arriving("ip daddr 10.60.4.4 tcp dport 443 reject with tcp reset")
-            .tells(&["fail login connect connect_refused"])
+            .expects(&["fail login connect connect_refused"])
             .naming(&["10.60.4.4:443"]),
         state("443 rejected as administratively prohibited")
             .arriving("ip daddr 10.60.4.4 tcp dport 443 reject with icmp admin-prohibited")
-            .tells(&["fail login connect network_unreachable"])
+            .expects(&["fail login connect network_unreachable"])
             .naming(&["10.60.4.4:443"]),
         state("no route")
             .route("unreachable 10.60.4.4/32")
-            .tells(&["fail login connect network_unreachable"])
+            .expects(&["fail login connect network_unreachable"])
             .naming(&["10.60.4.4:443"]),
         state("blackhole route")
             .pulls_fail("connect: invalid argument")
             .route("blackhole 10.60.4.4/32")
-            .tells(&["fail login connect network_unreachable"]),
+            .expects(&["fail login connect network_unreachable"]),
         state("prohibit route")
             .pulls_fail("connect: permission denied")
             .route("prohibit 10.60.4.4/32")
-            .tells(&["fail login connect network_unreachable"]),
-        state("the way back is cut")
+            .expects(&["fail login connect network_unreachable"]),
+        state("return packets are dropped")
             .silent()
             .leaving("ip saddr 10.60.4.4 tcp sport 443 drop")
             .impatient()
-            .tells(&["fail login connect connect_timeout"]),
+            .expects(&["fail login connect connect_timeout"]),
         state("data endpoint dropped")
             .silent()
             .arriving("ip daddr 10.60.4.5 tcp dport 443 drop")
             .impatient()
-            .tells(&["fail data connect connect_timeout"])
+            .expects(&["fail data connect connect_timeout"])
             .naming(&["10.60.4.5:443", "contoso.westeurope.data.azurecr.io"]),
         state("data endpoint reset")
             .arriving("ip daddr 10.60.4.5 tcp dport 443 reject with tcp reset")
-            .tells(&["fail data connect connect_refused"])
+            .expects(&["fail data connect connect_refused"])
             .naming(&["10.60.4.5:443"]),
         state("no route to the data endpoint")
             .route("unreachable 10.60.4.5/32")
-            .tells(&["fail data connect network_unreachable"]),
-        // As behind a tunnel that says nothing about packets it has no room for.
+            .expects(&["fail data connect network_unreachable"]),
+        // Like a tunnel that silently drops packets over its MTU.
         state("long packets to the node are lost")
             .leaving("ip saddr 10.60.4.4 tcp sport 443 meta length > 600 drop")
             .impatient()
-            .tells(&["fail login tls response_timeout"])
+            .expects(&["fail login tls response_timeout"])
             .naming(&["the TLS handshake"]),
-        // Only the request with the token is as long.
+        // Only the request with the token is that long.
         state("long packets from the node are lost")
             .silent()
             .arriving("ip daddr 10.60.4.4 tcp dport 443 meta length > 1000 drop")
             .impatient()
-            .tells(&["fail login manifest response_timeout"])
+            .expects(&["fail login manifest response_timeout"])
             .naming(&["the manifest"]),
         state("long packets of the data endpoint are lost")
             .leaving("ip saddr 10.60.4.5 tcp sport 443 meta length > 600 drop")
             .impatient()
-            .tells(&["fail data tls response_timeout"]),
-        state("reset in the middle")
+            .expects(&["fail data tls response_timeout"]),
+        state("reset during a request")
             .arriving("ip daddr 10.60.4.4 tcp dport 443 meta length > 1000 reject with tcp reset")
-            .tells(&["fail login manifest connection_reset"]),
+            .expects(&["fail login manifest connection_reset"]),
     ]
 }

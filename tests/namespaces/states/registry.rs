@@ -1,4 +1,4 @@
-//! The way is right, and the registry says no: in docker-registry's own words.
+//! The path is correct, but the registry rejects the pull, with docker-registry's own errors.
 
 use super::{Credentials, State, state};
 use crate::lab::Lab;
@@ -17,53 +17,53 @@ pub(crate) fn states() -> Vec<State> {
     vec![
         State {
             credentials: Credentials::Wrong,
-            ..state("wrong password").tells(&["fail login token credentials_rejected"])
+            ..state("wrong password").expects(&["fail login token credentials_rejected"])
         },
         State {
             endpoints: |settings| {
                 settings.credentials.grant = Grant::Repositories(vec!["apps/other".to_owned()]);
             },
             ..state("token without the repository")
-                .tells(&["fail login manifest scope_missing"])
+                .expects(&["fail login manifest scope_missing"])
                 .naming(&[REPOSITORY])
         },
         State {
             image: |lab| lab.image_of(REPOSITORY, ":absent"),
             ..state("absent tag")
-                .tells(&["fail login manifest manifest_not_found"])
+                .expects(&["fail login manifest manifest_not_found"])
                 .naming(&["MANIFEST_UNKNOWN", "absent"])
         },
         State {
             image: |lab| lab.image_of(REPOSITORY, &format!("@sha256:{}", "0".repeat(64))),
-            ..state("absent digest").tells(&["fail login manifest manifest_not_found"])
+            ..state("absent digest").expects(&["fail login manifest manifest_not_found"])
         },
-        // docker-registry tells a repository that is not there from a tag that is not there for lists alone.
+        // docker-registry distinguishes a missing repository from a missing tag only in list requests.
         State {
             image: |lab| lab.image_of("apps/absent", ":1"),
             ..state("absent repository")
-                .tells(&["fail login manifest manifest_not_found"])
+                .expects(&["fail login manifest manifest_not_found"])
                 .naming(&["MANIFEST_UNKNOWN"])
         },
         State {
             image: |lab| lab.image_of(REPOSITORY, ":foreign"),
-            ..state("no image for this platform").tells(&["fail login manifest platform_missing"])
+            ..state("no image for this platform").expects(&["fail login manifest platform_missing"])
         },
         State {
             image: |lab| lab.image_of(REPOSITORY, ":single"),
             lost: Some(configuration),
-            ..state("blob lost by the storage").tells(&["fail data blob blob_not_found"])
+            ..state("blob lost by the storage").expects(&["fail data blob blob_not_found"])
         },
         State {
             frozen: true,
             ..state("docker-registry hangs")
                 .silent()
                 .impatient()
-                .tells(&["fail login challenge response_timeout"])
+                .expects(&["fail login challenge response_timeout"])
         },
         State {
             trusted: Trusted::Nowhere,
             ..state("untrusted authority")
-                .tells(&["fail login tls certificate_untrusted"])
+                .expects(&["fail login tls certificate_untrusted"])
                 .naming(&[crate::lab::ISSUING_CA])
         },
     ]

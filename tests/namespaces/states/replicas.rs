@@ -1,4 +1,4 @@
-//! A registry in three regions: each has a data endpoint of its own, and a pull gets its layers from one of them.
+//! A registry in three regions: each has its own data endpoint, and a pull gets its layers from one of them.
 
 use super::{State, state};
 use crate::lab::answers::{RedirectFault, Target};
@@ -9,7 +9,7 @@ const WESTEUROPE: &str = "contoso.westeurope.data.azurecr.io";
 const UKSOUTH: &str = "contoso.uksouth.data.azurecr.io";
 const EASTUS2: &str = "contoso.eastus2.data.azurecr.io";
 
-/// The operator has named all three, and each has its record.
+/// All three are configured, and each has its record.
 fn three(name: &'static str) -> State {
     state(name).names(|names| names.records.extend(replica_records())).arguments(&[
         "--data-endpoint",
@@ -25,13 +25,13 @@ fn serve(settings: &mut Settings, region: &'static str) {
     settings.blob_redirect.answer = RedirectFault::Target(Target::Region(region)).into();
 }
 
-/// Names of a region that does not serve this pull decide about the next one.
+/// The DNS of a region that does not serve this pull affects the next one.
 const SERVED_BY_ANOTHER: &str =
-    "this pull is served by another region; it would fail as soon as the one that is named serves it";
+    "another region serves this pull; it would fail if the named region served it";
 
 pub(crate) fn states() -> Vec<State> {
     vec![
-        three("three regions, and the first one serves")
+        three("three regions, the first one serves")
             .blob_from(WESTEUROPE)
             .reports("/resolutions/1/host", WESTEUROPE)
             .reports("/resolutions/1/addresses", r#"["10.60.4.5"]"#)
@@ -39,35 +39,35 @@ pub(crate) fn states() -> Vec<State> {
             .reports("/resolutions/2/addresses", r#"["10.60.4.6"]"#)
             .reports("/resolutions/3/host", EASTUS2)
             .reports("/resolutions/3/addresses", r#"["10.60.4.7"]"#),
-        three("three regions, and the second one serves")
+        three("three regions, the second one serves")
             .endpoints(|settings| serve(settings, "uksouth"))
             .blob_from(UKSOUTH),
-        three("three regions, and the third one serves")
+        three("three regions, the third one serves")
             .endpoints(|settings| serve(settings, "eastus2"))
             .blob_from(EASTUS2),
-        three("three regions, and one that does not serve has no record")
+        three("three regions, one that does not serve has no record")
             .names(|names| names.records.retain(|record| !record.contains("eastus2")))
-            .tells(&["fail data dns private_record_missing"])
+            .expects(&["fail data dns private_record_missing"])
             .naming(&["contoso.eastus2.data.privatelink.azurecr.io", "NXDOMAIN"])
             .blob_from(WESTEUROPE)
             .differs(SERVED_BY_ANOTHER),
-        three("three regions, and the one that serves has no record")
+        three("three regions, the serving one has no record")
             .names(|names| names.records.retain(|record| !record.contains("uksouth")))
             .endpoints(|settings| serve(settings, "uksouth"))
-            .tells(&["fail data dns private_record_missing"])
+            .expects(&["fail data dns private_record_missing"])
             .naming(&["contoso.uksouth.data.privatelink.azurecr.io"]),
-        three("three regions, and one that does not serve has another host's record")
+        three("three regions, one that does not serve has another host's record")
             .names(|names| {
                 names.records.retain(|record| !record.contains("uksouth"));
                 names.records.push("contoso.uksouth.data 10 IN A 10.60.9.9".to_owned());
             })
             .arguments(&["--expect-cidr", "10.60.4.0/24"])
-            .tells(&["fail data address unexpected_address"])
+            .expects(&["fail data address unexpected_address"])
             .naming(&["10.60.9.9", UKSOUTH])
             .blob_from(WESTEUROPE)
             .differs(SERVED_BY_ANOTHER),
-        // Nobody has told the check of the other regions: it judges the one that it was sent to.
-        state("three regions that nobody has named")
+        // Without configured regions, the check evaluates the one that it is redirected to.
+        state("three regions, none configured")
             .names(|names| names.records.extend(replica_records()))
             .endpoints(|settings| serve(settings, "eastus2"))
             .blob_from(EASTUS2),

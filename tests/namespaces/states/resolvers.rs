@@ -1,4 +1,4 @@
-//! Nameservers that answer as unbound never does: the lab's own, at the node's address for it or on its link.
+//! Nameservers with answers that unbound never sends: the lab's own, at a routed or link-local address.
 
 use std::net::IpAddr;
 
@@ -20,7 +20,7 @@ fn behave(settings: &mut Settings, behaviour: Behaviour) {
     settings.nameservers[0].behaviour = behaviour;
 }
 
-/// The healthy chain, with a record behind it that belongs to another name.
+/// The healthy chain, followed by a record of another name.
 fn with_foreign_record(settings: &mut Settings, owner: &str) {
     let record = |name: &str, value| ChainRecord { name: name.to_owned(), value, ttl: 60 };
     let address = |address| RecordValue::Address(IpAddr::V4(address));
@@ -35,17 +35,17 @@ fn with_foreign_record(settings: &mut Settings, owner: &str) {
 
 pub(crate) fn states() -> Vec<State> {
     let mut states = vec![
-        odd("answer with the public record of a name that nobody asked for", |settings| {
+        odd("answer with the public record of another name", |settings| {
             with_foreign_record(settings, "other.example");
         })
-        .tells(&["fail login address mixed_addresses"])
-        .by_chance("Go takes every address of an answer, whoever owns it, and sorts them by its own rules")
+        .expects(&["fail login address mixed_addresses"])
+        .by_chance("Go uses every address of an answer, whatever its owner name, sorted by its own rules")
         .naming(&["10.60.4.4", "20.45.122.144"]),
-        odd("answer with a public record beside the alias", |settings| {
+        odd("answer with a public record next to the alias", |settings| {
             with_foreign_record(settings, "contoso.azurecr.io");
         })
-        .tells(&["fail login address mixed_addresses"])
-        .by_chance("Go takes every address of an answer, whoever owns it, and sorts them by its own rules")
+        .expects(&["fail login address mixed_addresses"])
+        .by_chance("Go uses every address of an answer, whatever its owner name, sorted by its own rules")
         .naming(&["10.60.4.4", "20.45.122.144"]),
         odd("answer with a broken authority section", |settings| {
             behave(settings, Behaviour::BrokenAuthority);
@@ -53,10 +53,10 @@ pub(crate) fn states() -> Vec<State> {
         odd("answer with a broken additional section", |settings| {
             behave(settings, Behaviour::BrokenOption);
         }),
-        odd("AAAA is SERVFAIL at once", |settings| {
+        odd("AAAA is SERVFAIL immediately", |settings| {
             behave(settings, Behaviour::AaaaRcode(Rcode::ServFail));
         }),
-        odd("AAAA is refused at once", |settings| behave(settings, Behaviour::AaaaRcode(Rcode::Refused))),
+        odd("AAAA is REFUSED immediately", |settings| behave(settings, Behaviour::AaaaRcode(Rcode::Refused))),
         odd("AAAA is not implemented", |settings| behave(settings, Behaviour::AaaaRcode(Rcode::NotImp))),
         odd("AAAA is NXDOMAIN", |settings| behave(settings, Behaviour::AaaaRcode(Rcode::NxDomain))),
         odd("forged answer before the right one", |settings| behave(settings, Behaviour::SpoofThenAnswer)),
@@ -64,12 +64,12 @@ pub(crate) fn states() -> Vec<State> {
             behave(settings, Behaviour::TruncatedTcpDead(TcpDeath::Closes));
         })
         .pulls_fail("lookup contoso.azurecr.io on 10.60.0.13:53")
-        .tells(&["fail login dns dns_server_failure"]),
+        .expects(&["fail login dns dns_server_failure"]),
     ];
     states.extend([
         on_the_link("nameserver on the node's link", "nameserver fe80::53%eth0\n"),
         on_the_link("nameserver on the node's link, over TCP", "nameserver fe80::53%eth0\noptions use-vc\n"),
-        on_the_link("nameserver line that begins with a blank", "  nameserver 10.60.0.10\n"),
+        on_the_link("nameserver line that starts with a blank", "  nameserver 10.60.0.10\n"),
     ]);
     states
 }

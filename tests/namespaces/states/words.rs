@@ -1,28 +1,28 @@
-//! What clients say when a pull fails, by the cause that the check tells and the endpoint at which.
+//! The messages of clients for a failed pull, by the cause that the check reports and the endpoint.
 //!
-//! A client that fails for another reason than the check tells, or at the other endpoint, is a problem: that both fail
-//! would be an accident. A state in which clients say something else has words of its own.
+//! A client that fails for another reason than the check reports, or at another endpoint, is a problem: both would only fail by
+//! coincidence. States with other messages declare them.
 
 use crate::pull::Place;
 
-/// In every link to a data endpoint.
+/// Part of every URL of a data endpoint.
 const DATA_ENDPOINT: &str = ".data.azurecr.io/";
 
-/// Where clients fail, by the endpoint and the stage of a check.
+/// Where clients fail, by endpoint and stage of the check.
 pub(super) fn of_place(endpoint: &str, stage: &str) -> Place {
     match (endpoint, stage) {
         ("login", _) => Place::Without(DATA_ENDPOINT),
         ("data", "dns" | "connect" | "tls") => Place::With(DATA_ENDPOINT),
-        // What was answered there is told without a link, or with the one that led there.
+        // Clients report its responses without a URL, or with the redirecting one.
         _ => Place::Anywhere,
     }
 }
 
-/// A piece of what containerd 1.6, containerd 2 and skopeo say; empty where they say this and that.
+/// Part of the messages of containerd 1.6, containerd 2 and skopeo; empty if they vary.
 pub(super) fn of_cause(cause: &str) -> [&'static str; 3] {
     let [containerd, skopeo] = of_containerd_and_skopeo(cause);
     let newer = match cause {
-        // It names the request as well.
+        // It also names the request.
         "credentials_missing" | "credentials_invalid" => {
             "failed to fetch anonymous token: unexpected status from GET"
         }
@@ -38,7 +38,7 @@ fn of_containerd_and_skopeo(cause: &str) -> [&'static str; 2] {
     match cause {
         "dns_timeout" => both("lookup contoso.azurecr.io on 10.60.0.10:53: read udp"),
         "dns_server_failure" => both("lookup contoso.azurecr.io on 10.60.0.10:53: server misbehaving"),
-        // Go's resolver asks the machine itself then.
+        // Go's resolver then queries localhost.
         "no_nameserver" => both("lookup contoso.azurecr.io on [::1]:53:"),
         "name_not_found" | "private_record_missing" => both("no such host"),
         "private_zone_not_linked" | "no_private_endpoint" | "access_denied" | "blob_denied" => {
@@ -49,7 +49,7 @@ fn of_containerd_and_skopeo(cause: &str) -> [&'static str; 2] {
         "connection_reset" => both("connection reset by peer"),
         "certificate_untrusted" => both("x509: certificate signed by unknown authority"),
         "certificate_name_mismatch" => both("x509: certificate is valid for *.fabrikam.example"),
-        // The same sentence stands for both, and ends in one of these.
+        // The same sentence covers both, with one of these endings.
         "certificate_expired" => both("Z is after"),
         "certificate_not_yet_valid" => both("Z is before"),
         "tls_handshake_failed" => both("server gave HTTP response to HTTPS client"),
@@ -69,7 +69,7 @@ fn of_containerd_and_skopeo(cause: &str) -> [&'static str; 2] {
         "untrusted_redirect" => both("https://layers.fabrikam.example/"),
         "blob_not_found" => ["from remote: not found", "404 (Not Found)"],
         "digest_mismatch" => ["unexpected commit digest", "Digest did not match"],
-        // Without words of its own no state with another cause may fail.
+        // A state with another cause must declare its messages.
         _ => both(""),
     }
 }
