@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::text::sanitize::{MAX_TEXT, MAX_WORD, printable};
-use crate::report::time;
+use crate::text::words::{span, taken};
 use crate::run::{Checked, Run, located_at};
 use crate::status::AgentState;
 

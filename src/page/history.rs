@@ -5,7 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use super::{elapsed, moment, verdict, words};
+use super::{elapsed, moment, verdict};
+use crate::text::words::span;
 use crate::verdict::Verdict;
 use crate::status::{Past, AgentState};
 
@@ -103,7 +104,7 @@ fn table(status: &AgentState, now: Timestamp) -> Markup {
                     tr role="row" {
                         th scope="row" role="rowheader" { (moment(stretch.first.at, now)) }
                         td.time role="cell" {
-                            (words(elapsed(stretch.first.at, stretch.last.at) + status.interval))
+                            (span(elapsed(stretch.first.at, stretch.last.at) + status.interval))
                         }
                         td role="cell" { (verdict::badge(stretch.first.verdict)) }
                         td.cause role="cell" { @if let Some(cause) = stretch.first.cause { code { (cause) } } }

@@ -7,7 +7,8 @@ use crate::diagnosis::Diagnosis;
 use crate::verdict::{Severity, Verdict};
 use crate::text::sanitize::{MAX_TEXT, MAX_WORD, pasteable, printable};
 use crate::observation::Endpoint;
-use crate::report::{finding, host, not_run, runbook, sentence, time};
+use crate::report::{finding, host, not_run, runbook, sentence};
+use crate::text::words::taken;
 use crate::run::{Checked, Run, StageReport, StageStatus, located_at};
 
 pub(super) fn section(run: &Run, checked: &Checked, index: usize) -> Markup {

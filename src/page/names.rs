@@ -6,7 +6,8 @@ use maud::{Markup, html};
 
 use crate::text::sanitize::{MAX_TEXT, MAX_WORD, printable};
 use crate::observation::{Endpoint, RecordData, Resolution, Resolver, Stage};
-use crate::report::{ending, host, records, server, time};
+use crate::report::{ending, host, records, server};
+use crate::text::words::taken;
 use crate::run::{Checked, StageStatus};
 
 /// Hops of a chain to show: ACR's longest real chain; the rest is folded.

@@ -17,6 +17,7 @@ use crate::verdict::Verdict;
 use crate::fleet::judgement::{Finding, Group, Judgement, judge};
 use crate::fleet::report::ImageReport;
 use crate::fleet::{Fleet, Node, State};
+use crate::text::words::plural;
 
 /// The output format of a smoke check's report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,6 +12,7 @@ use super::{Style, runbook};
 use crate::diagnosis::Diagnosis;
 use crate::verdict::{Severity, Verdict};
 use crate::text::sanitize::{MAX_TEXT, MAX_WORD, printable};
+use crate::text::words::taken;
 use crate::observation::{CredentialsUsed, Endpoint, Resolver, TrustedBy};
 use crate::run::{Checked, NodeFilesReport, Run, StageReport, StageStatus, located_at};
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::transport::days;
-use super::{Expectation, WARN_BEFORE, diagnosis, list};
+use super::{Expectation, WARN_BEFORE, diagnosis};
+use crate::text::words::list;
 use crate::cause::Cause;
 use crate::cause::advice::{self, Names};
 use crate::diagnosis::Diagnosis;

@@ -11,7 +11,8 @@ use std::net::IpAddr;
 
 pub use self::comparison::{Comparison, compare};
 use self::words::{describe_failures, failures, makes_wait, privatelink_name, servers_of, troubles};
-use super::{diagnosis, list};
+use super::diagnosis;
+use crate::text::words::list;
 use crate::address::{AddressPolicy, NameserverAddress};
 use crate::cause::Cause;
 use crate::cause::advice::{self, Names};

@@ -1,6 +1,7 @@
 //! Explains the registry's responses by status, error code and content.
 
-use super::{Case, Expectation, credentials, diagnosis, list};
+use super::{Case, Expectation, credentials, diagnosis};
+use crate::text::words::list;
 use crate::cause::Cause;
 use crate::diagnosis::Diagnosis;
 use crate::observation::{Answer, Endpoint, Observation, PlatformMismatch, Reason, Sender, Stage};

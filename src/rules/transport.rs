@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{Case, Expectation, WARN_BEFORE, diagnosis, host_of, list, seconds};
+use super::{Case, Expectation, WARN_BEFORE, diagnosis, host_of};
+use crate::text::words::{self, list};
 use crate::cause::{Cause, advice};
 use crate::diagnosis::Diagnosis;
 use crate::verdict::Severity;
@@ -242,7 +243,7 @@ pub(super) fn explain_timeout(case: &Case<'_>, limit: Duration) -> String {
         "{} accepted the connection but did not complete {} within {}; {waits_on}.",
         case.peer(),
         awaited(case.failure.stage),
-        limit_words(limit)
+        words::limit(limit)
     )
 }
 
@@ -258,7 +259,7 @@ pub(super) fn explain_deadline(case: &Case<'_>, limit: Duration) -> String {
     format!(
         "The overall timeout ({}) elapsed in stage {} of the {} endpoint, before the per-stage timeout: whether a pull \
          works is unknown, because containerd would wait longer.",
-        limit_words(limit),
+        words::limit(limit),
         case.failure.stage,
         case.failure.endpoint
     )

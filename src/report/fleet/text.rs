@@ -11,6 +11,7 @@ use crate::fleet::Fleet;
 use crate::fleet::difference::differences;
 use crate::fleet::judgement::{Group, Judgement};
 use crate::text::sanitize::printable;
+use crate::text::words::plural;
 use crate::text::sanitize::{MAX_WORD, ascii};
 
 /// Nodes with a line of their own. Beyond that, good nodes are counted by pool and bad ones are cut.

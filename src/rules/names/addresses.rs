@@ -8,7 +8,7 @@ use crate::address::Scope;
 use crate::cause::Cause;
 use crate::diagnosis::Diagnosis;
 use crate::observation::{Endpoint, Resolution, Stage};
-use crate::rules::list;
+use crate::text::words::list;
 
 /// What can be wrong with a nameserver's addresses, in order of precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

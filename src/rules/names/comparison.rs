@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::words::listed;
 use super::{AnswerClass, class_of};
 use crate::observation::{Endpoint, Resolution, Resolver};
-use crate::rules::list;
+use crate::text::words::list;
 
 /// The result of a comparison, worst last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::address::NameserverAddress;
 use crate::image::ImageReference;
 use crate::observation::{DnsAnswer, DnsFailure, DnsFailureKind, Lookup, Rcode, RecordData, Resolution};
-use crate::rules::list;
+use crate::text::words::list;
 
 /// Maximum number of addresses in a sentence; the report has all.
 const LISTED: usize = 4;
