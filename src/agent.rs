@@ -31,7 +31,7 @@ use crate::pass::{self, NodeContext};
 use crate::run::{Checked, NodeFilesReport, Run};
 use crate::schedule::{CheckFeedback, Timetable};
 use crate::server::{self, CheckRequest, Limits, Shared};
-use crate::status::{Configuration, AgentState};
+use crate::status::{AgentState, Configuration};
 use crate::transition::Track;
 
 /// Poll interval for configuration and credential files: a change is detected within three polls.
@@ -70,7 +70,11 @@ pub struct AgentContext {
 ///
 /// # Errors
 /// The agent cannot start: the configuration, the trusted certificates or the listen address is not usable.
-pub async fn run(options: Options, context: AgentContext, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+pub async fn run(
+    options: Options,
+    context: AgentContext,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
     let now = (context.pass.now)();
     let settings = Settings::read(options)?;
     let address = settings.config.server_address;

@@ -8,8 +8,8 @@ pub mod advice;
 
 use std::fmt;
 
-use crate::verdict::Severity;
 use crate::observation::Stage;
+use crate::verdict::Severity;
 
 /// Why an image cannot be pulled, or soon will not be, or could not be judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -40,11 +40,7 @@ pub struct Options {
 ///
 /// # Errors
 /// No certificate authority can be loaded, or the report cannot be written.
-pub async fn run(
-    config: Config,
-    options: Options,
-    context: NodeContext,
-) -> anyhow::Result<ExitStatus> {
+pub async fn run(config: Config, options: Options, context: NodeContext) -> anyhow::Result<ExitStatus> {
     let node = pass::node_files(&config);
     let trust = pass::trust(&config, node.as_ref())?;
     let mut latest = None;
@@ -122,7 +118,8 @@ fn publish(run: &Run, options: &Options) -> anyhow::Result<()> {
         let plain = Style { color: false, unicode: false, width: terminal::UNKNOWN_WIDTH };
         let mut text = Vec::new();
         report::write(&mut text, run, options.format, &plain)?;
-        output::replace(path, &text).with_context(|| format!("cannot write the report to {}", path.display()))?;
+        output::replace(path, &text)
+            .with_context(|| format!("cannot write the report to {}", path.display()))?;
     }
     printed
 }

@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 /// Largest file of certificate authorities, in bytes: all of Mozilla's roots take some 200 KiB.
-pub const MAX_CA_FILE: u64 = 4 << 20;
+pub(crate) const MAX_CA_FILE: u64 = 4 << 20;
 
 /// Why a file was not read.
 #[derive(Debug, thiserror::Error)]

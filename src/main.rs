@@ -9,9 +9,9 @@ use acr_verifier::agent::{self, AgentContext};
 use acr_verifier::cli::{self, Command, Environment, pages};
 use acr_verifier::events::event::Pod;
 use acr_verifier::pass::NodeContext;
-use acr_verifier::text::quote::quote_value;
 use acr_verifier::report::catalogue;
 use acr_verifier::run::NetworkView;
+use acr_verifier::text::quote::quote_value;
 use acr_verifier::{check, logging, smoke, terminal};
 use anyhow::bail;
 

@@ -16,10 +16,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::text::sanitize::{MAX_TEXT, MAX_WORD, printable};
-use crate::text::words::{span, taken};
 use crate::run::{Checked, Run, located_at};
 use crate::status::AgentState;
+use crate::text::sanitize::{MAX_TEXT, MAX_WORD, printable};
+use crate::text::words::{span, taken};
 
 /// The stylesheet, embedded in the document: the server's content security policy contains its digest.
 pub const STYLE: &str = include_str!("page/style.css");

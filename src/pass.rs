@@ -12,12 +12,12 @@ use tokio::time::Instant;
 
 use crate::config::{Config, ImageConfig, SystemResolver};
 use crate::credentials::CredentialsSource;
-use crate::text::sanitize::{MAX_TEXT, printable};
 use crate::node::{NodeFiles, RESOLV_CONF};
 use crate::observation::Fact;
 use crate::probe::{self, Task, Trust, TrustError};
 use crate::rules::Expectation;
 use crate::run::{Checked, NetworkView, NodeFilesReport, Run};
+use crate::text::sanitize::{MAX_TEXT, printable};
 
 /// Images checked concurrently: enough to hide latency, few enough to spare the registry, and to keep memory low if a
 /// hostile registry sends the longest accepted manifest for each of them.

@@ -16,9 +16,9 @@ use crate::address::{AddressPolicy, NameserverAddress};
 use crate::cause::Cause;
 use crate::cause::advice::{self, Names};
 use crate::diagnosis::Diagnosis;
-use crate::verdict::Severity;
 use crate::image::ImageReference;
 use crate::observation::{Endpoint, Failure, Fault, Observation, Stage};
+use crate::verdict::Severity;
 
 /// How long before certificates and credentials expire to warn about them.
 pub const WARN_BEFORE: Duration = Duration::from_secs(14 * 24 * 60 * 60);

@@ -8,10 +8,10 @@ use jiff::Timestamp;
 
 use crate::address::AddressPolicy;
 use crate::diagnosis::{self, Diagnosis};
-use crate::verdict::{Severity, Verdict};
 use crate::image::ImageReference;
 use crate::observation::{Endpoint, Fact, Observation, Stage, TrustedBy};
 use crate::proxy::Proxy;
+use crate::verdict::{Severity, Verdict};
 
 /// The network that a run used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

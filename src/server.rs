@@ -31,7 +31,7 @@ use tower::Service;
 
 use crate::run::Run;
 use crate::schedule::Postponed;
-use crate::status::{Configuration, AgentState};
+use crate::status::{AgentState, Configuration};
 use stream::Guarded;
 use table::{Slot, Table};
 use waiting::Waiting;
@@ -155,11 +155,11 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>, shutdown: impl Fu
         };
         match accepted {
             Ok((socket, peer)) => {
-                let Some(place) = table.enter(peer.ip()) else {
+                let Some(entered) = table.enter(peer.ip()) else {
                     tracing::debug!(%peer, "connection limit reached");
                     continue;
                 };
-                let connection = connect(socket, router.clone(), limits, place, stopped.clone());
+                let connection = connect(socket, router.clone(), limits, entered, stopped.clone());
                 connections.spawn(connection);
             }
             Err(error) if is_clients(&error) => {}
@@ -182,10 +182,10 @@ async fn connect(
     socket: TcpStream,
     router: Router,
     limits: Limits,
-    place: table::Slot,
+    entered: table::Entered,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let slot = place.slot();
+    let slot = entered.slot();
     let service = service_fn(|mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(Arc::clone(&slot));
         let mut router = router.clone();
@@ -222,7 +222,7 @@ async fn connect(
         }
     }
     // Draining what a crowd still sends would cost the main loop's time: leave it unread and reset the connections.
-    if place.is_crowded() {
+    if entered.is_crowded() {
         return;
     }
     tokio::select! {

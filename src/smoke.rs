@@ -21,10 +21,10 @@ use crate::cluster::{Access, Agent, Cluster, ClusterError, DaemonSet, Member, Wa
 use crate::exit::ExitStatus;
 use crate::fleet::judgement::judge;
 use crate::fleet::{Fleet, Node};
+use crate::output;
 use crate::report::Style;
 use crate::report::fleet::{self as report, Format, live};
 use crate::terminal::{self, Live};
-use crate::output;
 
 /// Maximum concurrent requests to agents. A check that times out takes many seconds, and a fleet of a thousand broken nodes
 /// must be covered within a minute. Fewer go through the API server, which holds them all in memory.

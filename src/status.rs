@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::verdict::Verdict;
 use crate::run::{NetworkView, Rejected, Run};
+use crate::verdict::Verdict;
 
 /// The period that the status page shows.
 const HISTORY: Duration = Duration::from_secs(60 * 60);

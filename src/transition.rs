@@ -9,9 +9,9 @@ use jiff::Timestamp;
 
 use crate::cause::Cause;
 use crate::diagnosis::Diagnosis;
-use crate::verdict::Verdict;
 use crate::image::ImageReference;
 use crate::run::Checked;
+use crate::verdict::Verdict;
 
 /// Interval at which a persistent failure is announced again.
 pub const RENEW_AFTER: Duration = Duration::from_secs(60 * 60);

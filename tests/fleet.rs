@@ -4,11 +4,11 @@ mod forms;
 mod samples;
 
 use acr_verifier::exit::ExitStatus;
-use acr_verifier::verdict::{Severity, Verdict};
 use acr_verifier::fleet::advice::Advice;
 use acr_verifier::fleet::difference::{Property, differences};
 use acr_verifier::fleet::judgement::{Counts, Finding, judge};
 use acr_verifier::fleet::{Exclusion, Fleet, Node, Staleness, State};
+use acr_verifier::verdict::{Severity, Verdict};
 use proptest::prelude::*;
 use samples::{fleet, healthy, node, reported};
 

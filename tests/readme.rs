@@ -6,9 +6,9 @@ use std::path::Path;
 
 use acr_verifier::address::{PRIVATE_RANGES, RESERVED_RANGES};
 use acr_verifier::cause::Cause;
-use acr_verifier::exit::ExitStatus;
 use acr_verifier::cli::{self, Environment, UsageError};
 use acr_verifier::config::{Schedule, file};
+use acr_verifier::exit::ExitStatus;
 use acr_verifier::observation::{Endpoint, Stage};
 use acr_verifier::probe::Platform;
 use acr_verifier::report::{self, Format, Style};

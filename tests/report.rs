@@ -4,11 +4,11 @@ mod anything;
 mod catalogue;
 pub(crate) mod samples;
 
-use acr_verifier::verdict::Verdict;
 use acr_verifier::observation::{Endpoint, Observation, Stage};
-use acr_verifier::wire::report::Report;
 use acr_verifier::report::{self, Format, Style};
 use acr_verifier::run::{Checked, Run};
+use acr_verifier::verdict::Verdict;
+use acr_verifier::wire::report::Report;
 use samples::{CORRELATION_ID, IMAGE, run};
 
 const PLAIN: Style = Style { color: false, unicode: false, width: 100 };
@@ -143,7 +143,8 @@ fn the_schema_rejects_unknown_values_and_fields() {
 
 #[test]
 fn the_schema_lists_every_cause() {
-    let schema: serde_json::Value = serde_json::from_str(acr_verifier::report::json::JSON_SCHEMA).expect("JSON");
+    let schema: serde_json::Value =
+        serde_json::from_str(acr_verifier::report::json::JSON_SCHEMA).expect("JSON");
     let listed: Vec<_> = schema["$defs"]["cause"]["enum"]
         .as_array()
         .expect("a list")
@@ -248,5 +249,7 @@ fn a_diagnosis_is_always_placed_at_an_existing_stage() {
     checked.diagnoses[0].endpoint = Endpoint::Data;
     let report = report_of(&run(vec![checked]));
     assert_eq!(report.images[0].failed_endpoint.map(|word| word.0), Some(Endpoint::Login));
-    assert!(report.images[0].stages.iter().any(|stage| stage.status.0 == acr_verifier::run::StageStatus::Failed));
+    assert!(
+        report.images[0].stages.iter().any(|stage| stage.status.0 == acr_verifier::run::StageStatus::Failed)
+    );
 }

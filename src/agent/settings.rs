@@ -96,7 +96,8 @@ impl Settings {
 
     /// Returns the current state of the credential files of each image.
     pub(super) fn fingerprints(&self) -> Vec<Fingerprint> {
-        let sources = self.config.images.iter().map(|image| CredentialsSource::of(image, &self.usual_credentials));
+        let sources =
+            self.config.images.iter().map(|image| CredentialsSource::of(image, &self.usual_credentials));
         sources.map(|source| source.fingerprint()).collect()
     }
 

@@ -21,9 +21,9 @@ use crate::config::value::{self, Refusal};
 use crate::config::{Config, CredentialsConfig, ImageConfig, MAX_NAMESERVERS, Resolvers, SystemResolver};
 use crate::credentials::CredentialsSource;
 use crate::logging::{LogFormat, Logging};
-use crate::text::quote::quote_value;
 use crate::report::Format;
 use crate::report::catalogue::CatalogueFormat;
+use crate::text::quote::quote_value;
 use crate::{agent, check};
 
 /// The environment variables that matter, and the home folder.

@@ -9,8 +9,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use sha2::{Digest as _, Sha256};
 
 use crate::diagnosis::Diagnosis;
-use crate::text::sanitize::printable;
 use crate::run::NetworkView;
+use crate::text::sanitize::printable;
 use crate::transition::{Announcement, News, VERIFIED};
 
 /// Namespace of Events about a Node: Nodes have no namespace, and the API server accepts no other for them.
@@ -140,10 +140,10 @@ mod tests {
     use super::{MAX_NOTE, Pod, Reporter, cut, new, note};
     use crate::cause::Cause;
     use crate::diagnosis::Diagnosis;
-    use crate::verdict::Severity;
     use crate::observation::{Endpoint, Stage};
     use crate::run::NetworkView;
     use crate::transition::{Announcement, News};
+    use crate::verdict::Severity;
     use proptest::prelude::*;
 
     fn announcement(message: &str, correlation_id: Option<&str>) -> Announcement {

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use super::advice::{Advice, advice_on, advice_without_report};
 use super::report::{ImageDiagnosis, ImageReport};
 use super::{Fleet, Node, Staleness, State};
-use crate::verdict::{Severity, Verdict};
 use crate::observation::{Endpoint, Stage};
+use crate::verdict::{Severity, Verdict};
 
 /// The result for a fleet.
 #[derive(Debug, Clone, PartialEq)]

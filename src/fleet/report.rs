@@ -11,9 +11,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::cause::Cause;
-use crate::verdict::{Severity, Verdict};
 use crate::observation::{Endpoint, Stage};
 use crate::run::NetworkView;
+use crate::verdict::{Severity, Verdict};
 
 /// An agent's report.
 #[derive(Debug, Clone, PartialEq)]

@@ -23,10 +23,10 @@ use prometheus::{GaugeVec, HistogramVec, IntCounterVec};
 
 use super::families::{self, Family, Kind, Maker};
 use crate::address::Scope;
-use crate::verdict::{Severity, Verdict};
 use crate::observation::{Endpoint, Stage};
 use crate::rules::names::{Comparison, compare};
 use crate::run::{Checked, StageStatus};
+use crate::verdict::{Severity, Verdict};
 
 /// Kinds of failure to keep; beyond that, the least recently seen kind is removed.
 const MAX_FAILURES: usize = 32;

@@ -6,9 +6,9 @@
 use toml::{Table, Value};
 use url::Url;
 
-use crate::text::sanitize::{MAX_WORD, printable};
 use crate::node::tree::{Lost, Reading};
 use crate::observation::Fact;
+use crate::text::sanitize::{MAX_WORD, printable};
 
 const CONFIG: &str = "/etc/containerd/config.toml";
 /// The directories if containerd's configuration sets none: its default, and the value that AKS sets.

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::{elapsed, moment, verdict};
+use crate::status::{AgentState, Past};
 use crate::text::words::span;
 use crate::verdict::Verdict;
-use crate::status::{Past, AgentState};
 
 /// The period that the strip shows.
 const SPAN: Duration = Duration::from_secs(60 * 60);

@@ -4,12 +4,12 @@ use maud::{Markup, html};
 
 use super::{names, verdict};
 use crate::diagnosis::Diagnosis;
-use crate::verdict::{Severity, Verdict};
-use crate::text::sanitize::{MAX_TEXT, MAX_WORD, pasteable, printable};
 use crate::observation::Endpoint;
 use crate::report::{finding, host, not_run, runbook, sentence};
-use crate::text::words::taken;
 use crate::run::{Checked, Run, StageReport, StageStatus, located_at};
+use crate::text::sanitize::{MAX_TEXT, MAX_WORD, pasteable, printable};
+use crate::text::words::taken;
+use crate::verdict::{Severity, Verdict};
 
 pub(super) fn section(run: &Run, checked: &Checked, index: usize) -> Markup {
     let id = format!("image-{index}");

@@ -4,11 +4,11 @@ use std::net::IpAddr;
 
 use maud::{Markup, html};
 
-use crate::text::sanitize::{MAX_TEXT, MAX_WORD, printable};
 use crate::observation::{Endpoint, RecordData, Resolution, Resolver, Stage};
 use crate::report::{ending, host, records, server};
-use crate::text::words::taken;
 use crate::run::{Checked, StageStatus};
+use crate::text::sanitize::{MAX_TEXT, MAX_WORD, printable};
+use crate::text::words::taken;
 
 /// Hops of a chain to show: ACR's longest real chain; the rest is folded.
 const SHOWN_HOPS: usize = 8;

@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-use crate::verdict::Verdict;
 use crate::run::Run;
+use crate::verdict::Verdict;
 
 /// The verdict in capitals.
 pub(super) const fn word(verdict: Option<Verdict>) -> &'static str {

@@ -7,11 +7,12 @@ use std::io::{self, Write};
 use serde::{Deserialize, Serialize};
 
 use super::page::{Page, Tone};
-use super::{Style, Word, runbook};
+use super::{Style, runbook};
 use crate::cause::Cause;
 use crate::cause::advice::{self, Names};
-use crate::verdict::Severity;
 use crate::observation::Stage;
+use crate::verdict::Severity;
+use crate::wire::Word;
 
 /// One cause of the list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -6,13 +6,13 @@
 use std::net::IpAddr;
 
 use super::answers;
-use crate::text::sanitize::MAX_WORD;
-use crate::text::sanitize::printable;
 use crate::observation::{
     Attempt, ConnectFailure, CredentialsUsed, Endpoint, Observation, Rcode, RecordData, Resolution, Resolver,
     Stage,
 };
 use crate::run::{Checked, StageReport, StageStatus};
+use crate::text::sanitize::MAX_WORD;
+use crate::text::sanitize::printable;
 
 /// Returns the lines for a stage: one, or one per nameserver. Empty if there is nothing to report.
 pub(crate) fn finding(checked: &Checked, report: &StageReport<'_>) -> Vec<String> {

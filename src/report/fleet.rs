@@ -13,11 +13,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use super::Style;
-use crate::verdict::Verdict;
 use crate::fleet::judgement::{Finding, Group, Judgement, judge};
 use crate::fleet::report::ImageReport;
 use crate::fleet::{Fleet, Node, State};
 use crate::text::words::plural;
+use crate::verdict::Verdict;
 
 /// The output format of a smoke check's report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,10 +4,10 @@ use std::io::{self, Write};
 
 use super::{answers, runbook};
 use crate::diagnosis::Diagnosis;
-use crate::text::sanitize::{MAX_TEXT, MAX_WORD, pasteable, printable};
 use crate::observation::{Endpoint, Fact, Lookup, Observation, Record, RecordData, Resolution, Stage};
 use crate::proxy::Proxy;
 use crate::run::{Checked, NodeFilesReport, Rejected, Run, located_at};
+use crate::text::sanitize::{MAX_TEXT, MAX_WORD, pasteable, printable};
 use crate::wire::report::{
     Answer, BlobReport, ConfigurationReport, Connection, DiagnosisReport, ExtendedErrorReport, Image,
     ManifestReport, NodeFilesEntry, RecordType, Report, ResolutionReport, SCHEMA, StageEntry, Transport,
@@ -91,7 +91,7 @@ impl From<&NodeFilesReport> for NodeFilesEntry {
 impl From<&Checked> for Image {
     fn from(checked: &Checked) -> Self {
         let observation = &checked.observation;
-        let failed = checked.decisive().map(place);
+        let failed = checked.decisive().map(located_at);
         Self {
             image: checked.image.to_string(),
             name: checked.name.clone(),

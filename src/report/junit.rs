@@ -11,10 +11,10 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use super::finding::finding;
 use super::runbook;
 use crate::diagnosis::Diagnosis;
-use crate::verdict::Severity;
+use crate::run::{Checked, Run, StageReport, StageStatus};
 use crate::text::sanitize::printable;
 use crate::text::sanitize::{MAX_TEXT, pasteable};
-use crate::run::{Checked, Run, StageReport, StageStatus};
+use crate::verdict::Severity;
 
 /// Writes a run as one XML document.
 ///
@@ -111,5 +111,5 @@ fn description(diagnosis: &Diagnosis) -> String {
 
 /// Rounds to microseconds: anything finer is noise.
 fn micros(duration: Duration) -> Duration {
-    super::Seconds::from(duration).duration()
+    crate::wire::Seconds::from(duration).duration()
 }

@@ -4,17 +4,16 @@
 //! states exactly what the verdict covers.
 
 use std::io::{self, Write};
-use std::time::Duration;
 
 use super::finding::{self, blob_size, common_name, finding, system_addresses};
 use super::page::{Page, Tone};
 use super::{Style, runbook};
 use crate::diagnosis::Diagnosis;
-use crate::verdict::{Severity, Verdict};
-use crate::text::sanitize::{MAX_TEXT, MAX_WORD, printable};
-use crate::text::words::taken;
 use crate::observation::{CredentialsUsed, Endpoint, Resolver, TrustedBy};
 use crate::run::{Checked, NodeFilesReport, Run, StageReport, StageStatus, located_at};
+use crate::text::sanitize::{MAX_TEXT, MAX_WORD, printable};
+use crate::text::words::taken;
+use crate::verdict::{Severity, Verdict};
 
 /// Columns taken by the status, the stage and its duration, including the gaps before and between them.
 const FINDING_COLUMN: usize = 4 + 4 + 2 + 9 + 1 + 7 + 2;
@@ -75,7 +74,7 @@ fn write_stage<W: Write>(
         StageStatus::Failed => (Tone::Bad, "FAIL"),
         StageStatus::Skipped => (Tone::Faint, "-   "),
     };
-    let time = report.duration.map(time).unwrap_or_default();
+    let time = report.duration.map(taken).unwrap_or_default();
     let prefix = format!("    {}  {:<9} {time:>7}  ", page.paint(tone, sign), report.stage.as_str());
     let mut lines = match report.status {
         StageStatus::Skipped => vec![not_run(checked, report)],

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::transport::days;
 use super::{Expectation, WARN_BEFORE, diagnosis};
-use crate::text::words::list;
 use crate::cause::Cause;
 use crate::cause::advice::{self, Names};
 use crate::diagnosis::Diagnosis;
@@ -13,6 +12,7 @@ use crate::observation::{
     CredentialEvidence, CredentialKind, CredentialsUsed, Endpoint, Failure, Fault, Observation,
     RejectedEntry, Stage,
 };
+use crate::text::words::list;
 
 /// Maximum number of entries in a message.
 const MAX_NAMED: usize = 3;

@@ -12,14 +12,14 @@ use std::net::IpAddr;
 pub use self::comparison::{Comparison, compare};
 use self::words::{describe_failures, failures, makes_wait, privatelink_name, servers_of, troubles};
 use super::diagnosis;
-use crate::text::words::list;
 use crate::address::{AddressPolicy, NameserverAddress};
 use crate::cause::Cause;
 use crate::cause::advice::{self, Names};
 use crate::diagnosis::Diagnosis;
-use crate::verdict::Severity;
 use crate::image::ImageReference;
 use crate::observation::{DnsAnswer, DnsFailureKind, Endpoint, Lookup, Rcode, Resolution, Resolver, Stage};
+use crate::text::words::list;
+use crate::verdict::Severity;
 
 /// Returns the diagnoses of the `dns` and `address` stages of an endpoint; none if no name was queried (`was_asked`).
 #[must_use]

@@ -1,10 +1,10 @@
 //! Explains the registry's responses by status, error code and content.
 
 use super::{Case, Expectation, credentials, diagnosis};
-use crate::text::words::list;
 use crate::cause::Cause;
 use crate::diagnosis::Diagnosis;
 use crate::observation::{Answer, Endpoint, Observation, PlatformMismatch, Reason, Sender, Stage};
+use crate::text::words::list;
 
 /// Warns of an image that can be pulled but cannot run.
 pub(super) fn warn_of_platform(expectation: &Expectation, observation: &Observation) -> Option<Diagnosis> {

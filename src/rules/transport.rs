@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{Case, Expectation, WARN_BEFORE, diagnosis, host_of};
-use crate::text::words::{self, list};
 use crate::cause::{Cause, advice};
 use crate::diagnosis::Diagnosis;
-use crate::verdict::Severity;
 use crate::observation::{Certificate, ConnectFailure, Endpoint, Fault, Observation, Stage, TlsFailure};
+use crate::text::words::{self, list};
+use crate::verdict::Severity;
 
 /// Returns the diagnoses of connection attempts and of an accepted certificate.
 pub(super) fn judge(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{RawQuery, Request, State};
-use axum::http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
+use axum::http::header::{ACCEPT, HeaderMap, LOCATION};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -194,4 +194,3 @@ fn report_of(run: &Run, shared: &Shared) -> Response {
         .expect("writing to memory cannot fail, and a report is valid JSON");
     answer(StatusCode::OK, JSON, text)
 }
-

@@ -32,8 +32,8 @@ pub(super) struct Slot {
     evicted: Notify,
 }
 
-/// A connection's place in the table, freed on drop.
-pub(super) struct Slot {
+/// An entry of the table, removed on drop.
+pub(super) struct Entered {
     table: Arc<Table>,
     number: u64,
     slot: Arc<Slot>,
@@ -45,7 +45,7 @@ impl Table {
     }
 
     /// Adds a connection; returns `None` if all others are waiting for a check.
-    pub(super) fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<Slot> {
+    pub(super) fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<Entered> {
         let mut open = self.open();
         if open.slots.len() >= self.limit {
             let number = open.dispensable()?;
@@ -58,7 +58,7 @@ impl Table {
         let slot = Arc::new(Slot { peer, waits: AtomicBool::new(false), evicted: Notify::new() });
         open.slots.insert(number, Arc::clone(&slot));
         drop(open);
-        Some(Slot { table: Arc::clone(self), number, slot })
+        Some(Entered { table: Arc::clone(self), number, slot })
     }
 
     /// Nothing panics while the lock is held; even then the list would be consistent.
@@ -80,7 +80,7 @@ impl Open {
     }
 }
 
-impl Slot {
+impl Entered {
     pub(super) fn slot(&self) -> Arc<Slot> {
         Arc::clone(&self.slot)
     }
@@ -91,7 +91,7 @@ impl Slot {
     }
 }
 
-impl Drop for Slot {
+impl Drop for Entered {
     fn drop(&mut self) {
         self.table.open().slots.remove(&self.number);
     }

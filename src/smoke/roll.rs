@@ -10,10 +10,10 @@ use tokio::time::Instant;
 use super::{FIRST_PAUSE, LONGEST_PAUSE};
 use crate::cluster::ask::Answer;
 use crate::cluster::{Agent, DaemonSet, Member, Readiness};
-use crate::verdict::Verdict;
 use crate::fleet::placement::exclusion;
 use crate::fleet::report::{ConfigurationState, NodeReport, Texts};
 use crate::fleet::{Node, Staleness, State};
+use crate::verdict::Verdict;
 
 /// All nodes that were ever listed, by name.
 #[derive(Default)]

@@ -9,9 +9,9 @@ use proptest::prelude::*;
 use super::{News, RENEW_AFTER, Track};
 use crate::cause::Cause;
 use crate::diagnosis::Diagnosis;
-use crate::verdict::Severity;
 use crate::observation::{Endpoint, Mark, Observation, Stage};
 use crate::run::Checked;
+use crate::verdict::Severity;
 
 /// A check with this result: `.` pass, `w` warn, `?` unknown, `a` and `b` failures of two causes.
 fn checked(letter: char) -> Checked {

@@ -5,9 +5,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Moment, Seconds, Word};
-use crate::verdict::{Severity, Verdict};
 use crate::observation::{CredentialsUsed, Endpoint, Stage, TrustedBy};
 use crate::run::{NetworkView, StageStatus};
+use crate::verdict::{Severity, Verdict};
 
 /// Name and version of the format.
 pub const SCHEMA: &str = "acr-verifier/report/v1";

@@ -10,9 +10,9 @@ use jiff::Timestamp;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::verdict::{Severity, Verdict};
 use crate::observation::{CredentialsUsed, Endpoint, Stage, TrustedBy};
 use crate::run::{NetworkView, StageStatus};
+use crate::verdict::{Severity, Verdict};
 
 /// A value of a closed list, serialised as its word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

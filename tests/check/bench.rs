@@ -8,7 +8,6 @@ use acr_verifier::address::AddressPolicy;
 use acr_verifier::config::{Resolvers, SystemResolver};
 use acr_verifier::credentials::CredentialsSource;
 use acr_verifier::diagnosis::Diagnosis;
-use acr_verifier::verdict::Verdict;
 use acr_verifier::events::event;
 use acr_verifier::observation::Observation;
 use acr_verifier::page::{self, Reload};
@@ -17,6 +16,7 @@ use acr_verifier::report::{self, Format, Style};
 use acr_verifier::rules::Expectation;
 use acr_verifier::run::{Checked, NetworkView, Run};
 use acr_verifier::transition::{Announcement, News};
+use acr_verifier::verdict::Verdict;
 use jiff::Timestamp;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer;
@@ -146,7 +146,7 @@ impl<'log> MakeWriter<'log> for Log {
 
 impl Outcome {
     pub(crate) fn verdict(&self) -> Verdict {
-        verdict_of(&self.diagnoses)
+        acr_verifier::diagnosis::verdict_of(&self.diagnoses)
     }
 
     /// Returns the diagnoses in order, as `severity endpoint stage cause`.

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::Bench;
 use crate::lab::log::Listener;
 use crate::lab::settings::{Behaviour, Nameserver};
-use acr_verifier::verdict::Verdict;
 use acr_verifier::observation::{Endpoint, Request, Stage};
+use acr_verifier::verdict::Verdict;
 
 #[test]
 fn a_healthy_registry_passes_over_one_connection_to_each_endpoint() {

@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use acr_verifier::address::Scope;
 use acr_verifier::cause::Cause;
-use acr_verifier::verdict::{Severity, Verdict};
 use acr_verifier::metrics::FAMILIES;
 use acr_verifier::observation::{Endpoint, Stage};
 use acr_verifier::transition::EventResult;
+use acr_verifier::verdict::{Severity, Verdict};
 use promql_parser::label::MatchOp;
 use promql_parser::parser::{self, Expr, LabelModifier, VectorMatchCardinality, VectorSelector};
 use serde_json::Value;

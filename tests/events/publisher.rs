@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use acr_verifier::cause::Cause;
 use acr_verifier::diagnosis::Diagnosis;
-use acr_verifier::verdict::Severity;
 use acr_verifier::events::event::{Pod, Reporter};
 use acr_verifier::events::{self, Publisher};
 use acr_verifier::observation::{Endpoint, Stage};
 use acr_verifier::transition::{Announcement, EventResult, News};
+use acr_verifier::verdict::Severity;
 use jiff::Timestamp;
 use kube::Config;
 use kube::config::{

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use acr_verifier::fleet::report::NodeReport;
 use acr_verifier::fleet::{Exclusion, Fleet, Node, Place, Staleness, State};
-use acr_verifier::wire::report::Report;
 use acr_verifier::run::Checked;
+use acr_verifier::wire::report::Report;
 
 use crate::report::samples as checks;
 

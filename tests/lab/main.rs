@@ -10,11 +10,10 @@ use std::io::{self, BufRead, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
-use acr_verifier::agent::{self, Place};
-use acr_verifier::check::{NodeContext, verify};
-use acr_verifier::logging::{LogFormat, Logging};
+use acr_verifier::agent::{self, AgentContext};
 use acr_verifier::config::{Config, CredentialsConfig, ImageConfig, Resolvers, Schedule, SystemResolver};
-use acr_verifier::logging;
+use acr_verifier::logging::{self, LogFormat, Logging};
+use acr_verifier::pass::{NodeContext, verify};
 use acr_verifier::probe::Trust;
 use acr_verifier::report::{Format, write};
 use acr_verifier::run::{NetworkView, Run};
@@ -118,18 +117,18 @@ fn watch(lab: Lab, healthy: Settings) -> anyhow::Result<()> {
         allow_loopback: true,
         usual_credentials: Vec::new(),
     };
-    let surroundings = NodeContext {
+    let node = NodeContext {
         node: "this-machine".into(),
         network_view: NetworkView::Node,
         now: jiff::Timestamp::now,
     };
-    let place = Place { surroundings, pod: None, in_cluster: false, chance: fastrand::f64 };
+    let context = AgentContext { pass: node, pod: None, in_cluster: false, chance: fastrand::f64 };
     headline("The agent is running: open http://127.0.0.1:9469/, /metrics or /report")?;
     logging::start(Logging { verbosity: 1, format: LogFormat::Text });
     let folder = lab.folder().to_owned();
     std::thread::spawn(move || obey(&lab, &healthy));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async { agent::run(options, place, agent::stop_signal()?).await })?;
+    runtime.block_on(async { agent::run(options, context, agent::stop_signal()?).await })?;
     Ok(std::fs::remove_dir_all(folder)?)
 }
 

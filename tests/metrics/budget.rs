@@ -6,10 +6,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use acr_verifier::address::Scope;
 use acr_verifier::cause::Cause;
 use acr_verifier::diagnosis::Diagnosis;
-use acr_verifier::verdict::{Severity, Verdict};
 use acr_verifier::observation::{Endpoint, Lookup, Request, Resolver, Stage};
 use acr_verifier::run::Checked;
 use acr_verifier::transition::EventResult;
+use acr_verifier::verdict::{Severity, Verdict};
 use proptest::prelude::*;
 
 use super::declared::{diagnosis, rich};

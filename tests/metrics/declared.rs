@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use acr_verifier::cause::Cause;
 use acr_verifier::diagnosis::Diagnosis;
-use acr_verifier::verdict::Severity;
 use acr_verifier::metrics::{FAMILIES, Metrics, write_reference};
 use acr_verifier::observation::{Endpoint, Request, Resolver, Stage};
 use acr_verifier::run::Checked;
 use acr_verifier::transition::EventResult;
+use acr_verifier::verdict::Severity;
 
 use super::{metrics, run, scrape};
 use crate::report::samples;

@@ -1,10 +1,10 @@
 //! Metric values after each kind of check: real checks of the lab, and samples where that is shorter.
 
-use acr_verifier::verdict::Verdict;
 use acr_verifier::metrics::Metrics;
 use acr_verifier::observation::{Endpoint, Resolver, Stage};
 use acr_verifier::run::Run;
 use acr_verifier::transition::EventResult;
+use acr_verifier::verdict::Verdict;
 use jiff::{SignedDuration, Timestamp};
 
 use super::declared::rich;

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use acr_verifier::verdict::Verdict;
 use acr_verifier::metrics::Metrics;
 use acr_verifier::page::{self, Reload};
 use acr_verifier::report::json::JSON_SCHEMA;
-use acr_verifier::wire::report::Report;
 use acr_verifier::report::{Format, Style};
 use acr_verifier::run::Checked;
+use acr_verifier::verdict::Verdict;
+use acr_verifier::wire::report::Report;
 use jiff::Timestamp;
 use proptest::collection::vec;
 use proptest::prelude::*;

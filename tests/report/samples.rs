@@ -7,13 +7,13 @@ use acr_verifier::address::AddressPolicy;
 use acr_verifier::cause::Cause;
 use acr_verifier::cause::advice::{self, Names};
 use acr_verifier::diagnosis::Diagnosis;
-use acr_verifier::verdict::Severity;
 use acr_verifier::observation::{
     Attempt, Blob, Certificate, CredentialsUsed, DnsAnswer, DnsFailure, DnsFailureKind, Endpoint,
     ExtendedError, Lookup, Manifest, Mark, Observation, Rcode, Record, RecordData, Resolution, Resolver,
     Stage, TlsSession, TlsVersion, Token, TrustedBy,
 };
 use acr_verifier::run::{Checked, NetworkView, Run};
+use acr_verifier::verdict::Severity;
 
 pub(crate) const IMAGE: &str = "contoso.azurecr.io/apps/canary:1";
 pub(crate) const LOGIN: &str = "contoso.azurecr.io";

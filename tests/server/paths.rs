@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use acr_verifier::wire::report::Report;
 use acr_verifier::run::Rejected;
 use acr_verifier::schedule::{Postponed, Reason};
 use acr_verifier::server::CheckAnswer;
 use acr_verifier::status::Configuration;
+use acr_verifier::wire::report::Report;
 use tokio::time::{Instant, sleep};
 
 use super::bench::{Server, ask, limits, post};

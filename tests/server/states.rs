@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acr_verifier::cause::Cause;
-use acr_verifier::verdict::Verdict;
 use acr_verifier::observation::{Endpoint, Stage};
 use acr_verifier::run::{Checked, NetworkView, Rejected};
-use acr_verifier::status::{Configuration, Past, AgentState};
+use acr_verifier::status::{AgentState, Configuration, Past};
+use acr_verifier::verdict::Verdict;
 use jiff::Timestamp;
 
 use crate::report::samples;

@@ -9,8 +9,8 @@ use anstream::ColorChoice;
 
 use super::{Environment, UsageErrors, resolve};
 use crate::cli::{Check, Command, Invocation, parse};
-use crate::logging::LogFormat;
 use crate::config::SystemResolver;
+use crate::logging::LogFormat;
 use crate::report::Format;
 use crate::report::catalogue::CatalogueFormat;
 

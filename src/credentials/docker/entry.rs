@@ -10,8 +10,8 @@ use super::json::{self, is_field};
 use super::key::Key;
 use crate::credentials::CredentialsError;
 use crate::observation::CredentialEvidence;
-use crate::text::quote::quote;
 use crate::secret::Secret;
+use crate::text::quote::quote;
 
 /// Base64 as Go decodes it: unused trailing bits may be set.
 const fn go(padding: DecodePaddingMode) -> GeneralPurpose {

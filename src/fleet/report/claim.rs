@@ -13,13 +13,13 @@ use serde::de::{Error as _, IgnoredAny, SeqAccess, Visitor};
 use super::super::advice::object_name;
 use super::{ConfigurationState, ImageDiagnosis, ImageReport, NodeReport};
 use crate::config::{MAX_NAMESERVERS, value};
-use crate::verdict::{Severity, Verdict};
 use crate::image::{ImageReference, is_sha256_digest};
-use crate::text::sanitize::{MAX_TEXT, MAX_WORD, printable};
 use crate::observation::{Endpoint, Stage};
+use crate::run::NetworkView;
+use crate::text::sanitize::{MAX_TEXT, MAX_WORD, printable};
+use crate::verdict::{Severity, Verdict};
 use crate::wire::report::SCHEMA;
 use crate::wire::{Moment, Seconds, Word};
-use crate::run::NetworkView;
 
 /// Maximum images of a report; a configuration has the same limit.
 const MAX_IMAGES: usize = 100;

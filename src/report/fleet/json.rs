@@ -8,15 +8,15 @@ use std::io::{self, Write};
 
 use serde::{Serialize, Serializer};
 
-use super::super::{Moment, Seconds, Word};
-use crate::verdict::{Severity, Verdict};
 use crate::fleet::difference::differences;
 use crate::fleet::judgement::{Counts, Finding, Group, Judgement};
 use crate::fleet::report::{ConfigurationState, ImageDiagnosis, ImageReport, NodeReport};
 use crate::fleet::{Fleet, Node};
-use crate::text::sanitize::is_invisible;
 use crate::observation::{Endpoint, Stage};
 use crate::run::NetworkView;
+use crate::text::sanitize::is_invisible;
+use crate::verdict::{Severity, Verdict};
+use crate::wire::{Moment, Seconds, Word};
 
 /// Name and version of the format.
 pub const SCHEMA: &str = "acr-verifier/smoke/v1";

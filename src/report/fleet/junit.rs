@@ -9,13 +9,13 @@ use std::io::{self, Write};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::{NO_DIAGNOSIS, NO_IMAGE, NO_POOL};
-use crate::verdict::{Severity, Verdict};
 use crate::fleet::advice::{Advice, advice_on, advice_without_report};
 use crate::fleet::judgement::Judgement;
 use crate::fleet::report::ImageReport;
 use crate::fleet::{Fleet, Node};
 use crate::text::sanitize::printable;
 use crate::text::sanitize::{MAX_TEXT, MAX_WORD, pasteable};
+use crate::verdict::{Severity, Verdict};
 
 /// Writes a smoke check as one XML document.
 ///
@@ -23,7 +23,7 @@ use crate::text::sanitize::{MAX_TEXT, MAX_WORD, pasteable};
 /// Returns the writer's error.
 pub fn write(out: &mut impl Write, fleet: &Fleet, judgement: &Judgement) -> io::Result<()> {
     let mut report = Report::new("acr-verifier smoke");
-    report.set_time(super::super::Seconds::from(fleet.duration).duration());
+    report.set_time(crate::wire::Seconds::from(fleet.duration).duration());
     report.timestamp = fleet.started_at.to_string().parse().ok();
     let mut pools: BTreeMap<&str, Vec<&Node>> = BTreeMap::new();
     for node in &fleet.nodes {

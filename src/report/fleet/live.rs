@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::NO_POOL;
-use crate::verdict::Verdict;
 use crate::fleet::{Node, State};
 use crate::text::sanitize::{ascii, printable};
+use crate::verdict::Verdict;
 
 /// Pools with a line of their own; AKS allows a hundred, which no terminal shows.
 const MAX_POOLS: usize = 12;

@@ -6,12 +6,12 @@
 use std::io::{self, Write};
 
 use super::{MAX_COMMANDS, MAX_GROUPS, headline, rows, sentence};
-use crate::verdict::{Severity, Verdict};
 use crate::fleet::Fleet;
 use crate::fleet::difference::differences;
 use crate::fleet::judgement::{Group, Judgement};
 use crate::text::sanitize::printable;
 use crate::text::sanitize::{MAX_TEXT, MAX_WORD, pasteable};
+use crate::verdict::{Severity, Verdict};
 
 /// Table rows: only nodes with problems, the worst first.
 const MAX_ROWS: usize = 100;

@@ -6,13 +6,13 @@ use std::io::{self, Write};
 use super::super::Style;
 use super::super::page::{Page, Tone};
 use super::{MAX_COMMANDS, MAX_GROUPS, Row, headline, rows, sentence};
-use crate::verdict::{Severity, Verdict};
 use crate::fleet::Fleet;
 use crate::fleet::difference::differences;
 use crate::fleet::judgement::{Group, Judgement};
 use crate::text::sanitize::printable;
-use crate::text::words::plural;
 use crate::text::sanitize::{MAX_WORD, ascii};
+use crate::text::words::plural;
+use crate::verdict::{Severity, Verdict};
 
 /// Nodes with a line of their own. Beyond that, good nodes are counted by pool and bad ones are cut.
 const MAX_ROWS: usize = 40;

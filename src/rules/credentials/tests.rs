@@ -4,11 +4,11 @@ use super::super::{Expectation, diagnose};
 use crate::address::AddressPolicy;
 use crate::cause::Cause;
 use crate::diagnosis::Diagnosis;
-use crate::verdict::Severity;
 use crate::observation::{
     Answer, CredentialEvidence, CredentialKind, Endpoint, Failure, Fault, Manifest, Observation,
     RejectedEntry, Sender, Stage,
 };
+use crate::verdict::Severity;
 
 fn expectation(image: &str) -> Expectation {
     Expectation {

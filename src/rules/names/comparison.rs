@@ -71,7 +71,11 @@ pub(super) fn answers(seen: &[&Resolution]) -> Vec<(BTreeSet<IpAddr>, Vec<String
 /// Returns the compared resolvers without a usable answer.
 pub(super) fn unanswered<'seen>(seen: &[&'seen Resolution]) -> Vec<&'seen Resolution> {
     let is_compared = |seen: &&Resolution| seen.resolver != Resolver::System;
-    seen.iter().copied().filter(is_compared).filter(|seen| matches!(class_of(seen), AnswerClass::Failed)).collect()
+    seen.iter()
+        .copied()
+        .filter(is_compared)
+        .filter(|seen| matches!(class_of(seen), AnswerClass::Failed))
+        .collect()
 }
 
 /// Describes an answer and its servers: `10.60.0.10 and 10.60.0.11 returned 10.60.4.4`.

@@ -6,9 +6,9 @@ use std::ffi::OsString;
 use std::io::{self, BufRead as _, Write as _};
 
 use acr_verifier::agent::{self, Place};
-use acr_verifier::pass::NodeContext;
 use acr_verifier::cli::{self, Command, Environment};
 use acr_verifier::events::event::Pod;
+use acr_verifier::pass::NodeContext;
 use acr_verifier::run::NetworkView;
 use anyhow::{Context as _, bail};
 use tokio::sync::oneshot;

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use acr_verifier::cause::Cause;
-use acr_verifier::verdict::Verdict;
 use acr_verifier::run::Checked;
+use acr_verifier::verdict::Verdict;
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 

@@ -10,12 +10,12 @@ use std::time::Duration;
 use acr_verifier::agent::LOOK;
 use acr_verifier::cause::Cause;
 use acr_verifier::config::Schedule;
-use acr_verifier::verdict::Verdict;
 use acr_verifier::metrics::Metrics;
 use acr_verifier::run::{NetworkView, Run};
 use acr_verifier::schedule::{self, Pace, Timetable, most_of_one_registry};
 use acr_verifier::smoke;
 use acr_verifier::transition::{EventResult, Track};
+use acr_verifier::verdict::Verdict;
 use jiff::Timestamp;
 
 use crate::alerts::{BETWEEN_GROUPS, Exposed, SCRAPE};

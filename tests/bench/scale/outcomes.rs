@@ -5,10 +5,10 @@
 use std::time::Duration;
 
 use acr_verifier::cause::Cause;
-use acr_verifier::pass::verify;
 use acr_verifier::config::{Config, CredentialsConfig, ImageConfig, Resolvers, SystemResolver};
 use acr_verifier::image::ImageReference;
 use acr_verifier::observation::Stage;
+use acr_verifier::pass::verify;
 use acr_verifier::probe::Trust;
 use acr_verifier::run::Checked;
 use anyhow::ensure;

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use acr_verifier::verdict::Verdict;
 use acr_verifier::events::event::{self, Pod, Reporter};
 use acr_verifier::run::NetworkView;
 use acr_verifier::schedule::Pace;
 use acr_verifier::transition::{Announcement, News};
+use acr_verifier::verdict::Verdict;
 
 use crate::alerts::Watcher;
 use crate::day::{self, DNS_LIFE, Fault};
