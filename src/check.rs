@@ -128,13 +128,13 @@ async fn pass_until_good(
     loop {
         let run = pass(config, &options.usual_credentials, surroundings, trust, node).await;
         let outcome = Outcome::of(run.verdict(), options.strict);
-        let told = summary(&run);
+        let summary = summary(&run);
         let pause = pause_after(&run);
         *latest = Some(run);
         let left = options.wait.and_then(|wait| wait.checked_sub(started.elapsed() + pause));
         match left {
             Some(left) if outcome != Outcome::Good => {
-                terminal::progress(&format!("waiting, {} s left: {told}", left.as_secs()));
+                terminal::progress(&format!("waiting, {} s left: {summary}", left.as_secs()));
                 tokio::time::sleep(pause).await;
             }
             Some(_) | None => return Some(outcome),

@@ -84,7 +84,7 @@ def round_trip(target):
 
 
 def measure(commands, turns, target):
-    """Runs every command once a turn at each delay, and tells the round trip that was seen between them."""
+    """Runs every command once a turn at each delay, and returns the observed round trip between them."""
     trips = {}
     for delay in DELAYS:
         os.write(3, f"{delay}\n".encode())
@@ -149,7 +149,7 @@ def report(commands, trips, turns):
     goal(f"release binary under {SIZE_GOAL} MB: {size:.2f} MB", size < SIZE_GOAL, is_held=False)
     print("\n| goal | |\n| --- | --- |")
     for text, is_met, is_held in goals:
-        print(f"| {text} | {'met' if is_met else 'MISSED' if is_held else 'missed, told only'} |")
+        print(f"| {text} | {'met' if is_met else 'MISSED' if is_held else 'missed, reported only'} |")
     return all(is_met for _, is_met, is_held in goals if is_held)
 
 
