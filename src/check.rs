@@ -78,13 +78,13 @@ async fn pass_until_good(
     loop {
         let run = pass::run(config, &options.usual_credentials, context, trust, node).await;
         let outcome = ExitStatus::of(run.verdict(), options.strict);
-        let told = summary(&run);
+        let summary = summary(&run);
         let pause = pause_after(&run);
         *latest = Some(run);
         let left = options.wait.and_then(|wait| wait.checked_sub(started.elapsed() + pause));
         match left {
             Some(left) if outcome != ExitStatus::Good => {
-                terminal::progress(&format!("waiting, {} s left: {told}", left.as_secs()));
+                terminal::progress(&format!("waiting, {} s left: {summary}", left.as_secs()));
                 tokio::time::sleep(pause).await;
             }
             Some(_) | None => return Some(outcome),
@@ -94,13 +94,13 @@ async fn pass_until_good(
 
 /// A one-line summary of the remaining problems.
 fn summary(run: &Run) -> String {
-    let told: Vec<String> = run
+    let remaining: Vec<String> = run
         .images
         .iter()
         .filter_map(|checked| checked.diagnoses.first().map(|diagnosis| (checked, diagnosis)))
         .map(|(checked, diagnosis)| format!("{} {} ({})", checked.image, diagnosis.cause, diagnosis.stage))
         .collect();
-    told.join(", ")
+    remaining.join(", ")
 }
 
 /// The pause after a pass; at least the registry's Retry-After if it throttles.

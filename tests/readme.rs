@@ -103,6 +103,7 @@ fn commands_are_valid() {
                 UsageError::UnknownFlag { .. }
                 | UsageError::Secret { .. }
                 | UsageError::Conflict { .. }
+                | UsageError::Duplicate(_)
                 | UsageError::NothingToCheck => true,
             })
             .map(ToString::to_string)

@@ -4,12 +4,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use acr_verifier::address::AddressPolicy;
+use acr_verifier::diagnosis::verdict_of;
 use acr_verifier::observation::{
     Attempt, ConnectFailure, DnsAnswer, DnsFailure, DnsFailureKind, Endpoint, Failure, Fault, Lookup, Mark,
     Observation, Rcode, Record, RecordData, Resolution, Resolver, Stage, SystemError,
 };
 use acr_verifier::rules::{Expectation, diagnose};
-use acr_verifier::diagnosis::verdict_of;
 use acr_verifier::verdict::{Severity, Verdict};
 use jiff::Timestamp;
 use proptest::prelude::*;

@@ -1,4 +1,4 @@
-//! The smoke check on a large fleet: one HTTP server of this test stands in for the API server and a thousand agents, on a
+//! The smoke check on a large fleet: one HTTP server of this test replaces the API server and a thousand agents, on a
 //! real socket. `tests/events` tests the Kubernetes objects on a real API server.
 
 mod answers;

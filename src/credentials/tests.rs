@@ -158,7 +158,7 @@ fn unusable_files_are_errors_without_values() {
 }
 
 #[test]
-fn an_updated_secret_is_read_again() {
+fn an_updated_secret_is_reloaded() {
     let folder = tempfile::tempdir().expect("a folder");
     for (version, password) in [("..1", "one"), ("..2", "two")] {
         fs::create_dir(folder.path().join(version)).expect("a folder");

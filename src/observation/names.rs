@@ -145,7 +145,7 @@ impl Rcode {
     pub const SERVFAIL: Self = Self(2);
     /// The nameserver does not support this kind of query.
     pub const NOTIMP: Self = Self(4);
-    /// The nameserver refuses this client or this query.
+    /// The nameserver rejects this client or this query.
     pub const REFUSED: Self = Self(5);
     /// The name does not exist.
     pub const NXDOMAIN: Self = Self(3);

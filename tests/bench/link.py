@@ -20,9 +20,9 @@ from collections import deque
 TUNSETIFF = 0x400454CA
 IFF_TUN = 0x0001
 IFF_NO_PI = 0x1000
-# The largest packet of a device whose MTU is the usual 1500.
+# The largest packet of a device with the usual MTU of 1500.
 LARGEST_PACKET = 2048
-# A sleep ends this late at worst. The rest of a wait is spent looking at the clock, or every packet would be late.
+# The maximum delay of a sleep. The rest of a wait polls the clock, otherwise every packet would be late.
 SLACK = 0.0003
 
 
@@ -35,7 +35,7 @@ def device(name):
 
 def main(near, far):
     others = {near: far, far: near}
-    # The delay is the same for all, so that the first to come is the first to go.
+    # The delay is the same for all packets, so they leave in order of arrival.
     held = deque()
     delay = 0.0
     while True:
@@ -61,7 +61,7 @@ def main(near, far):
             try:
                 os.write(target, packet)
             except OSError:
-                # A link that is not up loses what is sent.
+                # A link that is down drops packets.
                 pass
 
 

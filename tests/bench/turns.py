@@ -19,9 +19,9 @@ from statistics import median
 
 # One way, in milliseconds.
 DELAYS = [0, 5, 25]
-# What a check has to wait for, one after the other, as `src/probe.rs` derives it.
+# Round trips that a check waits for in sequence, as `src/probe.rs` derives them.
 ROUND_TRIPS = 14
-# How far from that floor a check may be at the longest delay.
+# Maximum ratio of a check's time to that floor at the longest delay.
 FLOOR_GOAL = 1.15
 # In MB.
 SIZE_GOAL = 7
@@ -47,13 +47,13 @@ class Command:
         return taken, done.stderr
 
     def count(self):
-        """What it takes beside time: connections, queries, and memory in MB."""
+        """Its costs other than time: connections, queries, and memory in MB."""
         before = counters()
         self.run()
         self.connections, self.queries = (after - before for after, before in zip(counters(), before))
-        # A child of this process would begin with its size.
-        _, told = self.run(["/usr/bin/time", "--format", "%M"])
-        self.memory = int(told.split()[-1]) * 1024 / 1e6
+        # A child of this process would start with its size.
+        _, output = self.run(["/usr/bin/time", "--format", "%M"])
+        self.memory = int(output.split()[-1]) * 1024 / 1e6
 
     def median(self, delay):
         return median(self.times[delay])
@@ -84,7 +84,7 @@ def round_trip(target):
 
 
 def measure(commands, turns, target):
-    """Runs every command once a turn at each delay, and tells the round trip that was seen between them."""
+    """Runs every command once a turn at each delay, and returns the observed round trip between them."""
     trips = {}
     for delay in DELAYS:
         os.write(3, f"{delay}\n".encode())
@@ -95,7 +95,7 @@ def measure(commands, turns, target):
             for command in commands:
                 seen.append(round_trip(target))
                 taken, _ = command.run()
-                # The first turn warms caches up.
+                # The first turn warms the caches.
                 if turn >= 0:
                     command.times[delay].append(taken)
         trips[delay] = median(seen)
@@ -145,11 +145,11 @@ def report(commands, trips, turns):
     goal(f"{ROUND_TRIPS} round trips: {counted:.2f}", round(counted) == ROUND_TRIPS)
     goal(f"peak memory under {MEMORY_GOAL} MB: {check.memory:.1f} MB", check.memory < MEMORY_GOAL)
     size = os.path.getsize(check.words[0]) / 1e6
-    # The goal is the design's for a binary without the clients of Kubernetes.
+    # The goal for a binary without Kubernetes clients.
     goal(f"release binary under {SIZE_GOAL} MB: {size:.2f} MB", size < SIZE_GOAL, is_held=False)
     print("\n| goal | |\n| --- | --- |")
     for text, is_met, is_held in goals:
-        print(f"| {text} | {'met' if is_met else 'MISSED' if is_held else 'missed, told only'} |")
+        print(f"| {text} | {'met' if is_met else 'MISSED' if is_held else 'missed, reported only'} |")
     return all(is_met for _, is_met, is_held in goals if is_held)
 
 
