@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::io::{self, BufRead as _, Write as _};
 
-use acr_verifier::agent::{self, Place};
+use acr_verifier::agent::{self, AgentContext};
 use acr_verifier::cli::{self, Command, Environment};
 use acr_verifier::events::event::Pod;
 use acr_verifier::pass::NodeContext;
@@ -41,7 +41,7 @@ pub(crate) fn run(words: impl Iterator<Item = OsString>) -> anyhow::Result<()> {
     let pod = Pod { name: told("POD_NAME")?, namespace: told("POD_NAMESPACE")?, uid: None };
     let surroundings =
         NodeContext { node: told("NODE_NAME")?, network_view: NetworkView::Node, now: jiff::Timestamp::now };
-    let place = Place { surroundings, pod: Some(pod), in_cluster: true, chance: fastrand::f64 };
+    let place = AgentContext { pass: surroundings, pod: Some(pod), in_cluster: true, chance: fastrand::f64 };
     runtime.block_on(agent::run(options, place, async {
         // Dropping the sender stops the agent too.
         let _ = ended.await;
