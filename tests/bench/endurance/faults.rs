@@ -162,13 +162,16 @@ fn travels() -> Vec<Fault> {
     // Each delivery at a step of its own, then at the next: all pairs would be too many of the slow ones.
     let pairs = deliveries.into_iter().zip(Step::ALL.into_iter().cycle());
     let shifted = deliveries.into_iter().zip(Step::ALL.into_iter().cycle().skip(2));
-    let fault = |((delivery, causes), step)| {
+    let fault = |((delivery, causes), step): ((Delivery, &'static [&'static str]), Step)| {
         // The challenge is the answer to a HEAD, which has no body that could be torn or late.
         let is_of_the_body = matches!(
             delivery,
-            Delivery::ResetMidBody | Delivery::CloseMidBody | Delivery::SilentMidBody | Delivery::BodyDripping(_)
+            Delivery::ResetMidBody
+                | Delivery::CloseMidBody
+                | Delivery::SilentMidBody
+                | Delivery::BodyDripping(_)
         );
-        let causes = if is_of_the_body && step == Step::Challenge { &[PASS] } else { causes };
+        let causes: &[&str] = if is_of_the_body && step == Step::Challenge { &[PASS] } else { causes };
         fault(format!("{delivery:?} at {step:?}"), causes, move |settings: &mut Settings| {
             settings.deliver(step, delivery);
         })
