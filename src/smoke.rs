@@ -31,13 +31,13 @@ const AT_A_TIME_DIRECT: usize = 256;
 const AT_A_TIME_PROXIED: usize = 64;
 /// Between the first requests: 100 checks a second, so that a thousand agents are asked within ten.
 const FIRST_SPACING: Duration = Duration::from_millis(10);
-/// The requests with that spacing. A Premium registry documents 10,000 reads a minute for an identity, and a check of an
-/// image makes four: a thousand checks a minute are 4,000 of them, and the agents' own budget has room beside it.
+/// Number of requests at that interval. A Premium registry documents 10,000 reads per minute and identity, and a check of an
+/// image makes five: 5,000 for a thousand checks, which leaves enough for the agents' own.
 const FIRST_REQUESTS: usize = 1_000;
-/// Between the requests of the rest of the first minute, which are for agents that have to be asked again,
-const LULL_SPACING: Duration = Duration::from_millis(250);
-/// and how many these are.
-const LULL_REQUESTS: usize = 200;
+/// Interval between the remaining requests of the first minute, which are retries.
+const LULL_SPACING: Duration = Duration::from_secs(2);
+/// Number of requests at that interval.
+const LULL_REQUESTS: usize = 25;
 /// Between later requests: a thousand a minute.
 const SPACING: Duration = Duration::from_millis(60);
 /// Until a node that did not pass is asked again: doubled from the first to the last.
