@@ -99,7 +99,7 @@ fn stage(checked: &Checked, report: &StageReport<'_>) -> Markup {
     let (class, word, judged) = match report.status {
         Status::Ok => ("pass", "ok", Some(Verdict::Pass)),
         Status::Warning => ("warn", "warning", Some(Verdict::Warn)),
-        Status::Failed if unclear => ("unknown", "inconclusive", Some(Verdict::Unknown)),
+        Status::Failed if unclear => ("unknown", "unknown", Some(Verdict::Unknown)),
         Status::Failed => ("fail", "failed", Some(Verdict::Fail)),
         Status::Skipped => ("skipped", "skipped", None),
     };
