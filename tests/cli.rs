@@ -76,7 +76,10 @@ fn invalid_usage_exits_2_and_writes_nothing_to_standard_output() {
         (vec![], "requires a subcommand"),
         (vec!["chek"], "a similar subcommand exists: 'check'"),
         (vec!["check"], "nothing to check: specify an IMAGE"),
-        (vec!["smoke", "--namespace", "Team_A"], "invalid value \"Team_A\" for --namespace: expected a namespace"),
+        (
+            vec!["smoke", "--namespace", "Team_A"],
+            "invalid value \"Team_A\" for --namespace: expected a namespace",
+        ),
         (vec!["smoke", "--selector", " "], "for --selector: expected labels such as"),
         (vec!["smoke", "--timeout", "5"], "invalid value \"5\" for --timeout: "),
         (vec!["smoke", "--kubeconfig", "/nowhere/config"], "for --kubeconfig: "),
@@ -105,7 +108,10 @@ fn invalid_usage_exits_2_and_writes_nothing_to_standard_output() {
             vec!["check", IMAGE, "--log-format", "xml"],
             "invalid value \"xml\" for --log-format: expected one of text, json\n",
         ),
-        (vec!["check", IMAGE, "--nameserver", "dns.example"], "invalid value \"dns.example\" for --nameserver: "),
+        (
+            vec!["check", IMAGE, "--nameserver", "dns.example"],
+            "invalid value \"dns.example\" for --nameserver: ",
+        ),
         (vec!["check", IMAGE, "--compare-resolver", "10.0.0.1"], "expected NAME=ADDRESS"),
         (
             vec!["check", IMAGE, "--data-endpoint", "https://a.io"],
