@@ -30,7 +30,7 @@ pub const NAME: &str = "acr-verifier";
 pub struct Invocation {
     /// Log settings; logs always go to standard error.
     pub logging: Logging,
-    /// When to use colours.
+    /// When to use colors.
     pub color: anstream::ColorChoice,
     /// The command and its settings.
     pub command: Command,

@@ -1,6 +1,6 @@
 //! The agent's status page: one self-contained HTML document, made to be read at three in the morning.
 //!
-//! Owns the document, its order and its style. No script, no external request, no information by colour only. Findings
+//! Owns the document, its order and its style. No script, no external request, no information by color only. Findings
 //! and sentences are those of the report, so the page, the terminal and a ticket agree. Foreign text is cleaned first and
 //! escaped by the templates; nothing here writes markup by hand. No clock: the time is an argument.
 

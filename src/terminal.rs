@@ -11,7 +11,7 @@ use crate::report::Style;
 /// Width if the terminal's is unknown, such as in a log: wide enough for a DNS answer on one line.
 pub const UNKNOWN_WIDTH: usize = 100;
 
-/// The style of text on this standard output. Colours are stripped on output, depending on `--color`, `NO_COLOR` and the
+/// The style of text on this standard output. Colors are stripped on output, depending on `--color`, `NO_COLOR` and the
 /// terminal.
 #[must_use]
 pub fn style() -> Style {

@@ -240,7 +240,10 @@ fn a_cause_newer_than_this_program_is_reported_without_commands() {
     assert!(matches!(&judgement.groups[0].finding,
         Finding::Diagnosis { cause, .. } if cause == "something_new"));
     let Advice { message, commands, .. } = &judgement.groups[0].example;
-    assert!(message.contains("it does not see the private zone") && commands.is_empty(), "only as text");
+    assert!(
+        message.contains("this resolver does not see the private zone") && commands.is_empty(),
+        "only as text"
+    );
 }
 
 #[test]

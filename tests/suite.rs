@@ -18,6 +18,7 @@ mod fleet;
 mod hostile;
 mod image;
 mod lab;
+mod language;
 mod metrics;
 mod observations;
 mod readme;

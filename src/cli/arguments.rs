@@ -43,7 +43,7 @@ pub(super) struct Shared {
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text", display_order = 901,
           value_parser = Choice(&["text", "json"]))]
     pub(super) log_format: String,
-    /// When to use colours; `auto`: on a terminal, unless NO_COLOR is set
+    /// When to use colors; `auto`: on a terminal, unless NO_COLOR is set
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", display_order = 902,
           value_parser = Choice(&["auto", "always", "never"]))]
     pub(super) color: String,

@@ -101,7 +101,7 @@ fn stage(checked: &Checked, report: &StageReport<'_>) -> Markup {
     let (class, word, judged) = match report.status {
         StageStatus::Ok => ("pass", "ok", Some(Verdict::Pass)),
         StageStatus::Warning => ("warn", "warning", Some(Verdict::Warn)),
-        StageStatus::Failed if unclear => ("unknown", "inconclusive", Some(Verdict::Unknown)),
+        StageStatus::Failed if unclear => ("unknown", "unknown", Some(Verdict::Unknown)),
         StageStatus::Failed => ("fail", "failed", Some(Verdict::Fail)),
         StageStatus::Skipped => ("skipped", "skipped", None),
     };

@@ -1,4 +1,4 @@
-//! A verdict as a word, a shape and a colour; each of them is sufficient.
+//! A verdict as a word, a shape and a color; each of them is sufficient.
 
 use maud::{Markup, html};
 
@@ -16,7 +16,7 @@ pub(super) const fn word(verdict: Option<Verdict>) -> &'static str {
     }
 }
 
-/// The CSS class that sets the colours.
+/// The CSS class that sets the colors.
 pub(super) const fn class(verdict: Option<Verdict>) -> &'static str {
     match verdict {
         None | Some(Verdict::Unknown) => "unknown",
@@ -26,7 +26,7 @@ pub(super) const fn class(verdict: Option<Verdict>) -> &'static str {
     }
 }
 
-/// The word with its colour and shape.
+/// The word with its color and shape.
 pub(super) fn badge(verdict: Verdict) -> Markup {
     html! { span class={ "badge " (class(Some(verdict))) } { (icon(Some(verdict))) (word(Some(verdict))) } }
 }

@@ -1,4 +1,4 @@
-//! Text layout: wrapping, colours and character set.
+//! Text layout: wrapping, colors and character set.
 //!
 //! All text is sanitised here on its way out, so no renderer can forget to do it.
 
@@ -15,7 +15,7 @@ const MIN_WIDTH: usize = 40;
 /// How text is written. The caller knows the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Style {
-    /// Whether to use colours.
+    /// Whether to use colors.
     pub color: bool,
     /// Whether to use characters outside of ASCII.
     pub unicode: bool,
@@ -23,7 +23,7 @@ pub struct Style {
     pub width: usize,
 }
 
-/// The role of a piece of text, which determines its colour.
+/// The role of a piece of text, which determines its color.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tone {
     Good,
@@ -64,7 +64,7 @@ impl<'out, W: Write> Page<'out, W> {
         self.style.width.max(MIN_WIDTH)
     }
 
-    /// Colours the prefix of a line. `text` is not sanitised.
+    /// Colors the prefix of a line. `text` is not sanitised.
     pub(super) fn paint(&self, tone: Tone, text: &str) -> String {
         if !self.style.color {
             return text.to_owned();
@@ -73,7 +73,7 @@ impl<'out, W: Write> Page<'out, W> {
         format!("{style}{text}{style:#}")
     }
 
-    /// Writes a paragraph after a coloured prefix. Continuation lines are indented by `indent` columns.
+    /// Writes a paragraph after a colored prefix. Continuation lines are indented by `indent` columns.
     pub(super) fn paragraph(&mut self, prefix: &str, indent: usize, text: &str) -> io::Result<()> {
         let text = self.shown(text);
         // Wrapping an empty text would drop the prefix as well.
@@ -92,7 +92,7 @@ impl<'out, W: Write> Page<'out, W> {
         Ok(())
     }
 
-    /// Writes a line in one colour.
+    /// Writes a line in one color.
     pub(super) fn heading(&mut self, tone: Tone, text: &str) -> io::Result<()> {
         let line = self.paint(tone, &self.shown(text));
         writeln!(self.out, "{line}")

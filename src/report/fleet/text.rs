@@ -142,7 +142,7 @@ fn write_matrix<W: Write>(page: &mut Page<'_, W>, mut rows: Vec<Row>, style: &St
     let column = 2 + pool + 2 + node + 2 + verdict + 2 + stage + 2;
     let indent = if column + MIN_CAUSE <= page.width() { column } else { 2 + pool + 2 };
     for row in &rows {
-        // Colour only the text and not its padding, so that lines have no trailing blanks.
+        // Color only the text and not its padding, so that lines have no trailing blanks.
         let padding = " ".repeat(verdict.saturating_sub(row.verdict.chars().count()));
         let painted = page.paint(tone_of(row.rank), &row.verdict) + &padding;
         let prefix =
