@@ -298,6 +298,15 @@ impl fmt::Display for Cause {
     }
 }
 
+/// URL of the runbook. Each cause has a section with its code as the anchor.
+pub const RUNBOOK: &str = "https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md";
+
+/// Returns the URL of the runbook section on a cause.
+#[must_use]
+pub fn runbook(cause: Cause) -> String {
+    format!("{RUNBOOK}#{cause}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::Cause;

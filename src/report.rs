@@ -16,7 +16,7 @@ mod page;
 
 use std::io::{self, Write};
 
-use crate::cause::Cause;
+pub use crate::cause::{RUNBOOK, runbook};
 use crate::run::Run;
 
 // Shared by the renderers and the status page.
@@ -24,15 +24,6 @@ pub(crate) use answers::records;
 pub(crate) use finding::{ending, finding, host, server};
 pub use page::Style;
 pub(crate) use text::{not_run, sentence};
-
-/// URL of the runbook. Each cause has a section with its code as the anchor.
-pub const RUNBOOK: &str = "https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md";
-
-/// Returns the URL of the runbook section on a cause.
-#[must_use]
-pub fn runbook(cause: Cause) -> String {
-    format!("{RUNBOOK}#{cause}")
-}
 
 /// The output format of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

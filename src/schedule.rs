@@ -132,7 +132,8 @@ pub fn next_delay(
     let chance = chance.clamp(0.0, 1.0);
     let factor = 1.0 + jitter.clamp(0.0, 1.0) * (2.0 * chance - 1.0);
     let longest = LONGEST_BACK_OFF.max(interval);
-    let most = (LONGEST_BACK_OFF.as_millis() / interval.as_millis().max(1)).clamp(1, u128::from(MAX_BACK_OFF));
+    let most =
+        (LONGEST_BACK_OFF.as_millis() / interval.as_millis().max(1)).clamp(1, u128::from(MAX_BACK_OFF));
     let intervals = 2_u32.saturating_pow(throttled).min(u32::try_from(most).unwrap_or(MAX_BACK_OFF));
     let delay = (interval * intervals).mul_f64(factor);
     // A fleet that received the same Retry-After must not return at the same moment, but spread as usual. The Retry-After of

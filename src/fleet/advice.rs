@@ -4,13 +4,10 @@
 //! agent's report only contributes its message, shown as text.
 
 use super::report::{ImageDiagnosis, ImageReport};
-use super::{Fleet, Node, Staleness, State};
+use super::{Fleet, Node, Staleness, State, object_name};
 use crate::cause::advice::{Names, commands, remedy_at};
+use crate::cause::runbook;
 use crate::image::ImageReference;
-use crate::report::runbook;
-
-/// Maximum length of a Kubernetes object name.
-const MAX_NAME: usize = 253;
 
 /// What failed and how to fix it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,15 +91,4 @@ pub fn advice_without_report(fleet: &Fleet, node: &Node) -> Advice {
         ),
     };
     Advice { message, remedy: remedy.to_owned(), commands, runbook: None }
-}
-
-/// Returns the name if it is a valid Kubernetes object name (a DNS subdomain of RFC 1123), otherwise the placeholder.
-pub(super) fn object_name<'name>(name: &'name str, placeholder: &'name str) -> &'name str {
-    let is_outer = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let (first, last) = (name.bytes().next(), name.bytes().next_back());
-    let is_valid = name.len() <= MAX_NAME
-        && name.bytes().all(|byte| is_outer(byte) || matches!(byte, b'-' | b'.'))
-        && first.is_some_and(is_outer)
-        && last.is_some_and(is_outer);
-    if is_valid { name } else { placeholder }
 }

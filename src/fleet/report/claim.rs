@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::de::{Error as _, IgnoredAny, SeqAccess, Visitor};
 
-use super::super::advice::object_name;
+use super::super::object_name;
 use super::{ConfigurationState, ImageDiagnosis, ImageReport, NodeReport};
 use crate::config::{MAX_NAMESERVERS, value};
 use crate::image::{ImageReference, is_sha256_digest};
