@@ -54,6 +54,7 @@ pub mod cluster;
 pub mod fleet;
 pub mod smoke;
 
+pub mod acr;
 pub mod address;
 pub mod credentials;
 pub mod image;

@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use syn::visit::Visit;
 
 /// The layers, lowest first. A module may depend only on modules of lower layers, so no circle is possible.
-const LAYERS: [&[&str]; 17] = [
+const LAYERS: [&[&str]; 18] = [
     // Text, files and closed lists.
     &["file", "secret", "verdict"],
     &["text"],
     // Plain values.
     &["address", "image", "proxy"],
+    &["acr"],
     // The facts that a check records.
     &["observation"],
     // Their meaning.

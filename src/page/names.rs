@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use maud::{Markup, html};
 
+use crate::acr::is_in_private_zone;
 use crate::observation::{Endpoint, RecordData, Resolution, Resolver, Stage};
 use crate::report::{ending, host, records, server};
 use crate::run::{Checked, StageStatus};
@@ -102,7 +103,7 @@ fn hops(checked: &Checked, resolution: &Resolution) -> Vec<Hop> {
             RecordData::Cname(target) => Hop {
                 said: format!("CNAME, ttl {}", record.ttl),
                 name: printable(target.trim_end_matches('.'), MAX_WORD),
-                note: target.contains(".privatelink.").then_some("private link"),
+                note: is_in_private_zone(target).then_some("private link"),
             },
             RecordData::Address(address) => Hop {
                 said: format!("{}, ttl {}", if address.is_ipv4() { "A" } else { "AAAA" }, record.ttl),

@@ -13,6 +13,7 @@ use url::Url;
 
 pub(super) use error::{Head, correlation_id, is_html, read_error, words_of_page};
 
+use crate::acr;
 use crate::image::{DEFAULT_PORT, ImageReference};
 use crate::secret::Secret;
 use crate::text::redact::{Redactor, hear};
@@ -151,7 +152,7 @@ pub(super) fn judge_redirect(
         return untrusted("user information in the URL");
     }
     let host = host.to_owned();
-    if image.is_acr() && ImageReference::is_azure_storage(&host) {
+    if image.is_acr() && acr::is_storage(&host) {
         return Redirect::Storage(hear(&host));
     }
     if url.port().unwrap_or(DEFAULT_PORT) != image.port() {
