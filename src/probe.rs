@@ -165,10 +165,10 @@ impl Observed {
 type Halt = Option<Failure>;
 
 async fn run(task: &Task, clock: &Clock, observation: &mut Observation) -> (Result<(), Halt>, Redactor) {
-    let credentials = task.credentials.read(&task.image);
+    let credentials = task.credentials.read(&task.image).await;
     // Recorded first, so that it is known whichever stage fails.
     observation.credentials_expire_at =
-        credentials.as_ref().map_or(task.credentials.expires_at, |found| found.expires_at);
+        credentials.as_ref().map_or(task.credentials.expires_at(), |found| found.expires_at);
     observation.mirrors.clone_from(&task.mirrors);
     observation.credentials =
         credentials.as_ref().ok().and_then(|found| found.attempts.first()).map(Attempt::used);

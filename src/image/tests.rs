@@ -1,7 +1,7 @@
 //! Tables of valid and invalid references, and properties of any string.
 
-use crate::acr;
 use super::{ImageReference, ImageReferenceError, is_host_name};
+use crate::acr;
 use proptest::prelude::*;
 
 /// Matches one kind of error.

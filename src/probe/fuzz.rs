@@ -157,7 +157,7 @@ impl Desk {
         let clock = Clock::start(PATIENCE, PATIENCE);
         let address = [IpAddr::V4(Ipv4Addr::new(10, 60, 4, 4))];
         let session = Session::new(Endpoint::Login, LOGIN, 443, &address, &self.task.trust, &clock);
-        let credentials = self.task.credentials.read(&self.task.image);
+        let credentials = self.task.credentials.read(&self.task.image).await;
         let mut pull = Pull::new(&self.task, session, credentials);
         hide(&mut pull.redactor);
         let mut observation = Observation::default();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use acr_verifier::address::AddressPolicy;
 use acr_verifier::config::{Resolvers, SystemResolver};
-use acr_verifier::credentials::CredentialsSource;
+use acr_verifier::credentials::{CredentialFiles, CredentialsSource};
 use acr_verifier::diagnosis::Diagnosis;
 use acr_verifier::events::event;
 use acr_verifier::observation::Observation;
@@ -62,7 +62,7 @@ impl Bench {
             image: lab.image().parse().expect("the lab's image is a reference"),
             policy: AddressPolicy { expected: Vec::new(), allow_loopback: true },
             data_endpoints: Vec::new(),
-            credentials: CredentialsSource { paths: vec![lab.credentials_folder()], expires_at: None },
+            credentials: CredentialsSource::named(lab.credentials_folder(), None),
             resolvers: Resolvers { system: system_resolver(&lab), compare: Vec::new() },
             trust: Trust::load(Some(&lab.ca_file())).expect("the lab's root is a certificate"),
             proxy: None,
@@ -200,5 +200,12 @@ impl Outcome {
     pub(crate) fn expect(&self, expected: &[&str]) -> &Self {
         assert_eq!(self.findings(), expected, "{self:#?}");
         self
+    }
+}
+
+/// Returns the files of a task's credentials, to change them.
+pub(crate) fn files_of(source: &mut CredentialsSource) -> &mut CredentialFiles {
+    match source {
+        CredentialsSource::Files(files) => files,
     }
 }

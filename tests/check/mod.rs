@@ -30,7 +30,7 @@ use std::time::Duration;
 use acr_verifier::cause::Cause;
 
 use crate::lab::settings::Settings;
-pub(crate) use bench::{Bench, Outcome};
+pub(crate) use bench::{Bench, Outcome, files_of};
 pub(crate) use safety::violations;
 
 /// Number of concurrent cases, which mostly wait.
