@@ -195,7 +195,7 @@ async fn run(task: &Task, clock: &Clock, observation: &mut Observation) -> (Resu
     let redactor = pull.redactor;
     observation.duration = clock.elapsed();
     names.add_compared(observation).await;
-    echo::silence(&redactor, observation, outcome.as_mut().err().and_then(Option::as_mut));
+    echo::redact_observation(&redactor, observation, outcome.as_mut().err().and_then(Option::as_mut));
     (outcome, redactor)
 }
 
@@ -332,13 +332,13 @@ fn check_configuration(
         .is_some_and(|manifest| manifest::is_index(&manifest.media_type) && manifest.platform.is_none());
     let wanted = task.platform.to_string();
     if is_unnamed_entry && task.platform.rank(&found).is_none() {
-        return Err(Fault::PlatformMissing { wanted, found: vec![found.heard()] });
+        return Err(Fault::PlatformMissing { wanted, found: vec![found.display_name()] });
     }
     if task.platform.rank(&found.plain()).is_none() {
-        observation.platform_mismatch = Some(PlatformMismatch { wanted, found: found.heard() });
+        observation.platform_mismatch = Some(PlatformMismatch { wanted, found: found.display_name() });
     }
     if let Some(manifest) = &mut observation.manifest {
-        manifest.platform.get_or_insert_with(|| found.plain().heard());
+        manifest.platform.get_or_insert_with(|| found.plain().display_name());
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ mod page;
 use std::io::{self, Write};
 
 pub use crate::cause::{RUNBOOK, runbook};
-use crate::run::Run;
+use crate::run::CheckRun;
 
 // Shared by the renderers and the status page.
 pub(crate) use answers::records;
@@ -40,7 +40,7 @@ pub enum Format {
 ///
 /// # Errors
 /// Returns the writer's error.
-pub fn write(out: &mut impl Write, run: &Run, format: Format, style: &Style) -> io::Result<()> {
+pub fn write(out: &mut impl Write, run: &CheckRun, format: Format, style: &Style) -> io::Result<()> {
     match format {
         Format::Text => text::write(out, run, style),
         Format::Json => json::write(out, run, None),

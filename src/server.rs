@@ -29,7 +29,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tower::Service;
 
-use crate::run::Run;
+use crate::run::CheckRun;
 use crate::schedule::Postponed;
 use crate::status::{AgentState, Configuration};
 use stream::Guarded;
@@ -80,7 +80,7 @@ pub struct CheckRequest {
 #[derive(Debug, Clone)]
 pub enum CheckAnswer {
     /// The completed check; it started after the request.
-    Report(Arc<Run>),
+    Report(Arc<CheckRun>),
     /// No check starts soon.
     Postponed(Postponed),
     /// A configuration other than the requested one is in force; nothing was checked.

@@ -69,7 +69,7 @@ const CONFINED: [(&str, &[&str]); 16] = [
         &[
             "probe/authorization.rs",
             "probe/dial.rs",
-            "probe/dial/trouble.rs",
+            "probe/dial/error.rs",
             "probe/session.rs",
             "probe/registry.rs",
             "probe/registry/challenge.rs",
@@ -77,11 +77,11 @@ const CONFINED: [(&str, &[&str]); 16] = [
             "probe/registry/blob.rs",
         ],
     ),
-    ("hyper", &["probe/dial/trouble.rs", "server.rs", "cluster.rs", "cluster/ask.rs"]),
+    ("hyper", &["probe/dial/error.rs", "server.rs", "cluster.rs", "cluster/ask.rs"]),
     ("hyper_util", &["server.rs", "cluster/ask.rs"]),
     ("axum", &["server.rs", "server/routes.rs", "server/guard.rs", "server/problem.rs"]),
     ("maud", &["page.rs", "page/history.rs", "page/image.rs", "page/names.rs", "page/verdict.rs"]),
-    ("rustls", &["probe/tls.rs", "probe/roots.rs", "probe/dial/trouble.rs", "events.rs", "cluster.rs"]),
+    ("rustls", &["probe/tls.rs", "probe/roots.rs", "probe/dial/error.rs", "events.rs", "cluster.rs"]),
     ("x509_parser", &["probe/tls.rs"]),
     (
         "oci_client",

@@ -16,7 +16,7 @@ use acr_verifier::observation::{
     Resolver, Sender, Stage, TlsFailure, TlsSession, TlsVersion, Token, TrustedBy,
 };
 use acr_verifier::rules::{Expectation, diagnose};
-use acr_verifier::run::Checked;
+use acr_verifier::run::ImageResult;
 use jiff::Timestamp;
 use proptest::collection::vec;
 use proptest::option;
@@ -382,9 +382,9 @@ pub(crate) fn expectation() -> impl Strategy<Value = Expectation> {
 }
 
 /// A check with the diagnoses of the rules.
-pub(crate) fn checked() -> impl Strategy<Value = Checked> {
+pub(crate) fn checked() -> impl Strategy<Value = ImageResult> {
     (expectation(), observation(), any::<bool>()).prop_map(|(expectation, observation, blob_requested)| {
-        Checked {
+        ImageResult {
             diagnoses: diagnose(&expectation, &observation),
             image: expectation.image,
             name: None,

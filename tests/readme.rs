@@ -12,7 +12,7 @@ use acr_verifier::exit::ExitStatus;
 use acr_verifier::observation::{Endpoint, Stage};
 use acr_verifier::probe::Platform;
 use acr_verifier::report::{self, Format, Style};
-use acr_verifier::run::{Checked, NetworkView, Run};
+use acr_verifier::run::{CheckRun, ImageResult, NetworkView};
 use acr_verifier::schedule;
 use acr_verifier::transition::VERIFIED;
 
@@ -303,7 +303,7 @@ fn samples_match_the_example() {
 /// Returns the text that the example prints for a lab.
 pub(crate) fn print(bench: &Bench) -> String {
     let outcome = bench.check();
-    let checked = Checked {
+    let checked = ImageResult {
         image: bench.task.image.clone(),
         name: None,
         blob_requested: true,
@@ -311,7 +311,7 @@ pub(crate) fn print(bench: &Bench) -> String {
         observation: outcome.observation,
         diagnoses: outcome.diagnoses,
     };
-    let run = Run {
+    let run = CheckRun {
         node: "this machine".into(),
         network_view: NetworkView::Node,
         node_files: None,

@@ -6,29 +6,29 @@ pub(crate) mod samples;
 
 use acr_verifier::observation::{Endpoint, Observation, Stage};
 use acr_verifier::report::{self, Format, Style};
-use acr_verifier::run::{Checked, Run};
+use acr_verifier::run::{CheckRun, ImageResult};
 use acr_verifier::verdict::Verdict;
 use acr_verifier::wire::report::Report;
 use samples::{CORRELATION_ID, IMAGE, run};
 
 const PLAIN: Style = Style { color: false, unicode: false, width: 100 };
 
-fn render(run: &Run, format: Format, style: &Style) -> String {
+fn render(run: &CheckRun, format: Format, style: &Style) -> String {
     let mut out = Vec::new();
     report::write(&mut out, run, format, style).expect("memory takes everything");
     String::from_utf8(out).expect("UTF-8")
 }
 
-fn text(checked: Checked) -> String {
+fn text(checked: ImageResult) -> String {
     render(&run(vec![checked]), Format::Text, &PLAIN)
 }
 
-fn report_of(run: &Run) -> Report {
+fn report_of(run: &CheckRun) -> Report {
     serde_json::from_str(&render(run, Format::Json, &PLAIN)).expect("a report")
 }
 
 /// All samples with the names of their goldens.
-fn all() -> Vec<(&'static str, Run)> {
+fn all() -> Vec<(&'static str, CheckRun)> {
     vec![
         ("healthy", run(vec![samples::healthy()])),
         ("zone-not-linked", run(vec![samples::zone_not_linked()])),

@@ -14,7 +14,11 @@ use crate::observation::{
 use crate::text::redact::Redactor;
 
 /// Redacts the observation and its failure, and truncates the remaining text.
-pub(super) fn silence(redactor: &Redactor, observation: &mut Observation, failure: Option<&mut Failure>) {
+pub(super) fn redact_observation(
+    redactor: &Redactor,
+    observation: &mut Observation,
+    failure: Option<&mut Failure>,
+) {
     let show = |text: &mut String| *text = redactor.show(text);
     // Exhaustive, so that a new field must be classified.
     let Observation {

@@ -17,7 +17,7 @@ pub use platform::Platform;
 pub(super) use shape::{Configuration, Descriptor, Entry, ImageManifest, Index};
 
 use crate::image::is_sha256_digest as is_digest;
-use crate::text::redact::hear;
+use crate::text::redact::bounded;
 
 /// Maximum number of an index's platforms in a report.
 const MAX_PLATFORMS: usize = 16;
@@ -128,7 +128,7 @@ fn named(media_type: &str) -> String {
     const LONGEST: usize = 255;
     match media_type {
         "" => "(none)".to_owned(),
-        short if short.len() <= LONGEST => hear(short),
+        short if short.len() <= LONGEST => bounded(short),
         _ => "(too long)".to_owned(),
     }
 }
@@ -147,7 +147,7 @@ pub(super) fn select_platform<'index>(
     best.or_else(|| index.entries.iter().find(|entry| entry.platform.is_none())).ok_or_else(|| {
         let mut found: Vec<String> = Vec::new();
         for name in index.entries.iter().filter_map(|entry| entry.platform.as_ref()) {
-            let name = name.heard();
+            let name = name.display_name();
             if found.last() != Some(&name) {
                 found.push(name);
             }

@@ -9,13 +9,13 @@ use std::net::{IpAddr, SocketAddr};
 use tokio::time::Instant;
 
 use super::clock::{Clock, Limit};
-use super::dial::{Call, Connection, Head, Reached, Trouble, chunk};
+use super::dial::{Call, Connection, Head, Reached, TransportError, chunk};
 use super::tls::Trust;
 use super::wire::{self, bearer_challenge};
 use crate::observation::{
     Answer, Attempt, ConnectFailure, Endpoint, Failure, Fault, Observation, Request, Stage, TlsSession,
 };
-use crate::text::redact::{Redactor, hear};
+use crate::text::redact::{Redactor, bounded};
 
 /// The ID by which Azure support finds a request.
 const CORRELATION_ID: &str = "x-ms-correlation-request-id";
@@ -107,11 +107,12 @@ impl<'check> Session<'check> {
         let head = match &mut self.connection {
             Some(connection) => {
                 let mut head = connection.send(call.clone(), self.clock, limit).await;
-                let is_broken = matches!(head, Err(Trouble::Closed { .. } | Trouble::NotHttp(_)));
+                let is_broken =
+                    matches!(head, Err(TransportError::Closed { .. } | TransportError::NotHttp(_)));
                 if is_broken && connection.is_reused() {
                     head = connection.send(call, self.clock, limit).await;
                 }
-                head.map_err(|trouble| self.failure(stage, trouble))
+                head.map_err(|error| self.failure(stage, error))
             }
             None => self.connect(stage, call, observation).await,
         };
@@ -121,7 +122,7 @@ impl<'check> Session<'check> {
             observation.requests.push(Request { endpoint: self.endpoint, stage, status });
         }
         let reply = self.reply(stage, head?);
-        observation.correlation_id = reply.header(CORRELATION_ID).map(hear);
+        observation.correlation_id = reply.header(CORRELATION_ID).map(bounded);
         Ok(reply)
     }
 
@@ -152,12 +153,12 @@ impl<'check> Session<'check> {
             let connecting = timings.connect.unwrap_or_else(|| started.elapsed());
             observation.mark(self.endpoint, Stage::Connect, connecting);
             let attempt = |failure| Attempt { endpoint: self.endpoint, address, failure };
-            if let Err(Trouble::Connect(failure)) = &head {
+            if let Err(TransportError::Connect(failure)) = &head {
                 observation.attempts.push(attempt(Some(*failure)));
                 continue;
             }
             // An attempt cut off by the overall timeout did not fail by itself; earlier attempts did, and explain more.
-            if !matches!(&head, Err(Trouble::Deadline { reached: Reached::Connect })) {
+            if !matches!(&head, Err(TransportError::Deadline { reached: Reached::Connect })) {
                 observation.attempts.push(attempt(None));
                 let tls = timings.tls.unwrap_or_else(|| started.elapsed().saturating_sub(connecting));
                 observation.mark(self.endpoint, Stage::Tls, tls);
@@ -170,35 +171,35 @@ impl<'check> Session<'check> {
                 });
             }
             self.connection = Some(connection);
-            return head.map_err(|trouble| self.failure(stage, trouble));
+            return head.map_err(|error| self.failure(stage, error));
         }
         Err(Failure { endpoint: self.endpoint, stage: Stage::Connect, fault: Fault::NotConnected })
     }
 
     /// Converts a transport error at a stage into a failure.
-    pub(super) fn failure(&self, stage: Stage, trouble: Trouble) -> Failure {
-        failure(self.endpoint, stage, self.clock, trouble)
+    pub(super) fn failure(&self, stage: Stage, error: TransportError) -> Failure {
+        failure(self.endpoint, stage, self.clock, error)
     }
 }
 
-fn failure(endpoint: Endpoint, stage: Stage, clock: &Clock, trouble: Trouble) -> Failure {
-    let (stage, fault) = match trouble {
+fn failure(endpoint: Endpoint, stage: Stage, clock: &Clock, error: TransportError) -> Failure {
+    let (stage, fault) = match error {
         // The connection existed before: it was closed in between and could not be reopened.
-        Trouble::Connect(ConnectFailure::Timeout) => {
+        TransportError::Connect(ConnectFailure::Timeout) => {
             (stage, Fault::ResponseTimeout { limit: clock.stage_timeout() })
         }
-        Trouble::Connect(
+        TransportError::Connect(
             ConnectFailure::Refused | ConnectFailure::Unreachable | ConnectFailure::NotOpened(_),
         ) => (stage, Fault::ConnectionReset),
-        Trouble::Tls(failure) => (Stage::Tls, Fault::Tls(failure)),
-        Trouble::Timeout { handshaking } => {
+        TransportError::Tls(failure) => (Stage::Tls, Fault::Tls(failure)),
+        TransportError::Timeout { handshaking } => {
             let stage = if handshaking { Stage::Tls } else { stage };
             (stage, Fault::ResponseTimeout { limit: clock.stage_timeout() })
         }
-        Trouble::Closed { handshaking } => {
+        TransportError::Closed { handshaking } => {
             (if handshaking { Stage::Tls } else { stage }, Fault::ConnectionReset)
         }
-        Trouble::Deadline { reached } => {
+        TransportError::Deadline { reached } => {
             let stage = match reached {
                 Reached::Connect => Stage::Connect,
                 Reached::Tls => Stage::Tls,
@@ -206,7 +207,9 @@ fn failure(endpoint: Endpoint, stage: Stage, clock: &Clock, trouble: Trouble) ->
             };
             (stage, Fault::DeadlineExceeded { limit: clock.timeout() })
         }
-        Trouble::NotHttp(reason) => (stage, Fault::NotARegistry { status: None, reason: reason.to_owned() }),
+        TransportError::NotHttp(reason) => {
+            (stage, Fault::NotARegistry { status: None, reason: reason.to_owned() })
+        }
     };
     Failure { endpoint, stage, fault }
 }
@@ -256,7 +259,7 @@ impl Reply {
     /// Reads the next piece of the body.
     pub(super) async fn chunk(&mut self) -> Result<Option<Vec<u8>>, Failure> {
         let piece = chunk(&mut self.head.response, self.head.limit).await;
-        piece.map_err(|trouble| failure(self.endpoint, self.stage, &self.clock, trouble))
+        piece.map_err(|error| failure(self.endpoint, self.stage, &self.clock, error))
     }
 
     /// Reads an error response.

@@ -10,12 +10,12 @@ use crate::observation::{
     Attempt, ConnectFailure, CredentialsUsed, Endpoint, Observation, Rcode, RecordData, Resolution, Resolver,
     Stage,
 };
-use crate::run::{Checked, StageReport, StageStatus};
+use crate::run::{ImageResult, StageReport, StageStatus};
 use crate::text::sanitize::MAX_WORD;
 use crate::text::sanitize::printable;
 
 /// Returns the lines for a stage: one, or one per nameserver. Empty if there is nothing to report.
-pub(crate) fn finding(checked: &Checked, report: &StageReport<'_>) -> Vec<String> {
+pub(crate) fn finding(checked: &ImageResult, report: &StageReport<'_>) -> Vec<String> {
     let observation = &checked.observation;
     match report.stage {
         Stage::Dns => resolutions(observation, report.endpoint),
@@ -50,7 +50,7 @@ pub(super) fn system_addresses(observation: &Observation, endpoint: Endpoint) ->
 }
 
 /// Returns the host of an endpoint, if it is known.
-pub(crate) fn host(checked: &Checked, endpoint: Endpoint) -> Option<&str> {
+pub(crate) fn host(checked: &ImageResult, endpoint: Endpoint) -> Option<&str> {
     match endpoint {
         Endpoint::Login => Some(checked.image.host()),
         Endpoint::Data => {
@@ -141,7 +141,7 @@ pub(crate) fn ending(resolution: &Resolution) -> Vec<String> {
 }
 
 /// Classifies each address.
-fn address(checked: &Checked, report: &StageReport<'_>) -> Option<String> {
+fn address(checked: &ImageResult, report: &StageReport<'_>) -> Option<String> {
     let addresses = system_addresses(&checked.observation, report.endpoint);
     let words: Vec<String> = addresses
         .iter()

@@ -6,7 +6,7 @@ use super::{answers, runbook};
 use crate::diagnosis::Diagnosis;
 use crate::observation::{Endpoint, Fact, Lookup, Observation, Record, RecordData, Resolution, Stage};
 use crate::proxy::Proxy;
-use crate::run::{Checked, NodeFilesReport, Rejected, Run, located_at};
+use crate::run::{CheckRun, ImageResult, NodeFilesReport, Rejected, located_at};
 use crate::text::sanitize::{MAX_TEXT, MAX_WORD, pasteable, printable};
 use crate::wire::report::{
     Answer, BlobReport, ConfigurationReport, Connection, DiagnosisReport, ExtendedErrorReport, Image,
@@ -21,13 +21,13 @@ pub const JSON_SCHEMA: &str = include_str!("report.v1.schema.json");
 ///
 /// # Errors
 /// Returns the writer's error.
-pub fn write(out: &mut impl Write, run: &Run, rejected: Option<&Rejected>) -> io::Result<()> {
+pub fn write(out: &mut impl Write, run: &CheckRun, rejected: Option<&Rejected>) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, &Report::of(run, rejected))?;
     writeln!(out)
 }
 
-impl From<&Run> for Report {
-    fn from(run: &Run) -> Self {
+impl From<&CheckRun> for Report {
+    fn from(run: &CheckRun) -> Self {
         Self::of(run, None)
     }
 }
@@ -35,7 +35,7 @@ impl From<&Run> for Report {
 impl Report {
     /// Returns the report of a run. `rejected` is a newer configuration that is not in force.
     #[must_use]
-    pub fn of(run: &Run, rejected: Option<&Rejected>) -> Self {
+    pub fn of(run: &CheckRun, rejected: Option<&Rejected>) -> Self {
         Self {
             schema: SCHEMA.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -88,8 +88,8 @@ impl From<&NodeFilesReport> for NodeFilesEntry {
     }
 }
 
-impl From<&Checked> for Image {
-    fn from(checked: &Checked) -> Self {
+impl From<&ImageResult> for Image {
+    fn from(checked: &ImageResult) -> Self {
         let observation = &checked.observation;
         let failed = checked.decisive().map(located_at);
         Self {
@@ -198,7 +198,7 @@ fn optional_word(text: &str) -> Option<String> {
     Some(printable(text, MAX_WORD)).filter(|shown| !shown.is_empty())
 }
 
-fn stages(checked: &Checked) -> Vec<StageEntry> {
+fn stages(checked: &ImageResult) -> Vec<StageEntry> {
     checked
         .stages()
         .into_iter()

@@ -11,7 +11,7 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use super::finding::finding;
 use super::runbook;
 use crate::diagnosis::Diagnosis;
-use crate::run::{Checked, Run, StageReport, StageStatus};
+use crate::run::{CheckRun, ImageResult, StageReport, StageStatus};
 use crate::text::sanitize::printable;
 use crate::text::sanitize::{MAX_TEXT, pasteable};
 use crate::verdict::Severity;
@@ -20,7 +20,7 @@ use crate::verdict::Severity;
 ///
 /// # Errors
 /// Returns the writer's error.
-pub fn write(out: &mut impl Write, run: &Run) -> io::Result<()> {
+pub fn write(out: &mut impl Write, run: &CheckRun) -> io::Result<()> {
     let mut report = Report::new("acr-verifier");
     report.set_time(micros(run.duration));
     // Parsing avoids a dependency on the library's time crate; a timestamp that it cannot parse is left out.
@@ -29,7 +29,7 @@ pub fn write(out: &mut impl Write, run: &Run) -> io::Result<()> {
     report.serialize(out).map_err(io::Error::other)
 }
 
-fn suite(run: &Run, checked: &Checked) -> TestSuite {
+fn suite(run: &CheckRun, checked: &ImageResult) -> TestSuite {
     let image = checked.image.to_string();
     let mut suite = TestSuite::new(image.as_str());
     suite.set_time(micros(checked.observation.duration));
@@ -46,7 +46,7 @@ fn suite(run: &Run, checked: &Checked) -> TestSuite {
     suite
 }
 
-fn case(checked: &Checked, report: &StageReport<'_>, image: &str) -> TestCase {
+fn case(checked: &ImageResult, report: &StageReport<'_>, image: &str) -> TestCase {
     let status = match report.status {
         StageStatus::Ok | StageStatus::Warning => TestCaseStatus::success(),
         StageStatus::Skipped => {

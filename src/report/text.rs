@@ -10,7 +10,7 @@ use super::page::{Page, Tone};
 use super::{Style, runbook};
 use crate::diagnosis::Diagnosis;
 use crate::observation::{CredentialsUsed, Endpoint, Resolver, TrustedBy};
-use crate::run::{Checked, NodeFilesReport, Run, StageReport, StageStatus, located_at};
+use crate::run::{CheckRun, ImageResult, NodeFilesReport, StageReport, StageStatus, located_at};
 use crate::text::sanitize::{MAX_TEXT, MAX_WORD, printable};
 use crate::text::words::taken;
 use crate::verdict::{Severity, Verdict};
@@ -30,7 +30,7 @@ const SHORT_DIGEST: usize = 12;
 ///
 /// # Errors
 /// Returns the writer's error.
-pub fn write(out: &mut impl Write, run: &Run, style: &Style) -> io::Result<()> {
+pub fn write(out: &mut impl Write, run: &CheckRun, style: &Style) -> io::Result<()> {
     let mut page = Page::new(out, style);
     for checked in &run.images {
         write_image(&mut page, checked)?;
@@ -43,7 +43,7 @@ pub fn write(out: &mut impl Write, run: &Run, style: &Style) -> io::Result<()> {
     Ok(())
 }
 
-fn write_image<W: Write>(page: &mut Page<'_, W>, checked: &Checked) -> io::Result<()> {
+fn write_image<W: Write>(page: &mut Page<'_, W>, checked: &ImageResult) -> io::Result<()> {
     let name = checked.name.as_deref().map(|name| format!(" ({})", printable(name, MAX_WORD)));
     page.heading(Tone::Strong, &format!("{}{}", checked.image, name.unwrap_or_default()))?;
     let mut heading = None;
@@ -63,7 +63,7 @@ fn write_image<W: Write>(page: &mut Page<'_, W>, checked: &Checked) -> io::Resul
 
 fn write_stage<W: Write>(
     page: &mut Page<'_, W>,
-    checked: &Checked,
+    checked: &ImageResult,
     report: &StageReport<'_>,
 ) -> io::Result<()> {
     let unclear = report.diagnoses.first().is_some_and(|first| first.severity == Severity::Unknown);
@@ -93,7 +93,7 @@ fn write_stage<W: Write>(
 }
 
 /// Returns why a stage did not run, for a place where the failed stage is visible as well.
-pub(crate) fn not_run(checked: &Checked, report: &StageReport<'_>) -> String {
+pub(crate) fn not_run(checked: &ImageResult, report: &StageReport<'_>) -> String {
     // The FAIL line above is reason enough.
     if checked.decisive().is_some() {
         "not reached".to_owned()
@@ -121,12 +121,12 @@ fn write_diagnosis<W: Write>(page: &mut Page<'_, W>, diagnosis: &Diagnosis) -> i
     page.paragraph("  more: ", 4, &runbook(diagnosis.cause))
 }
 
-fn write_verdict<W: Write>(page: &mut Page<'_, W>, run: &Run, checked: &Checked) -> io::Result<()> {
+fn write_verdict<W: Write>(page: &mut Page<'_, W>, run: &CheckRun, checked: &ImageResult) -> io::Result<()> {
     verdict_line(page, checked.verdict(), &sentence(run, checked))
 }
 
 /// Describes what the verdict on an image covers.
-pub(crate) fn sentence(run: &Run, checked: &Checked) -> String {
+pub(crate) fn sentence(run: &CheckRun, checked: &ImageResult) -> String {
     let image = &checked.image;
     let place_of_check = format!("from {} ({})", printable(&run.node, MAX_WORD), run.network_view.words());
     let mut sentence = match checked.verdict() {
@@ -154,7 +154,7 @@ pub(crate) fn sentence(run: &Run, checked: &Checked) -> String {
 }
 
 /// Describes the gaps from the node's own files: mirrors that were not tested, and files that could not be read.
-fn of_node(run: &Run, checked: &Checked) -> String {
+fn of_node(run: &CheckRun, checked: &ImageResult) -> String {
     let mut sentences = String::new();
     let mirrors = &checked.observation.mirrors;
     if !mirrors.is_empty() {
@@ -173,7 +173,7 @@ fn of_node(run: &Run, checked: &Checked) -> String {
 }
 
 /// States that the CA file of the operator decided, and whether the node would trust the registry without it.
-fn trusted_only_by_file(run: &Run) -> &'static str {
+fn trusted_only_by_file(run: &CheckRun) -> &'static str {
     match run.node_files.as_ref().map(|files| files.roots) {
         Some(TrustedBy::Node) => {
             "trusted only through the added CA file, which containerd on this node does not have"
@@ -196,7 +196,7 @@ fn verdict_line<W: Write>(page: &mut Page<'_, W>, verdict: Verdict, sentence: &s
 }
 
 /// Describes what a pass covers.
-fn tested(run: &Run, checked: &Checked) -> String {
+fn tested(run: &CheckRun, checked: &ImageResult) -> String {
     let observation = &checked.observation;
     let mut facts = vec![names(checked)];
     if let Some(session) = observation.tls_of(Endpoint::Login) {
@@ -223,7 +223,7 @@ fn tested(run: &Run, checked: &Checked) -> String {
 }
 
 /// `2 nameservers agree on 10.60.4.4`: the node's own nameservers, for the login server.
-fn names(checked: &Checked) -> String {
+fn names(checked: &ImageResult) -> String {
     let observation = &checked.observation;
     let servers = observation
         .resolutions
@@ -248,7 +248,7 @@ fn names(checked: &Checked) -> String {
     }
 }
 
-fn reason(checked: &Checked) -> String {
+fn reason(checked: &ImageResult) -> String {
     match checked.decisive() {
         Some(decisive) => {
             let (endpoint, stage) = located_at(decisive);
@@ -280,7 +280,7 @@ fn short_digest(digest: &str) -> String {
     printable(digest, length)
 }
 
-fn write_summary<W: Write>(page: &mut Page<'_, W>, run: &Run) -> io::Result<()> {
+fn write_summary<W: Write>(page: &mut Page<'_, W>, run: &CheckRun) -> io::Result<()> {
     let count = |verdict| run.images.iter().filter(|checked| checked.verdict() == verdict).count();
     let parts: Vec<String> = [
         (Verdict::Fail, "failed"),

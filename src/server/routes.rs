@@ -24,7 +24,7 @@ use crate::image::is_sha256_digest;
 use crate::metrics::CONTENT_TYPE as METRICS;
 use crate::page::{self, Reload};
 use crate::report::json;
-use crate::run::Run;
+use crate::run::CheckRun;
 
 /// Listed in 404 and 405 responses.
 const PATHS: &str = "GET /, GET /metrics, GET /report, GET /livez, GET /readyz, POST /check";
@@ -187,7 +187,7 @@ fn to_the_page() -> Response {
     response
 }
 
-fn report_of(run: &Run, shared: &Shared) -> Response {
+fn report_of(run: &CheckRun, shared: &Shared) -> Response {
     let rejected = shared.status.borrow().configuration.rejected.clone();
     let mut text = Vec::new();
     json::write(&mut text, run, rejected.as_ref())

@@ -14,8 +14,8 @@ use acr_verifier::page::{self, Reload};
 use acr_verifier::probe::{Platform, Task, Trust, observe};
 use acr_verifier::report::{self, Format, Style};
 use acr_verifier::rules::Expectation;
-use acr_verifier::run::{Checked, NetworkView, Run};
-use acr_verifier::transition::{Announcement, News};
+use acr_verifier::run::{CheckRun, ImageResult, NetworkView};
+use acr_verifier::transition::{Announcement, Change};
 use acr_verifier::verdict::Verdict;
 use jiff::Timestamp;
 use tracing::level_filters::LevelFilter;
@@ -111,7 +111,7 @@ fn system_resolver(lab: &Lab) -> SystemResolver {
 
 /// Returns the note of the Event for a failure.
 fn note(bench: &Bench, diagnosis: &Diagnosis) -> String {
-    let news = News::Failing(Box::new(diagnosis.clone()));
+    let news = Change::Failing(Box::new(diagnosis.clone()));
     let announcement = Announcement { image: bench.task.image.clone(), name: None, news, at: bench.task.now };
     event::note(NetworkView::Node, &announcement)
 }
@@ -175,8 +175,8 @@ impl Outcome {
     }
 
     /// Returns a run with this check only.
-    pub(crate) fn run(&self, bench: &Bench) -> Run {
-        let checked = Checked {
+    pub(crate) fn run(&self, bench: &Bench) -> CheckRun {
+        let checked = ImageResult {
             image: bench.task.image.clone(),
             name: None,
             blob_requested: bench.task.blob,
@@ -184,7 +184,7 @@ impl Outcome {
             observation: self.observation.clone(),
             diagnoses: self.diagnoses.clone(),
         };
-        Run {
+        CheckRun {
             node: "node".to_owned(),
             network_view: NetworkView::Node,
             node_files: None,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::arguments::SmokeArguments;
 use super::{Environment, Judge, paths};
-use crate::cluster::Access;
+use crate::cluster::KubeAccess;
 use crate::config::value::Refusal;
 use crate::image::is_sha256_digest;
 use crate::report::fleet::Format;
@@ -38,7 +38,7 @@ pub(super) fn resolve(
         typed.summary_file.as_deref().map(|path| judge.take("--summary-file", paths::writable(path)));
     let is_elsewhere = typed.kubeconfig.is_some() || typed.context.is_some();
     Some(Options {
-        access: Access {
+        access: KubeAccess {
             kubeconfig: whole(kubeconfig)?,
             context: typed.context.clone(),
             in_cluster: environment.in_cluster && !is_elsewhere,

@@ -69,7 +69,7 @@ impl Pull<'_> {
         let location = reply.headers.get(LOCATION).map(HeaderValue::as_bytes);
         let configured = &self.task.data_endpoints;
         let fault = match wire::judge_redirect(&self.task.image, configured, asked, location) {
-            Redirect::Data(url) if wire::says_back(&self.task.image, configured, &self.redactor, &url) => {
+            Redirect::Data(url) if wire::leaks_secret(&self.task.image, configured, &self.redactor, &url) => {
                 Fault::UntrustedRedirect {
                     target: self.redactor.show(&wire::target_of(&url)),
                     reason: "a host outside the registry's own names",

@@ -10,7 +10,7 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::{NO_DIAGNOSIS, NO_IMAGE, NO_POOL};
 use crate::fleet::advice::{Advice, advice_on, advice_without_report};
-use crate::fleet::judgement::Judgement;
+use crate::fleet::evaluation::Evaluation;
 use crate::fleet::report::ImageReport;
 use crate::fleet::{Fleet, Node};
 use crate::text::sanitize::printable;
@@ -21,19 +21,19 @@ use crate::verdict::{Severity, Verdict};
 ///
 /// # Errors
 /// Returns the writer's error.
-pub fn write(out: &mut impl Write, fleet: &Fleet, judgement: &Judgement) -> io::Result<()> {
+pub fn write(out: &mut impl Write, fleet: &Fleet, evaluation: &Evaluation) -> io::Result<()> {
     let mut report = Report::new("acr-verifier smoke");
     report.set_time(crate::wire::Seconds::from(fleet.duration).duration());
     report.timestamp = fleet.started_at.to_string().parse().ok();
     let mut pools: BTreeMap<&str, Vec<&Node>> = BTreeMap::new();
     for node in &fleet.nodes {
-        pools.entry(node.place.agent_pool.as_deref().unwrap_or(NO_POOL)).or_default().push(node);
+        pools.entry(node.topology.agent_pool.as_deref().unwrap_or(NO_POOL)).or_default().push(node);
     }
     for (pool, nodes) in pools {
         let mut suite = TestSuite::new(printable(&format!("acr-verifier.{pool}"), MAX_WORD));
         suite.add_property(("namespace", printable(&fleet.namespace, MAX_WORD).as_str()));
         suite.add_property(("daemonSet", printable(&fleet.daemon_set, MAX_WORD).as_str()));
-        suite.add_property(("verdict", judgement.verdict.as_str()));
+        suite.add_property(("verdict", evaluation.verdict.as_str()));
         if let Some(digest) = &fleet.expected_configuration {
             suite.add_property(("expectedConfiguration", digest.as_str()));
         }

@@ -8,7 +8,7 @@ use super::super::page::{Page, Tone};
 use super::{MAX_COMMANDS, MAX_GROUPS, Row, headline, rows, sentence};
 use crate::fleet::Fleet;
 use crate::fleet::difference::differences;
-use crate::fleet::judgement::{Group, Judgement};
+use crate::fleet::evaluation::{Evaluation, Group};
 use crate::text::sanitize::printable;
 use crate::text::sanitize::{MAX_WORD, ascii};
 use crate::text::words::plural;
@@ -29,23 +29,23 @@ const MAX_COLUMN: usize = 48;
 ///
 /// # Errors
 /// Returns the writer's error.
-pub fn write(out: &mut impl Write, fleet: &Fleet, judgement: &Judgement, style: &Style) -> io::Result<()> {
+pub fn write(out: &mut impl Write, fleet: &Fleet, evaluation: &Evaluation, style: &Style) -> io::Result<()> {
     let mut page = Page::new(out, style);
     let heading = format!("DaemonSet {} in namespace {}", fleet.daemon_set, fleet.namespace);
     page.heading(Tone::Strong, &heading)?;
     write_matrix(&mut page, folded(rows(fleet)), style)?;
-    for group in judgement.groups.iter().take(MAX_GROUPS) {
+    for group in evaluation.groups.iter().take(MAX_GROUPS) {
         page.gap()?;
-        write_group(&mut page, fleet, judgement, group, style)?;
+        write_group(&mut page, fleet, evaluation, group, style)?;
     }
-    if judgement.groups.len() > MAX_GROUPS {
+    if evaluation.groups.len() > MAX_GROUPS {
         page.gap()?;
-        let more = judgement.groups.len() - MAX_GROUPS;
+        let more = evaluation.groups.len() - MAX_GROUPS;
         page.paragraph("", 2, &format!("And {more} more groups; the JSON report has all of them."))?;
     }
     page.gap()?;
-    let prefix = format!("{} ", page.paint(tone(judgement.verdict), &format!("{}:", judgement.verdict)));
-    page.paragraph(&prefix, 2, &sentence(fleet, judgement))
+    let prefix = format!("{} ", page.paint(tone(evaluation.verdict), &format!("{}:", evaluation.verdict)));
+    page.paragraph(&prefix, 2, &sentence(fleet, evaluation))
 }
 
 /// Returns all rows of a small fleet. For a larger one: some rows of each failure, the number left out, and the good nodes
@@ -155,11 +155,11 @@ fn write_matrix<W: Write>(page: &mut Page<'_, W>, mut rows: Vec<Row>, style: &St
 fn write_group<W: Write>(
     page: &mut Page<'_, W>,
     fleet: &Fleet,
-    judgement: &Judgement,
+    evaluation: &Evaluation,
     group: &Group,
     style: &Style,
 ) -> io::Result<()> {
-    page.heading(Tone::Strong, &headline(group, judgement))?;
+    page.heading(Tone::Strong, &headline(group, evaluation))?;
     let (tone, label) = match group.severity {
         Severity::Fail => (Tone::Bad, "problem"),
         Severity::Unknown => (Tone::Unclear, "problem"),
