@@ -111,8 +111,9 @@ fn system_resolver(lab: &Lab) -> SystemResolver {
 
 /// Returns the note of the Event for a failure.
 fn note(bench: &Bench, diagnosis: &Diagnosis) -> String {
-    let news = Change::Failing(Box::new(diagnosis.clone()));
-    let announcement = Announcement { image: bench.task.image.clone(), name: None, news, at: bench.task.now };
+    let change = Change::Failing(Box::new(diagnosis.clone()));
+    let announcement =
+        Announcement { image: bench.task.image.clone(), name: None, change, at: bench.task.now };
     event::note(NetworkView::Node, &announcement)
 }
 
