@@ -13,6 +13,7 @@ pub mod text;
 mod answers;
 mod finding;
 mod page;
+mod problem;
 
 use std::io::{self, Write};
 

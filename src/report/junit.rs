@@ -9,8 +9,7 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::finding::finding;
-use super::runbook;
-use crate::diagnosis::Diagnosis;
+use super::problem::Problem;
 use crate::run::{CheckRun, ImageResult, StageReport, StageStatus};
 use crate::text::sanitize::printable;
 use crate::text::sanitize::{MAX_TEXT, pasteable};
@@ -68,7 +67,7 @@ fn case(checked: &ImageResult, report: &StageReport<'_>, image: &str) -> TestCas
         }
     };
     if report.status == StageStatus::Warning {
-        output.extend(report.diagnoses.iter().map(|diagnosis| description(diagnosis)));
+        output.extend(report.diagnoses.iter().map(|diagnosis| Problem::from(*diagnosis).lines()));
     }
     if !output.is_empty() {
         case.set_system_out(output.join("\n"));
@@ -87,26 +86,10 @@ fn failed(report: &StageReport<'_>) -> TestCaseStatus {
         status.set_type(first.cause.code());
         status.set_message(printable(&first.message, MAX_TEXT));
     }
-    let descriptions: Vec<String> = report.diagnoses.iter().map(|diagnosis| description(diagnosis)).collect();
+    let descriptions: Vec<String> =
+        report.diagnoses.iter().map(|diagnosis| Problem::from(*diagnosis).lines()).collect();
     status.set_description(descriptions.join("\n\n"));
     status
-}
-
-fn description(diagnosis: &Diagnosis) -> String {
-    let label = match diagnosis.severity {
-        Severity::Fail | Severity::Unknown => "problem",
-        Severity::Warn => "warning",
-    };
-    let mut lines = vec![
-        format!("{label}: {}", printable(&diagnosis.message, MAX_TEXT)),
-        format!("fix: {}", printable(&diagnosis.remedy, MAX_TEXT)),
-    ];
-    lines.extend(diagnosis.commands.iter().map(|command| format!("    {}", pasteable(command))));
-    if let Some(id) = &diagnosis.correlation_id {
-        lines.push(format!("correlation id: {}", printable(id, MAX_TEXT)));
-    }
-    lines.push(format!("more: {}", runbook(diagnosis.cause)));
-    lines.join("\n")
 }
 
 /// Rounds to microseconds: anything finer is noise.

@@ -5,9 +5,10 @@
 
 use std::io::{self, Write};
 
+use super::Style;
 use super::finding::{self, blob_size, common_name, finding, system_addresses};
 use super::page::{Page, Tone};
-use super::{Style, runbook};
+use super::problem::Problem;
 use crate::diagnosis::Diagnosis;
 use crate::observation::{CredentialsUsed, Endpoint, Resolver, TrustedBy};
 use crate::run::{CheckRun, ImageResult, NodeFilesReport, StageReport, StageStatus, located_at};
@@ -21,8 +22,6 @@ const FINDING_COLUMN: usize = 4 + 4 + 2 + 9 + 1 + 7 + 2;
 const NARROW: usize = 80;
 /// Their indentation in that case: below the stage.
 const NARROW_COLUMN: usize = 10;
-/// Columns before a command.
-const COMMAND_COLUMN: usize = 6;
 /// Hexadecimal digits of a digest in the verdict line, enough to recognise it. The stage's line shows the whole digest.
 const SHORT_DIGEST: usize = 12;
 
@@ -56,7 +55,7 @@ fn write_image<W: Write>(page: &mut Page<'_, W>, checked: &ImageResult) -> io::R
         write_stage(page, checked, &report)?;
     }
     for diagnosis in &checked.diagnoses {
-        write_diagnosis(page, diagnosis)?;
+        Problem::from(diagnosis).write(page)?;
     }
     Ok(())
 }
@@ -100,25 +99,6 @@ pub(crate) fn not_run(checked: &ImageResult, report: &StageReport<'_>) -> String
     } else {
         checked.skip_reason(report.endpoint, report.stage)
     }
-}
-
-fn write_diagnosis<W: Write>(page: &mut Page<'_, W>, diagnosis: &Diagnosis) -> io::Result<()> {
-    let (tone, label) = match diagnosis.severity {
-        Severity::Fail => (Tone::Bad, "problem:"),
-        Severity::Unknown => (Tone::Unclear, "problem:"),
-        Severity::Warn => (Tone::Warning, "warning:"),
-    };
-    let prefix = format!("  {} ", page.paint(tone, label));
-    page.paragraph(&prefix, 4, &diagnosis.message)?;
-    let prefix = format!("  {} ", page.paint(Tone::Strong, "fix:"));
-    page.paragraph(&prefix, 4, &diagnosis.remedy)?;
-    for command in &diagnosis.commands {
-        page.command(COMMAND_COLUMN, command)?;
-    }
-    if let Some(id) = &diagnosis.correlation_id {
-        page.paragraph("  correlation id: ", 4, &printable(id, MAX_WORD))?;
-    }
-    page.paragraph("  more: ", 4, &runbook(diagnosis.cause))
 }
 
 fn write_verdict<W: Write>(page: &mut Page<'_, W>, run: &CheckRun, checked: &ImageResult) -> io::Result<()> {

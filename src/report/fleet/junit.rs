@@ -8,6 +8,7 @@ use std::io::{self, Write};
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
+use super::super::problem::Problem;
 use super::{NO_DIAGNOSIS, NO_IMAGE, NO_POOL};
 use crate::fleet::advice::{Advice, advice_on, advice_without_report};
 use crate::fleet::evaluation::Evaluation;
@@ -54,7 +55,12 @@ fn cases(fleet: &Fleet, node: &Node, pool: &str) -> Vec<TestCase> {
     let Some(report) = node.report() else {
         let status = if node.verdict().is_some() {
             let advice = advice_without_report(fleet, node);
-            failure(NonSuccessKind::Failure, node.state.as_str(), &advice.message, description(&advice))
+            failure(
+                NonSuccessKind::Failure,
+                node.state.as_str(),
+                &advice.message,
+                description(&advice, Severity::Fail),
+            )
         } else {
             let mut skipped = TestCaseStatus::skipped();
             let reason = node.state.reason().unwrap_or_else(|| node.state.as_str().to_owned());
@@ -77,7 +83,7 @@ fn cases(fleet: &Fleet, node: &Node, pool: &str) -> Vec<TestCase> {
                 .diagnoses
                 .iter()
                 .filter(|diagnosis| diagnosis.severity == Severity::Warn)
-                .map(|diagnosis| description(&advice_on(image, diagnosis)))
+                .map(|diagnosis| description(&advice_on(image, diagnosis), diagnosis.severity))
                 .collect();
             if !warnings.is_empty() {
                 case.set_system_out(warnings.join("\n\n"));
@@ -94,7 +100,9 @@ fn status(image: &ImageReport) -> TestCaseStatus {
         Verdict::Pass | Verdict::Warn => return TestCaseStatus::success(),
     };
     match image.diagnoses.first() {
-        Some(first) => failure(kind, &first.cause, &first.message, description(&advice_on(image, first))),
+        Some(first) => {
+            failure(kind, &first.cause, &first.message, description(&advice_on(image, first), first.severity))
+        }
         None => failure(kind, image.verdict.as_str(), NO_DIAGNOSIS, NO_DIAGNOSIS.to_owned()),
     }
 }
@@ -107,12 +115,6 @@ fn failure(kind: NonSuccessKind, word: &str, message: &str, description: String)
     status
 }
 
-fn description(advice: &Advice) -> String {
-    let mut lines = vec![
-        format!("problem: {}", printable(&advice.message, MAX_TEXT)),
-        format!("fix: {}", printable(&advice.remedy, MAX_TEXT)),
-    ];
-    lines.extend(advice.commands.iter().map(|command| format!("    {}", pasteable(command))));
-    lines.extend(advice.runbook.iter().map(|runbook| format!("more: {}", printable(runbook, MAX_TEXT))));
-    lines.join("\n")
+fn description(advice: &Advice, severity: Severity) -> String {
+    Problem::of_nodes(advice, severity).lines()
 }

@@ -5,19 +5,18 @@ use std::io::{self, Write};
 
 use super::super::Style;
 use super::super::page::{Page, Tone};
+use super::super::problem::Problem;
 use super::{MAX_COMMANDS, MAX_GROUPS, Row, headline, rows, sentence};
 use crate::fleet::Fleet;
-use crate::fleet::difference::differences;
+use crate::fleet::difference::{Difference, differences};
 use crate::fleet::evaluation::{Evaluation, Group};
 use crate::text::sanitize::printable;
 use crate::text::sanitize::{MAX_WORD, ascii};
 use crate::text::words::plural;
-use crate::verdict::{Severity, Verdict};
+use crate::verdict::Verdict;
 
 /// Nodes with a line of their own. Beyond that, good nodes are counted by pool and bad ones are cut.
 const MAX_ROWS: usize = 40;
-/// Columns before a command.
-const COMMAND_COLUMN: usize = 6;
 /// Rows shown per failure in a large fleet, so that a small failure is not buried under a large one.
 const MAX_ALIKE: usize = 10;
 /// Minimum width for wrapping a cause, in columns.
@@ -160,29 +159,14 @@ fn write_group<W: Write>(
     style: &Style,
 ) -> io::Result<()> {
     page.heading(Tone::Strong, &headline(group, evaluation))?;
-    let (tone, label) = match group.severity {
-        Severity::Fail => (Tone::Bad, "problem"),
-        Severity::Unknown => (Tone::Unclear, "problem"),
-        Severity::Warn => (Tone::Warning, "warning"),
+    let example = &group.example;
+    let problem = Problem {
+        node: group.example_of.as_ref().map(|node| shown(node, MAX_COLUMN, style).into()),
+        commands: &example.commands[..example.commands.len().min(MAX_COMMANDS)],
+        differences: differences(fleet, group).iter().map(Difference::sentence).collect(),
+        ..Problem::of_nodes(example, group.severity)
     };
-    let label = match &group.example_of {
-        Some(node) => format!("{label} ({}):", shown(node, MAX_COLUMN, style)),
-        None => format!("{label}:"),
-    };
-    let prefix = format!("  {} ", page.paint(tone, &label));
-    page.paragraph(&prefix, 4, &group.example.message)?;
-    let prefix = format!("  {} ", page.paint(Tone::Strong, "fix:"));
-    page.paragraph(&prefix, 4, &group.example.remedy)?;
-    for command in group.example.commands.iter().take(MAX_COMMANDS) {
-        page.command(COMMAND_COLUMN, command)?;
-    }
-    for difference in differences(fleet, group) {
-        page.paragraph("  differs: ", 4, &difference.sentence())?;
-    }
-    match &group.example.runbook {
-        Some(runbook) => page.paragraph("  more: ", 4, runbook),
-        None => Ok(()),
-    }
+    problem.write(page)
 }
 
 const fn tone(verdict: Verdict) -> Tone {
