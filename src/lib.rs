@@ -13,7 +13,7 @@
 //!
 //! **Reading order.** [`observation`] is the vocabulary: read it first. [`probe`] fills it, stage after stage, over
 //! real sockets; each protocol step is a file of its own below it. [`rules`] turns it into [`diagnosis`] values, purely.
-//! [`cause`] is the closed list with its advice. [`run`] is what came of all images together, [`report`] the only place that
+//! [`cause`] is the closed list, with one record a cause. [`run`] is what came of all images together, [`report`] the only place that
 //! knows how it looks, and [`legible`] how somebody else's words are made fit for that.
 //! [`check`] puts them together for one pass; [`cli`] and [`config`] say what is to be checked.
 //!
@@ -24,9 +24,7 @@
 //! [`smoke`] is the gate over all nodes: [`cluster`] asks Kubernetes and the agents, [`fleet`] is the vocabulary of what came of
 //! it and, purely, what the nodes amount to together. It never checks a registry itself: every verdict is an agent's.
 //!
-//! **Where a new cause goes.** Its code into [`cause`], what it means and what mends it into [`cause::advice`], the
-//! condition that shows it into [`observation`], how it is recognised into [`rules`]. The compiler asks for each of them,
-//! and a test fails until a case over real sockets reaches it.
+//! **Where a new cause goes.** Four edits: variant, record, rule and case. [`cause`] says where each of them goes.
 //!
 //! # Invariants
 //!

@@ -1,7 +1,7 @@
 //! From an observation to its diagnoses: pure, total over every kind of failure, deterministic.
 //!
 //! Owns the decision table. A new cause is recognised here: names and addresses in [`names`], connections and
-//! certificates in [`transport`], the registry's answers in [`registry`], credentials in [`credentials`]. What to do about it is in `cause::advice`.
+//! certificates in [`transport`], the registry's answers in [`registry`], credentials in [`credentials`]. What to do about it is in `cause`.
 
 mod credentials;
 pub mod names;
@@ -13,8 +13,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::address::{AddressPolicy, NameserverAddress};
-use crate::cause::Cause;
-use crate::cause::advice::{self, Names};
+use crate::cause::{Cause, Names};
 use crate::diagnosis::{Diagnosis, Severity};
 use crate::image::ImageReference;
 use crate::observation::{Endpoint, Failure, Fault, Observation, Stage};
@@ -181,8 +180,8 @@ fn diagnosis(
         stage,
         endpoint,
         message,
-        remedy: advice::remedy_at(cause, endpoint).to_owned(),
-        commands: advice::commands(cause, &Names::new(image, endpoint, host, nameserver)),
+        remedy: cause.remedy_at(endpoint).to_owned(),
+        commands: cause.commands(&Names::new(image, endpoint, host, nameserver)),
         correlation_id: None,
     }
 }
