@@ -1,7 +1,7 @@
 //! Turns an observation into diagnoses: pure, deterministic, and total over every kind of failure.
 //!
 //! Owns the decision table. A new cause is detected here: names and addresses in [`names`], connections and certificates in
-//! [`transport`], the registry's responses in [`registry`], credentials in [`credentials`]. Remedies are in `cause::advice`.
+//! [`transport`], the registry's responses in [`registry`], credentials in [`credentials`]. Remedies are in `cause`.
 
 mod credentials;
 pub mod names;
@@ -13,8 +13,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::address::{AddressPolicy, NameserverAddress};
-use crate::cause::Cause;
-use crate::cause::advice::{self, Names};
+use crate::cause::{Cause, Names};
 use crate::diagnosis::Diagnosis;
 use crate::image::ImageReference;
 use crate::observation::{Endpoint, Failure, Fault, Observation, Stage};
@@ -182,8 +181,8 @@ fn diagnosis(
         stage,
         endpoint,
         message,
-        remedy: advice::remedy_at(cause, endpoint).to_owned(),
-        commands: advice::commands(cause, &Names::new(image, endpoint, host, nameserver)),
+        remedy: cause.remedy_at(endpoint).to_owned(),
+        commands: cause.commands(&Names::new(image, endpoint, host, nameserver)),
         correlation_id: None,
     }
 }

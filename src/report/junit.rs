@@ -11,8 +11,8 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use super::finding::finding;
 use super::problem::Problem;
 use crate::run::{CheckRun, ImageResult, StageReport, StageStatus};
+use crate::text::sanitize::MAX_TEXT;
 use crate::text::sanitize::printable;
-use crate::text::sanitize::{MAX_TEXT, pasteable};
 use crate::verdict::Severity;
 
 /// Writes a run as one XML document.

@@ -13,8 +13,7 @@ pub use self::comparison::{Comparison, compare};
 use self::words::{describe_failures, failures, makes_wait, privatelink_name, servers_of, troubles};
 use super::diagnosis;
 use crate::address::{AddressPolicy, NameserverAddress};
-use crate::cause::Cause;
-use crate::cause::advice::{self, Names};
+use crate::cause::{self, Cause, Names};
 use crate::diagnosis::Diagnosis;
 use crate::image::ImageReference;
 use crate::observation::{DnsAnswer, DnsFailureKind, Endpoint, Lookup, Rcode, Resolution, Resolver, Stage};
@@ -205,7 +204,7 @@ impl Name<'_> {
         let mut diagnosis = self.diagnosis(Cause::NameserverFailing, Stage::Dns, &first.server, message);
         if failures(first).iter().all(|(question, _)| *question == "AAAA") {
             let names = Names::new(self.image, self.endpoint, Some(self.host), Some(&first.server));
-            diagnosis.commands = advice::commands(Cause::NameserverFailing, &names.asking("AAAA"));
+            diagnosis.commands = Cause::NameserverFailing.commands(&names.asking("AAAA"));
         }
         Some(diagnosis)
     }
@@ -233,7 +232,7 @@ impl Name<'_> {
         }
         let mut diagnosis = self.diagnosis(Cause::ResolversDisagree, Stage::Dns, server, told.join(" "));
         if answers.len() < 2 {
-            advice::COMPARED_SILENT_REMEDY.clone_into(&mut diagnosis.remedy);
+            cause::COMPARED_SILENT_REMEDY.clone_into(&mut diagnosis.remedy);
         }
         Some(diagnosis)
     }

@@ -4,8 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use acr_verifier::address::AddressPolicy;
-use acr_verifier::cause::Cause;
-use acr_verifier::cause::advice::{self, Names};
+use acr_verifier::cause::{Cause, Names};
 use acr_verifier::diagnosis::Diagnosis;
 use acr_verifier::observation::{
     Attempt, Blob, Certificate, CredentialsUsed, DnsAnswer, DnsFailure, DnsFailureKind, Endpoint,
@@ -221,8 +220,8 @@ pub(crate) fn diagnosis(
         stage,
         endpoint,
         message: message.to_owned(),
-        remedy: advice::remedy(cause).to_owned(),
-        commands: advice::commands(cause, &names),
+        remedy: cause.info().remedy.to_owned(),
+        commands: cause.commands(&names),
         correlation_id: None,
     }
 }

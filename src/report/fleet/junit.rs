@@ -15,7 +15,7 @@ use crate::fleet::evaluation::Evaluation;
 use crate::fleet::report::ImageReport;
 use crate::fleet::{Fleet, Node};
 use crate::text::sanitize::printable;
-use crate::text::sanitize::{MAX_TEXT, MAX_WORD, pasteable};
+use crate::text::sanitize::{MAX_TEXT, MAX_WORD};
 use crate::verdict::{Severity, Verdict};
 
 /// Writes a smoke check as one XML document.
