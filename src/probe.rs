@@ -27,9 +27,9 @@
 
 mod authorization;
 mod blob;
-mod clock;
 mod compared;
-mod dial;
+mod connection;
+mod deadline;
 mod dns;
 mod echo;
 #[cfg(fuzzing)]
@@ -37,12 +37,12 @@ pub mod fuzz;
 mod manifest;
 mod names;
 mod phase;
+mod protocol;
 mod registry;
-mod roots;
 mod session;
 mod system;
 mod tls;
-mod wire;
+mod trust_store;
 
 use std::time::Duration;
 
@@ -60,15 +60,15 @@ use crate::proxy::ProxySettings;
 use crate::rules::{self, Expectation};
 use crate::text::redact::Redactor;
 
-use clock::Clock;
+use deadline::Clock;
 use manifest::ImageManifest;
 use names::Names;
 use registry::{BlobAnswer, Granted, Pull};
 use session::{Reply, Session};
 
 pub use manifest::Platform;
-pub use roots::TrustError;
 pub use tls::Trust;
+pub use trust_store::TrustError;
 
 /// Maximum number of consecutive blob redirects; Go's client, and therefore containerd, follows ten.
 const MAX_REDIRECTS: usize = 10;

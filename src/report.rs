@@ -10,10 +10,10 @@ pub mod json;
 pub mod junit;
 pub mod text;
 
-mod answers;
-mod finding;
-mod page;
+mod dns_summary;
+mod layout;
 mod problem;
+mod stage_summary;
 
 use std::io::{self, Write};
 
@@ -21,9 +21,9 @@ pub use crate::cause::{RUNBOOK, runbook};
 use crate::run::CheckRun;
 
 // Shared by the renderers and the status page.
-pub(crate) use answers::records;
-pub(crate) use finding::{ending, finding, host, server};
-pub use page::Style;
+pub(crate) use dns_summary::records;
+pub use layout::Style;
+pub(crate) use stage_summary::{ending, finding, host, server};
 pub(crate) use text::{not_run, sentence};
 
 /// The output format of a report.

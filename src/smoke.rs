@@ -23,7 +23,7 @@ use crate::fleet::evaluation::evaluate;
 use crate::fleet::{Fleet, Node};
 use crate::output;
 use crate::report::Style;
-use crate::report::fleet::{self as report, Format, live};
+use crate::report::fleet::{self as report, Format, progress};
 use crate::terminal::{self, Live};
 
 /// Maximum concurrent requests to agents. A check that times out takes many seconds, and a fleet of a thousand broken nodes
@@ -299,7 +299,7 @@ impl SmokeRun {
         let elapsed = self.started.elapsed().as_secs();
         let line = format!("smoke check: {elapsed} s of {} s", self.timeout.as_secs());
         let nodes: Vec<&Node> = self.tracker.nodes().collect();
-        self.live.draw(|width| live::lines(&nodes, &line, width));
+        self.live.draw(|width| progress::lines(&nodes, &line, width));
     }
 
     fn fleet(&self) -> Fleet {

@@ -5,7 +5,7 @@
 //! originals. If a peer chooses a name to be resolved, `registry` rejects it when it contains a secret. Text is redacted
 //! before anything is extracted from it.
 
-use super::wire::correlation_id;
+use super::protocol::correlation_id;
 use crate::diagnosis::Diagnosis;
 use crate::observation::{
     Answer, Certificate, DnsFailureKind, ExtendedError, Failure, Fault, Lookup, Observation,

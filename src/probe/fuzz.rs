@@ -23,12 +23,12 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use url::{Host, Url};
 
-use super::clock::Clock;
-use super::dial::{Head, MAX_HEADERS, TransportError, http_error};
+use super::connection::{Head, MAX_HEADERS, TransportError, http_error};
+use super::deadline::Clock;
 use super::manifest::{Descriptor, ImageManifest, MANIFEST_TYPES, media_type_of};
+use super::protocol::TokenRequest;
 use super::registry::{BlobAnswer, Challenge, Listed, Pull, at_blob, held_against};
 use super::session::{Reply, Session};
-use super::wire::TokenRequest;
 use super::{Platform, Task, Trust, blob, check_configuration, dns, echo};
 use crate::address::{AddressPolicy, NameserverAddress};
 use crate::config::Resolvers;
@@ -213,7 +213,7 @@ fn answer<'line>(
     answer.into()
 }
 
-/// Sends a GET over an in-memory connection with the limits of `dial`. The peer sends nothing after its response.
+/// Sends a GET over an in-memory connection with the limits of `connection`. The peer sends nothing after its response.
 async fn exchange(
     answer: Vec<u8>,
     piece: usize,

@@ -8,8 +8,8 @@ use std::net::IpAddr;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use super::clock::Clock;
 use super::compared::Compared;
+use super::deadline::Clock;
 use super::dns::{self, Nameserver, Patience, ResolvConf};
 use super::{Halt, Task};
 use crate::address::Scope;

@@ -8,10 +8,10 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, RETRY_AFTER, WWW_
 use std::net::{IpAddr, SocketAddr};
 use tokio::time::Instant;
 
-use super::clock::{Clock, Limit};
-use super::dial::{Call, Connection, Head, Reached, TransportError, chunk};
+use super::connection::{Call, Connection, Head, Reached, TransportError, chunk};
+use super::deadline::{Clock, Limit};
+use super::protocol::{self, bearer_challenge};
 use super::tls::Trust;
-use super::wire::{self, bearer_challenge};
 use crate::observation::{
     Answer, Attempt, ConnectFailure, Endpoint, Failure, Fault, Observation, Request, Stage, TlsSession,
 };
@@ -222,7 +222,7 @@ impl Reply {
 
     /// Whether the content type is HTML.
     pub(super) fn is_html(&self) -> bool {
-        self.header(CONTENT_TYPE).is_some_and(wire::is_html)
+        self.header(CONTENT_TYPE).is_some_and(protocol::is_html)
     }
 
     /// Whether it carries any authentication challenge.
@@ -270,7 +270,7 @@ impl Reply {
         let is_registry = challenge.is_ok()
             || self.headers.contains_key(REGISTRY_VERSION)
             || self.headers.contains_key(CORRELATION_ID);
-        let head = wire::Head {
+        let head = protocol::Head {
             is_registry,
             status: self.status,
             content_type: self.header(CONTENT_TYPE),
@@ -278,7 +278,7 @@ impl Reply {
             retry_after: self.header(RETRY_AFTER),
             challenge_error: challenge.ok().and_then(|challenge| challenge.error),
         };
-        Ok(wire::read_error(&head, &body.bytes, now, redactor))
+        Ok(protocol::read_error(&head, &body.bytes, now, redactor))
     }
 
     /// Converts a response that ends its stage into a failure.

@@ -1,6 +1,6 @@
 //! TLS trust, and the facts of a handshake, including a rejected one.
 //!
-//! Verification is WebPKI's, unchanged; a wrapper records the certificates that the server sent. `roots` loads the trusted
+//! Verification is WebPKI's, unchanged; a wrapper records the certificates that the server sent. `trust_store` loads the trusted
 //! roots.
 
 use std::path::Path;
@@ -17,7 +17,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::phase::Marks;
-use super::roots::{Roots, TrustError};
+use super::trust_store::{Roots, TrustError};
 use crate::observation::{Certificate, TlsFailure, TlsVersion, TrustedBy};
 use crate::text::redact::bounded;
 

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
 
-use super::page::{Page, Tone};
+use super::layout::{Page, Tone};
 use super::{RUNBOOK, Style, runbook};
 use crate::cause::{Cause, CauseInfo, Names};
 use crate::observation::Stage;

@@ -5,8 +5,8 @@
 
 pub mod json;
 pub mod junit;
-pub mod live;
 pub mod markdown;
+pub mod progress;
 pub mod text;
 
 use std::collections::{BTreeMap, BTreeSet};

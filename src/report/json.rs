@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{answers, runbook};
+use super::{dns_summary, runbook};
 use crate::diagnosis::Diagnosis;
 use crate::observation::{Endpoint, Fact, Lookup, Observation, Record, RecordData, Resolution, Stage};
 use crate::proxy::Proxy;
@@ -148,8 +148,9 @@ impl From<&Diagnosis> for DiagnosisReport {
 
 impl From<&Resolution> for ResolutionReport {
     fn from(resolution: &Resolution) -> Self {
-        let mut usable = answers::answered(resolution).peekable();
-        let over_tcp = resolution.tcp_alone || answers::answered(resolution).any(|answer| answer.over_tcp);
+        let mut usable = dns_summary::answered(resolution).peekable();
+        let over_tcp =
+            resolution.tcp_alone || dns_summary::answered(resolution).any(|answer| answer.over_tcp);
         let transport =
             if over_tcp { Some(Transport::Tcp) } else { usable.peek().is_some().then_some(Transport::Udp) };
         Self {
@@ -157,11 +158,11 @@ impl From<&Resolution> for ResolutionReport {
             host: word(&resolution.host),
             resolver: word(resolution.resolver.label()),
             server: resolution.server.to_string(),
-            rcode: answers::rcode(resolution).map(|rcode| rcode.to_string()),
-            answers: answers::records(resolution).into_iter().map(Answer::from).collect(),
+            rcode: dns_summary::rcode(resolution).map(|rcode| rcode.to_string()),
+            answers: dns_summary::records(resolution).into_iter().map(Answer::from).collect(),
             addresses: resolution.addresses().iter().map(ToString::to_string).collect(),
             duration_seconds: resolution.duration.into(),
-            error: answers::trouble(resolution).map(|error| sentence(&error)),
+            error: dns_summary::trouble(resolution).map(|error| sentence(&error)),
             soa: usable.find_map(|answer| answer.soa_owner.as_deref()).and_then(optional_word),
             extended_errors: extended_errors(resolution),
             transport,

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::finding::finding;
 use super::problem::Problem;
+use super::stage_summary::finding;
 use crate::run::{CheckRun, ImageResult, StageReport, StageStatus};
 use crate::text::sanitize::MAX_TEXT;
 use crate::text::sanitize::printable;

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-use super::page::{Page, Tone};
+use super::layout::{Page, Tone};
 use super::runbook;
 use crate::diagnosis::Diagnosis;
 use crate::fleet::advice::Advice;

@@ -6,9 +6,9 @@
 use std::io::{self, Write};
 
 use super::Style;
-use super::finding::{self, blob_size, common_name, finding, system_addresses};
-use super::page::{Page, Tone};
+use super::layout::{Page, Tone};
 use super::problem::Problem;
+use super::stage_summary::{self, blob_size, common_name, finding, system_addresses};
 use crate::diagnosis::Diagnosis;
 use crate::observation::{CredentialsUsed, Endpoint, Resolver, TrustedBy};
 use crate::run::{CheckRun, ImageResult, NodeFilesReport, StageReport, StageStatus, located_at};
@@ -49,7 +49,7 @@ fn write_image<W: Write>(page: &mut Page<'_, W>, checked: &ImageResult) -> io::R
     for report in checked.stages() {
         if heading != Some(report.endpoint) {
             heading = Some(report.endpoint);
-            let host = finding::host(checked, report.endpoint).unwrap_or_default();
+            let host = stage_summary::host(checked, report.endpoint).unwrap_or_default();
             page.paragraph("  ", 9, &format!("{:<5}  {host}", report.endpoint.as_str()))?;
         }
         write_stage(page, checked, &report)?;

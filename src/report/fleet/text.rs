@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use super::super::Style;
-use super::super::page::{Page, Tone};
+use super::super::layout::{Page, Tone};
 use super::super::problem::Problem;
 use super::{MAX_COMMANDS, MAX_GROUPS, Row, headline, rows, sentence};
 use crate::fleet::Fleet;

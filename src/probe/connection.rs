@@ -22,7 +22,7 @@ use tower::{Layer, Service};
 use url::Url;
 
 use self::error::{connect_failure, is_reset, request_error, tls_error};
-use super::clock::{Clock, Limit};
+use super::deadline::{Clock, Limit};
 use super::phase::{Mark, Marks, Phase};
 use super::tls::{Handshake, Trust};
 use crate::observation::{ConnectFailure, TlsFailure};
