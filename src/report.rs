@@ -17,6 +17,8 @@ mod stage_summary;
 
 use std::io::{self, Write};
 
+use clap::ValueEnum;
+
 pub use crate::cause::{RUNBOOK, runbook};
 use crate::run::CheckRun;
 
@@ -27,13 +29,13 @@ pub(crate) use stage_summary::{ending, finding, host, server};
 pub(crate) use text::{not_run, sentence};
 
 /// The output format of a report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// For people.
+    /// Human-readable text.
     Text,
-    /// For programs: schema `acr-verifier/report/v1`.
+    /// JSON for programs, with the schema acr-verifier/report/v1.
     Json,
-    /// For pipelines that read test results.
+    /// JUnit XML for the test results of a pipeline.
     Junit,
 }
 

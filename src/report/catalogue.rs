@@ -4,6 +4,7 @@
 
 use std::io::{self, Write};
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use super::layout::{Page, Tone};
@@ -60,13 +61,13 @@ fn stage_list(cause: Cause) -> String {
 }
 
 /// The output format of the catalogue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum CatalogueFormat {
-    /// For people.
+    /// Human-readable text.
     Text,
-    /// For programs.
+    /// JSON for programs.
     Json,
-    /// For the runbook.
+    /// Markdown for the runbook.
     Markdown,
 }
 

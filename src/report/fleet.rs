@@ -12,6 +12,8 @@ pub mod text;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
+use clap::ValueEnum;
+
 use super::Style;
 use crate::fleet::evaluation::{Evaluation, Finding, Group, evaluate};
 use crate::fleet::report::ImageReport;
@@ -20,15 +22,15 @@ use crate::text::words::plural;
 use crate::verdict::Verdict;
 
 /// The output format of a smoke check's report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// For people.
+    /// Human-readable text.
     Text,
-    /// For programs: `acr-verifier/smoke/v1`.
+    /// JSON for programs, with the schema acr-verifier/smoke/v1.
     Json,
-    /// For pipelines that read test results.
+    /// JUnit XML for the test results of a pipeline.
     Junit,
-    /// For the job summary of a pipeline.
+    /// Markdown for the job summary of a pipeline.
     Markdown,
 }
 

@@ -137,7 +137,9 @@ fn acr_verifier_commands_parse() {
     let own = commands().into_iter().filter(|command| command.starts_with("acr-verifier "));
     let mut parsed = 0;
     for command in own {
-        let words = command.split(' ').map(std::ffi::OsString::from);
+        // A reference is lower case; its placeholder is not.
+        let reference = command.replace("REPOSITORY:TAG", "repository:tag");
+        let words = reference.split(' ').map(std::ffi::OsString::from);
         assert!(acr_verifier::cli::parse(words).is_ok(), "{command}");
         parsed += 1;
     }
