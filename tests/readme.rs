@@ -239,6 +239,7 @@ fn all_environment_variables_are_listed() {
 fn links_are_valid() {
     links_of(Path::new("README.md"));
     links_of(Path::new("tests/bench/README.md"));
+    links_of(Path::new("CONTRIBUTING.md"));
 }
 
 /// Checks every link of a page against the files and their headings.
