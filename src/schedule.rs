@@ -22,10 +22,10 @@ pub use timetable::{Outcome, Timetable};
 /// A Premium registry allows 20,000 reads and 20,000 token requests a minute (Azure's documented limits). The default
 /// budget of 4,000 a minute is a fifth of either and counts all eight together, so the actual share is smaller.
 pub const REQUESTS_PER_IMAGE: u32 = 8;
-/// A throttled registry is checked again after at most this many intervals,
+/// The longest back-off from a throttled registry, in intervals,
 const MAX_BACK_OFF: u32 = 8;
-/// and after at most this time, unless one interval is longer. An interval stretched for a fleet is gentle already: eight
-/// of them would leave a node without a verdict for an hour, and the alert for stale checks would fire for all nodes.
+/// and as a time: as many whole intervals as fit, at least one. A stretched interval already spares the registry. Whole
+/// intervals keep a fleet evenly spread: once the throttling ends, no two rounds of checks overlap.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(15 * 60);
 /// A change of files triggers a check within this time, if no fleet has to be spread.
 const AFTER_CHANGE: Duration = Duration::from_secs(5);
@@ -132,8 +132,10 @@ pub fn next_delay(
     let chance = chance.clamp(0.0, 1.0);
     let factor = 1.0 + jitter.clamp(0.0, 1.0) * (2.0 * chance - 1.0);
     let longest = LONGEST_BACK_OFF.max(interval);
-    let backed_off = (interval * 2_u32.saturating_pow(throttled).min(MAX_BACK_OFF)).min(longest);
-    let delay = backed_off.mul_f64(factor);
+    let most =
+        (LONGEST_BACK_OFF.as_millis() / interval.as_millis().max(1)).clamp(1, u128::from(MAX_BACK_OFF));
+    let intervals = 2_u32.saturating_pow(throttled).min(u32::try_from(most).unwrap_or(MAX_BACK_OFF));
+    let delay = (interval * intervals).mul_f64(factor);
     // A fleet that received the same Retry-After must not return at the same moment, but spread as usual. The Retry-After of
     // one registry is bounded, since it delays the checks of the others as well.
     let asked = retry_after.map(|asked| asked.min(longest) + interval.mul_f64(rest(chance, jitter)));
@@ -214,11 +216,15 @@ mod tests {
     }
 
     #[test]
-    fn back_off_of_a_stretched_interval_stays_below_stale() {
-        let delay =
-            |interval, throttled| next_delay(Duration::from_secs(interval), 0.0, 0.5, throttled, None);
-        assert_eq!([delay(450, 1), delay(450, 9)], [Duration::from_secs(900); 2]);
-        assert_eq!(delay(1350, 3), Duration::from_secs(1350), "never sooner than without throttling");
+    fn back_off_is_a_whole_number_of_intervals_within_fifteen_minutes() {
+        let delay = |interval, throttled| {
+            next_delay(Duration::from_secs(interval), 0.0, 0.5, throttled, None).as_secs()
+        };
+        assert_eq!([delay(60, 1), delay(60, 2), delay(60, 9)], [120, 240, 480]);
+        assert_eq!([delay(120, 2), delay(120, 9)], [480, 840]);
+        assert_eq!([delay(450, 1), delay(450, 9)], [900; 2]);
+        assert_eq!(delay(720, 3), 720, "a longer interval is not stretched further");
+        assert_eq!(delay(1350, 3), 1350);
     }
 
     #[test]

@@ -300,14 +300,14 @@ impl<'de> Deserialize<'de> for Key {
 
 /// Finds the field that Go would fill: names are case-insensitive, including two non-ASCII letters that fold to ASCII.
 fn find(fields: &[Field], key: &str) -> Option<Field> {
-    let folded = |name: &str| {
-        name.chars()
-            .flat_map(char::to_lowercase)
-            .map(|character| if character == 'ſ' { 's' } else { character })
-            .collect()
-    };
-    let key: String = folded(key);
-    fields.iter().find(|(name, _)| folded(name) == key).copied()
+    let is_exact = |(name, _): &&Field| *name == key;
+    let is_alike = |(name, _): &&Field| folded(name).eq(folded(key));
+    fields.iter().find(is_exact).or_else(|| fields.iter().find(is_alike)).copied()
+}
+
+fn folded(name: &str) -> impl Iterator<Item = char> {
+    let lower = name.chars().flat_map(char::to_lowercase);
+    lower.map(|character| if character == 'ſ' { 's' } else { character })
 }
 
 fn unexpected(raw: &RawValue, expected: &str) -> Fault {

@@ -43,9 +43,11 @@ fn anywhere() -> Vec<Fault> {
     for (number, canned) in canned.into_iter().enumerate() {
         for step in [Step::ALL[number % 5], Step::ALL[(number + 2) % 5]] {
             let (causes, canned) = (of_canned(&canned, step), canned.clone());
-            faults.push(fault(format!("{canned:?} at {step:?}"), causes, move |settings| {
+            let fault = fault(format!("{canned:?} at {step:?}"), causes, move |settings| {
                 settings.answer(step, canned.clone());
-            }));
+            });
+            // The HEAD was refused, and the GET for the words of its error no longer is.
+            faults.push(Fault { in_passing: FOREIGN, ..fault });
         }
     }
     faults
@@ -131,23 +133,28 @@ fn of_the_token() -> Vec<Fault> {
 
 fn of_the_content() -> Vec<Fault> {
     let mut faults = Vec::new();
-    // Requests are by digest: changed content fails its digest before it is parsed.
+    // Changed content fails its digest before it is parsed; its media type is known before it is fetched.
     let changed: Causes = &["digest_mismatch"];
+    let other_type: Causes = &["manifest_invalid"];
     let manifests: [(ManifestFault, Causes); 11] = [
         (ManifestFault::WrongBytes, changed),
         (ManifestFault::OtherContent, changed),
-        (ManifestFault::Schema1, changed),
+        (ManifestFault::Schema1, other_type),
         (ManifestFault::NotJson, changed),
         (ManifestFault::OverLong, LONG),
         (ManifestFault::DeeplyNested, changed),
         (ManifestFault::HugeIndex, changed),
         (ManifestFault::EmptyIndex, changed),
         (ManifestFault::NoLayers, changed),
-        (ManifestFault::UnknownMediaType, changed),
+        (ManifestFault::UnknownMediaType, other_type),
         (ManifestFault::Html, changed),
     ];
     faults.extend(manifests.map(|(found, causes)| {
-        fault(format!("manifest {found:?}"), causes, move |settings| settings.manifest.answer = found.into())
+        let fault = fault(format!("manifest {found:?}"), causes, move |settings| {
+            settings.manifest.answer = found.into();
+        });
+        // The tag was resolved before, and announced another size or type.
+        Fault { in_passing: &["manifest_invalid", "digest_mismatch"], ..fault }
     }));
     let untrusted: Causes = &["untrusted_redirect"];
     let redirects: [(RedirectFault, Causes); 7] = [

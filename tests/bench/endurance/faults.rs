@@ -162,7 +162,16 @@ fn travels() -> Vec<Fault> {
     // Each delivery at one step and at the step after the next: all pairs would include too many slow ones.
     let pairs = deliveries.into_iter().zip(Step::ALL.into_iter().cycle());
     let shifted = deliveries.into_iter().zip(Step::ALL.into_iter().cycle().skip(2));
-    let fault = |((delivery, causes), step)| {
+    let fault = |((delivery, causes), step): ((Delivery, &'static [&'static str]), Step)| {
+        // The challenge is the answer to a HEAD, which has no body that could be torn or late.
+        let is_of_the_body = matches!(
+            delivery,
+            Delivery::ResetMidBody
+                | Delivery::CloseMidBody
+                | Delivery::SilentMidBody
+                | Delivery::BodyDripping(_)
+        );
+        let causes: &[&str] = if is_of_the_body && step == Step::Challenge { &[PASS] } else { causes };
         fault(format!("{delivery:?} at {step:?}"), causes, move |settings: &mut Settings| {
             settings.deliver(step, delivery);
         })

@@ -112,7 +112,7 @@ fn name<'weather>(weather: &'weather Weather<'_>, fault: Option<usize>) -> &'wea
 fn verdict_of(word: &str) -> &'static str {
     match word {
         PASS => "pass",
-        "throttled" => "unknown",
+        "throttled" | "deadline_exceeded" => "unknown",
         "nameserver_failing"
         | "resolvers_disagree"
         | "certificate_expiring"
