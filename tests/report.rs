@@ -142,7 +142,7 @@ fn the_schema_rejects_unknown_values_and_fields() {
     assert!(!schema.is_valid(&extended), "an unknown field is accepted");
 }
 
-/// Writes the list anew with `EXPECTORATE=overwrite`.
+/// Regenerates the list with `EXPECTORATE=overwrite`.
 #[test]
 fn the_schema_lists_every_cause() {
     const BEGIN: &str = "    \"cause\": {\n      \"enum\": [\n";
