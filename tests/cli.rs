@@ -126,6 +126,12 @@ fn invalid_usage_exits_2_and_writes_nothing_to_standard_output() {
         (vec!["check", IMAGE, "--report-file", "/nowhere/report.xml"], "its folder does not exist"),
         (vec!["check", "--config", "/nowhere"], "/nowhere: cannot read the file: "),
         (vec!["check", IMAGE, "--password", "hunter2"], "--password is not supported: "),
+        (vec!["check", IMAGE, "--pasword=hunter2"], "unexpected argument '--pasword' found"),
+        (vec!["check", IMAGE, "--credentials", "pull:hunter2"], "it is not a path (not shown"),
+        (
+            vec!["check", "pull:hunter2@contoso.azurecr.io/app"],
+            "invalid value '[redacted]@contoso.azurecr.io/app' for '[IMAGE]...': ",
+        ),
         (
             vec!["causes", "--output", "yaml"],
             "invalid value 'yaml' for '--output <FORMAT>'\n  [possible values: text, json, markdown]\n",
