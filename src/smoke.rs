@@ -36,9 +36,12 @@ const FIRST_SPACING: Duration = Duration::from_millis(10);
 /// image makes five: 5,000 for a thousand checks, which leaves enough for the agents' own.
 const FIRST_REQUESTS: usize = 1_000;
 /// Interval between the remaining requests of the first minute, which are retries.
-const LULL_SPACING: Duration = Duration::from_secs(2);
+const LULL_SPACING: Duration = Duration::from_millis(250);
 /// Number of requests at that interval.
-const LULL_REQUESTS: usize = 25;
+const LULL_REQUESTS: usize = 200;
+/// The same for a fleet whose first requests take longer than a minute: its own checks leave no room for more.
+const LARGE_LULL_SPACING: Duration = Duration::from_secs(2);
+const LARGE_LULL_REQUESTS: usize = 25;
 /// Interval between later requests: a thousand per minute.
 const SPACING: Duration = Duration::from_millis(60);
 /// Pause before a node that did not pass is queried again: doubled from the first to the longest.
@@ -92,13 +95,18 @@ struct Asked {
     pod: String,
 }
 
-/// Returns the interval to the next request after this number of requests.
+/// Returns the interval to the next request after this number of requests to a fleet of this many nodes.
 #[must_use]
-pub const fn spacing(requests: usize) -> Duration {
+pub const fn spacing(requests: usize, nodes: usize) -> Duration {
+    let (lull, lull_requests) = if nodes > FIRST_REQUESTS {
+        (LARGE_LULL_SPACING, LARGE_LULL_REQUESTS)
+    } else {
+        (LULL_SPACING, LULL_REQUESTS)
+    };
     if requests < FIRST_REQUESTS {
         FIRST_SPACING
-    } else if requests < FIRST_REQUESTS + LULL_REQUESTS {
-        LULL_SPACING
+    } else if requests < FIRST_REQUESTS + lull_requests {
+        lull
     } else {
         SPACING
     }
@@ -260,7 +268,7 @@ impl SmokeRun {
                 return Some(due);
             }
             let agent = self.tracker.begin(now)?;
-            self.next_request = now + spacing(self.requests);
+            self.next_request = now + spacing(self.requests, self.tracker.len());
             self.requests += 1;
             let (cluster, expected) = (self.cluster.clone(), self.expected.clone());
             let limit = ASK_LIMIT.min((self.started + self.timeout).saturating_duration_since(now));

@@ -274,7 +274,9 @@ fn sibling_modules_form_no_circle() {
         let needed: BTreeSet<Vec<String>> = edges.values().flatten().cloned().collect();
         edges.retain(|name, _| needed.contains(name));
         let left: BTreeSet<Vec<String>> = edges.keys().cloned().collect();
-        edges.values_mut().for_each(|targets| targets.retain(|target| left.contains(target)));
+        for targets in edges.values_mut() {
+            targets.retain(|target| left.contains(target));
+        }
         edges.retain(|_, targets| !targets.is_empty());
         if edges.len() == before {
             break;

@@ -65,6 +65,11 @@ impl NodeTracker {
         self.entries.values().any(awaited)
     }
 
+    /// Returns the number of nodes.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Returns the nodes in order of their names.
     pub(super) fn nodes(&self) -> impl Iterator<Item = &Node> {
         self.entries.values().map(|entry| &entry.node)

@@ -79,7 +79,7 @@ fn credentials() -> Vec<Case> {
         case("no credentials", |_| {}, missing)
             .adjust(|bench| files_of(&mut bench.task.credentials).paths.clear()),
         case("absent credentials", |_| {}, missing).adjust(|bench| {
-            files_of(&mut bench.task.credentials).paths = vec![bench.lab.folder().join("absent")]
+            files_of(&mut bench.task.credentials).paths = vec![bench.lab.folder().join("absent")];
         }),
         case("an entry for another registry", |_| {}, missing).adjust(|bench| {
             let text =

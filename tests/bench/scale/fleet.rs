@@ -130,7 +130,7 @@ impl Fleet<'_> {
         let mut at = Duration::from_secs_f64(day::SMOKE);
         for number in 0..nodes {
             self.queue.push(at, Happening::Demand(number));
-            at += smoke::spacing(number);
+            at += smoke::spacing(number, nodes);
         }
         self.queue.push(SCRAPE, Happening::Record);
         self.queue.push(SCRAPE + BETWEEN_GROUPS, Happening::Evaluate);
