@@ -12,11 +12,12 @@
 //! 2. The record, a [`CauseInfo`] constant in the file of its family: `dns`, `address`, `connection`, `tls`,
 //!    `answer`, `credentials`, `content` or `data`.
 //! 3. The rule that recognises it, in `rules`.
-//! 4. The case that brings it about: in `tests/check`, over real sockets.
+//! 4. The case that brings it about: over real sockets in `tests/check`, and as a state in `tests/namespaces`, where it is
+//!    compared with what real clients do.
 //!
-//! Then run the suite with `EXPECTORATE=overwrite`: it writes the schema, the runbook and the goldens. The suite fails as
-//! long as one of the four is missing. Evidence that no observation carries yet also needs a field in `observation`, and
-//! `tests/namespaces` needs the state in which real clients fail in the same place.
+//! Then run the suite with `EXPECTORATE=overwrite`, which writes the schema, the runbook and the goldens, and once more
+//! without. A test fails as long as one of the four is missing. Evidence that no observation has yet also needs a field in
+//! `observation`.
 
 mod address;
 mod answer;
