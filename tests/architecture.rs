@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use syn::visit::Visit;
 
 /// The layers, lowest first. A module may depend only on modules of lower layers, so no circle is possible.
-const LAYERS: [&[&str]; 17] = [
+const LAYERS: [&[&str]; 18] = [
     // Text, files and closed lists.
     &["file", "secret", "verdict"],
     &["text"],
@@ -16,6 +16,8 @@ const LAYERS: [&[&str]; 17] = [
     &["address", "image", "proxy"],
     // The facts that a check records.
     &["observation"],
+    // What its DNS answers show, and which addresses may be connected to.
+    &["findings"],
     // Their meaning.
     &["cause"],
     &["diagnosis"],
@@ -79,7 +81,7 @@ const CONFINED: [(&str, &[&str]); 16] = [
     ("hyper", &["probe/dial/trouble.rs", "server.rs", "cluster.rs", "cluster/ask.rs"]),
     ("hyper_util", &["server.rs", "cluster/ask.rs"]),
     ("axum", &["server.rs", "server/routes.rs", "server/guard.rs", "server/problem.rs"]),
-    ("maud", &["page.rs", "page/history.rs", "page/image.rs", "page/names.rs", "page/verdict.rs"]),
+    ("maud", &["page.rs", "page/history.rs", "page/image.rs", "page/dns.rs", "page/verdict.rs"]),
     ("rustls", &["probe/tls.rs", "probe/roots.rs", "probe/dial/trouble.rs", "events.rs", "cluster.rs"]),
     ("x509_parser", &["probe/tls.rs"]),
     (

@@ -7,8 +7,9 @@
 
 use super::wire::correlation_id;
 use crate::diagnosis::Diagnosis;
+use crate::findings::{Finding, Findings};
 use crate::observation::{
-    Answer, Certificate, DnsFailureKind, ExtendedError, Failure, Fault, Lookup, Observation,
+    Answer, Certificate, DnsFailure, DnsFailureKind, ExtendedError, Failure, Fault, Lookup, Observation,
     PlatformMismatch, Proxied, Record, RecordData, Resolution, TlsFailure, TlsSession,
 };
 use crate::text::redact::Redactor;
@@ -99,6 +100,14 @@ pub(super) fn silence(redactor: &Redactor, observation: &mut Observation, failur
             | Fault::DigestMismatch { .. },
         )
         | None => {}
+    }
+}
+
+/// Redacts the copies of a nameserver's text in the findings.
+pub(super) fn silence_findings(redactor: &Redactor, findings: &mut Findings) {
+    let found = findings.names.iter_mut().flat_map(|name| &mut name.findings);
+    for DnsFailure { extended_errors, kind: _ } in found.flat_map(Finding::failures_mut) {
+        extended_errors.iter_mut().for_each(|ExtendedError { text, code: _ }| *text = redactor.show(text));
     }
 }
 

@@ -11,7 +11,7 @@ use crate::text::words::{self, list};
 use crate::verdict::Severity;
 
 /// Returns the diagnoses of connection attempts and of an accepted certificate.
-pub(super) fn judge(
+pub(super) fn evaluate(
     expectation: &Expectation,
     endpoint: Endpoint,
     observation: &Observation,
@@ -87,7 +87,7 @@ fn connections(expectation: &Expectation, endpoint: Endpoint, observation: &Obse
 }
 
 /// Returns whether the failed connection attempts explain why there is no connection.
-pub(super) fn tells(endpoint: Endpoint, observation: &Observation) -> bool {
+pub(super) fn attempts_explain(endpoint: Endpoint, observation: &Observation) -> bool {
     let mut attempts = observation.attempts.iter().filter(|attempt| attempt.endpoint == endpoint).peekable();
     attempts.peek().is_some() && attempts.all(|attempt| attempt.failure.is_some())
 }
