@@ -43,7 +43,7 @@ pub fn diagnose(expectation: &Expectation, observation: &Observation, findings: 
     let mut diagnoses = Vec::new();
     for endpoint in Endpoint::ALL {
         diagnoses.extend(dns::diagnoses(&expectation.image, endpoint, findings));
-        diagnoses.extend(transport::evaluate(expectation, endpoint, observation));
+        diagnoses.extend(transport::diagnoses(expectation, endpoint, observation));
     }
     if let Some(failure) = &observation.failure {
         if let (Fault::DeadlineExceeded { .. }, Stage::Dns) = (&failure.fault, failure.stage) {

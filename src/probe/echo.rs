@@ -107,7 +107,9 @@ pub(super) fn silence(redactor: &Redactor, observation: &mut Observation, failur
 pub(super) fn silence_findings(redactor: &Redactor, findings: &mut Findings) {
     let found = findings.names.iter_mut().flat_map(|name| &mut name.findings);
     for DnsFailure { extended_errors, kind: _ } in found.flat_map(Finding::failures_mut) {
-        extended_errors.iter_mut().for_each(|ExtendedError { text, code: _ }| *text = redactor.show(text));
+        for ExtendedError { text, code: _ } in extended_errors {
+            *text = redactor.show(text);
+        }
     }
 }
 

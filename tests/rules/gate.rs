@@ -53,7 +53,7 @@ fn returned(seen: &Resolution) -> Vec<IpAddr> {
     for lookup in [&seen.a, &seen.aaaa] {
         match lookup {
             Lookup::Answered(answer) if answer.rcode != Rcode::NXDOMAIN => {
-                addresses.extend(&answer.addresses)
+                addresses.extend(&answer.addresses);
             }
             Lookup::Answered(_) | Lookup::Failed(_) => {}
         }
