@@ -23,13 +23,13 @@ use crate::observation::{DnsFailure, Endpoint, Observation, Rcode, Resolution, R
 
 pub use self::comparison::{Comparison, compare};
 
-/// The findings of one check, name by name.
+/// The findings of one check, name by name. They can be read but not removed, so none can be lost before a connection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Findings {
     /// The names that the node's nameservers were queried for, in that order.
-    pub names: Vec<NameFindings>,
+    names: Vec<NameFindings>,
     /// The endpoints that could not be resolved because the resolver configuration has no usable nameserver.
-    pub without_nameserver: Vec<Endpoint>,
+    without_nameserver: Vec<Endpoint>,
 }
 
 /// The findings about one name.
@@ -108,8 +108,8 @@ impl Finding {
         }
     }
 
-    /// Returns the failed queries in the evidence.
-    pub(crate) fn failures_mut(&mut self) -> impl Iterator<Item = &mut DnsFailure> {
+    /// Returns the failed queries of the finding.
+    fn failures_mut(&mut self) -> impl Iterator<Item = &mut DnsFailure> {
         let servers: &mut [FailedServer] = match self {
             Self::NotSent(servers)
             | Self::Silent(servers)
@@ -285,8 +285,24 @@ impl Findings {
     /// Returns whether every name of an endpoint was resolved, whatever its addresses.
     #[must_use]
     pub fn all_resolved(&self, endpoint: Endpoint) -> bool {
-        let mut names = self.names.iter().filter(|name| name.endpoint == endpoint);
-        !self.without_nameserver.contains(&endpoint) && names.all(|name| name.blocks() != Some(Stage::Dns))
+        let is_resolved = |name: &NameFindings| name.blocks() != Some(Stage::Dns);
+        !self.is_without_nameserver(endpoint) && self.names_of(endpoint).all(is_resolved)
+    }
+
+    /// Returns whether an endpoint could not be resolved because the resolver configuration has no usable nameserver.
+    #[must_use]
+    pub fn is_without_nameserver(&self, endpoint: Endpoint) -> bool {
+        self.without_nameserver.contains(&endpoint)
+    }
+
+    /// Returns the findings about the names of an endpoint, in the order of the queries.
+    pub fn names_of(&self, endpoint: Endpoint) -> impl Iterator<Item = &NameFindings> {
+        self.names.iter().filter(move |name| name.endpoint == endpoint)
+    }
+
+    /// Returns the failed queries in the evidence, whose text is a nameserver's own.
+    pub(crate) fn failures_mut(&mut self) -> impl Iterator<Item = &mut DnsFailure> {
+        self.names.iter_mut().flat_map(|name| &mut name.findings).flat_map(Finding::failures_mut)
     }
 
     fn of(&self, endpoint: Endpoint, host: &str) -> Option<&NameFindings> {

@@ -7,7 +7,7 @@
 
 use super::wire::correlation_id;
 use crate::diagnosis::Diagnosis;
-use crate::findings::{Finding, Findings};
+use crate::findings::Findings;
 use crate::observation::{
     Answer, Certificate, DnsFailure, DnsFailureKind, ExtendedError, Failure, Fault, Lookup, Observation,
     PlatformMismatch, Proxied, Record, RecordData, Resolution, TlsFailure, TlsSession,
@@ -105,8 +105,8 @@ pub(super) fn silence(redactor: &Redactor, observation: &mut Observation, failur
 
 /// Redacts the copies of a nameserver's text in the findings.
 pub(super) fn silence_findings(redactor: &Redactor, findings: &mut Findings) {
-    let found = findings.names.iter_mut().flat_map(|name| &mut name.findings);
-    for DnsFailure { extended_errors, kind: _ } in found.flat_map(Finding::failures_mut) {
+    // Names are redacted last, with the diagnoses.
+    for DnsFailure { extended_errors, kind: _ } in findings.failures_mut() {
         for ExtendedError { text, code: _ } in extended_errors {
             *text = redactor.show(text);
         }

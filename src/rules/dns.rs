@@ -22,13 +22,13 @@ const LISTED: usize = 4;
 
 /// Returns the diagnoses of the `dns` and `address` stages of an endpoint.
 pub(super) fn diagnoses(image: &ImageReference, endpoint: Endpoint, findings: &Findings) -> Vec<Diagnosis> {
-    if findings.without_nameserver.contains(&endpoint) {
+    if findings.is_without_nameserver(endpoint) {
         let message =
             "The resolver configuration has no usable nameserver, so no name can be resolved.".to_owned();
         return vec![diagnosis(image, Cause::NoNameserver, (endpoint, Stage::Dns), None, None, message)];
     }
-    let names = findings.names.iter().filter(|name| name.endpoint == endpoint);
-    names
+    findings
+        .names_of(endpoint)
         .flat_map(|name| name.findings.iter().map(|finding| Name { image, name }.diagnose(finding)))
         .collect()
 }
