@@ -1,7 +1,7 @@
 //! What the DNS answers of a check show: typed findings with their evidence, and the addresses that may be connected to.
 //!
-//! Owns the evaluation of names and addresses. Each name is evaluated once: the probe asks whether it may connect, and `rules`
-//! later turns the same findings into causes and sentences. Knows no causes and phrases no messages.
+//! Owns the evaluation of names and addresses. Each name is evaluated once: the probe connects only to addresses that the
+//! findings allow, and `rules` later turns the same findings into causes and sentences. Knows no causes and phrases no messages.
 //!
 //! All nameservers of the node must answer correctly, not only one: the node queries each of them at some time. Differences
 //! from a compared resolver are findings; its answers are not evaluated.
@@ -224,8 +224,8 @@ impl AllowedAddresses {
 }
 
 impl Findings {
-    /// Evaluates the answers about every name that has no findings yet. A name's answers must be complete by then, except for
-    /// those of compared resolvers.
+    /// Evaluates the answers about every name that has no findings yet. A name's answers must be complete, except for those of
+    /// compared resolvers.
     pub fn evaluate(&mut self, image: &ImageReference, policy: &AddressPolicy, observation: &Observation) {
         let resolutions = &observation.resolutions;
         let has_nameserver = resolutions.iter().any(|seen| seen.resolver == Resolver::System);

@@ -12,8 +12,8 @@
 //! ```
 //!
 //! **Reading order.** [`observation`] defines the vocabulary: read it first. [`probe`] fills it stage by stage over real
-//! sockets; each protocol step has a file of its own. [`findings`] evaluates names and addresses once: the probe asks it
-//! whether it may connect. [`rules`] is pure and turns observations and findings into [`diagnosis`] values. [`cause`] is the
+//! sockets; each protocol step has a file of its own. [`findings`] evaluates names and addresses once: the probe
+//! connects only to addresses that it allows. [`rules`] is pure and turns observations and findings into [`diagnosis`] values. [`cause`] is the
 //! closed list of causes with their advice. [`run`] is the result for all images, [`report`] the only module that renders it,
 //! and [`text`] sanitizes untrusted text for it. [`check`] runs one pass; [`cli`] and [`config`] define what to check.
 //!
