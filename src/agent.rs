@@ -28,11 +28,11 @@ use crate::credentials::Fingerprint;
 use crate::events::{self, Publisher, event};
 use crate::metrics::Metrics;
 use crate::pass::{self, NodeContext};
-use crate::run::{Checked, NodeFilesReport, Run};
+use crate::run::{CheckRun, ImageResult, NodeFilesReport};
 use crate::schedule::{CheckFeedback, Timetable};
 use crate::server::{self, CheckRequest, Limits, Shared};
 use crate::status::{AgentState, Configuration};
-use crate::transition::Track;
+use crate::transition::Debouncer;
 
 /// Poll interval for configuration and credential files: a change is detected within three polls.
 pub const LOOK: Duration = Duration::from_secs(5);
@@ -204,7 +204,7 @@ fn publisher(settings: &Settings, context: &AgentContext, metrics: &Arc<Metrics>
     }
 }
 
-type Pass = Pin<Box<dyn Future<Output = Run>>>;
+type Pass = Pin<Box<dyn Future<Output = CheckRun>>>;
 
 /// The main loop and its state.
 struct Agent {
@@ -218,7 +218,7 @@ struct Agent {
     status: watch::Sender<AgentState>,
     heartbeat: watch::Sender<Instant>,
     /// One per image and name: an image may be configured under several names.
-    tracks: BTreeMap<(String, Option<String>), Track>,
+    tracks: BTreeMap<(String, Option<String>), Debouncer>,
     /// The start of the timetable's clock.
     started: Instant,
     timetable: Timetable,
@@ -283,7 +283,7 @@ impl Agent {
     }
 
     /// Passes a completed run to all sinks and plans the next check.
-    fn conclude(&mut self, run: Run) {
+    fn conclude(&mut self, run: CheckRun) {
         let now = (self.context.pass.now)();
         let run = Arc::new(run);
         self.metrics.record(&run);
@@ -306,9 +306,9 @@ impl Agent {
         self.status.send_modify(|status| status.due_at = Some(due_at));
     }
 
-    fn announce(&mut self, run: &Run, now: Timestamp) {
+    fn announce(&mut self, run: &CheckRun, now: Timestamp) {
         let confirm_after = self.settings.config.schedule.confirm_after;
-        let key = |checked: &Checked| (checked.image.to_string(), checked.name.clone());
+        let key = |checked: &ImageResult| (checked.image.to_string(), checked.name.clone());
         self.tracks.retain(|known, _| run.images.iter().any(|checked| key(checked) == *known));
         for checked in &run.images {
             let Some(announcement) =
@@ -380,12 +380,12 @@ impl Agent {
 }
 
 /// Whether the registry throttled a check; other inconclusive checks are no reason to back off.
-fn is_throttled(checked: &Checked) -> bool {
+fn is_throttled(checked: &ImageResult) -> bool {
     checked.diagnoses.iter().any(|diagnosis| diagnosis.cause == Cause::Throttled)
 }
 
 /// Completes with the running pass; never if none is running.
-async fn finished(running: &mut Option<Pass>) -> Run {
+async fn finished(running: &mut Option<Pass>) -> CheckRun {
     match running {
         Some(pass) => pass.await,
         None => std::future::pending().await,

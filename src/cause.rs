@@ -1,182 +1,164 @@
-//! The closed list of causes: code, stages, severity.
+//! The closed list of causes, with one record for each.
 //!
-//! Owns the names that reports, labels, Events and alerts hold on to (extend the list, never rename). How a cause is
-//! recognised is in `rules`; what to do about it is in [`advice`]. A new cause goes here, into [`Cause::ALL`], and the
-//! compiler then asks for the rest.
+//! Owns the names that reports, labels, Events and alerts depend on (extend the list, never rename), and every text about a
+//! cause. Reports, `acr-verifier causes`, the JSON schema's list of codes and the runbook are derived from the records. The
+//! evidence is not here: it is in the message that `rules` writes.
+//!
+//! # Adding a cause
+//!
+//! Four edits by hand:
+//!
+//! 1. The variant and the name of its record, in the list `causes!` below, where a pull meets it.
+//! 2. The record, a [`CauseInfo`] constant in the file of its family: `dns`, `address`, `connection`, `tls`,
+//!    `answer`, `credentials`, `content` or `data`.
+//! 3. The rule that recognises it, in `rules`.
+//! 4. The case that brings it about: in `tests/check`, over real sockets.
+//!
+//! Then run the suite with `EXPECTORATE=overwrite`: it writes the schema, the runbook and the goldens. The suite fails as
+//! long as one of the four is missing. Evidence that no observation carries yet also needs a field in `observation`, and
+//! `tests/namespaces` needs the state in which real clients fail in the same place.
 
-pub mod advice;
+mod address;
+mod answer;
+mod commands;
+mod confirm;
+mod connection;
+mod content;
+mod credentials;
+mod data;
+mod dns;
+mod names;
+mod tls;
+
+pub use confirm::Confirm;
+pub use connection::{NOT_OPENED_REMEDY, not_opened_commands};
+pub use credentials::{commands_of_rejected, remedy_of_rejected};
+pub use dns::COMPARED_SILENT_REMEDY;
+pub use names::Names;
 
 use std::fmt;
 
-use crate::observation::Stage;
+use crate::observation::{Endpoint, Stage};
 use crate::verdict::Severity;
 
-/// Why an image cannot be pulled, or soon will not be, or could not be judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(
-    missing_docs,
-    reason = "`advice::meaning` says what each one means, once, for people and documentation alike"
-)]
-pub enum Cause {
-    NoNameserver,
-    DnsTimeout,
-    DnsServerFailure,
-    NameNotFound,
-    PrivateRecordMissing,
-    PrivateZoneNotLinked,
-    NoPrivateEndpoint,
-    MixedAddresses,
-    UnexpectedAddress,
-    ReservedAddress,
-    ConnectTimeout,
-    ConnectRefused,
-    NetworkUnreachable,
-    ConnectionReset,
-    CertificateUntrusted,
-    CertificateNameMismatch,
-    CertificateExpired,
-    CertificateNotYetValid,
-    TlsHandshakeFailed,
-    ResponseTimeout,
-    RegistryError,
-    Throttled,
-    AccessDenied,
-    NotARegistry,
-    UntrustedRedirect,
-    UntrustedRealm,
-    CredentialsMissing,
-    CredentialsInvalid,
-    CredentialsRejected,
-    ScopeMissing,
-    TokenRefused,
-    RepositoryNotFound,
-    ManifestNotFound,
-    ManifestQuarantined,
-    CacheRuleFailed,
-    ManifestInvalid,
-    DigestMismatch,
-    PlatformMissing,
-    PlatformMismatch,
-    DataEndpointDisabled,
-    BlobNotFound,
-    BlobDenied,
-    ResolversDisagree,
-    NameserverFailing,
-    CertificateExpiring,
-    CredentialsExpiring,
-    ProxyBypassed,
-    CredentialsStaleEntry,
-    DeadlineExceeded,
+/// Everything about one cause that does not depend on the evidence.
+#[derive(Debug, Clone, Copy)]
+pub struct CauseInfo {
+    /// The code in JSON, labels and anchors: the variant's name in snake case.
+    pub code: &'static str,
+    /// The severity unless the evidence changes it: the connect causes are only a warning if another address worked.
+    pub severity: Severity,
+    /// The stages in which it can occur.
+    pub stages: &'static [Stage],
+    /// What it means for the node: one sentence.
+    pub meaning: &'static str,
+    /// How the check recognises it: a phrase without a full stop.
+    pub detection: &'static str,
+    /// What fixes it: one imperative sentence.
+    pub remedy: &'static str,
+    /// Commands to paste into a shell: those that show the problem first, then those that fix it. Capitals stand for what
+    /// cannot be known.
+    pub commands: fn(&Names) -> Vec<String>,
+    /// What fixes it at the data endpoint, if that differs: its name comes from the registry instead of the image, and its A
+    /// record is next to the login server's, which has just answered.
+    pub at_data: Option<Fix>,
+    /// How an operator confirms it with plain tools.
+    pub confirm: Confirm,
+    /// How an operator verifies that it is fixed: what the commands of `confirm` show then.
+    pub verify: &'static str,
+}
+
+/// What fixes a cause at one endpoint.
+#[derive(Debug, Clone, Copy)]
+pub struct Fix {
+    /// One imperative sentence.
+    pub remedy: &'static str,
+    /// Commands to paste into a shell.
+    pub commands: fn(&Names) -> Vec<String>,
+}
+
+/// Declares the enum, `ALL` and `info` from one list, so that a cause cannot be missing from any of them.
+macro_rules! causes {
+    ($($variant:ident => $record:path,)+) => {
+        /// Why an image cannot be pulled, will soon not be pullable, or could not be checked.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[expect(missing_docs, reason = "`meaning` in the record documents each cause")]
+        pub enum Cause {
+            $($variant,)+
+        }
+
+        impl Cause {
+            /// Every cause, in the order in which a pull meets them; warnings follow.
+            pub const ALL: [Self; [$(Cause::$variant),+].len()] = [$(Self::$variant),+];
+
+            /// Returns the record of this cause.
+            #[must_use]
+            pub const fn info(self) -> &'static CauseInfo {
+                match self {
+                    $(Self::$variant => &$record,)+
+                }
+            }
+        }
+    };
+}
+
+causes! {
+    NoNameserver => dns::NO_NAMESERVER,
+    DnsTimeout => dns::DNS_TIMEOUT,
+    DnsServerFailure => dns::DNS_SERVER_FAILURE,
+    NameNotFound => dns::NAME_NOT_FOUND,
+    PrivateRecordMissing => dns::PRIVATE_RECORD_MISSING,
+    PrivateZoneNotLinked => address::PRIVATE_ZONE_NOT_LINKED,
+    NoPrivateEndpoint => address::NO_PRIVATE_ENDPOINT,
+    MixedAddresses => address::MIXED_ADDRESSES,
+    UnexpectedAddress => address::UNEXPECTED_ADDRESS,
+    ReservedAddress => address::RESERVED_ADDRESS,
+    ConnectTimeout => connection::CONNECT_TIMEOUT,
+    ConnectRefused => connection::CONNECT_REFUSED,
+    NetworkUnreachable => connection::NETWORK_UNREACHABLE,
+    ConnectionReset => connection::CONNECTION_RESET,
+    CertificateUntrusted => tls::CERTIFICATE_UNTRUSTED,
+    CertificateNameMismatch => tls::CERTIFICATE_NAME_MISMATCH,
+    CertificateExpired => tls::CERTIFICATE_EXPIRED,
+    CertificateNotYetValid => tls::CERTIFICATE_NOT_YET_VALID,
+    TlsHandshakeFailed => tls::TLS_HANDSHAKE_FAILED,
+    ResponseTimeout => answer::RESPONSE_TIMEOUT,
+    RegistryError => answer::REGISTRY_ERROR,
+    Throttled => answer::THROTTLED,
+    AccessDenied => answer::ACCESS_DENIED,
+    NotARegistry => answer::NOT_A_REGISTRY,
+    UntrustedRedirect => answer::UNTRUSTED_REDIRECT,
+    UntrustedRealm => answer::UNTRUSTED_REALM,
+    CredentialsMissing => credentials::CREDENTIALS_MISSING,
+    CredentialsInvalid => credentials::CREDENTIALS_INVALID,
+    CredentialsRejected => credentials::CREDENTIALS_REJECTED,
+    ScopeMissing => credentials::SCOPE_MISSING,
+    TokenRefused => credentials::TOKEN_REFUSED,
+    RepositoryNotFound => content::REPOSITORY_NOT_FOUND,
+    ManifestNotFound => content::MANIFEST_NOT_FOUND,
+    ManifestQuarantined => content::MANIFEST_QUARANTINED,
+    CacheRuleFailed => content::CACHE_RULE_FAILED,
+    ManifestInvalid => content::MANIFEST_INVALID,
+    DigestMismatch => content::DIGEST_MISMATCH,
+    PlatformMissing => content::PLATFORM_MISSING,
+    PlatformMismatch => content::PLATFORM_MISMATCH,
+    DataEndpointDisabled => data::DATA_ENDPOINT_DISABLED,
+    BlobNotFound => data::BLOB_NOT_FOUND,
+    BlobDenied => data::BLOB_DENIED,
+    ResolversDisagree => dns::RESOLVERS_DISAGREE,
+    NameserverFailing => dns::NAMESERVER_FAILING,
+    CertificateExpiring => tls::CERTIFICATE_EXPIRING,
+    CredentialsExpiring => credentials::CREDENTIALS_EXPIRING,
+    ProxyBypassed => connection::PROXY_BYPASSED,
+    CredentialsStaleEntry => credentials::CREDENTIALS_STALE_ENTRY,
+    DeadlineExceeded => answer::DEADLINE_EXCEEDED,
 }
 
 impl Cause {
-    /// Every cause, in the order in which a pull meets them.
-    pub const ALL: [Self; 49] = [
-        Self::NoNameserver,
-        Self::DnsTimeout,
-        Self::DnsServerFailure,
-        Self::NameNotFound,
-        Self::PrivateRecordMissing,
-        Self::PrivateZoneNotLinked,
-        Self::NoPrivateEndpoint,
-        Self::MixedAddresses,
-        Self::UnexpectedAddress,
-        Self::ReservedAddress,
-        Self::ConnectTimeout,
-        Self::ConnectRefused,
-        Self::NetworkUnreachable,
-        Self::ConnectionReset,
-        Self::CertificateUntrusted,
-        Self::CertificateNameMismatch,
-        Self::CertificateExpired,
-        Self::CertificateNotYetValid,
-        Self::TlsHandshakeFailed,
-        Self::ResponseTimeout,
-        Self::RegistryError,
-        Self::Throttled,
-        Self::AccessDenied,
-        Self::NotARegistry,
-        Self::UntrustedRedirect,
-        Self::UntrustedRealm,
-        Self::CredentialsMissing,
-        Self::CredentialsInvalid,
-        Self::CredentialsRejected,
-        Self::ScopeMissing,
-        Self::TokenRefused,
-        Self::RepositoryNotFound,
-        Self::ManifestNotFound,
-        Self::ManifestQuarantined,
-        Self::CacheRuleFailed,
-        Self::ManifestInvalid,
-        Self::DigestMismatch,
-        Self::PlatformMissing,
-        Self::PlatformMismatch,
-        Self::DataEndpointDisabled,
-        Self::BlobNotFound,
-        Self::BlobDenied,
-        Self::ResolversDisagree,
-        Self::NameserverFailing,
-        Self::CertificateExpiring,
-        Self::CredentialsExpiring,
-        Self::ProxyBypassed,
-        Self::CredentialsStaleEntry,
-        Self::DeadlineExceeded,
-    ];
-
     /// The code in JSON, labels and anchors.
     #[must_use]
     pub const fn code(self) -> &'static str {
-        match self {
-            Self::NoNameserver => "no_nameserver",
-            Self::DnsTimeout => "dns_timeout",
-            Self::DnsServerFailure => "dns_server_failure",
-            Self::NameNotFound => "name_not_found",
-            Self::PrivateRecordMissing => "private_record_missing",
-            Self::PrivateZoneNotLinked => "private_zone_not_linked",
-            Self::NoPrivateEndpoint => "no_private_endpoint",
-            Self::MixedAddresses => "mixed_addresses",
-            Self::UnexpectedAddress => "unexpected_address",
-            Self::ReservedAddress => "reserved_address",
-            Self::ConnectTimeout => "connect_timeout",
-            Self::ConnectRefused => "connect_refused",
-            Self::NetworkUnreachable => "network_unreachable",
-            Self::ConnectionReset => "connection_reset",
-            Self::CertificateUntrusted => "certificate_untrusted",
-            Self::CertificateNameMismatch => "certificate_name_mismatch",
-            Self::CertificateExpired => "certificate_expired",
-            Self::CertificateNotYetValid => "certificate_not_yet_valid",
-            Self::TlsHandshakeFailed => "tls_handshake_failed",
-            Self::ResponseTimeout => "response_timeout",
-            Self::RegistryError => "registry_error",
-            Self::Throttled => "throttled",
-            Self::AccessDenied => "access_denied",
-            Self::NotARegistry => "not_a_registry",
-            Self::UntrustedRedirect => "untrusted_redirect",
-            Self::UntrustedRealm => "untrusted_realm",
-            Self::CredentialsMissing => "credentials_missing",
-            Self::CredentialsInvalid => "credentials_invalid",
-            Self::CredentialsRejected => "credentials_rejected",
-            Self::ScopeMissing => "scope_missing",
-            Self::TokenRefused => "token_refused",
-            Self::RepositoryNotFound => "repository_not_found",
-            Self::ManifestNotFound => "manifest_not_found",
-            Self::ManifestQuarantined => "manifest_quarantined",
-            Self::CacheRuleFailed => "cache_rule_failed",
-            Self::ManifestInvalid => "manifest_invalid",
-            Self::DigestMismatch => "digest_mismatch",
-            Self::PlatformMissing => "platform_missing",
-            Self::PlatformMismatch => "platform_mismatch",
-            Self::DataEndpointDisabled => "data_endpoint_disabled",
-            Self::BlobNotFound => "blob_not_found",
-            Self::BlobDenied => "blob_denied",
-            Self::ResolversDisagree => "resolvers_disagree",
-            Self::NameserverFailing => "nameserver_failing",
-            Self::CertificateExpiring => "certificate_expiring",
-            Self::CredentialsExpiring => "credentials_expiring",
-            Self::ProxyBypassed => "proxy_bypassed",
-            Self::CredentialsStaleEntry => "credentials_stale_entry",
-            Self::DeadlineExceeded => "deadline_exceeded",
-        }
+        self.info().code
     }
 
     /// The reason of a Kubernetes Event: the code in PascalCase, which is the variant's own name.
@@ -185,109 +167,41 @@ impl Cause {
         format!("{self:?}")
     }
 
-    /// The severity that it has by itself; the connect causes are only a warning where another address worked.
+    /// The severity unless the evidence changes it.
     #[must_use]
     pub const fn severity(self) -> Severity {
-        match self {
-            Self::Throttled | Self::DeadlineExceeded => Severity::Unknown,
-            Self::PlatformMismatch
-            | Self::ResolversDisagree
-            | Self::NameserverFailing
-            | Self::CertificateExpiring
-            | Self::CredentialsExpiring
-            | Self::ProxyBypassed
-            | Self::CredentialsStaleEntry => Severity::Warn,
-            Self::NoNameserver
-            | Self::DnsTimeout
-            | Self::DnsServerFailure
-            | Self::NameNotFound
-            | Self::PrivateRecordMissing
-            | Self::PrivateZoneNotLinked
-            | Self::NoPrivateEndpoint
-            | Self::MixedAddresses
-            | Self::UnexpectedAddress
-            | Self::ReservedAddress
-            | Self::ConnectTimeout
-            | Self::ConnectRefused
-            | Self::NetworkUnreachable
-            | Self::ConnectionReset
-            | Self::CertificateUntrusted
-            | Self::CertificateNameMismatch
-            | Self::CertificateExpired
-            | Self::CertificateNotYetValid
-            | Self::TlsHandshakeFailed
-            | Self::ResponseTimeout
-            | Self::RegistryError
-            | Self::AccessDenied
-            | Self::NotARegistry
-            | Self::UntrustedRedirect
-            | Self::UntrustedRealm
-            | Self::CredentialsMissing
-            | Self::CredentialsInvalid
-            | Self::CredentialsRejected
-            | Self::ScopeMissing
-            | Self::TokenRefused
-            | Self::RepositoryNotFound
-            | Self::ManifestNotFound
-            | Self::ManifestQuarantined
-            | Self::CacheRuleFailed
-            | Self::ManifestInvalid
-            | Self::DigestMismatch
-            | Self::PlatformMissing
-            | Self::DataEndpointDisabled
-            | Self::BlobNotFound
-            | Self::BlobDenied => Severity::Fail,
+        self.info().severity
+    }
+
+    /// The stages in which it can occur.
+    #[must_use]
+    pub const fn stages(self) -> &'static [Stage] {
+        self.info().stages
+    }
+
+    /// What fixes it at an endpoint: one imperative sentence.
+    #[must_use]
+    pub fn remedy_at(self, endpoint: Endpoint) -> &'static str {
+        match self.fix_at_data(endpoint) {
+            Some(fix) => fix.remedy,
+            None => self.info().remedy,
         }
     }
 
-    /// The stages in which it can show.
+    /// The commands to paste into a shell, for the endpoint of `names`.
     #[must_use]
-    pub const fn stages(self) -> &'static [Stage] {
-        use Stage::{Address, Blob, Challenge, Connect, Dns, Manifest, Tls, Token};
-        match self {
-            Self::NoNameserver
-            | Self::DnsTimeout
-            | Self::DnsServerFailure
-            | Self::NameNotFound
-            | Self::PrivateRecordMissing
-            | Self::ResolversDisagree
-            | Self::NameserverFailing => &[Dns],
-            Self::PrivateZoneNotLinked
-            | Self::NoPrivateEndpoint
-            | Self::MixedAddresses
-            | Self::UnexpectedAddress
-            | Self::ReservedAddress => &[Address],
-            Self::ConnectTimeout | Self::ConnectRefused | Self::NetworkUnreachable | Self::ProxyBypassed => {
-                &[Connect]
-            }
-            Self::ConnectionReset => &[Connect, Tls, Challenge, Token, Manifest, Blob],
-            Self::CertificateUntrusted
-            | Self::CertificateNameMismatch
-            | Self::CertificateExpired
-            | Self::CertificateNotYetValid
-            | Self::TlsHandshakeFailed
-            | Self::CertificateExpiring => &[Tls],
-            Self::ResponseTimeout => &[Tls, Challenge, Token, Manifest, Blob],
-            Self::RegistryError | Self::Throttled | Self::AccessDenied | Self::NotARegistry => {
-                &[Challenge, Token, Manifest, Blob]
-            }
-            Self::UntrustedRedirect => &[Token, Manifest, Blob],
-            Self::UntrustedRealm => &[Challenge],
-            // A token for everybody may not let everybody pull.
-            Self::CredentialsMissing => &[Token, Manifest],
-            Self::CredentialsInvalid
-            | Self::CredentialsRejected
-            | Self::CredentialsExpiring
-            | Self::CredentialsStaleEntry => &[Token],
-            // A registry that takes the token for the manifest can still refuse it for the blob.
-            Self::ScopeMissing | Self::TokenRefused | Self::DigestMismatch => &[Manifest, Blob],
-            // What a rule has to fetch, or a quarantine holds back, can be a blob.
-            Self::ManifestQuarantined | Self::CacheRuleFailed => &[Manifest, Blob],
-            // The image's configuration, which decides about both as well, is a blob.
-            Self::ManifestInvalid | Self::PlatformMissing => &[Manifest, Blob],
-            Self::RepositoryNotFound | Self::ManifestNotFound | Self::PlatformMismatch => &[Manifest],
-            Self::DataEndpointDisabled | Self::BlobNotFound | Self::BlobDenied => &[Blob],
-            Self::DeadlineExceeded => &[Dns, Address, Connect, Tls, Challenge, Token, Manifest, Blob],
+    pub fn commands(self, names: &Names) -> Vec<String> {
+        match self.fix_at_data(names.endpoint()) {
+            Some(fix) => (fix.commands)(names),
+            None => (self.info().commands)(names),
+        }
+    }
+
+    /// The fix that replaces the record's own, if the endpoint is the data endpoint and has one.
+    const fn fix_at_data(self, endpoint: Endpoint) -> Option<Fix> {
+        match endpoint {
+            Endpoint::Login => None,
+            Endpoint::Data => self.info().at_data,
         }
     }
 }
@@ -312,6 +226,7 @@ mod tests {
     use super::Cause;
     use std::collections::BTreeSet;
 
+    /// Also finds a variant with the record of another one.
     #[test]
     fn codes_are_snake_case_reasons_pascal_case_and_both_unique() {
         let mut codes = BTreeSet::new();

@@ -15,7 +15,7 @@ use crate::node::NodeFiles;
 use crate::pass::{self, NodeContext};
 use crate::probe::Trust;
 use crate::report::{self, Style};
-use crate::run::Run;
+use crate::run::CheckRun;
 use crate::{output, terminal};
 
 /// Pause between two attempts of `--wait`: the records of a private zone have a TTL of 10 s, so little changes faster.
@@ -72,7 +72,7 @@ async fn pass_until_good(
     options: &Options,
     context: &NodeContext,
     (trust, node): (&Trust, Option<&NodeFiles>),
-    latest: &mut Option<Run>,
+    latest: &mut Option<CheckRun>,
 ) -> Option<ExitStatus> {
     let started = Instant::now();
     loop {
@@ -93,7 +93,7 @@ async fn pass_until_good(
 }
 
 /// A one-line summary of the remaining problems.
-fn summary(run: &Run) -> String {
+fn summary(run: &CheckRun) -> String {
     let remaining: Vec<String> = run
         .images
         .iter()
@@ -104,13 +104,13 @@ fn summary(run: &Run) -> String {
 }
 
 /// The pause after a pass; at least the registry's Retry-After if it throttles.
-fn pause_after(run: &Run) -> Duration {
+fn pause_after(run: &CheckRun) -> Duration {
     let asked = run.images.iter().filter_map(|checked| checked.observation.retry_after());
     asked.max().map_or(PAUSE, |asked| asked.max(PAUSE))
 }
 
 /// Writes the report to standard output, and to the report file if set. If one of them fails, the other is still written.
-fn publish(run: &Run, options: &Options) -> anyhow::Result<()> {
+fn publish(run: &CheckRun, options: &Options) -> anyhow::Result<()> {
     let mut text = Vec::new();
     report::write(&mut text, run, options.format, &terminal::style())?;
     let printed = terminal::print(&text).context("cannot write the report to standard output");

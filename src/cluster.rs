@@ -21,7 +21,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use url::form_urlencoded;
 
-pub use objects::{Agent, DaemonSet, Member, Readiness};
+pub use objects::{Agent, ClusterNode, DaemonSet, Readiness};
 
 /// Default namespace of the agents outside of a cluster.
 pub const NAMESPACE: &str = "acr-verifier";
@@ -45,7 +45,7 @@ const MAX_MESSAGE: usize = 300;
 
 /// How to connect to a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Access {
+pub struct KubeAccess {
     /// A kubeconfig instead of `$KUBECONFIG` and `~/.kube/config`.
     pub kubeconfig: Option<PathBuf>,
     /// A context instead of the kubeconfig's current one.
@@ -88,7 +88,7 @@ pub enum ClusterError {
 
 /// How agents are reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum Route {
     /// At their Pod IP addresses.
     Direct,
     /// Through the API server's proxy.
@@ -99,7 +99,7 @@ pub enum Way {
 #[derive(Clone)]
 pub struct Cluster {
     client: Client,
-    way: Way,
+    route: Route,
     namespace: String,
     selector: String,
     /// Limits the unusually long responses held at the same time.
@@ -112,7 +112,7 @@ impl Cluster {
     /// # Errors
     /// The kubeconfig or the service account cannot be used.
     pub async fn connect(
-        access: &Access,
+        access: &KubeAccess,
         namespace: Option<&str>,
         selector: &str,
     ) -> Result<Self, ClusterError> {
@@ -129,15 +129,15 @@ impl Cluster {
             None => NAMESPACE.to_owned(),
         };
         let client = Client::try_from(config).map_err(|error| ClusterError::Settings(told(&error)))?;
-        let way = if access.in_cluster { Way::Direct } else { Way::Proxied };
+        let route = if access.in_cluster { Route::Direct } else { Route::Proxied };
         let long_answers = Arc::new(Semaphore::new(LONG_ANSWERS));
-        Ok(Self { client, way, namespace, selector: selector.to_owned(), long_answers })
+        Ok(Self { client, route, namespace, selector: selector.to_owned(), long_answers })
     }
 
     /// Returns how agents are reached.
     #[must_use]
-    pub const fn way(&self) -> Way {
-        self.way
+    pub const fn route(&self) -> Route {
+        self.route
     }
 
     /// Returns the namespace of the agents.
@@ -151,7 +151,7 @@ impl Cluster {
     /// # Errors
     /// The request fails or is denied, or the selector does not match exactly one DaemonSet.
     pub async fn daemon_set(&self) -> Result<DaemonSet, ClusterError> {
-        let of = Of {
+        let of = ApiResource {
             resource: "daemonsets",
             group: "apps",
             path: format!("/apis/apps/v1/namespaces/{}/daemonsets", self.namespace),
@@ -177,11 +177,11 @@ impl Cluster {
     ///
     /// # Errors
     /// The request fails or is denied.
-    pub async fn nodes(&self) -> Result<Vec<Member>, ClusterError> {
+    pub async fn nodes(&self) -> Result<Vec<ClusterNode>, ClusterError> {
         let path = "/api/v1/nodes".to_owned();
-        let of = Of { resource: "nodes", group: "", path, namespace: None };
+        let of = ApiResource { resource: "nodes", group: "", path, namespace: None };
         let nodes: Vec<objects::NodeObject> = self.list(&of, None).await?;
-        Ok(nodes.into_iter().map(Member::from).collect())
+        Ok(nodes.into_iter().map(ClusterNode::from).collect())
     }
 
     /// Lists the Pods of a DaemonSet.
@@ -190,15 +190,15 @@ impl Cluster {
     /// The request fails or is denied.
     pub async fn agents(&self, of: &DaemonSet) -> Result<Vec<Agent>, ClusterError> {
         let path = format!("/api/v1/namespaces/{}/pods", self.namespace);
-        let place = Of { resource: "pods", group: "", path, namespace: Some(&self.namespace) };
-        let pods: Vec<objects::PodObject> = self.list(&place, Some(&self.selector)).await?;
+        let topology = ApiResource { resource: "pods", group: "", path, namespace: Some(&self.namespace) };
+        let pods: Vec<objects::PodObject> = self.list(&topology, Some(&self.selector)).await?;
         Ok(pods.into_iter().filter_map(|pod| pod.into_agent_of(of)).collect())
     }
 
     /// Reads a list page by page.
     async fn list<T: DeserializeOwned>(
         &self,
-        of: &Of<'_>,
+        of: &ApiResource<'_>,
         selector: Option<&str>,
     ) -> Result<Vec<T>, ClusterError> {
         let mut objects = Vec::new();
@@ -217,7 +217,7 @@ impl Cluster {
 
     async fn page<T: DeserializeOwned>(
         &self,
-        of: &Of<'_>,
+        of: &ApiResource<'_>,
         path: String,
     ) -> Result<objects::List<T>, ClusterError> {
         let request = Request::get(path)
@@ -256,7 +256,7 @@ fn page_path(path: &str, selector: Option<&str>, token: &str) -> String {
 }
 
 /// The requested resource, for the path and for the error if the request is denied.
-struct Of<'names> {
+struct ApiResource<'names> {
     resource: &'static str,
     group: &'static str,
     path: String,
@@ -270,7 +270,7 @@ struct Refused {
     message: String,
 }
 
-impl Of<'_> {
+impl ApiResource<'_> {
     fn refusal(&self, verb: &'static str, status: StatusCode, body: &[u8]) -> ClusterError {
         let refused: Refused = serde_json::from_slice(body).unwrap_or_default();
         let message = crate::text::sanitize::printable(&refused.message, MAX_MESSAGE);
@@ -290,7 +290,7 @@ impl Of<'_> {
     }
 }
 
-async fn settings(access: &Access) -> Result<Config, ClusterError> {
+async fn settings(access: &KubeAccess) -> Result<Config, ClusterError> {
     if access.in_cluster {
         return Config::incluster().map_err(|error| ClusterError::Settings(error.to_string()));
     }

@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use self::event::{NAMESPACE, Reporter};
 use crate::text::sanitize::{MAX_WORD, printable};
-use crate::transition::{Announcement, EventResult, News};
+use crate::transition::{Announcement, Change, EventResult};
 
 /// Timeout of a call to the API server; in-cluster clients have none of their own.
 const CALL_LIMIT: Duration = Duration::from_secs(10);
@@ -77,10 +77,10 @@ pub fn prepare(
     config.default_retry = false;
     let client = Client::try_from(config).map_err(|error| error.to_string())?;
     let (sender, queue) = mpsc::unbounded_channel();
-    let desk = Desk {
+    let desk = PublishTask {
         api: Api::namespaced(client, NAMESPACE),
         reporter,
-        tray: Tray { count: Box::new(count), pending: BTreeMap::new() },
+        tray: PendingEvents { count: Box::new(count), pending: BTreeMap::new() },
         series: BTreeMap::new(),
     };
     Ok((Publisher(sender), desk.work(queue)))
@@ -94,12 +94,12 @@ struct Pending {
 }
 
 /// The announcements to publish: the newest of each image and name.
-struct Tray {
+struct PendingEvents {
     pending: BTreeMap<String, Pending>,
     count: Box<dyn Fn(EventResult) + Send>,
 }
 
-impl Tray {
+impl PendingEvents {
     fn take(&mut self, announcement: Announcement) {
         let subject = announcement.subject();
         let pending = Pending { announcement, attempts: 0, due: Instant::now() };
@@ -128,23 +128,23 @@ impl Tray {
 }
 
 /// The publishing task.
-struct Desk {
+struct PublishTask {
     api: Api<Event>,
     reporter: Reporter,
-    tray: Tray,
+    tray: PendingEvents,
     /// The last Event about a failure of each image and name, which renewals update.
     series: BTreeMap<String, Event>,
 }
 
 /// The reason why an attempt failed.
-enum Setback {
+enum PublishError {
     /// May succeed later: the server is unavailable, slow or overloaded.
     Later(Option<Duration>, String),
     /// The server rejected the Event.
     Refused(String),
 }
 
-impl Desk {
+impl PublishTask {
     async fn work(mut self, mut queue: mpsc::UnboundedReceiver<Announcement>) {
         loop {
             let due = self.tray.next_due();
@@ -176,9 +176,9 @@ impl Desk {
         let setback = match result {
             Ok(()) => {
                 (self.tray.count)(EventResult::Published);
-                match pending.announcement.news {
-                    News::Failing(_) | News::StillFailing(_) => drop(self.series.insert(subject, event)),
-                    News::Verified => drop(self.series.remove(&subject)),
+                match pending.announcement.change {
+                    Change::Failing(_) | Change::StillFailing(_) => drop(self.series.insert(subject, event)),
+                    Change::Verified => drop(self.series.remove(&subject)),
                 }
                 return;
             }
@@ -188,9 +188,11 @@ impl Desk {
         pending.attempts += 1;
         let wait = FIRST_PAUSE * 2_u32.saturating_pow(pending.attempts - 1).min(64);
         let (wait, reason) = match setback {
-            Setback::Later(asked, reason) => (wait.min(LONGEST_PAUSE).max(asked.unwrap_or_default()), reason),
-            Setback::Refused(reason) if pending.attempts < ATTEMPTS_AT_A_REFUSAL => (wait, reason),
-            Setback::Refused(reason) => {
+            PublishError::Later(asked, reason) => {
+                (wait.min(LONGEST_PAUSE).max(asked.unwrap_or_default()), reason)
+            }
+            PublishError::Refused(reason) if pending.attempts < ATTEMPTS_AT_A_REFUSAL => (wait, reason),
+            PublishError::Refused(reason) => {
                 tracing::warn!(image = subject, "dropped the Event: {reason}");
                 return;
             }
@@ -205,8 +207,8 @@ impl Desk {
 
     /// A renewal increments the series of the Event with the same cause; if that was never published, it is a new Event.
     fn event(&self, subject: &str, announcement: &Announcement) -> Event {
-        match (&announcement.news, self.series.get(subject)) {
-            (News::StillFailing(diagnosis), Some(first))
+        match (&announcement.change, self.series.get(subject)) {
+            (Change::StillFailing(diagnosis), Some(first))
                 if first.reason.as_deref() == Some(diagnosis.cause.reason().as_str()) =>
             {
                 event::renewed(first, announcement.at)
@@ -218,14 +220,14 @@ impl Desk {
 
 /// Applies the Event with a single call that creates or updates it, and that is safe to repeat if the response was lost.
 /// It needs the permissions create and patch.
-async fn send(api: &Api<Event>, event: &Event) -> Result<(), Setback> {
+async fn send(api: &Api<Event>, event: &Event) -> Result<(), PublishError> {
     let name = event.metadata.name.as_deref().unwrap_or_default();
     let parameters = PatchParams::apply(event::CONTROLLER).force();
     call(api.patch(name, &parameters, &Patch::Apply(event))).await.map(drop)
 }
 
 /// Makes one call within its timeout.
-async fn call<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Setback> {
+async fn call<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, PublishError> {
     match timeout(CALL_LIMIT, request).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(kube::Error::Api(status))) => {
@@ -237,13 +239,13 @@ async fn call<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Resul
                 format!("the API server returned {} {}", status.code, printable(&status.reason, MAX_WORD));
             match status.code {
                 401 | 408 | 409 | 429 | 500.. => {
-                    Err(Setback::Later(asked.map(|asked| asked.min(LONGEST_PAUSE)), reason))
+                    Err(PublishError::Later(asked.map(|asked| asked.min(LONGEST_PAUSE)), reason))
                 }
-                _ => Err(Setback::Refused(reason)),
+                _ => Err(PublishError::Refused(reason)),
             }
         }
-        Ok(Err(error)) => Err(Setback::Later(None, format!("cannot reach the API server ({error})"))),
-        Err(_elapsed) => Err(Setback::Later(
+        Ok(Err(error)) => Err(PublishError::Later(None, format!("cannot reach the API server ({error})"))),
+        Err(_elapsed) => Err(PublishError::Later(
             None,
             format!("the API server did not respond within {} s", CALL_LIMIT.as_secs()),
         )),

@@ -1,11 +1,11 @@
 //! The results of a smoke check: all nodes of the cluster and the state of their agents.
 //!
 //! Owns the types shared by `cluster` and the reports. Agents evaluate the images, not this module. [`placement`] decides
-//! which nodes should run an agent, [`judgement`] evaluates the fleet, and [`difference`] finds what bad nodes have in common.
+//! which nodes should run an agent, [`evaluation`] evaluates the fleet, and [`difference`] finds what bad nodes have in common.
 
 pub mod advice;
 pub mod difference;
-pub mod judgement;
+pub mod evaluation;
 pub mod placement;
 pub mod report;
 
@@ -40,7 +40,7 @@ pub struct Node {
     /// Name of the node.
     pub name: String,
     /// Node pool, zone, subnet and node image.
-    pub place: Place,
+    pub topology: Topology,
     /// Whether the node is cordoned. DaemonSet Pods are scheduled on it regardless.
     pub cordoned: bool,
     /// Whether the node joined after the smoke check began. It is listed, but does not count until it has reported.
@@ -53,7 +53,7 @@ pub struct Node {
 
 /// Properties by which good and bad nodes may differ; `None` if the cluster does not provide one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct Topology {
     /// `kubernetes.azure.com/agentpool`, or the older `agentpool`.
     pub agent_pool: Option<String>,
     /// `topology.kubernetes.io/zone`.

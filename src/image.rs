@@ -1,7 +1,7 @@
 //! Image references: `LOGIN_SERVER/REPOSITORY[:TAG][@sha256:…]`.
 //!
 //! Has its own parser, because the usual libraries default to Docker Hub if the registry is missing, accept upper case, and one
-//! compiles a 9 MB regular expression for it. Also owns everything specific to the names of ACR.
+//! compiles a 9 MB regular expression for it. `acr` owns what is specific to the names of ACR.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,13 +10,6 @@ use crate::text::quote::quote;
 
 /// The port if none is given: HTTPS's.
 pub const DEFAULT_PORT: u16 = 443;
-
-/// The public and sovereign clouds: the suffix of their login servers, and of their blob storage.
-const ACR_CLOUDS: [(&str, &str); 3] = [
-    ("azurecr.io", "blob.core.windows.net"),
-    ("azurecr.us", "blob.core.usgovcloudapi.net"),
-    ("azurecr.cn", "blob.core.chinacloudapi.cn"),
-];
 
 /// Maximum length of a tag (OCI distribution specification).
 const MAX_TAG: usize = 128;
@@ -82,53 +75,6 @@ impl ImageReference {
     #[must_use]
     pub fn wanted(&self) -> &str {
         self.digest.as_deref().or(self.tag.as_deref()).unwrap_or("latest")
-    }
-
-    /// Whether the login server is an Azure Container Registry, by its name.
-    #[must_use]
-    pub fn is_acr(&self) -> bool {
-        self.acr_suffix().is_some()
-    }
-
-    /// The cloud's suffix of an Azure Container Registry, such as `azurecr.io`; otherwise `None`.
-    #[must_use]
-    pub fn acr_suffix(&self) -> Option<&'static str> {
-        ACR_CLOUDS.iter().map(|(suffix, _)| *suffix).find(|suffix| {
-            self.host
-                .strip_suffix(suffix)
-                .and_then(|rest| rest.strip_suffix('.'))
-                .is_some_and(|name| !name.is_empty())
-        })
-    }
-
-    /// The first label of the login server: the registry's name, plus a hash if it uses a domain name label.
-    #[must_use]
-    pub fn first_label(&self) -> &str {
-        self.host.split('.').next().unwrap_or(&self.host)
-    }
-
-    /// The name for `az acr --name`: names have no dash, so anything after one is the hash of the domain name label.
-    #[must_use]
-    pub fn registry_name(&self) -> &str {
-        let label = self.first_label();
-        label.split('-').next().unwrap_or(label)
-    }
-
-    /// The region in the name of one of this registry's data endpoints, such as `westeurope`.
-    #[must_use]
-    pub fn data_region<'host>(&self, host: &'host str) -> Option<&'host str> {
-        let suffix = self.acr_suffix()?;
-        let rest = host.strip_suffix(suffix)?.strip_suffix(".data.")?;
-        let (label, region) = rest.split_once('.')?;
-        (label == self.first_label() && !region.is_empty() && !region.contains('.')).then_some(region)
-    }
-
-    /// Whether a host belongs to Azure Blob Storage.
-    #[must_use]
-    pub fn is_azure_storage(host: &str) -> bool {
-        ACR_CLOUDS
-            .iter()
-            .any(|(_, storage)| host.strip_suffix(storage).is_some_and(|rest| rest.ends_with('.')))
     }
 }
 

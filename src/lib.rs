@@ -12,10 +12,11 @@
 //! ```
 //!
 //! **Reading order.** [`observation`] defines the vocabulary: read it first. [`probe`] fills it stage by stage over real
-//! sockets; each protocol step has a file of its own. [`findings`] evaluates names and addresses once: the probe
-//! connects only to addresses that it allows. [`rules`] is pure and turns observations and findings into [`diagnosis`] values. [`cause`] is the
-//! closed list of causes with their advice. [`run`] is the result for all images, [`report`] the only module that renders it,
-//! and [`text`] sanitizes untrusted text for it. [`check`] runs one pass; [`cli`] and [`config`] define what to check.
+//! sockets; each protocol step has a file of its own. [`findings`] evaluates names and addresses once: the probe connects
+//! only to addresses that it allows. [`rules`] is pure and turns observations and findings into [`diagnosis`] values.
+//! [`cause`] is the closed list of causes, with one record for each. [`run`] is the result for all images, [`report`] the
+//! only module that renders it, and [`text`] sanitizes untrusted text for it. [`check`] runs one pass; [`cli`] and [`config`]
+//! define what to check.
 //!
 //! [`agent`] runs the same pass continuously: [`schedule`] decides when, [`transition`] which changes to announce, and
 //! [`status`] holds the result of the loop. Its sinks are [`metrics`], [`events`] and [`server`] with its [`page`]; the loop
@@ -24,9 +25,7 @@
 //! [`smoke`] is the gate over all nodes: [`cluster`] queries Kubernetes and the agents, and [`fleet`] combines the results of
 //! the nodes without IO. The gate never checks a registry itself: every verdict comes from an agent.
 //!
-//! **Adding a cause.** Add its code to [`cause`], its meaning and remedy to [`cause::advice`], the condition that shows it to
-//! [`observation`], and its detection to [`rules`]. The compiler requires each of them, and a test fails until a case over real
-//! sockets reaches the cause.
+//! **Adding a cause.** Four edits: variant, record, rule and case. [`cause`] says where each of them goes.
 //!
 //! # Invariants
 //!
@@ -54,6 +53,7 @@ pub mod cluster;
 pub mod fleet;
 pub mod smoke;
 
+pub mod acr;
 pub mod address;
 pub mod credentials;
 pub mod image;

@@ -19,18 +19,18 @@ use anyhow::bail;
 const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    // Help, version and ambiguous arguments: clap prints and exits with 0 or 2, even if the pipe is closed.
-    let typed = cli::parse(env::args_os()).unwrap_or_else(|shown| shown.exit());
+    // Help, version and invalid arguments: clap prints and exits with 0 or 2, even if the pipe is closed.
+    let arguments = cli::parse(env::args_os()).unwrap_or_else(|shown| shown.exit());
     let environment = Environment {
         docker_config: env::var_os("DOCKER_CONFIG"),
         home: env::home_dir(),
         in_cluster: env::var_os("KUBERNETES_SERVICE_HOST").is_some_and(|host| !host.is_empty()),
     };
-    let invocation = match cli::resolve(typed, &environment) {
+    let invocation = match cli::resolve(arguments, &environment) {
         Ok(invocation) => invocation,
         Err(usage) => {
-            usage.errors.iter().for_each(|error| terminal::complain(&error.to_string()));
-            terminal::note(&format!("\n{}", usage.hint()));
+            usage.lines().iter().for_each(|line| terminal::complain(line));
+            terminal::note("\nFor more information, try '--help'.");
             return ExitCode::from(EXIT_USAGE);
         }
     };

@@ -21,12 +21,12 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::MetricFamily;
 use prometheus::{Encoder, GaugeVec, IntCounterVec, Registry, TextEncoder};
 
-use crate::run::{Checked, Run};
+use crate::run::{CheckRun, ImageResult};
 use crate::transition::EventResult;
 
-use families::Maker;
+use families::FamilyBuilder;
 pub use families::{FAMILIES, Family, Kind, Subject, write_reference};
-use series::{Owner, Series, seconds};
+use series::{Labels, TargetMetrics, seconds};
 
 /// The media type of [`Metrics::encode`]: Prometheus's text format.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -39,7 +39,7 @@ pub struct Metrics {
     events: IntCounterVec,
     reload_successful: GaugeVec,
     reload_timestamp: GaugeVec,
-    series: Mutex<BTreeMap<Owner, Series>>,
+    series: Mutex<BTreeMap<Labels, TargetMetrics>>,
 }
 
 impl fmt::Debug for Metrics {
@@ -52,10 +52,10 @@ impl Metrics {
     /// Returns the metrics of an agent before its first check.
     #[must_use]
     pub fn new(node: &str, version: &str, revision: &str) -> Self {
-        let program = Maker::new(&[]);
+        let program = FamilyBuilder::new(&[]);
         program.gauge(&families::BUILD_INFO).with_label_values(&[version, revision]).set(1.0);
         program.add(ProcessCollector::for_self());
-        let agent = Maker::new(&[("node", node)]);
+        let agent = FamilyBuilder::new(&[("node", node)]);
         let events = agent.counter(&families::EVENTS);
         for result in EventResult::ALL {
             events.with_label_values(&[result.as_str()]);
@@ -71,16 +71,16 @@ impl Metrics {
     }
 
     /// Records a run. Removes the series of registries and named images that it lacks: a run covers the whole configuration.
-    pub fn record(&self, run: &Run) {
-        let mut owners: BTreeMap<Owner, Vec<&Checked>> = BTreeMap::new();
+    pub fn record(&self, run: &CheckRun) {
+        let mut owners: BTreeMap<Labels, Vec<&ImageResult>> = BTreeMap::new();
         for checked in &run.images {
-            owners.entry(Owner::of(checked)).or_default().push(checked);
+            owners.entry(Labels::of(checked)).or_default().push(checked);
         }
         let finished_at = run.started_at.checked_add(run.duration).unwrap_or(run.started_at);
         let mut series = self.lock();
         series.retain(|owner, _| owners.contains_key(owner));
         for (owner, checks) in owners {
-            let new = |owner: &Owner| Series::new(&self.node, owner);
+            let new = |owner: &Labels| TargetMetrics::new(&self.node, owner);
             series.entry(owner).or_insert_with_key(new).record(&checks, finished_at);
         }
     }
@@ -102,7 +102,7 @@ impl Metrics {
         let mut families: BTreeMap<String, MetricFamily> = BTreeMap::new();
         let series = self.lock();
         let own = self.own.iter().flat_map(Registry::gather);
-        for mut family in own.chain(series.values().flat_map(Series::gather)) {
+        for mut family in own.chain(series.values().flat_map(TargetMetrics::gather)) {
             match families.get_mut(family.name()) {
                 Some(known) => known.mut_metric().append(family.mut_metric()),
                 None => drop(families.insert(family.name().to_owned(), family)),
@@ -112,7 +112,7 @@ impl Metrics {
         text(&families.into_values().collect::<Vec<_>>())
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Owner, Series>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Labels, TargetMetrics>> {
         self.series.lock().expect("nothing panics while a check is recorded or read")
     }
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::run::{Checked, Run, located_at};
+use crate::run::{CheckRun, ImageResult, located_at};
 use crate::status::AgentState;
 use crate::text::sanitize::{MAX_TEXT, MAX_WORD, printable};
 use crate::text::words::{span, taken};
@@ -95,7 +95,7 @@ fn masthead(status: &AgentState, node: &str) -> Markup {
 /// The summary: whether images can be pulled, since when, and how old the result is.
 fn summary(status: &AgentState, now: Timestamp, reload: Reload) -> Markup {
     let run = status.latest.as_deref();
-    let verdict = run.map(Run::verdict);
+    let verdict = run.map(CheckRun::verdict);
     html! {
         section.summary aria-labelledby="verdict" {
             (verdict::icon(verdict))
@@ -124,7 +124,7 @@ fn summary(status: &AgentState, now: Timestamp, reload: Reload) -> Markup {
 }
 
 /// The cause of the verdict, if only one image has that verdict: the code used by alerts and the runbook.
-fn cause(run: &Run) -> Markup {
+fn cause(run: &CheckRun) -> Markup {
     let verdict = run.verdict();
     let mut such = run.images.iter().enumerate().filter(|(_, checked)| checked.verdict() == verdict);
     let only = such.next().filter(|_| such.next().is_none());
@@ -184,14 +184,14 @@ fn warnings(status: &AgentState, now: Timestamp) -> Markup {
 }
 
 /// The images with their index in the configuration; equal verdicts keep that order.
-fn worst_first(run: &Run) -> Vec<(usize, &Checked)> {
+fn worst_first(run: &CheckRun) -> Vec<(usize, &ImageResult)> {
     let mut images: Vec<_> = run.images.iter().enumerate().collect();
     images.sort_by_key(|(_, checked)| Reverse(checked.verdict()));
     images
 }
 
 /// A list of the images, with links to their sections.
-fn overview(run: &Run) -> Markup {
+fn overview(run: &CheckRun) -> Markup {
     html! {
         nav.overview aria-label="Images" {
             ul {

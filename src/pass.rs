@@ -16,7 +16,7 @@ use crate::node::{NodeFiles, RESOLV_CONF};
 use crate::observation::Fact;
 use crate::probe::{self, Task, Trust, TrustError};
 use crate::rules::Expectation;
-use crate::run::{Checked, NetworkView, NodeFilesReport, Run};
+use crate::run::{CheckRun, ImageResult, NetworkView, NodeFilesReport};
 use crate::text::sanitize::{MAX_TEXT, printable};
 
 /// Images checked concurrently: enough to hide latency, few enough to spare the registry, and to keep memory low if a
@@ -41,13 +41,13 @@ pub async fn run(
     context: &NodeContext,
     trust: &Trust,
     node: Option<&NodeFiles>,
-) -> Run {
+) -> CheckRun {
     let started_at = (context.now)();
     let started = Instant::now();
     let checks =
         config.images.iter().map(|image| verify(config, image, usual, (trust, node), (context.now)()));
     let images = stream::iter(checks).buffered(AT_A_TIME).collect().await;
-    Run {
+    CheckRun {
         node: context.node.clone(),
         network_view: context.network_view,
         node_files: node.map(|node| describe(config, trust, node)),
@@ -65,7 +65,7 @@ pub async fn verify(
     usual_credentials: &[PathBuf],
     (trust, node): (&Trust, Option<&NodeFiles>),
     now: Timestamp,
-) -> Checked {
+) -> ImageResult {
     let credentials = CredentialsSource::of(image, usual_credentials);
     let mut task = Task::new(config, image, credentials, trust, now);
     if let Some(node) = node {
@@ -74,7 +74,7 @@ pub async fn verify(
     let observed = probe::observe(&task).await;
     let expectation = Expectation { image: task.image.clone(), policy: task.policy, now };
     let (observation, diagnoses) = observed.diagnose(&expectation);
-    let checked = Checked {
+    let checked = ImageResult {
         image: task.image,
         name: image.name.clone(),
         blob_requested: config.blob,
@@ -144,7 +144,7 @@ fn describe(config: &Config, trust: &Trust, node: &NodeFiles) -> NodeFilesReport
 }
 
 /// Logs one line per check.
-fn log(checked: &Checked) {
+fn log(checked: &ImageResult) {
     let causes: Vec<&str> = checked.diagnoses.iter().map(|diagnosis| diagnosis.cause.code()).collect();
     let first = checked.diagnoses.first();
     tracing::info!(

@@ -27,22 +27,22 @@
 
 mod authorization;
 mod blob;
-mod clock;
 mod compared;
-mod dial;
+mod connection;
+mod deadline;
 mod dns;
 mod echo;
 #[cfg(fuzzing)]
 pub mod fuzz;
 mod manifest;
 mod phase;
+mod protocol;
 mod registry;
 mod resolve;
-mod roots;
 mod session;
 mod system;
 mod tls;
-mod wire;
+mod trust_store;
 
 use std::time::Duration;
 
@@ -61,15 +61,15 @@ use crate::proxy::ProxySettings;
 use crate::rules::{self, Expectation};
 use crate::text::redact::Redactor;
 
-use clock::Clock;
+use deadline::Clock;
 use manifest::ImageManifest;
 use registry::{BlobAnswer, Granted, Pull};
 use resolve::Gate;
 use session::{Reply, Session};
 
 pub use manifest::Platform;
-pub use roots::TrustError;
 pub use tls::Trust;
+pub use trust_store::TrustError;
 
 /// Maximum number of consecutive blob redirects; Go's client, and therefore containerd, follows ten.
 const MAX_REDIRECTS: usize = 10;
@@ -192,10 +192,10 @@ async fn run(
     clock: &Clock,
     observation: &mut Observation,
 ) -> (Result<(), Stop>, Findings, Redactor) {
-    let credentials = task.credentials.read(&task.image);
+    let credentials = task.credentials.read(&task.image).await;
     // Recorded first, so that it is known whichever stage fails.
     observation.credentials_expire_at =
-        credentials.as_ref().map_or(task.credentials.expires_at, |found| found.expires_at);
+        credentials.as_ref().map_or(task.credentials.expires_at(), |found| found.expires_at);
     observation.mirrors.clone_from(&task.mirrors);
     observation.credentials =
         credentials.as_ref().ok().and_then(|found| found.attempts.first()).map(Attempt::used);
@@ -226,8 +226,8 @@ async fn run(
         Err(Stop::Failed(failure)) => Some(failure),
         Ok(()) | Err(Stop::NotAllowed) => None,
     };
-    echo::silence(&redactor, observation, failure);
-    echo::silence_findings(&redactor, &mut findings);
+    echo::redact_observation(&redactor, observation, failure);
+    echo::redact_findings(&redactor, &mut findings);
     (outcome, findings, redactor)
 }
 
@@ -364,13 +364,13 @@ fn check_configuration(
         .is_some_and(|manifest| manifest::is_index(&manifest.media_type) && manifest.platform.is_none());
     let wanted = task.platform.to_string();
     if is_unnamed_entry && task.platform.rank(&found).is_none() {
-        return Err(Fault::PlatformMissing { wanted, found: vec![found.heard()] });
+        return Err(Fault::PlatformMissing { wanted, found: vec![found.display_name()] });
     }
     if task.platform.rank(&found.plain()).is_none() {
-        observation.platform_mismatch = Some(PlatformMismatch { wanted, found: found.heard() });
+        observation.platform_mismatch = Some(PlatformMismatch { wanted, found: found.display_name() });
     }
     if let Some(manifest) = &mut observation.manifest {
-        manifest.platform.get_or_insert_with(|| found.plain().heard());
+        manifest.platform.get_or_insert_with(|| found.plain().display_name());
     }
     Ok(())
 }

@@ -10,29 +10,32 @@ pub mod json;
 pub mod junit;
 pub mod text;
 
-mod answers;
-mod finding;
-mod page;
+mod dns_summary;
+mod layout;
+mod problem;
+mod stage_summary;
 
 use std::io::{self, Write};
 
+use clap::ValueEnum;
+
 pub use crate::cause::{RUNBOOK, runbook};
-use crate::run::Run;
+use crate::run::CheckRun;
 
 // Shared by the renderers and the status page.
-pub(crate) use answers::records;
-pub(crate) use finding::{ending, finding, host, server};
-pub use page::Style;
+pub(crate) use dns_summary::records;
+pub use layout::Style;
+pub(crate) use stage_summary::{ending, finding, host, server};
 pub(crate) use text::{not_run, sentence};
 
 /// The output format of a report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// For people.
+    /// Human-readable text.
     Text,
-    /// For programs: schema `acr-verifier/report/v1`.
+    /// JSON for programs, with the schema acr-verifier/report/v1.
     Json,
-    /// For pipelines that read test results.
+    /// JUnit XML for the test results of a pipeline.
     Junit,
 }
 
@@ -40,7 +43,7 @@ pub enum Format {
 ///
 /// # Errors
 /// Returns the writer's error.
-pub fn write(out: &mut impl Write, run: &Run, format: Format, style: &Style) -> io::Result<()> {
+pub fn write(out: &mut impl Write, run: &CheckRun, format: Format, style: &Style) -> io::Result<()> {
     match format {
         Format::Text => text::write(out, run, style),
         Format::Json => json::write(out, run, None),

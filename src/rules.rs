@@ -2,7 +2,7 @@
 //!
 //! Owns the decision table. A new cause is detected here: findings about names and addresses get their cause in [`dns`],
 //! connections and certificates in [`transport`], the registry's responses in [`registry`], credentials in [`credentials`].
-//! Remedies are in `cause::advice`.
+//! Remedies are in `cause`.
 
 mod credentials;
 mod dns;
@@ -14,8 +14,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::address::{AddressPolicy, NameserverAddress};
-use crate::cause::Cause;
-use crate::cause::advice::{self, Names};
+use crate::cause::{Cause, Names};
 use crate::diagnosis::Diagnosis;
 use crate::findings::Findings;
 use crate::image::ImageReference;
@@ -179,8 +178,8 @@ fn diagnosis(
         stage,
         endpoint,
         message,
-        remedy: advice::remedy_at(cause, endpoint).to_owned(),
-        commands: advice::commands(cause, &Names::new(image, endpoint, host, nameserver)),
+        remedy: cause.remedy_at(endpoint).to_owned(),
+        commands: cause.commands(&Names::new(image, endpoint, host, nameserver)),
         correlation_id: None,
     }
 }

@@ -91,7 +91,7 @@ impl NodeFilesReport {
 
 /// One run over all images.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Run {
+pub struct CheckRun {
     /// The node's name.
     pub node: String,
     /// The network that the run used.
@@ -105,7 +105,7 @@ pub struct Run {
     /// The digest of the configuration file that the run used, if any.
     pub configuration: Option<String>,
     /// The checked images, in the order given.
-    pub images: Vec<Checked>,
+    pub images: Vec<ImageResult>,
 }
 
 /// A newer configuration file that was rejected; the previous one stays in force.
@@ -125,17 +125,17 @@ impl Rejected {
     }
 }
 
-impl Run {
+impl CheckRun {
     /// Returns the worst verdict of all images; `unknown` if nothing was checked.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        self.images.iter().map(Checked::verdict).max().unwrap_or(Verdict::Unknown)
+        self.images.iter().map(ImageResult::verdict).max().unwrap_or(Verdict::Unknown)
     }
 }
 
 /// One image, checked once.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Checked {
+pub struct ImageResult {
     /// The image reference.
     pub image: ImageReference,
     /// The operator's name for the image, if set.
@@ -150,7 +150,7 @@ pub struct Checked {
     pub diagnoses: Vec<Diagnosis>,
 }
 
-impl Checked {
+impl ImageResult {
     /// Returns the verdict; `unknown` if no stage ran and there is no diagnosis.
     #[must_use]
     pub fn verdict(&self) -> Verdict {

@@ -24,8 +24,8 @@ pub use timetable::{CheckFeedback, Timetable};
 pub const REQUESTS_PER_IMAGE: u32 = 8;
 /// The longest back-off from a throttled registry, in intervals,
 const MAX_BACK_OFF: u32 = 8;
-/// and as a time: the most whole intervals that fit, at least one. A stretched interval spares the registry already. Whole
-/// intervals keep a fleet even: once the throttling ends, no two rounds of checks overlap.
+/// and as a time: as many whole intervals as fit, at least one. A stretched interval already spares the registry. Whole
+/// intervals keep a fleet evenly spread: once the throttling ends, no two rounds of checks overlap.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(15 * 60);
 /// A change of files triggers a check within this time, if no fleet has to be spread.
 const AFTER_CHANGE: Duration = Duration::from_secs(5);

@@ -1,15 +1,15 @@
 //! The agent's HTTP server: connections, limits and shutdown.
 //!
 //! Owns how many clients may be connected and for how long. Handlers are in `routes`, common headers and checks in
-//! `guard`. Slow, endless, greedy or a thousand concurrent clients cost a bounded amount of memory and none of the main
+//! `common_headers`. Slow, endless, greedy or a thousand concurrent clients cost a bounded amount of memory and none of the main
 //! loop's time: nothing here blocks, and the only change a request can make is to trigger a check.
 
-mod guard;
+mod connections;
+mod fair_share;
+mod middleware;
 mod problem;
 mod routes;
-mod stream;
-mod table;
-mod turn;
+mod timed_stream;
 mod waiting;
 
 use std::future::Future;
@@ -29,11 +29,11 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tower::Service;
 
-use crate::run::Run;
+use crate::run::CheckRun;
 use crate::schedule::Postponed;
 use crate::status::{AgentState, Configuration};
-use stream::Guarded;
-use table::{Slot, Table};
+use connections::{Connections, Slot};
+use timed_stream::TimedStream;
 use waiting::Waiting;
 
 /// Bytes of a request's head: a scraper or a browser sends one or two thousand.
@@ -80,7 +80,7 @@ pub struct CheckRequest {
 #[derive(Debug, Clone)]
 pub enum CheckAnswer {
     /// The completed check; it started after the request.
-    Report(Arc<Run>),
+    Report(Arc<CheckRun>),
     /// No check starts soon.
     Postponed(Postponed),
     /// A configuration other than the requested one is in force; nothing was checked.
@@ -138,7 +138,7 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 pub async fn serve(listener: TcpListener, shared: Arc<Shared>, shutdown: impl Future) {
     let limits = shared.limits;
     let router = routes::router(shared, Waiting::new(MAX_WAITING, MAX_WAITING_OF_ONE));
-    let table = Arc::new(Table::new(limits.connections));
+    let open = Arc::new(Connections::new(limits.connections));
     let (stop, stopped) = watch::channel(false);
     let mut connections = JoinSet::new();
     tokio::pin!(shutdown);
@@ -155,7 +155,7 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>, shutdown: impl Fu
         };
         match accepted {
             Ok((socket, peer)) => {
-                let Some(entered) = table.enter(peer.ip()) else {
+                let Some(entered) = open.enter(peer.ip()) else {
                     tracing::debug!(%peer, "connection limit reached");
                     continue;
                 };
@@ -182,7 +182,7 @@ async fn connect(
     socket: TcpStream,
     router: Router,
     limits: Limits,
-    entered: table::Entered,
+    entered: connections::Entered,
     mut stopped: watch::Receiver<bool>,
 ) {
     let slot = entered.slot();
@@ -195,7 +195,7 @@ async fn connect(
             router.call(request).await
         }
     });
-    let mut stream = Guarded::new(socket, limits.write);
+    let mut stream = TimedStream::new(socket, limits.write);
     {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())

@@ -3,7 +3,7 @@
 //! Owns the scheduling of requests, the deadline and the result. `cluster` talks to the cluster, `fleet` evaluates the nodes,
 //! and `report::fleet` renders the report.
 
-mod roll;
+mod tracker;
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -15,15 +15,15 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep_until, timeout};
 
-use self::roll::Roll;
+use self::tracker::NodeTracker;
 use crate::cluster::ask::{self, Answer};
-use crate::cluster::{Access, Agent, Cluster, ClusterError, DaemonSet, Member, Way};
+use crate::cluster::{Agent, Cluster, ClusterError, ClusterNode, DaemonSet, KubeAccess, Route};
 use crate::exit::ExitStatus;
-use crate::fleet::judgement::judge;
+use crate::fleet::evaluation::evaluate;
 use crate::fleet::{Fleet, Node};
 use crate::output;
 use crate::report::Style;
-use crate::report::fleet::{self as report, Format, live};
+use crate::report::fleet::{self as report, Format, progress};
 use crate::terminal::{self, Live};
 
 /// Maximum concurrent requests to agents. A check that times out takes many seconds, and a fleet of a thousand broken nodes
@@ -61,7 +61,7 @@ const FRAME: Duration = Duration::from_millis(250);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// How to connect to the cluster.
-    pub access: Access,
+    pub access: KubeAccess,
     /// Namespace of the agents; `None` for the default.
     pub namespace: Option<String>,
     /// Label selector of the DaemonSet and its Pods.
@@ -81,8 +81,8 @@ pub struct Options {
 }
 
 /// The output of a task.
-enum Brought {
-    Lists(Result<(DaemonSet, Vec<Member>, Vec<Agent>), ClusterError>),
+enum TaskOutput {
+    Lists(Result<(DaemonSet, Vec<ClusterNode>, Vec<Agent>), ClusterError>),
     Answer(Box<Asked>, Result<Answer, ClusterError>),
 }
 
@@ -112,7 +112,7 @@ pub async fn run(options: Options, now: fn() -> Timestamp) -> anyhow::Result<Exi
     let gate = async {
         let cluster =
             Cluster::connect(&options.access, options.namespace.as_deref(), &options.selector).await?;
-        let starting = Watch::start(cluster, &options, now());
+        let starting = SmokeRun::start(cluster, &options, now());
         let mut watch = timeout(options.timeout, starting).await.unwrap_or_else(|_elapsed| {
             let seconds = options.timeout.as_secs();
             Err(ClusterError::Unavailable(format!("no response within {seconds} s")))
@@ -135,7 +135,7 @@ pub async fn run(options: Options, now: fn() -> Timestamp) -> anyhow::Result<Exi
     publish(&fleet, &options)?;
     Ok(match ended {
         Ended::Interrupted => ExitStatus::Interrupted,
-        Ended::Good | Ended::TimeIsOver => ExitStatus::of(judge(&fleet).verdict, options.strict),
+        Ended::Good | Ended::TimeIsOver => ExitStatus::of(evaluate(&fleet).verdict, options.strict),
     })
 }
 
@@ -148,10 +148,10 @@ enum Ended {
 }
 
 /// A running smoke check.
-struct Watch {
+struct SmokeRun {
     cluster: Cluster,
     set: DaemonSet,
-    roll: Roll,
+    tracker: NodeTracker,
     started_at: Timestamp,
     started: Instant,
     timeout: Duration,
@@ -160,11 +160,11 @@ struct Watch {
     /// Number of requests sent, and the earliest time of the next.
     requests: usize,
     next_request: Instant,
-    tasks: JoinSet<Brought>,
+    tasks: JoinSet<TaskOutput>,
     live: Live,
 }
 
-impl Watch {
+impl SmokeRun {
     /// Reads the lists for the first time.
     async fn start(cluster: Cluster, options: &Options, started_at: Timestamp) -> Result<Self, ClusterError> {
         let started = Instant::now();
@@ -179,12 +179,12 @@ impl Watch {
                 read => break read?,
             }
         };
-        let mut roll = Roll::new(options.expected_configuration.clone());
-        roll.update(&set, members, agents, Instant::now());
+        let mut tracker = NodeTracker::new(options.expected_configuration.clone());
+        tracker.update(&set, members, agents, Instant::now());
         Ok(Self {
             cluster,
             set,
-            roll,
+            tracker,
             started_at,
             started,
             timeout: options.timeout,
@@ -206,11 +206,11 @@ impl Watch {
         let interrupted = tokio::signal::ctrl_c();
         tokio::pin!(interrupted);
         let ended = loop {
-            if ExitStatus::of(self.roll.verdict(), self.strict) == ExitStatus::Good {
+            if ExitStatus::of(self.tracker.verdict(), self.strict) == ExitStatus::Good {
                 break Ended::Good;
             }
-            if self.roll.is_rejected() {
-                if !self.roll.awaits_answers() {
+            if self.tracker.is_rejected() {
+                if !self.tracker.awaits_answers() {
                     break Ended::TimeIsOver;
                 }
                 deadline = deadline.min(Instant::now() + LAST_ANSWERS);
@@ -221,8 +221,8 @@ impl Watch {
                 _ = &mut interrupted => break Ended::Interrupted,
                 () = sleep_until(deadline) => break Ended::TimeIsOver,
                 Some(brought) = self.tasks.join_next(), if !self.tasks.is_empty() => match brought {
-                    Ok(Brought::Answer(asked, answer)) => self.take(&asked, answer?),
-                    Ok(Brought::Lists(read)) => {
+                    Ok(TaskOutput::Answer(asked, answer)) => self.take(&asked, answer?),
+                    Ok(TaskOutput::Lists(read)) => {
                         is_listing = false;
                         next_lists = Instant::now() + BETWEEN_LISTS;
                         self.take_lists(read);
@@ -233,7 +233,7 @@ impl Watch {
                 () = sleep_until(next_lists), if !is_listing => {
                     is_listing = true;
                     let cluster = self.cluster.clone();
-                    self.tasks.spawn(async move { Brought::Lists(lists(&cluster).await) });
+                    self.tasks.spawn(async move { TaskOutput::Lists(lists(&cluster).await) });
                 }
                 () = sleep_until(next_ask.unwrap_or(deadline)), if next_ask.is_some() => {}
                 _ = frames.tick() => self.draw(),
@@ -246,27 +246,27 @@ impl Watch {
 
     /// Sends the requests that are due, within the limits. Returns when to call again, if that is known.
     fn ask_who_is_due(&mut self) -> Option<Instant> {
-        let at_a_time = match self.cluster.way() {
-            Way::Direct => AT_A_TIME_DIRECT,
-            Way::Proxied => AT_A_TIME_PROXIED,
+        let at_a_time = match self.cluster.route() {
+            Route::Direct => AT_A_TIME_DIRECT,
+            Route::Proxied => AT_A_TIME_PROXIED,
         };
         loop {
             let now = Instant::now();
             if self.tasks.len() >= at_a_time {
                 return None;
             }
-            let due = self.roll.next_due()?.max(self.next_request);
+            let due = self.tracker.next_due()?.max(self.next_request);
             if due > now {
                 return Some(due);
             }
-            let agent = self.roll.begin(now)?;
+            let agent = self.tracker.begin(now)?;
             self.next_request = now + spacing(self.requests);
             self.requests += 1;
             let (cluster, expected) = (self.cluster.clone(), self.expected.clone());
             let limit = ASK_LIMIT.min((self.started + self.timeout).saturating_duration_since(now));
             self.tasks.spawn(async move {
                 let asked = Asked { node: agent.node.clone(), pod: agent.name.clone() };
-                Brought::Answer(
+                TaskOutput::Answer(
                     Box::new(asked),
                     ask::check(&cluster, &agent, expected.as_deref(), limit).await,
                 )
@@ -281,13 +281,13 @@ impl Watch {
             self.requests = self.requests.saturating_sub(1);
         }
         // Compares durations and not clocks: a check that took longer than this smoke check has run started before it.
-        self.roll.answered(&asked.node, &asked.pod, answer, now.duration_since(self.started), now);
+        self.tracker.answered(&asked.node, &asked.pod, answer, now.duration_since(self.started), now);
     }
 
-    fn take_lists(&mut self, read: Result<(DaemonSet, Vec<Member>, Vec<Agent>), ClusterError>) {
+    fn take_lists(&mut self, read: Result<(DaemonSet, Vec<ClusterNode>, Vec<Agent>), ClusterError>) {
         match read {
             Ok((set, members, agents)) => {
-                self.roll.update(&set, members, agents, Instant::now());
+                self.tracker.update(&set, members, agents, Instant::now());
                 self.set = set;
             }
             // Keep what is known; the next read may succeed.
@@ -298,8 +298,8 @@ impl Watch {
     fn draw(&mut self) {
         let elapsed = self.started.elapsed().as_secs();
         let line = format!("smoke check: {elapsed} s of {} s", self.timeout.as_secs());
-        let nodes: Vec<&Node> = self.roll.nodes().collect();
-        self.live.draw(|width| live::lines(&nodes, &line, width));
+        let nodes: Vec<&Node> = self.tracker.nodes().collect();
+        self.live.draw(|width| progress::lines(&nodes, &line, width));
     }
 
     fn fleet(&self) -> Fleet {
@@ -309,12 +309,12 @@ impl Watch {
             started_at: self.started_at,
             duration: self.started.elapsed(),
             expected_configuration: self.expected.clone(),
-            nodes: self.roll.nodes().cloned().collect(),
+            nodes: self.tracker.nodes().cloned().collect(),
         }
     }
 }
 
-async fn lists(cluster: &Cluster) -> Result<(DaemonSet, Vec<Member>, Vec<Agent>), ClusterError> {
+async fn lists(cluster: &Cluster) -> Result<(DaemonSet, Vec<ClusterNode>, Vec<Agent>), ClusterError> {
     let set = cluster.daemon_set().await?;
     // Nodes first: if a node joins between the two requests, its Pod is ignored. Otherwise the node would lack its Pod.
     let members = cluster.nodes().await?;

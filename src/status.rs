@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::run::{NetworkView, Rejected, Run};
+use crate::run::{CheckRun, NetworkView, Rejected};
 use crate::verdict::Verdict;
 
 /// The period that the status page shows.
@@ -27,7 +27,7 @@ pub struct AgentState {
     /// When the agent started.
     pub started_at: Timestamp,
     /// The latest run; absent before the first check.
-    pub latest: Option<Arc<Run>>,
+    pub latest: Option<Arc<CheckRun>>,
     /// When the current verdict was first reached; absent before the first check.
     pub verdict_since: Option<Timestamp>,
     /// The checks of the last hour, oldest first.
@@ -64,7 +64,7 @@ pub struct Configuration {
 
 impl AgentState {
     /// Records a run.
-    pub fn record(&mut self, run: Arc<Run>) {
+    pub fn record(&mut self, run: Arc<CheckRun>) {
         let verdict = run.verdict();
         if self.latest.as_ref().is_none_or(|before| before.verdict() != verdict) {
             self.verdict_since = Some(run.started_at);

@@ -1,7 +1,7 @@
 //! Text on its way in and out: sanitized, quoted, redacted and worded.
 //!
-//! Owns everything that protects a reader from untrusted text, and the forms of lists, plurals and durations. What a message
-//! says is up to `rules` and the renderers.
+//! Owns everything that protects a reader from untrusted text, and the forms of lists, plurals and durations. The content of
+//! messages is up to `rules` and the renderers.
 
 pub mod quote;
 pub mod redact;

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::cause::Cause;
 use crate::diagnosis::Diagnosis;
 use crate::image::ImageReference;
-use crate::run::Checked;
+use crate::run::ImageResult;
 use crate::verdict::Verdict;
 
 /// Interval at which a persistent failure is announced again.
@@ -27,7 +27,7 @@ pub struct Announcement {
     /// Its name in the configuration: an image may be checked under several names independently.
     pub name: Option<String>,
     /// The kind of result.
-    pub news: News,
+    pub change: Change,
     /// The time of the result.
     pub at: Timestamp,
 }
@@ -45,7 +45,7 @@ impl Announcement {
 
 /// The kind of result that is announced.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum News {
+pub enum Change {
     /// A confirmed failure, or a confirmed change of its cause.
     Failing(Box<Diagnosis>),
     /// An announced failure persists.
@@ -82,7 +82,7 @@ impl EventResult {
 
 /// The state kept for an image between two checks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Track {
+pub struct Debouncer {
     announced: Announced,
     /// Consecutive failed checks that have not been announced.
     unconfirmed: u32,
@@ -101,27 +101,32 @@ enum Announced {
     },
 }
 
-impl Track {
+impl Debouncer {
     /// Records a check and returns what to announce.
     ///
     /// A failure is announced after `confirm_after` consecutive failed checks, a new cause of an announced failure after
     /// as many with that cause, a recovery immediately. An inconclusive check changes nothing.
-    pub fn step(&mut self, checked: &Checked, confirm_after: u32, now: Timestamp) -> Option<Announcement> {
-        let news = match (checked.verdict(), checked.decisive()) {
+    pub fn step(
+        &mut self,
+        checked: &ImageResult,
+        confirm_after: u32,
+        now: Timestamp,
+    ) -> Option<Announcement> {
+        let change = match (checked.verdict(), checked.decisive()) {
             (Verdict::Pass | Verdict::Warn, _) => self.pass(),
             (Verdict::Fail, Some(diagnosis)) => self.fail(diagnosis, confirm_after, now),
             (Verdict::Fail | Verdict::Unknown, _) => None,
         }?;
-        Some(Announcement { image: checked.image.clone(), name: checked.name.clone(), news, at: now })
+        Some(Announcement { image: checked.image.clone(), name: checked.name.clone(), change, at: now })
     }
 
-    fn pass(&mut self) -> Option<News> {
+    fn pass(&mut self) -> Option<Change> {
         (self.unconfirmed, self.candidate) = (0, None);
         let before = std::mem::replace(&mut self.announced, Announced::Verified);
-        (before != Announced::Verified).then_some(News::Verified)
+        (before != Announced::Verified).then_some(Change::Verified)
     }
 
-    fn fail(&mut self, diagnosis: &Diagnosis, confirm_after: u32, now: Timestamp) -> Option<News> {
+    fn fail(&mut self, diagnosis: &Diagnosis, confirm_after: u32, now: Timestamp) -> Option<Change> {
         let cause = diagnosis.cause;
         let failing = match self.announced {
             Announced::Failing { cause: announced, at } if announced == cause => {
@@ -131,7 +136,7 @@ impl Track {
                     return None;
                 }
                 self.announced = Announced::Failing { cause, at: now };
-                return Some(News::StillFailing(Box::new(diagnosis.clone())));
+                return Some(Change::StillFailing(Box::new(diagnosis.clone())));
             }
             Announced::Failing { .. } => true,
             Announced::Nothing | Announced::Verified => false,
@@ -146,7 +151,7 @@ impl Track {
         }
         (self.unconfirmed, self.candidate) = (0, None);
         self.announced = Announced::Failing { cause, at: now };
-        Some(News::Failing(Box::new(diagnosis.clone())))
+        Some(Change::Failing(Box::new(diagnosis.clone())))
     }
 }
 

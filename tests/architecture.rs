@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use syn::visit::Visit;
 
 /// The layers, lowest first. A module may depend only on modules of lower layers, so no circle is possible.
-const LAYERS: [&[&str]; 18] = [
+const LAYERS: [&[&str]; 19] = [
     // Text, files and closed lists.
     &["file", "secret", "verdict"],
     &["text"],
     // Plain values.
     &["address", "image", "proxy"],
+    &["acr"],
     // The facts that a check records.
     &["observation"],
     // What its DNS answers show, and which addresses may be connected to.
@@ -69,8 +70,8 @@ const CONFINED: [(&str, &[&str]); 16] = [
         "reqwest",
         &[
             "probe/authorization.rs",
-            "probe/dial.rs",
-            "probe/dial/trouble.rs",
+            "probe/connection.rs",
+            "probe/connection/error.rs",
             "probe/session.rs",
             "probe/registry.rs",
             "probe/registry/challenge.rs",
@@ -78,18 +79,21 @@ const CONFINED: [(&str, &[&str]); 16] = [
             "probe/registry/blob.rs",
         ],
     ),
-    ("hyper", &["probe/dial/trouble.rs", "server.rs", "cluster.rs", "cluster/ask.rs"]),
+    ("hyper", &["probe/connection/error.rs", "server.rs", "cluster.rs", "cluster/ask.rs"]),
     ("hyper_util", &["server.rs", "cluster/ask.rs"]),
-    ("axum", &["server.rs", "server/routes.rs", "server/guard.rs", "server/problem.rs"]),
+    ("axum", &["server.rs", "server/routes.rs", "server/middleware.rs", "server/problem.rs"]),
     ("maud", &["page.rs", "page/history.rs", "page/image.rs", "page/dns.rs", "page/verdict.rs"]),
-    ("rustls", &["probe/tls.rs", "probe/roots.rs", "probe/dial/trouble.rs", "events.rs", "cluster.rs"]),
+    (
+        "rustls",
+        &["probe/tls.rs", "probe/trust_store.rs", "probe/connection/error.rs", "events.rs", "cluster.rs"],
+    ),
     ("x509_parser", &["probe/tls.rs"]),
     (
         "oci_client",
         &[
             "probe/manifest.rs",
             "probe/manifest/platform.rs",
-            "probe/manifest/shape.rs",
+            "probe/manifest/parse.rs",
             "probe/registry.rs",
             "probe/registry/manifest.rs",
             "probe/registry/blob.rs",
@@ -99,7 +103,22 @@ const CONFINED: [(&str, &[&str]); 16] = [
     ("prometheus", &["metrics.rs", "metrics/families.rs", "metrics/series.rs"]),
     ("toml", &["node/hosts.rs"]),
     ("quick_junit", &["report/junit.rs", "report/fleet/junit.rs"]),
-    ("clap", &["cli.rs", "cli/arguments.rs", "cli/help.rs", "cli/pages.rs", "cli/resolve.rs"]),
+    // Outside `cli` only the derive of the values of a flag, next to what they mean.
+    (
+        "clap",
+        &[
+            "cli.rs",
+            "cli/arguments.rs",
+            "cli/help.rs",
+            "cli/pages.rs",
+            "cli/resolve.rs",
+            "cli/values.rs",
+            "logging.rs",
+            "report.rs",
+            "report/catalogue.rs",
+            "report/fleet.rs",
+        ],
+    ),
 ];
 /// Built only for the fuzzers: it generates input of these libraries.
 const DOORS: &str = "probe/fuzz.rs";
@@ -311,16 +330,4 @@ fn every_file_has_a_module_comment_and_at_most_400_lines() {
         let lines = text.lines().count();
         assert!(lines <= 400, "{} has {lines} lines: it is more than one module", file.display());
     }
-}
-
-/// The compiler checks everything else that a new cause needs, except that this list is complete.
-#[test]
-fn the_list_of_causes_is_complete() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cause.rs");
-    let source = syn::parse_file(&std::fs::read_to_string(path).expect("a source file")).expect("Rust");
-    let variants = source.items.iter().find_map(|item| {
-        let syn::Item::Enum(causes) = item else { return None };
-        (causes.ident == "Cause").then(|| causes.variants.len())
-    });
-    assert_eq!(variants, Some(acr_verifier::cause::Cause::ALL.len()));
 }

@@ -6,7 +6,7 @@ mod samples;
 use acr_verifier::exit::ExitStatus;
 use acr_verifier::fleet::advice::Advice;
 use acr_verifier::fleet::difference::{Property, differences};
-use acr_verifier::fleet::judgement::{Counts, Finding, judge};
+use acr_verifier::fleet::evaluation::{Counts, Finding, evaluate};
 use acr_verifier::fleet::{Exclusion, Fleet, Node, Staleness, State};
 use acr_verifier::verdict::{Severity, Verdict};
 use proptest::prelude::*;
@@ -151,11 +151,11 @@ fn one_node_changes_the_verdict_and_counts_as_documented() {
         let Case { name, change, verdict, counts, group } = case;
         let mut fleet = healthy(4);
         change(&mut fleet.nodes[1]);
-        let judgement = judge(&fleet);
-        assert_eq!(judgement.verdict, verdict, "{name}");
-        assert_eq!(judgement.counts, counts, "{name}");
+        let evaluation = evaluate(&fleet);
+        assert_eq!(evaluation.verdict, verdict, "{name}");
+        assert_eq!(evaluation.counts, counts, "{name}");
         let found: Vec<_> =
-            judgement.groups.iter().map(|group| (group.finding.word(), group.severity)).collect();
+            evaluation.groups.iter().map(|group| (group.finding.word(), group.severity)).collect();
         assert_eq!(found, Vec::from_iter(group), "{name}");
     }
 }
@@ -170,7 +170,7 @@ fn exit_codes_follow_the_worst_node() {
     ] {
         let mut fleet = healthy(3);
         fleet.nodes[2].state = reported("aks-np1-12345678-vmss000002", vec![checked]);
-        let verdict = judge(&fleet).verdict;
+        let verdict = evaluate(&fleet).verdict;
         assert_eq!(ExitStatus::of(verdict, false).code(), code, "{verdict}");
         assert_eq!(ExitStatus::of(verdict, true).code(), strict, "{verdict} --strict");
     }
@@ -183,7 +183,7 @@ fn a_fleet_without_a_node_that_counts_is_inconclusive() {
         one.nodes[0].state = State::Excluded(Exclusion::Virtual);
         one
     }] {
-        let verdict = judge(&fleet).verdict;
+        let verdict = evaluate(&fleet).verdict;
         assert_eq!(verdict, Verdict::Unknown);
         assert_eq!(ExitStatus::of(verdict, false).code(), 3);
     }
@@ -194,19 +194,19 @@ fn a_report_never_passes_without_passing_images() {
     let mut fleet = healthy(1);
     let State::Reported(report) = &mut fleet.nodes[0].state else { panic!("it reported") };
     report.images.clear();
-    assert_eq!(judge(&fleet).verdict, Verdict::Unknown, "a pass over no image");
+    assert_eq!(evaluate(&fleet).verdict, Verdict::Unknown, "a pass over no image");
 
     let mut fleet = healthy(1);
     fleet.nodes[0].state = reported(&fleet.nodes[0].name, vec![checks::zone_not_linked()]);
     let State::Reported(report) = &mut fleet.nodes[0].state else { panic!("it reported") };
     report.verdict = Verdict::Pass;
-    assert_eq!(judge(&fleet).verdict, Verdict::Fail, "a pass over an image that failed");
+    assert_eq!(evaluate(&fleet).verdict, Verdict::Fail, "a pass over an image that failed");
 }
 
 #[test]
 fn nodes_with_the_same_failure_form_one_group_worst_and_largest_first() {
-    let judgement = judge(&samples::mixed());
-    let found: Vec<_> = judgement
+    let evaluation = evaluate(&samples::mixed());
+    let found: Vec<_> = evaluation
         .groups
         .iter()
         .map(|group| (group.severity, group.nodes.len(), group.finding.word()))
@@ -220,14 +220,14 @@ fn nodes_with_the_same_failure_form_one_group_worst_and_largest_first() {
 #[test]
 fn the_example_names_its_node_if_the_evidence_differs() {
     let mut fleet = samples::one_subnet();
-    assert_eq!(judge(&fleet).groups[0].example_of, None);
+    assert_eq!(evaluate(&fleet).groups[0].example_of, None);
     let State::Reported(report) = &mut fleet.nodes[39].state else { panic!("it reported") };
     let message = &mut report.images[0].diagnoses[0].message;
     *message = format!("{message} Again.").into();
-    let judgement = judge(&fleet);
-    assert_eq!(judgement.groups.len(), 1);
-    assert_eq!(judgement.groups[0].nodes.len(), 37);
-    assert_eq!(judgement.groups[0].example_of.as_deref(), Some("aks-np1-12345678-vmss000003"));
+    let evaluation = evaluate(&fleet);
+    assert_eq!(evaluation.groups.len(), 1);
+    assert_eq!(evaluation.groups[0].nodes.len(), 37);
+    assert_eq!(evaluation.groups[0].example_of.as_deref(), Some("aks-np1-12345678-vmss000003"));
 }
 
 #[test]
@@ -236,10 +236,10 @@ fn a_cause_newer_than_this_program_is_reported_without_commands() {
     fleet.nodes[0].state = reported(&fleet.nodes[0].name, vec![checks::zone_not_linked()]);
     let State::Reported(report) = &mut fleet.nodes[0].state else { panic!("it reported") };
     report.images[0].diagnoses[0].cause = "something_new".into();
-    let judgement = judge(&fleet);
-    assert!(matches!(&judgement.groups[0].finding,
+    let evaluation = evaluate(&fleet);
+    assert!(matches!(&evaluation.groups[0].finding,
         Finding::Diagnosis { cause, .. } if cause == "something_new"));
-    let Advice { message, commands, .. } = &judgement.groups[0].example;
+    let Advice { message, commands, .. } = &evaluation.groups[0].example;
     assert!(
         message.contains("this resolver does not see the private zone") && commands.is_empty(),
         "only as text"
@@ -251,21 +251,21 @@ fn differences_are_reported_only_if_they_hold_for_all_nodes() {
     let properties = |change: fn(&mut Fleet)| -> Vec<Property> {
         let mut fleet = samples::one_subnet();
         change(&mut fleet);
-        let judgement = judge(&fleet);
-        differences(&fleet, &judgement.groups[0]).iter().map(|difference| difference.property).collect()
+        let evaluation = evaluate(&fleet);
+        differences(&fleet, &evaluation.groups[0]).iter().map(|difference| difference.property).collect()
     };
     assert_eq!(properties(|_| {}), [Property::Subnet]);
     assert_eq!(
-        properties(|fleet| fleet.nodes[0].place.subnet = Some("snet-b".to_owned())),
+        properties(|fleet| fleet.nodes[0].topology.subnet = Some("snet-b".to_owned())),
         [],
         "a good node too"
     );
-    assert_eq!(properties(|fleet| fleet.nodes[0].place.subnet = None), [], "unknown of a good node");
-    assert_eq!(properties(|fleet| fleet.nodes[9].place.subnet = None), [], "unknown of a bad node");
+    assert_eq!(properties(|fleet| fleet.nodes[0].topology.subnet = None), [], "unknown of a good node");
+    assert_eq!(properties(|fleet| fleet.nodes[9].topology.subnet = None), [], "unknown of a bad node");
     assert_eq!(properties(|fleet| drop(fleet.nodes.drain(..3))), [], "no good node");
     let unique = |fleet: &mut Fleet| {
         for (index, node) in fleet.nodes.iter_mut().enumerate() {
-            node.place.subnet = Some(format!("snet-{index}"));
+            node.topology.subnet = Some(format!("snet-{index}"));
         }
     };
     assert_eq!(properties(unique), [], "each node has its own");
@@ -274,7 +274,7 @@ fn differences_are_reported_only_if_they_hold_for_all_nodes() {
 #[test]
 fn a_difference_is_described_in_one_sentence() {
     let fleet = samples::one_subnet();
-    let difference = differences(&fleet, &judge(&fleet).groups[0]).remove(0);
+    let difference = differences(&fleet, &evaluate(&fleet).groups[0]).remove(0);
     assert_eq!(
         difference.sentence(),
         "All 37 of these nodes are in subnet snet-b; none of the 3 good nodes is."
@@ -283,13 +283,13 @@ fn a_difference_is_described_in_one_sentence() {
 
 /// An arbitrary fleet with few pools, zones and subnets, so that they coincide, and some unknown ones.
 fn any_fleet() -> impl Strategy<Value = Fleet> {
-    let place = (proptest::option::of(0..3u8), proptest::option::of(0..3u8), 0..2u8);
-    proptest::collection::vec((0..10u8, place, any::<bool>()), 0..12).prop_map(|nodes| {
+    let topology = (proptest::option::of(0..3u8), proptest::option::of(0..3u8), 0..2u8);
+    proptest::collection::vec((0..10u8, topology, any::<bool>()), 0..12).prop_map(|nodes| {
         let nodes = nodes.into_iter().enumerate().map(|(index, (kind, (zone, subnet, pool), late))| {
             let mut node = node(index, &format!("np{pool}"), "snet-a");
             node.joined_late = late;
-            node.place.zone = zone.map(|zone| format!("westeurope-{zone}"));
-            node.place.subnet = subnet.map(|subnet| format!("snet-{subnet}"));
+            node.topology.zone = zone.map(|zone| format!("westeurope-{zone}"));
+            node.topology.subnet = subnet.map(|subnet| format!("snet-{subnet}"));
             node.state = match kind {
                 0 => State::Missing,
                 1 => State::Unready { reason: "ImagePullBackOff".to_owned() },
@@ -311,31 +311,31 @@ proptest! {
 
     #[test]
     fn the_result_is_independent_of_order_and_counts_every_node(fleet in any_fleet(), turn in 0usize..12) {
-        let judgement = judge(&fleet);
+        let evaluation = evaluate(&fleet);
         let mut turned = fleet.clone();
         let length = turned.nodes.len();
         turned.nodes.rotate_left(if length == 0 { 0 } else { turn % length });
-        prop_assert_eq!(&judge(&turned), &judgement);
+        prop_assert_eq!(&evaluate(&turned), &evaluation);
         let Counts { nodes, expected, pass, warn, fail, unknown, no_report, excluded, joined_late, left } =
-            judgement.counts;
+            evaluation.counts;
         prop_assert_eq!(pass + warn + fail + unknown + no_report, expected);
         prop_assert_eq!(expected + excluded + joined_late + left, nodes);
         prop_assert_eq!(nodes, fleet.nodes.len());
-        for group in &judgement.groups {
+        for group in &evaluation.groups {
             prop_assert_eq!(differences(&turned, group), differences(&fleet, group));
         }
     }
 
     #[test]
     fn a_difference_never_includes_the_value_of_a_good_node(fleet in any_fleet()) {
-        for group in &judge(&fleet).groups {
+        for group in &evaluate(&fleet).groups {
             for difference in differences(&fleet, group) {
                 prop_assert!(difference.bad.iter().all(|value| !difference.good.contains(value)));
                 let value = |node: &Node| match difference.property {
-                    Property::AgentPool => node.place.agent_pool.clone(),
-                    Property::Zone => node.place.zone.clone(),
-                    Property::Subnet => node.place.subnet.clone(),
-                    Property::NodeImage => node.place.node_image.clone(),
+                    Property::AgentPool => node.topology.agent_pool.clone(),
+                    Property::Zone => node.topology.zone.clone(),
+                    Property::Subnet => node.topology.subnet.clone(),
+                    Property::NodeImage => node.topology.node_image.clone(),
                     // All nodes of this fleet use the same nameservers.
                     Property::Nameservers => None,
                 };

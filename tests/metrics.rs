@@ -8,7 +8,7 @@ mod scrape;
 mod values;
 
 use acr_verifier::metrics::Metrics;
-use acr_verifier::run::{Checked, Run};
+use acr_verifier::run::{CheckRun, ImageResult};
 
 use crate::report::samples;
 use scrape::Scrape;
@@ -23,6 +23,6 @@ fn scrape(metrics: &Metrics) -> Scrape {
     Scrape::parse(&String::from_utf8(metrics.encode()).expect("text"))
 }
 
-fn run(images: Vec<Checked>) -> Run {
+fn run(images: Vec<ImageResult>) -> CheckRun {
     samples::run(images)
 }

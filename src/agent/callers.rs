@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::run::Run;
+use crate::run::CheckRun;
 use crate::schedule::{Postponed, Timetable};
 use crate::server::{CheckAnswer, CheckRequest};
 use crate::status::Configuration;
@@ -71,7 +71,7 @@ impl Callers {
     }
 
     /// The check has completed.
-    pub(super) fn finish(&mut self, run: &Arc<Run>) {
+    pub(super) fn finish(&mut self, run: &Arc<CheckRun>) {
         for reply in self.sharing.drain(..) {
             answer(reply, CheckAnswer::Report(Arc::clone(run)));
         }

@@ -1,16 +1,24 @@
 //! The flags of every command, with their help.
 //!
-//! Owns names, headings and the short help. Values are parsed as strings: clap would stop at the first invalid one, and
-//! [`mod@super::resolve`] reports all of them.
+//! Owns names, headings, the short help, the parser of each value, and which arguments exclude each other.
+//! [`mod@super::resolve`] checks what depends on files.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::builder::{PossibleValue, TypedValueParser};
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, ArgGroup, Args, ColorChoice, Parser, Subcommand};
 use clap_complete::Shell;
+use ipnet::IpNet;
 
-use super::{NAME, help};
+use super::{NAME, help, values};
+use crate::address::NameserverAddress;
 use crate::cluster;
+use crate::config::value;
+use crate::image::ImageReference;
+use crate::logging::LogFormat;
+use crate::report::Format;
+use crate::report::catalogue::CatalogueFormat;
+use crate::report::fleet;
 
 /// Checks whether a machine can pull images from a private Azure Container Registry.
 #[derive(Debug, Parser)]
@@ -25,11 +33,11 @@ use crate::cluster;
     long_about = help::LONG_ABOUT,
     after_help = help::EXAMPLES
 )]
-pub(super) struct Arguments {
+pub struct Arguments {
     #[command(flatten)]
     pub(super) shared: Shared,
     #[command(subcommand)]
-    pub(super) command: Typing,
+    pub(super) command: CommandArguments,
 }
 
 /// Options of every command.
@@ -40,20 +48,18 @@ pub(super) struct Shared {
     #[arg(short, long, global = true, action = ArgAction::Count, display_order = 900)]
     pub(super) verbose: u8,
     /// Log format
-    #[arg(long, global = true, value_name = "FORMAT", default_value = "text", display_order = 901,
-          value_parser = Choice(&["text", "json"]))]
-    pub(super) log_format: String,
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text", display_order = 901)]
+    pub(super) log_format: LogFormat,
     /// When to use colors; `auto`: on a terminal, unless NO_COLOR is set
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", display_order = 902,
-          value_parser = Choice(&["auto", "always", "never"]))]
-    pub(super) color: String,
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", display_order = 902)]
+    pub(super) color: ColorChoice,
 }
 
-/// The raw arguments of each command.
+/// The arguments of each command.
 #[derive(Debug, Subcommand)]
-pub(super) enum Typing {
+pub(super) enum CommandArguments {
     /// Verify once that this machine can pull images
-    #[command(long_about = help::CHECK, after_help = help::CHECK_EXAMPLES)]
+    #[command(override_usage = help::CHECK_USAGE, long_about = help::CHECK, after_help = help::CHECK_EXAMPLES)]
     Check(Box<CheckArguments>),
     /// Verify continuously on a node; expose metrics, Events and a status page
     #[command(long_about = help::AGENT, after_help = help::AGENT_EXAMPLES)]
@@ -82,8 +88,8 @@ pub(super) struct AgentArguments {
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub(super) config: PathBuf,
     /// Query this nameserver instead of the configured ones (repeatable, at most 3)
-    #[arg(long, value_name = "ADDRESS[:PORT]")]
-    pub(super) nameserver: Vec<String>,
+    #[arg(long, value_name = "ADDRESS[:PORT]", value_parser = value::nameserver)]
+    pub(super) nameserver: Vec<NameserverAddress>,
     /// Treat loopback as private: for a registry on this machine, never for a node
     #[arg(long, hide_short_help = true)]
     pub(super) allow_loopback: bool,
@@ -93,10 +99,11 @@ pub(super) struct AgentArguments {
 #[derive(Debug, Args)]
 pub(super) struct SmokeArguments {
     /// Namespace of the agents [default: the Pod's own in a cluster, otherwise acr-verifier]
-    #[arg(long, short, value_name = "NAMESPACE", help_heading = "Target options")]
+    #[arg(long, short, value_name = "NAMESPACE", value_parser = values::namespace, help_heading = "Target options")]
     pub(super) namespace: Option<String>,
     /// Label selector of the agents' DaemonSet and its Pods
-    #[arg(long, short = 'l', value_name = "SELECTOR", default_value = cluster::SELECTOR, help_heading = "Target options")]
+    #[arg(long, short = 'l', value_name = "SELECTOR", default_value = cluster::SELECTOR,
+          value_parser = values::selector, help_heading = "Target options")]
     pub(super) selector: String,
     /// Kubeconfig of the cluster [default: $KUBECONFIG, otherwise ~/.kube/config]
     #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath, help_heading = "Target options")]
@@ -104,26 +111,27 @@ pub(super) struct SmokeArguments {
     /// Context of the kubeconfig [default: its current context]
     #[arg(long, value_name = "NAME", help_heading = "Target options")]
     pub(super) context: Option<String>,
-    /// Time within which every node must pass [default: 2m]
+    /// Time within which every node must pass
     ///
     /// A node that does not pass is checked again until then, so a fix, a rollout or DNS has time to take effect.
-    #[arg(long, value_name = "DURATION", help_heading = "Check options")]
-    pub(super) timeout: Option<String>,
+    // A check takes up to 60 s, and a rollout on a few nodes about as long.
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = values::limit,
+          help_heading = "Check options")]
+    pub(super) timeout: Duration,
     /// Accept only reports about this configuration: sha256:… of the agents' file
     ///
     /// The digest is the SHA-256 of the file's bytes, as `sha256sum` prints it; `helm test` passes it. An agent with another
     /// configuration counts as stale until the timeout: the kubelet takes up to two minutes to update the file. If an agent
     /// rejects this configuration, the smoke check fails at once with the reason.
-    #[arg(long, value_name = "DIGEST", help_heading = "Check options")]
+    #[arg(long, value_name = "DIGEST", value_parser = values::digest, help_heading = "Check options")]
     pub(super) expect_config: Option<String>,
 
     /// Treat warnings as failures
     #[arg(long, help_heading = "Output options")]
     pub(super) strict: bool,
     /// Format of the report on standard output
-    #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output options",
-          value_parser = Choice(&["text", "json", "junit", "markdown"]))]
-    pub(super) output: String,
+    #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output options")]
+    pub(super) output: fleet::Format,
     /// Also write the report to this file
     #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath, help_heading = "Output options")]
     pub(super) report_file: Option<PathBuf>,
@@ -136,26 +144,28 @@ pub(super) struct SmokeArguments {
 #[derive(Debug, Args)]
 pub(super) struct CausesArguments {
     /// Format of the catalogue
-    #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = Choice(&["text", "json", "markdown"]))]
-    pub(super) output: String,
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) output: CatalogueFormat,
 }
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("target").args(["images", "config"]).required(true))]
 pub(super) struct CheckArguments {
     #[allow(rustdoc::broken_intra_doc_links, reason = "brackets in a help text are not links")]
     /// Images to check: LOGIN_SERVER/REPOSITORY[:TAG][@sha256:…]
     ///
     /// The login server is required, as in contoso.azurecr.io/apps/canary:1. The default tag is `latest`; a digest takes
     /// precedence over a tag.
-    #[arg(value_name = "IMAGE")]
-    pub(super) images: Vec<String>,
+    #[arg(value_name = "IMAGE", value_parser = value::image)]
+    pub(super) images: Vec<ImageReference>,
 
     /// Read the images and all settings from a configuration file (YAML)
     ///
     /// The format is that of the agent's file. Options override the file; IMAGE, --credentials, --expect-cidr and
     /// --data-endpoint cannot be used with it.
-    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Target options")]
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Target options",
+          conflicts_with_all = ["credentials", "expect_cidr", "data_endpoint"])]
     pub(super) config: Option<PathBuf>,
     /// Credentials: a docker config.json, or the folder of a mounted Secret
     ///
@@ -166,12 +176,12 @@ pub(super) struct CheckArguments {
     #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::AnyPath, help_heading = "Target options")]
     pub(super) credentials: Option<PathBuf>,
     /// Address range of the private endpoint (repeatable) [default: any private address is accepted]
-    #[arg(long, value_name = "CIDR", help_heading = "Target options")]
-    pub(super) expect_cidr: Vec<String>,
+    #[arg(long, value_name = "CIDR", value_parser = value::cidr, help_heading = "Target options")]
+    pub(super) expect_cidr: Vec<IpNet>,
     /// Data endpoint to check in DNS as well (repeatable)
     ///
     /// In addition to the one in the registry's redirect; for example contoso.westeurope.data.azurecr.io.
-    #[arg(long, value_name = "HOST", help_heading = "Target options")]
+    #[arg(long, value_name = "HOST", value_parser = value::host, help_heading = "Target options")]
     pub(super) data_endpoint: Vec<String>,
     /// Skip the data path; the report marks it as not tested
     #[arg(long, help_heading = "Target options")]
@@ -181,25 +191,27 @@ pub(super) struct CheckArguments {
     #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath, help_heading = "Check options")]
     pub(super) resolv_conf: Option<PathBuf>,
     /// Query this nameserver instead of those in resolv.conf (repeatable, at most 3)
-    #[arg(long, value_name = "ADDRESS[:PORT]", help_heading = "Check options")]
-    pub(super) nameserver: Vec<String>,
+    #[arg(long, value_name = "ADDRESS[:PORT]", value_parser = value::nameserver, conflicts_with = "resolv_conf",
+          help_heading = "Check options")]
+    pub(super) nameserver: Vec<NameserverAddress>,
     /// Query another resolver as well and report differences (repeatable)
-    #[arg(long, value_name = "NAME=ADDRESS[:PORT]", help_heading = "Check options")]
-    pub(super) compare_resolver: Vec<String>,
+    #[arg(long, value_name = "NAME=ADDRESS[:PORT]", value_parser = value::named_nameserver,
+          help_heading = "Check options")]
+    pub(super) compare_resolver: Vec<(String, NameserverAddress)>,
     /// Trust the certificates in this PEM file in addition to the system's
     #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath, help_heading = "Check options")]
     pub(super) ca_file: Option<PathBuf>,
     /// Overall timeout for each image [default: 60s]
-    #[arg(long, value_name = "DURATION", help_heading = "Check options")]
-    pub(super) timeout: Option<String>,
+    #[arg(long, value_name = "DURATION", value_parser = values::limit, help_heading = "Check options")]
+    pub(super) timeout: Option<Duration>,
     /// Timeout for each stage [default: 10s]
-    #[arg(long, value_name = "DURATION", help_heading = "Check options")]
-    pub(super) stage_timeout: Option<String>,
+    #[arg(long, value_name = "DURATION", value_parser = values::limit, help_heading = "Check options")]
+    pub(super) stage_timeout: Option<Duration>,
     /// Repeat until all images pass or this time has elapsed
     ///
     /// Useful right after a private endpoint is created, while its DNS records propagate.
-    #[arg(long, value_name = "DURATION", help_heading = "Check options")]
-    pub(super) wait: Option<String>,
+    #[arg(long, value_name = "DURATION", value_parser = values::limit, help_heading = "Check options")]
+    pub(super) wait: Option<Duration>,
     /// Treat loopback addresses as private: for a registry on this machine
     ///
     /// For test environments only: on a node a loopback address is never correct. The report notes that this option was set.
@@ -210,32 +222,9 @@ pub(super) struct CheckArguments {
     #[arg(long, help_heading = "Output options")]
     pub(super) strict: bool,
     /// Format of the report on standard output
-    #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output options",
-          value_parser = Choice(&["text", "json", "junit"]))]
-    pub(super) output: String,
+    #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output options")]
+    pub(super) output: Format,
     /// Also write the report to this file
     #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath, help_heading = "Output options")]
     pub(super) report_file: Option<PathBuf>,
-}
-
-/// The possible values of a flag, for help and completion. Any value is accepted: [`mod@super::resolve`] reports all
-/// invalid ones at once.
-#[derive(Clone)]
-struct Choice(&'static [&'static str]);
-
-impl TypedValueParser for Choice {
-    type Value = String;
-
-    fn parse_ref(
-        &self,
-        _command: &clap::Command,
-        _argument: Option<&clap::Arg>,
-        value: &std::ffi::OsStr,
-    ) -> Result<String, clap::Error> {
-        Ok(value.to_string_lossy().into_owned())
-    }
-
-    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        Some(Box::new(self.0.iter().copied().map(PossibleValue::new)))
-    }
 }

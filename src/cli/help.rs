@@ -51,6 +51,11 @@ Verify once that this machine can pull images.
 The report goes to standard output, logs and progress to standard error. Nothing is sent to an address before it was \
 verified to be private, and credentials are sent only to the login server.";
 
+/// The usage of `acr-verifier check`: clap would join both forms in one.
+pub(super) const CHECK_USAGE: &str = "\
+acr-verifier check [OPTIONS] <IMAGE>...
+       acr-verifier check [OPTIONS] --config <FILE>";
+
 /// `acr-verifier check --help`, at the end.
 pub(super) const CHECK_EXAMPLES: &str = concat!(
     "\

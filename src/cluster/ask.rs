@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 
-use super::{Agent, Cluster, ClusterError, Of, Way, told};
+use super::{Agent, ApiResource, Cluster, ClusterError, Route, told};
 use crate::fleet::report::claim::ConfigurationClaim;
 use crate::fleet::report::{ConfigurationState, NodeReport};
 use crate::text::sanitize::printable;
@@ -88,9 +88,9 @@ pub async fn check(
 ) -> Result<Answer, ClusterError> {
     let query = expected.map(|digest| format!("?configuration={digest}")).unwrap_or_default();
     let asked = async {
-        match cluster.way() {
-            Way::Direct => directly(cluster, agent, &query).await,
-            Way::Proxied => through_the_server(cluster, agent, &query).await,
+        match cluster.route() {
+            Route::Direct => directly(cluster, agent, &query).await,
+            Route::Proxied => through_the_server(cluster, agent, &query).await,
         }
     };
     let whole = match timeout(limit, asked).await {
@@ -98,8 +98,8 @@ pub async fn check(
         Ok(Err(reason)) => return Ok(Answer::Nothing(reason)),
         Err(_elapsed) => return Ok(Answer::Nothing(format!("no response within {} s", limit.as_secs()))),
     };
-    if cluster.way() == Way::Proxied && whole.status == StatusCode::FORBIDDEN {
-        let of = Of {
+    if cluster.route() == Route::Proxied && whole.status == StatusCode::FORBIDDEN {
+        let of = ApiResource {
             resource: "pods/proxy",
             group: "",
             path: String::new(),
@@ -107,7 +107,7 @@ pub async fn check(
         };
         return Err(of.refusal("create", whole.status, &whole.body));
     }
-    Ok(judge(agent, &whole))
+    Ok(evaluate(agent, &whole))
 }
 
 async fn directly<'cluster>(
@@ -191,7 +191,7 @@ where
     Ok(Whole { status: parts.status, headers: parts.headers, body, _long: long })
 }
 
-fn judge(agent: &Agent, whole: &Whole<'_>) -> Answer {
+fn evaluate(agent: &Agent, whole: &Whole<'_>) -> Answer {
     let Whole { status, headers, body, .. } = whole;
     let problem = || serde_json::from_slice::<Problem>(body).unwrap_or_default();
     if *status == StatusCode::TOO_MANY_REQUESTS {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::config::DEFAULT_PORT;
-use crate::fleet::Place;
+use crate::fleet::Topology;
 use crate::fleet::placement::{Host, Rules, Taint};
 
 /// Name of the agent's port in the DaemonSet.
@@ -196,11 +196,11 @@ pub struct DaemonSet {
 
 /// A node of the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
+pub struct ClusterNode {
     /// Name, labels and taints, which decide about Pods on the node.
     pub host: Host,
     /// Node pool, zone, subnet and node image.
-    pub place: Place,
+    pub topology: Topology,
     /// Whether the node is cordoned.
     pub cordoned: bool,
     /// Why the node is not ready; `None` if it is.
@@ -252,7 +252,7 @@ impl From<DaemonSetObject> for DaemonSet {
     }
 }
 
-impl From<NodeObject> for Member {
+impl From<NodeObject> for ClusterNode {
     fn from(object: NodeObject) -> Self {
         let NodeObject { metadata, spec, status } = object;
         let ready = status.conditions.iter().find(|condition| condition.kind == "Ready");
@@ -262,7 +262,7 @@ impl From<NodeObject> for Member {
             None => Some("its kubelet has not reported yet".to_owned()),
         };
         Self {
-            place: place(&metadata.labels, &status.addresses),
+            topology: topology(&metadata.labels, &status.addresses),
             cordoned: spec.unschedulable,
             not_ready,
             host: Host { name: metadata.name, labels: metadata.labels, taints: spec.taints },
@@ -271,7 +271,7 @@ impl From<NodeObject> for Member {
 }
 
 /// Reads the labels that AKS sets on nodes: <https://learn.microsoft.com/azure/aks/use-labels>.
-fn place(labels: &BTreeMap<String, String>, addresses: &[Address]) -> Place {
+fn topology(labels: &BTreeMap<String, String>, addresses: &[Address]) -> Topology {
     let label = |name: &str| labels.get(name).filter(|value| !value.is_empty()).cloned();
     let vnet = label("kubernetes.azure.com/network-name");
     let subnet = label("kubernetes.azure.com/network-subnet").map(|subnet| match vnet {
@@ -279,7 +279,7 @@ fn place(labels: &BTreeMap<String, String>, addresses: &[Address]) -> Place {
         None => subnet,
     });
     let internal = addresses.iter().find(|address| address.kind == "InternalIP");
-    Place {
+    Topology {
         agent_pool: label("kubernetes.azure.com/agentpool").or_else(|| label("agentpool")),
         zone: label("topology.kubernetes.io/zone"),
         subnet: subnet.or_else(|| internal.and_then(|internal| network_of(&internal.address))),

@@ -84,8 +84,11 @@ fn read_config(reader: &mut Reader, root: &Field<'_>) -> Option<Config> {
     let defaults = Config::of(Vec::new());
     let resolvers =
         optional(&section, "resolvers", Resolvers::default(), |field| read_resolvers(reader, field));
-    let ca_file = optional(&section, "tls", None, |field| read_tls(reader, field));
-    let node_root = optional(&section, "nodeFiles", None, |field| read_node_files(reader, field));
+    let ca_file = optional(&section, "tls", None, |field| {
+        let tls = reader.section(field, &["caFile"])?;
+        optional(&tls, "caFile", None, |field| reader.text(field, value::path).map(Some))
+    });
+    let node_root = optional(&section, "nodeFiles", None, |field| read_node_files(reader, field).map(Some));
     let schedule = optional(&section, "schedule", Schedule::default(), |field| read_schedule(reader, field));
     let server_address =
         optional(&section, "server", defaults.server_address, |field| read_server(reader, field));
@@ -238,15 +241,10 @@ fn read_compared(reader: &mut Reader, field: &Field<'_>) -> Option<Vec<(String, 
     Some(compared)
 }
 
-fn read_tls(reader: &mut Reader, field: &Field<'_>) -> Option<Option<PathBuf>> {
-    let section = reader.section(field, &["caFile"])?;
-    optional(&section, "caFile", None, |field| reader.text(field, value::path).map(Some))
-}
-
-fn read_node_files(reader: &mut Reader, field: &Field<'_>) -> Option<Option<PathBuf>> {
+fn read_node_files(reader: &mut Reader, field: &Field<'_>) -> Option<PathBuf> {
     let section = reader.section(field, &["root"])?;
     let root = section.require(reader, "root")?.clone();
-    reader.text(&root, value::path).map(Some)
+    reader.text(&root, value::path)
 }
 
 fn read_server(reader: &mut Reader, field: &Field<'_>) -> Option<SocketAddr> {

@@ -3,6 +3,7 @@
 //! Owns the accepted forms and the errors for all others. The command line and the configuration file share them, so a
 //! value means the same in both. The caller adds the key or flag.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -53,15 +54,32 @@ impl Refusal {
         Self { reason: Some(reason.into()), ..self }
     }
 
-    /// The message about the value of this key or flag: `invalid value "5" for --wait: expected …`.
+    /// Returns the value as written; `None` if it has no text, or must not be shown.
+    #[must_use]
+    pub fn value(&self) -> Option<&str> {
+        self.value.as_deref()
+    }
+
+    /// The message about the value of this key: `invalid value "5" for schedule.interval: expected …`.
     #[must_use]
     pub fn about(&self, key: &str) -> String {
-        let value = self.value.as_deref().map(|value| format!(" {}", quote_value(value))).unwrap_or_default();
+        let value = self.value().map(|value| format!(" {}", quote_value(value))).unwrap_or_default();
         let key = if key.is_empty() { String::new() } else { format!(" for {key}") };
-        let reason = self.reason.as_deref().map(|reason| format!("{reason}; ")).unwrap_or_default();
-        format!("invalid value{value}{key}: {reason}expected {}", self.expected)
+        format!("invalid value{value}{key}: {self}")
     }
 }
+
+/// Formats the part after the value: clap puts the value and the flag before it.
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(reason) = &self.reason {
+            write!(formatter, "{reason}; ")?;
+        }
+        write!(formatter, "expected {}", self.expected)
+    }
+}
+
+impl std::error::Error for Refusal {}
 
 /// A duration such as `60s`, `1m30s` or `500ms`, from `shortest` to [`LONGEST`].
 ///
@@ -124,7 +142,14 @@ pub fn named_nameserver(text: &str) -> Result<(String, NameserverAddress), Refus
     let Some((name, address)) = text.split_once('=') else {
         return Err(Refusal::new(text, "NAME=ADDRESS, such as azure=168.63.129.16"));
     };
-    Ok((resolver_name(name)?, nameserver(address)?))
+    let side = |side: &str, text: &str, refusal: Refusal| match refusal.reason {
+        Some(_) => refusal,
+        None => refusal.because(format!("invalid {side} {}", quote_value(text))),
+    };
+    Ok((
+        resolver_name(name).map_err(|refusal| side("name", name, refusal))?,
+        nameserver(address).map_err(|refusal| side("address", address, refusal))?,
+    ))
 }
 
 /// The operator's name for an image: a label value in metrics.

@@ -4,17 +4,16 @@
 
 use std::path::PathBuf;
 
-use super::{CredentialsSource, DOCKER_FILES, EXPIRES_AT, PASSWORD, USERNAME};
+use super::files::{CredentialFiles, DOCKER_FILES, EXPIRES_AT, PASSWORD, USERNAME};
 use crate::file::{self, FileState};
 
 /// The state of every file that a source may read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fingerprint(Vec<(PathBuf, Option<FileState>)>);
 
-impl CredentialsSource {
-    /// Returns the current state of the source; it differs as soon as a file is written, replaced, added or removed.
-    #[must_use]
-    pub fn fingerprint(&self) -> Fingerprint {
+impl CredentialFiles {
+    /// Returns the current state of the files; it differs as soon as one is written, replaced, added or removed.
+    pub(super) fn fingerprint(&self) -> Fingerprint {
         let docker = DOCKER_FILES.iter().map(|(name, _)| *name);
         let names: Vec<&str> = docker.chain([USERNAME, PASSWORD, EXPIRES_AT]).collect();
         let files = self.paths.iter().flat_map(|path| {

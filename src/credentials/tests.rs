@@ -5,14 +5,14 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use super::{Attempt, Credentials, CredentialsError, CredentialsSource, Found, inspect};
+use super::{Attempt, CredentialFiles, Credentials, CredentialsError, CredentialsSource, Found, inspect};
 use crate::observation::{CredentialKind, CredentialsUsed};
 
 const SECRET: &str = "hunter2hunter2";
 
 fn read(path: &Path) -> Result<Found, CredentialsError> {
     let image = "contoso.azurecr.io/app".parse().expect("an image");
-    CredentialsSource::named(path.to_owned(), None).read(&image)
+    CredentialFiles { paths: vec![path.to_owned()], expires_at: None }.read(&image)
 }
 
 /// The credentials of the only attempt.
@@ -85,10 +85,10 @@ fn missing_credentials_mean_an_anonymous_pull_and_name_the_path() {
     let found = read(empty.path()).expect("nothing");
     assert!(searched(&found).contains("nor username and password"), "{found:?}");
     assert_eq!(inspect(empty.path()).expect_err("nothing").to_string(), searched(&found));
-    let nowhere = CredentialsSource { paths: vec![], expires_at: None };
+    let nowhere = CredentialFiles { paths: vec![], expires_at: None };
     let found = nowhere.read(&"r.io/app".parse().expect("an image")).expect("nothing");
     assert!(searched(&found).contains("neither DOCKER_CONFIG nor HOME is set"), "{found:?}");
-    let usual = CredentialsSource { paths: vec!["/a/x".into(), "/b/x".into()], expires_at: None };
+    let usual = CredentialFiles { paths: vec!["/a/x".into(), "/b/x".into()], expires_at: None };
     let found = usual.read(&"r.io/app".parse().expect("an image")).expect("nothing");
     assert_eq!(searched(&found), "neither `/a/x` nor `/b/x` exists");
 }
@@ -191,7 +191,7 @@ fn the_first_existing_docker_config_is_used() {
     assert_eq!(usual(None, None), Vec::<PathBuf>::new());
     let folder = folder_with(&[("config.json", docker("contoso.azurecr.io").as_bytes())]);
     let expires_at = "2027-05-01T00:00:00Z".parse().ok();
-    let source = CredentialsSource {
+    let source = CredentialFiles {
         paths: vec![folder.path().join("absent"), folder.path().join("config.json")],
         expires_at,
     };

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use crate::diagnosis::Diagnosis;
 use crate::run::NetworkView;
 use crate::text::sanitize::printable;
-use crate::transition::{Announcement, News, VERIFIED};
+use crate::transition::{Announcement, Change, VERIFIED};
 
 /// Namespace of Events about a Node: Nodes have no namespace, and the API server accepts no other for them.
 pub const NAMESPACE: &str = "default";
@@ -49,9 +49,9 @@ pub struct Pod {
 /// Creates an Event.
 #[must_use]
 pub fn new(reporter: &Reporter, announcement: &Announcement) -> Event {
-    let (kind, reason) = match &announcement.news {
-        News::Failing(diagnosis) | News::StillFailing(diagnosis) => ("Warning", diagnosis.cause.reason()),
-        News::Verified => ("Normal", VERIFIED.to_owned()),
+    let (kind, reason) = match &announcement.change {
+        Change::Failing(diagnosis) | Change::StillFailing(diagnosis) => ("Warning", diagnosis.cause.reason()),
+        Change::Verified => ("Normal", VERIFIED.to_owned()),
     };
     let instance = reporter.pod.as_ref().map_or(reporter.node.as_str(), |pod| pod.name.as_str());
     Event {
@@ -100,11 +100,11 @@ pub fn renewed(first: &Event, at: Timestamp) -> Event {
 pub fn note(view: NetworkView, announcement: &Announcement) -> String {
     let shown = |text: &str| printable(text, MAX_NOTE);
     let image = shown(&announcement.subject());
-    match &announcement.news {
-        News::Verified => {
+    match &announcement.change {
+        Change::Verified => {
             format!("{image}: can be pulled from this node ({}) over the private path.", view.words())
         }
-        News::Failing(diagnosis) | News::StillFailing(diagnosis) => {
+        Change::Failing(diagnosis) | Change::StillFailing(diagnosis) => {
             let Diagnosis { message, remedy, correlation_id, .. } = diagnosis.as_ref();
             let (message, remedy) = (shown(message), shown(remedy));
             let id = correlation_id.as_ref().map(|id| format!(" Correlation id: {}.", shown(id)));
@@ -142,7 +142,7 @@ mod tests {
     use crate::diagnosis::Diagnosis;
     use crate::observation::{Endpoint, Stage};
     use crate::run::NetworkView;
-    use crate::transition::{Announcement, News};
+    use crate::transition::{Announcement, Change};
     use crate::verdict::Severity;
     use proptest::prelude::*;
 
@@ -160,7 +160,7 @@ mod tests {
         Announcement {
             image: "contoso.azurecr.io/apps/canary:1".parse().expect("a reference"),
             name: None,
-            news: News::Failing(Box::new(diagnosis)),
+            change: Change::Failing(Box::new(diagnosis)),
             at: "2026-11-23T02:06:00.5Z".parse().expect("a time"),
         }
     }
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn a_recovery_names_the_checked_network() {
         for (view, words) in [(NetworkView::Node, "node network"), (NetworkView::Pod, "pod network")] {
-            let verified = Announcement { news: News::Verified, ..announcement("", None) };
+            let verified = Announcement { change: Change::Verified, ..announcement("", None) };
             let expected = format!(
                 "contoso.azurecr.io/apps/canary:1: can be pulled from this node ({words}) over the private path."
             );

@@ -101,7 +101,7 @@ pub(super) fn privatelink_name<'answer>(
     image: &ImageReference,
     answer: &'answer DnsAnswer,
 ) -> Option<&'answer str> {
-    let zone = format!(".privatelink.{}.", image.acr_suffix()?);
+    let zone = format!(".{}.", image.private_zone()?);
     answer.chain.iter().find_map(|record| match &record.data {
         RecordData::Cname(target) => target.ends_with(&zone).then(|| target.trim_end_matches('.')),
         RecordData::Address(_) => None,
@@ -126,12 +126,7 @@ pub(super) fn last_name(answer: &DnsAnswer) -> Option<&str> {
 
 /// Returns whether the private zone itself denies the record, by its SOA or by NXDOMAIN for a name below it.
 pub(super) fn denies_private_record(image: &ImageReference, answer: &DnsAnswer) -> bool {
-    let Some(suffix) = image.acr_suffix() else { return false };
-    let zone = format!("privatelink.{suffix}");
-    let is_of_zone = |name: &str| {
-        let name = name.trim_end_matches('.');
-        name == zone || name.strip_suffix(&zone).is_some_and(|rest| rest.ends_with('.'))
-    };
+    let is_of_zone = |name: &str| image.is_of_private_zone(name);
     let is_last_below = last_name(answer).is_some_and(is_of_zone);
     let is_said_by_zone = answer.soa_owner.as_deref().is_some_and(is_of_zone);
     is_last_below && (is_said_by_zone || answer.rcode == Rcode::NXDOMAIN)

@@ -5,8 +5,7 @@
 
 use super::report::{ImageDiagnosis, ImageReport};
 use super::{Fleet, Node, Staleness, State, object_name};
-use crate::cause::advice::{Names, commands, remedy_at};
-use crate::cause::runbook;
+use crate::cause::{Names, runbook};
 use crate::image::ImageReference;
 
 /// What failed and how to fix it.
@@ -36,8 +35,8 @@ pub fn advice_on(image: &ImageReport, diagnosis: &ImageDiagnosis) -> Advice {
     let names = Names::new(&reference, diagnosis.endpoint, diagnosis.data_host.as_deref(), None);
     Advice {
         message,
-        remedy: remedy_at(cause, diagnosis.endpoint).to_owned(),
-        commands: commands(cause, &names),
+        remedy: cause.remedy_at(diagnosis.endpoint).to_owned(),
+        commands: cause.commands(&names),
         runbook: Some(runbook(cause)),
     }
 }

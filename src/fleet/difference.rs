@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::judgement::Group;
+use super::evaluation::Group;
 use super::{Fleet, Node};
 use crate::verdict::Verdict;
 
@@ -44,10 +44,10 @@ impl Property {
     /// Returns the value for a node; `None` if neither the cluster nor the report provides it.
     fn of(self, node: &Node) -> Option<String> {
         match self {
-            Self::AgentPool => node.place.agent_pool.clone(),
-            Self::Zone => node.place.zone.clone(),
-            Self::Subnet => node.place.subnet.clone(),
-            Self::NodeImage => node.place.node_image.clone(),
+            Self::AgentPool => node.topology.agent_pool.clone(),
+            Self::Zone => node.topology.zone.clone(),
+            Self::Subnet => node.topology.subnet.clone(),
+            Self::NodeImage => node.topology.node_image.clone(),
             Self::Nameservers => node.report()?.nameservers.as_deref().map(str::to_owned),
         }
     }

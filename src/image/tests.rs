@@ -1,6 +1,7 @@
 //! Tables of valid and invalid references, and properties of any string.
 
 use super::{ImageReference, ImageReferenceError, is_host_name};
+use crate::acr;
 use proptest::prelude::*;
 
 /// Matches one kind of error.
@@ -112,8 +113,8 @@ fn acr_names_are_recognized() {
     }
     assert!(!parse("azurecr.io/app").expect("an image").is_acr());
     assert!(!parse("notazurecr.io/app").expect("an image").is_acr());
-    assert!(ImageReference::is_azure_storage("weu1.blob.core.windows.net"));
-    assert!(!ImageReference::is_azure_storage("blob.core.windows.net.evil.example"));
+    assert!(acr::is_storage("weu1.blob.core.windows.net"));
+    assert!(!acr::is_storage("blob.core.windows.net.evil.example"));
 }
 
 proptest! {

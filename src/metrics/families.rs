@@ -237,12 +237,12 @@ const fn of_node(
 }
 
 /// Creates and registers the families of one subject, with its labels.
-pub(super) struct Maker {
+pub(super) struct FamilyBuilder {
     pub(super) registry: Registry,
     labels: HashMap<String, String>,
 }
 
-impl Maker {
+impl FamilyBuilder {
     /// Returns a maker for a subject with these labels.
     pub(super) fn new(labels: &[(&str, &str)]) -> Self {
         let labels = labels.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();

@@ -21,11 +21,11 @@ use jiff::Timestamp;
 use prometheus::proto::MetricFamily;
 use prometheus::{GaugeVec, HistogramVec, IntCounterVec};
 
-use super::families::{self, Family, Kind, Maker};
+use super::families::{self, Family, FamilyBuilder, Kind};
 use crate::address::Scope;
 use crate::findings::{Comparison, compare};
 use crate::observation::{Endpoint, Stage};
-use crate::run::{Checked, StageStatus};
+use crate::run::{ImageResult, StageStatus};
 use crate::verdict::{Severity, Verdict};
 
 /// Kinds of failure to keep; beyond that, the least recently seen kind is removed.
@@ -35,24 +35,24 @@ const MAX_REQUESTS: usize = 16;
 
 /// The registry or named image that a set of series belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Owner {
+pub(super) struct Labels {
     registry: String,
     image: Option<String>,
 }
 
-impl Owner {
+impl Labels {
     /// Returns the owner of the series that a check is recorded in.
-    pub(super) fn of(checked: &Checked) -> Self {
+    pub(super) fn of(checked: &ImageResult) -> Self {
         Self { registry: checked.image.registry(), image: checked.name.clone() }
     }
 }
 
 /// The series of one owner.
-pub(super) struct Series {
+pub(super) struct TargetMetrics {
     registry: prometheus::Registry,
     check_success: GaugeVec,
     checks: IntCounterVec,
-    failures: Recent,
+    failures: BoundedCounter,
     cause: GaugeVec,
     stage_success: GaugeVec,
     stage_duration: HistogramVec,
@@ -63,15 +63,15 @@ pub(super) struct Series {
     dns_disagree: GaugeVec,
     certificate_expiry: GaugeVec,
     credentials_expiry: GaugeVec,
-    requests: Recent,
+    requests: BoundedCounter,
 }
 
-impl Series {
+impl TargetMetrics {
     /// Returns the series before the first check: only the verdict counters, at 0.
-    pub(super) fn new(node: &str, owner: &Owner) -> Self {
+    pub(super) fn new(node: &str, owner: &Labels) -> Self {
         let mut labels = vec![("node", node), ("registry", owner.registry.as_str())];
         labels.extend(owner.image.as_deref().map(|image| ("image", image)));
-        let maker = Maker::new(&labels);
+        let maker = FamilyBuilder::new(&labels);
         let checks = maker.counter(&families::CHECKS);
         for verdict in Verdict::ALL {
             checks.with_label_values(&[verdict.as_str()]);
@@ -79,7 +79,7 @@ impl Series {
         Self {
             check_success: maker.gauge(&families::CHECK_SUCCESS),
             checks,
-            failures: Recent::new(maker.counter(&families::FAILURES), MAX_FAILURES),
+            failures: BoundedCounter::new(maker.counter(&families::FAILURES), MAX_FAILURES),
             cause: maker.gauge(&families::CAUSE),
             stage_success: maker.gauge(&families::STAGE_SUCCESS),
             stage_duration: histogram(&maker, &families::STAGE_DURATION),
@@ -90,13 +90,13 @@ impl Series {
             dns_disagree: maker.gauge(&families::DNS_DISAGREE),
             certificate_expiry: maker.gauge(&families::CERTIFICATE_EXPIRY),
             credentials_expiry: maker.gauge(&families::CREDENTIALS_EXPIRY),
-            requests: Recent::new(maker.counter(&families::REQUESTS), MAX_REQUESTS),
+            requests: BoundedCounter::new(maker.counter(&families::REQUESTS), MAX_REQUESTS),
             registry: maker.registry,
         }
     }
 
     /// Records the checks of one run: counters add up, gauges take the worst result.
-    pub(super) fn record(&mut self, checks: &[&Checked], finished_at: Timestamp) {
+    pub(super) fn record(&mut self, checks: &[&ImageResult], finished_at: Timestamp) {
         for checked in checks {
             self.count(checked);
         }
@@ -122,7 +122,7 @@ impl Series {
         self.registry.gather()
     }
 
-    fn count(&mut self, checked: &Checked) {
+    fn count(&mut self, checked: &ImageResult) {
         self.checks.with_label_values(&[checked.verdict().as_str()]).inc();
         self.check_duration
             .with_label_values::<&str>(&[])
@@ -146,7 +146,7 @@ impl Series {
         }
     }
 
-    fn tell_verdict(&self, checks: &[&Checked], finished_at: Timestamp) {
+    fn tell_verdict(&self, checks: &[&ImageResult], finished_at: Timestamp) {
         let verdict = checks.iter().map(|checked| checked.verdict()).max().unwrap_or(Verdict::Unknown);
         set(&self.last_check, &[], seconds(finished_at));
         match verdict {
@@ -170,7 +170,7 @@ impl Series {
         }
     }
 
-    fn tell_names(&self, checks: &[&Checked]) {
+    fn tell_names(&self, checks: &[&ImageResult]) {
         for checked in checks {
             for seen in &checked.observation.resolutions {
                 for scope in Scope::ALL {
@@ -204,7 +204,7 @@ impl Series {
         }
     }
 
-    fn tell_expiries(&self, checks: &[&Checked]) {
+    fn tell_expiries(&self, checks: &[&ImageResult]) {
         for endpoint in Endpoint::ALL {
             let sessions = checks.iter().filter_map(|checked| checked.observation.tls_of(endpoint));
             let first =
@@ -223,14 +223,14 @@ impl Series {
 
 /// A counter that keeps the most recently seen label sets. One that returns starts at 0 again, which Prometheus handles
 /// as a counter reset.
-struct Recent {
+struct BoundedCounter {
     counter: IntCounterVec,
     max: usize,
     /// The label values kept, least recently seen first.
     kinds: VecDeque<Vec<&'static str>>,
 }
 
-impl Recent {
+impl BoundedCounter {
     const fn new(counter: IntCounterVec, max: usize) -> Self {
         Self { counter, max, kinds: VecDeque::new() }
     }
@@ -248,7 +248,7 @@ impl Recent {
 }
 
 /// Returns the worst result of each stage that was reached.
-fn stages(checks: &[&Checked]) -> BTreeMap<(Endpoint, Stage), Verdict> {
+fn stages(checks: &[&ImageResult]) -> BTreeMap<(Endpoint, Stage), Verdict> {
     let mut stages = BTreeMap::new();
     for stage in checks.iter().flat_map(|checked| checked.stages()) {
         let verdict = match stage.status {
@@ -295,7 +295,7 @@ fn code(status: Option<u16>) -> &'static str {
     }
 }
 
-fn histogram(maker: &Maker, family: &Family) -> HistogramVec {
+fn histogram(maker: &FamilyBuilder, family: &Family) -> HistogramVec {
     match family.kind {
         Kind::Histogram(buckets) => maker.histogram(family, buckets),
         Kind::Counter | Kind::Gauge => unreachable!("{} is declared a histogram", family.name),

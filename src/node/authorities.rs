@@ -158,8 +158,8 @@ mod tests {
     fn authorities_are_unknown_without_a_bundle() {
         let azure_linux = "-> /etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem";
         for (files, expected) in [
-            (vec![], "no bundle"),
-            (vec![("etc/ssl/certs/one.pem", "one")], "no bundle"),
+            (vec![], "no CA bundle"),
+            (vec![("etc/ssl/certs/one.pem", "one")], "no CA bundle"),
             (vec![("etc/pki/tls/certs/ca-bundle.crt", azure_linux)], "links to a missing file"),
             (vec![("etc/ssl/certs/ca-certificates.crt/x", "")], "not a regular file"),
         ] {

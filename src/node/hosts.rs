@@ -84,17 +84,15 @@ fn parse(text: &str, registry: &str) -> Option<Vec<String>> {
     for (name, settings) in &hosts {
         let pulls = pulls(settings.as_table()?)?;
         let host = host(name)?;
-        asked.extend(host.filter(|_| pulls));
+        asked.extend(pulls.then_some(host));
     }
     pulls(&file)?;
-    let server = match key(&file, "server") {
-        Some(server) => host(server.as_str()?)?,
-        None => None,
-    };
-    asked.extend(server);
+    if let Some(server) = key(&file, "server") {
+        asked.push(host(server.as_str()?)?);
+    }
     let mut mirrors: Vec<String> = Vec::new();
     for host in asked {
-        if host != registry && !mirrors.contains(&host) && mirrors.len() < MAX_MIRRORS {
+        if !host.is_empty() && host != registry && !mirrors.contains(&host) && mirrors.len() < MAX_MIRRORS {
             mirrors.push(host);
         }
     }
@@ -118,10 +116,10 @@ fn pulls(settings: &Table) -> Option<bool> {
     Some(pulls)
 }
 
-/// The displayed host of a server; `Some(None)` if empty, `None` if containerd rejects it.
-fn host(server: &str) -> Option<Option<String>> {
+/// The displayed host of a server, empty if the server is; `None` if containerd rejects it.
+fn host(server: &str) -> Option<String> {
     if server.is_empty() {
-        return Some(None);
+        return Some(String::new());
     }
     let with_scheme =
         if server.starts_with("http") { server.to_owned() } else { format!("https://{server}") };
@@ -129,7 +127,7 @@ fn host(server: &str) -> Option<Option<String>> {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     let scheme = if url.scheme() == "https" { String::new() } else { format!("{}://", url.scheme()) };
     let shown = format!("{scheme}{}{port}", url.host_str().unwrap_or_default());
-    Some(Some(printable(&shown, MAX_WORD)))
+    Some(printable(&shown, MAX_WORD))
 }
 
 /// The value of a key; Go's parser is case-insensitive.

@@ -4,16 +4,17 @@ use std::net::IpAddr;
 
 use maud::{Markup, html};
 
+use crate::acr::is_in_private_zone;
 use crate::observation::{Endpoint, RecordData, Resolution, Resolver, Stage};
 use crate::report::{ending, host, records, server};
-use crate::run::{Checked, StageStatus};
+use crate::run::{ImageResult, StageStatus};
 use crate::text::sanitize::{MAX_TEXT, MAX_WORD, printable};
 use crate::text::words::taken;
 
 /// Hops of a chain to show: ACR's longest real chain; the rest is folded.
 const SHOWN_HOPS: usize = 8;
 
-pub(super) fn section(checked: &Checked) -> Markup {
+pub(super) fn section(checked: &ImageResult) -> Markup {
     let resolutions = &checked.observation.resolutions;
     html! {
         @for endpoint in Endpoint::ALL {
@@ -32,7 +33,7 @@ pub(super) fn section(checked: &Checked) -> Markup {
 }
 
 /// Open if the endpoint has a DNS or address problem.
-fn is_of_interest(checked: &Checked, endpoint: Endpoint) -> bool {
+fn is_of_interest(checked: &ImageResult, endpoint: Endpoint) -> bool {
     checked.stages().iter().any(|report| {
         report.endpoint == endpoint
             && matches!(report.stage, Stage::Dns | Stage::Address)
@@ -51,7 +52,7 @@ struct Hop {
     note: Option<&'static str>,
 }
 
-fn answer(checked: &Checked, resolution: &Resolution) -> Markup {
+fn answer(checked: &ImageResult, resolution: &Resolution) -> Markup {
     let hops = hops(checked, resolution);
     let (shown, folded) = hops.split_at(hops.len().min(SHOWN_HOPS));
     html! {
@@ -94,7 +95,7 @@ fn step(hop: &Hop) -> Markup {
     }
 }
 
-fn hops(checked: &Checked, resolution: &Resolution) -> Vec<Hop> {
+fn hops(checked: &ImageResult, resolution: &Resolution) -> Vec<Hop> {
     let note = |address: IpAddr| checked.policy.classify(address).as_str();
     records(resolution)
         .into_iter()
@@ -102,7 +103,7 @@ fn hops(checked: &Checked, resolution: &Resolution) -> Vec<Hop> {
             RecordData::Cname(target) => Hop {
                 said: format!("CNAME, ttl {}", record.ttl),
                 name: printable(target.trim_end_matches('.'), MAX_WORD),
-                note: target.contains(".privatelink.").then_some("private link"),
+                note: is_in_private_zone(target).then_some("private link"),
             },
             RecordData::Address(address) => Hop {
                 said: format!("{}, ttl {}", if address.is_ipv4() { "A" } else { "AAAA" }, record.ttl),

@@ -6,12 +6,12 @@ use super::{dns, verdict};
 use crate::diagnosis::Diagnosis;
 use crate::observation::Endpoint;
 use crate::report::{finding, host, not_run, runbook, sentence};
-use crate::run::{Checked, Run, StageReport, StageStatus, located_at};
+use crate::run::{CheckRun, ImageResult, StageReport, StageStatus, located_at};
 use crate::text::sanitize::{MAX_TEXT, MAX_WORD, pasteable, printable};
 use crate::text::words::taken;
 use crate::verdict::{Severity, Verdict};
 
-pub(super) fn section(run: &Run, checked: &Checked, index: usize) -> Markup {
+pub(super) fn section(run: &CheckRun, checked: &ImageResult, index: usize) -> Markup {
     let id = format!("image-{index}");
     let verdict = checked.verdict();
     html! {
@@ -63,7 +63,7 @@ fn problem(diagnosis: &Diagnosis, id: &str) -> Markup {
     }
 }
 
-fn stages(checked: &Checked) -> Markup {
+fn stages(checked: &ImageResult) -> Markup {
     html! {
         h3.stages-head { "Pull stages, " (taken(checked.observation.duration)) }
         @for endpoint in Endpoint::ALL { (stages_of(checked, endpoint)) }
@@ -71,7 +71,7 @@ fn stages(checked: &Checked) -> Markup {
 }
 
 /// States the ARIA roles: some browsers drop them when CSS lays a table out differently on a phone.
-fn stages_of(checked: &Checked, endpoint: Endpoint) -> Markup {
+fn stages_of(checked: &ImageResult, endpoint: Endpoint) -> Markup {
     let reports = checked.stages();
     html! {
         table.stages role="table" {
@@ -96,7 +96,7 @@ fn stages_of(checked: &Checked, endpoint: Endpoint) -> Markup {
     }
 }
 
-fn stage(checked: &Checked, report: &StageReport<'_>) -> Markup {
+fn stage(checked: &ImageResult, report: &StageReport<'_>) -> Markup {
     let unclear = report.diagnoses.first().is_some_and(|first| first.severity == Severity::Unknown);
     let (class, word, judged) = match report.status {
         StageStatus::Ok => ("pass", "ok", Some(Verdict::Pass)),

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::run::Run;
+use crate::run::CheckRun;
 use crate::verdict::Verdict;
 
 /// The verdict in capitals.
@@ -32,7 +32,7 @@ pub(super) fn badge(verdict: Verdict) -> Markup {
 }
 
 /// The result of the run in one line.
-pub(super) fn headline(run: Option<&Run>) -> String {
+pub(super) fn headline(run: Option<&CheckRun>) -> String {
     let Some(run) = run else { return "Not checked yet".to_owned() };
     let total = run.images.len();
     let verdict = run.verdict();

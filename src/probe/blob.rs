@@ -3,7 +3,7 @@
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use super::dial::{Call, headers};
+use super::connection::{Call, headers};
 use super::manifest::{Descriptor, ImageManifest, hex_digest};
 use super::session::{Reply, Session};
 use crate::observation::{Blob, Failure, Fault, Observation, Stage};

@@ -51,7 +51,7 @@ impl Compared {
         }
         let started = Instant::now();
         for nameserver in &self.nameservers {
-            let known = Arc::new(Mutex::new(dns::silence(endpoint, host, nameserver)));
+            let known = Arc::new(Mutex::new(dns::unanswered(endpoint, host, nameserver)));
             asked.known.push(Arc::clone(&known));
             asked.questions.spawn(question(nameserver.clone(), host.to_owned(), known, started));
             asked.latest = Some(started);

@@ -71,11 +71,11 @@ async fn ask(endpoint: Endpoint, host: &str, nameserver: &Nameserver, patience: 
         look_up(nameserver, host, Family::V6, patience),
     )
     .await;
-    Resolution { a, aaaa, duration: started.elapsed(), ..silence(endpoint, host, nameserver) }
+    Resolution { a, aaaa, duration: started.elapsed(), ..unanswered(endpoint, host, nameserver) }
 }
 
 /// The result for a nameserver that has not answered.
-pub(super) fn silence(endpoint: Endpoint, host: &str, nameserver: &Nameserver) -> Resolution {
+pub(super) fn unanswered(endpoint: Endpoint, host: &str, nameserver: &Nameserver) -> Resolution {
     Resolution {
         endpoint,
         host: host.to_owned(),

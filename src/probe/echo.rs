@@ -5,7 +5,7 @@
 //! originals. If a peer chooses a name to be resolved, `registry` rejects it when it contains a secret. Text is redacted
 //! before anything is extracted from it.
 
-use super::wire::correlation_id;
+use super::protocol::correlation_id;
 use crate::diagnosis::Diagnosis;
 use crate::findings::Findings;
 use crate::observation::{
@@ -15,7 +15,11 @@ use crate::observation::{
 use crate::text::redact::Redactor;
 
 /// Redacts the observation and its failure, and truncates the remaining text.
-pub(super) fn silence(redactor: &Redactor, observation: &mut Observation, failure: Option<&mut Failure>) {
+pub(super) fn redact_observation(
+    redactor: &Redactor,
+    observation: &mut Observation,
+    failure: Option<&mut Failure>,
+) {
     let show = |text: &mut String| *text = redactor.show(text);
     // Exhaustive, so that a new field must be classified.
     let Observation {
@@ -104,7 +108,7 @@ pub(super) fn silence(redactor: &Redactor, observation: &mut Observation, failur
 }
 
 /// Redacts the copies of a nameserver's text in the findings.
-pub(super) fn silence_findings(redactor: &Redactor, findings: &mut Findings) {
+pub(super) fn redact_findings(redactor: &Redactor, findings: &mut Findings) {
     // Names are redacted last, with the diagnoses.
     for DnsFailure { extended_errors, kind: _ } in findings.failures_mut() {
         for ExtendedError { text, code: _ } in extended_errors {

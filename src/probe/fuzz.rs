@@ -22,12 +22,12 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use url::{Host, Url};
 
-use super::clock::Clock;
-use super::dial::{Head, MAX_HEADERS, Trouble, http_trouble};
+use super::connection::{Head, MAX_HEADERS, TransportError, http_error};
+use super::deadline::Clock;
 use super::manifest::{Descriptor, ImageManifest, MANIFEST_TYPES, media_type_of};
+use super::protocol::TokenRequest;
 use super::registry::{BlobAnswer, Challenge, Listed, Pull, at_blob, held_against};
 use super::session::{Reply, Session};
-use super::wire::TokenRequest;
 use super::{Platform, Task, Trust, blob, check_configuration, dns, echo};
 use crate::address::{AddressPolicy, NameserverAddress};
 use crate::config::Resolvers;
@@ -50,7 +50,7 @@ const TAKEN: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(60 * 60);
 
 /// The context of a check, created once.
-pub struct Desk {
+pub struct PublishTask {
     runtime: Runtime,
     task: Task,
 }
@@ -72,7 +72,7 @@ pub enum Reading {
     Blob,
 }
 
-impl Desk {
+impl PublishTask {
     /// Creates the context of a check.
     ///
     /// # Panics
@@ -139,7 +139,7 @@ impl Desk {
             .map(|fault| Failure { endpoint: Endpoint::Data, stage: Stage::Blob, fault });
         let mut redactor = Redactor::default();
         hide(&mut redactor);
-        echo::silence(&redactor, &mut configuration, failure.as_mut());
+        echo::redact_observation(&redactor, &mut configuration, failure.as_mut());
         configuration.failure = failure;
         vec![manifest, configuration]
     }
@@ -152,12 +152,12 @@ impl Desk {
     async fn observe(
         &self,
         reading: Reading,
-        arriving: impl Future<Output = Result<Response, Trouble>>,
+        arriving: impl Future<Output = Result<Response, TransportError>>,
     ) -> Observation {
         let clock = Clock::start(PATIENCE, PATIENCE);
         let addresses = AllowedAddresses::default();
         let session = Session::new(Endpoint::Login, LOGIN, 443, &addresses, &self.task.trust, &clock);
-        let credentials = self.task.credentials.read(&self.task.image);
+        let credentials = self.task.credentials.read(&self.task.image).await;
         let mut pull = Pull::new(&self.task, session, credentials);
         hide(&mut pull.redactor);
         let mut observation = Observation::default();
@@ -169,16 +169,16 @@ impl Desk {
                 let reply = pull.session.reply(stage, head);
                 read(&pull, reading, reply, &mut observation).await
             }
-            Err(trouble) => Err(pull.session.failure(stage, trouble)),
+            Err(error) => Err(pull.session.failure(stage, error)),
         };
         let mut failure = outcome.map_err(at_blob).err();
-        echo::silence(&pull.redactor, &mut observation, failure.as_mut());
+        echo::redact_observation(&pull.redactor, &mut observation, failure.as_mut());
         observation.failure = failure;
         observation
     }
 }
 
-impl Default for Desk {
+impl Default for PublishTask {
     fn default() -> Self {
         Self::new()
     }
@@ -213,8 +213,12 @@ fn answer<'line>(
     answer.into()
 }
 
-/// Sends a GET over an in-memory connection with the limits of `dial`. The peer sends nothing after its response.
-async fn exchange(answer: Vec<u8>, piece: usize, tasks: &mut JoinSet<()>) -> Result<Response, Trouble> {
+/// Sends a GET over an in-memory connection with the limits of `connection`. The peer sends nothing after its response.
+async fn exchange(
+    answer: Vec<u8>,
+    piece: usize,
+    tasks: &mut JoinSet<()>,
+) -> Result<Response, TransportError> {
     let (near, far) = duplex(piece);
     let (mut asked, mut answering) = split(far);
     tasks.spawn(async move {
@@ -230,11 +234,11 @@ async fn exchange(answer: Vec<u8>, piece: usize, tasks: &mut JoinSet<()>) -> Res
         }
     });
     let client = http1::Builder::new().max_headers(MAX_HEADERS).handshake(TokioIo::new(near)).await;
-    let (mut client, connection) = client.map_err(|error| http_trouble(Some(&error)))?;
+    let (mut client, connection) = client.map_err(|error| http_error(Some(&error)))?;
     tasks.spawn(async move { drop(connection.await) });
     let mut request = http::Request::new(Empty::<Bytes>::new());
     request.headers_mut().insert(HOST, HeaderValue::from_static(LOGIN));
-    let response = client.send_request(request).await.map_err(|error| http_trouble(Some(&error)))?;
+    let response = client.send_request(request).await.map_err(|error| http_error(Some(&error)))?;
     Ok(response.map(Body::wrap).into())
 }
 

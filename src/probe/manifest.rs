@@ -1,11 +1,11 @@
 //! Manifests and their content: media types, digests, platforms.
 //!
-//! Bytes in, facts out: pure and bounded. [`json`] and [`shape`] reject what containerd rejects. Digests are computed here,
+//! Bytes in, facts out: pure and bounded. [`json`] and [`parse`] reject what containerd rejects. Digests are computed here,
 //! over the bytes that were received.
 
 mod json;
+mod parse;
 mod platform;
-mod shape;
 
 use oci_client::manifest::{
     IMAGE_CONFIG_MEDIA_TYPE, IMAGE_DOCKER_CONFIG_MEDIA_TYPE, IMAGE_MANIFEST_LIST_MEDIA_TYPE,
@@ -13,11 +13,11 @@ use oci_client::manifest::{
 };
 use sha2::{Digest as _, Sha256};
 
+pub(super) use parse::{Configuration, Descriptor, Entry, ImageManifest, Index};
 pub use platform::Platform;
-pub(super) use shape::{Configuration, Descriptor, Entry, ImageManifest, Index};
 
 use crate::image::is_sha256_digest as is_digest;
-use crate::text::redact::hear;
+use crate::text::redact::bounded;
 
 /// Maximum number of an index's platforms in a report.
 const MAX_PLATFORMS: usize = 16;
@@ -107,11 +107,11 @@ pub(super) fn read_manifest(media_type: &str, body: &[u8]) -> Result<ParsedManif
     let document = json::document(&text).map_err(|fault| format!("it {fault}"))?;
     let whole = |fault: json::Fault| fault.to_string();
     if is_index(media_type) {
-        return shape::read_index(document)
+        return parse::read_index(document)
             .map(|index| ParsedManifest::Index(Box::new(index)))
             .map_err(whole);
     }
-    let image = shape::read_image(document).map_err(whole)?;
+    let image = parse::read_image(document).map_err(whole)?;
     if !is_configuration(&image.config.media_type) {
         return Err(format!(
             "config.mediaType is {}, which is not an image configuration, so no layer is unpacked and no container \
@@ -128,7 +128,7 @@ fn named(media_type: &str) -> String {
     const LONGEST: usize = 255;
     match media_type {
         "" => "(none)".to_owned(),
-        short if short.len() <= LONGEST => hear(short),
+        short if short.len() <= LONGEST => bounded(short),
         _ => "(too long)".to_owned(),
     }
 }
@@ -147,7 +147,7 @@ pub(super) fn select_platform<'index>(
     best.or_else(|| index.entries.iter().find(|entry| entry.platform.is_none())).ok_or_else(|| {
         let mut found: Vec<String> = Vec::new();
         for name in index.entries.iter().filter_map(|entry| entry.platform.as_ref()) {
-            let name = name.heard();
+            let name = name.display_name();
             if found.last() != Some(&name) {
                 found.push(name);
             }
@@ -171,7 +171,7 @@ impl Entry {
 pub(super) fn read_configuration(image: &ImageManifest, config: &[u8]) -> Result<Configuration, String> {
     let text = String::from_utf8_lossy(config);
     let document = json::document(&text).map_err(|fault| format!("it {fault}"))?;
-    let read = shape::read_configuration(document).map_err(|fault| fault.to_string())?;
+    let read = parse::read_configuration(document).map_err(|fault| fault.to_string())?;
     if read.diff_ids == image.layers {
         return Ok(read);
     }

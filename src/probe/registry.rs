@@ -1,7 +1,7 @@
 //! The stages at the login server: a pull's requests in containerd's order, with each credential that the kubelet tries.
 //!
 //! Owns the state shared by the steps, and the order of attempts. Each step is a module: [`challenge`], [`token`], [`manifest`]
-//! and [`blob`]. `wire` parses the responses, `session` owns the connection.
+//! and [`blob`]. `protocol` parses the responses, `session` owns the connection.
 
 mod blob;
 mod challenge;
@@ -14,11 +14,11 @@ use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderValue, LOCATION};
 use url::Url;
 
-use super::clock::Limit;
-use super::dial::{Call, headers};
+use super::connection::{Call, headers};
+use super::deadline::Limit;
 use super::manifest::{Descriptor, ImageManifest, MANIFEST_TYPES};
+use super::protocol;
 use super::session::{Reply, Session};
-use super::wire;
 use super::{Task, authorization};
 use crate::credentials::{Attempt, CredentialsError, Found};
 use crate::observation::{CredentialsUsed, Endpoint, Failure, Fault, Observation, Stage};
@@ -202,14 +202,14 @@ impl<'check> Pull<'check> {
     async fn foreign(&self, mut reply: Reply, reason: &str) -> Failure {
         let status = Some(reply.status);
         let body = reply.body(MAX_PAGE).await.map(|body| body.bytes).unwrap_or_default();
-        let words = wire::words_of_page(&body, &self.redactor);
+        let words = protocol::words_of_page(&body, &self.redactor);
         reply.fail(Fault::NotARegistry { status, reason: format!("{reason}{words}") })
     }
 
     fn untrusted_redirect(&self, reply: &Reply, reason: &'static str) -> Fault {
         let location = location_of(reply);
         let url = Url::parse(&location).ok();
-        let target = url.as_ref().map_or_else(|| "(no usable Location)".to_owned(), wire::target_of);
+        let target = url.as_ref().map_or_else(|| "(no usable Location)".to_owned(), protocol::target_of);
         Fault::UntrustedRedirect { target: self.redactor.show_part(&location, &target), reason }
     }
 }

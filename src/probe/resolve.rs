@@ -8,8 +8,8 @@ use std::sync::{Mutex, PoisonError};
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use super::clock::Clock;
 use super::compared::Compared;
+use super::deadline::Clock;
 use super::dns::{self, Nameserver, Patience, ResolvConf};
 use super::{Stop, Task};
 use crate::config::{Resolvers, SystemResolver};

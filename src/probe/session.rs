@@ -8,15 +8,15 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, RETRY_AFTER, WWW_
 use std::net::SocketAddr;
 use tokio::time::Instant;
 
-use super::clock::{Clock, Limit};
-use super::dial::{Call, Connection, Head, Reached, Trouble, chunk};
+use super::connection::{Call, Connection, Head, Reached, TransportError, chunk};
+use super::deadline::{Clock, Limit};
+use super::protocol::{self, bearer_challenge};
 use super::tls::Trust;
-use super::wire::{self, bearer_challenge};
 use crate::findings::AllowedAddresses;
 use crate::observation::{
     Answer, Attempt, ConnectFailure, Endpoint, Failure, Fault, Observation, Request, Stage, TlsSession,
 };
-use crate::text::redact::{Redactor, hear};
+use crate::text::redact::{Redactor, bounded};
 
 /// The ID by which Azure support finds a request.
 const CORRELATION_ID: &str = "x-ms-correlation-request-id";
@@ -108,11 +108,12 @@ impl<'check> Session<'check> {
         let head = match &mut self.connection {
             Some(connection) => {
                 let mut head = connection.send(call.clone(), self.clock, limit).await;
-                let is_broken = matches!(head, Err(Trouble::Closed { .. } | Trouble::NotHttp(_)));
+                let is_broken =
+                    matches!(head, Err(TransportError::Closed { .. } | TransportError::NotHttp(_)));
                 if is_broken && connection.is_reused() {
                     head = connection.send(call, self.clock, limit).await;
                 }
-                head.map_err(|trouble| self.failure(stage, trouble))
+                head.map_err(|error| self.failure(stage, error))
             }
             None => self.connect(stage, call, observation).await,
         };
@@ -122,7 +123,7 @@ impl<'check> Session<'check> {
             observation.requests.push(Request { endpoint: self.endpoint, stage, status });
         }
         let reply = self.reply(stage, head?);
-        observation.correlation_id = reply.header(CORRELATION_ID).map(hear);
+        observation.correlation_id = reply.header(CORRELATION_ID).map(bounded);
         Ok(reply)
     }
 
@@ -153,12 +154,12 @@ impl<'check> Session<'check> {
             let connecting = timings.connect.unwrap_or_else(|| started.elapsed());
             observation.mark(self.endpoint, Stage::Connect, connecting);
             let attempt = |failure| Attempt { endpoint: self.endpoint, address, failure };
-            if let Err(Trouble::Connect(failure)) = &head {
+            if let Err(TransportError::Connect(failure)) = &head {
                 observation.attempts.push(attempt(Some(*failure)));
                 continue;
             }
             // An attempt cut off by the overall timeout did not fail by itself; earlier attempts did, and explain more.
-            if !matches!(&head, Err(Trouble::Deadline { reached: Reached::Connect })) {
+            if !matches!(&head, Err(TransportError::Deadline { reached: Reached::Connect })) {
                 observation.attempts.push(attempt(None));
                 let tls = timings.tls.unwrap_or_else(|| started.elapsed().saturating_sub(connecting));
                 observation.mark(self.endpoint, Stage::Tls, tls);
@@ -171,35 +172,35 @@ impl<'check> Session<'check> {
                 });
             }
             self.connection = Some(connection);
-            return head.map_err(|trouble| self.failure(stage, trouble));
+            return head.map_err(|error| self.failure(stage, error));
         }
         Err(Failure { endpoint: self.endpoint, stage: Stage::Connect, fault: Fault::NotConnected })
     }
 
     /// Converts a transport error at a stage into a failure.
-    pub(super) fn failure(&self, stage: Stage, trouble: Trouble) -> Failure {
-        failure(self.endpoint, stage, self.clock, trouble)
+    pub(super) fn failure(&self, stage: Stage, error: TransportError) -> Failure {
+        failure(self.endpoint, stage, self.clock, error)
     }
 }
 
-fn failure(endpoint: Endpoint, stage: Stage, clock: &Clock, trouble: Trouble) -> Failure {
-    let (stage, fault) = match trouble {
+fn failure(endpoint: Endpoint, stage: Stage, clock: &Clock, error: TransportError) -> Failure {
+    let (stage, fault) = match error {
         // The connection existed before: it was closed in between and could not be reopened.
-        Trouble::Connect(ConnectFailure::Timeout) => {
+        TransportError::Connect(ConnectFailure::Timeout) => {
             (stage, Fault::ResponseTimeout { limit: clock.stage_timeout() })
         }
-        Trouble::Connect(
+        TransportError::Connect(
             ConnectFailure::Refused | ConnectFailure::Unreachable | ConnectFailure::NotOpened(_),
         ) => (stage, Fault::ConnectionReset),
-        Trouble::Tls(failure) => (Stage::Tls, Fault::Tls(failure)),
-        Trouble::Timeout { handshaking } => {
+        TransportError::Tls(failure) => (Stage::Tls, Fault::Tls(failure)),
+        TransportError::Timeout { handshaking } => {
             let stage = if handshaking { Stage::Tls } else { stage };
             (stage, Fault::ResponseTimeout { limit: clock.stage_timeout() })
         }
-        Trouble::Closed { handshaking } => {
+        TransportError::Closed { handshaking } => {
             (if handshaking { Stage::Tls } else { stage }, Fault::ConnectionReset)
         }
-        Trouble::Deadline { reached } => {
+        TransportError::Deadline { reached } => {
             let stage = match reached {
                 Reached::Connect => Stage::Connect,
                 Reached::Tls => Stage::Tls,
@@ -207,7 +208,9 @@ fn failure(endpoint: Endpoint, stage: Stage, clock: &Clock, trouble: Trouble) ->
             };
             (stage, Fault::DeadlineExceeded { limit: clock.timeout() })
         }
-        Trouble::NotHttp(reason) => (stage, Fault::NotARegistry { status: None, reason: reason.to_owned() }),
+        TransportError::NotHttp(reason) => {
+            (stage, Fault::NotARegistry { status: None, reason: reason.to_owned() })
+        }
     };
     Failure { endpoint, stage, fault }
 }
@@ -220,7 +223,7 @@ impl Reply {
 
     /// Whether the content type is HTML.
     pub(super) fn is_html(&self) -> bool {
-        self.header(CONTENT_TYPE).is_some_and(wire::is_html)
+        self.header(CONTENT_TYPE).is_some_and(protocol::is_html)
     }
 
     /// Whether it carries any authentication challenge.
@@ -257,7 +260,7 @@ impl Reply {
     /// Reads the next piece of the body.
     pub(super) async fn chunk(&mut self) -> Result<Option<Vec<u8>>, Failure> {
         let piece = chunk(&mut self.head.response, self.head.limit).await;
-        piece.map_err(|trouble| failure(self.endpoint, self.stage, &self.clock, trouble))
+        piece.map_err(|error| failure(self.endpoint, self.stage, &self.clock, error))
     }
 
     /// Reads an error response.
@@ -268,7 +271,7 @@ impl Reply {
         let is_registry = challenge.is_ok()
             || self.headers.contains_key(REGISTRY_VERSION)
             || self.headers.contains_key(CORRELATION_ID);
-        let head = wire::Head {
+        let head = protocol::Head {
             is_registry,
             status: self.status,
             content_type: self.header(CONTENT_TYPE),
@@ -276,7 +279,7 @@ impl Reply {
             retry_after: self.header(RETRY_AFTER),
             challenge_error: challenge.ok().and_then(|challenge| challenge.error),
         };
-        Ok(wire::read_error(&head, &body.bytes, now, redactor))
+        Ok(protocol::read_error(&head, &body.bytes, now, redactor))
     }
 
     /// Converts a response that ends its stage into a failure.

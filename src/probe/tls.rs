@@ -1,6 +1,6 @@
 //! TLS trust, and the facts of a handshake, including a rejected one.
 //!
-//! Verification is WebPKI's, unchanged; a wrapper records the certificates that the server sent. `roots` loads the trusted
+//! Verification is WebPKI's, unchanged; a wrapper records the certificates that the server sent. `trust_store` loads the trusted
 //! roots.
 
 use std::path::Path;
@@ -17,9 +17,9 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::phase::Marks;
-use super::roots::{Roots, TrustError};
+use super::trust_store::{Roots, TrustError};
 use crate::observation::{Certificate, TlsFailure, TlsVersion, TrustedBy};
-use crate::text::redact::hear;
+use crate::text::redact::bounded;
 
 /// Maximum number of recorded certificates per chain; real ones have two to four.
 const MAX_CHAIN: usize = 8;
@@ -168,7 +168,7 @@ impl ServerCertVerifier for Recorder {
 #[expect(clippy::wildcard_enum_match_arm, reason = "the library's enum is open")]
 fn rejection(error: &rustls::Error) -> TlsFailure {
     let rustls::Error::InvalidCertificate(error) = error else {
-        return TlsFailure::Handshake(hear(&error.to_string()));
+        return TlsFailure::Handshake(bounded(&error.to_string()));
     };
     match error {
         CertificateError::UnknownIssuer
@@ -186,7 +186,7 @@ fn rejection(error: &rustls::Error) -> TlsFailure {
         // A self-signed CA certificate (`CaUsedAsEndEntity`) is reported as "other".
         CertificateError::Other(_) => TlsFailure::Untrusted,
         // The library's enum is open: later additions keep the library's own text.
-        other => TlsFailure::Handshake(hear(&other.to_string())),
+        other => TlsFailure::Handshake(bounded(&other.to_string())),
     }
 }
 
@@ -202,15 +202,15 @@ pub(super) fn read_certificate(
     };
     let alternatives = parsed.subject_alternative_name().ok().flatten();
     let names = alternatives.iter().flat_map(|extension| &extension.value.general_names);
-    let names =
-        names.filter_map(|name| if let GeneralName::DNSName(name) = name { Some(hear(name)) } else { None });
+    let names = names
+        .filter_map(|name| if let GeneralName::DNSName(name) = name { Some(bounded(name)) } else { None });
     let issuers = intermediates.iter().take(MAX_CHAIN).filter_map(|intermediate| {
         let (_, parsed) = X509Certificate::from_der(intermediate).ok()?;
-        Some(hear(&parsed.issuer().to_string()))
+        Some(bounded(&parsed.issuer().to_string()))
     });
     Some(Certificate {
-        subject: hear(&parsed.subject().to_string()),
-        issuer: hear(&parsed.issuer().to_string()),
+        subject: bounded(&parsed.subject().to_string()),
+        issuer: bounded(&parsed.issuer().to_string()),
         names: names.take(Certificate::MAX_NAMES).collect(),
         not_before: timestamp(parsed.validity().not_before.timestamp()),
         not_after: timestamp(parsed.validity().not_after.timestamp()),

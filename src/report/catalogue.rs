@@ -1,81 +1,80 @@
 //! The catalogue of causes: `acr-verifier causes`, and the source of the runbook.
 //!
-//! Owns three forms of the same list. The words are `cause::advice`'s; commands have capitals where a report has names.
+//! Owns three forms of the same list. The texts are in the records of `cause`; commands have capitals where a report has names.
 
 use std::io::{self, Write};
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use super::page::{Page, Tone};
-use super::{Style, runbook};
-use crate::cause::Cause;
-use crate::cause::advice::{self, Names};
+use super::layout::{Page, Tone};
+use super::{RUNBOOK, Style, runbook};
+use crate::cause::{Cause, CauseInfo, Names};
 use crate::observation::Stage;
 use crate::verdict::Severity;
 use crate::wire::Word;
 
-/// One cause of the list.
+/// One cause of the list, as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
-    /// Its code, in reports and labels.
+    /// The code in reports and labels.
     pub cause: String,
-    /// The reason of its Kubernetes Event.
+    /// The reason of the Kubernetes Event.
     pub reason: String,
-    /// How much it matters by itself.
+    /// The severity unless the evidence changes it.
     pub severity: Word<Severity>,
-    /// The stages in which it can show.
+    /// The stages in which it can occur.
     pub stages: Vec<Word<Stage>>,
     /// What it means for the node.
     pub meaning: String,
-    /// How it is recognised.
+    /// How the check recognises it.
     pub recognised_by: String,
-    /// What mends it.
+    /// What fixes it.
     pub remedy: String,
-    /// What to paste into a shell, with capitals for names.
+    /// Commands to paste into a shell, with capitals for names.
     pub commands: Vec<String>,
-    /// The runbook's section.
+    /// The link to its section in the runbook.
     pub runbook: String,
 }
 
 impl From<Cause> for Entry {
     fn from(cause: Cause) -> Self {
+        let info = cause.info();
         Self {
-            cause: cause.code().to_owned(),
+            cause: info.code.to_owned(),
             reason: cause.reason(),
-            severity: Word(cause.severity()),
-            stages: cause.stages().iter().map(|&stage| Word(stage)).collect(),
-            meaning: advice::meaning(cause).to_owned(),
-            recognised_by: advice::recognised_by(cause).to_owned(),
-            remedy: advice::remedy(cause).to_owned(),
-            commands: advice::commands(cause, &Names::placeholders()),
+            severity: Word(info.severity),
+            stages: info.stages.iter().map(|&stage| Word(stage)).collect(),
+            meaning: info.meaning.to_owned(),
+            recognised_by: info.detection.to_owned(),
+            remedy: info.remedy.to_owned(),
+            commands: cause.commands(&Names::placeholders()),
             runbook: runbook(cause),
         }
     }
 }
 
-impl Entry {
-    fn stage_list(&self) -> String {
-        let words: Vec<&str> = self.stages.iter().map(|stage| stage.0.as_str()).collect();
-        words.join(", ")
-    }
+fn stage_list(cause: Cause) -> String {
+    let words: Vec<&str> = cause.stages().iter().map(|stage| stage.as_str()).collect();
+    words.join(", ")
 }
 
-/// The form of the catalogue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The output format of the catalogue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum CatalogueFormat {
-    /// For people.
+    /// Human-readable text.
     Text,
-    /// For programs.
+    /// JSON for programs.
     Json,
-    /// For the runbook.
+    /// Markdown for the runbook.
     Markdown,
 }
 
 /// Writes the catalogue.
 ///
 /// # Errors
-/// What the writer gives back.
+/// Returns the writer's error.
 pub fn write(out: &mut impl Write, format: CatalogueFormat, style: &Style) -> io::Result<()> {
     match format {
         CatalogueFormat::Text => write_text(out, style),
@@ -93,19 +92,20 @@ pub fn entries() -> Vec<Entry> {
 /// Writes the list for people.
 ///
 /// # Errors
-/// What the writer gives back.
+/// Returns the writer's error.
 pub fn write_text(out: &mut impl Write, style: &Style) -> io::Result<()> {
     let mut page = Page::new(out, style);
-    for entry in entries() {
-        let code = page.paint(Tone::Strong, &entry.cause);
-        page.paragraph(&format!("{code} "), 2, &format!("({}; {})", entry.severity.0, entry.stage_list()))?;
-        page.paragraph("  ", 2, &entry.meaning)?;
-        page.paragraph("  recognised by: ", 4, &entry.recognised_by)?;
-        page.paragraph("  fix: ", 4, &entry.remedy)?;
-        for command in &entry.commands {
-            page.command(6, command)?;
+    for cause in Cause::ALL {
+        let CauseInfo { code, severity, meaning, detection, remedy, .. } = cause.info();
+        let code = page.paint(Tone::Strong, code);
+        page.paragraph(&format!("{code} "), 2, &format!("({severity}; {})", stage_list(cause)))?;
+        page.paragraph("  ", 2, meaning)?;
+        page.paragraph("  recognised by: ", 4, detection)?;
+        page.paragraph("  fix: ", 4, remedy)?;
+        for command in cause.commands(&Names::placeholders()) {
+            page.command(6, &command)?;
         }
-        page.paragraph("  more: ", 4, &entry.runbook)?;
+        page.paragraph("  more: ", 4, &runbook(cause))?;
         page.gap()?;
     }
     Ok(())
@@ -114,59 +114,94 @@ pub fn write_text(out: &mut impl Write, style: &Style) -> io::Result<()> {
 /// Writes the list for programs: an array.
 ///
 /// # Errors
-/// What the writer gives back.
+/// Returns the writer's error.
 pub fn write_json(out: &mut impl Write) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, &entries())?;
     writeln!(out)
 }
 
-/// Writes the runbook: a table of all causes, then a section on each. A heading that is the code alone makes the anchor
-/// that [`runbook`] points to.
+/// Writes the runbook: an introduction, a table of all causes, and a section for each. A heading with only the code has the
+/// anchor that [`runbook`] links to.
 ///
 /// # Errors
-/// What the writer gives back.
+/// Returns the writer's error.
 pub fn write_markdown(out: &mut impl Write) -> io::Result<()> {
-    out.write_all(INTRODUCTION.as_bytes())?;
-    writeln!(out, "| cause | stages | severity | recognised by |")?;
+    write_introduction(out)?;
+    writeln!(out, "| Cause | Stages | Severity | Symptoms |")?;
     writeln!(out, "| --- | --- | --- | --- |")?;
-    let entries = entries();
-    for entry in &entries {
-        let Entry { cause, severity, recognised_by, .. } = entry;
-        let cells =
-            [&entry.stage_list(), severity.0.as_str(), recognised_by].map(|cell| cell.replace('|', "\\|"));
-        writeln!(out, "| [`{cause}`](#{cause}) | {} |", cells.join(" | "))?;
+    for cause in Cause::ALL {
+        let CauseInfo { code, severity, detection, .. } = cause.info();
+        let detection = detection.replace('|', "\\|");
+        writeln!(out, "| [`{code}`](#{code}) | {} | {severity} | {detection} |", stage_list(cause))?;
     }
-    for entry in &entries {
-        write_section(out, entry)?;
+    for cause in Cause::ALL {
+        write_section(out, cause)?;
     }
     Ok(())
 }
 
-const INTRODUCTION: &str = "\
-<!-- Generated from src/cause/advice: change the words there, then run the tests with EXPECTORATE=overwrite. -->
-
+fn write_introduction(out: &mut impl Write) -> io::Result<()> {
+    write!(
+        out,
+        "\
 # Runbook
 
-One section for each cause that `acr-verifier` reports: in the field `cause` of a report, in the label `cause` of a
-metric, and in PascalCase as the reason of a Kubernetes Event. A report and an Event carry the same commands with the
-names filled in; here a word in capitals stands for each name. `acr-verifier causes` prints the same list.
+This page has a section for each cause that `acr-verifier` reports: in the field `cause` of a report, in the label `cause` of
+a metric, and in PascalCase as the reason of a Kubernetes Event. Reports and Events link to it. `acr-verifier causes` prints
+the same list. The alerts have [sections of their own]({RUNBOOK}#alerts).
 
-In Azure Government and in China the private zone is `privatelink.azurecr.us` and `privatelink.azurecr.cn`. The data
-endpoint's record in it is `REGISTRY.REGION.data`.
+**Placeholders.** A report and an Event have the same commands with the names filled in; here, words in capitals stand for
+the names. In Azure Government the private DNS zone is `privatelink.azurecr.us`, in Azure China `privatelink.azurecr.cn`. The
+data endpoint's A record in it is `REGISTRY.REGION.data`.
 
-";
+**A shell on a node.** Run `dig`, `curl`, `ip`, `openssl` and the other plain tools under *Confirm* on the node, because
+another machine may have other nameservers and routes:
 
-fn write_section(out: &mut impl Write, entry: &Entry) -> io::Result<()> {
-    writeln!(out, "\n## {}\n", entry.cause)?;
-    writeln!(out, "{}\n", entry.meaning)?;
-    writeln!(out, "- Event reason: `{}`", entry.reason)?;
-    writeln!(out, "- Stages: {}", entry.stage_list())?;
-    writeln!(out, "- Severity: {}", entry.severity.0)?;
-    writeln!(out, "- Recognised by: {}\n", entry.recognised_by)?;
-    writeln!(out, "**Fix.** {}\n", entry.remedy)?;
+```sh
+kubectl debug node/NODE -it --profile=sysadmin --image=IMAGE
+```
+
+IMAGE needs these tools and must come from a registry that the node can still pull from. The shell has the node's network
+and nameservers, and the node's files are below `/host`. Delete its Pod afterwards. Run `kubectl` and `az` where you have
+the rights.
+
+**Verify** means the same for every cause: the next check does not report it, `acr_verifier_cause` has no series for it, and
+the Event `RegistryVerified` follows if nothing else is wrong. `acr-verifier smoke` checks all nodes at once.
+
+"
+    )
+}
+
+fn write_section(out: &mut impl Write, cause: Cause) -> io::Result<()> {
+    let info = cause.info();
+    writeln!(out, "\n## {cause}\n")?;
+    writeln!(out, "- Event reason: `{}`", cause.reason())?;
+    writeln!(out, "- Stages: {}", stage_list(cause))?;
+    writeln!(out, "- Severity: {}\n", info.severity)?;
+    writeln!(out, "**Meaning.** {}\n", info.meaning)?;
+    writeln!(out, "**Symptoms.** {}\n", sentence(info.detection))?;
+    writeln!(out, "**Confirm.**\n")?;
+    write_commands(out, info.confirm.commands)?;
+    writeln!(out, "\n{}\n", info.confirm.shows)?;
+    writeln!(out, "**Fix.** {}\n", info.remedy)?;
+    write_commands(out, &(info.commands)(&Names::placeholders()))?;
+    if let Some(fix) = info.at_data {
+        writeln!(out, "\nFor the data endpoint: {}", fix.remedy)?;
+    }
+    writeln!(out, "\n**Verify.** {}", info.verify)
+}
+
+/// Turns a phrase of the catalogue into a sentence.
+fn sentence(phrase: &str) -> String {
+    let mut letters = phrase.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+    first.into_iter().chain(letters).chain(['.']).collect()
+}
+
+fn write_commands(out: &mut impl Write, commands: &[impl AsRef<str>]) -> io::Result<()> {
     writeln!(out, "```sh")?;
-    for command in &entry.commands {
-        writeln!(out, "{command}")?;
+    for command in commands {
+        writeln!(out, "{}", command.as_ref())?;
     }
     writeln!(out, "```")
 }

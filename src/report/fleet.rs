@@ -1,34 +1,36 @@
 //! Renders the result of a smoke check: the rows, groups and verdict sentence that its renderers share.
 //!
-//! Owns the order and folding of nodes; `fleet::judgement` evaluates them. The formats are [`text`], [`json`], [`junit`] and
+//! Owns the order and folding of nodes; `fleet::evaluation` evaluates them. The formats are [`text`], [`json`], [`junit`] and
 //! [`markdown`]; [`live`] is the progress table on a terminal.
 
 pub mod json;
 pub mod junit;
-pub mod live;
 pub mod markdown;
+pub mod progress;
 pub mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
+use clap::ValueEnum;
+
 use super::Style;
-use crate::fleet::judgement::{Finding, Group, Judgement, judge};
+use crate::fleet::evaluation::{Evaluation, Finding, Group, evaluate};
 use crate::fleet::report::ImageReport;
 use crate::fleet::{Fleet, Node, State};
 use crate::text::words::plural;
 use crate::verdict::Verdict;
 
 /// The output format of a smoke check's report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// For people.
+    /// Human-readable text.
     Text,
-    /// For programs: `acr-verifier/smoke/v1`.
+    /// JSON for programs, with the schema acr-verifier/smoke/v1.
     Json,
-    /// For pipelines that read test results.
+    /// JUnit XML for the test results of a pipeline.
     Junit,
-    /// For the job summary of a pipeline.
+    /// Markdown for the job summary of a pipeline.
     Markdown,
 }
 
@@ -37,12 +39,12 @@ pub enum Format {
 /// # Errors
 /// Returns the writer's error.
 pub fn write(out: &mut impl Write, fleet: &Fleet, format: Format, style: &Style) -> io::Result<()> {
-    let judgement = judge(fleet);
+    let evaluation = evaluate(fleet);
     match format {
-        Format::Text => text::write(out, fleet, &judgement, style),
-        Format::Json => json::write(out, fleet, &judgement),
-        Format::Junit => junit::write(out, fleet, &judgement),
-        Format::Markdown => markdown::write(out, fleet, &judgement),
+        Format::Text => text::write(out, fleet, &evaluation, style),
+        Format::Json => json::write(out, fleet, &evaluation),
+        Format::Junit => junit::write(out, fleet, &evaluation),
+        Format::Markdown => markdown::write(out, fleet, &evaluation),
     }
 }
 
@@ -85,7 +87,7 @@ fn rows(fleet: &Fleet) -> Vec<Row> {
 fn rows_of(node: &Node, several_images: bool) -> Vec<Row> {
     let row = |verdict: &str, rank: u8, stage: String, cause: String| Row {
         rank,
-        pool: node.place.agent_pool.clone().unwrap_or_else(|| NO_POOL.to_owned()),
+        pool: node.topology.agent_pool.clone().unwrap_or_else(|| NO_POOL.to_owned()),
         node: marked(node),
         verdict: verdict.to_owned(),
         stage,
@@ -144,9 +146,9 @@ fn marked(node: &Node) -> String {
 }
 
 /// `37 of 40 nodes: private_zone_not_linked (login.address), contoso.azurecr.io/apps/canary:1`
-fn headline(group: &Group, judgement: &Judgement) -> String {
+fn headline(group: &Group, evaluation: &Evaluation) -> String {
     let many = group.nodes.len();
-    let of = judgement.counts.expected;
+    let of = evaluation.counts.expected;
     let nodes = if of == 1 { "node" } else { "nodes" };
     let what = match &group.finding {
         Finding::Diagnosis { image, cause, stage, endpoint } => {
@@ -159,8 +161,8 @@ fn headline(group: &Group, judgement: &Judgement) -> String {
 }
 
 /// Describes what the verdict on the fleet covers.
-fn sentence(fleet: &Fleet, judgement: &Judgement) -> String {
-    let counts = &judgement.counts;
+fn sentence(fleet: &Fleet, evaluation: &Evaluation) -> String {
+    let counts = &evaluation.counts;
     let parts: Vec<String> = [
         (counts.fail, "cannot pull"),
         (counts.no_report, "returned no fresh report"),

@@ -2,11 +2,11 @@
 
 use std::io::{self, Write};
 
-use super::{answers, runbook};
+use super::{dns_summary, runbook};
 use crate::diagnosis::Diagnosis;
 use crate::observation::{Endpoint, Fact, Lookup, Observation, Record, RecordData, Resolution, Stage};
 use crate::proxy::Proxy;
-use crate::run::{Checked, NodeFilesReport, Rejected, Run, located_at};
+use crate::run::{CheckRun, ImageResult, NodeFilesReport, Rejected, located_at};
 use crate::text::sanitize::{MAX_TEXT, MAX_WORD, pasteable, printable};
 use crate::wire::report::{
     Answer, BlobReport, ConfigurationReport, Connection, DiagnosisReport, ExtendedErrorReport, Image,
@@ -21,13 +21,13 @@ pub const JSON_SCHEMA: &str = include_str!("report.v1.schema.json");
 ///
 /// # Errors
 /// Returns the writer's error.
-pub fn write(out: &mut impl Write, run: &Run, rejected: Option<&Rejected>) -> io::Result<()> {
+pub fn write(out: &mut impl Write, run: &CheckRun, rejected: Option<&Rejected>) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, &Report::of(run, rejected))?;
     writeln!(out)
 }
 
-impl From<&Run> for Report {
-    fn from(run: &Run) -> Self {
+impl From<&CheckRun> for Report {
+    fn from(run: &CheckRun) -> Self {
         Self::of(run, None)
     }
 }
@@ -35,7 +35,7 @@ impl From<&Run> for Report {
 impl Report {
     /// Returns the report of a run. `rejected` is a newer configuration that is not in force.
     #[must_use]
-    pub fn of(run: &Run, rejected: Option<&Rejected>) -> Self {
+    pub fn of(run: &CheckRun, rejected: Option<&Rejected>) -> Self {
         Self {
             schema: SCHEMA.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -88,8 +88,8 @@ impl From<&NodeFilesReport> for NodeFilesEntry {
     }
 }
 
-impl From<&Checked> for Image {
-    fn from(checked: &Checked) -> Self {
+impl From<&ImageResult> for Image {
+    fn from(checked: &ImageResult) -> Self {
         let observation = &checked.observation;
         let failed = checked.decisive().map(located_at);
         Self {
@@ -148,8 +148,9 @@ impl From<&Diagnosis> for DiagnosisReport {
 
 impl From<&Resolution> for ResolutionReport {
     fn from(resolution: &Resolution) -> Self {
-        let mut usable = answers::answered(resolution).peekable();
-        let over_tcp = resolution.tcp_alone || answers::answered(resolution).any(|answer| answer.over_tcp);
+        let mut usable = dns_summary::answered(resolution).peekable();
+        let over_tcp =
+            resolution.tcp_alone || dns_summary::answered(resolution).any(|answer| answer.over_tcp);
         let transport =
             if over_tcp { Some(Transport::Tcp) } else { usable.peek().is_some().then_some(Transport::Udp) };
         Self {
@@ -157,11 +158,11 @@ impl From<&Resolution> for ResolutionReport {
             host: word(&resolution.host),
             resolver: word(resolution.resolver.label()),
             server: resolution.server.to_string(),
-            rcode: answers::rcode(resolution).map(|rcode| rcode.to_string()),
-            answers: answers::records(resolution).into_iter().map(Answer::from).collect(),
+            rcode: dns_summary::rcode(resolution).map(|rcode| rcode.to_string()),
+            answers: dns_summary::records(resolution).into_iter().map(Answer::from).collect(),
             addresses: resolution.addresses().iter().map(ToString::to_string).collect(),
             duration_seconds: resolution.duration.into(),
-            error: answers::trouble(resolution).map(|error| sentence(&error)),
+            error: dns_summary::trouble(resolution).map(|error| sentence(&error)),
             soa: usable.find_map(|answer| answer.soa_owner.as_deref()).and_then(optional_word),
             extended_errors: extended_errors(resolution),
             transport,
@@ -198,7 +199,7 @@ fn optional_word(text: &str) -> Option<String> {
     Some(printable(text, MAX_WORD)).filter(|shown| !shown.is_empty())
 }
 
-fn stages(checked: &Checked) -> Vec<StageEntry> {
+fn stages(checked: &ImageResult) -> Vec<StageEntry> {
     checked
         .stages()
         .into_iter()

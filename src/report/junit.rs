@@ -8,19 +8,18 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::finding::finding;
-use super::runbook;
-use crate::diagnosis::Diagnosis;
-use crate::run::{Checked, Run, StageReport, StageStatus};
+use super::problem::Problem;
+use super::stage_summary::finding;
+use crate::run::{CheckRun, ImageResult, StageReport, StageStatus};
+use crate::text::sanitize::MAX_TEXT;
 use crate::text::sanitize::printable;
-use crate::text::sanitize::{MAX_TEXT, pasteable};
 use crate::verdict::Severity;
 
 /// Writes a run as one XML document.
 ///
 /// # Errors
 /// Returns the writer's error.
-pub fn write(out: &mut impl Write, run: &Run) -> io::Result<()> {
+pub fn write(out: &mut impl Write, run: &CheckRun) -> io::Result<()> {
     let mut report = Report::new("acr-verifier");
     report.set_time(micros(run.duration));
     // Parsing avoids a dependency on the library's time crate; a timestamp that it cannot parse is left out.
@@ -29,7 +28,7 @@ pub fn write(out: &mut impl Write, run: &Run) -> io::Result<()> {
     report.serialize(out).map_err(io::Error::other)
 }
 
-fn suite(run: &Run, checked: &Checked) -> TestSuite {
+fn suite(run: &CheckRun, checked: &ImageResult) -> TestSuite {
     let image = checked.image.to_string();
     let mut suite = TestSuite::new(image.as_str());
     suite.set_time(micros(checked.observation.duration));
@@ -46,7 +45,7 @@ fn suite(run: &Run, checked: &Checked) -> TestSuite {
     suite
 }
 
-fn case(checked: &Checked, report: &StageReport<'_>, image: &str) -> TestCase {
+fn case(checked: &ImageResult, report: &StageReport<'_>, image: &str) -> TestCase {
     let status = match report.status {
         StageStatus::Ok | StageStatus::Warning => TestCaseStatus::success(),
         StageStatus::Skipped => {
@@ -68,7 +67,7 @@ fn case(checked: &Checked, report: &StageReport<'_>, image: &str) -> TestCase {
         }
     };
     if report.status == StageStatus::Warning {
-        output.extend(report.diagnoses.iter().map(|diagnosis| description(diagnosis)));
+        output.extend(report.diagnoses.iter().map(|diagnosis| Problem::from(*diagnosis).lines()));
     }
     if !output.is_empty() {
         case.set_system_out(output.join("\n"));
@@ -87,26 +86,10 @@ fn failed(report: &StageReport<'_>) -> TestCaseStatus {
         status.set_type(first.cause.code());
         status.set_message(printable(&first.message, MAX_TEXT));
     }
-    let descriptions: Vec<String> = report.diagnoses.iter().map(|diagnosis| description(diagnosis)).collect();
+    let descriptions: Vec<String> =
+        report.diagnoses.iter().map(|diagnosis| Problem::from(*diagnosis).lines()).collect();
     status.set_description(descriptions.join("\n\n"));
     status
-}
-
-fn description(diagnosis: &Diagnosis) -> String {
-    let label = match diagnosis.severity {
-        Severity::Fail | Severity::Unknown => "problem",
-        Severity::Warn => "warning",
-    };
-    let mut lines = vec![
-        format!("{label}: {}", printable(&diagnosis.message, MAX_TEXT)),
-        format!("fix: {}", printable(&diagnosis.remedy, MAX_TEXT)),
-    ];
-    lines.extend(diagnosis.commands.iter().map(|command| format!("    {}", pasteable(command))));
-    if let Some(id) = &diagnosis.correlation_id {
-        lines.push(format!("correlation id: {}", printable(id, MAX_TEXT)));
-    }
-    lines.push(format!("more: {}", runbook(diagnosis.cause)));
-    lines.join("\n")
 }
 
 /// Rounds to microseconds: anything finer is noise.

@@ -5,12 +5,13 @@
 
 use std::io::{self, Write};
 
-use super::finding::{self, blob_size, common_name, finding, system_addresses};
-use super::page::{Page, Tone};
-use super::{Style, runbook};
+use super::Style;
+use super::layout::{Page, Tone};
+use super::problem::Problem;
+use super::stage_summary::{self, blob_size, common_name, finding, system_addresses};
 use crate::diagnosis::Diagnosis;
 use crate::observation::{CredentialsUsed, Endpoint, Resolver, TrustedBy};
-use crate::run::{Checked, NodeFilesReport, Run, StageReport, StageStatus, located_at};
+use crate::run::{CheckRun, ImageResult, NodeFilesReport, StageReport, StageStatus, located_at};
 use crate::text::sanitize::{MAX_TEXT, MAX_WORD, printable};
 use crate::text::words::taken;
 use crate::verdict::{Severity, Verdict};
@@ -21,8 +22,6 @@ const FINDING_COLUMN: usize = 4 + 4 + 2 + 9 + 1 + 7 + 2;
 const NARROW: usize = 80;
 /// Their indentation in that case: below the stage.
 const NARROW_COLUMN: usize = 10;
-/// Columns before a command.
-const COMMAND_COLUMN: usize = 6;
 /// Hexadecimal digits of a digest in the verdict line, enough to recognise it. The stage's line shows the whole digest.
 const SHORT_DIGEST: usize = 12;
 
@@ -30,7 +29,7 @@ const SHORT_DIGEST: usize = 12;
 ///
 /// # Errors
 /// Returns the writer's error.
-pub fn write(out: &mut impl Write, run: &Run, style: &Style) -> io::Result<()> {
+pub fn write(out: &mut impl Write, run: &CheckRun, style: &Style) -> io::Result<()> {
     let mut page = Page::new(out, style);
     for checked in &run.images {
         write_image(&mut page, checked)?;
@@ -43,27 +42,27 @@ pub fn write(out: &mut impl Write, run: &Run, style: &Style) -> io::Result<()> {
     Ok(())
 }
 
-fn write_image<W: Write>(page: &mut Page<'_, W>, checked: &Checked) -> io::Result<()> {
+fn write_image<W: Write>(page: &mut Page<'_, W>, checked: &ImageResult) -> io::Result<()> {
     let name = checked.name.as_deref().map(|name| format!(" ({})", printable(name, MAX_WORD)));
     page.heading(Tone::Strong, &format!("{}{}", checked.image, name.unwrap_or_default()))?;
     let mut heading = None;
     for report in checked.stages() {
         if heading != Some(report.endpoint) {
             heading = Some(report.endpoint);
-            let host = finding::host(checked, report.endpoint).unwrap_or_default();
+            let host = stage_summary::host(checked, report.endpoint).unwrap_or_default();
             page.paragraph("  ", 9, &format!("{:<5}  {host}", report.endpoint.as_str()))?;
         }
         write_stage(page, checked, &report)?;
     }
     for diagnosis in &checked.diagnoses {
-        write_diagnosis(page, diagnosis)?;
+        Problem::from(diagnosis).write(page)?;
     }
     Ok(())
 }
 
 fn write_stage<W: Write>(
     page: &mut Page<'_, W>,
-    checked: &Checked,
+    checked: &ImageResult,
     report: &StageReport<'_>,
 ) -> io::Result<()> {
     let unclear = report.diagnoses.first().is_some_and(|first| first.severity == Severity::Unknown);
@@ -93,7 +92,7 @@ fn write_stage<W: Write>(
 }
 
 /// Returns why a stage did not run, for a place where the failed stage is visible as well.
-pub(crate) fn not_run(checked: &Checked, report: &StageReport<'_>) -> String {
+pub(crate) fn not_run(checked: &ImageResult, report: &StageReport<'_>) -> String {
     // The FAIL line above is reason enough.
     if checked.decisive().is_some() {
         "not reached".to_owned()
@@ -102,31 +101,12 @@ pub(crate) fn not_run(checked: &Checked, report: &StageReport<'_>) -> String {
     }
 }
 
-fn write_diagnosis<W: Write>(page: &mut Page<'_, W>, diagnosis: &Diagnosis) -> io::Result<()> {
-    let (tone, label) = match diagnosis.severity {
-        Severity::Fail => (Tone::Bad, "problem:"),
-        Severity::Unknown => (Tone::Unclear, "problem:"),
-        Severity::Warn => (Tone::Warning, "warning:"),
-    };
-    let prefix = format!("  {} ", page.paint(tone, label));
-    page.paragraph(&prefix, 4, &diagnosis.message)?;
-    let prefix = format!("  {} ", page.paint(Tone::Strong, "fix:"));
-    page.paragraph(&prefix, 4, &diagnosis.remedy)?;
-    for command in &diagnosis.commands {
-        page.command(COMMAND_COLUMN, command)?;
-    }
-    if let Some(id) = &diagnosis.correlation_id {
-        page.paragraph("  correlation id: ", 4, &printable(id, MAX_WORD))?;
-    }
-    page.paragraph("  more: ", 4, &runbook(diagnosis.cause))
-}
-
-fn write_verdict<W: Write>(page: &mut Page<'_, W>, run: &Run, checked: &Checked) -> io::Result<()> {
+fn write_verdict<W: Write>(page: &mut Page<'_, W>, run: &CheckRun, checked: &ImageResult) -> io::Result<()> {
     verdict_line(page, checked.verdict(), &sentence(run, checked))
 }
 
 /// Describes what the verdict on an image covers.
-pub(crate) fn sentence(run: &Run, checked: &Checked) -> String {
+pub(crate) fn sentence(run: &CheckRun, checked: &ImageResult) -> String {
     let image = &checked.image;
     let place_of_check = format!("from {} ({})", printable(&run.node, MAX_WORD), run.network_view.words());
     let mut sentence = match checked.verdict() {
@@ -154,7 +134,7 @@ pub(crate) fn sentence(run: &Run, checked: &Checked) -> String {
 }
 
 /// Describes the gaps from the node's own files: mirrors that were not tested, and files that could not be read.
-fn of_node(run: &Run, checked: &Checked) -> String {
+fn of_node(run: &CheckRun, checked: &ImageResult) -> String {
     let mut sentences = String::new();
     let mirrors = &checked.observation.mirrors;
     if !mirrors.is_empty() {
@@ -173,7 +153,7 @@ fn of_node(run: &Run, checked: &Checked) -> String {
 }
 
 /// States that the CA file of the operator decided, and whether the node would trust the registry without it.
-fn trusted_only_by_file(run: &Run) -> &'static str {
+fn trusted_only_by_file(run: &CheckRun) -> &'static str {
     match run.node_files.as_ref().map(|files| files.roots) {
         Some(TrustedBy::Node) => {
             "trusted only through the added CA file, which containerd on this node does not have"
@@ -196,7 +176,7 @@ fn verdict_line<W: Write>(page: &mut Page<'_, W>, verdict: Verdict, sentence: &s
 }
 
 /// Describes what a pass covers.
-fn tested(run: &Run, checked: &Checked) -> String {
+fn tested(run: &CheckRun, checked: &ImageResult) -> String {
     let observation = &checked.observation;
     let mut facts = vec![names(checked)];
     if let Some(session) = observation.tls_of(Endpoint::Login) {
@@ -223,7 +203,7 @@ fn tested(run: &Run, checked: &Checked) -> String {
 }
 
 /// `2 nameservers agree on 10.60.4.4`: the node's own nameservers, for the login server.
-fn names(checked: &Checked) -> String {
+fn names(checked: &ImageResult) -> String {
     let observation = &checked.observation;
     let servers = observation
         .resolutions
@@ -248,7 +228,7 @@ fn names(checked: &Checked) -> String {
     }
 }
 
-fn reason(checked: &Checked) -> String {
+fn reason(checked: &ImageResult) -> String {
     match checked.decisive() {
         Some(decisive) => {
             let (endpoint, stage) = located_at(decisive);
@@ -280,7 +260,7 @@ fn short_digest(digest: &str) -> String {
     printable(digest, length)
 }
 
-fn write_summary<W: Write>(page: &mut Page<'_, W>, run: &Run) -> io::Result<()> {
+fn write_summary<W: Write>(page: &mut Page<'_, W>, run: &CheckRun) -> io::Result<()> {
     let count = |verdict| run.images.iter().filter(|checked| checked.verdict() == verdict).count();
     let parts: Vec<String> = [
         (Verdict::Fail, "failed"),

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use super::transport::days;
 use super::{Expectation, WARN_BEFORE, diagnosis};
-use crate::cause::Cause;
-use crate::cause::advice::{self, Names};
+use crate::cause::{self, Cause, Names};
 use crate::diagnosis::Diagnosis;
 use crate::image::ImageReference;
 use crate::observation::{
@@ -131,8 +130,8 @@ fn name(entries: &[RejectedEntry]) -> String {
 pub(super) fn fit_advice(expectation: &Expectation, observation: &Observation, diagnosis: &mut Diagnosis) {
     let Some(entry) = most_telling(&observation.rejected_entries) else { return };
     let names = Names::new(&expectation.image, Endpoint::Login, None, None);
-    advice::remedy_of_rejected(entry.kind, &entry.evidence).clone_into(&mut diagnosis.remedy);
-    diagnosis.commands = advice::commands_of_rejected(entry.kind, &names);
+    cause::remedy_of_rejected(entry.kind, &entry.evidence).clone_into(&mut diagnosis.remedy);
+    diagnosis.commands = cause::commands_of_rejected(entry.kind, &names);
 }
 
 /// Returns the first entry with evidence in the file; otherwise the first that was sent.

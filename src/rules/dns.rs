@@ -6,8 +6,7 @@ use std::net::IpAddr;
 
 use super::diagnosis;
 use crate::address::NameserverAddress;
-use crate::cause::Cause;
-use crate::cause::advice::{self, Names};
+use crate::cause::{self, Cause, Names};
 use crate::diagnosis::Diagnosis;
 use crate::findings::{
     AddressFault, AnswerGroup, FailedServer, Finding, Findings, NameFindings, Negative, NegativeKind, Server,
@@ -79,7 +78,7 @@ impl Name<'_> {
             Finding::NotCompared(servers) => {
                 let message = self.not_compared(servers);
                 let diagnosis = self.diagnosis(Cause::ResolversDisagree, Stage::Dns, first(servers), message);
-                Diagnosis { remedy: advice::COMPARED_SILENT_REMEDY.to_owned(), ..diagnosis }
+                Diagnosis { remedy: cause::COMPARED_SILENT_REMEDY.to_owned(), ..diagnosis }
             }
         }
     }
@@ -196,7 +195,7 @@ impl Name<'_> {
         if questions.all(|(question, _)| *question == "AAAA") {
             let NameFindings { endpoint, host, .. } = self.name;
             let names = Names::new(self.image, *endpoint, Some(host), first(servers));
-            diagnosis.commands = advice::commands(Cause::NameserverFailing, &names.asking("AAAA"));
+            diagnosis.commands = Cause::NameserverFailing.commands(&names.asking("AAAA"));
         }
         diagnosis
     }

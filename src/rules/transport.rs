@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{Case, Expectation, WARN_BEFORE, diagnosis, host_of};
-use crate::cause::{Cause, advice};
+use crate::cause::{self, Cause};
 use crate::diagnosis::Diagnosis;
 use crate::observation::{
     Certificate, ConnectFailure, Endpoint, Fault, Observation, Proxied, Stage, TlsFailure,
@@ -97,8 +97,8 @@ fn diagnose(
             let mut diagnosis = diagnosis(connect_cause(*failure), Stage::Connect, host, message);
             if let ConnectFailure::NotOpened(_) = failure {
                 diagnosis.severity = Severity::Unknown;
-                advice::NOT_OPENED_REMEDY.clone_into(&mut diagnosis.remedy);
-                diagnosis.commands = advice::not_opened_commands();
+                cause::NOT_OPENED_REMEDY.clone_into(&mut diagnosis.remedy);
+                diagnosis.commands = cause::not_opened_commands();
             }
             if used.is_some() {
                 diagnosis.severity = Severity::Warn;

@@ -15,16 +15,16 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use url::form_urlencoded;
 
-use super::guard::{guard, own_pages_only};
+use super::fair_share::FairShare;
+use super::middleware::{common_headers, own_pages_only};
 use super::problem::{JSON, Problem, answer};
-use super::turn::Turn;
 use super::waiting::Waiting;
 use super::{CheckAnswer, CheckRequest, Shared, Slot};
 use crate::image::is_sha256_digest;
 use crate::metrics::CONTENT_TYPE as METRICS;
 use crate::page::{self, Reload};
 use crate::report::json;
-use crate::run::Run;
+use crate::run::CheckRun;
 
 /// Listed in 404 and 405 responses.
 const PATHS: &str = "GET /, GET /metrics, GET /report, GET /livez, GET /readyz, POST /check";
@@ -38,7 +38,7 @@ const BUSY_RETRY: Duration = Duration::from_secs(5);
 struct Context {
     shared: Arc<Shared>,
     waiting: Waiting,
-    turn: Turn,
+    fair_share: FairShare,
 }
 
 pub(super) fn router(shared: Arc<Shared>, waiting: Waiting) -> Router {
@@ -52,8 +52,8 @@ pub(super) fn router(shared: Arc<Shared>, waiting: Waiting) -> Router {
         .route("/check", post(check).layer(from_fn(own_pages_only)))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
-        .layer(from_fn_with_state(patience, guard))
-        .with_state(Context { shared, waiting, turn: Turn::default() })
+        .layer(from_fn_with_state(patience, common_headers))
+        .with_state(Context { shared, waiting, fair_share: FairShare::default() })
 }
 
 async fn status_page(State(context): State<Context>, RawQuery(query): RawQuery) -> Response {
@@ -61,7 +61,7 @@ async fn status_page(State(context): State<Context>, RawQuery(query): RawQuery) 
         Some("reload=on") => Reload::On,
         Some(_) | None => Reload::Off,
     };
-    let text = context.turn.take(|| {
+    let text = context.fair_share.take(|| {
         let now = (context.shared.now)();
         let mut text = Vec::new();
         // Cloned, so the main loop never waits for a page.
@@ -74,13 +74,13 @@ async fn status_page(State(context): State<Context>, RawQuery(query): RawQuery) 
 }
 
 async fn metrics(State(context): State<Context>) -> Response {
-    answer(StatusCode::OK, METRICS, context.turn.take(|| (context.shared.metrics)()).await)
+    answer(StatusCode::OK, METRICS, context.fair_share.take(|| (context.shared.metrics)()).await)
 }
 
 async fn report(State(context): State<Context>) -> Response {
     let latest = context.shared.status.borrow().latest.clone();
     match latest {
-        Some(run) => context.turn.take(|| report_of(&run, &context.shared)).await,
+        Some(run) => context.fair_share.take(|| report_of(&run, &context.shared)).await,
         None => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the first check has not completed yet")
             .into_response(),
     }
@@ -126,7 +126,7 @@ async fn check(
     match answered {
         // The page shows the newest check, and when the next one is due.
         Ok(CheckAnswer::Report(_) | CheckAnswer::Postponed(_)) if for_people => to_the_page(),
-        Ok(CheckAnswer::Report(run)) => context.turn.take(|| report_of(&run, &context.shared)).await,
+        Ok(CheckAnswer::Report(run)) => context.fair_share.take(|| report_of(&run, &context.shared)).await,
         Ok(CheckAnswer::Postponed(postponed)) => Problem::postponed(postponed).into_response(),
         Ok(CheckAnswer::OtherConfiguration(configuration)) => {
             Problem::other_configuration(&configuration).into_response()
@@ -187,7 +187,7 @@ fn to_the_page() -> Response {
     response
 }
 
-fn report_of(run: &Run, shared: &Shared) -> Response {
+fn report_of(run: &CheckRun, shared: &Shared) -> Response {
     let rejected = shared.status.borrow().configuration.rejected.clone();
     let mut text = Vec::new();
     json::write(&mut text, run, rejected.as_ref())

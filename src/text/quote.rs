@@ -1,7 +1,7 @@
 //! Quotes user input in messages.
 //!
-//! Owns the one function that puts untrusted text between backticks: bounded, without terminal control characters, and without
-//! the password of a `USER:PASSWORD@HOST`.
+//! Owns the one function that makes untrusted text fit to stand between quotation marks: bounded, without terminal control
+//! characters, and without the password of a `USER:PASSWORD@HOST`.
 
 /// Maximum number of quoted characters, so that a message stays readable for any input.
 const MAX_SHOWN: usize = 120;
@@ -18,12 +18,22 @@ pub fn quote_value(text: &str) -> String {
     enclose(text, '"')
 }
 
+/// A value that the operator wrote, as it stands between the single quotes that clap puts around one.
+#[must_use]
+pub fn inside_quotes(text: &str) -> String {
+    escape(text, '\'')
+}
+
 fn enclose(text: &str, mark: char) -> String {
+    format!("{mark}{}{mark}", escape(text, mark))
+}
+
+fn escape(text: &str, mark: char) -> String {
     let (hidden, shown) = match userinfo_end(text) {
         Some(end) => ("[redacted]@", &text[end..]),
         None => ("", text),
     };
-    let mut quoted = format!("{mark}{hidden}");
+    let mut quoted = hidden.to_owned();
     for (count, character) in shown.chars().enumerate() {
         if count == MAX_SHOWN {
             quoted.push('…');
@@ -35,7 +45,6 @@ fn enclose(text: &str, mark: char) -> String {
             other => quoted.extend(other.escape_debug()),
         }
     }
-    quoted.push(mark);
     quoted
 }
 
@@ -52,7 +61,7 @@ fn userinfo_end(text: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{quote, quote_value};
+    use super::{inside_quotes, quote, quote_value};
     use proptest::prelude::*;
 
     #[test]
@@ -79,6 +88,8 @@ mod tests {
         assert_eq!(quote(&"x".repeat(500)), format!("`{}…`", "x".repeat(120)));
         assert_eq!(quote_value("say \"a\" `b`\n"), "\"say \\\"a\\\" `b`\\n\"");
         assert_eq!(quote_value("user:hunter2@contoso.azurecr.io"), "\"[redacted]@contoso.azurecr.io\"");
+        assert_eq!(inside_quotes("it's \"C:\\x\"\u{1b}[31m"), "it\\'s \"C:\\x\"\\u{1b}[31m");
+        assert_eq!(inside_quotes("user:hunter2@contoso.azurecr.io"), "[redacted]@contoso.azurecr.io");
     }
 
     proptest! {

@@ -1,7 +1,7 @@
 //! Redacts secrets in untrusted text.
 //!
 //! Owns the only path from untrusted to displayable text: sanitize, bound, redact, and only then cut. Code that has the secrets
-//! does all of it at once ([`Redactor::show`]); other code keeps the bounded text of [`hear`], and `probe::echo` redacts it
+//! does all of it at once ([`Redactor::show`]); other code keeps the bounded text of [`bounded`], and `probe::echo` redacts it
 //! later.
 //!
 //! The peer chooses the texts, and also two of the secrets: the token and the signed URL. The search is therefore linear in the
@@ -29,7 +29,7 @@ const MAX_SECRETS: usize = 96;
 
 /// Sanitizes and bounds untrusted text that is stored until it is redacted.
 #[must_use]
-pub fn hear(text: &str) -> String {
+pub fn bounded(text: &str) -> String {
     let mut heard = String::new();
     for character in visible(text) {
         if heard.len() + character.len_utf8() > MAX_HEARD {
@@ -102,7 +102,7 @@ impl Redactor {
     /// Returns untrusted text that is safe to show.
     #[must_use]
     pub fn show(&self, text: &str) -> String {
-        let mut shown: String = self.silence(text).chars().take(MAX_SHOWN).collect();
+        let mut shown: String = self.redact(text).chars().take(MAX_SHOWN).collect();
         shown.truncate(shown.trim_end().len());
         shown
     }
@@ -116,8 +116,8 @@ impl Redactor {
 
     /// Redacts untrusted text without cutting it, so that parts can be extracted: part of a secret is also secret.
     #[must_use]
-    pub fn silence(&self, text: &str) -> String {
-        let heard = hear(text);
+    pub fn redact(&self, text: &str) -> String {
+        let heard = bounded(text);
         // A secret that starts before this point ends within the stored text.
         let end = heard.floor_char_boundary(MAX_HEARD - WIDEST);
         self.without(&heard, end)
@@ -133,7 +133,7 @@ impl Redactor {
     /// Whether the bounded text contains a secret.
     #[must_use]
     pub fn finds(&self, text: &str) -> bool {
-        !self.find(&hear(text)).is_empty()
+        !self.find(&bounded(text)).is_empty()
     }
 
     /// The text before `end`, redacted.

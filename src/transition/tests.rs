@@ -6,15 +6,15 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
-use super::{News, RENEW_AFTER, Track};
+use super::{Change, Debouncer, RENEW_AFTER};
 use crate::cause::Cause;
 use crate::diagnosis::Diagnosis;
 use crate::observation::{Endpoint, Mark, Observation, Stage};
-use crate::run::Checked;
+use crate::run::ImageResult;
 use crate::verdict::Severity;
 
 /// A check with this result: `.` pass, `w` warn, `?` unknown, `a` and `b` failures of two causes.
-fn checked(letter: char) -> Checked {
+fn checked(letter: char) -> ImageResult {
     let diagnosis = |cause: Cause| Diagnosis {
         cause,
         severity: cause.severity(),
@@ -33,7 +33,7 @@ fn checked(letter: char) -> Checked {
         _ => Vec::new(),
     };
     let mark = Mark { endpoint: Endpoint::Login, stage: Stage::Dns, duration: Duration::ZERO };
-    Checked {
+    ImageResult {
         image: "contoso.azurecr.io/apps/canary:1".parse().expect("a reference"),
         name: None,
         blob_requested: true,
@@ -45,18 +45,19 @@ fn checked(letter: char) -> Checked {
 
 /// The announcement after each of the checks, a minute apart: `A` or `B` failing, `R` renewed, `V` verified, `.` nothing.
 fn announced(checks: &str, confirm_after: u32) -> String {
-    let mut track = Track::default();
+    let mut debouncer = Debouncer::default();
     let mut now = Timestamp::UNIX_EPOCH;
     let mut sequence = String::new();
     for letter in checks.chars() {
         now += SignedDuration::from_mins(1);
         sequence.push(
-            match track.step(&checked(letter), confirm_after, now).map(|announcement| announcement.news) {
+            match debouncer.step(&checked(letter), confirm_after, now).map(|announcement| announcement.change)
+            {
                 None => '.',
-                Some(News::Verified) => 'V',
-                Some(News::StillFailing(_)) => 'R',
-                Some(News::Failing(diagnosis)) if diagnosis.cause == Cause::DnsTimeout => 'A',
-                Some(News::Failing(_)) => 'B',
+                Some(Change::Verified) => 'V',
+                Some(Change::StillFailing(_)) => 'R',
+                Some(Change::Failing(diagnosis)) if diagnosis.cause == Cause::DnsTimeout => 'A',
+                Some(Change::Failing(_)) => 'B',
             },
         );
     }
@@ -102,14 +103,14 @@ proptest! {
     fn announcements_alternate(checks in "[.w?ab]{0,120}", confirm_after in 1u32..4) {
         let sequence = announced(&checks, confirm_after);
         let mut last = '.';
-        for news in sequence.chars().filter(|news| !matches!(news, '.' | 'R')) {
-            prop_assert_ne!(news, last, "{} of {}", sequence, checks);
-            last = news;
+        for change in sequence.chars().filter(|change| !matches!(change, '.' | 'R')) {
+            prop_assert_ne!(change, last, "{} of {}", sequence, checks);
+            last = change;
         }
         let severity = checked('a').diagnoses[0].severity;
         prop_assert_eq!(severity, Severity::Fail);
-        for (index, news) in sequence.char_indices() {
-            match news {
+        for (index, change) in sequence.char_indices() {
+            match change {
                 'V' => prop_assert!(matches!(checks.as_bytes()[index], b'.' | b'w')),
                 'A' => prop_assert_eq!(checks.as_bytes()[index], b'a'),
                 'B' => prop_assert_eq!(checks.as_bytes()[index], b'b'),

@@ -7,7 +7,7 @@ use acr_verifier::cause::Cause;
 use acr_verifier::probe::Platform;
 
 use super::{WALK_THROUGH, root};
-use crate::check::{Bench, Outcome};
+use crate::check::{Bench, Outcome, files_of};
 use crate::lab::answers::{Canned, RedirectFault, Step, Target};
 use crate::lab::settings::{Behaviour, Certificate, Grant, Nameserver, Settings, Transport, View};
 use crate::readme::{print, shape};
@@ -107,7 +107,7 @@ fn ask_otherwise(bench: &mut Bench, key: &str) {
         "tag" => bench.image(":absent"),
         "platform" => bench.task.platform = Platform::linux("riscv64"),
         "second-endpoint" => bench.task.policy.expected = vec!["127.0.0.3/32".parse().expect("a range")],
-        "secret" => bench.task.credentials.paths = vec![bench.lab.folder().join("absent")],
+        "secret" => files_of(&mut bench.task.credentials).paths = vec![bench.lab.folder().join("absent")],
         "secret-server" => {
             let entry = serde_json::json!({"username": "DemoToken", "password": bench.lab.password()});
             let config = serde_json::json!({"auths": {"fabrikam.azurecr.io": entry}});
@@ -118,7 +118,7 @@ fn ask_otherwise(bench: &mut Bench, key: &str) {
             write_secret(bench, "password", "an-old-password");
         }
         "password-ends-soon" => {
-            bench.task.credentials.expires_at =
+            files_of(&mut bench.task.credentials).expires_at =
                 Some(bench.task.now + jiff::SignedDuration::from_hours(24 * 13));
         }
         _ => {}
@@ -129,7 +129,7 @@ fn write_secret(bench: &mut Bench, name: &str, text: &str) {
     let folder = bench.lab.folder().join("pull-secret");
     std::fs::create_dir_all(&folder).expect("a folder");
     std::fs::write(folder.join(name), text).expect("a file");
-    bench.task.credentials.paths = vec![folder];
+    files_of(&mut bench.task.credentials).paths = vec![folder];
 }
 
 /// A row with the outcome of its check.

@@ -1,6 +1,6 @@
 //! Responses: their sender and the reason in their text, without guesses.
 
-use super::{Bench, Case, case};
+use super::{Bench, Case, case, files_of};
 use crate::lab::answers::{Canned, FirewallWording, Step};
 
 const STEPS: [(Step, &str); 5] = [
@@ -240,7 +240,7 @@ fn a_401_with_another_reason_is_not_credentials_missing() {
             settings.credentials.anonymous = true;
             settings.answer(Step::Manifest, canned.clone());
         });
-        bench.task.credentials.paths.clear();
+        files_of(&mut bench.task.credentials).paths.clear();
         let outcome = bench.check();
         assert_eq!(outcome.findings(), [expected], "{canned:?}: {outcome:#?}");
     }
@@ -250,7 +250,7 @@ fn a_401_with_another_reason_is_not_credentials_missing() {
 #[test]
 fn the_correlation_id_is_that_of_the_failing_response() {
     let mut bench = Bench::healthy();
-    bench.task.credentials.paths.clear();
+    files_of(&mut bench.task.credentials).paths.clear();
     let missing = bench.check();
     assert_eq!(
         missing.diagnoses.first().and_then(|first| first.correlation_id.clone()),

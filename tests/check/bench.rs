@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use acr_verifier::address::AddressPolicy;
 use acr_verifier::config::{Resolvers, SystemResolver};
-use acr_verifier::credentials::CredentialsSource;
+use acr_verifier::credentials::{CredentialFiles, CredentialsSource};
 use acr_verifier::diagnosis::Diagnosis;
 use acr_verifier::events::event;
 use acr_verifier::observation::Observation;
@@ -14,8 +14,8 @@ use acr_verifier::page::{self, Reload};
 use acr_verifier::probe::{Platform, Task, Trust, observe};
 use acr_verifier::report::{self, Format, Style};
 use acr_verifier::rules::Expectation;
-use acr_verifier::run::{Checked, NetworkView, Run};
-use acr_verifier::transition::{Announcement, News};
+use acr_verifier::run::{CheckRun, ImageResult, NetworkView};
+use acr_verifier::transition::{Announcement, Change};
 use acr_verifier::verdict::Verdict;
 use jiff::Timestamp;
 use tracing::level_filters::LevelFilter;
@@ -62,7 +62,7 @@ impl Bench {
             image: lab.image().parse().expect("the lab's image is a reference"),
             policy: AddressPolicy { expected: Vec::new(), allow_loopback: true },
             data_endpoints: Vec::new(),
-            credentials: CredentialsSource { paths: vec![lab.credentials_folder()], expires_at: None },
+            credentials: CredentialsSource::named(lab.credentials_folder(), None),
             resolvers: Resolvers { system: system_resolver(&lab), compare: Vec::new() },
             trust: Trust::load(Some(&lab.ca_file())).expect("the lab's root is a certificate"),
             proxy: None,
@@ -112,8 +112,9 @@ fn system_resolver(lab: &Lab) -> SystemResolver {
 
 /// Returns the note of the Event for a failure.
 fn note(bench: &Bench, diagnosis: &Diagnosis) -> String {
-    let news = News::Failing(Box::new(diagnosis.clone()));
-    let announcement = Announcement { image: bench.task.image.clone(), name: None, news, at: bench.task.now };
+    let change = Change::Failing(Box::new(diagnosis.clone()));
+    let announcement =
+        Announcement { image: bench.task.image.clone(), name: None, change, at: bench.task.now };
     event::note(NetworkView::Node, &announcement)
 }
 
@@ -176,8 +177,8 @@ impl Outcome {
     }
 
     /// Returns a run with this check only.
-    pub(crate) fn run(&self, bench: &Bench) -> Run {
-        let checked = Checked {
+    pub(crate) fn run(&self, bench: &Bench) -> CheckRun {
+        let checked = ImageResult {
             image: bench.task.image.clone(),
             name: None,
             blob_requested: bench.task.blob,
@@ -185,7 +186,7 @@ impl Outcome {
             observation: self.observation.clone(),
             diagnoses: self.diagnoses.clone(),
         };
-        Run {
+        CheckRun {
             node: "node".to_owned(),
             network_view: NetworkView::Node,
             node_files: None,
@@ -201,5 +202,12 @@ impl Outcome {
     pub(crate) fn expect(&self, expected: &[&str]) -> &Self {
         assert_eq!(self.findings(), expected, "{self:#?}");
         self
+    }
+}
+
+/// Returns the files of a task's credentials, to change them.
+pub(crate) fn files_of(source: &mut CredentialsSource) -> &mut CredentialFiles {
+    match source {
+        CredentialsSource::Files(files) => files,
     }
 }

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::{Bench, Case, case};
+use super::{Bench, Case, case, files_of};
 use crate::lab::answers::TokenFault;
 use crate::lab::settings::View;
 
@@ -63,7 +63,7 @@ fn secret(bench: &mut Bench, entries: &[(&str, Entry)]) {
     std::fs::create_dir_all(&folder).expect("a folder");
     let text = json!({"auths": auths}).to_string();
     std::fs::write(folder.join(".dockerconfigjson"), text).expect("a file");
-    bench.task.credentials.paths = vec![folder];
+    files_of(&mut bench.task.credentials).paths = vec![folder];
 }
 
 fn entries(name: &str, entries: &'static [(&'static str, Entry)], expected: &[&str]) -> Case {
@@ -140,7 +140,7 @@ fn the_kind_of_credentials_is_known_before_anything_is_sent() {
     assert_eq!(bench.check().observation.credentials, Some(CredentialsUsed::Secret));
     secret(&mut bench, &[]);
     assert_eq!(bench.check().observation.credentials, Some(CredentialsUsed::Anonymous));
-    bench.task.credentials.paths = vec![bench.lab.ca_file()];
+    files_of(&mut bench.task.credentials).paths = vec![bench.lab.ca_file()];
     assert_eq!(bench.check().observation.credentials, None);
 }
 

@@ -1,19 +1,19 @@
 //! Messages and remedies at the data endpoint are about the data endpoint: the login server has already answered.
 
-use acr_verifier::cause::{Cause, advice};
+use acr_verifier::cause::Cause;
 use acr_verifier::observation::Endpoint;
 
 use super::Bench;
 use crate::lab::settings::View;
 
 /// Words about the image's own name, which is correct if a check reaches the data endpoint.
-const OF_THE_IMAGE: [&str; 3] = ["image's name", "make the registry again", "Create a private endpoint"];
+const OF_THE_IMAGE: [&str; 3] = ["image reference", "recreate the registry", "Create a private endpoint"];
 
 #[test]
 fn no_advice_at_the_data_endpoint_is_about_the_name_in_the_image() {
     for cause in Cause::ALL {
-        let at_data = advice::remedy_at(cause, Endpoint::Data);
-        assert_eq!(advice::remedy_at(cause, Endpoint::Login), advice::remedy(cause));
+        let at_data = cause.remedy_at(Endpoint::Data);
+        assert_eq!(cause.remedy_at(Endpoint::Login), cause.info().remedy);
         let is_of_data = cause
             .stages()
             .iter()
@@ -74,7 +74,7 @@ fn advice_at_the_data_endpoint_names_the_data_endpoint() {
 #[test]
 fn advice_at_the_login_server_names_the_login_server() {
     for (view, expected, remedy) in [
-        (View::NoSuchName, "fail login dns name_not_found", "Correct the login server in the image's name"),
+        (View::NoSuchName, "fail login dns name_not_found", "Correct the login server in the image"),
         (View::NoPrivateEndpoint, "fail login address no_private_endpoint", "Create a private endpoint"),
     ] {
         let bench = Bench::with(|settings| settings.nameservers[0].login = view.clone());

@@ -1,6 +1,6 @@
 //! Challenges, credentials and tokens, and responses that can occur at any step.
 
-use super::{Bench, Case, case};
+use super::{Bench, Case, case, files_of};
 use crate::lab::answers::{Canned, ChallengeFault, FirewallWording, RetryAfter, Step, Target, TokenFault};
 use crate::lab::settings::Grant;
 
@@ -11,7 +11,7 @@ fn secret(bench: &mut Bench, files: &[(&str, &str)]) {
     for (name, text) in files {
         std::fs::write(folder.join(name), text).expect("a file");
     }
-    bench.task.credentials.paths = vec![folder];
+    files_of(&mut bench.task.credentials).paths = vec![folder];
 }
 
 fn challenge(fault: ChallengeFault, expected: &[&str]) -> Case {
@@ -76,9 +76,11 @@ fn credentials() -> Vec<Case> {
     let expiring = &["warn login token credentials_expiring"];
     let in_days = |days: i64| jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * days);
     vec![
-        case("no credentials", |_| {}, missing).adjust(|bench| bench.task.credentials.paths.clear()),
-        case("absent credentials", |_| {}, missing)
-            .adjust(|bench| bench.task.credentials.paths = vec![bench.lab.folder().join("absent")]),
+        case("no credentials", |_| {}, missing)
+            .adjust(|bench| files_of(&mut bench.task.credentials).paths.clear()),
+        case("absent credentials", |_| {}, missing).adjust(|bench| {
+            files_of(&mut bench.task.credentials).paths = vec![bench.lab.folder().join("absent")]
+        }),
         case("an entry for another registry", |_| {}, missing).adjust(|bench| {
             let text =
                 r#"{"auths": {"fabrikam.azurecr.io": {"username": "a-user", "password": "a-password"}}}"#;
@@ -95,15 +97,15 @@ fn credentials() -> Vec<Case> {
             rejected,
         ),
         case("files of a mounted secret", |_| {}, &[])
-            .adjust(|bench| bench.task.credentials.paths = vec![bench.lab.secret_folder()]),
+            .adjust(|bench| files_of(&mut bench.task.credentials).paths = vec![bench.lab.secret_folder()]),
         case("expires in 13 days", |_| {}, expiring)
-            .adjust(move |bench| bench.task.credentials.expires_at = Some(in_days(13))),
+            .adjust(move |bench| files_of(&mut bench.task.credentials).expires_at = Some(in_days(13))),
         case("expired yesterday and still works", |_| {}, expiring)
-            .adjust(move |bench| bench.task.credentials.expires_at = Some(in_days(-1))),
+            .adjust(move |bench| files_of(&mut bench.task.credentials).expires_at = Some(in_days(-1))),
         case("expires in 15 days", |_| {}, &[])
-            .adjust(move |bench| bench.task.credentials.expires_at = Some(in_days(15))),
+            .adjust(move |bench| files_of(&mut bench.task.credentials).expires_at = Some(in_days(15))),
         case("expired yesterday and is rejected", |_| {}, rejected).adjust(move |bench| {
-            bench.task.credentials.expires_at = Some(in_days(-1));
+            files_of(&mut bench.task.credentials).expires_at = Some(in_days(-1));
             secret(bench, &[("username", "canary-token"), ("password", "wrong-password")]);
         }),
     ]

@@ -31,7 +31,7 @@ use acr_verifier::cause::Cause;
 
 use crate::lab::settings::Settings;
 use crate::observations::diagnose;
-pub(crate) use bench::{Bench, Outcome};
+pub(crate) use bench::{Bench, Outcome, files_of};
 pub(crate) use safety::violations;
 
 /// Number of concurrent cases, which mostly wait.

@@ -145,16 +145,20 @@ fn absent() -> String {
     )
 }
 
-fn wrong() -> Vec<Panel> {
+/// The number of nodes with each current cause.
+fn by_cause() -> String {
     // The counter has the endpoint and stage of a cause; the gauges show whether it currently applies.
-    let by_cause = format!(
+    format!(
         "label_replace(count by (cause, endpoint, stage, registry) (group by (cluster, node, registry, cause, endpoint, \
          stage) (acr_verifier_failures_total{{{CHOSEN}}} and on ({WHOSE}, endpoint, stage) \
          (acr_verifier_stage_success{{{CHOSEN}}} == 0) and on ({WHOSE}, cause) \
          acr_verifier_cause{{{CHOSEN},severity=\"fail\"}})), \"severity\", \"fail\", \"\", \"\") or \
          count by (cause, severity, registry) (group by (cluster, node, registry, cause, severity) \
          (acr_verifier_cause{{{CHOSEN},severity!=\"fail\"}}))"
-    );
+    )
+}
+
+fn wrong() -> Vec<Panel> {
     let causes_of = |severity: &str| {
         format!(
             "group by ({WHOSE}, cause, severity) (acr_verifier_cause{{{CHOSEN},severity=\"{severity}\"}})"
@@ -185,7 +189,7 @@ fn wrong() -> Vec<Panel> {
             "Causes reported by the last checks, with the number of nodes that report them and, for failures, the \
              endpoint and stage. Expected: an empty table. Many nodes with the same cause are one problem. Each cause links \
              to its section in the runbook.",
-            &by_cause,
+            &by_cause(),
         )
         .columns(&[
             "severity=Severity",

@@ -8,7 +8,7 @@ use acr_verifier::diagnosis::Diagnosis;
 use acr_verifier::events::event::{Pod, Reporter};
 use acr_verifier::events::{self, Publisher};
 use acr_verifier::observation::{Endpoint, Stage};
-use acr_verifier::transition::{Announcement, EventResult, News};
+use acr_verifier::transition::{Announcement, Change, EventResult};
 use acr_verifier::verdict::Severity;
 use jiff::Timestamp;
 use kube::Config;
@@ -24,12 +24,12 @@ use super::server::{ApiServer, NODE};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A publisher for a URL and its counted results.
-struct Desk {
+struct PublishTask {
     publisher: Publisher,
     counted: Arc<Mutex<Vec<EventResult>>>,
 }
 
-impl Desk {
+impl PublishTask {
     async fn new(server: &ApiServer, url: String) -> Self {
         let cluster = Cluster {
             server: Some(url),
@@ -105,17 +105,17 @@ fn failing(repository: &str, message: &str) -> Announcement {
         commands: Vec::new(),
         correlation_id: Some("3e120724-684a-bf56-100a-7d3ff40bdcd8".to_owned()),
     };
-    announcement(repository, News::Failing(Box::new(diagnosis)))
+    announcement(repository, Change::Failing(Box::new(diagnosis)))
 }
 
-fn announcement(repository: &str, news: News) -> Announcement {
+fn announcement(repository: &str, change: Change) -> Announcement {
     let image = format!("contoso.azurecr.io/{repository}:1").parse().expect("a reference");
-    Announcement { image, name: None, news, at: Timestamp::now() }
+    Announcement { image, name: None, change, at: Timestamp::now() }
 }
 
 fn still(first: &Announcement) -> Announcement {
-    let News::Failing(diagnosis) = &first.news else { panic!("a failure was announced") };
-    Announcement { news: News::StillFailing(diagnosis.clone()), at: Timestamp::now(), ..first.clone() }
+    let Change::Failing(diagnosis) = &first.change else { panic!("a failure was announced") };
+    Announcement { change: Change::StillFailing(diagnosis.clone()), at: Timestamp::now(), ..first.clone() }
 }
 
 /// Returns the Events about an image.
@@ -135,7 +135,7 @@ fn describe_node(server: &ApiServer) -> String {
 #[tokio::test]
 async fn failure_renewal_and_recovery_are_in_kubectl_describe_node() {
     let Some(server) = ApiServer::shared() else { return };
-    let desk = Desk::new(server, server.url()).await;
+    let desk = PublishTask::new(server, server.url()).await;
     let failing = failing("seen", "Nameserver 10.60.0.10 answers with a public address.");
     desk.publish(failing.clone());
     desk.wait_for(EventResult::Published, 1).await;
@@ -155,7 +155,7 @@ async fn failure_renewal_and_recovery_are_in_kubectl_describe_node() {
     assert_eq!(events[0]["series"]["count"], 3);
     assert_eq!(events[0]["related"]["name"], "acr-verifier-x7k2p");
 
-    desk.publish(announcement("seen", News::Verified));
+    desk.publish(announcement("seen", Change::Verified));
     desk.wait_for(EventResult::Published, 4).await;
     assert!(
         describe_node(server)
@@ -168,10 +168,10 @@ async fn failure_renewal_and_recovery_are_in_kubectl_describe_node() {
 #[tokio::test]
 async fn an_image_with_two_names_has_events_for_each_name() {
     let Some(server) = ApiServer::shared() else { return };
-    let desk = Desk::new(server, server.url()).await;
+    let desk = PublishTask::new(server, server.url()).await;
     let named = |name: &str, what: &Announcement| Announcement { name: Some(name.into()), ..what.clone() };
     let failing = failing("twice", "It is public.");
-    let verified = Announcement { news: News::Verified, ..failing.clone() };
+    let verified = Announcement { change: Change::Verified, ..failing.clone() };
     desk.publish(named("one", &failing));
     desk.publish(named("other", &verified));
     desk.wait_for(EventResult::Published, 2).await;
@@ -191,7 +191,7 @@ async fn an_image_with_two_names_has_events_for_each_name() {
 #[tokio::test]
 async fn a_deleted_event_is_created_again() {
     let Some(server) = ApiServer::shared() else { return };
-    let desk = Desk::new(server, server.url()).await;
+    let desk = PublishTask::new(server, server.url()).await;
     let failing = failing("deleted", "It is public.");
     desk.publish(failing.clone());
     desk.wait_for(EventResult::Published, 1).await;
@@ -207,7 +207,7 @@ async fn rejections_are_counted_and_retried_and_a_lost_response_creates_no_dupli
     let Some(server) = ApiServer::shared() else { return };
     let proxy = FaultProxy::start(server);
     for (number, status) in [403, 409, 422, 429, 500].into_iter().enumerate() {
-        let desk = Desk::new(server, proxy.url()).await;
+        let desk = PublishTask::new(server, proxy.url()).await;
         let repository = format!("refused{number}");
         proxy.next(2, &Fault::Answer { status, retry_after: (status == 429).then_some(1) });
         desk.publish(failing(&repository, "It is public."));
@@ -215,7 +215,7 @@ async fn rejections_are_counted_and_retried_and_a_lost_response_creates_no_dupli
         assert_eq!(desk.count(EventResult::Failed), 2, "{status}");
         assert_eq!(events_about(server, &repository).len(), 1, "{status}");
     }
-    let desk = Desk::new(server, proxy.url()).await;
+    let desk = PublishTask::new(server, proxy.url()).await;
     proxy.next(1, &Fault::AnswerLost);
     desk.publish(failing("lost", "It is public."));
     desk.wait_for(EventResult::Published, 1).await;
@@ -226,7 +226,7 @@ async fn rejections_are_counted_and_retried_and_a_lost_response_creates_no_dupli
 async fn an_event_is_dropped_after_five_rejections() {
     let Some(server) = ApiServer::shared() else { return };
     let proxy = FaultProxy::start(server);
-    let desk = Desk::new(server, proxy.url()).await;
+    let desk = PublishTask::new(server, proxy.url()).await;
     proxy.next(5, &Fault::Answer { status: 403, retry_after: None });
     desk.publish(failing("given-up", "It is public."));
     desk.wait_for(EventResult::Failed, 5).await;
@@ -238,7 +238,7 @@ async fn an_event_is_dropped_after_five_rejections() {
 #[tokio::test]
 async fn the_newest_event_is_published_when_the_server_returns() {
     let Some(server) = ApiServer::start() else { return };
-    let desk = Desk::new(&server, server.url()).await;
+    let desk = PublishTask::new(&server, server.url()).await;
     server.pause();
     desk.publish(failing("late", "The first failure."));
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -264,7 +264,7 @@ async fn the_newest_event_is_published_when_the_server_returns() {
 async fn announcements_while_the_server_is_paused_are_published_or_counted() {
     const IMAGES: usize = 300;
     let Some(server) = ApiServer::start() else { return };
-    let desk = Desk::new(&server, server.url()).await;
+    let desk = PublishTask::new(&server, server.url()).await;
     server.pause();
     for _ in 0..2 {
         for image in 0..IMAGES {
@@ -288,15 +288,17 @@ async fn announcements_while_the_server_is_paused_are_published_or_counted() {
 async fn a_renewal_of_an_unpublished_failure_does_not_update_another_event() {
     let Some(server) = ApiServer::shared() else { return };
     let proxy = FaultProxy::start(server);
-    let desk = Desk::new(server, proxy.url()).await;
+    let desk = PublishTask::new(server, proxy.url()).await;
     desk.publish(failing("changed", "It is public."));
     desk.wait_for(EventResult::Published, 1).await;
-    let News::Failing(mut other) = failing("changed", "Nobody answers.").news else { panic!("a failure") };
+    let Change::Failing(mut other) = failing("changed", "Nobody answers.").change else {
+        panic!("a failure")
+    };
     other.cause = Cause::ConnectTimeout;
     proxy.next(1, &Fault::Answer { status: 409, retry_after: None });
-    desk.publish(announcement("changed", News::Failing(other.clone())));
+    desk.publish(announcement("changed", Change::Failing(other.clone())));
     desk.wait_for(EventResult::Failed, 1).await;
-    desk.publish(announcement("changed", News::StillFailing(other)));
+    desk.publish(announcement("changed", Change::StillFailing(other)));
     desk.wait_for(EventResult::Suppressed, 1).await;
     desk.wait_for(EventResult::Published, 2).await;
     let mut reasons: Vec<Value> =
@@ -308,7 +310,7 @@ async fn a_renewal_of_an_unpublished_failure_does_not_update_another_event() {
 #[tokio::test]
 async fn a_long_multibyte_note_is_truncated_and_accepted() {
     let Some(server) = ApiServer::shared() else { return };
-    let desk = Desk::new(server, server.url()).await;
+    let desk = PublishTask::new(server, server.url()).await;
     desk.publish(failing("long", &"ü€😀".repeat(1667)));
     desk.wait_for(EventResult::Published, 1).await;
     let note = events_about(server, "long")[0]["note"].as_str().expect("a note").to_owned();

@@ -3,7 +3,7 @@
 use acr_verifier::fleet::report::ConfigurationState;
 use acr_verifier::fleet::{Fleet, Node, State};
 use acr_verifier::report::Style;
-use acr_verifier::report::fleet::{self, Format, live};
+use acr_verifier::report::fleet::{self, Format, progress};
 use serde_json::Value;
 
 use super::samples::{self, healthy, mixed, one_subnet, thousand};
@@ -229,14 +229,14 @@ fn the_progress_table_fits_its_width() {
     for (name, fleet) in all() {
         let nodes: Vec<&Node> = fleet.nodes.iter().collect();
         for width in [0, 10, 40, 80] {
-            for line in live::lines(&nodes, "31 of 40 nodes, 12 s left", width) {
+            for line in progress::lines(&nodes, "31 of 40 nodes, 12 s left", width) {
                 assert!(line.is_ascii() && line.len() <= width, "{name} at {width}: {line}");
             }
         }
     }
     let fleet = one_subnet();
     let nodes: Vec<&Node> = fleet.nodes.iter().collect();
-    let lines = live::lines(&nodes, "first", 80);
+    let lines = progress::lines(&nodes, "first", 80);
     assert_eq!(lines[0], "first");
     assert!(lines[2].split_whitespace().eq(["np1", "3", "37", "0", "0"]), "{lines:?}");
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use acr_verifier::fleet::report::NodeReport;
-use acr_verifier::fleet::{Exclusion, Fleet, Node, Place, Staleness, State};
-use acr_verifier::run::Checked;
+use acr_verifier::fleet::{Exclusion, Fleet, Node, Staleness, State, Topology};
+use acr_verifier::run::ImageResult;
 use acr_verifier::wire::report::Report;
 
 use crate::report::samples as checks;
@@ -29,7 +29,7 @@ pub(crate) fn node(index: usize, pool: &str, subnet: &str) -> Node {
     Node {
         state: reported(&name, vec![checks::healthy()]),
         pod: Some(format!("acr-verifier-{index:05}")),
-        place: Place {
+        topology: Topology {
             agent_pool: Some(pool.to_owned()),
             zone: Some(format!("westeurope-{}", index % 3 + 1)),
             subnet: Some(subnet.to_owned()),
@@ -41,7 +41,7 @@ pub(crate) fn node(index: usize, pool: &str, subnet: &str) -> Node {
     }
 }
 
-pub(crate) fn reported(node: &str, images: Vec<Checked>) -> State {
+pub(crate) fn reported(node: &str, images: Vec<ImageResult>) -> State {
     let mut run = checks::run(images);
     node.clone_into(&mut run.node);
     let body = serde_json::to_vec(&Report::from(&run)).expect("JSON");
@@ -94,7 +94,7 @@ pub(crate) fn mixed() -> Fleet {
         nodes[index].state = reported(&nodes[index].name, vec![checked]);
     }
     nodes[1].cordoned = true;
-    nodes[16].place = Place::default();
+    nodes[16].topology = Topology::default();
     nodes[17].joined_late = true;
     nodes[17].state = State::Missing;
     fleet(nodes)
@@ -130,8 +130,10 @@ pub(crate) fn hostile() -> Fleet {
     let mut fleet = healthy(4);
     for (index, node) in fleet.nodes.iter_mut().enumerate() {
         node.name = format!("{index}{}", poison());
-        let place = &mut node.place;
-        for value in [&mut place.agent_pool, &mut place.zone, &mut place.subnet, &mut place.node_image] {
+        let topology = &mut node.topology;
+        for value in
+            [&mut topology.agent_pool, &mut topology.zone, &mut topology.subnet, &mut topology.node_image]
+        {
             *value = Some(poison());
         }
     }

@@ -9,7 +9,7 @@ use acr_verifier::observation::Observation;
 use acr_verifier::probe::fuzz::{Desk, LOGIN, PLANTED};
 use acr_verifier::report::{self, Format, Style};
 use acr_verifier::rules::{Expectation, diagnose};
-use acr_verifier::run::{Checked, NetworkView, Run};
+use acr_verifier::run::{ImageResult, NetworkView, CheckRun};
 use jiff::Timestamp;
 
 /// Far above the longest report for one image.
@@ -37,7 +37,7 @@ pub fn judge(observation: Observation) {
         observation.failure.is_none() || !diagnoses.is_empty(),
         "a failure without a diagnosis: {observation:?}"
     );
-    let checked = Checked {
+    let checked = ImageResult {
         image: expectation.image,
         name: None,
         blob_requested: true,
@@ -45,7 +45,7 @@ pub fn judge(observation: Observation) {
         observation,
         diagnoses,
     };
-    let run = Run {
+    let run = CheckRun {
         node: "aks-np1-0".to_owned(),
         network_view: NetworkView::Node,
         node_files: None,

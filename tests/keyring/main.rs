@@ -12,7 +12,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Command, Stdio};
 
-use acr_verifier::credentials::CredentialsSource;
+use acr_verifier::credentials::CredentialFiles;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ type Found = Option<Vec<Option<(String, String)>>>;
 /// The credentials that this program finds.
 fn ours(folder: &Path, file: &str, config: &[u8], image: &str) -> Found {
     std::fs::write(folder.join(file), config).expect("a file");
-    let source = CredentialsSource::named(folder.to_owned(), None);
+    let source = CredentialFiles { paths: vec![folder.to_owned()], expires_at: None };
     let found = source.read(&image.parse().expect("an image")).ok();
     std::fs::remove_file(folder.join(file)).expect("a file");
     let attempts = found?.attempts.into_iter().filter(|attempt| attempt.entry.is_some());

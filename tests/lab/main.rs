@@ -16,7 +16,7 @@ use acr_verifier::logging::{self, LogFormat, Logging};
 use acr_verifier::pass::{NodeContext, verify};
 use acr_verifier::probe::Trust;
 use acr_verifier::report::{Format, write};
-use acr_verifier::run::{NetworkView, Run};
+use acr_verifier::run::{CheckRun, NetworkView};
 use acr_verifier::terminal;
 use clap::Parser;
 use lab::Lab;
@@ -210,7 +210,7 @@ fn check(config: &Config, trust: &Trust) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (started_at, started) = (jiff::Timestamp::now(), Instant::now());
     let checked = runtime.block_on(verify(config, &config.images[0], &[], (trust, None), started_at));
-    let run = Run {
+    let run = CheckRun {
         node: "this machine".into(),
         network_view: NetworkView::Node,
         node_files: None,

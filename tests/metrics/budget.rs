@@ -7,7 +7,7 @@ use acr_verifier::address::Scope;
 use acr_verifier::cause::Cause;
 use acr_verifier::diagnosis::Diagnosis;
 use acr_verifier::observation::{Endpoint, Lookup, Request, Resolver, Stage};
-use acr_verifier::run::Checked;
+use acr_verifier::run::ImageResult;
 use acr_verifier::transition::EventResult;
 use acr_verifier::verdict::{Severity, Verdict};
 use proptest::prelude::*;
@@ -135,7 +135,7 @@ prop_compose! {
         causes in prop::collection::vec((0..Cause::ALL.len(), "\\PC{0,30}"), 0..7),
         requests in prop::collection::vec((0..REQUESTING.len(), prop::option::of(any::<u16>())), 0..12),
         addresses in prop::collection::vec(any::<u32>(), 0..4),
-    ) -> Checked {
+    ) -> ImageResult {
         let mut checked = rich();
         checked.name = name.map(str::to_owned);
         checked.diagnoses = causes

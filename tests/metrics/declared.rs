@@ -6,7 +6,7 @@ use acr_verifier::cause::Cause;
 use acr_verifier::diagnosis::Diagnosis;
 use acr_verifier::metrics::{FAMILIES, Metrics, write_reference};
 use acr_verifier::observation::{Endpoint, Request, Resolver, Stage};
-use acr_verifier::run::Checked;
+use acr_verifier::run::ImageResult;
 use acr_verifier::transition::EventResult;
 use acr_verifier::verdict::Severity;
 
@@ -14,7 +14,7 @@ use super::{metrics, run, scrape};
 use crate::report::samples;
 
 /// A check that sets every metric.
-pub(super) fn rich() -> Checked {
+pub(super) fn rich() -> ImageResult {
     let mut checked = samples::certificate_expiring();
     checked.name = Some("canary".to_owned());
     let observation = &mut checked.observation;
@@ -40,7 +40,7 @@ pub(super) fn rich() -> Checked {
 }
 
 /// A failed check of the same registry.
-fn failing() -> Checked {
+fn failing() -> ImageResult {
     let mut checked = samples::credentials_rejected();
     checked.observation.requests =
         vec![Request { endpoint: Endpoint::Login, stage: Stage::Token, status: None }];

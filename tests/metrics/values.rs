@@ -2,7 +2,7 @@
 
 use acr_verifier::metrics::Metrics;
 use acr_verifier::observation::{Endpoint, Resolver, Stage};
-use acr_verifier::run::Run;
+use acr_verifier::run::CheckRun;
 use acr_verifier::transition::EventResult;
 use acr_verifier::verdict::Verdict;
 use jiff::{SignedDuration, Timestamp};
@@ -43,7 +43,7 @@ impl Agent {
     fn check(&mut self) -> Scrape {
         self.now += SignedDuration::from_mins(1);
         let run = self.bench.check().run(&self.bench);
-        self.metrics.record(&Run { started_at: self.now, duration: std::time::Duration::ZERO, ..run });
+        self.metrics.record(&CheckRun { started_at: self.now, duration: std::time::Duration::ZERO, ..run });
         let scrape = scrape(&self.metrics);
         let registry = self.bench.lab.registry();
         for sample in scrape.samples.iter().filter(|sample| sample.labels.contains_key("registry")) {

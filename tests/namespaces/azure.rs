@@ -54,7 +54,7 @@ pub(crate) struct Outcome {
 }
 
 /// The result of a check.
-struct Checked {
+struct ImageResult {
     report: String,
     log: String,
     /// Absent for an agent.
@@ -231,7 +231,7 @@ impl Azure {
         resolv_conf
     }
 
-    fn check(&mut self, state: &State) -> Checked {
+    fn check(&mut self, state: &State) -> ImageResult {
         let folder = self.folder.path().to_owned();
         let resolv_conf = self.write_node_files(state);
         if state.node.has_agent {
@@ -263,11 +263,11 @@ impl Azure {
         let output = self.breaking(state, || child.wait_with_output().expect("the program runs"));
         let [report, log] =
             [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-        Checked { report, log, code: Some(output.status.code().unwrap_or(-1)) }
+        ImageResult { report, log, code: Some(output.status.code().unwrap_or(-1)) }
     }
 
     /// The same with the node's agent, which reads the node's files; resolv.conf may change in between.
-    fn check_by_agent(&self, state: &State, resolv_conf: &str) -> Checked {
+    fn check_by_agent(&self, state: &State, resolv_conf: &str) -> ImageResult {
         let folder = self.folder.path();
         let root = folder.join(NODE_FILES);
         let mut configuration = format!(
@@ -289,17 +289,17 @@ impl Azure {
         let (network, verdict) = (&self.network.node, state.verdict());
         let report = node::report_of_agent(network, folder, &configuration, follow, verdict);
         let log = fs::read_to_string(folder.join("agent.log")).unwrap_or_default();
-        Checked { report, log, code: None }
+        ImageResult { report, log, code: None }
     }
 
     fn problems(
         &self,
         state: &State,
-        checked: &Checked,
+        checked: &ImageResult,
         strays: Strays,
         connected: &[Connection],
     ) -> Vec<String> {
-        let Checked { report: text, log, code } = checked;
+        let ImageResult { report: text, log, code } = checked;
         let report: Value = match serde_json::from_str(text) {
             Ok(report) => report,
             Err(error) => return vec![format!("no report: {error}\n{text}{log}")],

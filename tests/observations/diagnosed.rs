@@ -4,7 +4,7 @@ use acr_verifier::diagnosis::Diagnosis;
 use acr_verifier::findings::Findings;
 use acr_verifier::observation::Observation;
 use acr_verifier::rules::{self, Expectation};
-use acr_verifier::run::Checked;
+use acr_verifier::run::ImageResult;
 use proptest::prelude::*;
 
 use super::{expectation, observation};
@@ -23,9 +23,9 @@ pub(crate) fn diagnose(expectation: &Expectation, observation: &Observation) -> 
 }
 
 /// A check with the diagnoses of the rules.
-pub(crate) fn checked() -> impl Strategy<Value = Checked> {
+pub(crate) fn checked() -> impl Strategy<Value = ImageResult> {
     (expectation(), observation(), any::<bool>()).prop_map(|(expectation, observation, blob_requested)| {
-        Checked {
+        ImageResult {
             diagnoses: diagnose(&expectation, &observation),
             image: expectation.image,
             name: None,

@@ -6,7 +6,7 @@ use acr_verifier::metrics::Metrics;
 use acr_verifier::page::{self, Reload};
 use acr_verifier::report::json::JSON_SCHEMA;
 use acr_verifier::report::{Format, Style};
-use acr_verifier::run::Checked;
+use acr_verifier::run::ImageResult;
 use acr_verifier::verdict::Verdict;
 use acr_verifier::wire::report::Report;
 use jiff::Timestamp;
@@ -30,7 +30,7 @@ fn visible(shown: &str) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-fn checks() -> impl Strategy<Value = Vec<Checked>> {
+fn checks() -> impl Strategy<Value = Vec<ImageResult>> {
     vec(checked(), 0..3)
 }
 

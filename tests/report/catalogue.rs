@@ -1,10 +1,9 @@
-//! The catalogue of causes, and the advice behind it.
+//! The catalogue of causes, and the texts and commands of the records.
 
 use std::collections::BTreeSet;
 
 use acr_verifier::address::NameserverAddress;
-use acr_verifier::cause::Cause;
-use acr_verifier::cause::advice::{self, Names};
+use acr_verifier::cause::{Cause, CauseInfo, Names};
 use acr_verifier::image::ImageReference;
 use acr_verifier::observation::Endpoint;
 use acr_verifier::report::Style;
@@ -49,14 +48,16 @@ fn every_cause_is_listed_once_with_commands() {
 #[test]
 fn meaning_and_remedy_are_one_sentence_each() {
     for cause in Cause::ALL {
-        for sentence in [advice::meaning(cause), advice::remedy(cause)] {
+        let CauseInfo { meaning, remedy, detection, at_data, .. } = cause.info();
+        let remedy_at_data = at_data.as_ref().map(|fix| fix.remedy);
+        for sentence in [*meaning, *remedy].into_iter().chain(remedy_at_data) {
             assert!(sentence.starts_with(|first: char| first.is_ascii_uppercase()), "{cause}: {sentence}");
             assert!(sentence.ends_with('.'), "{cause}: {sentence}");
             assert!(!sentence.contains(". "), "{cause} has a second sentence: {sentence}");
             assert!(!sentence.contains("  "), "{cause} has a gap: {sentence}");
         }
-        let phrase = advice::recognised_by(cause);
-        assert!(!phrase.is_empty() && !phrase.ends_with('.') && !phrase.contains("  "), "{cause}: {phrase}");
+        let good = !detection.is_empty() && !detection.ends_with('.') && !detection.contains("  ");
+        assert!(good, "{cause}: {detection}");
     }
 }
 
@@ -64,7 +65,7 @@ fn meaning_and_remedy_are_one_sentence_each() {
 fn commands_are_single_lines_of_known_programs_without_secrets() {
     for names in names() {
         for cause in Cause::ALL {
-            for command in advice::commands(cause, &names) {
+            for command in cause.commands(&names) {
                 let program = command.split(' ').next().expect("a word");
                 assert!(PROGRAMS.contains(&program), "{cause}: {command}");
                 assert!(command.is_ascii() && !command.contains(['\n', ';']), "{cause}: {command}");
@@ -80,7 +81,7 @@ fn commands_are_single_lines_of_known_programs_without_secrets() {
 fn quotes_and_parentheses_of_commands_are_balanced() {
     for names in names() {
         for cause in Cause::ALL {
-            for command in advice::commands(cause, &names) {
+            for command in cause.commands(&names) {
                 for quote in ['"', '\''] {
                     assert_eq!(command.matches(quote).count() % 2, 0, "{cause}: {command}");
                 }
@@ -102,18 +103,18 @@ fn commands_are_filled_in_for_cloud_endpoint_and_nameserver() {
     let server: NameserverAddress = "10.60.0.11:53".parse().expect("an address");
     let host = Some("contoso-e7gg.usgovvirginia.data.azurecr.us");
     let names = Names::new(&image, Endpoint::Data, host, Some(&server));
-    let record = advice::commands(Cause::PrivateRecordMissing, &names).join("\n");
+    let record = Cause::PrivateRecordMissing.commands(&names).join("\n");
     assert!(
         record.contains("--zone-name privatelink.azurecr.us --name contoso-e7gg.usgovvirginia.data\n"),
         "{record}"
     );
-    let link = advice::commands(Cause::PrivateZoneNotLinked, &names).join("\n");
+    let link = Cause::PrivateZoneNotLinked.commands(&names).join("\n");
     assert!(link.contains("dig @10.60.0.11 contoso-e7gg.usgovvirginia.data.azurecr.us A"), "{link}");
     assert!(
         link.contains("vnet create --resource-group RESOURCE_GROUP --zone-name privatelink.azurecr.us"),
         "{link}"
     );
-    let scope = advice::commands(Cause::ScopeMissing, &names).join("\n");
+    let scope = Cause::ScopeMissing.commands(&names).join("\n");
     assert!(
         scope.contains("--registry contoso --name SCOPE_MAP --add-repository apps/canary content/read"),
         "{scope}"

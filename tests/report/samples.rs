@@ -4,15 +4,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use acr_verifier::address::AddressPolicy;
-use acr_verifier::cause::Cause;
-use acr_verifier::cause::advice::{self, Names};
+use acr_verifier::cause::{Cause, Names};
 use acr_verifier::diagnosis::Diagnosis;
 use acr_verifier::observation::{
     Attempt, Blob, Certificate, CredentialsUsed, DnsAnswer, DnsFailure, DnsFailureKind, Endpoint,
     ExtendedError, Lookup, Manifest, Mark, Observation, Rcode, Record, RecordData, Resolution, Resolver,
     Stage, TlsSession, TlsVersion, Token, TrustedBy,
 };
-use acr_verifier::run::{Checked, NetworkView, Run};
+use acr_verifier::run::{CheckRun, ImageResult, NetworkView};
 use acr_verifier::verdict::Severity;
 
 pub(crate) const IMAGE: &str = "contoso.azurecr.io/apps/canary:1";
@@ -25,8 +24,8 @@ const FIRST: &str = "10.60.0.10:53";
 const SECOND: &str = "10.60.0.11:53";
 pub(crate) const CORRELATION_ID: &str = "6a1f0a52-3f0e-4d0b-9d0e-0c4a7c1f2b11";
 
-pub(crate) fn run(images: Vec<Checked>) -> Run {
-    Run {
+pub(crate) fn run(images: Vec<ImageResult>) -> CheckRun {
+    CheckRun {
         node: "aks-np1-12345678-vmss000000".to_owned(),
         network_view: NetworkView::Node,
         node_files: None,
@@ -37,8 +36,8 @@ pub(crate) fn run(images: Vec<Checked>) -> Run {
     }
 }
 
-pub(crate) fn healthy() -> Checked {
-    Checked {
+pub(crate) fn healthy() -> ImageResult {
+    ImageResult {
         image: IMAGE.parse().expect("an image"),
         name: None,
         blob_requested: true,
@@ -49,7 +48,7 @@ pub(crate) fn healthy() -> Checked {
 }
 
 /// The second nameserver does not see the private zone.
-pub(crate) fn zone_not_linked() -> Checked {
+pub(crate) fn zone_not_linked() -> ImageResult {
     let mut checked = healthy();
     checked.observation = stopped(Endpoint::Login, Stage::Address);
     checked.observation.resolutions[1].a = public_answer(LOGIN);
@@ -76,7 +75,7 @@ pub(crate) fn zone_not_linked() -> Checked {
 }
 
 /// The zone has a record for the login server but none for the data endpoint.
-pub(crate) fn data_record_missing() -> Checked {
+pub(crate) fn data_record_missing() -> ImageResult {
     let mut checked = healthy();
     checked.observation = stopped(Endpoint::Data, Stage::Dns);
     for resolution in &mut checked.observation.resolutions {
@@ -96,7 +95,7 @@ pub(crate) fn data_record_missing() -> Checked {
     checked
 }
 
-pub(crate) fn credentials_rejected() -> Checked {
+pub(crate) fn credentials_rejected() -> ImageResult {
     let mut checked = healthy();
     checked.observation = stopped(Endpoint::Login, Stage::Token);
     checked.observation.token = None;
@@ -112,7 +111,7 @@ pub(crate) fn credentials_rejected() -> Checked {
     checked
 }
 
-pub(crate) fn throttled() -> Checked {
+pub(crate) fn throttled() -> ImageResult {
     let mut checked = healthy();
     checked.name = Some("canary".to_owned());
     checked.observation = stopped(Endpoint::Login, Stage::Manifest);
@@ -127,7 +126,7 @@ pub(crate) fn throttled() -> Checked {
     checked
 }
 
-pub(crate) fn certificate_expiring() -> Checked {
+pub(crate) fn certificate_expiring() -> ImageResult {
     let mut checked = healthy();
     let certificate = checked.observation.tls[0].certificate.as_mut().expect("it has one");
     certificate.not_after = "2026-12-01T12:00:00Z".parse().expect("a moment");
@@ -141,7 +140,7 @@ pub(crate) fn certificate_expiring() -> Checked {
     checked
 }
 
-pub(crate) fn without_blob() -> Checked {
+pub(crate) fn without_blob() -> ImageResult {
     let mut checked = healthy();
     checked.blob_requested = false;
     checked.observation = stopped(Endpoint::Login, Stage::Manifest);
@@ -149,7 +148,7 @@ pub(crate) fn without_blob() -> Checked {
 }
 
 /// A public IPv6 address next to the private one, and a compared resolver that does not answer A.
-pub(crate) fn public_ipv6() -> Checked {
+pub(crate) fn public_ipv6() -> ImageResult {
     let mut checked = healthy();
     checked.observation = stopped(Endpoint::Login, Stage::Address);
     checked.observation.resolutions.truncate(1);
@@ -181,7 +180,7 @@ pub(crate) fn public_ipv6() -> Checked {
 }
 
 /// All text from the network contains terminal escapes and is far too long.
-pub(crate) fn hostile() -> Checked {
+pub(crate) fn hostile() -> ImageResult {
     let poison =
         format!("\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31mü\r\nok    forged\0\u{202e}{}", "x".repeat(5_000));
     let mut checked = healthy();
@@ -221,8 +220,8 @@ pub(crate) fn diagnosis(
         stage,
         endpoint,
         message: message.to_owned(),
-        remedy: advice::remedy(cause).to_owned(),
-        commands: advice::commands(cause, &names),
+        remedy: cause.info().remedy.to_owned(),
+        commands: cause.commands(&names),
         correlation_id: None,
     }
 }
@@ -386,9 +385,9 @@ fn socket(text: &str) -> SocketAddr {
 }
 
 /// A failure cause as a warning, since another address worked.
-pub(crate) fn connect_warning() -> Checked {
+pub(crate) fn connect_warning() -> ImageResult {
     let message = "No response from 10.60.4.9:443, but 10.60.4.4:443 works.";
     let mut warning = diagnosis(Cause::ConnectTimeout, Stage::Connect, Endpoint::Login, None, message);
     warning.severity = Severity::Warn;
-    Checked { diagnoses: vec![warning], ..healthy() }
+    ImageResult { diagnoses: vec![warning], ..healthy() }
 }

@@ -1,53 +1,53 @@
-//! The runbook as it is shipped: complete, every link to it resolves, and its commands are commands.
+//! The shipped runbook: complete, with links that resolve and commands that parse.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use acr_verifier::cause::Cause;
+use acr_verifier::cause::{Cause, CauseInfo};
 use acr_verifier::report::{RUNBOOK, runbook};
 
 use super::alerts::GUIDES;
-use super::{proof, text};
+use super::text;
 
 const SHIPPED: &str = include_str!("../../dashboards/runbook.md");
 
-/// Stands where a command takes an id from another.
+/// Replaces an id that a command takes from another command.
 const ID: &str = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/RESOURCE_GROUP/providers/Microsoft.Network/networkInterfaces/NIC";
 
-/// The anchors that GitHub makes of the headings.
+/// Returns the anchors that GitHub generates from the headings.
 fn anchors() -> BTreeSet<String> {
     let headings = SHIPPED.lines().filter(|line| line.starts_with('#'));
     headings.map(|line| line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-")).collect()
 }
 
-/// The commands of all blocks.
+/// Returns the commands of all blocks.
 fn commands() -> Vec<&'static str> {
     let blocks = SHIPPED.split("```sh\n").skip(1).filter_map(|text| text.split("\n```").next());
     blocks.flat_map(str::lines).collect()
 }
 
 #[test]
-fn it_is_what_the_code_and_the_rules_say() {
+fn the_shipped_runbook_is_up_to_date() {
     expectorate::assert_contents("dashboards/runbook.md", &text());
 }
 
 #[test]
-fn every_guide_is_of_an_alert_and_every_sentence_ends() {
+fn every_alert_has_a_guide_and_every_text_is_made_of_sentences() {
     let known: Vec<String> = crate::alerts::alerts().into_iter().map(|(name, _)| name).collect();
     let guides: Vec<&str> = GUIDES.iter().map(|guide| guide.alert).collect();
     assert_eq!(guides, known);
     for guide in &GUIDES {
         assert!(!guide.confirm.is_empty(), "{}", guide.alert);
-        for sentence in [guide.means, guide.first, guide.mend, guide.mended] {
+        for sentence in [guide.meaning, guide.first, guide.fix, guide.verify] {
             assert!(sentence.ends_with('.') && !sentence.contains("  "), "{}: {sentence}", guide.alert);
         }
     }
     for cause in Cause::ALL {
-        let proof = proof(cause);
-        assert!(!proof.confirm.is_empty(), "{cause}");
-        for sentence in [proof.shows, proof.mended] {
+        let CauseInfo { confirm, verify, .. } = cause.info();
+        assert!(!confirm.commands.is_empty(), "{cause}");
+        for sentence in [confirm.shows, *verify] {
             assert!(sentence.ends_with('.') && !sentence.contains("  "), "{cause}: {sentence}");
         }
     }
@@ -79,7 +79,7 @@ fn every_link_to_it_and_in_it_resolves() {
 }
 
 #[test]
-fn blocks_are_taken_by_bash() {
+fn blocks_parse_as_bash() {
     let script = commands().join("\n");
     let mut bash = Command::new("bash")
         .arg("-n")
@@ -97,10 +97,10 @@ fn blocks_are_taken_by_bash() {
 }
 
 #[test]
-fn commands_of_azure_are_parsed_by_its_command_line() {
+fn az_commands_parse() {
     let mut calls = BTreeSet::new();
     for command in commands().into_iter().filter(|command| command.starts_with("az ")) {
-        // What is behind a pipe is another program's; what is in `$(…)` is a call of its own, and gives an id.
+        // What follows a pipe belongs to another program; what is in `$(…)` is a call of its own and returns an id.
         let command = command.split(" | jq ").next().expect("a first part");
         let inner = command.split_once("\"$(").and_then(|(_, rest)| rest.split_once(")\""));
         if let Some((inner, _)) = inner {
@@ -133,11 +133,13 @@ fn commands_of_azure_are_parsed_by_its_command_line() {
 }
 
 #[test]
-fn commands_of_the_program_are_parsed_by_it() {
+fn acr_verifier_commands_parse() {
     let own = commands().into_iter().filter(|command| command.starts_with("acr-verifier "));
     let mut parsed = 0;
     for command in own {
-        let words = command.split(' ').map(std::ffi::OsString::from);
+        // A reference is lower case; its placeholder is not.
+        let reference = command.replace("REPOSITORY:TAG", "repository:tag");
+        let words = reference.split(' ').map(std::ffi::OsString::from);
         assert!(acr_verifier::cli::parse(words).is_ok(), "{command}");
         parsed += 1;
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use acr_verifier::cause::Cause;
 use acr_verifier::observation::{Endpoint, Stage};
-use acr_verifier::run::{Checked, NetworkView, Rejected};
+use acr_verifier::run::{ImageResult, NetworkView, Rejected};
 use acr_verifier::status::{AgentState, Configuration, Past};
 use acr_verifier::verdict::Verdict;
 use jiff::Timestamp;
@@ -60,7 +60,7 @@ pub(crate) fn before() -> AgentState {
 }
 
 /// An hour with two earlier problems, then the run.
-pub(crate) fn with(images: Vec<Checked>) -> AgentState {
+pub(crate) fn with(images: Vec<ImageResult>) -> AgentState {
     let run = samples::run(images);
     let mut status = before();
     status.started_at = moment("2026-11-21T14:00:00Z");

@@ -1,6 +1,6 @@
 //! Paths on the command line. A path that does not exist, or is not what the flag expects, is invalid usage.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::config::value::Refusal;
 use crate::credentials::inspect;
@@ -10,23 +10,22 @@ use crate::file::{self, FileError, MAX_CA_FILE};
 const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
 /// A regular file that can be opened.
-pub(super) fn file(path: &Path) -> Result<PathBuf, Refusal> {
-    file::open(path).map_err(|error| refuse(path, error, "a readable file"))?;
-    Ok(path.to_owned())
+pub(super) fn file(path: &Path) -> Result<(), Refusal> {
+    file::open(path).map(drop).map_err(|error| refuse(path, error, "a readable file"))
 }
 
 /// A file with at least one PEM certificate.
-pub(super) fn certificates(path: &Path) -> Result<PathBuf, Refusal> {
+pub(super) fn certificates(path: &Path) -> Result<(), Refusal> {
     const EXPECTED: &str = "a PEM file of certificates, at most 4 MiB";
     let bytes = file::read(path, MAX_CA_FILE).map_err(|error| refuse(path, error, EXPECTED))?;
     if !bytes.windows(BEGIN.len()).any(|window| window == BEGIN) {
         return Err(refusal(path, "it contains no PEM certificate", EXPECTED));
     }
-    Ok(path.to_owned())
+    Ok(())
 }
 
 /// A source of credentials; the check finds out whether it has an entry for the registry.
-pub(super) fn credentials(path: &Path) -> Result<PathBuf, Refusal> {
+pub(super) fn credentials(path: &Path) -> Result<(), Refusal> {
     const EXPECTED: &str = "a docker config.json, or a folder with .dockerconfigjson, .dockercfg, config.json, or \
                             username and password";
     let text = path.to_string_lossy();
@@ -35,14 +34,11 @@ pub(super) fn credentials(path: &Path) -> Result<PathBuf, Refusal> {
         let reason = "it is not a path (not shown, because it may be a password)";
         return Err(Refusal::unquoted(reason, EXPECTED));
     }
-    match inspect(path) {
-        Ok(()) => Ok(path.to_owned()),
-        Err(error) => Err(Refusal::unquoted(error.to_string(), EXPECTED)),
-    }
+    inspect(path).map_err(|error| Refusal::unquoted(error.to_string(), EXPECTED))
 }
 
 /// A file in an existing folder; it is written after the check.
-pub(super) fn writable(path: &Path) -> Result<PathBuf, Refusal> {
+pub(super) fn writable(path: &Path) -> Result<(), Refusal> {
     const EXPECTED: &str = "a file in an existing folder";
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -57,7 +53,7 @@ pub(super) fn writable(path: &Path) -> Result<PathBuf, Refusal> {
     if !folder.is_dir() {
         return Err(refusal(path, "its folder does not exist", EXPECTED));
     }
-    Ok(path.to_owned())
+    Ok(())
 }
 
 fn refuse(path: &Path, error: FileError, expected: &str) -> Refusal {

@@ -12,7 +12,7 @@ use hickory_proto::serialize::binary::{BinDecodable as _, BinDecoder};
 use crate::observation::{
     DnsAnswer, DnsFailure, DnsFailureKind, ExtendedError, Lookup, Rcode, Record, RecordData,
 };
-use crate::text::redact::hear;
+use crate::text::redact::bounded;
 
 /// The longest chain seen at ACR has six hops; resolvers give up between 8 and 16.
 pub(super) const MAX_CHAIN: usize = 16;
@@ -305,7 +305,7 @@ fn extended_errors(mut options: &[u8]) -> Vec<ExtendedError> {
     while let Some(([code, length], rest)) = two_words(options) {
         let Some((content, rest)) = rest.split_at_checked(length.into()) else { break };
         if let (EXTENDED_ERROR_OPTION, Some((info, text))) = (code, content.split_first_chunk::<2>()) {
-            let text = hear(&String::from_utf8_lossy(text));
+            let text = bounded(&String::from_utf8_lossy(text));
             errors.push(ExtendedError { code: u16::from_be_bytes(*info), text });
         }
         if errors.len() == MAX_EXTENDED_ERRORS {

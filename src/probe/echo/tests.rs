@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rcgen::{CertificateParams, DnType, KeyPair, SanType};
 use rustls::pki_types::CertificateDer;
 
-use super::{hide_names, silence, silence_findings};
+use super::{hide_names, redact_findings, redact_observation};
 use crate::address::{AddressPolicy, NameserverAddress};
 use crate::findings::Findings;
 use crate::observation::{
@@ -14,7 +14,7 @@ use crate::observation::{
 use crate::probe::tls::read_certificate;
 use crate::rules::{Expectation, diagnose};
 use crate::secret::Secret;
-use crate::text::redact::{Redactor, hear};
+use crate::text::redact::{Redactor, bounded};
 
 const PASSWORD: &str = "correct-horse-battery-staple-1234567890";
 
@@ -45,7 +45,7 @@ fn certificate(name: &str) -> Certificate {
 
 fn resolution(text: &str) -> Resolution {
     let failed = || {
-        let error = ExtendedError { code: 22, text: hear(text) };
+        let error = ExtendedError { code: 22, text: bounded(text) };
         Lookup::Failed(DnsFailure { kind: DnsFailureKind::Timeout, extended_errors: vec![error] })
     };
     Resolution {
@@ -77,13 +77,13 @@ fn evaluate(observation: &Observation) -> Findings {
 
 fn faults(text: &str) -> Vec<Fault> {
     vec![
-        Fault::Tls(TlsFailure::Handshake(hear(text))),
-        Fault::UntrustedRealm { realm: hear(text), reason: "another host" },
-        Fault::UntrustedRedirect { target: hear(text), reason: "not HTTPS" },
-        Fault::StorageRedirect { host: hear(text) },
-        Fault::ManifestInvalid { reason: hear(text) },
-        Fault::NotARegistry { status: Some(200), reason: hear(text) },
-        Fault::PlatformMissing { wanted: "linux/amd64".to_owned(), found: vec![hear(text)] },
+        Fault::Tls(TlsFailure::Handshake(bounded(text))),
+        Fault::UntrustedRealm { realm: bounded(text), reason: "another host" },
+        Fault::UntrustedRedirect { target: bounded(text), reason: "not HTTPS" },
+        Fault::StorageRedirect { host: bounded(text) },
+        Fault::ManifestInvalid { reason: bounded(text) },
+        Fault::NotARegistry { status: Some(200), reason: bounded(text) },
+        Fault::PlatformMissing { wanted: "linux/amd64".to_owned(), found: vec![bounded(text)] },
     ]
 }
 
@@ -96,7 +96,7 @@ fn a_secret_across_a_cut_is_fully_redacted() {
             let mut observation = Observation::default();
             observation.resolutions.push(resolution(&said));
             let mut findings = evaluate(&observation);
-            silence_findings(&redactor(), &mut findings);
+            redact_findings(&redactor(), &mut findings);
             let diagnoses = diagnose(&expectation(), &observation, &findings);
             let shown = format!("{findings:?} {diagnoses:?}");
             assert!(
@@ -105,7 +105,7 @@ fn a_secret_across_a_cut_is_fully_redacted() {
             );
             for fault in faults(&said) {
                 let mut failure = Failure { endpoint: Endpoint::Login, stage: Stage::Blob, fault };
-                silence(&redactor(), &mut observation, Some(&mut failure));
+                redact_observation(&redactor(), &mut observation, Some(&mut failure));
                 let shown = format!("{observation:?} {failure:?}");
                 assert!(!shown.contains(piece), "behind {letters}: {shown}");
             }
@@ -126,7 +126,7 @@ fn secrets_are_redacted_in_every_certificate_field() {
                 trusted_by: None,
             };
             observation.tls.push(session);
-            silence(&redactor(), &mut observation, None);
+            redact_observation(&redactor(), &mut observation, None);
             let shown = format!("{observation:?}");
             assert!(!shown.contains(&PASSWORD[..8]), "behind {letters}: {shown}");
             let certificate = observation.tls[0].certificate.as_ref().expect("a certificate");

@@ -3,7 +3,7 @@
 //! The rules are those of containerd's `platforms.Only` (`compare.go`, `database.go`): names are normalized, the variant
 //! matters, and a node also runs older variants. Pure.
 
-use crate::text::redact::hear;
+use crate::text::redact::bounded;
 
 /// The platform of a node, in Go's names, as in an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +92,7 @@ impl PlatformName {
     }
 
     /// `os/architecture[/variant]`, bounded and sanitized; `no platform` if neither is named.
-    pub(in crate::probe) fn heard(&self) -> String {
+    pub(in crate::probe) fn display_name(&self) -> String {
         let Self { os, architecture, variant, needs_features, is_os_assumed } = self;
         let os = if *is_os_assumed { "" } else { os };
         let features = if *needs_features { " with os.features" } else { "" };
@@ -101,7 +101,7 @@ impl PlatformName {
             return "no platform".to_owned();
         }
         let slash = if variant.is_empty() { "" } else { "/" };
-        hear(&format!("{}/{}{slash}{variant}{features}", or_none(os), or_none(architecture)))
+        bounded(&format!("{}/{}{slash}{variant}{features}", or_none(os), or_none(architecture)))
     }
 }
 
@@ -154,10 +154,10 @@ mod tests {
 
     #[test]
     fn platforms_are_shown_with_their_variant() {
-        assert_eq!(PlatformName::new("linux", "amd64", "v3").heard(), "linux/amd64/v3");
-        assert_eq!(PlatformName::new("linux", "arm64", "v8").heard(), "linux/arm64");
-        assert_eq!(PlatformName::new("", "", "").heard(), "no platform");
-        assert_eq!(PlatformName::new("", "amd64", "").heard(), "(none)/amd64");
-        assert_eq!(PlatformName::new("linux", "", "").heard(), "linux/(none)");
+        assert_eq!(PlatformName::new("linux", "amd64", "v3").display_name(), "linux/amd64/v3");
+        assert_eq!(PlatformName::new("linux", "arm64", "v8").display_name(), "linux/arm64");
+        assert_eq!(PlatformName::new("", "", "").display_name(), "no platform");
+        assert_eq!(PlatformName::new("", "amd64", "").display_name(), "(none)/amd64");
+        assert_eq!(PlatformName::new("linux", "", "").display_name(), "linux/(none)");
     }
 }

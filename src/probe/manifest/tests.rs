@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{ParsedManifest, Platform, is_layer, read_configuration, read_manifest, select_platform};
-use super::{digest_of, media_type_of, shape::ImageManifest};
+use super::{digest_of, media_type_of, parse::ImageManifest};
 
 const DOCUMENTS: &str = include_str!("tests/documents.json");
 const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";

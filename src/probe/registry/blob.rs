@@ -10,7 +10,7 @@ use super::{
 };
 use crate::probe::MAX_REDIRECTS;
 use crate::probe::manifest::Descriptor;
-use crate::probe::wire::{self, Redirect};
+use crate::probe::protocol::{self, Redirect};
 
 /// The login server's response to a blob request.
 pub(in crate::probe) enum BlobAnswer {
@@ -51,7 +51,7 @@ impl Pull<'_> {
 
     /// The fault of a redirect loop.
     pub(in crate::probe) fn circle(&self, url: &Url) -> Fault {
-        let target = self.redactor.show(&wire::target_of(url));
+        let target = self.redactor.show(&protocol::target_of(url));
         Fault::UntrustedRedirect { target, reason: "a redirect loop" }
     }
 
@@ -68,10 +68,12 @@ impl Pull<'_> {
         }
         let location = reply.headers.get(LOCATION).map(HeaderValue::as_bytes);
         let configured = &self.task.data_endpoints;
-        let fault = match wire::judge_redirect(&self.task.image, configured, asked, location) {
-            Redirect::Data(url) if wire::says_back(&self.task.image, configured, &self.redactor, &url) => {
+        let fault = match protocol::judge_redirect(&self.task.image, configured, asked, location) {
+            Redirect::Data(url)
+                if protocol::leaks_secret(&self.task.image, configured, &self.redactor, &url) =>
+            {
                 Fault::UntrustedRedirect {
-                    target: self.redactor.show(&wire::target_of(&url)),
+                    target: self.redactor.show(&protocol::target_of(&url)),
                     reason: "a host outside the registry's own names",
                 }
             }

@@ -10,7 +10,7 @@ use url::Url;
 use super::manifest::PAGE;
 use super::{Call, Failure, Fault, Observation, Pull, Reply, Stage, resolving};
 use crate::observation::Endpoint;
-use crate::probe::wire;
+use crate::probe::protocol;
 
 /// The fault of a login page.
 const NO_CHALLENGE: &str = "it returned HTML and no WWW-Authenticate header";
@@ -83,15 +83,15 @@ impl Pull<'_> {
             _ => return Err(self.unhelpful(reply).await),
         }
         let values = reply.headers.get_all(WWW_AUTHENTICATE);
-        let challenge = wire::bearer_challenge(values.iter().map(HeaderValue::as_bytes))
+        let challenge = protocol::bearer_challenge(values.iter().map(HeaderValue::as_bytes))
             .map_err(|reason| reply.fail(not_a_registry(reason)))?;
-        let realm = wire::judge_realm(&self.task.image, &challenge.realm).map_err(|untrusted| {
+        let realm = protocol::judge_realm(&self.task.image, &challenge.realm).map_err(|untrusted| {
             let realm = self.redactor.show_part(&challenge.realm, &untrusted.realm);
             reply.fail(Fault::UntrustedRealm { realm, reason: untrusted.reason })
         })?;
         // The body is drained so that the connection can be reused.
         reply.discard().await?;
-        let wire::BearerChallenge { service, scope, realm: _, error: _ } = challenge;
+        let protocol::BearerChallenge { service, scope, realm: _, error: _ } = challenge;
         Ok(Challenge::Bearer(TrustedChallenge { realm, service, scope, method }))
     }
 }

@@ -178,7 +178,7 @@ impl Pull<'_> {
             fail(Stage::Manifest, Fault::PlatformMissing { wanted: platform.to_string(), found })
         })?;
         if let (Some(manifest), Some(name)) = (&mut observation.manifest, &entry.platform) {
-            manifest.platform = Some(name.heard());
+            manifest.platform = Some(name.display_name());
         }
         entry.check().map_err(invalid)?;
         Ok(Listed::Entry(entry.descriptor.clone()))

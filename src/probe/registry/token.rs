@@ -10,8 +10,8 @@ use super::{Call, Failure, Fault, Observation, Pull, Reply, Stage, TrustedChalle
 use crate::credentials::{Attempt, Credentials};
 use crate::observation::{Endpoint, Token};
 use crate::probe::authorization;
-use crate::probe::dial::headers;
-use crate::probe::wire::{self, Grant, TokenRequest};
+use crate::probe::connection::headers;
+use crate::probe::protocol::{self, Grant, TokenRequest};
 use crate::secret::Secret;
 
 /// In bytes; a token response has some 2 KiB.
@@ -86,13 +86,13 @@ impl Pull<'_> {
         }
         let status = Some(reply.status);
         let body = reply.body(MAX_TOKEN_BODY).await?;
-        let words = wire::words_of_page(&body.bytes, &self.redactor);
+        let words = protocol::words_of_page(&body.bytes, &self.redactor);
         let not_a_registry =
             |reason: &str| reply.fail(Fault::NotARegistry { status, reason: format!("{reason}{words}") });
         if body.cut {
             return Err(not_a_registry("its token response is too large"));
         }
-        wire::read_grant(&body.bytes, request, self.task.image.repository()).map_err(not_a_registry)
+        protocol::read_grant(&body.bytes, request, self.task.image.repository()).map_err(not_a_registry)
     }
 }
 

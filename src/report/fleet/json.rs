@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use serde::{Serialize, Serializer};
 
 use crate::fleet::difference::differences;
-use crate::fleet::judgement::{Counts, Finding, Group, Judgement};
+use crate::fleet::evaluation::{Counts, Evaluation, Finding, Group};
 use crate::fleet::report::{ConfigurationState, ImageDiagnosis, ImageReport, NodeReport};
 use crate::fleet::{Fleet, Node};
 use crate::observation::{Endpoint, Stage};
@@ -196,7 +196,7 @@ fn diagnoses<S: Serializer>(diagnoses: &[ImageDiagnosis], serializer: S) -> Resu
 ///
 /// # Errors
 /// Returns the writer's error.
-pub fn write(out: &mut impl Write, fleet: &Fleet, judgement: &Judgement) -> io::Result<()> {
+pub fn write(out: &mut impl Write, fleet: &Fleet, evaluation: &Evaluation) -> io::Result<()> {
     let report = SmokeReport {
         schema: SCHEMA,
         version: env!("CARGO_PKG_VERSION"),
@@ -205,9 +205,9 @@ pub fn write(out: &mut impl Write, fleet: &Fleet, judgement: &Judgement) -> io::
         started_at: Moment(fleet.started_at),
         duration_seconds: fleet.duration.into(),
         expected_configuration: fleet.expected_configuration.as_deref(),
-        verdict: Word(judgement.verdict),
-        counts: counts(&judgement.counts),
-        groups: (fleet, &judgement.groups),
+        verdict: Word(evaluation.verdict),
+        counts: counts(&evaluation.counts),
+        groups: (fleet, &evaluation.groups),
         nodes: &fleet.nodes,
     };
     serde_json::to_writer_pretty(Escaping(&mut *out), &report)?;
@@ -299,10 +299,10 @@ fn group<'fleet>(fleet: &Fleet, group: &'fleet Group) -> GroupReport<'fleet> {
 fn node(node: &Node) -> NodeEntry<'_> {
     NodeEntry {
         node: &node.name,
-        agent_pool: node.place.agent_pool.as_deref(),
-        zone: node.place.zone.as_deref(),
-        subnet: node.place.subnet.as_deref(),
-        node_image: node.place.node_image.as_deref(),
+        agent_pool: node.topology.agent_pool.as_deref(),
+        zone: node.topology.zone.as_deref(),
+        subnet: node.topology.subnet.as_deref(),
+        node_image: node.topology.node_image.as_deref(),
         cordoned: node.cordoned,
         joined_late: node.joined_late,
         pod: node.pod.as_deref(),

@@ -8,32 +8,33 @@ use std::io::{self, Write};
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
+use super::super::problem::Problem;
 use super::{NO_DIAGNOSIS, NO_IMAGE, NO_POOL};
 use crate::fleet::advice::{Advice, advice_on, advice_without_report};
-use crate::fleet::judgement::Judgement;
+use crate::fleet::evaluation::Evaluation;
 use crate::fleet::report::ImageReport;
 use crate::fleet::{Fleet, Node};
 use crate::text::sanitize::printable;
-use crate::text::sanitize::{MAX_TEXT, MAX_WORD, pasteable};
+use crate::text::sanitize::{MAX_TEXT, MAX_WORD};
 use crate::verdict::{Severity, Verdict};
 
 /// Writes a smoke check as one XML document.
 ///
 /// # Errors
 /// Returns the writer's error.
-pub fn write(out: &mut impl Write, fleet: &Fleet, judgement: &Judgement) -> io::Result<()> {
+pub fn write(out: &mut impl Write, fleet: &Fleet, evaluation: &Evaluation) -> io::Result<()> {
     let mut report = Report::new("acr-verifier smoke");
     report.set_time(crate::wire::Seconds::from(fleet.duration).duration());
     report.timestamp = fleet.started_at.to_string().parse().ok();
     let mut pools: BTreeMap<&str, Vec<&Node>> = BTreeMap::new();
     for node in &fleet.nodes {
-        pools.entry(node.place.agent_pool.as_deref().unwrap_or(NO_POOL)).or_default().push(node);
+        pools.entry(node.topology.agent_pool.as_deref().unwrap_or(NO_POOL)).or_default().push(node);
     }
     for (pool, nodes) in pools {
         let mut suite = TestSuite::new(printable(&format!("acr-verifier.{pool}"), MAX_WORD));
         suite.add_property(("namespace", printable(&fleet.namespace, MAX_WORD).as_str()));
         suite.add_property(("daemonSet", printable(&fleet.daemon_set, MAX_WORD).as_str()));
-        suite.add_property(("verdict", judgement.verdict.as_str()));
+        suite.add_property(("verdict", evaluation.verdict.as_str()));
         if let Some(digest) = &fleet.expected_configuration {
             suite.add_property(("expectedConfiguration", digest.as_str()));
         }
@@ -54,7 +55,12 @@ fn cases(fleet: &Fleet, node: &Node, pool: &str) -> Vec<TestCase> {
     let Some(report) = node.report() else {
         let status = if node.verdict().is_some() {
             let advice = advice_without_report(fleet, node);
-            failure(NonSuccessKind::Failure, node.state.as_str(), &advice.message, description(&advice))
+            failure(
+                NonSuccessKind::Failure,
+                node.state.as_str(),
+                &advice.message,
+                description(&advice, Severity::Fail),
+            )
         } else {
             let mut skipped = TestCaseStatus::skipped();
             let reason = node.state.reason().unwrap_or_else(|| node.state.as_str().to_owned());
@@ -77,7 +83,7 @@ fn cases(fleet: &Fleet, node: &Node, pool: &str) -> Vec<TestCase> {
                 .diagnoses
                 .iter()
                 .filter(|diagnosis| diagnosis.severity == Severity::Warn)
-                .map(|diagnosis| description(&advice_on(image, diagnosis)))
+                .map(|diagnosis| description(&advice_on(image, diagnosis), diagnosis.severity))
                 .collect();
             if !warnings.is_empty() {
                 case.set_system_out(warnings.join("\n\n"));
@@ -94,7 +100,9 @@ fn status(image: &ImageReport) -> TestCaseStatus {
         Verdict::Pass | Verdict::Warn => return TestCaseStatus::success(),
     };
     match image.diagnoses.first() {
-        Some(first) => failure(kind, &first.cause, &first.message, description(&advice_on(image, first))),
+        Some(first) => {
+            failure(kind, &first.cause, &first.message, description(&advice_on(image, first), first.severity))
+        }
         None => failure(kind, image.verdict.as_str(), NO_DIAGNOSIS, NO_DIAGNOSIS.to_owned()),
     }
 }
@@ -107,12 +115,6 @@ fn failure(kind: NonSuccessKind, word: &str, message: &str, description: String)
     status
 }
 
-fn description(advice: &Advice) -> String {
-    let mut lines = vec![
-        format!("problem: {}", printable(&advice.message, MAX_TEXT)),
-        format!("fix: {}", printable(&advice.remedy, MAX_TEXT)),
-    ];
-    lines.extend(advice.commands.iter().map(|command| format!("    {}", pasteable(command))));
-    lines.extend(advice.runbook.iter().map(|runbook| format!("more: {}", printable(runbook, MAX_TEXT))));
-    lines.join("\n")
+fn description(advice: &Advice, severity: Severity) -> String {
+    Problem::of_nodes(advice, severity).lines()
 }

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use super::{MAX_COMMANDS, MAX_GROUPS, headline, rows, sentence};
 use crate::fleet::Fleet;
 use crate::fleet::difference::differences;
-use crate::fleet::judgement::{Group, Judgement};
+use crate::fleet::evaluation::{Evaluation, Group};
 use crate::text::sanitize::printable;
 use crate::text::sanitize::{MAX_TEXT, MAX_WORD, pasteable};
 use crate::verdict::{Severity, Verdict};
@@ -24,21 +24,21 @@ const MAX_CELL: usize = 120;
 ///
 /// # Errors
 /// Returns the writer's error.
-pub fn write(out: &mut impl Write, fleet: &Fleet, judgement: &Judgement) -> io::Result<()> {
-    let sign = match judgement.verdict {
+pub fn write(out: &mut impl Write, fleet: &Fleet, evaluation: &Evaluation) -> io::Result<()> {
+    let sign = match evaluation.verdict {
         Verdict::Pass => "✅",
         Verdict::Warn => "⚠️",
         Verdict::Unknown => "❔",
         Verdict::Fail => "❌",
     };
-    writeln!(out, "## {sign} Registry smoke check: {}\n", judgement.verdict)?;
-    writeln!(out, "{}\n", escaped(&sentence(fleet, judgement), MAX_TEXT))?;
+    writeln!(out, "## {sign} Registry smoke check: {}\n", evaluation.verdict)?;
+    writeln!(out, "{}\n", escaped(&sentence(fleet, evaluation), MAX_TEXT))?;
     let mut left = MAX_BYTES;
-    for (index, group) in judgement.groups.iter().enumerate() {
+    for (index, group) in evaluation.groups.iter().enumerate() {
         let mut section = Vec::new();
-        write_group(&mut section, fleet, judgement, group)?;
+        write_group(&mut section, fleet, evaluation, group)?;
         if index == MAX_GROUPS || section.len() > left {
-            let more = judgement.groups.len() - index;
+            let more = evaluation.groups.len() - index;
             writeln!(out, "Groups not shown: {more}; the JSON report has all of them.\n")?;
             break;
         }
@@ -48,8 +48,13 @@ pub fn write(out: &mut impl Write, fleet: &Fleet, judgement: &Judgement) -> io::
     write_table(out, fleet)
 }
 
-fn write_group(out: &mut impl Write, fleet: &Fleet, judgement: &Judgement, group: &Group) -> io::Result<()> {
-    writeln!(out, "### {}\n", escaped(&headline(group, judgement), MAX_TEXT))?;
+fn write_group(
+    out: &mut impl Write,
+    fleet: &Fleet,
+    evaluation: &Evaluation,
+    group: &Group,
+) -> io::Result<()> {
+    writeln!(out, "### {}\n", escaped(&headline(group, evaluation), MAX_TEXT))?;
     let label = match group.severity {
         Severity::Fail | Severity::Unknown => "Problem",
         Severity::Warn => "Warning",

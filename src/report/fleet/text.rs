@@ -4,20 +4,19 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use super::super::Style;
-use super::super::page::{Page, Tone};
+use super::super::layout::{Page, Tone};
+use super::super::problem::Problem;
 use super::{MAX_COMMANDS, MAX_GROUPS, Row, headline, rows, sentence};
 use crate::fleet::Fleet;
-use crate::fleet::difference::differences;
-use crate::fleet::judgement::{Group, Judgement};
+use crate::fleet::difference::{Difference, differences};
+use crate::fleet::evaluation::{Evaluation, Group};
 use crate::text::sanitize::printable;
 use crate::text::sanitize::{MAX_WORD, ascii};
 use crate::text::words::plural;
-use crate::verdict::{Severity, Verdict};
+use crate::verdict::Verdict;
 
 /// Nodes with a line of their own. Beyond that, good nodes are counted by pool and bad ones are cut.
 const MAX_ROWS: usize = 40;
-/// Columns before a command.
-const COMMAND_COLUMN: usize = 6;
 /// Rows shown per failure in a large fleet, so that a small failure is not buried under a large one.
 const MAX_ALIKE: usize = 10;
 /// Minimum width for wrapping a cause, in columns.
@@ -29,23 +28,23 @@ const MAX_COLUMN: usize = 48;
 ///
 /// # Errors
 /// Returns the writer's error.
-pub fn write(out: &mut impl Write, fleet: &Fleet, judgement: &Judgement, style: &Style) -> io::Result<()> {
+pub fn write(out: &mut impl Write, fleet: &Fleet, evaluation: &Evaluation, style: &Style) -> io::Result<()> {
     let mut page = Page::new(out, style);
     let heading = format!("DaemonSet {} in namespace {}", fleet.daemon_set, fleet.namespace);
     page.heading(Tone::Strong, &heading)?;
     write_matrix(&mut page, folded(rows(fleet)), style)?;
-    for group in judgement.groups.iter().take(MAX_GROUPS) {
+    for group in evaluation.groups.iter().take(MAX_GROUPS) {
         page.gap()?;
-        write_group(&mut page, fleet, judgement, group, style)?;
+        write_group(&mut page, fleet, evaluation, group, style)?;
     }
-    if judgement.groups.len() > MAX_GROUPS {
+    if evaluation.groups.len() > MAX_GROUPS {
         page.gap()?;
-        let more = judgement.groups.len() - MAX_GROUPS;
+        let more = evaluation.groups.len() - MAX_GROUPS;
         page.paragraph("", 2, &format!("And {more} more groups; the JSON report has all of them."))?;
     }
     page.gap()?;
-    let prefix = format!("{} ", page.paint(tone(judgement.verdict), &format!("{}:", judgement.verdict)));
-    page.paragraph(&prefix, 2, &sentence(fleet, judgement))
+    let prefix = format!("{} ", page.paint(tone(evaluation.verdict), &format!("{}:", evaluation.verdict)));
+    page.paragraph(&prefix, 2, &sentence(fleet, evaluation))
 }
 
 /// Returns all rows of a small fleet. For a larger one: some rows of each failure, the number left out, and the good nodes
@@ -155,34 +154,19 @@ fn write_matrix<W: Write>(page: &mut Page<'_, W>, mut rows: Vec<Row>, style: &St
 fn write_group<W: Write>(
     page: &mut Page<'_, W>,
     fleet: &Fleet,
-    judgement: &Judgement,
+    evaluation: &Evaluation,
     group: &Group,
     style: &Style,
 ) -> io::Result<()> {
-    page.heading(Tone::Strong, &headline(group, judgement))?;
-    let (tone, label) = match group.severity {
-        Severity::Fail => (Tone::Bad, "problem"),
-        Severity::Unknown => (Tone::Unclear, "problem"),
-        Severity::Warn => (Tone::Warning, "warning"),
+    page.heading(Tone::Strong, &headline(group, evaluation))?;
+    let example = &group.example;
+    let problem = Problem {
+        node: group.example_of.as_ref().map(|node| shown(node, MAX_COLUMN, style).into()),
+        commands: &example.commands[..example.commands.len().min(MAX_COMMANDS)],
+        differences: differences(fleet, group).iter().map(Difference::sentence).collect(),
+        ..Problem::of_nodes(example, group.severity)
     };
-    let label = match &group.example_of {
-        Some(node) => format!("{label} ({}):", shown(node, MAX_COLUMN, style)),
-        None => format!("{label}:"),
-    };
-    let prefix = format!("  {} ", page.paint(tone, &label));
-    page.paragraph(&prefix, 4, &group.example.message)?;
-    let prefix = format!("  {} ", page.paint(Tone::Strong, "fix:"));
-    page.paragraph(&prefix, 4, &group.example.remedy)?;
-    for command in group.example.commands.iter().take(MAX_COMMANDS) {
-        page.command(COMMAND_COLUMN, command)?;
-    }
-    for difference in differences(fleet, group) {
-        page.paragraph("  differs: ", 4, &difference.sentence())?;
-    }
-    match &group.example.runbook {
-        Some(runbook) => page.paragraph("  more: ", 4, runbook),
-        None => Ok(()),
-    }
+    problem.write(page)
 }
 
 const fn tone(verdict: Verdict) -> Tone {

@@ -72,14 +72,14 @@ fn each_kind_has_its_own_reasons_remedy_and_commands() {
 fn evidence_in_the_file_is_in_the_message_and_selects_the_remedy() {
     use CredentialEvidence::{AuthDiffers, Blank, LineEnd, NotUtf8};
     for (evidence, shown, remedy) in [
-        (vec![LineEnd], "the password ends in a newline", "Store the password again without a line end"),
-        (vec![Blank], "begins or ends with whitespace", "Store user name and password again without blanks"),
+        (vec![LineEnd], "the password ends in a newline", "Store the password again without a trailing"),
+        (vec![Blank], "begins or ends with whitespace", "Store the user name and password again"),
         (vec![AuthDiffers], "and only `auth` is used", "Remove `auth` from the entry"),
-        (vec![NotUtf8], "is not UTF-8", "Store user name and password again as UTF-8"),
+        (vec![NotUtf8], "is not UTF-8", "Store the user name and password again as UTF-8"),
         (
             vec![AuthDiffers, LineEnd],
             "only `auth` is used and the password ends in a newline",
-            "Store the password again without a line end",
+            "Store the password again without a trailing",
         ),
     ] {
         let entries = vec![

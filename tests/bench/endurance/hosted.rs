@@ -18,11 +18,11 @@ pub(crate) const WORD: &str = "host";
 
 /// Runs the agent with these arguments until standard input is closed, and answers each input line with the number of tasks.
 pub(crate) fn run(words: impl Iterator<Item = OsString>) -> anyhow::Result<()> {
-    let typed = cli::parse([OsString::from(cli::NAME)].into_iter().chain(words))?;
+    let arguments = cli::parse([OsString::from(cli::NAME)].into_iter().chain(words))?;
     let environment = Environment { in_cluster: true, ..Environment::default() };
-    let invocation = match cli::resolve(typed, &environment) {
+    let invocation = match cli::resolve(arguments, &environment) {
         Ok(invocation) => invocation,
-        Err(usage) => bail!("{:?}", usage.errors),
+        Err(usage) => bail!("{usage}"),
     };
     let Command::Agent(options) = invocation.command else { bail!("only an agent is hosted") };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -10,13 +10,14 @@ pub(crate) const CONFIRM_AFTER: u32 = 2;
 pub(crate) const VERIFIED: &str = "RegistryVerified";
 
 /// Result of a check of an image.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Found {
     /// Pass or warn.
     Good,
     /// Fail, with this cause.
     Bad(String),
     /// Unknown.
+    #[default]
     Nothing,
 }
 
@@ -25,8 +26,8 @@ pub(crate) enum Found {
 pub(crate) struct Expected {
     /// Reason of each Event by the number of the round that causes it, which identifies the Event.
     pub(crate) reasons: BTreeMap<usize, String>,
-    /// Last announcement: none, a pass (without cause), or a cause.
-    told: Option<Option<String>>,
+    /// Last announcement; `Nothing` before the first.
+    announced: Found,
     /// Causes of the last failed checks that are not announced yet.
     waiting: Vec<String>,
 }
@@ -43,13 +44,13 @@ impl Expected {
             Found::Nothing => {}
             Found::Good => {
                 self.waiting.clear();
-                if self.told != Some(None) {
-                    self.tell(round, None);
+                if self.announced != Found::Good {
+                    self.announce(round, found, VERIFIED.to_owned());
                 }
             }
-            Found::Bad(cause) if self.told == Some(Some(cause.clone())) => self.waiting.clear(),
+            Found::Bad(_) if self.announced == *found => self.waiting.clear(),
             Found::Bad(cause) => {
-                let is_failing = matches!(self.told, Some(Some(_)));
+                let is_failing = matches!(self.announced, Found::Bad(_));
                 // While a failure is announced, another cause must be confirmed by itself.
                 if is_failing && self.waiting.last().is_some_and(|last| last != cause) {
                     self.waiting.clear();
@@ -57,16 +58,15 @@ impl Expected {
                 self.waiting.push(cause.clone());
                 if self.waiting.len() >= CONFIRM_AFTER as usize {
                     self.waiting.clear();
-                    self.tell(round, Some(cause.clone()));
+                    self.announce(round, found, in_pascal_case(cause));
                 }
             }
         }
     }
 
-    fn tell(&mut self, round: usize, cause: Option<String>) {
-        let reason = cause.as_deref().map_or_else(|| VERIFIED.to_owned(), in_pascal_case);
+    fn announce(&mut self, round: usize, found: &Found, reason: String) {
         self.reasons.insert(round, reason);
-        self.told = Some(cause);
+        self.announced = found.clone();
     }
 }
 

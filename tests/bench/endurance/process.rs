@@ -121,7 +121,7 @@ impl Agent {
                 "fail" => Found::Bad(cause.clone()),
                 _ => Found::Nothing,
             };
-            anyhow::Ok(Checked {
+            anyhow::Ok(ImageResult {
                 image: text(&image["image"]),
                 verdict,
                 word: cause,
@@ -196,11 +196,11 @@ pub(crate) struct Round {
     /// Duration.
     pub(crate) lasted: Duration,
     /// Checks in the order of the configuration.
-    pub(crate) images: Vec<Checked>,
+    pub(crate) images: Vec<ImageResult>,
 }
 
 /// A check of an image.
-pub(crate) struct Checked {
+pub(crate) struct ImageResult {
     pub(crate) image: String,
     pub(crate) verdict: String,
     /// The cause of the verdict, or [`PASS`].
@@ -209,7 +209,7 @@ pub(crate) struct Checked {
     pub(crate) lasted: Duration,
 }
 
-impl Checked {
+impl ImageResult {
     /// Whether the image can be pulled.
     pub(crate) fn is_good(&self) -> bool {
         self.found == Found::Good

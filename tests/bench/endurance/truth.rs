@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::faults::PASS;
-use crate::process::{Checked, Round, STAGE_TIMEOUT, TIMEOUT};
+use crate::process::{ImageResult, Round, STAGE_TIMEOUT, TIMEOUT};
 use crate::weather::Weather;
 
 /// A change of the lab affects pending work slightly later, such as a connection waiting to be accepted.
@@ -123,7 +123,7 @@ fn verdict_of(word: &str) -> &'static str {
 }
 
 /// Whether the reported timeout has elapsed.
-fn is_late(checked: &Checked) -> bool {
+fn is_late(checked: &ImageResult) -> bool {
     match checked.word.as_str() {
         // `nameserver_failing`: only one of A and AAAA was in time.
         "nameserver_failing" | "dns_timeout" | "connect_timeout" | "response_timeout" => {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use acr_verifier::cause::Cause;
-use acr_verifier::run::Checked;
+use acr_verifier::run::ImageResult;
 use acr_verifier::verdict::Verdict;
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
@@ -122,7 +122,7 @@ pub(crate) struct Exposed {
 }
 
 impl Exposed {
-    pub(crate) fn of(checked: &Checked, at: Duration) -> Self {
+    pub(crate) fn of(checked: &ImageResult, at: Duration) -> Self {
         let success = match checked.verdict() {
             Verdict::Pass | Verdict::Warn => Some(true),
             Verdict::Fail => Some(false),

@@ -1,6 +1,6 @@
 //! The fleet: nodes with the program's own decisions, and an event queue.
 //!
-//! Simulates time. As in the agent's loop, `Timetable` and `Pace` decide when an agent checks, `Track` what it announces, and
+//! Simulates time. As in the agent's loop, `Timetable` and `Pace` decide when an agent checks, `Debouncer` what it announces, and
 //! `Metrics` what it exposes; results of checks were measured before. Kubelets, the DaemonSet controller and Prometheus are
 //! simulated as far as they affect timing. Randomness is seeded, so that every run of a day is the same.
 
@@ -11,10 +11,10 @@ use acr_verifier::agent::LOOK;
 use acr_verifier::cause::Cause;
 use acr_verifier::config::Schedule;
 use acr_verifier::metrics::Metrics;
-use acr_verifier::run::{NetworkView, Run};
+use acr_verifier::run::{CheckRun, NetworkView};
 use acr_verifier::schedule::{self, Pace, Timetable, most_of_one_registry};
 use acr_verifier::smoke;
-use acr_verifier::transition::{EventResult, Track};
+use acr_verifier::transition::{Debouncer, EventResult};
 use acr_verifier::verdict::Verdict;
 use jiff::Timestamp;
 
@@ -41,7 +41,7 @@ struct Node {
     is_up: bool,
     started: Duration,
     timetable: Timetable,
-    tracks: [Track; REGISTRIES],
+    tracks: [Debouncer; REGISTRIES],
     /// Conditions for the running check.
     running: Option<([Condition; REGISTRIES], Option<Duration>, Duration)>,
     /// Whether the controller waits for it.
@@ -272,7 +272,7 @@ impl Fleet<'_> {
         }
         if let Some(metrics) = &node.metrics {
             let images = conditions.into_iter().enumerate();
-            metrics.record(&Run {
+            metrics.record(&CheckRun {
                 node: node.name.clone(),
                 network_view: NetworkView::Node,
                 node_files: None,

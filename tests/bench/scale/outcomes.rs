@@ -10,7 +10,7 @@ use acr_verifier::image::ImageReference;
 use acr_verifier::observation::Stage;
 use acr_verifier::pass::verify;
 use acr_verifier::probe::Trust;
-use acr_verifier::run::Checked;
+use acr_verifier::run::ImageResult;
 use anyhow::ensure;
 
 use crate::lab::Lab;
@@ -91,7 +91,7 @@ pub(crate) struct Requests {
 }
 
 impl Requests {
-    fn of(checked: &Checked) -> Self {
+    fn of(checked: &ImageResult) -> Self {
         let of = |stage: Stage| {
             let sent = checked.observation.requests.iter().filter(|request| request.stage == stage);
             u32::try_from(sent.count()).expect("a handful")
@@ -128,7 +128,7 @@ impl Requests {
 
 /// Outcome of a check of one image.
 pub(crate) struct Outcome {
-    pub(crate) checked: Checked,
+    pub(crate) checked: ImageResult,
     pub(crate) requests: Requests,
     /// Duration in whole seconds, at least a tenth of one, so that a busy machine simulates the same day.
     pub(crate) took: Duration,
@@ -161,7 +161,7 @@ impl Outcomes {
             let requests = Requests::of(&checked);
             let of = |registry: usize| -> anyhow::Result<Outcome> {
                 Ok(Outcome {
-                    checked: Checked { image: image(registry)?, ..checked.clone() },
+                    checked: ImageResult { image: image(registry)?, ..checked.clone() },
                     requests,
                     took,
                 })

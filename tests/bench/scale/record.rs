@@ -6,7 +6,7 @@ use std::time::Duration;
 use acr_verifier::events::event::{self, Pod, Reporter};
 use acr_verifier::run::NetworkView;
 use acr_verifier::schedule::Pace;
-use acr_verifier::transition::{Announcement, News};
+use acr_verifier::transition::{Announcement, Change};
 use acr_verifier::verdict::Verdict;
 
 use crate::alerts::Watcher;
@@ -81,9 +81,9 @@ impl Day {
     pub(crate) fn note(&mut self, seen: &Seen<'_>) {
         for announcement in seen.announcements.iter().flatten() {
             let minute = self.tally.at(seen.ended);
-            match announcement.news {
-                News::StillFailing(_) => minute.renewed += 1,
-                News::Failing(_) | News::Verified => minute.created += 1,
+            match announcement.change {
+                Change::StillFailing(_) => minute.renewed += 1,
+                Change::Failing(_) | Change::Verified => minute.created += 1,
             }
             let pod = Pod { name: "acr-verifier-abcde".into(), namespace: "acr-verifier".into(), uid: None };
             let reporter =
@@ -93,7 +93,7 @@ impl Day {
         }
         for (registry, announcement) in seen.announcements.iter().enumerate() {
             if let Some(announcement) = announcement {
-                self.enter(seen, registry, &announcement.news);
+                self.enter(seen, registry, &announcement.change);
             }
         }
         let (begun, ended) = (seen.begun.as_secs_f64(), seen.ended.as_secs_f64());
@@ -104,7 +104,7 @@ impl Day {
             let worst = fault.registries.iter().map(|&registry| seen.verdicts[registry]).max();
             let is_good = worst.is_none_or(|worst| worst == Verdict::Pass);
             let is_announced = fault.registries.iter().any(|&registry| {
-                matches!(&seen.announcements[registry], Some(Announcement { news: News::Failing(_), .. }))
+                matches!(&seen.announcements[registry], Some(Announcement { change: Change::Failing(_), .. }))
             });
             if begun < fault.until && !is_good {
                 delays.found.entry(seen.node).or_insert(ended - fault.from);
@@ -119,8 +119,8 @@ impl Day {
     }
 
     /// Assigns an announcement to its fault: the one of that time, node, registry and cause.
-    fn enter(&mut self, seen: &Seen<'_>, registry: usize, news: &News) {
-        let (News::Failing(diagnosis) | News::StillFailing(diagnosis)) = news else {
+    fn enter(&mut self, seen: &Seen<'_>, registry: usize, change: &Change) {
+        let (Change::Failing(diagnosis) | Change::StillFailing(diagnosis)) = change else {
             self.verified += 1;
             return;
         };
@@ -136,7 +136,8 @@ impl Day {
             self.unexplained += 1;
             return;
         };
-        let counts = if matches!(news, News::Failing(_)) { &mut delays.told } else { &mut delays.renewed };
+        let counts =
+            if matches!(change, Change::Failing(_)) { &mut delays.told } else { &mut delays.renewed };
         *counts.entry((seen.node, registry)).or_default() += 1;
     }
 }

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use acr_verifier::credentials::CredentialsSource;
+use acr_verifier::credentials::CredentialFiles;
 use acr_verifier::probe::fuzz::PLANTED;
 use acr_verifier_fuzz::IMAGE;
 use libfuzzer_sys::fuzz_target;
@@ -19,7 +19,7 @@ thread_local! {
 fuzz_target!(|bytes: &[u8]| {
     let path: PathBuf = FOLDER.with(|folder| folder.path().join("config.json"));
     fs::write(&path, bytes).expect("a file");
-    let told = match CredentialsSource::named(path, None).read(&IMAGE) {
+    let told = match (CredentialFiles { paths: vec![path], expires_at: None }).read(&IMAGE) {
         Ok(found) => {
             assert!(!found.attempts.is_empty());
             let sent: Vec<_> =

@@ -37,7 +37,11 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
 });
 
 /// Drops the request body, then adds the common headers to the response.
-pub(super) async fn guard(State(patience): State<Duration>, request: Request, next: Next) -> Response {
+pub(super) async fn common_headers(
+    State(patience): State<Duration>,
+    request: Request,
+    next: Next,
+) -> Response {
     let (head, body) = request.into_parts();
     let mut response = match timeout(patience, to_bytes(body, MAX_BODY)).await {
         Ok(Ok(_unused)) => next.run(Request::from_parts(head, Body::empty())).await,

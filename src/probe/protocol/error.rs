@@ -48,9 +48,9 @@ pub(in crate::probe) fn read_error(
     let envelope: Option<Envelope> = serde_json::from_slice(body).ok();
     let errors = envelope.as_ref().map(|envelope| envelope.errors.as_slice()).unwrap_or_default();
     let message = errors.iter().find_map(|error| error.message.as_deref());
-    let message = message.map(|message| redactor.silence(message));
+    let message = message.map(|message| redactor.redact(message));
     let message = message.as_deref();
-    let text = envelope.is_none().then(|| redactor.silence(&String::from_utf8_lossy(body)));
+    let text = envelope.is_none().then(|| redactor.redact(&String::from_utf8_lossy(body)));
     let storage = text.as_deref().and_then(StorageError::read);
     let told = |text: &str| redactor.show(text);
     let codes = errors.iter().map(|error| error.code.as_str());
@@ -89,7 +89,7 @@ pub(in crate::probe) fn read_error(
 /// The first words of a body, to append to a phrase, if it is a page. Other bodies are not quoted: one that should have been
 /// a token response could contain a token.
 pub(in crate::probe) fn words_of_page(body: &[u8], redactor: &Redactor) -> String {
-    let text = redactor.silence(&String::from_utf8_lossy(body));
+    let text = redactor.redact(&String::from_utf8_lossy(body));
     let words = Some(text.trim_start()).filter(|text| text.starts_with('<')).and_then(first_words);
     words.map(|words| format!(" (\"{words}\")")).unwrap_or_default()
 }

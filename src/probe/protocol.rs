@@ -13,9 +13,10 @@ use url::Url;
 
 pub(super) use error::{Head, correlation_id, is_html, read_error, words_of_page};
 
+use crate::acr;
 use crate::image::{DEFAULT_PORT, ImageReference};
 use crate::secret::Secret;
-use crate::text::redact::{Redactor, hear};
+use crate::text::redact::{Redactor, bounded};
 
 /// Maximum length of a challenge header in bytes; ACR's has 130.
 const MAX_CHALLENGE: usize = 8 * 1024;
@@ -83,7 +84,7 @@ pub(super) struct UntrustedRealm {
 
 /// Checks a realm: only the login server itself, on its own port and over HTTPS, may receive the credentials.
 pub(super) fn judge_realm(image: &ImageReference, realm: &str) -> Result<Url, UntrustedRealm> {
-    let untrusted = |shown: String, reason| Err(UntrustedRealm { realm: hear(&shown), reason });
+    let untrusted = |shown: String, reason| Err(UntrustedRealm { realm: bounded(&shown), reason });
     let Ok(url) = Url::parse(realm) else {
         return untrusted(realm.split(['?', '#', '@']).next().unwrap_or_default().to_owned(), "not a URL");
     };
@@ -151,8 +152,8 @@ pub(super) fn judge_redirect(
         return untrusted("user information in the URL");
     }
     let host = host.to_owned();
-    if image.is_acr() && ImageReference::is_azure_storage(&host) {
-        return Redirect::Storage(hear(&host));
+    if image.is_acr() && acr::is_storage(&host) {
+        return Redirect::Storage(bounded(&host));
     }
     if url.port().unwrap_or(DEFAULT_PORT) != image.port() {
         return untrusted("another port");
@@ -169,7 +170,7 @@ pub(super) fn judge_redirect(
 
 /// Whether the part of a data endpoint's name that the registry chooses contains a secret: resolving it would leak the secret
 /// to every nameserver.
-pub(super) fn says_back(
+pub(super) fn leaks_secret(
     image: &ImageReference,
     data_endpoints: &[String],
     redactor: &Redactor,
@@ -190,7 +191,7 @@ pub(super) fn says_back(
 /// The part of a redirect target that may be shown after redaction.
 pub(super) fn target_of(url: &Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    hear(&format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default()))
+    bounded(&format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default()))
 }
 
 /// The response of the token service.

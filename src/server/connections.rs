@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 /// The connection table.
-pub(super) struct Table {
+pub(super) struct Connections {
     limit: usize,
     open: Mutex<Open>,
 }
@@ -34,12 +34,12 @@ pub(super) struct Slot {
 
 /// An entry of the table, removed on drop.
 pub(super) struct Entered {
-    table: Arc<Table>,
+    table: Arc<Connections>,
     number: u64,
     slot: Arc<Slot>,
 }
 
-impl Table {
+impl Connections {
     pub(super) fn new(limit: usize) -> Self {
         Self { limit, open: Mutex::default() }
     }

@@ -12,7 +12,7 @@ use crate::verdict::{Severity, Verdict};
 
 /// The result for a fleet.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Judgement {
+pub struct Evaluation {
     /// The worst verdict of the nodes that count, or `unknown` if none does.
     pub verdict: Verdict,
     /// Number of nodes in each state.
@@ -97,15 +97,15 @@ impl Finding {
 
 /// Evaluates a fleet.
 #[must_use]
-pub fn judge(fleet: &Fleet) -> Judgement {
+pub fn evaluate(fleet: &Fleet) -> Evaluation {
     let verdict = fleet.nodes.iter().filter_map(Node::verdict).max().unwrap_or(Verdict::Unknown);
-    Judgement { verdict, counts: count(fleet), groups: group(fleet) }
+    Evaluation { verdict, counts: count(fleet), groups: group(fleet) }
 }
 
 fn count(fleet: &Fleet) -> Counts {
     let mut counts = Counts { nodes: fleet.nodes.len(), ..Counts::default() };
     for node in &fleet.nodes {
-        let place = match (&node.state, node.verdict()) {
+        let topology = match (&node.state, node.verdict()) {
             (State::Excluded(_), _) => &mut counts.excluded,
             (State::Left, _) => &mut counts.left,
             (_, None) => &mut counts.joined_late,
@@ -123,7 +123,7 @@ fn count(fleet: &Fleet) -> Counts {
                 Some(_),
             ) => &mut counts.no_report,
         };
-        *place += 1;
+        *topology += 1;
     }
     counts.expected = counts.nodes - counts.excluded - counts.left - counts.joined_late;
     counts

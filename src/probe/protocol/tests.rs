@@ -135,7 +135,11 @@ fn names_that_contain_a_secret_are_never_resolved() {
     ] {
         let image = image(&format!("{registry}/app"));
         let url = Url::parse(&format!("https://{host}/x")).expect("a URL");
-        assert_eq!(super::says_back(&image, &configured, &redactor, &url), expected, "{registry} -> {host}");
+        assert_eq!(
+            super::leaks_secret(&image, &configured, &redactor, &url),
+            expected,
+            "{registry} -> {host}"
+        );
     }
 }
 

@@ -1,14 +1,14 @@
 //! The names that fill in a command, each safe to paste into a shell.
 //!
-//! Owns the check of what may stand in a command: the image was parsed, a nameserver is an address, and a host that
-//! the network named is taken only where it is a host name; all else becomes a word in capitals for the operator to
+//! Owns the check of what a command may contain: the image was parsed, a nameserver is an address, and a host from the
+//! network is accepted only if it is a host name. Anything else becomes a placeholder in capitals for the operator to
 //! replace. That is why the fields are private and why no command quotes them.
 
 use crate::address::NameserverAddress;
 use crate::image::{DEFAULT_PORT, ImageReference, authority, is_host_name};
 use crate::observation::Endpoint;
 
-/// Small image for a debug container, from a registry that a broken private path does not touch.
+/// Small image for a debug container, from a registry that a broken private path does not affect.
 const DEBUG_IMAGE: &str = "mcr.microsoft.com/cbl-mariner/busybox:2.0";
 
 /// The names of one image at one endpoint.
@@ -26,18 +26,18 @@ pub struct Names {
     port: u16,
     private: Option<PrivateName>,
     nameserver: Option<Nameserver>,
-    /// The type of record whose question failed.
+    /// The record type of the failed query.
     question: &'static str,
 }
 
-/// Where the address of an endpoint is kept.
+/// The private DNS zone of an endpoint and its A record there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct PrivateName {
     zone: String,
     record: String,
 }
 
-/// The nameserver that is at fault, as dig takes it.
+/// The nameserver at fault, in the form that dig accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Nameserver {
     address: String,
@@ -45,7 +45,7 @@ struct Nameserver {
 }
 
 impl Names {
-    /// Words in capitals alone: for the catalogue.
+    /// Returns placeholders in capitals only, for the catalogue.
     #[must_use]
     pub fn placeholders() -> Self {
         Self {
@@ -68,8 +68,8 @@ impl Names {
         }
     }
 
-    /// The names of an image at an endpoint. `host` is the data endpoint's (`HOST` or `HOST:PORT`), where it is known;
-    /// it came from the network, and is left out unless it is a host name. `nameserver` is the one at fault.
+    /// Returns the names of an image at an endpoint. `host` is the data endpoint's (`HOST` or `HOST:PORT`), if known; it
+    /// comes from the network and is ignored unless it is a host name. `nameserver` is the one at fault.
     #[must_use]
     pub fn new(
         image: &ImageReference,
@@ -102,16 +102,15 @@ impl Names {
         }
     }
 
-    /// The same names where another type of record than A was asked for in vain.
+    /// Returns the same names for a failed query of another record type than A.
     #[must_use]
     pub const fn asking(mut self, question: &'static str) -> Self {
         self.question = question;
         self
     }
 
-    /// Whether these are the names at the data endpoint.
-    pub(super) fn is_of_data(&self) -> bool {
-        self.endpoint == Endpoint::Data
+    pub(super) fn endpoint(&self) -> Endpoint {
+        self.endpoint
     }
 
     pub(super) fn registry(&self) -> &str {
@@ -122,7 +121,7 @@ impl Names {
         &self.login_server
     }
 
-    /// The key of the pull secret's entry: the registry as the image's name has it.
+    /// The key of the pull secret's entry: the registry as the image reference has it.
     pub(super) fn key(&self) -> &str {
         &self.key
     }
@@ -140,13 +139,13 @@ impl Names {
         &self.target
     }
 
-    /// Commands that only an Azure Container Registry understands: none for any other registry.
+    /// Returns the commands for an Azure Container Registry, none for any other registry.
     pub(super) fn acr<const COUNT: usize>(&self, commands: [String; COUNT]) -> Vec<String> {
         if self.acr { commands.into() } else { Vec::new() }
     }
 
-    /// Commands about the record of a private endpoint, given its zone and its name in the zone: none where the host
-    /// is not one of an Azure Container Registry's own.
+    /// Returns the commands about the A record of a private endpoint, given its zone and its name in the zone; none if the
+    /// host is not one of an Azure Container Registry's own.
     pub(super) fn private<const COUNT: usize>(
         &self,
         commands: impl FnOnce(&str, &str) -> [String; COUNT],
@@ -157,7 +156,7 @@ impl Names {
         }
     }
 
-    /// Asks the nameserver at fault, or the machine's own where none is known.
+    /// Queries the nameserver at fault, or the machine's own if none is known.
     pub(super) fn dig(&self, kind: &str) -> String {
         match &self.nameserver {
             Some(Nameserver { address, port: 53 }) => format!("dig @{address} {} {kind}", self.host),
@@ -166,17 +165,17 @@ impl Names {
         }
     }
 
-    /// Asks the nameserver at fault what it did not answer, over UDP and over TCP.
+    /// Repeats the failed query at the nameserver at fault, over UDP and over TCP.
     pub(super) fn dig_again(&self) -> [String; 2] {
         [self.dig(self.question), self.dig(&format!("{} +tcp", self.question))]
     }
 
-    /// Asks Azure's own resolver; it answers inside a VNet alone.
+    /// Queries Azure's own resolver, which answers only inside a VNet.
     pub(super) fn dig_azure(&self) -> String {
         format!("dig @168.63.129.16 {} A", self.host)
     }
 
-    /// Makes the same request from a node, with the node's own curl, resolver and routes.
+    /// Sends the same request from a node, with the node's own curl, resolver and routes.
     pub(super) fn curl_on_node(&self) -> String {
         let path = match self.endpoint {
             Endpoint::Login => "/v2/",
@@ -186,7 +185,7 @@ impl Names {
         on_node(&format!("chroot /host curl --verbose --max-time 10 --output /dev/null {url}"))
     }
 
-    /// Shows what the peer's certificate says.
+    /// Shows the subject, issuer, dates and names of the peer's certificate.
     pub(super) fn openssl(&self) -> String {
         format!(
             "openssl s_client -connect {host}:{port} -servername {host} </dev/null | openssl x509 -noout -subject \
@@ -211,7 +210,7 @@ pub(super) fn on_node(command: &str) -> String {
     format!("kubectl debug node/NODE -it --profile=sysadmin --image={DEBUG_IMAGE} -- {command}")
 }
 
-/// `HOST` or `HOST:PORT` from the network, if it is one.
+/// Parses `HOST` or `HOST:PORT` from the network.
 fn checked_host(text: &str) -> Option<(String, u16)> {
     let (host, port) = match text.split_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => (host, port.parse().ok()?),
@@ -229,8 +228,8 @@ fn unknown_data_host(image: &ImageReference) -> (String, u16) {
     (host, DEFAULT_PORT)
 }
 
-/// One zone holds the records of both endpoints: `contoso` and `contoso.westeurope.data`, each the host without the
-/// cloud's suffix.
+/// Returns the zone and the record of a host. One zone has the records of both endpoints: `contoso` and
+/// `contoso.westeurope.data`, each the host without the cloud's suffix.
 fn private_name(image: &ImageReference, host: &str) -> Option<PrivateName> {
     let suffix = image.acr_suffix()?;
     if host != image.host() && image.data_region(host).is_none() {
@@ -243,7 +242,7 @@ fn private_name(image: &ImageReference, host: &str) -> Option<PrivateName> {
 #[cfg(test)]
 mod tests {
     use super::{Names, PrivateName};
-    use crate::cause::{Cause, advice};
+    use crate::cause::Cause;
     use crate::image::ImageReference;
     use crate::observation::Endpoint;
     use proptest::prelude::*;
@@ -253,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn the_record_follows_endpoint_and_cloud() {
+    fn zone_and_record_depend_on_endpoint_and_cloud() {
         for (reference, endpoint, host, zone, record) in [
             ("contoso.azurecr.io/app:1", Endpoint::Login, None, "privatelink.azurecr.io", "contoso"),
             (
@@ -279,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_data_host_has_no_record_in_the_registrys_zone() {
+    fn a_data_host_of_another_registry_has_no_record_in_the_zone() {
         let names = Names::new(
             &image("contoso.azurecr.io/app:1"),
             Endpoint::Data,
@@ -290,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_registry_that_is_not_azures_gets_no_command_for_azures() {
+    fn a_registry_other_than_acr_gets_no_azure_commands() {
         let names = Names::new(
             &image("registry.example:5000/app:1"),
             Endpoint::Login,
@@ -298,7 +297,7 @@ mod tests {
             Some(&"10.0.0.10:5353".parse().expect("an address")),
         );
         for cause in Cause::ALL {
-            for command in advice::commands(cause, &names) {
+            for command in cause.commands(&names) {
                 assert!(!command.contains("az acr"), "{cause}: {command}");
                 assert!(!command.contains("privatelink"), "{cause}: {command}");
             }
@@ -312,13 +311,13 @@ mod tests {
             let reference = image("contoso.azurecr.io/app:1");
             let hostile = Names::new(&reference, Endpoint::Data, Some(&host), None);
             let unknown = Names::new(&reference, Endpoint::Data, None, None);
-            let taken = crate::image::is_host_name(host.as_str());
-            prop_assert_eq!(hostile == unknown, !taken);
+            let accepted = crate::image::is_host_name(host.as_str());
+            prop_assert_eq!(hostile == unknown, !accepted);
         }
     }
 
     #[test]
-    fn shell_syntax_in_a_host_is_refused() {
+    fn shell_syntax_in_a_host_is_rejected() {
         let reference = image("contoso.azurecr.io/app:1");
         let unknown = Names::new(&reference, Endpoint::Data, None, None);
         for host in [

@@ -6,7 +6,7 @@
 //! Stages are distinguished by hooks, never by error texts: the client calls its resolver (dialing starts), rustls requests a
 //! session ticket (TCP is connected), the connector returns (TLS is established).
 
-mod trouble;
+mod error;
 
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
@@ -21,17 +21,17 @@ use tokio::time::{Instant, timeout_at};
 use tower::{Layer, Service};
 use url::Url;
 
-use self::trouble::{connect_failure, is_reset, request_trouble, tls_error};
-use super::clock::{Clock, Limit};
+use self::error::{connect_failure, is_reset, request_error, tls_error};
+use super::deadline::{Clock, Limit};
 use super::phase::{Mark, Marks, Phase};
 use super::tls::{Handshake, Trust};
 use crate::observation::{ConnectFailure, TlsFailure};
 use crate::secret::Secret;
-use crate::text::redact::hear;
+use crate::text::redact::bounded;
 
 #[cfg(fuzzing)]
-pub(super) use self::trouble::http_trouble;
-pub(super) use self::trouble::{Reached, Trouble};
+pub(super) use self::error::http_error;
+pub(super) use self::error::{Reached, TransportError};
 
 /// Maximum number of header fields in a response; ACR sends some fifteen. hyper limits their total size.
 pub(super) const MAX_HEADERS: usize = 100;
@@ -138,7 +138,7 @@ impl Connection {
         call: Call,
         clock: &Clock,
         mut limit: Limit,
-    ) -> Result<Head, Trouble> {
+    ) -> Result<Head, TransportError> {
         self.marks.set(Phase::Idle);
         self.phase.mark_unchanged();
         let mut request = self.client.request(call.method, call.url).headers(call.headers);
@@ -176,33 +176,33 @@ impl Connection {
         }
     }
 
-    fn classify(&self, phase: Phase, error: &reqwest::Error) -> Trouble {
+    fn classify(&self, phase: Phase, error: &reqwest::Error) -> TransportError {
         match phase {
             // A reset in response to a SYN is "refused": this connection was established before its reset.
-            Phase::Dialling if is_reset(error) => Trouble::Closed { handshaking: true },
-            Phase::Dialling => Trouble::Connect(connect_failure(error)),
+            Phase::Dialling if is_reset(error) => TransportError::Closed { handshaking: true },
+            Phase::Dialling => TransportError::Connect(connect_failure(error)),
             Phase::Handshaking => {
                 if let Some(failure) = self.handshake.rejection() {
-                    return Trouble::Tls(failure);
+                    return TransportError::Tls(failure);
                 }
                 match tls_error(error) {
-                    Some(error) => Trouble::Tls(TlsFailure::Handshake(hear(&error.to_string()))),
-                    None => Trouble::Closed { handshaking: true },
+                    Some(error) => TransportError::Tls(TlsFailure::Handshake(bounded(&error.to_string()))),
+                    None => TransportError::Closed { handshaking: true },
                 }
             }
-            Phase::Idle | Phase::Ready => request_trouble(error),
+            Phase::Idle | Phase::Ready => request_error(error),
         }
     }
 }
 
-const fn ran_out(phase: Phase, limit: Limit) -> Trouble {
+const fn ran_out(phase: Phase, limit: Limit) -> TransportError {
     match (phase, limit.whole) {
-        (Phase::Dialling, true) => Trouble::Deadline { reached: Reached::Connect },
-        (Phase::Handshaking, true) => Trouble::Deadline { reached: Reached::Tls },
-        (Phase::Idle | Phase::Ready, true) => Trouble::Deadline { reached: Reached::Request },
-        (Phase::Dialling, false) => Trouble::Connect(ConnectFailure::Timeout),
-        (Phase::Handshaking, false) => Trouble::Timeout { handshaking: true },
-        (Phase::Idle | Phase::Ready, false) => Trouble::Timeout { handshaking: false },
+        (Phase::Dialling, true) => TransportError::Deadline { reached: Reached::Connect },
+        (Phase::Handshaking, true) => TransportError::Deadline { reached: Reached::Tls },
+        (Phase::Idle | Phase::Ready, true) => TransportError::Deadline { reached: Reached::Request },
+        (Phase::Dialling, false) => TransportError::Connect(ConnectFailure::Timeout),
+        (Phase::Handshaking, false) => TransportError::Timeout { handshaking: true },
+        (Phase::Idle | Phase::Ready, false) => TransportError::Timeout { handshaking: false },
     }
 }
 
@@ -231,10 +231,10 @@ pub(super) fn headers(accept: &str, authorization: Option<HeaderValue>) -> Heade
 }
 
 /// Reads the next chunk of a body within a limit.
-pub(super) async fn chunk(response: &mut Response, limit: Limit) -> Result<Option<Vec<u8>>, Trouble> {
+pub(super) async fn chunk(response: &mut Response, limit: Limit) -> Result<Option<Vec<u8>>, TransportError> {
     match timeout_at(limit.until, response.chunk()).await {
         Ok(Ok(piece)) => Ok(piece.map(|bytes| bytes.to_vec())),
-        Ok(Err(error)) => Err(request_trouble(&error)),
+        Ok(Err(error)) => Err(request_error(&error)),
         Err(_elapsed) => Err(ran_out(Phase::Ready, limit)),
     }
 }

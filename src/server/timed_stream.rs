@@ -17,7 +17,7 @@ const LINGER_BYTES: usize = 256 * 1024;
 const LINGER: Duration = Duration::from_millis(500);
 
 /// A socket with a timeout for sending a complete response.
-pub(super) struct Guarded {
+pub(super) struct TimedStream {
     socket: TcpStream,
     limit: Duration,
     /// Runs from the moment the peer falls behind until it has received everything: a client that reads a byte a second
@@ -25,7 +25,7 @@ pub(super) struct Guarded {
     behind: Option<Pin<Box<Sleep>>>,
 }
 
-impl Guarded {
+impl TimedStream {
     pub(super) fn new(socket: TcpStream, limit: Duration) -> Self {
         Self { socket, limit, behind: None }
     }
@@ -50,13 +50,13 @@ impl Guarded {
     }
 }
 
-impl AsyncRead for Guarded {
+impl AsyncRead for TimedStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().socket).poll_read(cx, buf)
     }
 }
 
-impl AsyncWrite for Guarded {
+impl AsyncWrite for TimedStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if let Some(behind) = &mut this.behind

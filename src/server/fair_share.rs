@@ -10,19 +10,19 @@ use tokio::time::{Instant, sleep};
 
 /// A fair lock, granted in the order of the requests.
 #[derive(Clone, Default)]
-pub(super) struct Turn(Arc<Mutex<()>>);
+pub(super) struct FairShare(Arc<Mutex<()>>);
 
-impl Turn {
+impl FairShare {
     /// Does the work once it is its turn. The next one then waits for the same time again, so responses take at most half
     /// of the thread's time.
     pub(super) async fn take<T>(&self, work: impl FnOnce() -> T) -> T {
-        let turn = Arc::clone(&self.0).lock_owned().await;
+        let fair_share = Arc::clone(&self.0).lock_owned().await;
         let started = Instant::now();
         let done = work();
         let taken = started.elapsed();
         tokio::spawn(async move {
             sleep(taken).await;
-            drop(turn);
+            drop(fair_share);
         });
         done
     }

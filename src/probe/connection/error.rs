@@ -8,7 +8,7 @@ use crate::probe::system;
 
 /// Why a request received no response head.
 #[derive(Debug)]
-pub(in crate::probe) enum Trouble {
+pub(in crate::probe) enum TransportError {
     /// The TCP connection failed.
     Connect(ConnectFailure),
     /// The TLS handshake failed.
@@ -83,18 +83,20 @@ pub(super) fn connect_failure(error: &reqwest::Error) -> ConnectFailure {
     }
 }
 
-pub(super) fn request_trouble(error: &reqwest::Error) -> Trouble {
-    http_trouble(inner(error))
+pub(super) fn request_error(error: &reqwest::Error) -> TransportError {
+    http_error(inner(error))
 }
 
 /// Why a response over an established connection was incomplete.
-pub(in crate::probe) fn http_trouble(error: Option<&hyper::Error>) -> Trouble {
+pub(in crate::probe) fn http_error(error: Option<&hyper::Error>) -> TransportError {
     match error {
         Some(error) if error.is_parse() => {
-            Trouble::NotHttp("it does not respond with HTTP, or its response headers are too large")
+            TransportError::NotHttp("it does not respond with HTTP, or its response headers are too large")
         }
-        Some(error) if is_misframed(error) => Trouble::NotHttp("the framing of its HTTP response is broken"),
-        Some(_) | None => Trouble::Closed { handshaking: false },
+        Some(error) if is_misframed(error) => {
+            TransportError::NotHttp("the framing of its HTTP response is broken")
+        }
+        Some(_) | None => TransportError::Closed { handshaking: false },
     }
 }
 

@@ -5,17 +5,17 @@
 
 use std::net::IpAddr;
 
-use super::answers;
+use super::dns_summary;
 use crate::observation::{
     Attempt, ConnectFailure, CredentialsUsed, Endpoint, Observation, Rcode, RecordData, Resolution, Resolver,
     Stage,
 };
-use crate::run::{Checked, StageReport, StageStatus};
+use crate::run::{ImageResult, StageReport, StageStatus};
 use crate::text::sanitize::MAX_WORD;
 use crate::text::sanitize::printable;
 
 /// Returns the lines for a stage: one, or one per nameserver. Empty if there is nothing to report.
-pub(crate) fn finding(checked: &Checked, report: &StageReport<'_>) -> Vec<String> {
+pub(crate) fn finding(checked: &ImageResult, report: &StageReport<'_>) -> Vec<String> {
     let observation = &checked.observation;
     match report.stage {
         Stage::Dns => resolutions(observation, report.endpoint),
@@ -50,7 +50,7 @@ pub(super) fn system_addresses(observation: &Observation, endpoint: Endpoint) ->
 }
 
 /// Returns the host of an endpoint, if it is known.
-pub(crate) fn host(checked: &Checked, endpoint: Endpoint) -> Option<&str> {
+pub(crate) fn host(checked: &ImageResult, endpoint: Endpoint) -> Option<&str> {
     match endpoint {
         Endpoint::Login => Some(checked.image.host()),
         Endpoint::Data => {
@@ -93,7 +93,7 @@ pub(crate) fn server(resolution: &Resolution) -> String {
 
 /// `contoso.privatelink.azurecr.io → 10.60.4.4 (ttl 10)`: the chain behind the queried name and its end.
 fn chain(resolution: &Resolution) -> String {
-    let records = answers::records(resolution);
+    let records = dns_summary::records(resolution);
     let mut links: Vec<String> = Vec::new();
     for record in &records {
         if let RecordData::Cname(target) = &record.data {
@@ -102,7 +102,7 @@ fn chain(resolution: &Resolution) -> String {
     }
     links.extend(end_of_chain(resolution));
     let chain = links.join(" → ");
-    match answers::trouble(resolution) {
+    match dns_summary::trouble(resolution) {
         Some(trouble) if chain.is_empty() => trouble,
         Some(trouble) => format!("{chain}; {trouble}"),
         None => chain,
@@ -115,33 +115,33 @@ fn end_of_chain(resolution: &Resolution) -> Option<String> {
     if addresses.is_empty() {
         return nothing(resolution);
     }
-    let ttl = answers::records(resolution).iter().map(|record| record.ttl).min();
+    let ttl = dns_summary::records(resolution).iter().map(|record| record.ttl).min();
     let ttl = ttl.map(|ttl| format!(" (ttl {ttl})")).unwrap_or_default();
     Some(format!("{}{ttl}", addresses.join(", ")))
 }
 
 /// `NXDOMAIN from zone privatelink.azurecr.io`: an answer without an address.
 fn nothing(resolution: &Resolution) -> Option<String> {
-    answers::answered(resolution).next()?;
+    dns_summary::answered(resolution).next()?;
     if !resolution.addresses().is_empty() {
         return None;
     }
-    let end = match answers::rcode(resolution) {
+    let end = match dns_summary::rcode(resolution) {
         Some(Rcode::NXDOMAIN) => "NXDOMAIN",
         Some(_) | None => "no address",
     };
-    let zone = answers::answered(resolution).find_map(|answer| answer.soa_owner.as_deref());
+    let zone = dns_summary::answered(resolution).find_map(|answer| answer.soa_owner.as_deref());
     let zone = zone.map(|zone| format!(" from zone {}", printable(zone.trim_end_matches('.'), MAX_WORD)));
     Some(format!("{end}{}", zone.unwrap_or_default()))
 }
 
 /// Returns what a chain ends in apart from addresses: the negative answer and the failed queries.
 pub(crate) fn ending(resolution: &Resolution) -> Vec<String> {
-    nothing(resolution).into_iter().chain(answers::trouble(resolution)).collect()
+    nothing(resolution).into_iter().chain(dns_summary::trouble(resolution)).collect()
 }
 
 /// Classifies each address.
-fn address(checked: &Checked, report: &StageReport<'_>) -> Option<String> {
+fn address(checked: &ImageResult, report: &StageReport<'_>) -> Option<String> {
     let addresses = system_addresses(&checked.observation, report.endpoint);
     let words: Vec<String> = addresses
         .iter()

@@ -26,16 +26,16 @@ struct Standing {
 pub fn lines(nodes: &[&Node], line: &str, width: usize) -> Vec<String> {
     let mut pools: BTreeMap<String, Standing> = BTreeMap::new();
     for node in nodes {
-        let pool = node.place.agent_pool.as_deref().unwrap_or(NO_POOL);
+        let pool = node.topology.agent_pool.as_deref().unwrap_or(NO_POOL);
         let standing = pools.entry(ascii(&printable(pool, MAX_POOL))).or_default();
-        let place = match (&node.state, node.verdict()) {
+        let topology = match (&node.state, node.verdict()) {
             (State::Excluded(_) | State::Left, _) => continue,
             (State::Reported(_), Some(Verdict::Pass | Verdict::Warn)) => &mut standing.good,
             (State::Reported(_), Some(Verdict::Unknown)) => &mut standing.unclear,
             (State::Reported(_), Some(Verdict::Fail)) => &mut standing.bad,
             (_, _) => &mut standing.waiting,
         };
-        *place += 1;
+        *topology += 1;
     }
     let pool_width = pools.keys().map(|pool| pool.chars().count()).max().unwrap_or(0).max(4);
     let mut lines = vec![line.to_owned()];

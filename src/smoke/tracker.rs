@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{FIRST_PAUSE, LONGEST_PAUSE};
 use crate::cluster::ask::Answer;
-use crate::cluster::{Agent, DaemonSet, Member, Readiness};
+use crate::cluster::{Agent, ClusterNode, DaemonSet, Readiness};
 use crate::fleet::placement::exclusion;
 use crate::fleet::report::{ConfigurationState, NodeReport, Texts};
 use crate::fleet::{Node, Staleness, State};
@@ -17,7 +17,7 @@ use crate::verdict::Verdict;
 
 /// All nodes that were ever listed, by name.
 #[derive(Default)]
-pub(super) struct Roll {
+pub(super) struct NodeTracker {
     /// Digest of the configuration that every agent must use; `None` accepts any.
     expected: Option<String>,
     texts: Texts,
@@ -45,7 +45,7 @@ enum Next {
     Never,
 }
 
-impl Roll {
+impl NodeTracker {
     pub(super) fn new(expected: Option<String>) -> Self {
         Self { expected, ..Self::default() }
     }
@@ -92,7 +92,13 @@ impl Roll {
     }
 
     /// Applies new lists.
-    pub(super) fn update(&mut self, set: &DaemonSet, members: Vec<Member>, agents: Vec<Agent>, now: Instant) {
+    pub(super) fn update(
+        &mut self,
+        set: &DaemonSet,
+        members: Vec<ClusterNode>,
+        agents: Vec<Agent>,
+        now: Instant,
+    ) {
         let mut agents = newest(agents);
         for entry in self.entries.values_mut() {
             if !members.iter().any(|member| member.host.name == entry.node.name) {
@@ -154,11 +160,11 @@ fn newest(agents: Vec<Agent>) -> BTreeMap<String, Agent> {
 }
 
 impl Entry {
-    fn new(member: &Member, joined_late: bool) -> Self {
+    fn new(member: &ClusterNode, joined_late: bool) -> Self {
         Self {
             node: Node {
                 name: member.host.name.clone(),
-                place: member.place.clone(),
+                topology: member.topology.clone(),
                 cordoned: member.cordoned,
                 joined_late,
                 pod: None,
@@ -177,8 +183,8 @@ impl Entry {
         }
     }
 
-    fn update(&mut self, set: &DaemonSet, member: Member, agent: Option<Agent>, now: Instant) {
-        self.node.place = member.place;
+    fn update(&mut self, set: &DaemonSet, member: ClusterNode, agent: Option<Agent>, now: Instant) {
+        self.node.topology = member.topology;
         self.node.cordoned = member.cordoned;
         let pod = agent.as_ref().map(|agent| agent.name.clone());
         let is_same_pod = pod.is_some() && pod == self.node.pod;

@@ -1,0 +1,149 @@
+//! Causes of the stage `address`: where the name leads.
+
+use super::commands::{connections, endpoint_addresses, record, show_endpoints, vnet_resolvers, zone_group};
+use super::confirm::{ADDRESSES, Confirm, ENDS_PRIVATE, ROUTE};
+use super::{CauseInfo, Fix};
+use crate::observation::Stage;
+use crate::verdict::Severity;
+
+pub(super) const PRIVATE_ZONE_NOT_LINKED: CauseInfo = CauseInfo {
+    code: "private_zone_not_linked",
+    severity: Severity::Fail,
+    stages: &[Stage::Address],
+    meaning: "The registry has a private endpoint, but this resolver does not see the private DNS zone and returns the \
+              public address.",
+    detection: "the chain has a `privatelink` name but the answers are public: this resolver does not see the private zone",
+    remedy: "Add a virtual network link from the private DNS zone to the VNet of the resolver that returned the public \
+             address, and configure custom DNS servers to forward to 168.63.129.16.",
+    commands: |names| {
+        let mut commands = vec![names.dig("A")];
+        commands.extend(names.private(|zone, _| {
+            [
+                format!(
+                    "az network private-dns link vnet list --resource-group RESOURCE_GROUP --zone-name {zone} \
+                     --output table"
+                ),
+                format!(
+                    "az network private-dns link vnet create --resource-group RESOURCE_GROUP --zone-name {zone} \
+                     --name LINK --virtual-network VNET --registration-enabled false"
+                ),
+            ]
+        }));
+        commands.push(vnet_resolvers());
+        commands
+    },
+    at_data: None,
+    confirm: Confirm {
+        commands: &["dig @NAMESERVER REGISTRY.azurecr.io A", "dig @168.63.129.16 REGISTRY.azurecr.io A"],
+        shows: "The answer has a CNAME to a `privatelink` name and then a public address. If Azure's resolver \
+                (168.63.129.16) returns the same, the node's VNet has no virtual network link. If it returns a private \
+                address, only the VNet of the custom DNS server has none.",
+    },
+    verify: "Both nameservers return the private endpoint's address.",
+};
+
+pub(super) const NO_PRIVATE_ENDPOINT: CauseInfo = CauseInfo {
+    code: "no_private_endpoint",
+    severity: Severity::Fail,
+    stages: &[Stage::Address],
+    meaning: "DNS knows of no private endpoint for the registry, so every pull takes the public path.",
+    detection: "public answers and no `privatelink` name in the chain",
+    remedy: "Create a private endpoint for the registry (which requires the Premium tier), approve its connection and add a \
+             private DNS zone group.",
+    commands: |names| {
+        let mut commands = vec![names.dig("A")];
+        let registry = names.registry();
+        commands.extend(names.acr([
+            connections(names),
+            format!(
+                "az network private-endpoint create --resource-group RESOURCE_GROUP --name PRIVATE_ENDPOINT \
+                 --vnet-name VNET --subnet SUBNET --group-id registry --connection-name CONNECTION \
+                 --private-connection-resource-id \"$(az acr show --name {registry} --query id --output tsv)\""
+            ),
+        ]));
+        commands.extend(zone_group(names));
+        commands
+    },
+    at_data: Some(Fix {
+        remedy: "Configure the nameserver to answer for the data endpoint from the private DNS zone, as it does for the login \
+                 server: add the data endpoint's A record, or forward to 168.63.129.16.",
+        commands: |names| {
+            let mut commands = vec![names.dig("A"), vnet_resolvers()];
+            commands.extend(record(names));
+            commands.extend(names.acr([show_endpoints(names), endpoint_addresses()]));
+            commands.extend(zone_group(names));
+            commands
+        },
+    }),
+    confirm: Confirm {
+        commands: &[ADDRESSES],
+        shows: "The answer is a public address, without a `privatelink` name.",
+    },
+    verify: ENDS_PRIVATE,
+};
+
+pub(super) const MIXED_ADDRESSES: CauseInfo = CauseInfo {
+    code: "mixed_addresses",
+    severity: Severity::Fail,
+    stages: &[Stage::Address],
+    meaning: "The name resolves to private and public addresses, so a pull can leave the private path at any time.",
+    detection: "public and private answers together; every A and AAAA record of the answer counts, whatever its owner name",
+    remedy: "Remove the public A and AAAA records from what the node's nameserver returns, so that only the private \
+             endpoint's address is left.",
+    commands: |names| {
+        let mut commands = vec![names.dig("A"), names.dig("AAAA")];
+        commands.extend(record(names));
+        commands.extend(names.acr([endpoint_addresses()]));
+        commands
+    },
+    at_data: None,
+    confirm: Confirm {
+        commands: &["dig @NAMESERVER REGISTRY.azurecr.io A", "dig @NAMESERVER REGISTRY.azurecr.io AAAA"],
+        shows: "The two answers together have private and public addresses.",
+    },
+    verify: "All addresses are private.",
+};
+
+pub(super) const UNEXPECTED_ADDRESS: CauseInfo = CauseInfo {
+    code: "unexpected_address",
+    severity: Severity::Fail,
+    stages: &[Stage::Address],
+    meaning: "The name resolves to a private address, but not to the expected private endpoint's: the A record is stale, or \
+              another private endpoint has overwritten it.",
+    detection: "private, but outside every expected CIDR",
+    remedy: "Set the A record to the address of the private endpoint in this VNet, and use a separate private DNS zone for \
+             each private endpoint of the registry.",
+    commands: |names| {
+        let mut commands = vec![names.dig("A")];
+        commands.extend(record(names));
+        commands.extend(names.acr([endpoint_addresses(), connections(names)]));
+        commands.extend(zone_group(names));
+        commands
+    },
+    at_data: None,
+    confirm: Confirm {
+        commands: &[ADDRESSES, ROUTE],
+        shows: "The address is private, but outside the ranges of `privateEndpoint.cidrs` in the configuration.",
+    },
+    verify: "The address is within those ranges.",
+};
+
+pub(super) const RESERVED_ADDRESS: CauseInfo = CauseInfo {
+    code: "reserved_address",
+    severity: Severity::Fail,
+    stages: &[Stage::Address],
+    meaning: "The name resolves to an address that no endpoint can have, as a blocked or sinkholed name does.",
+    detection: "loopback, link-local, multicast, unspecified, or 168.63.129.16: no endpoint can have such an address",
+    remedy: "Remove the filter or record that makes the node's nameserver return a reserved address.",
+    commands: |names| {
+        let mut commands = vec![names.dig("A"), names.dig_azure()];
+        commands.extend(record(names));
+        commands
+    },
+    at_data: None,
+    confirm: Confirm {
+        commands: &[ADDRESSES, "grep -i azurecr /etc/hosts"],
+        shows: "The address is in 127.0.0.0/8 or 169.254.0.0/16, is 0.0.0.0 or 168.63.129.16, or is a multicast address.",
+    },
+    verify: "The name resolves to the private endpoint's address.",
+};

@@ -1,0 +1,97 @@
+//! Parsers of values that only the command line has, and the flags that are always rejected.
+//!
+//! Values that the configuration file has too are parsed by [`crate::config::value`].
+
+use std::ffi::OsStr;
+use std::time::Duration;
+
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
+use clap::{Arg, Command};
+
+use crate::config::value::{self, Refusal};
+use crate::image::is_sha256_digest;
+
+/// Longest namespace: it is a DNS label (RFC 1123).
+const MAX_NAMESPACE: usize = 63;
+
+/// Flags known from other tools that would expose a secret in the process list, so that the error can name the alternative.
+const SECRET_FLAGS: [(&str, Option<char>); 6] = [
+    ("password", Some('p')),
+    ("username", Some('u')),
+    ("token", None),
+    ("user", None),
+    ("passwd", None),
+    ("secret", None),
+];
+
+/// A timeout.
+pub(super) fn limit(text: &str) -> Result<Duration, Refusal> {
+    value::duration(text, value::SHORTEST_LIMIT)
+}
+
+/// The name of a namespace.
+pub(super) fn namespace(text: &str) -> Result<String, Refusal> {
+    let is_label = !text.is_empty()
+        && text.len() <= MAX_NAMESPACE
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-');
+    if is_label {
+        return Ok(text.to_owned());
+    }
+    let expected = "a namespace of at most 63 lower-case letters, digits and hyphens, such as acr-verifier";
+    Err(Refusal::new(text, expected))
+}
+
+/// The digest of a configuration file.
+pub(super) fn digest(text: &str) -> Result<String, Refusal> {
+    if is_sha256_digest(text) {
+        return Ok(text.to_owned());
+    }
+    let expected = "the digest of a configuration file: sha256: and the 64 digits that sha256sum prints";
+    Err(Refusal::new(text, expected))
+}
+
+/// A label selector. The API server validates it; an empty one would select every DaemonSet.
+pub(super) fn selector(text: &str) -> Result<String, Refusal> {
+    if text.trim().is_empty() {
+        return Err(Refusal::new(text, "labels such as app.kubernetes.io/name=acr-verifier"));
+    }
+    Ok(text.to_owned())
+}
+
+/// Returns the hidden flags that are rejected with or without a value.
+pub(super) fn secret_flags() -> impl Iterator<Item = Arg> {
+    SECRET_FLAGS.into_iter().map(|(name, short)| {
+        let flag = Arg::new(name).long(name).short(short).hide(true);
+        flag.num_args(0..=1).default_missing_value("").allow_hyphen_values(true).value_parser(Rejected)
+    })
+}
+
+/// Whether a tip names one of the rejected flags, such as `--password`: none may be suggested.
+pub(super) fn names_secret_flag(tip: &str) -> bool {
+    SECRET_FLAGS.iter().any(|(name, _)| tip.contains(&format!("--{name}")))
+}
+
+/// Rejects every value of a flag without showing it.
+#[derive(Clone)]
+struct Rejected;
+
+impl TypedValueParser for Rejected {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        argument: Option<&Arg>,
+        _value: &OsStr,
+    ) -> Result<String, clap::Error> {
+        let flag = argument.and_then(Arg::get_long).unwrap_or("password");
+        let message = format!(
+            "--{flag} is not supported: every process on the machine can read the arguments; store the password in a \
+             file and use --credentials PATH"
+        );
+        Err(command.clone().error(ErrorKind::ValueValidation, message))
+    }
+}
