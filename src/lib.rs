@@ -12,10 +12,11 @@
 //! ```
 //!
 //! **Reading order.** [`observation`] defines the vocabulary: read it first. [`probe`] fills it stage by stage over real
-//! sockets; each protocol step has a file of its own. [`rules`] is pure and turns observations into [`diagnosis`] values.
-//! [`cause`] is the closed list of causes, with one record for each. [`run`] is the result for all images, [`report`] the only module
-//! that renders it, and [`text`] sanitizes untrusted text for it. [`check`] runs one pass; [`cli`] and [`config`] define
-//! what to check.
+//! sockets; each protocol step has a file of its own. [`findings`] evaluates names and addresses once: the probe connects
+//! only to addresses that it allows. [`rules`] is pure and turns observations and findings into [`diagnosis`] values.
+//! [`cause`] is the closed list of causes, with one record for each. [`run`] is the result for all images, [`report`] the
+//! only module that renders it, and [`text`] sanitizes untrusted text for it. [`check`] runs one pass; [`cli`] and [`config`]
+//! define what to check.
 //!
 //! [`agent`] runs the same pass continuously: [`schedule`] decides when, [`transition`] which changes to announce, and
 //! [`status`] holds the result of the loop. Its sinks are [`metrics`], [`events`] and [`server`] with its [`page`]; the loop
@@ -28,9 +29,9 @@
 //!
 //! # Invariants
 //!
-//! - Nothing is sent to an address unless the same check resolved it and classified it as private and expected. Credentials
-//!   go only to the login server's own name, over verified TLS, at that address: no realm, redirect, proxy variable, IP
-//!   literal or second answer redirects them.
+//! - Nothing is sent to an address unless the same check resolved it and classified it as private and expected: only
+//!   [`findings`] creates the addresses of a connection. Credentials go only to the login server's own name, over verified
+//!   TLS, at that address: no realm, redirect, proxy variable, IP literal or second answer redirects them.
 //! - A detected problem is a value; an `Err` means that the program itself failed. The probe never fails.
 //! - Every failure of every step is recorded, and the rules are total over the closed enums: no `_` arm over our own enums.
 //! - Everything read from the network is bounded in bytes, count, nesting and time. The failing stage is derived from recorded
@@ -62,6 +63,7 @@ pub mod proxy;
 
 pub mod cause;
 pub mod diagnosis;
+pub mod findings;
 pub mod rules;
 pub mod run;
 pub mod verdict;

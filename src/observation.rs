@@ -1,12 +1,12 @@
 //! The observation of one check of one image: facts, timings and closed kinds of failure.
 //!
-//! Owns the vocabulary that the probe writes and the rules read. Evaluation is in `rules`, network access in `probe`, and
-//! presentation in `report`. Library errors do not appear here: the probe maps each of them to one of the kinds below, so a
-//! new kind of failure is a new variant and breaks the build.
+//! Owns the vocabulary that the probe writes and the rules read. Evaluation is in `findings` and `rules`, network access in
+//! `probe`, and presentation in `report`. Library errors do not appear here: the probe maps each of them to one of the kinds
+//! below, so a new kind of failure is a new variant and breaks the build.
 
 mod credentials;
+mod dns;
 mod failure;
-mod names;
 mod node;
 mod system;
 
@@ -17,11 +17,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use credentials::{CredentialEvidence, CredentialKind, CredentialsUsed, RejectedEntry};
-pub use failure::{Answer, Failure, Fault, Reason, Sender};
-pub use names::{
+pub use dns::{
     DnsAnswer, DnsFailure, DnsFailureKind, ExtendedError, Lookup, Rcode, Record, RecordData, Resolution,
     Resolver,
 };
+pub use failure::{Answer, Failure, Fault, Reason, Sender};
 pub use system::SystemError;
 
 pub use node::{Fact, Proxied, TrustedBy};

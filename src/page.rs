@@ -4,9 +4,9 @@
 //! and sentences are those of the report, so the page, the terminal and a ticket agree. Foreign text is cleaned first and
 //! escaped by the templates; nothing here writes markup by hand. No clock: the time is an argument.
 
+mod dns;
 mod history;
 mod image;
-mod names;
 mod verdict;
 
 use std::cmp::Reverse;

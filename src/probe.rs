@@ -35,10 +35,10 @@ mod echo;
 #[cfg(fuzzing)]
 pub mod fuzz;
 mod manifest;
-mod names;
 mod phase;
 mod protocol;
 mod registry;
+mod resolve;
 mod session;
 mod system;
 mod tls;
@@ -54,6 +54,7 @@ use crate::address::AddressPolicy;
 use crate::config::{Config, ImageConfig, Resolvers};
 use crate::credentials::{Attempt, CredentialsSource};
 use crate::diagnosis::Diagnosis;
+use crate::findings::{AllowedAddresses, Findings};
 use crate::image::ImageReference;
 use crate::observation::{Endpoint, Failure, Fault, Observation, PlatformMismatch, Proxied, Stage};
 use crate::proxy::ProxySettings;
@@ -62,8 +63,8 @@ use crate::text::redact::Redactor;
 
 use deadline::Clock;
 use manifest::ImageManifest;
-use names::Names;
 use registry::{BlobAnswer, Granted, Pull};
+use resolve::Gate;
 use session::{Reply, Session};
 
 pub use manifest::Platform;
@@ -136,17 +137,18 @@ impl Task {
 pub async fn observe(task: &Task) -> Observed {
     let clock = Clock::start(task.timeout, task.stage_timeout);
     let mut observation = Observation::default();
-    let (outcome, redactor) = run(task, &clock, &mut observation).await;
-    if let Err(failure) = outcome {
-        observation.failure = failure;
+    let (outcome, findings, redactor) = run(task, &clock, &mut observation).await;
+    if let Err(Stop::Failed(failure)) = outcome {
+        observation.failure = Some(failure);
     }
-    Observed { observation, redactor }
+    Observed { observation, findings, redactor }
 }
 
 /// A raw observation whose DNS names are still unredacted, because the rules need them. It is only released together with its
 /// diagnoses, after secrets have been removed from the names.
 pub struct Observed {
     observation: Observation,
+    findings: Findings,
     redactor: Redactor,
 }
 
@@ -154,17 +156,42 @@ impl Observed {
     /// Returns the observation and its diagnoses, both without secrets.
     #[must_use]
     pub fn diagnose(self, expectation: &Expectation) -> (Observation, Vec<Diagnosis>) {
-        let Self { mut observation, redactor } = self;
-        let mut diagnoses = rules::diagnose(expectation, &observation);
+        let Self { mut observation, findings, redactor } = self;
+        let mut diagnoses = rules::diagnose(expectation, &observation, &findings);
         echo::hide_names(&redactor, &mut observation, &mut diagnoses);
         (observation, diagnoses)
     }
 }
 
-/// `Err(None)`: the `dns` or `address` stage failed; the resolutions contain the details.
-type Halt = Option<Failure>;
+/// Why a check stops before its end.
+enum Stop {
+    /// The findings about a name allow no connection; they contain the details.
+    NotAllowed,
+    /// A step failed.
+    Failed(Failure),
+}
 
-async fn run(task: &Task, clock: &Clock, observation: &mut Observation) -> (Result<(), Halt>, Redactor) {
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl Stop {
+    /// Returns whether the blob stage of the data endpoint failed.
+    fn is_at_blob(&self) -> bool {
+        match self {
+            Self::NotAllowed => false,
+            Self::Failed(failure) => failure.stage == Stage::Blob,
+        }
+    }
+}
+
+async fn run(
+    task: &Task,
+    clock: &Clock,
+    observation: &mut Observation,
+) -> (Result<(), Stop>, Findings, Redactor) {
     let credentials = task.credentials.read(&task.image).await;
     // Recorded first, so that it is known whichever stage fails.
     observation.credentials_expire_at =
@@ -172,53 +199,58 @@ async fn run(task: &Task, clock: &Clock, observation: &mut Observation) -> (Resu
     observation.mirrors.clone_from(&task.mirrors);
     observation.credentials =
         credentials.as_ref().ok().and_then(|found| found.attempts.first()).map(Attempt::used);
-    let names = Names::new(task, clock);
+    let gate = Gate::new(task, clock);
     let login = task.image.host();
     note_proxy(task, Endpoint::Login, login, observation);
     let mut configured = Observation::default();
-    let (addresses, ()) = tokio::join!(
-        names.resolve(Endpoint::Login, login, observation),
-        names.resolve_configured(&mut configured)
+    let (allowed, ()) = tokio::join!(
+        gate.resolve(Endpoint::Login, login, observation),
+        gate.resolve_configured(&mut configured)
     );
     observation.add_names(configured);
-    let (addresses, halted) = match addresses {
+    let (addresses, stopped) = match allowed {
         Ok(addresses) => (addresses, None),
-        Err(halt) => (Vec::new(), Some(halt)),
+        Err(stop) => (AllowedAddresses::default(), Some(stop)),
     };
     let session = Session::new(Endpoint::Login, login, task.image.port(), &addresses, &task.trust, clock);
     // Even if nothing is sent: a nameserver may echo a secret that an earlier check sent to its owner.
     let mut pull = Pull::new(task, session, credentials);
-    let mut outcome = match halted {
-        Some(halt) => Err(halt),
-        None => ask_registry(&names, &mut pull, observation).await,
+    let mut outcome = match stopped {
+        Some(stop) => Err(stop),
+        None => ask_registry(&gate, &mut pull, observation).await,
     };
     let redactor = pull.redactor;
     observation.duration = clock.elapsed();
-    names.add_compared(observation).await;
-    echo::redact_observation(&redactor, observation, outcome.as_mut().err().and_then(Option::as_mut));
-    (outcome, redactor)
+    let mut findings = gate.finish(observation).await;
+    let failure = match &mut outcome {
+        Err(Stop::Failed(failure)) => Some(failure),
+        Ok(()) | Err(Stop::NotAllowed) => None,
+    };
+    echo::redact_observation(&redactor, observation, failure);
+    echo::redact_findings(&redactor, &mut findings);
+    (outcome, findings, redactor)
 }
 
 /// Sends all requests to the registry.
 async fn ask_registry(
-    names: &Names<'_>,
+    gate: &Gate<'_>,
     pull: &mut Pull<'_>,
     observation: &mut Observation,
-) -> Result<(), Halt> {
+) -> Result<(), Stop> {
     let granted = pull.open(observation).await?;
-    if names.task.blob {
-        read_blob(names, pull, &granted, observation).await?;
+    if gate.task.blob {
+        read_blob(gate, pull, &granted, observation).await?;
     }
     Ok(())
 }
 
 /// Reads the blob: the redirect first, then the data endpoint, which has stages of its own.
 async fn read_blob(
-    names: &Names<'_>,
+    gate: &Gate<'_>,
     pull: &mut Pull<'_>,
     Granted { bearer, manifest }: &Granted,
     observation: &mut Observation,
-) -> Result<(), Halt> {
+) -> Result<(), Stop> {
     let descriptor = blob::select(manifest);
     let is_config = descriptor == &manifest.config;
     let started = Instant::now();
@@ -226,42 +258,42 @@ async fn read_blob(
     let asking = started.elapsed();
     let (mut reply, host, asking) = match answer {
         Ok(BlobAnswer::Redirected(url)) => {
-            let answer = follow(names, url, pull, observation).await;
-            let (reply, host) = answer.inspect_err(|halt| {
-                if halt.as_ref().is_some_and(|failure| failure.stage == Stage::Blob) {
+            let answer = follow(gate, url, pull, observation).await;
+            let (reply, host) = answer.inspect_err(|stop| {
+                if stop.is_at_blob() {
                     observation.mark(Endpoint::Data, Stage::Blob, asking);
                 }
             })?;
             (reply, host, asking)
         }
         // No redirect: request and reply are timed as one.
-        Ok(BlobAnswer::Direct(reply)) => (*reply, names.task.image.host().to_owned(), Duration::ZERO),
+        Ok(BlobAnswer::Direct(reply)) => (*reply, gate.task.image.host().to_owned(), Duration::ZERO),
         Err(failure) => {
             observation.mark(Endpoint::Data, Stage::Blob, asking);
-            return Err(Some(failure));
+            return Err(failure.into());
         }
     };
     let content = blob::read(&mut reply, descriptor, &host, is_config).await;
     // The data endpoint's time counts from after the handshake: earlier stages have their own timings.
     observation.mark(Endpoint::Data, Stage::Blob, asking + reply.sent_at().elapsed());
-    let content = content.map_err(|failure| Some(Failure { endpoint: Endpoint::Data, ..failure }))?;
+    let content = content.map_err(|failure| Failure { endpoint: Endpoint::Data, ..failure })?;
     observation.blob = Some(content.blob);
     let Some(config) = content.bytes else { return Ok(()) };
-    let fault = check_configuration(names.task, manifest, &config, observation).err();
+    let fault = check_configuration(gate.task, manifest, &config, observation).err();
     // The configuration was read as the blob, so its faults belong to the blob stage.
-    fault.map_or(Ok(()), |fault| Err(Some(Failure { endpoint: Endpoint::Data, stage: Stage::Blob, fault })))
+    fault.map_or(Ok(()), |fault| Err(Failure { endpoint: Endpoint::Data, stage: Stage::Blob, fault }.into()))
 }
 
 /// Follows a blob redirect to the data endpoint, and any further redirect within the registry's own names.
 async fn follow(
-    names: &Names<'_>,
+    gate: &Gate<'_>,
     mut url: Url,
     pull: &Pull<'_>,
     observation: &mut Observation,
-) -> Result<(Reply, String), Halt> {
+) -> Result<(Reply, String), Stop> {
     for _ in 0..=MAX_REDIRECTS {
         let host = url.host_str().unwrap_or_default().to_owned();
-        let reply = ask_data_endpoint(names, (url.clone(), &host), pull, observation).await?;
+        let reply = ask_data_endpoint(gate, (url.clone(), &host), pull, observation).await?;
         let answer = pull.read_blob_answer(reply, &url).await.map_err(|mut failure| {
             // Not a sign of disabled data endpoints: this host is one.
             if let Fault::StorageRedirect { host } = failure.fault {
@@ -273,28 +305,28 @@ async fn follow(
         match answer? {
             BlobAnswer::Direct(reply) => return Ok((*reply, host)),
             // The login server already redirected here: a loop.
-            BlobAnswer::Redirected(next) if next.host_str() == Some(names.task.image.host()) => break,
+            BlobAnswer::Redirected(next) if next.host_str() == Some(gate.task.image.host()) => break,
             BlobAnswer::Redirected(next) => url = next,
         }
     }
     let fault = pull.circle(&url);
-    Err(Some(Failure { endpoint: Endpoint::Data, stage: Stage::Blob, fault }))
+    Err(Failure { endpoint: Endpoint::Data, stage: Stage::Blob, fault }.into())
 }
 
 /// Requests the blob from the data endpoint. Its name is checked like the login server's; it receives only the signed URL.
 async fn ask_data_endpoint(
-    names: &Names<'_>,
+    gate: &Gate<'_>,
     (url, host): (Url, &str),
     pull: &Pull<'_>,
     observation: &mut Observation,
-) -> Result<Reply, Halt> {
-    let task = names.task;
+) -> Result<Reply, Stop> {
+    let task = gate.task;
     // The redirect succeeded: later failures belong to another server.
     observation.correlation_id = None;
     note_proxy(task, Endpoint::Data, host, observation);
-    let addresses = names.resolve(Endpoint::Data, host, observation).await?;
+    let addresses = gate.resolve(Endpoint::Data, host, observation).await?;
     let mut session =
-        Session::new(Endpoint::Data, host, task.image.port(), &addresses, &task.trust, names.clock);
+        Session::new(Endpoint::Data, host, task.image.port(), &addresses, &task.trust, gate.clock);
     let started = Instant::now();
     let reply = blob::fetch(&mut session, url, task.now, &pull.redactor, observation).await;
     reply.map_err(|failure| {
@@ -302,7 +334,7 @@ async fn ask_data_endpoint(
             let taken = started.elapsed().saturating_sub(observation.connecting(Endpoint::Data));
             observation.mark(Endpoint::Data, Stage::Blob, taken);
         }
-        Some(failure)
+        failure.into()
     })
 }
 

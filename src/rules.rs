@@ -1,10 +1,11 @@
 //! Turns an observation into diagnoses: pure, deterministic, and total over every kind of failure.
 //!
-//! Owns the decision table. A new cause is detected here: names and addresses in [`names`], connections and certificates in
-//! [`transport`], the registry's responses in [`registry`], credentials in [`credentials`]. Remedies are in `cause`.
+//! Owns the decision table. A new cause is detected here: findings about names and addresses get their cause in [`dns`],
+//! connections and certificates in [`transport`], the registry's responses in [`registry`], credentials in [`credentials`].
+//! Remedies are in `cause`.
 
 mod credentials;
-pub mod names;
+mod dns;
 mod registry;
 mod transport;
 
@@ -15,6 +16,7 @@ use jiff::Timestamp;
 use crate::address::{AddressPolicy, NameserverAddress};
 use crate::cause::{Cause, Names};
 use crate::diagnosis::Diagnosis;
+use crate::findings::Findings;
 use crate::image::ImageReference;
 use crate::observation::{Endpoint, Failure, Fault, Observation, Stage};
 use crate::verdict::Severity;
@@ -33,19 +35,14 @@ pub struct Expectation {
     pub now: Timestamp,
 }
 
-/// Diagnoses an observation. The first diagnosis is the cause of the verdict; an empty list means pass.
+/// Diagnoses an observation and the findings about its names. The first diagnosis is the cause of the verdict; an empty list
+/// means pass.
 #[must_use]
-pub fn diagnose(expectation: &Expectation, observation: &Observation) -> Vec<Diagnosis> {
+pub fn diagnose(expectation: &Expectation, observation: &Observation, findings: &Findings) -> Vec<Diagnosis> {
     let mut diagnoses = Vec::new();
     for endpoint in Endpoint::ALL {
-        diagnoses.extend(names::judge(
-            &expectation.image,
-            &expectation.policy,
-            endpoint,
-            observation.reached(endpoint, Stage::Dns),
-            &observation.resolutions,
-        ));
-        diagnoses.extend(transport::judge(expectation, endpoint, observation));
+        diagnoses.extend(dns::diagnoses(&expectation.image, endpoint, findings));
+        diagnoses.extend(transport::diagnoses(expectation, endpoint, observation));
     }
     if let Some(failure) = &observation.failure {
         if let (Fault::DeadlineExceeded { .. }, Stage::Dns) = (&failure.fault, failure.stage) {
@@ -69,7 +66,7 @@ fn explain(expectation: &Expectation, failure: &Failure, observation: &Observati
     let case = Case { expectation, failure, observation };
     let (cause, message) = match &failure.fault {
         // The attempts already have their diagnoses, one for each cause.
-        Fault::NotConnected if transport::tells(failure.endpoint, observation) => return None,
+        Fault::NotConnected if transport::attempts_explain(failure.endpoint, observation) => return None,
         Fault::NotConnected => (Cause::NetworkUnreachable, transport::explain_unconnected(&case)),
         Fault::Tls(tls) => transport::explain_tls(&case, tls),
         Fault::ResponseTimeout { limit } => {

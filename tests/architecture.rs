@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use syn::visit::Visit;
 
 /// The layers, lowest first. A module may depend only on modules of lower layers, so no circle is possible.
-const LAYERS: [&[&str]; 18] = [
+const LAYERS: [&[&str]; 19] = [
     // Text, files and closed lists.
     &["file", "secret", "verdict"],
     &["text"],
@@ -17,6 +17,8 @@ const LAYERS: [&[&str]; 18] = [
     &["acr"],
     // The facts that a check records.
     &["observation"],
+    // What its DNS answers show, and which addresses may be connected to.
+    &["findings"],
     // Their meaning.
     &["cause"],
     &["diagnosis"],
@@ -80,7 +82,7 @@ const CONFINED: [(&str, &[&str]); 16] = [
     ("hyper", &["probe/connection/error.rs", "server.rs", "cluster.rs", "cluster/ask.rs"]),
     ("hyper_util", &["server.rs", "cluster/ask.rs"]),
     ("axum", &["server.rs", "server/routes.rs", "server/middleware.rs", "server/problem.rs"]),
-    ("maud", &["page.rs", "page/history.rs", "page/image.rs", "page/names.rs", "page/verdict.rs"]),
+    ("maud", &["page.rs", "page/history.rs", "page/image.rs", "page/dns.rs", "page/verdict.rs"]),
     (
         "rustls",
         &["probe/tls.rs", "probe/trust_store.rs", "probe/connection/error.rs", "events.rs", "cluster.rs"],

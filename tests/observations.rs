@@ -4,6 +4,7 @@
 //! Owns the strategies. The properties are in `rules.rs` and `report/anything.rs`.
 
 mod containerd;
+mod diagnosed;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -15,13 +16,14 @@ use acr_verifier::observation::{
     Observation, PlatformMismatch, Rcode, Reason, Record, RecordData, RejectedEntry, Request, Resolution,
     Resolver, Sender, Stage, TlsFailure, TlsSession, TlsVersion, Token, TrustedBy,
 };
-use acr_verifier::rules::{Expectation, diagnose};
-use acr_verifier::run::ImageResult;
+use acr_verifier::rules::Expectation;
 use jiff::Timestamp;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
+
+pub(crate) use self::diagnosed::{checked, diagnose, evaluate};
 
 /// Years 1 to 9998: the range of certificates and clocks.
 const SECONDS: std::ops::Range<i64> = -62_000_000_000..253_000_000_000;
@@ -377,20 +379,6 @@ pub(crate) fn expectation() -> impl Strategy<Value = Expectation> {
                 allow_loopback,
             },
             now,
-        }
-    })
-}
-
-/// A check with the diagnoses of the rules.
-pub(crate) fn checked() -> impl Strategy<Value = ImageResult> {
-    (expectation(), observation(), any::<bool>()).prop_map(|(expectation, observation, blob_requested)| {
-        ImageResult {
-            diagnoses: diagnose(&expectation, &observation),
-            image: expectation.image,
-            name: None,
-            blob_requested,
-            policy: expectation.policy,
-            observation,
         }
     })
 }

@@ -1,5 +1,7 @@
 //! Properties of the rules: total, deterministic, and independent of the order of observations.
 
+mod gate;
+
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -9,12 +11,12 @@ use acr_verifier::observation::{
     Attempt, ConnectFailure, DnsAnswer, DnsFailure, DnsFailureKind, Endpoint, Failure, Fault, Lookup, Mark,
     Observation, Rcode, Record, RecordData, Resolution, Resolver, Stage, SystemError,
 };
-use acr_verifier::rules::{Expectation, diagnose};
+use acr_verifier::rules::Expectation;
 use acr_verifier::verdict::{Severity, Verdict};
 use jiff::Timestamp;
 use proptest::prelude::*;
 
-use crate::observations;
+use crate::observations::{self, diagnose};
 
 const HOST: &str = "contoso.azurecr.io";
 

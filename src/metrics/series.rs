@@ -23,8 +23,8 @@ use prometheus::{GaugeVec, HistogramVec, IntCounterVec};
 
 use super::families::{self, Family, FamilyBuilder, Kind};
 use crate::address::Scope;
+use crate::findings::{Comparison, compare};
 use crate::observation::{Endpoint, Stage};
-use crate::rules::names::{Comparison, compare};
 use crate::run::{ImageResult, StageStatus};
 use crate::verdict::{Severity, Verdict};
 

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{names, verdict};
+use super::{dns, verdict};
 use crate::diagnosis::Diagnosis;
 use crate::observation::Endpoint;
 use crate::report::{finding, host, not_run, runbook, sentence};
@@ -28,11 +28,11 @@ pub(super) fn section(run: &CheckRun, checked: &ImageResult, index: usize) -> Ma
                 details {
                     summary { "Stages and DNS answers of " (printable(checked.image.repository(), MAX_WORD)) }
                     (stages(checked))
-                    (names::section(checked))
+                    (dns::section(checked))
                 }
             } @else {
                 (stages(checked))
-                (names::section(checked))
+                (dns::section(checked))
             }
         }
     }

@@ -7,8 +7,9 @@
 
 use super::protocol::correlation_id;
 use crate::diagnosis::Diagnosis;
+use crate::findings::Findings;
 use crate::observation::{
-    Answer, Certificate, DnsFailureKind, ExtendedError, Failure, Fault, Lookup, Observation,
+    Answer, Certificate, DnsFailure, DnsFailureKind, ExtendedError, Failure, Fault, Lookup, Observation,
     PlatformMismatch, Proxied, Record, RecordData, Resolution, TlsFailure, TlsSession,
 };
 use crate::text::redact::Redactor;
@@ -103,6 +104,16 @@ pub(super) fn redact_observation(
             | Fault::DigestMismatch { .. },
         )
         | None => {}
+    }
+}
+
+/// Redacts the copies of a nameserver's text in the findings.
+pub(super) fn redact_findings(redactor: &Redactor, findings: &mut Findings) {
+    // Names are redacted last, with the diagnoses.
+    for DnsFailure { extended_errors, kind: _ } in findings.failures_mut() {
+        for ExtendedError { text, code: _ } in extended_errors {
+            *text = redactor.show(text);
+        }
     }
 }
 

@@ -4,7 +4,6 @@
 //! for any input. The fuzz targets assert the diagnoses and reports through the public API.
 
 use std::future::{Future, ready};
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -33,6 +32,7 @@ use super::{Platform, Task, Trust, blob, check_configuration, dns, echo};
 use crate::address::{AddressPolicy, NameserverAddress};
 use crate::config::Resolvers;
 use crate::credentials::CredentialsSource;
+use crate::findings::AllowedAddresses;
 use crate::image::is_sha256_digest;
 use crate::observation::{Endpoint, Failure, Lookup, Mark, Observation, Resolution, Resolver, Stage, Token};
 use crate::secret::Secret;
@@ -155,8 +155,8 @@ impl PublishTask {
         arriving: impl Future<Output = Result<Response, TransportError>>,
     ) -> Observation {
         let clock = Clock::start(PATIENCE, PATIENCE);
-        let address = [IpAddr::V4(Ipv4Addr::new(10, 60, 4, 4))];
-        let session = Session::new(Endpoint::Login, LOGIN, 443, &address, &self.task.trust, &clock);
+        let addresses = AllowedAddresses::default();
+        let session = Session::new(Endpoint::Login, LOGIN, 443, &addresses, &self.task.trust, &clock);
         let credentials = self.task.credentials.read(&self.task.image).await;
         let mut pull = Pull::new(&self.task, session, credentials);
         hide(&mut pull.redactor);

@@ -5,13 +5,14 @@
 
 use jiff::Timestamp;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use tokio::time::Instant;
 
 use super::connection::{Call, Connection, Head, Reached, TransportError, chunk};
 use super::deadline::{Clock, Limit};
 use super::protocol::{self, bearer_challenge};
 use super::tls::Trust;
+use crate::findings::AllowedAddresses;
 use crate::observation::{
     Answer, Attempt, ConnectFailure, Endpoint, Failure, Fault, Observation, Request, Stage, TlsSession,
 };
@@ -59,11 +60,11 @@ impl<'check> Session<'check> {
         endpoint: Endpoint,
         host: &str,
         port: u16,
-        addresses: &[IpAddr],
+        addresses: &AllowedAddresses,
         trust: &'check Trust,
         clock: &'check Clock,
     ) -> Self {
-        let addresses = addresses.iter().map(|address| SocketAddr::new(*address, port)).collect();
+        let addresses = addresses.as_slice().iter().map(|address| SocketAddr::new(*address, port)).collect();
         Self { endpoint, host: host.to_owned(), addresses, trust, clock, connection: None }
     }
 

@@ -6,41 +6,123 @@ use std::time::Duration;
 use super::{Case, Expectation, WARN_BEFORE, diagnosis, host_of};
 use crate::cause::{self, Cause};
 use crate::diagnosis::Diagnosis;
-use crate::observation::{Certificate, ConnectFailure, Endpoint, Fault, Observation, Stage, TlsFailure};
+use crate::observation::{
+    Certificate, ConnectFailure, Endpoint, Fault, Observation, Proxied, Stage, TlsFailure,
+};
 use crate::text::words::{self, list};
 use crate::verdict::Severity;
 
+/// A finding about the connection to an endpoint, with its evidence.
+enum Finding<'facts> {
+    /// Connection attempts failed alike.
+    NotConnected {
+        failure: ConnectFailure,
+        addresses: Vec<SocketAddr>,
+        /// The address that connected, if any did: the failure is then only a warning.
+        used: Option<SocketAddr>,
+    },
+    /// containerd would reach the endpoint through a proxy, whatever the result on the verified path.
+    ProxyBypassed(&'facts Proxied),
+    /// The accepted certificate expires soon.
+    CertificateExpiring { certificate: &'facts Certificate, left: Duration },
+}
+
 /// Returns the diagnoses of connection attempts and of an accepted certificate.
-pub(super) fn judge(
+pub(super) fn diagnoses(
     expectation: &Expectation,
     endpoint: Endpoint,
     observation: &Observation,
 ) -> Vec<Diagnosis> {
-    let mut diagnoses = connections(expectation, endpoint, observation);
-    diagnoses.extend(proxy_bypassed(expectation, endpoint, observation));
+    let host = host_of(observation, endpoint);
+    let findings = evaluate(expectation, endpoint, observation);
+    findings.iter().map(|finding| diagnose(expectation, (endpoint, host), finding)).collect()
+}
+
+/// Evaluates connection attempts and the accepted certificate.
+fn evaluate<'facts>(
+    expectation: &Expectation,
+    endpoint: Endpoint,
+    observation: &'facts Observation,
+) -> Vec<Finding<'facts>> {
+    let mut findings = not_connected(endpoint, observation);
+    let mut proxied = observation.proxied.iter().filter(|proxied| proxied.endpoint == endpoint);
+    findings.extend(proxied.next().map(Finding::ProxyBypassed));
     let rejected = observation
         .failure
         .as_ref()
         .is_some_and(|failure| failure.endpoint == endpoint && matches!(failure.fault, Fault::Tls(_)));
-    if !rejected {
-        diagnoses.extend(certificate_expiring(expectation, endpoint, observation));
+    let session = observation.tls_of(endpoint).filter(|_| !rejected);
+    if let Some(certificate) = session.and_then(|session| session.certificate.as_ref()) {
+        let left = certificate.not_after.duration_since(expectation.now);
+        let left = Duration::try_from(left).unwrap_or_default();
+        if left < WARN_BEFORE {
+            findings.push(Finding::CertificateExpiring { certificate, left });
+        }
     }
-    diagnoses
+    findings
 }
 
-/// Warns of an endpoint that containerd would reach through a proxy, whatever the result on the verified path.
-fn proxy_bypassed(
+/// Returns one finding for each kind of failed connection attempt.
+fn not_connected(endpoint: Endpoint, observation: &Observation) -> Vec<Finding<'static>> {
+    let attempts = || observation.attempts.iter().filter(|attempt| attempt.endpoint == endpoint);
+    let used = attempts().find(|attempt| attempt.failure.is_none()).map(|attempt| attempt.address);
+    let mut kinds: Vec<(ConnectFailure, Vec<SocketAddr>)> = Vec::new();
+    for (failure, address) in attempts().filter_map(|attempt| Some((attempt.failure?, attempt.address))) {
+        match kinds.iter_mut().find(|(known, _)| *known == failure) {
+            Some((_, addresses)) => addresses.push(address),
+            None => kinds.push((failure, vec![address])),
+        }
+    }
+    let finding = |(failure, addresses)| Finding::NotConnected { failure, addresses, used };
+    kinds.into_iter().map(finding).collect()
+}
+
+/// Turns a finding into a diagnosis.
+fn diagnose(
     expectation: &Expectation,
-    endpoint: Endpoint,
-    observation: &Observation,
-) -> Option<Diagnosis> {
-    let proxied = observation.proxied.iter().find(|proxied| proxied.endpoint == endpoint)?;
-    let (host, proxy) = (&proxied.host, &proxied.proxy);
-    let message = format!(
-        "containerd on this node connects to {host} through the proxy {proxy}: its NO_PROXY does not cover the name."
-    );
-    let place = (endpoint, Stage::Connect);
-    Some(diagnosis(&expectation.image, Cause::ProxyBypassed, place, Some(host), None, message))
+    (endpoint, host): (Endpoint, Option<&str>),
+    finding: &Finding<'_>,
+) -> Diagnosis {
+    let diagnosis = |cause, stage, host, message| {
+        diagnosis(&expectation.image, cause, (endpoint, stage), host, None, message)
+    };
+    match finding {
+        Finding::NotConnected { failure, addresses, used } => {
+            let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+            let whose = format!("{} ({})", list(&addresses), host.unwrap_or_default());
+            let message = match used {
+                Some(address) => format!("{}; {address} was used instead.", describe(*failure, &whose)),
+                None => format!("{}.", describe(*failure, &whose)),
+            };
+            let mut diagnosis = diagnosis(connect_cause(*failure), Stage::Connect, host, message);
+            if let ConnectFailure::NotOpened(_) = failure {
+                diagnosis.severity = Severity::Unknown;
+                cause::NOT_OPENED_REMEDY.clone_into(&mut diagnosis.remedy);
+                diagnosis.commands = cause::not_opened_commands();
+            }
+            if used.is_some() {
+                diagnosis.severity = Severity::Warn;
+            }
+            diagnosis
+        }
+        Finding::ProxyBypassed(Proxied { host, proxy, endpoint: _ }) => {
+            let message = format!(
+                "containerd on this node connects to {host} through the proxy {proxy}: its NO_PROXY does not cover the \
+                 name."
+            );
+            diagnosis(Cause::ProxyBypassed, Stage::Connect, Some(host), message)
+        }
+        Finding::CertificateExpiring { certificate, left } => {
+            let message = format!(
+                "The certificate of {} expires on {} (in {}); it was issued by {}.",
+                host.unwrap_or_default(),
+                certificate.not_after,
+                days(*left),
+                certificate.issuer
+            );
+            diagnosis(Cause::CertificateExpiring, Stage::Tls, host, message)
+        }
+    }
 }
 
 const fn connect_cause(failure: ConnectFailure) -> Cause {
@@ -52,42 +134,8 @@ const fn connect_cause(failure: ConnectFailure) -> Cause {
     }
 }
 
-/// Diagnoses failed connection attempts: failures if no address connected, warnings if a later one did.
-fn connections(expectation: &Expectation, endpoint: Endpoint, observation: &Observation) -> Vec<Diagnosis> {
-    let attempts = observation.attempts.iter().filter(|attempt| attempt.endpoint == endpoint);
-    let connected = attempts.clone().find(|attempt| attempt.failure.is_none()).map(|attempt| attempt.address);
-    let failed: Vec<(SocketAddr, ConnectFailure)> =
-        attempts.filter_map(|attempt| attempt.failure.map(|failure| (attempt.address, failure))).collect();
-    let mut diagnoses = Vec::new();
-    for (index, (_, failure)) in failed.iter().enumerate() {
-        if failed[..index].iter().any(|(_, earlier)| earlier == failure) {
-            continue;
-        }
-        let alike = failed.iter().filter(|(_, other)| other == failure);
-        let addresses: Vec<String> = alike.map(|(address, _)| address.to_string()).collect();
-        let host = host_of(observation, endpoint);
-        let whose = format!("{} ({})", list(&addresses), host.unwrap_or_default());
-        let message = match connected {
-            Some(address) => format!("{}; {address} was used instead.", describe(*failure, &whose)),
-            None => format!("{}.", describe(*failure, &whose)),
-        };
-        let (image, cause) = (&expectation.image, connect_cause(*failure));
-        let mut diagnosis = diagnosis(image, cause, (endpoint, Stage::Connect), host, None, message);
-        if let ConnectFailure::NotOpened(_) = failure {
-            diagnosis.severity = Severity::Unknown;
-            cause::NOT_OPENED_REMEDY.clone_into(&mut diagnosis.remedy);
-            diagnosis.commands = cause::not_opened_commands();
-        }
-        if connected.is_some() {
-            diagnosis.severity = Severity::Warn;
-        }
-        diagnoses.push(diagnosis);
-    }
-    diagnoses
-}
-
 /// Returns whether the failed connection attempts explain why there is no connection.
-pub(super) fn tells(endpoint: Endpoint, observation: &Observation) -> bool {
+pub(super) fn attempts_explain(endpoint: Endpoint, observation: &Observation) -> bool {
     let mut attempts = observation.attempts.iter().filter(|attempt| attempt.endpoint == endpoint).peekable();
     attempts.peek().is_some() && attempts.all(|attempt| attempt.failure.is_some())
 }
@@ -112,34 +160,6 @@ fn describe(failure: ConnectFailure, whose: &str) -> String {
             format!("This node could not open a connection to {whose}: {error}; nothing was sent")
         }
     }
-}
-
-fn certificate_expiring(
-    expectation: &Expectation,
-    endpoint: Endpoint,
-    observation: &Observation,
-) -> Option<Diagnosis> {
-    let certificate = observation.tls_of(endpoint)?.certificate.as_ref()?;
-    let left = Duration::try_from(certificate.not_after.duration_since(expectation.now)).unwrap_or_default();
-    if left >= WARN_BEFORE {
-        return None;
-    }
-    let host = host_of(observation, endpoint);
-    let message = format!(
-        "The certificate of {} expires on {} (in {}); it was issued by {}.",
-        host.unwrap_or_default(),
-        certificate.not_after,
-        days(left),
-        certificate.issuer
-    );
-    Some(diagnosis(
-        &expectation.image,
-        Cause::CertificateExpiring,
-        (endpoint, Stage::Tls),
-        host,
-        None,
-        message,
-    ))
 }
 
 /// Formats a remaining time in whole days or hours.

@@ -94,13 +94,14 @@ impl Bench {
     fn check_quietly(&self) -> Outcome {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let observed = runtime.block_on(observe(&self.task));
-        let expectation = Expectation {
-            image: self.task.image.clone(),
-            policy: self.task.policy.clone(),
-            now: self.task.now,
-        };
-        let (observation, diagnoses) = observed.diagnose(&expectation);
+        let (observation, diagnoses) = observed.diagnose(&self.expectation());
         Outcome { observation, diagnoses, log: String::new() }
+    }
+
+    /// Returns the expectation of the task.
+    pub(crate) fn expectation(&self) -> Expectation {
+        let (image, policy) = (self.task.image.clone(), self.task.policy.clone());
+        Expectation { image, policy, now: self.task.now }
     }
 }
 

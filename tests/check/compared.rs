@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use acr_verifier::config::SystemResolver;
+use acr_verifier::findings::{Comparison, compare};
 use acr_verifier::observation::{Endpoint, Resolver, Stage};
-use acr_verifier::rules::names::{Comparison, compare};
 
 use super::{Bench, Outcome};
 use crate::lab::settings::{Behaviour, Nameserver, View};

@@ -30,6 +30,7 @@ use std::time::Duration;
 use acr_verifier::cause::Cause;
 
 use crate::lab::settings::Settings;
+use crate::observations::diagnose;
 pub(crate) use bench::{Bench, Outcome, files_of};
 pub(crate) use safety::violations;
 
@@ -147,6 +148,10 @@ fn problems_of(case: &Case, bench: &Bench, outcome: &Outcome) -> Vec<String> {
         if !diagnosis.message.ends_with('.') || diagnosis.message.contains("  ") {
             problems.push(format!("not a sentence: {}", diagnosis.message));
         }
+    }
+    let is_redacted = format!("{:?}", outcome.observation).contains("[redacted]");
+    if !is_redacted && diagnose(&bench.expectation(), &outcome.observation) != outcome.diagnoses {
+        problems.push("the complete observation has other diagnoses".to_owned());
     }
     problems.extend(safety::violations(bench, outcome));
     if outcome.observation.duration > bench.task.timeout + SLACK {

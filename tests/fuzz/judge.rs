@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use acr_verifier::findings::Findings;
 use acr_verifier::image::ImageReference;
 use acr_verifier::observation::Observation;
 use acr_verifier::probe::fuzz::{Desk, LOGIN, PLANTED};
@@ -27,8 +28,11 @@ pub static IMAGE: LazyLock<ImageReference> =
 pub fn judge(observation: Observation) {
     let now = Timestamp::UNIX_EPOCH;
     let expectation = Expectation { image: IMAGE.clone(), policy: Default::default(), now };
-    let diagnoses = diagnose(&expectation, &observation);
-    assert_eq!(diagnoses, diagnose(&expectation, &observation));
+    let mut findings = Findings::default();
+    findings.evaluate(&expectation.image, &expectation.policy, &observation);
+    findings.compare(&observation);
+    let diagnoses = diagnose(&expectation, &observation, &findings);
+    assert_eq!(diagnoses, diagnose(&expectation, &observation, &findings));
     assert!(
         observation.failure.is_none() || !diagnoses.is_empty(),
         "a failure without a diagnosis: {observation:?}"

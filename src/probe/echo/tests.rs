@@ -4,8 +4,9 @@ use jiff::Timestamp;
 use rcgen::{CertificateParams, DnType, KeyPair, SanType};
 use rustls::pki_types::CertificateDer;
 
-use super::{hide_names, redact_observation};
+use super::{hide_names, redact_findings, redact_observation};
 use crate::address::{AddressPolicy, NameserverAddress};
+use crate::findings::Findings;
 use crate::observation::{
     Certificate, DnsAnswer, DnsFailure, DnsFailureKind, Endpoint, ExtendedError, Failure, Fault, Lookup,
     Observation, Rcode, Record, RecordData, Resolution, Resolver, Stage, TlsFailure, TlsSession,
@@ -59,6 +60,21 @@ fn resolution(text: &str) -> Resolution {
     }
 }
 
+fn expectation() -> Expectation {
+    Expectation {
+        image: "contoso.azurecr.io/app:1".parse().expect("an image"),
+        policy: AddressPolicy::default(),
+        now: Timestamp::UNIX_EPOCH,
+    }
+}
+
+fn evaluate(observation: &Observation) -> Findings {
+    let Expectation { image, policy, now: _ } = expectation();
+    let mut findings = Findings::default();
+    findings.evaluate(&image, &policy, observation);
+    findings
+}
+
 fn faults(text: &str) -> Vec<Fault> {
     vec![
         Fault::Tls(TlsFailure::Handshake(bounded(text))),
@@ -79,6 +95,14 @@ fn a_secret_across_a_cut_is_fully_redacted() {
         for said in saying(letters) {
             let mut observation = Observation::default();
             observation.resolutions.push(resolution(&said));
+            let mut findings = evaluate(&observation);
+            redact_findings(&redactor(), &mut findings);
+            let diagnoses = diagnose(&expectation(), &observation, &findings);
+            let shown = format!("{findings:?} {diagnoses:?}");
+            assert!(
+                !shown.contains(piece) && shown.contains("extended error 22"),
+                "behind {letters}: {shown}"
+            );
             for fault in faults(&said) {
                 let mut failure = Failure { endpoint: Endpoint::Login, stage: Stage::Blob, fault };
                 redact_observation(&redactor(), &mut observation, Some(&mut failure));
@@ -139,12 +163,7 @@ fn escaped_secrets_in_names_are_redacted_in_observation_and_diagnosis() {
             over_tcp: false,
         });
         let mut observation = Observation { resolutions: vec![seen], ..Observation::default() };
-        let expectation = Expectation {
-            image: "contoso.azurecr.io/app:1".parse().expect("an image"),
-            policy: AddressPolicy::default(),
-            now: Timestamp::UNIX_EPOCH,
-        };
-        let mut diagnoses = diagnose(&expectation, &observation);
+        let mut diagnoses = diagnose(&expectation(), &observation, &evaluate(&observation));
         hide_names(&redactor, &mut observation, &mut diagnoses);
         let shown = format!("{observation:?} {diagnoses:?}");
         assert_eq!(!shown.contains(&format!("{target:?}")), hidden, "{target}: {shown}");

@@ -4,6 +4,7 @@ use super::super::{Expectation, diagnose};
 use crate::address::AddressPolicy;
 use crate::cause::Cause;
 use crate::diagnosis::Diagnosis;
+use crate::findings::Findings;
 use crate::observation::{
     Answer, CredentialEvidence, CredentialKind, Endpoint, Failure, Fault, Manifest, Observation,
     RejectedEntry, Sender, Stage,
@@ -34,7 +35,7 @@ fn rejected(image: &str, entries: Vec<RejectedEntry>) -> Diagnosis {
         }),
         ..Observation::default()
     };
-    let mut found = diagnose(&expectation(image), &observation);
+    let mut found = diagnose(&expectation(image), &observation, &Findings::default());
     assert_eq!(found.len(), 1, "{found:#?}");
     let diagnosis = found.remove(0);
     assert_eq!(diagnosis.cause, Cause::CredentialsRejected);
@@ -121,7 +122,7 @@ fn a_rejected_entry_before_a_working_one_is_a_warning() {
             failure: failure.map(|stage| Failure { endpoint: Endpoint::Login, stage, fault: fault.clone() }),
             ..Observation::default()
         };
-        let mut found = diagnose(&expectation(IMAGE), &observation);
+        let mut found = diagnose(&expectation(IMAGE), &observation, &Findings::default());
         found.retain(|diagnosis| diagnosis.cause == Cause::CredentialsStaleEntry);
         found
     };

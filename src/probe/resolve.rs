@@ -1,9 +1,9 @@
 //! The `dns` and `address` stages: which resolvers to query, and which addresses may be connected to.
 //!
-//! Owns the gate: an address is only returned if every nameserver of the node answered correctly. `dns` sends the queries,
-//! `rules` evaluates the answers.
+//! Owns the gate: it returns addresses only if the findings about the name allow a connection. `dns` sends the queries,
+//! `findings` evaluates the answers.
 
-use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
 
 use futures_util::future::join_all;
 use tokio::time::Instant;
@@ -11,65 +11,67 @@ use tokio::time::Instant;
 use super::compared::Compared;
 use super::deadline::Clock;
 use super::dns::{self, Nameserver, Patience, ResolvConf};
-use super::{Halt, Task};
-use crate::address::Scope;
+use super::{Stop, Task};
 use crate::config::{Resolvers, SystemResolver};
+use crate::findings::{AllowedAddresses, Findings};
 use crate::observation::{Endpoint, Failure, Fault, Observation, Resolution, Resolver, Stage};
-use crate::rules;
 
-/// The resolvers of one check.
-pub(super) struct Names<'check> {
+/// The resolvers of one check, and the findings about their answers.
+pub(super) struct Gate<'check> {
     pub(super) task: &'check Task,
     pub(super) clock: &'check Clock,
     nameservers: Vec<Nameserver>,
     compared: Compared,
+    findings: Mutex<Findings>,
 }
 
-impl<'check> Names<'check> {
+impl<'check> Gate<'check> {
     /// The node's nameservers and the compared resolvers, as they are now.
     pub(super) fn new(task: &'check Task, clock: &'check Clock) -> Self {
         let (nameservers, compared) = nameservers(&task.resolvers);
-        Self { task, clock, nameservers, compared: Compared::new(compared) }
+        let compared = Compared::new(compared);
+        Self { task, clock, nameservers, compared, findings: Mutex::default() }
     }
 
-    /// Adds the answers of the compared resolvers to the observation.
-    pub(super) async fn add_compared(self, observation: &mut Observation) {
+    /// Adds the answers of the compared resolvers to the observation, and returns all findings.
+    pub(super) async fn finish(self, observation: &mut Observation) -> Findings {
         self.compared.add_to(observation, self.clock.deadline()).await;
+        let mut findings = self.findings.into_inner().unwrap_or_else(PoisonError::into_inner);
+        findings.compare(observation);
+        findings
     }
 
-    /// Resolves a name and evaluates the answers. Returns the accepted addresses in answer order, or a halt.
+    /// Resolves a name and evaluates the answers, once in a check. Returns the addresses that may be connected to.
     pub(super) async fn resolve(
         &self,
         endpoint: Endpoint,
         host: &str,
         observation: &mut Observation,
-    ) -> Result<Vec<IpAddr>, Halt> {
+    ) -> Result<AllowedAddresses, Stop> {
         let started = Instant::now();
         let limit = self.clock.limit();
-        let is_about = |seen: &&Resolution| seen.endpoint == endpoint && seen.host == host;
-        let mut seen: Vec<Resolution> = observation.resolutions.iter().filter(is_about).cloned().collect();
-        if seen.is_empty() {
+        let is_about = |seen: &Resolution| seen.endpoint == endpoint && seen.host == host;
+        if !observation.resolutions.iter().any(is_about) {
             self.compared.ask(endpoint, host);
-            seen = dns::resolve(endpoint, host, &self.nameservers, Patience::until(limit.until)).await;
-            observation.resolutions.extend(seen.iter().cloned());
+            let patience = Patience::until(limit.until);
+            let answers = dns::resolve(endpoint, host, &self.nameservers, patience).await;
+            observation.resolutions.extend(answers);
         }
         observation.mark(endpoint, Stage::Dns, started.elapsed());
-        let judging = Instant::now();
-        let diagnoses = rules::names::judge(&self.task.image, &self.task.policy, endpoint, true, &seen);
-        if rules::names::stops(&diagnoses, Stage::Dns) {
-            let out_of_time = limit.whole && Instant::now() >= limit.until;
+        let started = Instant::now();
+        let allowed = self.evaluate(observation, |findings| findings.allows_connect(endpoint, host));
+        if allowed == Err(Stage::Dns) {
+            let is_out_of_time = limit.whole && Instant::now() >= limit.until;
             let fault = Fault::DeadlineExceeded { limit: self.clock.timeout() };
-            return Err(out_of_time.then_some(Failure { endpoint, stage: Stage::Dns, fault }));
+            let failure = Failure { endpoint, stage: Stage::Dns, fault };
+            return Err(if is_out_of_time { Stop::Failed(failure) } else { Stop::NotAllowed });
         }
-        observation.mark(endpoint, Stage::Address, judging.elapsed());
-        if rules::names::stops(&diagnoses, Stage::Address) {
-            return Err(None);
-        }
-        Ok(self.good_addresses(&seen))
+        observation.mark(endpoint, Stage::Address, started.elapsed());
+        allowed.map_err(|_| Stop::NotAllowed)
     }
 
-    /// Resolves the configured data endpoints. The rules evaluate each, but none stops the check, because a pull from another
-    /// region's endpoint still works.
+    /// Resolves the configured data endpoints. Each is evaluated, but none stops the check, because a pull from another region's
+    /// endpoint still works.
     pub(super) async fn resolve_configured(&self, observation: &mut Observation) {
         if !self.task.blob || self.task.data_endpoints.is_empty() {
             return;
@@ -83,29 +85,17 @@ impl<'check> Names<'check> {
         });
         observation.resolutions = join_all(asked).await.into_iter().flatten().collect();
         observation.mark(Endpoint::Data, Stage::Dns, started.elapsed());
-        let judging = Instant::now();
-        let diagnoses = rules::names::judge(
-            &self.task.image,
-            &self.task.policy,
-            Endpoint::Data,
-            true,
-            &observation.resolutions,
-        );
-        if !rules::names::stops(&diagnoses, Stage::Dns) {
-            observation.mark(Endpoint::Data, Stage::Address, judging.elapsed());
+        let started = Instant::now();
+        if self.evaluate(observation, |findings| findings.all_resolved(Endpoint::Data)) {
+            observation.mark(Endpoint::Data, Stage::Address, started.elapsed());
         }
     }
 
-    fn good_addresses(&self, seen: &[Resolution]) -> Vec<IpAddr> {
-        let mut addresses = Vec::new();
-        let system = seen.iter().filter(|resolution| resolution.resolver == Resolver::System);
-        for address in system.flat_map(Resolution::addresses) {
-            let address = address.to_canonical();
-            if self.task.policy.classify(address) == Scope::Private && !addresses.contains(&address) {
-                addresses.push(address);
-            }
-        }
-        addresses
+    /// Evaluates the names that were resolved since the last call, and returns what `read` finds.
+    fn evaluate<T>(&self, observation: &Observation, read: impl FnOnce(&Findings) -> T) -> T {
+        let mut findings = self.findings.lock().unwrap_or_else(PoisonError::into_inner);
+        findings.evaluate(&self.task.image, &self.task.policy, observation);
+        read(&findings)
     }
 }
 

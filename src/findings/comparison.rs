@@ -1,0 +1,89 @@
+//! Compares the answers of several resolvers about one name.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use super::answer::{AnswerClass, class_of, failed_server, is_failed, server_of};
+use super::{AnswerGroup, FailedServer};
+use crate::observation::{Endpoint, Resolution, Resolver};
+
+/// The result of a comparison, worst last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Comparison {
+    /// Nothing to compare: fewer than two answers about any name.
+    Nothing,
+    /// All resolvers returned the same addresses.
+    Alike,
+    /// A compared resolver gave no usable answer and was not compared.
+    Incomplete,
+    /// Answers differ.
+    Different,
+}
+
+/// Compares the answers about every name of an endpoint.
+#[must_use]
+pub fn compare(endpoint: Endpoint, resolutions: &[Resolution]) -> Comparison {
+    let of_endpoint = || resolutions.iter().filter(|seen| seen.endpoint == endpoint);
+    let hosts: BTreeSet<&str> = of_endpoint().map(|seen| seen.host.as_str()).collect();
+    let compared = hosts.into_iter().map(|host| {
+        let seen: Vec<&Resolution> = of_endpoint().filter(|seen| seen.host == host).collect();
+        Compared::of(&seen).result()
+    });
+    compared.max().unwrap_or(Comparison::Nothing)
+}
+
+/// The answers about one name.
+pub(super) struct Compared {
+    /// Whether one of the node's own nameservers answered: otherwise, there is nothing to compare with.
+    is_answered: bool,
+    /// The resolvers, grouped by the addresses they returned.
+    pub(super) groups: Vec<AnswerGroup>,
+    /// The compared resolvers without a usable answer.
+    pub(super) unanswered: Vec<FailedServer>,
+}
+
+impl Compared {
+    /// Compares the answers about one name.
+    pub(super) fn of(seen: &[&Resolution]) -> Self {
+        let is_compared = |seen: &Resolution| seen.resolver != Resolver::System;
+        let silent = seen.iter().filter(|seen| is_compared(seen) && is_failed(seen));
+        Self {
+            is_answered: seen.iter().any(|seen| !is_compared(seen) && !is_failed(seen)),
+            groups: groups(seen),
+            unanswered: silent.map(|seen| failed_server(seen)).collect(),
+        }
+    }
+
+    /// Returns the result for the name.
+    pub(super) fn result(&self) -> Comparison {
+        if !self.is_answered {
+            Comparison::Incomplete
+        } else if self.groups.len() > 1 {
+            Comparison::Different
+        } else if !self.unanswered.is_empty() {
+            Comparison::Incomplete
+        } else if self.groups.iter().any(|group| group.servers.len() > 1) {
+            Comparison::Alike
+        } else {
+            Comparison::Nothing
+        }
+    }
+}
+
+/// Groups the resolvers by the addresses they returned.
+fn groups(seen: &[&Resolution]) -> Vec<AnswerGroup> {
+    let mut groups: Vec<AnswerGroup> = Vec::new();
+    for resolution in seen {
+        let addresses: BTreeSet<IpAddr> = match class_of(resolution) {
+            AnswerClass::Addresses(addresses) => addresses.iter().map(IpAddr::to_canonical).collect(),
+            AnswerClass::NoAddress(_) => BTreeSet::new(),
+            AnswerClass::Failed => continue,
+        };
+        let server = server_of(resolution);
+        match groups.iter_mut().find(|group| group.addresses == addresses) {
+            Some(group) => group.servers.push(server),
+            None => groups.push(AnswerGroup { addresses, servers: vec![server] }),
+        }
+    }
+    groups
+}

@@ -1,0 +1,297 @@
+//! Turns findings about names and addresses into diagnoses: cause, severity, message and commands.
+//!
+//! Owns every word of these messages. The evaluation is in `findings`.
+
+use std::net::IpAddr;
+
+use super::diagnosis;
+use crate::address::NameserverAddress;
+use crate::cause::{self, Cause, Names};
+use crate::diagnosis::Diagnosis;
+use crate::findings::{
+    AddressFault, AnswerGroup, FailedServer, Finding, Findings, NameFindings, Negative, NegativeKind, Server,
+};
+use crate::image::ImageReference;
+use crate::observation::{DnsFailure, DnsFailureKind, Endpoint, Rcode, Resolver, Stage};
+use crate::text::words::list;
+use crate::verdict::Severity;
+
+/// Maximum number of addresses in a sentence; the report has all.
+const LISTED: usize = 4;
+
+/// Returns the diagnoses of the `dns` and `address` stages of an endpoint.
+pub(super) fn diagnoses(image: &ImageReference, endpoint: Endpoint, findings: &Findings) -> Vec<Diagnosis> {
+    if findings.is_without_nameserver(endpoint) {
+        let message =
+            "The resolver configuration has no usable nameserver, so no name can be resolved.".to_owned();
+        return vec![diagnosis(image, Cause::NoNameserver, (endpoint, Stage::Dns), None, None, message)];
+    }
+    findings
+        .names_of(endpoint)
+        .flat_map(|name| name.findings.iter().map(|finding| Name { image, name }.diagnose(finding)))
+        .collect()
+}
+
+/// One name of an image.
+struct Name<'facts> {
+    image: &'facts ImageReference,
+    name: &'facts NameFindings,
+}
+
+impl Name<'_> {
+    fn diagnose(&self, finding: &Finding) -> Diagnosis {
+        match finding {
+            Finding::NotSent(servers) => {
+                let diagnosis = self.without_answer(Cause::DnsTimeout, "answered the query for", servers);
+                Diagnosis { severity: Severity::Unknown, ..diagnosis }
+            }
+            Finding::Silent(servers) => {
+                self.without_answer(Cause::DnsTimeout, "answered the query for", servers)
+            }
+            Finding::Unresolved(servers) => {
+                self.without_answer(Cause::DnsServerFailure, "could resolve", servers)
+            }
+            Finding::Negative(negative) => {
+                let cause = match negative.kind {
+                    NegativeKind::PrivateRecordMissing => Cause::PrivateRecordMissing,
+                    NegativeKind::NameNotFound => Cause::NameNotFound,
+                    NegativeKind::NotFollowed => Cause::DnsServerFailure,
+                };
+                self.diagnosis(cause, Stage::Dns, negative.servers.first(), self.negative(negative))
+            }
+            Finding::Wrong { fault, servers } => {
+                let (cause, phrase) = self.address_fault(fault);
+                let verb = if servers.len() == 1 { "resolves" } else { "resolve" };
+                let message = format!("{} {verb} {} to {phrase}.", self.who(servers), self.name.host);
+                self.diagnosis(cause, Stage::Address, servers.first(), message)
+            }
+            Finding::Failing { servers, makes_wait } => self.failing(servers, *makes_wait),
+            Finding::Disagreement { groups, unanswered, first } => {
+                let answers: Vec<String> = groups.iter().map(group_phrase).collect();
+                let mut message =
+                    format!("The resolvers disagree about {}: {}.", self.name.host, answers.join("; "));
+                if !unanswered.is_empty() {
+                    message = format!("{message} {}", self.not_compared(unanswered));
+                }
+                self.diagnosis(Cause::ResolversDisagree, Stage::Dns, Some(first), message)
+            }
+            Finding::NotCompared(servers) => {
+                let message = self.not_compared(servers);
+                let diagnosis = self.diagnosis(Cause::ResolversDisagree, Stage::Dns, first(servers), message);
+                Diagnosis { remedy: cause::COMPARED_SILENT_REMEDY.to_owned(), ..diagnosis }
+            }
+        }
+    }
+
+    fn diagnosis(
+        &self,
+        cause: Cause,
+        stage: Stage,
+        server: Option<&NameserverAddress>,
+        message: String,
+    ) -> Diagnosis {
+        let NameFindings { endpoint, host, .. } = self.name;
+        diagnosis(self.image, cause, (*endpoint, stage), Some(host), server, message)
+    }
+
+    fn without_answer(&self, cause: Cause, could: &str, servers: &[FailedServer]) -> Diagnosis {
+        let failures = list(&failed_phrases(servers));
+        let message = format!("No nameserver {could} {}: {failures}.", self.name.host);
+        self.diagnosis(cause, Stage::Dns, first(servers), message)
+    }
+
+    /// Describes a negative answer that one or more nameservers gave.
+    fn negative(&self, negative: &Negative) -> String {
+        let Negative { kind, servers, rcode, zone, privatelink, last } = negative;
+        let host = self.name.host.as_str();
+        let who = self.who(servers);
+        let last = last.as_deref().unwrap_or(host);
+        if let (Some(alias), None, Rcode::NOERROR) = (privatelink, zone, *rcode) {
+            let stops = if alias == last { String::new() } else { format!(", stopped at {last},") };
+            return format!(
+                "{who} returned the alias {alias} for {host}{stops} without an address or an SOA record: the alias was \
+                 not followed to its end."
+            );
+        }
+        let verb = if servers.len() == 1 { "reports" } else { "report" };
+        let name = match privatelink {
+            Some(alias) if alias == last => format!("{last}, the alias of {host},"),
+            Some(alias) => format!("{last}, reached from {host} through {alias},"),
+            None if last == host => last.to_owned(),
+            None => format!("{last}, reached from {host},"),
+        };
+        let answer = match *rcode {
+            Rcode::NXDOMAIN => "does not exist (NXDOMAIN",
+            _ => "has no address (NOERROR without an address",
+        };
+        let zone = zone.as_ref().map(|zone| format!(", from zone {zone}")).unwrap_or_default();
+        let meaning = match kind {
+            NegativeKind::PrivateRecordMissing => ": the private zone has no record for it",
+            NegativeKind::NotFollowed => ": the private zone was not queried, or did not answer",
+            NegativeKind::NameNotFound => "",
+        };
+        format!("{who} {verb} that {name} {answer}{zone}){meaning}.")
+    }
+
+    /// Returns the cause of a wrong address, and what the name resolves to.
+    fn address_fault(&self, fault: &AddressFault) -> (Cause, String) {
+        match fault {
+            AddressFault::Reserved(reserved) => {
+                let reserved = address_list(reserved);
+                let phrase = format!("{reserved}, a reserved address that no registry can have");
+                (Cause::ReservedAddress, phrase)
+            }
+            AddressFault::Mixed { private, public } => {
+                let (private, public) = (address_list(private), address_list(public));
+                let phrase = format!(
+                    "both private and public addresses ({private} and {public}): some pulls leave the private network"
+                );
+                (Cause::MixedAddresses, phrase)
+            }
+            AddressFault::NotLinked { public, privatelink } => {
+                let public = address_list(public);
+                let phrase = format!(
+                    "the public address {public}, although the chain includes {privatelink}: this resolver does not see \
+                     the private zone"
+                );
+                (Cause::PrivateZoneNotLinked, phrase)
+            }
+            AddressFault::NoPrivateEndpoint(public) => {
+                let meaning = match self.name.endpoint {
+                    Endpoint::Login => "nothing shows that this registry has a private endpoint",
+                    Endpoint::Data => "nothing points the data endpoint to the registry's private endpoint",
+                };
+                let public = address_list(public);
+                let phrase = format!(
+                    "the public address {public}, without a privatelink name in the chain: {meaning}"
+                );
+                (Cause::NoPrivateEndpoint, phrase)
+            }
+            AddressFault::Unexpected { addresses, expected } => {
+                let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
+                let (addresses, expected) = (address_list(addresses), list(&expected));
+                let phrase = format!("{addresses}, which is private but outside the expected {expected}");
+                (Cause::UnexpectedAddress, phrase)
+            }
+        }
+    }
+
+    fn failing(&self, servers: &[FailedServer], makes_wait: bool) -> Diagnosis {
+        let queried = self.name.nameservers;
+        let consequence = match (makes_wait, queried) {
+            (true, 1) => "every pull waits for it",
+            (true, _) => "a pull that queries it first waits for it",
+            (false, _) => "pulls depend on the others",
+        };
+        let message = format!(
+            "{} of {queried} {} failed for {}: {}; {consequence}.",
+            servers.len(),
+            if queried == 1 { "nameserver" } else { "nameservers" },
+            self.name.host,
+            list(&failed_phrases(servers))
+        );
+        let mut diagnosis = self.diagnosis(Cause::NameserverFailing, Stage::Dns, first(servers), message);
+        let mut questions = servers.iter().take(1).flat_map(|failed| &failed.failures);
+        if questions.all(|(question, _)| *question == "AAAA") {
+            let NameFindings { endpoint, host, .. } = self.name;
+            let names = Names::new(self.image, *endpoint, Some(host), first(servers));
+            diagnosis.commands = Cause::NameserverFailing.commands(&names.asking("AAAA"));
+        }
+        diagnosis
+    }
+
+    fn not_compared(&self, servers: &[FailedServer]) -> String {
+        let noun = if servers.len() == 1 { "The compared resolver" } else { "The compared resolvers" };
+        let failures = list(&failed_phrases(servers));
+        format!("{noun} {failures} for {}: no comparison was made.", self.name.host)
+    }
+
+    /// Names the nameservers, and how many were queried if there are others.
+    fn who(&self, servers: &[NameserverAddress]) -> String {
+        let names: Vec<String> = servers.iter().map(NameserverAddress::short).collect();
+        let noun = if servers.len() == 1 { "Nameserver" } else { "Nameservers" };
+        if servers.len() == self.name.nameservers {
+            format!("{noun} {}", list(&names))
+        } else {
+            format!("{noun} {} (of {})", list(&names), self.name.nameservers)
+        }
+    }
+}
+
+fn first(servers: &[FailedServer]) -> Option<&NameserverAddress> {
+    servers.first().map(|failed| &failed.server.address)
+}
+
+fn address_list(addresses: &[IpAddr]) -> String {
+    let shown: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    if shown.len() > LISTED {
+        return format!("{} and {} more", shown[..LISTED].join(", "), shown.len() - LISTED);
+    }
+    list(&shown)
+}
+
+/// Describes an answer and its servers: `10.60.0.10 and 10.60.0.11 returned 10.60.4.4`.
+fn group_phrase(group: &AnswerGroup) -> String {
+    let addresses: Vec<IpAddr> = group.addresses.iter().copied().collect();
+    let addresses = if addresses.is_empty() { "no address".to_owned() } else { address_list(&addresses) };
+    let servers: Vec<String> = group.servers.iter().map(server_phrase).collect();
+    format!("{} returned {addresses}", list(&servers))
+}
+
+/// Names a resolver: `10.60.0.10`, or `168.63.129.16 (azure)` if it is a compared one.
+fn server_phrase(server: &Server) -> String {
+    match &server.resolver {
+        Resolver::System => server.address.short(),
+        Resolver::Compared(name) => format!("{} ({name})", server.address.short()),
+    }
+}
+
+/// Describes resolvers and their failed queries; the record type is named if the failures differ.
+fn failed_phrases(servers: &[FailedServer]) -> Vec<String> {
+    let phrase = |failed: &FailedServer| {
+        let failures = match failed.failures.as_slice() {
+            [(_, a), (_, aaaa)] if a.kind == aaaa.kind => failure_phrase(failed, a, ""),
+            failures => {
+                let phrases: Vec<String> = failures
+                    .iter()
+                    .map(|(question, failure)| {
+                        failure_phrase(failed, failure, &format!(" ({question} query)"))
+                    })
+                    .collect();
+                list(&phrases)
+            }
+        };
+        format!("{} {failures}", server_phrase(&failed.server))
+    };
+    servers.iter().map(phrase).collect()
+}
+
+fn failure_phrase(failed: &FailedServer, failure: &DnsFailure, question: &str) -> String {
+    let phrase = match &failure.kind {
+        // A test over UDP would succeed, so the message names TCP.
+        DnsFailureKind::Timeout if failed.tcp_alone => "did not answer over TCP in time".to_owned(),
+        DnsFailureKind::Timeout => "did not answer in time".to_owned(),
+        DnsFailureKind::Unreachable if failed.tcp_alone => "cannot be reached over TCP".to_owned(),
+        DnsFailureKind::Unreachable => "cannot be reached".to_owned(),
+        DnsFailureKind::NotSent(error) => format!("could not be queried by this node ({error})"),
+        DnsFailureKind::Refused(rcode) => format!("returned {rcode}"),
+        DnsFailureKind::Malformed => "sent an answer that cannot be parsed".to_owned(),
+        DnsFailureKind::LameReferral => {
+            "sent an empty, non-authoritative answer and offers no recursion".to_owned()
+        }
+        DnsFailureKind::TruncatedWithoutTcp => {
+            "sent a truncated answer and did not complete it over TCP".to_owned()
+        }
+        DnsFailureKind::CnameLoop(name) => {
+            format!("sent a CNAME chain that loops back to {}", name.trim_end_matches('.'))
+        }
+        DnsFailureKind::ChainTooLong => "sent an implausibly long CNAME chain or address list".to_owned(),
+    };
+    let extended: Vec<String> = failure
+        .extended_errors
+        .iter()
+        .map(|error| format!("extended error {} {}", error.code, error.text).trim_end().to_owned())
+        .collect();
+    let extended = if extended.is_empty() { String::new() } else { format!(" ({})", extended.join(", ")) };
+    format!("{phrase}{question}{extended}")
+}
