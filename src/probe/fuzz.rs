@@ -50,7 +50,7 @@ const TAKEN: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(60 * 60);
 
 /// The context of a check, created once.
-pub struct PublishTask {
+pub struct PartialCheck {
     runtime: Runtime,
     task: Task,
 }
@@ -72,7 +72,7 @@ pub enum Reading {
     Blob,
 }
 
-impl PublishTask {
+impl PartialCheck {
     /// Creates the context of a check.
     ///
     /// # Panics
@@ -178,7 +178,7 @@ impl PublishTask {
     }
 }
 
-impl Default for PublishTask {
+impl Default for PartialCheck {
     fn default() -> Self {
         Self::new()
     }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use acr_verifier::findings::Findings;
 use acr_verifier::image::ImageReference;
 use acr_verifier::observation::Observation;
-use acr_verifier::probe::fuzz::{Desk, LOGIN, PLANTED};
+use acr_verifier::probe::fuzz::{LOGIN, PLANTED, PartialCheck};
 use acr_verifier::report::{self, Format, Style};
 use acr_verifier::rules::{Expectation, diagnose};
-use acr_verifier::run::{ImageResult, NetworkView, CheckRun};
+use acr_verifier::run::{CheckRun, ImageResult, NetworkView};
 use jiff::Timestamp;
 
 /// Far above the longest report for one image.
@@ -17,7 +17,7 @@ const LONGEST_REPORT: usize = 256 * 1024;
 
 thread_local! {
     /// The context of a check.
-    pub static DESK: Desk = Desk::new();
+    pub static DESK: PartialCheck = PartialCheck::new();
 }
 
 /// The image that is pulled.
