@@ -1,7 +1,7 @@
 //! Renders the result of a smoke check: the rows, groups and verdict sentence that its renderers share.
 //!
 //! Owns the order and folding of nodes; `fleet::evaluation` evaluates them. The formats are [`text`], [`json`], [`junit`] and
-//! [`markdown`]; [`live`] is the progress table on a terminal.
+//! [`markdown`]; [`progress`] is the progress table on a terminal.
 
 pub mod json;
 pub mod junit;
