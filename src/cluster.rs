@@ -128,7 +128,7 @@ impl Cluster {
             None if access.in_cluster => config.default_namespace.trim().to_owned(),
             None => NAMESPACE.to_owned(),
         };
-        let client = Client::try_from(config).map_err(|error| ClusterError::Settings(told(&error)))?;
+        let client = Client::try_from(config).map_err(|error| ClusterError::Settings(describe(&error)))?;
         let route = if access.in_cluster { Route::Direct } else { Route::Proxied };
         let long_answers = Arc::new(Semaphore::new(LONG_ANSWERS));
         Ok(Self { client, route, namespace, selector: selector.to_owned(), long_answers })
@@ -308,11 +308,11 @@ async fn settings(access: &KubeAccess) -> Result<Config, ClusterError> {
 }
 
 fn unavailable(error: &kube::Error) -> ClusterError {
-    ClusterError::Unavailable(told(error))
+    ClusterError::Unavailable(describe(error))
 }
 
 /// Describes an error. Output of a credential plugin may contain credentials and is left out.
-fn told(error: &kube::Error) -> String {
+fn describe(error: &kube::Error) -> String {
     if matches!(error, kube::Error::Auth(_)) {
         return "the kubeconfig's authentication failed; run `kubectl get nodes` for details".to_owned();
     }
@@ -321,15 +321,15 @@ fn told(error: &kube::Error) -> String {
 
 /// Joins an error and its sources, without repeating a text.
 fn chain(error: &dyn std::error::Error) -> String {
-    let mut told = error.to_string();
+    let mut joined = error.to_string();
     let mut source = error.source();
     while let Some(inner) = source {
         let text = inner.to_string();
-        if !told.contains(&text) {
-            told.push_str(": ");
-            told.push_str(&text);
+        if !joined.contains(&text) {
+            joined.push_str(": ");
+            joined.push_str(&text);
         }
         source = inner.source();
     }
-    told
+    joined
 }

@@ -138,7 +138,7 @@ pub struct FailedServer {
     /// The resolver.
     pub server: Server,
     /// Whether it was queried only over TCP.
-    pub tcp_alone: bool,
+    pub tcp_only: bool,
     /// The failed queries by record type, `A` first.
     pub failures: Vec<(&'static str, DnsFailure)>,
 }

@@ -148,12 +148,12 @@ fn lookup() -> impl Strategy<Value = Lookup> {
 fn resolution() -> impl Strategy<Value = Resolution> {
     let resolver = prop_oneof![3 => Just(Resolver::System), 1 => "[a-z]{1,8}".prop_map(Resolver::Compared)];
     ((endpoint(), host(), resolver, socket(), any::<bool>()), (lookup(), lookup()), duration()).prop_map(
-        |((endpoint, host, resolver, server, tcp_alone), (a, aaaa), duration)| Resolution {
+        |((endpoint, host, resolver, server, tcp_only), (a, aaaa), duration)| Resolution {
             endpoint,
             host,
             resolver,
             server: server.into(),
-            tcp_alone,
+            tcp_only,
             a,
             aaaa,
             duration,

@@ -84,7 +84,7 @@ fn observation(lookups: &[(Lookup, Lookup)]) -> Observation {
         host: HOST.to_owned(),
         resolver: Resolver::System,
         server: SocketAddr::from(([10, 60, 0, number], 53)).into(),
-        tcp_alone: false,
+        tcp_only: false,
         a: a.clone(),
         aaaa: aaaa.clone(),
         duration: Duration::ZERO,
@@ -202,7 +202,7 @@ fn messages_name_tcp_if_queries_use_only_tcp() {
         let mut observation = observation(&[(failed(), failed())]);
         let message = |observation: &Observation| diagnose(&expectation(), observation)[0].message.clone();
         assert!(!message(&observation).contains("TCP"), "{}", message(&observation));
-        observation.resolutions[0].tcp_alone = true;
+        observation.resolutions[0].tcp_only = true;
         assert!(message(&observation).contains(expected), "{}", message(&observation));
     }
 }

@@ -131,10 +131,10 @@ struct Loaded {
 fn load(
     options: &Options,
     texts: &mut Texts,
-    told: fn(&ConfigErrors) -> Vec<String>,
+    lines: fn(&ConfigErrors) -> Vec<String>,
 ) -> Result<Loaded, Vec<String>> {
-    let text = texts.config.as_ref().map_err(told)?;
-    let mut config = file::parse(&options.config, text).map_err(|errors| told(&errors))?;
+    let text = texts.config.as_ref().map_err(lines)?;
+    let mut config = file::parse(&options.config, text).map_err(|errors| lines(&errors))?;
     config.allow_loopback = options.allow_loopback;
     if !options.nameservers.is_empty() {
         config.resolvers.system = SystemResolver::Servers(options.nameservers.clone());

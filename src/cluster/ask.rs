@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 
-use super::{Agent, ApiResource, Cluster, ClusterError, Route, told};
+use super::{Agent, ApiResource, Cluster, ClusterError, Route, describe};
 use crate::fleet::report::claim::ConfigurationClaim;
 use crate::fleet::report::{ConfigurationState, NodeReport};
 use crate::text::sanitize::printable;
@@ -160,7 +160,7 @@ async fn through_the_server<'cluster>(
         agent.port
     );
     let request = Request::post(path).body(Body::empty()).map_err(|error| error.to_string())?;
-    let response = cluster.client.send(request).await.map_err(|error| told(&error))?;
+    let response = cluster.client.send(request).await.map_err(|error| describe(&error))?;
     let (parts, body) = response.into_parts();
     whole(cluster, parts, body).await
 }

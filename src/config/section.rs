@@ -40,7 +40,7 @@ impl ConfigErrors {
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let path = self.path.display();
-        self.told(|position| match position {
+        self.lines_with(|position| match position {
             Some(position) => format!("{path}:{position}: "),
             None => format!("{path}: "),
         })
@@ -49,12 +49,12 @@ impl ConfigErrors {
     /// One line for each problem, without the file, which the reader knows: `line 4: invalid value …`.
     #[must_use]
     pub fn by_line(&self) -> Vec<String> {
-        self.told(|position| {
+        self.lines_with(|position| {
             position.map_or_else(String::new, |position| format!("line {}: ", position.line))
         })
     }
 
-    fn told(&self, place: impl Fn(Option<Position>) -> String) -> Vec<String> {
+    fn lines_with(&self, place: impl Fn(Option<Position>) -> String) -> Vec<String> {
         let shown = self
             .problems
             .iter()

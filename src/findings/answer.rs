@@ -51,7 +51,7 @@ pub(super) fn failed_server(seen: &Resolution) -> FailedServer {
     let owned = |(question, failure): (_, &DnsFailure)| (question, failure.clone());
     FailedServer {
         server: server_of(seen),
-        tcp_alone: seen.tcp_alone,
+        tcp_only: seen.tcp_only,
         failures: failures(seen).into_iter().map(owned).collect(),
     }
 }

@@ -125,10 +125,10 @@ pub fn exclusion(rules: &Rules, host: &Host) -> Option<Exclusion> {
     if let Some(required) = affinity.and_then(|affinity| affinity.required.as_ref())
         && !required.node_selector_terms.iter().any(|term| term.matches(host))
     {
-        return unselected(required.told());
+        return unselected(required.describe());
     }
     let taint = host.taints.iter().find(|taint| taint.keeps_away() && !rules.tolerate(taint))?;
-    Some(Exclusion::Tainted { taint: taint.told() })
+    Some(Exclusion::Tainted { taint: taint.describe() })
 }
 
 /// A node of the virtual kubelet, such as AKS's virtual nodes, runs no DaemonSet:
@@ -164,15 +164,15 @@ impl Taint {
         matches!(self.effect.as_str(), "NoSchedule" | "NoExecute") && !CONDITIONS.contains(&self.key.as_str())
     }
 
-    fn told(&self) -> String {
+    fn describe(&self) -> String {
         let Self { key, value, effect } = self;
         if value.is_empty() { format!("{key}:{effect}") } else { format!("{key}={value}:{effect}") }
     }
 }
 
 impl NodeSelector {
-    fn told(&self) -> String {
-        let terms: Vec<String> = self.node_selector_terms.iter().map(Term::told).collect();
+    fn describe(&self) -> String {
+        let terms: Vec<String> = self.node_selector_terms.iter().map(Term::describe).collect();
         terms.join(", or ")
     }
 }
@@ -190,9 +190,9 @@ impl Term {
         self.match_expressions.iter().all(label) && self.match_fields.iter().all(field)
     }
 
-    fn told(&self) -> String {
+    fn describe(&self) -> String {
         let conditions: Vec<String> =
-            self.match_expressions.iter().chain(&self.match_fields).map(Expression::told).collect();
+            self.match_expressions.iter().chain(&self.match_fields).map(Expression::describe).collect();
         conditions.join(" and ")
     }
 }
@@ -214,7 +214,7 @@ impl Expression {
         }
     }
 
-    fn told(&self) -> String {
+    fn describe(&self) -> String {
         let Self { key, values, .. } = self;
         let values = values.join(",");
         match self.operator {
@@ -257,7 +257,7 @@ mod tests {
             "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}})
     }
 
-    fn told(exclusion: Option<Exclusion>) -> String {
+    fn describe(exclusion: Option<Exclusion>) -> String {
         exclusion.map_or_else(|| "wanted".to_owned(), |exclusion| exclusion.to_string())
     }
 
@@ -310,7 +310,7 @@ mod tests {
             (terms(&json!([{}])), linux, "not selected: "),
         ];
         for (spec, host, expected) in cases {
-            assert_eq!(told(exclusion(&rules(&spec), &host)), expected, "{spec}");
+            assert_eq!(describe(exclusion(&rules(&spec), &host)), expected, "{spec}");
         }
     }
 
@@ -349,7 +349,11 @@ mod tests {
             ),
         ];
         for (spec, taint, expected) in cases {
-            assert_eq!(told(exclusion(&rules(&spec), &host(&[], &[taint]))), expected, "{spec} {taint:?}");
+            assert_eq!(
+                describe(exclusion(&rules(&spec), &host(&[], &[taint]))),
+                expected,
+                "{spec} {taint:?}"
+            );
         }
     }
 }

@@ -39,7 +39,7 @@ pub struct Resolution {
     /// The nameserver's address.
     pub server: NameserverAddress,
     /// Whether it was queried only over TCP, as configured by `use-vc` in resolv.conf.
-    pub tcp_alone: bool,
+    pub tcp_only: bool,
     /// The result of the A query.
     pub a: Lookup,
     /// The result of the AAAA query.

@@ -98,7 +98,7 @@ fn stages_of(checked: &ImageResult, endpoint: Endpoint) -> Markup {
 
 fn stage(checked: &ImageResult, report: &StageReport<'_>) -> Markup {
     let unclear = report.diagnoses.first().is_some_and(|first| first.severity == Severity::Unknown);
-    let (class, word, judged) = match report.status {
+    let (class, word, stage_verdict) = match report.status {
         StageStatus::Ok => ("pass", "ok", Some(Verdict::Pass)),
         StageStatus::Warning => ("warn", "warning", Some(Verdict::Warn)),
         StageStatus::Failed if unclear => ("unknown", "unknown", Some(Verdict::Unknown)),
@@ -116,7 +116,7 @@ fn stage(checked: &ImageResult, report: &StageReport<'_>) -> Markup {
         tr class=(class) role="row" {
             th scope="row" role="rowheader" { (report.stage.as_str()) }
             td.result role="cell" {
-                @if let Some(judged) = judged { (verdict::icon(Some(judged))) }
+                @if let Some(stage_verdict) = stage_verdict { (verdict::icon(Some(stage_verdict))) }
                 (word)
             }
             td.time role="cell" { @if let Some(duration) = report.duration { (taken(duration)) } }

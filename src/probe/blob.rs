@@ -39,11 +39,11 @@ pub(super) async fn fetch(
     let limit = session.clock.limit();
     let call = Call::get(url, headers("*/*", None));
     let reply = session.send_with_retries(Stage::Blob, call, limit, observation).await?;
-    judge_answer(reply, now, &redactor).await
+    evaluate_answer(reply, now, &redactor).await
 }
 
 /// Accepts a response of the data endpoint that contains the blob or redirects to it.
-pub(super) async fn judge_answer(
+pub(super) async fn evaluate_answer(
     reply: Reply,
     now: Timestamp,
     redactor: &Redactor,

@@ -27,7 +27,7 @@ pub(super) struct Nameserver {
     pub(super) resolver: Resolver,
     pub(super) address: NameserverAddress,
     /// Whether it is queried over TCP only, as the node would query it.
-    pub(super) tcp_alone: bool,
+    pub(super) tcp_only: bool,
 }
 
 /// The address family of a query.
@@ -81,7 +81,7 @@ pub(super) fn unanswered(endpoint: Endpoint, host: &str, nameserver: &Nameserver
         host: host.to_owned(),
         resolver: nameserver.resolver.clone(),
         server: nameserver.address.clone(),
-        tcp_alone: nameserver.tcp_alone,
+        tcp_only: nameserver.tcp_only,
         a: failed(DnsFailureKind::Timeout),
         aaaa: failed(DnsFailureKind::Timeout),
         duration: Duration::ZERO,
@@ -105,7 +105,7 @@ pub(super) async fn look_up(
         Family::V6 => RecordType::AAAA,
     };
     let question = Question { name, kind };
-    exchange::exchange(&nameserver.address, &question, nameserver.tcp_alone, patience)
+    exchange::exchange(&nameserver.address, &question, nameserver.tcp_only, patience)
         .await
         .unwrap_or_else(failed)
 }

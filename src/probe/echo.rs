@@ -130,7 +130,7 @@ pub(super) fn hide_names(redactor: &Redactor, observation: &mut Observation, dia
             *name = shown;
         }
     };
-    for Resolution { host, a, aaaa, endpoint: _, resolver: _, server: _, tcp_alone: _, duration: _ } in
+    for Resolution { host, a, aaaa, endpoint: _, resolver: _, server: _, tcp_only: _, duration: _ } in
         &mut observation.resolutions
     {
         for lookup in [a, aaaa] {

@@ -293,7 +293,7 @@ async fn read(
         }
         Reading::Blob => {
             let asked = Url::parse(&format!("https://blobs.contoso.com/?d={DIGEST}")).expect("a URL");
-            let reply = blob::judge_answer(reply, pull.task.now, &pull.redactor).await?;
+            let reply = blob::evaluate_answer(reply, pull.task.now, &pull.redactor).await?;
             let mut reply = match pull.read_blob_answer(reply, &asked).await? {
                 BlobAnswer::Direct(reply) => reply,
                 BlobAnswer::Redirected(url) => {
@@ -352,7 +352,7 @@ pub fn dns_answer(bytes: &[u8]) -> Option<Observation> {
         host: LOGIN.to_owned(),
         resolver: Resolver::System,
         server,
-        tcp_alone: false,
+        tcp_only: false,
         a,
         aaaa,
         duration: TAKEN,

@@ -83,7 +83,7 @@ pub(super) struct UntrustedRealm {
 }
 
 /// Checks a realm: only the login server itself, on its own port and over HTTPS, may receive the credentials.
-pub(super) fn judge_realm(image: &ImageReference, realm: &str) -> Result<Url, UntrustedRealm> {
+pub(super) fn check_realm(image: &ImageReference, realm: &str) -> Result<Url, UntrustedRealm> {
     let untrusted = |shown: String, reason| Err(UntrustedRealm { realm: bounded(&shown), reason });
     let Ok(url) = Url::parse(realm) else {
         return untrusted(realm.split(['?', '#', '@']).next().unwrap_or_default().to_owned(), "not a URL");
@@ -129,7 +129,7 @@ pub(super) enum Redirect {
 }
 
 /// Checks the `Location` of the response to `asked`; configured data endpoints count as the registry's own names.
-pub(super) fn judge_redirect(
+pub(super) fn classify_redirect(
     image: &ImageReference,
     data_endpoints: &[String],
     asked: &Url,

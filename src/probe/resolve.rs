@@ -108,8 +108,8 @@ fn nameservers(resolvers: &Resolvers) -> (Vec<Nameserver>, Vec<Nameserver>) {
         }
     };
     // A compared resolver is queried over the same transport as the node's own.
-    let tcp_alone = node.tcp_alone;
-    let nameserver = |resolver, address| Nameserver { resolver, address, tcp_alone };
+    let tcp_only = node.tcp_only;
+    let nameserver = |resolver, address| Nameserver { resolver, address, tcp_only };
     let system = node.nameservers.into_iter().map(|address| nameserver(Resolver::System, address));
     let compared = resolvers
         .compare

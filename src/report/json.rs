@@ -149,8 +149,7 @@ impl From<&Diagnosis> for DiagnosisReport {
 impl From<&Resolution> for ResolutionReport {
     fn from(resolution: &Resolution) -> Self {
         let mut usable = dns_summary::answered(resolution).peekable();
-        let over_tcp =
-            resolution.tcp_alone || dns_summary::answered(resolution).any(|answer| answer.over_tcp);
+        let over_tcp = resolution.tcp_only || dns_summary::answered(resolution).any(|answer| answer.over_tcp);
         let transport =
             if over_tcp { Some(Transport::Tcp) } else { usable.peek().is_some().then_some(Transport::Udp) };
         Self {

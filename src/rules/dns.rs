@@ -269,9 +269,9 @@ fn failed_phrases(servers: &[FailedServer]) -> Vec<String> {
 fn failure_phrase(failed: &FailedServer, failure: &DnsFailure, question: &str) -> String {
     let phrase = match &failure.kind {
         // A test over UDP would succeed, so the message names TCP.
-        DnsFailureKind::Timeout if failed.tcp_alone => "did not answer over TCP in time".to_owned(),
+        DnsFailureKind::Timeout if failed.tcp_only => "did not answer over TCP in time".to_owned(),
         DnsFailureKind::Timeout => "did not answer in time".to_owned(),
-        DnsFailureKind::Unreachable if failed.tcp_alone => "cannot be reached over TCP".to_owned(),
+        DnsFailureKind::Unreachable if failed.tcp_only => "cannot be reached over TCP".to_owned(),
         DnsFailureKind::Unreachable => "cannot be reached".to_owned(),
         DnsFailureKind::NotSent(error) => format!("could not be queried by this node ({error})"),
         DnsFailureKind::Refused(rcode) => format!("returned {rcode}"),

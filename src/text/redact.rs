@@ -19,7 +19,7 @@ use crate::secret::Secret;
 const MAX_SHOWN: usize = 300;
 /// Maximum number of visible bytes searched per text: several times what is displayed, since a secret is longer than its
 /// replacement.
-const MAX_HEARD: usize = 4 * 1024;
+const MAX_BOUNDED: usize = 4 * 1024;
 /// Maximum number of bytes of a secret that are matched, one bit each. After a match, the rest of a longer secret is hidden too.
 const MAX_LOOKED_FOR: usize = u64::BITS as usize;
 /// Maximum length of a match in the text: `%XX` takes three bytes for one, a character displayed as `?` four.
@@ -30,14 +30,14 @@ const MAX_SECRETS: usize = 96;
 /// Sanitizes and bounds untrusted text that is stored until it is redacted.
 #[must_use]
 pub fn bounded(text: &str) -> String {
-    let mut heard = String::new();
+    let mut kept = String::new();
     for character in visible(text) {
-        if heard.len() + character.len_utf8() > MAX_HEARD {
+        if kept.len() + character.len_utf8() > MAX_BOUNDED {
             break;
         }
-        heard.push(character);
+        kept.push(character);
     }
-    heard
+    kept
 }
 
 /// The secrets that were sent, and that a hostile peer could echo.
@@ -117,10 +117,10 @@ impl Redactor {
     /// Redacts untrusted text without cutting it, so that parts can be extracted: part of a secret is also secret.
     #[must_use]
     pub fn redact(&self, text: &str) -> String {
-        let heard = bounded(text);
+        let kept = bounded(text);
         // A secret that starts before this point ends within the stored text.
-        let end = heard.floor_char_boundary(MAX_HEARD - WIDEST);
-        self.without(&heard, end)
+        let end = kept.floor_char_boundary(MAX_BOUNDED - WIDEST);
+        self.without(&kept, end)
     }
 
     /// Redacts a text, matching case-insensitively, since URL hosts are lower case, and with any characters percent-encoded

@@ -103,5 +103,4 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
         r"refuses connections|refused the connection",
         "the system's word for a closed port (ECONNREFUSED)",
     ),
-    Exception(r"judge\.rs", "the name of a file"),
 ];

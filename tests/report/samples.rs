@@ -305,7 +305,7 @@ fn resolution(endpoint: Endpoint, server: &str, ttl: u32) -> Resolution {
         host: host.to_owned(),
         resolver: Resolver::System,
         server: socket(server).into(),
-        tcp_alone: false,
+        tcp_only: false,
         a: answered(Rcode::NOERROR, vec![cname(host, private, ttl), address(private, found, 10)]),
         aaaa: answered(Rcode::NOERROR, vec![cname(host, private, ttl)]),
         duration: Duration::from_micros(1_950),

@@ -33,9 +33,9 @@ fn answers() -> impl Strategy<Value = Vec<Vec<Resolution>>> {
             let compared = compared.into_iter().map(|answers| (name(), answers));
             let resolutions = system.chain(compared).zip(1..).map(|((resolver, (a, aaaa, slow)), number)| {
                 let server = SocketAddr::from(([10, 60, 0, number], 53)).into();
-                let (host, tcp_alone) = (host.to_owned(), false);
+                let (host, tcp_only) = (host.to_owned(), false);
                 let duration = Duration::from_secs(slow.into());
-                Resolution { endpoint, host, resolver, server, tcp_alone, a, aaaa, duration }
+                Resolution { endpoint, host, resolver, server, tcp_only, a, aaaa, duration }
             });
             resolutions.collect()
         })

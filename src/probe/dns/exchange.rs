@@ -26,7 +26,7 @@ const UDP_PAYLOAD: u16 = 1232;
 pub(super) async fn exchange(
     server: &NameserverAddress,
     question: &Question,
-    tcp_alone: bool,
+    tcp_only: bool,
     patience: Patience,
 ) -> Result<Lookup, DnsFailureKind> {
     let until = patience.until;
@@ -34,7 +34,7 @@ pub(super) async fn exchange(
     let Some(request) = Outgoing::new(question) else {
         return Err(DnsFailureKind::Malformed);
     };
-    if tcp_alone {
+    if tcp_only {
         return over_tcp(server, question, &request, until).await;
     }
     match over_udp(server, question, &request, patience).await? {

@@ -12,7 +12,7 @@ use crate::file;
 /// A resolv.conf has a few lines; a larger file is something else.
 const MAX_BYTES: u64 = 64 * 1024;
 /// The options for queries over TCP only: glibc knows the first, Go all three.
-const TCP_ALONE: [&str; 3] = ["use-vc", "usevc", "tcp"];
+const TCP_ONLY: [&str; 3] = ["use-vc", "usevc", "tcp"];
 /// Go's word separators.
 const BLANKS: [char; 3] = [' ', '\t', '\r'];
 
@@ -22,7 +22,7 @@ pub(in crate::probe) struct ResolvConf {
     /// The first three nameservers: the others are never queried.
     pub(in crate::probe) nameservers: Vec<NameserverAddress>,
     /// Whether they are queried over TCP only.
-    pub(in crate::probe) tcp_alone: bool,
+    pub(in crate::probe) tcp_only: bool,
 }
 
 /// Reads a resolv.conf as the node's resolver would. An unreadable file has no nameservers.
@@ -42,7 +42,7 @@ pub(in crate::probe) fn parse(text: &str) -> ResolvConf {
                 let address = words.next().and_then(|word| NameserverAddress::parse_ip(word, DNS_PORT));
                 found.nameservers.extend(address);
             }
-            Some("options") => found.tcp_alone |= words.any(|word| TCP_ALONE.contains(&word)),
+            Some("options") => found.tcp_only |= words.any(|word| TCP_ONLY.contains(&word)),
             Some(_) | None => {}
         }
     }

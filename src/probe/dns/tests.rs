@@ -295,7 +295,7 @@ async fn nameserver() -> (UdpSocket, TcpListener, Nameserver) {
         // A port that is free for UDP may be taken for TCP.
         if let Ok(tcp) = TcpListener::bind(address).await {
             let address = address.into();
-            return (udp, tcp, Nameserver { resolver: Resolver::System, address, tcp_alone: true });
+            return (udp, tcp, Nameserver { resolver: Resolver::System, address, tcp_only: true });
         }
     }
 }
@@ -338,7 +338,7 @@ async fn no_datagram_is_sent_if_only_tcp_is_used() {
     };
     let resolution = asked(&nameserver, Duration::from_secs(5), answering).await;
     assert_eq!(resolution.addresses(), ["10.60.4.4".parse::<IpAddr>().expect("an address")]);
-    assert!(resolution.tcp_alone);
+    assert!(resolution.tcp_only);
     for lookup in resolution.lookups() {
         assert!(matches!(lookup, Lookup::Answered(answer) if answer.over_tcp), "{lookup:?}");
     }

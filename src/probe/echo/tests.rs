@@ -55,7 +55,7 @@ fn resolution(text: &str) -> Resolution {
         server: NameserverAddress::parse_ip("10.0.0.10", 53).expect("an address"),
         a: failed(),
         aaaa: failed(),
-        tcp_alone: false,
+        tcp_only: false,
         duration: std::time::Duration::ZERO,
     }
 }

@@ -52,11 +52,11 @@ pub(in crate::probe) fn read_error(
     let message = message.as_deref();
     let text = envelope.is_none().then(|| redactor.redact(&String::from_utf8_lossy(body)));
     let storage = text.as_deref().and_then(StorageError::read);
-    let told = |text: &str| redactor.show(text);
+    let shown = |text: &str| redactor.show(text);
     let codes = errors.iter().map(|error| error.code.as_str());
     let codes: Vec<String> = match &storage {
-        Some(error) => vec![told(error.code)],
-        None => codes.take(MAX_CODES).map(told).collect(),
+        Some(error) => vec![shown(error.code)],
+        None => codes.take(MAX_CODES).map(shown).collect(),
     };
     let words = match &storage {
         Some(error) => error.message.and_then(first_words),
@@ -64,14 +64,14 @@ pub(in crate::probe) fn read_error(
     };
     Answer {
         status: head.status,
-        correlation_id: head.correlation_id.map(told).as_deref().and_then(correlation_id).or_else(|| {
+        correlation_id: head.correlation_id.map(shown).as_deref().and_then(correlation_id).or_else(|| {
             message.and_then(|message| message.split("CorrelationId: ").nth(1)).and_then(correlation_id)
         }),
         retry_after: head.retry_after.and_then(|value| retry_after(value, now)),
         reason: reason_of(&codes, message.unwrap_or_default()),
         codes,
-        message: message.map(told).or(words).filter(|message| !message.is_empty()),
-        challenge_error: head.challenge_error.as_deref().map(told),
+        message: message.map(shown).or(words).filter(|message| !message.is_empty()),
+        challenge_error: head.challenge_error.as_deref().map(shown),
         seen_address: message.and_then(seen_address),
         get_status: None,
         sender: match text.as_deref().map(str::trim) {

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use url::Url;
 
 use super::{
-    Grant, Head, Redirect, TokenRequest, bearer_challenge, judge_realm, judge_redirect, read_error,
+    Grant, Head, Redirect, TokenRequest, bearer_challenge, check_realm, classify_redirect, read_error,
     read_grant,
 };
 use crate::image::ImageReference;
@@ -21,7 +21,7 @@ fn image(text: &str) -> ImageReference {
 
 fn redirect(image: &ImageReference, configured: &[String], location: &str) -> Redirect {
     let asked = format!("https://{}/v2/{}/blobs/sha256:0", image.registry(), image.repository());
-    judge_redirect(image, configured, &Url::parse(&asked).expect("a URL"), Some(location.as_bytes()))
+    classify_redirect(image, configured, &Url::parse(&asked).expect("a URL"), Some(location.as_bytes()))
 }
 
 /// The result in a word.
@@ -193,7 +193,7 @@ fn only_realms_on_the_login_server_are_trusted() {
         ("contoso.azurecr.io", "/oauth2/token", Some("not a URL")),
         ("contoso.azurecr.io", "", Some("not a URL")),
     ] {
-        let judged = judge_realm(&image(&format!("{registry}/app")), realm);
+        let judged = check_realm(&image(&format!("{registry}/app")), realm);
         assert_eq!(judged.as_ref().err().map(|untrusted| untrusted.reason), expected, "{registry} {realm}");
     }
 }
@@ -304,7 +304,7 @@ proptest! {
         let text = String::from_utf8_lossy(&bytes);
         let image = image("contoso.azurecr.io/apps/canary:1");
         let _ = bearer_challenge([bytes.as_slice()].into_iter());
-        let _ = judge_realm(&image, &text);
+        let _ = check_realm(&image, &text);
         let _ = redirect(&image, &[], &text);
         let _ = read_grant(&bytes, TokenRequest::Form, "apps/canary");
         let answer = error(&Head { status, retry_after: Some(&text), correlation_id: Some(&text), ..Head::default() }, &text);

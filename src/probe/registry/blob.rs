@@ -68,7 +68,7 @@ impl Pull<'_> {
         }
         let location = reply.headers.get(LOCATION).map(HeaderValue::as_bytes);
         let configured = &self.task.data_endpoints;
-        let fault = match protocol::judge_redirect(&self.task.image, configured, asked, location) {
+        let fault = match protocol::classify_redirect(&self.task.image, configured, asked, location) {
             Redirect::Data(url)
                 if protocol::leaks_secret(&self.task.image, configured, &self.redactor, &url) =>
             {

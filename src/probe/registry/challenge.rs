@@ -85,7 +85,7 @@ impl Pull<'_> {
         let values = reply.headers.get_all(WWW_AUTHENTICATE);
         let challenge = protocol::bearer_challenge(values.iter().map(HeaderValue::as_bytes))
             .map_err(|reason| reply.fail(not_a_registry(reason)))?;
-        let realm = protocol::judge_realm(&self.task.image, &challenge.realm).map_err(|untrusted| {
+        let realm = protocol::check_realm(&self.task.image, &challenge.realm).map_err(|untrusted| {
             let realm = self.redactor.show_part(&challenge.realm, &untrusted.realm);
             reply.fail(Fault::UntrustedRealm { realm, reason: untrusted.reason })
         })?;

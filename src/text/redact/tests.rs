@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use proptest::prelude::*;
 
-use super::{MAX_HEARD, MAX_SECRETS, MAX_SHOWN, Redactor, bounded};
+use super::{MAX_BOUNDED, MAX_SECRETS, MAX_SHOWN, Redactor, bounded};
 use crate::secret::Secret;
 
 #[test]
@@ -103,7 +103,7 @@ fn cutting_leaves_no_start_of_a_secret() {
     redactor.hide(&Secret::new(token.clone()));
     // Redaction shortens the text: the last secret would be shown, although its end is beyond the bound.
     let words = format!("{token} {token} {token} ");
-    for spaces in (MAX_HEARD - 40 - words.len()..MAX_HEARD - words.len()).chain(200..MAX_SHOWN) {
+    for spaces in (MAX_BOUNDED - 40 - words.len()..MAX_BOUNDED - words.len()).chain(200..MAX_SHOWN) {
         for filler in [" ", "\u{200b}", "\u{1b}[0m"] {
             let text = format!("{words}{}hunter2-hunter3-hunter4", filler.repeat(spaces));
             let shown = redactor.show(&text);
@@ -138,7 +138,7 @@ fn the_search_is_linear_in_the_text() {
         redactor.hide_encoded(&Secret::new(format!("{}b", unit.repeat(20))));
         let text = unit.repeat(500_000);
         assert!(redactor.show(&text).len() <= MAX_SHOWN);
-        assert!(redactor.redact(&text).len() <= MAX_HEARD);
+        assert!(redactor.redact(&text).len() <= MAX_BOUNDED);
     }
     assert!(started.elapsed() < std::time::Duration::from_secs(20), "{:?}", started.elapsed());
 }
@@ -192,8 +192,8 @@ proptest! {
         let mut redactor = Redactor::default();
         redactor.hide(&Secret::new("hunter2".to_owned()));
         let text = format!("{}{text}hunter2", "x".repeat(letters));
-        let heard = bounded(&text);
-        prop_assert!(heard.len() <= MAX_HEARD && bounded(&heard) == heard);
+        let kept = bounded(&text);
+        prop_assert!(kept.len() <= MAX_BOUNDED && bounded(&kept) == kept);
         let shown = redactor.show(&text);
         prop_assert!(shown.chars().count() <= MAX_SHOWN && !shown.chars().any(char::is_control));
         prop_assert!(!shown.contains("hunter"), "{}", shown);

@@ -2,10 +2,10 @@
 
 #![no_main]
 
-use acr_verifier_fuzz::{DESK, judge};
+use acr_verifier_fuzz::{CHECK, evaluate};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
-    DESK.with(|desk| desk.headers(&lines)).into_iter().for_each(judge);
+    CHECK.with(|check| check.headers(&lines)).into_iter().for_each(evaluate);
 });

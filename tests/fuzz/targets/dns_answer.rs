@@ -3,11 +3,11 @@
 #![no_main]
 
 use acr_verifier::probe::fuzz;
-use acr_verifier_fuzz::judge;
+use acr_verifier_fuzz::evaluate;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     if let Some(observation) = fuzz::dns_answer(bytes) {
-        judge(observation);
+        evaluate(observation);
     }
 });

@@ -3,7 +3,7 @@
 #![no_main]
 
 use acr_verifier::probe::fuzz::Reading;
-use acr_verifier_fuzz::{DESK, judge};
+use acr_verifier_fuzz::{CHECK, evaluate};
 use libfuzzer_sys::fuzz_target;
 
 const READINGS: [Reading; 6] = [
@@ -24,5 +24,5 @@ fuzz_target!(|bytes: &[u8]| {
     let first = usize::from(*first);
     let reading = READINGS[first % READINGS.len()];
     let piece = PIECES[first / READINGS.len() % PIECES.len()];
-    judge(DESK.with(|desk| desk.http_answer(reading, answer, piece)));
+    evaluate(CHECK.with(|check| check.http_answer(reading, answer, piece)));
 });

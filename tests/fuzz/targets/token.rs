@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use acr_verifier_fuzz::{DESK, judge};
+use acr_verifier_fuzz::{CHECK, evaluate};
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|body: &[u8]| judge(DESK.with(|desk| desk.token(body))));
+fuzz_target!(|body: &[u8]| evaluate(CHECK.with(|check| check.token(body))));

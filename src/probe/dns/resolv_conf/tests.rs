@@ -40,7 +40,7 @@ fn nameservers_are_read_as_by_go() {
         let resolv_conf = parse(text);
         let servers: Vec<String> = resolv_conf.nameservers.iter().map(ToString::to_string).collect();
         assert_eq!(servers, expected, "{text:?}");
-        assert!(!resolv_conf.tcp_alone, "{text:?}");
+        assert!(!resolv_conf.tcp_only, "{text:?}");
     }
 }
 
@@ -67,7 +67,7 @@ fn the_tcp_only_option_is_read() {
             format!("search a..b\nnameserver 10.0.0.10\n{options}"),
         ] {
             let resolv_conf = parse(&text);
-            assert_eq!(resolv_conf.tcp_alone, expected, "{text:?}");
+            assert_eq!(resolv_conf.tcp_only, expected, "{text:?}");
             let servers: Vec<String> = resolv_conf.nameservers.iter().map(ToString::to_string).collect();
             assert_eq!(servers, ["10.0.0.10:53"], "{text:?}");
         }

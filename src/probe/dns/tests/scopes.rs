@@ -8,12 +8,12 @@ async fn a_scope_is_kept_over_udp_and_tcp() {
     assert_eq!(super::super::exchange::socket_address(&loopback).to_string(), "[fe80::53%1]:5353");
     let numbered: NameserverAddress = "fe80::53%7".parse().expect("an address");
     assert_eq!(super::super::exchange::socket_address(&numbered).to_string(), "[fe80::53%7]:53");
-    for tcp_alone in [false, true] {
+    for tcp_only in [false, true] {
         let udp = UdpSocket::bind("[::1]:0").await.expect("a socket");
         let port = udp.local_addr().expect("it is bound").port();
         let Ok(tcp) = TcpListener::bind(("::1", port)).await else { continue };
         let address = format!("[::1%lo]:{port}").parse().expect("an address");
-        let nameserver = Nameserver { resolver: Resolver::System, address, tcp_alone };
+        let nameserver = Nameserver { resolver: Resolver::System, address, tcp_only };
         let answered = |question: &Message| {
             let mut message = Message::response(question.metadata.id, OpCode::Query);
             message.metadata.recursion_available = true;

@@ -17,7 +17,7 @@ const LONGEST_REPORT: usize = 256 * 1024;
 
 thread_local! {
     /// The context of a check.
-    pub static DESK: PartialCheck = PartialCheck::new();
+    pub static CHECK: PartialCheck = PartialCheck::new();
 }
 
 /// The image that is pulled.
@@ -25,7 +25,7 @@ pub static IMAGE: LazyLock<ImageReference> =
     LazyLock::new(|| format!("{LOGIN}/apps/canary:1").parse().expect("a reference"));
 
 /// Diagnoses an observation, deterministically, and checks its reports.
-pub fn judge(observation: Observation) {
+pub fn evaluate(observation: Observation) {
     let now = Timestamp::UNIX_EPOCH;
     let expectation = Expectation { image: IMAGE.clone(), policy: Default::default(), now };
     let mut findings = Findings::default();
