@@ -2,6 +2,8 @@
 //!
 //! Reads the imports of every source file. A new module must be assigned to a layer here.
 
+mod picture;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
