@@ -16,13 +16,15 @@ async fn a_paused_server_accepts_connections_and_responds_after_resume() {
     let hurried = Client::hurried(&server, Duration::from_millis(500));
     let client = Client::new(&server);
     server.pause();
-    let event = event("Slow server.");
+    let first = event("Slow server.");
     let path = events("default");
-    let error = hurried.send(Method::POST, &path, Some(&event)).await.expect_err("no answer");
+    let error = hurried.send(Method::POST, &path, Some(&first)).await.expect_err("no answer");
     assert!(error.is_timeout() && !error.is_connect(), "{error:?}");
 
     let began = Instant::now();
-    let waiting = client.create("default", &event);
+    // Another Event: the server may still read the first request once it resumes.
+    let next = event("After the pause.");
+    let waiting = client.create("default", &next);
     let (answer, ()) = tokio::join!(waiting, async {
         tokio::time::sleep(Duration::from_secs(1)).await;
         server.resume();
