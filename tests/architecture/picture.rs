@@ -1,16 +1,12 @@
-//! Draws the modules and their dependencies from the imports, layer by layer: `tests/golden/layers.md`.
+//! Draws the modules and their dependencies from the imports, layer by layer: `tests/golden/layers.mmd`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{LAYERS, all, module_of};
 
 const HEAD: &str = "\
-# The layers
-
-Drawn from the imports of `src` by `EXPECTORATE=overwrite cargo test --test suite architecture::picture`. A module depends only on
-modules of lower layers. An arrow is left out if the modules between imply it.
-
-```mermaid
+%% The layers, drawn from the imports of `src` by `EXPECTORATE=overwrite cargo test --test suite architecture::picture`.
+%% A module depends only on modules of lower layers. An arrow is left out if the modules between imply it.
 graph TD
 ";
 
@@ -31,8 +27,7 @@ fn the_picture_of_the_layers_is_current() {
             picture.push_str(&format!("  {module} --> {target}\n"));
         }
     }
-    picture.push_str("```\n");
-    expectorate::assert_contents("tests/golden/layers.md", &picture);
+    expectorate::assert_contents("tests/golden/layers.mmd", &picture);
 }
 
 /// Returns the top-level modules that each one imports.
