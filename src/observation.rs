@@ -77,6 +77,18 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// Every stage, in the order of a pull.
+    pub const ALL: [Self; 8] = [
+        Self::Dns,
+        Self::Address,
+        Self::Connect,
+        Self::Tls,
+        Self::Challenge,
+        Self::Token,
+        Self::Manifest,
+        Self::Blob,
+    ];
+
     /// Returns the stages of an endpoint in order: seven at the login server, five at the data endpoint.
     #[must_use]
     pub const fn of(endpoint: Endpoint) -> &'static [Self] {

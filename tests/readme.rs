@@ -108,12 +108,12 @@ fn all_options_of_check_are_listed() {
     let check = program.find_subcommand("check").expect("there is a command `check`");
     let flags = program.get_arguments().chain(check.get_arguments()).filter_map(clap::Arg::get_long);
     let known: BTreeSet<String> = flags.map(|flag| format!("--{flag}")).collect();
-    let told: BTreeSet<String> = rows("## Usage")
+    let reported: BTreeSet<String> = rows("## Usage")
         .iter()
         .flat_map(|row| quoted(row[0]))
         .map(|option| option.split(' ').next().unwrap_or_default().to_owned())
         .collect();
-    assert_eq!(told, known, "left: README, right: the program");
+    assert_eq!(reported, known, "left: README, right: the program");
 }
 
 #[test]
@@ -122,15 +122,15 @@ fn exit_codes_are_current() {
     let mut codes: Vec<String> = outcomes.iter().map(|outcome| outcome.code().to_string()).collect();
     // Invalid usage; `tests/cli.rs` tests it.
     codes.push("2".into());
-    let mut told: Vec<&str> = rows("### Exit codes").iter().flat_map(|row| quoted(row[0])).collect();
+    let mut reported: Vec<&str> = rows("### Exit codes").iter().flat_map(|row| quoted(row[0])).collect();
     codes.sort();
-    told.sort_unstable();
-    assert_eq!(told, codes);
+    reported.sort_unstable();
+    assert_eq!(reported, codes);
 }
 
 #[test]
 fn stages_are_current() {
-    let told: Vec<(&str, Vec<&str>)> =
+    let reported: Vec<(&str, Vec<&str>)> =
         rows("## What is tested, and what is not").iter().map(|row| (row[0], quoted(row[1]))).collect();
     let stages: Vec<(&str, Vec<&str>)> = Endpoint::ALL
         .into_iter()
@@ -138,7 +138,7 @@ fn stages_are_current() {
             Stage::of(endpoint).iter().map(move |stage| (endpoint.as_str(), vec![stage.as_str()]))
         })
         .collect();
-    assert_eq!(told, stages);
+    assert_eq!(reported, stages);
 }
 
 #[test]
@@ -161,8 +161,11 @@ fn configuration_is_valid() {
 
 #[test]
 fn metrics_are_the_generated_reference() {
-    let told = section("## Metrics");
-    assert!(told.contains(METRICS.trim_end()), "put tests/golden/metrics/reference.md below `## Metrics`");
+    let reported = section("## Metrics");
+    assert!(
+        reported.contains(METRICS.trim_end()),
+        "put tests/golden/metrics/reference.md below `## Metrics`"
+    );
 }
 
 #[test]
@@ -181,9 +184,9 @@ fn http_paths_and_statuses_are_current() {
     let answer = agent.get("/nowhere").json();
     let (_, known) =
         answer["error"].as_str().and_then(|error| error.split_once(": ")).expect("a list of paths");
-    let told: Vec<&str> = rows("### HTTP").iter().map(|row| quoted(row[0])[0]).collect();
-    assert_eq!(told, known.split(", ").collect::<Vec<_>>());
-    for request in told {
+    let reported: Vec<&str> = rows("### HTTP").iter().map(|row| quoted(row[0])[0]).collect();
+    assert_eq!(reported, known.split(", ").collect::<Vec<_>>());
+    for request in reported {
         let path = request.strip_prefix("GET ");
         let Some(reply) = path.map(|path| agent.get(path)) else { continue };
         let row = rows("### HTTP").into_iter().find(|row| quoted(row[0])[0] == request).expect("its row");
@@ -224,14 +227,14 @@ fn intervals_are_those_of_the_schedule() {
 
 #[test]
 fn all_environment_variables_are_listed() {
-    let told: BTreeSet<&str> = rows("## Environment").iter().flat_map(|row| quoted(row[0])).collect();
+    let reported: BTreeSet<&str> = rows("## Environment").iter().flat_map(|row| quoted(row[0])).collect();
     let is_variable = |word: &&str| {
         word.len() > 3 && word.bytes().all(|letter| letter.is_ascii_uppercase() || letter == b'_')
     };
     let read: Vec<&str> = MAIN.split('"').skip(1).step_by(2).filter(is_variable).collect();
     assert!(read.len() >= 7, "{read:?}");
     for variable in read {
-        assert!(told.contains(variable), "{variable}");
+        assert!(reported.contains(variable), "{variable}");
     }
 }
 

@@ -53,20 +53,7 @@ listed!(NetworkView, "network view", &Self::ALL);
 listed!(TrustedBy, "trust store", &Self::ALL);
 listed!(Endpoint, "endpoint", &Self::ALL);
 listed!(CredentialsUsed, "credentials source", &Self::ALL);
-listed!(
-    Stage,
-    "stage",
-    &[
-        Self::Dns,
-        Self::Address,
-        Self::Connect,
-        Self::Tls,
-        Self::Challenge,
-        Self::Token,
-        Self::Manifest,
-        Self::Blob
-    ]
-);
+listed!(Stage, "stage", &Self::ALL);
 
 impl<T: Listed> Serialize for Word<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

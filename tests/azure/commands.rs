@@ -260,7 +260,7 @@ fn pipelines_through_azure_fail_if_the_command_fails_although_az_succeeds() {
     let mut gates = 0;
     for (name, script) in scripts().into_iter().filter(|(_, script)| script.contains("command invoke")) {
         gates += 1;
-        for (answer, expected, told) in [
+        for (answer, expected, reported) in [
             (r#"{"exitCode": 0, "logs": "3 of 3 nodes"}"#, 0, "3 of 3 nodes"),
             (r#"{"exitCode": 1, "logs": "private_zone_not_linked"}"#, 1, "private_zone_not_linked"),
             (
@@ -274,7 +274,7 @@ fn pipelines_through_azure_fail_if_the_command_fails_although_az_succeeds() {
             let (_, output) = played(&script, "", answer);
             let shown = String::from_utf8_lossy(&output.stdout).into_owned();
             assert_eq!(output.status.code(), Some(expected), "{name} {answer:?}: {shown}");
-            assert!(shown.contains(told), "{name} {answer:?}: {shown}");
+            assert!(shown.contains(reported), "{name} {answer:?}: {shown}");
         }
     }
     assert_eq!(gates, 2);

@@ -71,14 +71,14 @@ fn values_match_the_chart() {
     let known = documents("values.yaml", &read("values.yaml")).pop().expect("a document");
     let named = [WALK_THROUGH.text, PIPELINES.text].concat();
     let set = named.split("--set ").skip(1).filter_map(|text| text.split('=').next());
-    let told = [
+    let reported = [
         "image.allowSameRegistry",
         "smoke.enabled",
         "smoke.timeout",
         "smoke.retries",
         "smoke.ttlSecondsAfterFinished",
     ];
-    for key in set.chain(told) {
+    for key in set.chain(reported) {
         let key = key.trim_start_matches('\'').split('[').next().unwrap_or_default();
         assert!(named.contains(key), "{key}");
         assert!(

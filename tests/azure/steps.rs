@@ -177,11 +177,11 @@ fn each_omitted_step_causes_its_diagnosis() {
     let mut wrong = Vec::new();
     let mut said: Vec<(String, Vec<&str>)> = Vec::new();
     for Played { row, outcome, said: sentence } in played() {
-        let told = outcome.findings();
-        let first = told.first().and_then(|first| first.split_once(' ')).map(|(_, place)| place);
+        let reported = outcome.findings();
+        let first = reported.first().and_then(|first| first.split_once(' ')).map(|(_, place)| place);
         let expected = row.cause.map(|cause| format!("{} {} {cause}", row.endpoint, row.stage));
         if first != expected.as_deref() || (expected.is_none() && !row.stage.is_empty()) {
-            wrong.push(format!("{}: {told:?}", row.key));
+            wrong.push(format!("{}: {reported:?}", row.key));
         }
         let Some(sentence) = sentence else { continue };
         match said.iter_mut().find(|(known, _)| *known == sentence) {

@@ -82,7 +82,7 @@ fn attack_checks(binary: &Path) -> anyhow::Result<Vec<String>> {
     writeln!(
         out,
         "A check, with {} s a stage and {} s in all; the goal is less than {GOAL_CHECK} MiB.\n\n\
-         | attack | peak memory, MiB | took | told |\n| --- | --- | --- | --- |",
+         | attack | peak memory, MiB | took | reported |\n| --- | --- | --- | --- |",
         STAGE.as_secs(),
         WHOLE.as_secs()
     )?;

@@ -291,7 +291,7 @@ async fn a_renewal_of_an_unpublished_failure_does_not_update_another_event() {
     let desk = PublishTask::new(server, proxy.url()).await;
     desk.publish(failing("changed", "It is public."));
     desk.wait_for(EventResult::Published, 1).await;
-    let Change::Failing(mut other) = failing("changed", "Nobody answers.").change else {
+    let Change::Failing(mut other) = failing("changed", "No server answers.").change else {
         panic!("a failure")
     };
     other.cause = Cause::ConnectTimeout;

@@ -16,22 +16,22 @@ pub(crate) struct Attack {
     /// Number of images checked at once: the program's maximum, if each image adds cost.
     pub(crate) images: usize,
     /// The expected cause of every image; `pass` if the pull works in spite of the attack.
-    pub(crate) told: &'static str,
+    pub(crate) reported: &'static str,
     pub(crate) arrange: Box<dyn Fn(&mut Settings) + Send + Sync>,
 }
 
 fn attack(
     name: impl Into<String>,
-    told: &'static str,
+    reported: &'static str,
     arrange: impl Fn(&mut Settings) + Send + Sync + 'static,
 ) -> Attack {
-    Attack { name: name.into(), images: 1, told, arrange: Box::new(arrange) }
+    Attack { name: name.into(), images: 1, reported, arrange: Box::new(arrange) }
 }
 
 impl Attack {
     /// No attack, as the baseline.
     pub(crate) fn none() -> Self {
-        Self { name: "none".to_owned(), images: 1, told: PASS, arrange: Box::new(|_| {}) }
+        Self { name: "none".to_owned(), images: 1, reported: PASS, arrange: Box::new(|_| {}) }
     }
 
     fn of(self, images: usize) -> Self {
@@ -52,11 +52,14 @@ impl Attack {
     pub(crate) fn surprise(&self, ended: &Ended) -> Option<String> {
         let causes = Self::causes(&ended.report);
         let images = ended.report["images"].as_array().map_or(0, Vec::len);
-        let code = i32::from(self.told != PASS);
-        let expected = causes == [self.told] && images == self.images && ended.code == Some(code);
+        let code = i32::from(self.reported != PASS);
+        let expected = causes == [self.reported] && images == self.images && ended.code == Some(code);
         (!expected).then(|| {
-            let (name, told) = (&self.name, self.told);
-            format!("{name}: {causes:?} of {images} images with exit code {:?} instead of {told}", ended.code)
+            let (name, reported) = (&self.name, self.reported);
+            format!(
+                "{name}: {causes:?} of {images} images with exit code {:?} instead of {reported}",
+                ended.code
+            )
         })
     }
 }
@@ -71,12 +74,12 @@ pub(crate) fn all() -> Vec<Attack> {
 
 /// Responses with faulty delivery.
 fn deliveries() -> Vec<Attack> {
-    let delivered = |step: Step, delivery: Delivery, told: &'static str| {
+    let delivered = |step: Step, delivery: Delivery, reported: &'static str| {
         let name = format!("{delivery:?} at {step:?}");
-        attack(name, told, move |settings| settings.deliver(step, delivery))
+        attack(name, reported, move |settings| settings.deliver(step, delivery))
     };
-    let huge = |step, told| delivered(step, Delivery::HugeBody, told);
-    let at_manifest = |delivery, told| delivered(Step::Manifest, delivery, told);
+    let huge = |step, reported| delivered(step, Delivery::HugeBody, reported);
+    let at_manifest = |delivery, reported| delivered(Step::Manifest, delivery, reported);
     let drip = |seconds| Delivery::BodyDripping(Duration::from_secs(seconds));
     vec![
         // Their bodies are read up to a limit and ignored.
@@ -101,16 +104,16 @@ fn deliveries() -> Vec<Attack> {
 
 /// Complete responses that expand when parsed.
 fn contents() -> Vec<Attack> {
-    let crowded = |name: &str, make: fn() -> Canned, told| {
-        attack(name, told, move |settings: &mut Settings| settings.answer(Step::Manifest, make()))
+    let crowded = |name: &str, make: fn() -> Canned, reported| {
+        attack(name, reported, move |settings: &mut Settings| settings.answer(Step::Manifest, make()))
     };
     let index = || crowded("index of 4 MiB in small entries", bombs::crowded_index, "manifest_invalid");
     let image = || crowded("image of 4 MiB in small layers", bombs::crowded_image, "manifest_invalid");
-    let manifest = |name: &str, fault: ManifestFault, told| {
-        attack(name, told, move |settings: &mut Settings| settings.manifest.answer = fault.into())
+    let manifest = |name: &str, fault: ManifestFault, reported| {
+        attack(name, reported, move |settings: &mut Settings| settings.manifest.answer = fault.into())
     };
-    let zipped = |step: Step, told| {
-        attack(format!("gzip bomb at {step:?}"), told, move |settings| {
+    let zipped = |step: Step, reported| {
+        attack(format!("gzip bomb at {step:?}"), reported, move |settings| {
             settings.answer(step, bombs::zipped(200));
         })
     };
@@ -137,11 +140,11 @@ fn contents() -> Vec<Attack> {
 
 /// Handshakes and nameservers.
 fn connections() -> Vec<Attack> {
-    let transport = |transport: Transport, told| {
-        attack(format!("{transport:?}"), told, move |settings| settings.login.transport = transport)
+    let transport = |transport: Transport, reported| {
+        attack(format!("{transport:?}"), reported, move |settings| settings.login.transport = transport)
     };
-    let nameserver = |behaviour: Behaviour, told| {
-        attack(format!("nameserver: {behaviour:?}"), told, move |settings| {
+    let nameserver = |behaviour: Behaviour, reported| {
+        attack(format!("nameserver: {behaviour:?}"), reported, move |settings| {
             settings.nameservers[0].behaviour = behaviour.clone();
         })
     };

@@ -27,7 +27,7 @@ fn run(attack: &Attack) -> Ended {
     let mut settings = Settings::default();
     (attack.arrange)(&mut settings);
     let lab = Lab::start(settings);
-    let (stage, whole) = if WAITS.contains(&attack.told) { (STAGE, WHOLE) } else { (PATIENCE, PATIENCE) };
+    let (stage, whole) = if WAITS.contains(&attack.reported) { (STAGE, WHOLE) } else { (PATIENCE, PATIENCE) };
     let program = Path::new(env!("CARGO_BIN_EXE_acr-verifier"));
     let ended = process::check(program, &lab, attack.images, stage, whole);
     for secret in lab.secrets() {

@@ -32,7 +32,7 @@ const LURES: [Lure; 6] = [
 const DECOYS: [&str; 4] = ["127.0.0.1", "::1", "169.254.169.254", "10.0.0.1"];
 
 impl Lure {
-    fn told(self) -> &'static str {
+    fn reported(self) -> &'static str {
         match self {
             Self::Realm => "fail login challenge untrusted_realm",
             Self::Redirect(Step::Challenge) => "fail login challenge not_a_registry",
@@ -148,12 +148,12 @@ fn lay_all(bench: &Bench) -> (usize, Vec<String>) {
                 lure.lay(settings, &url);
             });
             let outcome = bench.check();
-            let told = outcome.findings();
+            let reported = outcome.findings();
             // An invalid header or URL leads nowhere.
-            let nowhere = told.iter().all(|line| line.ends_with(" not_a_registry"));
-            let refused = told == [lure.told()] || (nowhere && !told.is_empty());
+            let nowhere = reported.iter().all(|line| line.ends_with(" not_a_registry"));
+            let refused = reported == [lure.reported()] || (nowhere && !reported.is_empty());
             if !refused {
-                wrong.push(format!("{lure:?} to {url}: {told:?}"));
+                wrong.push(format!("{lure:?} to {url}: {reported:?}"));
             }
             wrong.extend(astray(bench, &outcome).iter().map(|what| format!("{lure:?} to {url}: {what}")));
             laid += 1;

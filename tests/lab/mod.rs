@@ -80,13 +80,13 @@ impl Lab {
 
     /// Starts a lab; fails if an address or a port is not available.
     pub fn try_start(settings: Settings) -> io::Result<Self> {
-        let (tell, told) = mpsc::channel();
+        let (tell, reported) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = std::thread::Builder::new()
             .name("lab".into())
             .spawn(move || runtime.block_on(run(settings, &tell, stopped)))?;
-        let (shared, nameservers) = told.recv().map_err(io::Error::other)??;
+        let (shared, nameservers) = reported.recv().map_err(io::Error::other)??;
         shared.wait_for(0).map_err(io::Error::other)?;
         let lab =
             Self { shared, nameservers, folder: TempDir::new()?, stop: Some(stop), thread: Some(thread) };

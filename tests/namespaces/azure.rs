@@ -21,8 +21,8 @@ use super::lab::settings::{Nameserver, Settings};
 use super::leftovers;
 use super::names::{Names, Resolvers};
 use super::network::{
-    DATA, FOREIGN_DATA, FOREIGN_LOGIN, Faults, LINK_DNS, LOGIN, NOBODY, Network, ODD_DNS, PUBLIC_DATA,
-    PUBLIC_LOGIN, REPLICAS, STORAGE, Strays,
+    DATA, FOREIGN_DATA, FOREIGN_LOGIN, Faults, LINK_DNS, LOGIN, Network, ODD_DNS, PUBLIC_DATA, PUBLIC_LOGIN,
+    REPLICAS, STORAGE, Strays, UNUSED,
 };
 use super::node::{self, Trusted};
 use super::process::command;
@@ -243,7 +243,7 @@ impl Azure {
         program.env_clear().env("HOME", &folder).env("NODE_NAME", NODE);
         // Nothing listens there; any request is counted.
         for variable in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"] {
-            program.env(variable, format!("http://{NOBODY}:3128"));
+            program.env(variable, format!("http://{UNUSED}:3128"));
         }
         program.args(["check", &image, "--output", "json", "--stage-timeout", state.patience]);
         program.arg("--resolv-conf").arg(folder.join("resolv.conf")).arg("--credentials").arg(credentials);

@@ -28,7 +28,7 @@ pub(crate) const FORWARDER: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 10);
 /// The authoritative server of the private zone.
 pub(crate) const PRIVATE_ZONE: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 11);
 /// An address of the VNet where nothing listens.
-pub(crate) const NOBODY: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 12);
+pub(crate) const UNUSED: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 12);
 /// The lab's own nameserver, for answers that unbound never sends.
 pub(crate) const ODD_DNS: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 13);
 /// Another one, at a link-local address on the link to the node.
@@ -134,7 +134,7 @@ impl Network {
         ));
         let endpoints = [LOGIN, DATA, FOREIGN_LOGIN, FOREIGN_DATA];
         let endpoints = endpoints.into_iter().chain(REPLICAS.map(|(_, address)| address));
-        let others = [FORWARDER, PRIVATE_ZONE, NOBODY, ODD_DNS, REGISTRY, AZURE_DNS, STORAGE];
+        let others = [FORWARDER, PRIVATE_ZONE, UNUSED, ODD_DNS, REGISTRY, AZURE_DNS, STORAGE];
         for address in endpoints.chain(others) {
             network.vnet.ip(&format!("address add {address}/32 dev node\n"));
         }

@@ -71,9 +71,9 @@ impl Server {
         let started = Instant::now();
         while !answers() {
             let ended = self.child.try_wait().expect("a child can be waited for");
-            let told = || std::fs::read_to_string(&self.log).unwrap_or_default();
-            assert!(ended.is_none(), "a server exited at startup:\n{}", told());
-            assert!(started.elapsed() < LONGEST_START, "a server is not ready:\n{}", told());
+            let reported = || std::fs::read_to_string(&self.log).unwrap_or_default();
+            assert!(ended.is_none(), "a server exited at startup:\n{}", reported());
+            assert!(started.elapsed() < LONGEST_START, "a server is not ready:\n{}", reported());
             std::thread::sleep(PAUSE);
         }
     }

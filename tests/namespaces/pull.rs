@@ -199,8 +199,8 @@ impl Expectation<'_> {
                     Place::With(text) => said.contains(text),
                     Place::Without(text) => !said.contains(text),
                 };
-                let told = || format!("{client:?} does not report {words:?}, {:?}: {said}", self.place);
-                (!cause || !place).then(told)
+                let reported = || format!("{client:?} does not report {words:?}, {:?}: {said}", self.place);
+                (!cause || !place).then(reported)
             }
         }
     }

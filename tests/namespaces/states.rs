@@ -119,7 +119,7 @@ fn state(name: &'static str) -> State {
 impl State {
     /// The expected cause.
     pub(crate) fn cause(&self) -> &str {
-        self.expected.told.first().and_then(|line| line.rsplit(' ').next()).unwrap_or("pass")
+        self.expected.reported.first().and_then(|line| line.rsplit(' ').next()).unwrap_or("pass")
     }
 
     fn names(mut self, change: impl FnOnce(&mut Names)) -> Self {
@@ -171,8 +171,8 @@ impl State {
     }
 
     /// The complete list of expected diagnoses, each as `severity endpoint stage cause`.
-    fn expects(mut self, told: &[&'static str]) -> Self {
-        self.expected.told = told.to_vec();
+    fn expects(mut self, reported: &[&'static str]) -> Self {
+        self.expected.reported = reported.to_vec();
         self
     }
 
@@ -240,7 +240,7 @@ impl State {
 
     /// The expected outcome of the clients' pulls.
     pub(crate) fn pulls(&self) -> Expectation<'_> {
-        let first = self.expected.told.first().copied().unwrap_or_default();
+        let first = self.expected.reported.first().copied().unwrap_or_default();
         let mut parts = first.split(' ').skip(1);
         let (endpoint, stage) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
         let (words, place) = match self.said {
@@ -263,7 +263,7 @@ impl State {
 
     /// The expected verdict.
     pub(crate) fn verdict(&self) -> &str {
-        self.expected.told.first().and_then(|line| line.split(' ').next()).unwrap_or("pass")
+        self.expected.reported.first().and_then(|line| line.split(' ').next()).unwrap_or("pass")
     }
 
     /// An expected value in the image's part of the report.
@@ -298,11 +298,12 @@ pub(crate) fn all() -> Vec<State> {
 #[test]
 fn every_cause_has_a_state() {
     let states = all();
-    let told: Vec<&str> = states.iter().flat_map(|state| state.expected.told.iter().copied()).collect();
+    let reported: Vec<&str> =
+        states.iter().flat_map(|state| state.expected.reported.iter().copied()).collect();
     let absent: Vec<&str> = acr_verifier::cause::Cause::ALL
         .into_iter()
         .map(acr_verifier::cause::Cause::code)
-        .filter(|code| !told.iter().any(|line| line.ends_with(&format!(" {code}"))))
+        .filter(|code| !reported.iter().any(|line| line.ends_with(&format!(" {code}"))))
         .collect();
     assert!(absent.is_empty(), "no state causes {}", absent.join(", "));
 }

@@ -37,10 +37,13 @@ pub(crate) fn run(words: impl Iterator<Item = OsString>) -> anyhow::Result<()> {
         }
         drop(end);
     });
-    let told = |name: &str| std::env::var(name).with_context(|| format!("{name} is not set"));
-    let pod = Pod { name: told("POD_NAME")?, namespace: told("POD_NAMESPACE")?, uid: None };
-    let surroundings =
-        NodeContext { node: told("NODE_NAME")?, network_view: NetworkView::Node, now: jiff::Timestamp::now };
+    let reported = |name: &str| std::env::var(name).with_context(|| format!("{name} is not set"));
+    let pod = Pod { name: reported("POD_NAME")?, namespace: reported("POD_NAMESPACE")?, uid: None };
+    let surroundings = NodeContext {
+        node: reported("NODE_NAME")?,
+        network_view: NetworkView::Node,
+        now: jiff::Timestamp::now,
+    };
     let place = AgentContext { pass: surroundings, pod: Some(pod), in_cluster: true, chance: fastrand::f64 };
     runtime.block_on(agent::run(options, place, async {
         // Dropping the sender stops the agent too.

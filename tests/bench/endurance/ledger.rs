@@ -95,15 +95,15 @@ impl Ledger {
         let there = arrived.iter().filter(|event| event.taken > 0 && !event.is_acknowledged()).count();
         self.left_out += missing.len().saturating_sub(there);
         let metrics = course.agent.get("/metrics")?;
-        let told = |result: &str| {
+        let reported = |result: &str| {
             counted(&metrics, &format!("acr_verifier_events_total{{node=\"{node}\",result=\"{result}\"}}"))
         };
         let failed: usize = arrived.iter().map(|event| event.failed() as usize).sum();
         for (result, count) in
             [("published", acknowledged.len()), ("suppressed", missing.len()), ("failed", failed)]
         {
-            if count != told(result) {
-                self.wrong.push(format!("{node} counts {} as {result}, and it is {count}", told(result)));
+            if count != reported(result) {
+                self.wrong.push(format!("{node} counts {} as {result}, and it is {count}", reported(result)));
             }
         }
         Ok(())

@@ -38,12 +38,12 @@ impl Results<'_> {
     pub(crate) fn tell(&self) -> anyhow::Result<ExitCode> {
         let mut out = io::stdout().lock();
         let mut problems = self.ledger.wrong.clone();
-        let told = |(told, count): (&String, &usize)| format!("told {count} times: {told}");
-        problems.extend(self.truth.wrong.iter().map(told));
+        let reported = |(reported, count): (&String, &usize)| format!("reported {count} times: {reported}");
+        problems.extend(self.truth.wrong.iter().map(reported));
         let late = 100.0 * self.late() as f64 / (self.truth.alone + self.truth.between).max(1) as f64;
         if late > MAX_LATE {
             problems.push(format!("{late:.1} % of the checks were late for no fault: this says too little"));
-            problems.extend(self.truth.late.iter().map(told));
+            problems.extend(self.truth.late.iter().map(reported));
         }
         self.summary(&mut out)?;
         problems.extend(self.table(&mut out)?);
@@ -54,11 +54,11 @@ impl Results<'_> {
             peaks.fold(0.0, f64::max)
         )?;
         if problems.is_empty() {
-            let words = "Nothing has grown, every transition was announced once, and nothing was told that was not so.";
+            let words = "Nothing has grown, every transition was announced once, and every report was true.";
             writeln!(out, "{words}")?;
             return Ok(ExitCode::SUCCESS);
         }
-        writeln!(out, "This is wrong, {} in all:", problems.len())?;
+        writeln!(out, "{} problems:", problems.len())?;
         for problem in problems.iter().take(SHOWN) {
             writeln!(out, "{problem}")?;
         }
@@ -71,7 +71,7 @@ impl Results<'_> {
         writeln!(
             out,
             "{checks} checks of {} agents with {IMAGES} images each, {:.0} s, seed {}: {} failed or stayed unknown, while {} \
-             faults of {} kinds came and went, and told {} different causes.\n",
+             faults of {} kinds came and went, and reported {} different causes.\n",
             self.courses.len(),
             self.lasted.as_secs_f64(),
             self.seed,
@@ -82,9 +82,9 @@ impl Results<'_> {
         )?;
         writeln!(
             out,
-            "- What was told: {} checks met one state of the registry alone, {} of them one of {} faults, and {} told \
-             another cause than its own. Of {} during which a fault came or went {} told a cause of none of them. Of all of \
-             them {} were late on a busy machine.",
+            "- Reports: {} checks met a single state of the registry, {} of them one of {} faults, and {} reported another \
+             cause than its own. Of {} during which a fault came or went, {} reported a cause of none of its states. {} of \
+             all were late on a busy machine.",
             truth.alone,
             truth.broken,
             truth.faults.len(),
@@ -95,8 +95,8 @@ impl Results<'_> {
         )?;
         writeln!(
             out,
-            "- What was announced: {} transitions, {} by one Event each; {} made room for a newer one about the same image, \
-             and were counted. The API server was slow, refused or forgot {} times, and {} attempts failed.\n",
+            "- Announcements: {} transitions, {} by one Event each; {} were replaced by a newer one about the same image and \
+             counted. The API server was slow, refused or forgot {} times, and {} attempts failed.\n",
             ledger.transitions, ledger.announced, ledger.left_out, weather.refused, ledger.failed,
         )
     }
@@ -108,7 +108,7 @@ impl Results<'_> {
 
     /// Returns the number of wrong results, of checks that met several states or only one.
     fn lies(&self, of_several: bool) -> usize {
-        let of = self.truth.wrong.iter().filter(|(told, _)| told.contains(" | ") == of_several);
+        let of = self.truth.wrong.iter().filter(|(reported, _)| reported.contains(" | ") == of_several);
         of.map(|(_, count)| count).sum()
     }
 

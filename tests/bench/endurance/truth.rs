@@ -61,9 +61,9 @@ impl Truth {
                 continue;
             }
             let names = met.iter().map(|&fault| name(weather, fault)).collect::<Vec<_>>().join(" | ");
-            let told = format!("{} {} of {node}, and it was: {names}", checked.verdict, checked.word);
+            let reported = format!("{} {} of {node}, and it was: {names}", checked.verdict, checked.word);
             let list = if is_late { &mut self.late } else { &mut self.wrong };
-            *list.entry(told).or_default() += 1;
+            *list.entry(reported).or_default() += 1;
         }
     }
 }

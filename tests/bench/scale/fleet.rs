@@ -178,8 +178,8 @@ impl Fleet<'_> {
             }
             Happening::Record => {
                 let failing = |registry: usize| {
-                    let told = self.nodes.iter().filter_map(|node| node.exposed[registry]);
-                    u32::try_from(told.filter(Exposed::is_failing).count()).expect("a fleet")
+                    let reported = self.nodes.iter().filter_map(|node| node.exposed[registry]);
+                    u32::try_from(reported.filter(Exposed::is_failing).count()).expect("a fleet")
                 };
                 let failing = [failing(0), failing(1), failing(2)];
                 self.day.tally.at(now.saturating_sub(Duration::from_secs(1))).failing = failing;

@@ -148,10 +148,13 @@ fn untold(fault: &Fault, delays: &Delays) -> Option<String> {
     // Inconclusive results are not announced.
     let is_judged = fault.condition != Condition::Throttled;
     let due = if is_judged { nodes * fault.registries.len() } else { 0 };
-    let told = delays.told.len();
-    let repeated = delays.told.values().filter(|&&count| count != 1).count();
-    if told != due || repeated > 0 {
-        return Some(format!("\"{}\" has {told} Events of {due}, {repeated} of them not once", fault.name));
+    let failures = delays.failures.len();
+    let repeated = delays.failures.values().filter(|&&count| count != 1).count();
+    if failures != due || repeated > 0 {
+        return Some(format!(
+            "\"{}\" has {failures} Events of {due}, {repeated} of them not once",
+            fault.name
+        ));
     }
     let hours = ((fault.until - fault.from) / 3600.0).floor() as u32;
     let often = delays.renewed.values().filter(|&&count| count > hours).count();
@@ -160,7 +163,7 @@ fn untold(fault: &Fault, delays: &Delays) -> Option<String> {
 
 /// Returns a problem if announcements do not match the faults.
 fn untrue(day: &Day) -> Option<String> {
-    let over: usize = day.faults.iter().map(|(_, delays)| delays.told.len()).sum();
+    let over: usize = day.faults.iter().map(|(_, delays)| delays.failures.len()).sum();
     let due = day.lives * REGISTRIES + over;
     (day.unexplained > 0 || day.verified != due).then(|| {
         let Day { unexplained, verified, .. } = day;

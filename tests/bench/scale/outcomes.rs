@@ -154,8 +154,8 @@ impl Outcomes {
             });
             let check = verify(&config, &config.images[0], &[], (&trust, None), jiff::Timestamp::now());
             let mut checked = runtime.block_on(check);
-            let told = checked.decisive().map(|diagnosis| diagnosis.cause);
-            ensure!(told == condition.cause(), "{condition:?} was told as {told:?}");
+            let reported = checked.decisive().map(|diagnosis| diagnosis.cause);
+            ensure!(reported == condition.cause(), "{condition:?} was reported as {reported:?}");
             let took = Duration::from_secs(checked.observation.duration.as_secs()).max(TENTH);
             checked.observation.duration = took;
             let requests = Requests::of(&checked);

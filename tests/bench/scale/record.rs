@@ -21,7 +21,7 @@ pub(crate) struct Delays {
     pub(crate) announced: BTreeMap<usize, f64>,
     pub(crate) recovered: BTreeMap<usize, f64>,
     /// Number of announcements and of renewals, by node and registry.
-    pub(crate) told: BTreeMap<(usize, usize), u32>,
+    pub(crate) failures: BTreeMap<(usize, usize), u32>,
     pub(crate) renewed: BTreeMap<(usize, usize), u32>,
 }
 
@@ -137,7 +137,7 @@ impl Day {
             return;
         };
         let counts =
-            if matches!(change, Change::Failing(_)) { &mut delays.told } else { &mut delays.renewed };
+            if matches!(change, Change::Failing(_)) { &mut delays.failures } else { &mut delays.renewed };
         *counts.entry((seen.node, registry)).or_default() += 1;
     }
 }

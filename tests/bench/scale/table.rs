@@ -109,7 +109,7 @@ pub(crate) fn delays(out: &mut impl Write, day: &Day) -> io::Result<()> {
         let announced = collect(faults, |delays| delays.announced.values().copied().collect());
         let recovered = collect(faults, |delays| delays.recovered.values().copied().collect());
         let fired: Vec<(Rule, f64)> = faults.iter().flat_map(|(fault, _)| first_alerts(day, fault)).collect();
-        let told = if let [_] = faults {
+        let reported = if let [_] = faults {
             let each = fired.iter().map(|(rule, after)| format!("{} `{}`", time(*after), rule.name()));
             each.collect::<Vec<_>>().join(", ")
         } else {
@@ -120,11 +120,11 @@ pub(crate) fn delays(out: &mut impl Write, day: &Day) -> io::Result<()> {
         };
         writeln!(
             out,
-            "| {} | {} | {} | {} | {} | {told} | {} |",
+            "| {} | {} | {} | {} | {} | {reported} | {} |",
             faults[0].0.name,
             thousands(u32::try_from(found.len()).unwrap_or_default()),
             three(&found),
-            thousands(faults.iter().flat_map(|(_, delays)| delays.told.values()).sum()),
+            thousands(faults.iter().flat_map(|(_, delays)| delays.failures.values()).sum()),
             three(&announced),
             three(&recovered)
         )
@@ -151,10 +151,10 @@ pub(crate) fn rest(out: &mut impl Write, day: &Day) -> io::Result<()> {
     )?;
     let after = |fired: &Fired| fired.at.as_secs_f64() - day::ROTATION;
     let rotated = day.watcher.fired.iter().filter(|fired| (0.0..1800.0).contains(&after(fired)));
-    let told: Vec<String> =
+    let reported: Vec<String> =
         rotated.map(|fired| format!("`{}` after {}", fired.rule.name(), time(after(fired)))).collect();
-    let told = if told.is_empty() { "none".to_owned() } else { told.join(", ") };
-    writeln!(out, "- Alerts in the half hour after the password was rotated: {told}.")?;
+    let reported = if reported.is_empty() { "none".to_owned() } else { reported.join(", ") };
+    writeln!(out, "- Alerts in the half hour after the password was rotated: {reported}.")?;
     let over = |time_taken: Option<f64>| time_taken.map_or_else(|| "not over".to_owned(), time);
     writeln!(
         out,
@@ -190,8 +190,8 @@ pub(crate) fn alerts(out: &mut impl Write, day: &Day) -> io::Result<()> {
         for occasion in &occasions {
             let due = occasion.due.iter().filter(|subject| subject.0 == rule).count();
             let fired = occasion.fired.iter().filter(|subject| subject.0 == rule).count();
-            let told = if due == 0 { String::new() } else { format!("{fired} of {due}") };
-            write!(out, " | {told}")?;
+            let reported = if due == 0 { String::new() } else { format!("{fired} of {due}") };
+            write!(out, " | {reported}")?;
         }
         let strays = strays(day).iter().filter(|fired| fired.rule == rule).count();
         writeln!(out, " | {} |", if strays == 0 { String::new() } else { strays.to_string() })?;

@@ -19,7 +19,7 @@ thread_local! {
 fuzz_target!(|bytes: &[u8]| {
     let path: PathBuf = FOLDER.with(|folder| folder.path().join("config.json"));
     fs::write(&path, bytes).expect("a file");
-    let told = match (CredentialFiles { paths: vec![path], expires_at: None }).read(&IMAGE) {
+    let reported = match (CredentialFiles { paths: vec![path], expires_at: None }).read(&IMAGE) {
         Ok(found) => {
             assert!(!found.attempts.is_empty());
             let sent: Vec<_> =
@@ -32,10 +32,10 @@ fuzz_target!(|bytes: &[u8]| {
         }
         Err(error) => error.to_string(),
     };
-    assert!(told.len() < 8 * 1024, "{} bytes", told.len());
-    assert!(!told.chars().any(char::is_control), "{told:?}");
+    assert!(reported.len() < 8 * 1024, "{} bytes", reported.len());
+    assert!(!reported.chars().any(char::is_control), "{reported:?}");
     // Keys of entries may be shown, values never.
     let text = String::from_utf8_lossy(bytes);
     let as_value = text.contains(&format!(":\"{PLANTED}\"")) && text.matches(PLANTED).count() == 1;
-    assert!(!(as_value && told.contains(PLANTED)), "a secret is shown: {told}");
+    assert!(!(as_value && reported.contains(PLANTED)), "a secret is shown: {reported}");
 });

@@ -8,7 +8,7 @@ use crate::lab::Lab;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Expected {
     /// Every diagnosis as `severity endpoint stage cause`.
-    pub(crate) told: Vec<&'static str>,
+    pub(crate) reported: Vec<&'static str>,
     /// The evidence in the first message.
     pub(crate) evidence: Vec<&'static str>,
     /// Values in the image's part, by JSON pointer.
@@ -31,12 +31,12 @@ impl Expected {
         };
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let diagnoses = image["diagnoses"].as_array().cloned().unwrap_or_default();
-        let told: Vec<String> = diagnoses
+        let reported: Vec<String> = diagnoses
             .iter()
             .map(|it| ["severity", "endpoint", "stage", "cause"].map(|key| text(&it[key])).join(" "))
             .collect();
-        compare("diagnoses", &self.told.join(", "), &told.join(", "));
-        let severity = self.told.first().and_then(|line| line.split(' ').next());
+        compare("diagnoses", &self.reported.join(", "), &reported.join(", "));
+        let severity = self.reported.first().and_then(|line| line.split(' ').next());
         compare("verdict", severity.unwrap_or("pass"), &text(&report["verdict"]));
         let code = match severity {
             Some("fail") => 1,

@@ -1,7 +1,7 @@
 //! Node files that containerd and the agent read: proxy, mirrors, nameservers, authorities.
 
 use super::{State, state};
-use crate::network::{FORWARDER, NOBODY, PUBLIC_DNS};
+use crate::network::{FORWARDER, PUBLIC_DNS, UNUSED};
 use crate::node::{Node, Trusted};
 
 /// Nothing listens there.
@@ -31,7 +31,7 @@ pub(crate) fn states() -> Vec<State> {
             .reports("/mirrors", r#"["mirror.contoso.com"]"#),
         by_agent(
             "resolv.conf changes to the right nameserver while the agent runs",
-            Node { first_nameserver: Some(NOBODY), ..Node::default() },
+            Node { first_nameserver: Some(UNUSED), ..Node::default() },
         )
         .impatient()
         .reports("/resolutions/0/server", "10.60.0.10:53"),

@@ -3,7 +3,7 @@
 use super::{Credentials, State, state};
 use crate::lab::answers::{Delivery, Step};
 use crate::lab::settings::Certificate;
-use crate::network::{FORWARDER, NOBODY};
+use crate::network::{FORWARDER, UNUSED};
 use std::time::Duration;
 
 /// Every fifth packet to the registry, and back. DNS is not affected: Go's resolver queries twice and gives up, so pulls would
@@ -42,7 +42,7 @@ fn losing() -> Vec<State> {
             }
         }),
         State {
-            nameservers: vec![NOBODY, FORWARDER],
+            nameservers: vec![UNUSED, FORWARDER],
             options: "options timeout:1\n",
             ..state("first nameserver drops")
                 .arriving("ip daddr 10.60.0.12 drop")
@@ -94,7 +94,7 @@ fn several_at_once() -> Vec<State> {
                 .expects(&["fail login token credentials_rejected"])
         },
         State {
-            nameservers: vec![FORWARDER, NOBODY],
+            nameservers: vec![FORWARDER, UNUSED],
             ..state("second nameserver drops, and the login server's port is closed")
                 .arriving("ip daddr 10.60.0.12 drop")
                 .arriving("ip daddr 10.60.4.4 tcp dport 443 reject with tcp reset")

@@ -3,7 +3,7 @@
 use super::{State, state};
 use crate::lab::Lab;
 use crate::lab::content::REPOSITORY;
-use crate::network::{FORWARDER, NOBODY, PRIVATE_ZONE};
+use crate::network::{FORWARDER, PRIVATE_ZONE, UNUSED};
 
 /// The full name of the lab's issuing CA.
 const ISSUER: &str = "CN=Lab Azure TLS Issuing CA 01, O=acr-verifier lab";
@@ -37,7 +37,7 @@ pub(crate) fn states() -> Vec<State> {
             .expects(&["warn login dns resolvers_disagree", "warn data dns resolvers_disagree"])
             .naming(&["10.60.0.11"]),
         State {
-            nameservers: vec![FORWARDER, NOBODY],
+            nameservers: vec![FORWARDER, UNUSED],
             ..state("second nameserver drops")
                 .arriving("ip daddr 10.60.0.12 drop")
                 .impatient()
@@ -45,7 +45,7 @@ pub(crate) fn states() -> Vec<State> {
                 .naming(&["10.60.0.12 did not answer in time"])
         },
         State {
-            nameservers: vec![FORWARDER, NOBODY],
+            nameservers: vec![FORWARDER, UNUSED],
             ..state("second nameserver is a closed port")
                 .impatient()
                 .expects(&["warn login dns nameserver_failing", "warn data dns nameserver_failing"])

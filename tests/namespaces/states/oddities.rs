@@ -16,10 +16,10 @@ const NOT_UNPACKED: &str = "containerd 2 pulls what is not an image for this pla
 
 /// The state of an odd image, by its tag. Clients reject with many messages, so only the rejection is checked.
 macro_rules! odd {
-    ($tag:literal, $told:expr) => {
+    ($tag:literal, $reported:expr) => {
         State {
             image: |lab: &Lab| lab.image_of(ODD, concat!(":", $tag)),
-            ..state(concat!("odd image: ", $tag)).expects($told).each_says([
+            ..state(concat!("odd image: ", $tag)).expects($reported).each_says([
                 "ctr: ",
                 "rpc error: ",
                 "level=fatal",
