@@ -252,7 +252,6 @@ fn exchanges() -> Vec<Case> {
             missing,
             "imds 200, challenge 401, exchange 200, token 400, token 401, token 401",
         ),
-        (ExchangeFault::Echo, missing, refused),
         (
             ExchangeFault::RedirectEcho,
             "fail login token untrusted_redirect",

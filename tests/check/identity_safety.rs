@@ -7,10 +7,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-use super::Bench;
+use super::identity_cases::use_managed;
+use super::workload_cases::use_workload;
+use super::{Bench, safety};
 use crate::lab::Lab;
 use crate::lab::answers::Step;
 use crate::lab::log::{Listener, Request};
+use crate::lab::settings::{ChainRecord, Identity, Rcode, RecordValue, Settings, View};
 
 /// Returns violations of the rules for the tokens of identities.
 pub(super) fn violations(bench: &Bench) -> Vec<String> {
@@ -63,4 +66,89 @@ pub(super) fn tokens(lab: &Lab) -> [Vec<String>; 2] {
             .collect()
     };
     [with(|claims| claims["kubernetes.io"].is_object()), with(|claims| claims["tid"].is_string())]
+}
+
+/// Runs a check with each kind of identity.
+fn with_each_kind(arrange: impl Fn(&mut Settings), each: impl Fn(&mut Bench)) {
+    for workload in [false, true] {
+        let mut bench = Bench::with(|settings| {
+            settings.identity = Identity::on_loopback();
+            arrange(settings);
+        });
+        if workload {
+            use_workload(&mut bench);
+        } else {
+            use_managed(&mut bench, None);
+        }
+        each(&mut bench);
+    }
+}
+
+#[test]
+fn all_four_secrets_are_planted() {
+    with_each_kind(
+        |_| {},
+        |bench| {
+            bench.check().expect(&[]);
+            let [assertions, tokens] = tokens(&bench.lab);
+            assert!(!assertions.is_empty() && !tokens.is_empty());
+            let issued = |grant: &str| {
+                let part = |secret: &String| secret.split('.').nth(1).map(str::to_owned);
+                let parts = bench.lab.secrets().iter().filter_map(part).collect::<Vec<_>>();
+                parts.iter().any(|part| {
+                    let bytes = URL_SAFE_NO_PAD.decode(part).unwrap_or_default();
+                    String::from_utf8_lossy(&bytes).contains(&format!("\"grant_type\":\"{grant}\""))
+                })
+            };
+            assert!(issued("refresh_token") && issued("access_token"));
+        },
+    );
+}
+
+#[test]
+fn echoed_tokens_are_not_shown() {
+    for step in Step::WITH_IDENTITY {
+        with_each_kind(
+            |settings| settings.echoing = Some(step),
+            |bench| {
+                let outcome = bench.check();
+                assert_eq!(safety::violations(bench, &outcome), Vec::<String>::new(), "{step:?}");
+            },
+        );
+    }
+}
+
+/// A nameserver may know what an earlier check sent.
+#[test]
+fn tokens_in_dns_names_are_not_shown() {
+    with_each_kind(
+        |_| {},
+        |bench| {
+            bench.check().expect(&[]);
+            for token in tokens(&bench.lab).concat() {
+                // A label has at most 63 characters, and the first part of every token is public.
+                let piece = &token[token.len() / 2..][..48];
+                let chain = |login: bool| {
+                    let host = if login { bench.lab.login_server() } else { bench.lab.data_endpoint() };
+                    let target = format!("{piece}.fabrikam.example");
+                    let alias =
+                        ChainRecord { name: host, value: RecordValue::Cname(target.clone()), ttl: 60 };
+                    let value = RecordValue::Address(std::net::Ipv4Addr::new(203, 0, 113, 9).into());
+                    View::Chain(vec![alias, ChainRecord { name: target, value, ttl: 60 }], Rcode::NoError)
+                };
+                let views = [(chain(true), View::Private), (View::Private, chain(false))];
+                for (login, data) in views {
+                    bench.lab.change(|settings| {
+                        settings.nameservers[0].login = login.clone();
+                        settings.nameservers[0].data = data.clone();
+                    });
+                    bench.lab.forget();
+                    let outcome = bench.check();
+                    assert_eq!(safety::violations(bench, &outcome), Vec::<String>::new());
+                    let shown = outcome.shown(bench);
+                    assert!(!shown.to_lowercase().contains(&piece.to_lowercase()), "{shown}");
+                }
+            }
+        },
+    );
 }

@@ -15,6 +15,7 @@ mod durations;
 mod healthy;
 mod hostile_cases;
 mod identity_cases;
+mod identity_program;
 mod identity_safety;
 mod login_cases;
 mod name_cases;

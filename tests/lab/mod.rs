@@ -23,6 +23,7 @@ mod challenges;
 pub mod content;
 mod data;
 mod dns;
+mod echo;
 mod entra;
 mod exchange;
 mod framing;

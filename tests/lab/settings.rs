@@ -36,6 +36,8 @@ pub struct Settings {
     pub login: Endpoint,
     pub data: Endpoint,
     pub methods: Methods,
+    /// The step that answers 401 and repeats what it received.
+    pub echoing: Option<Step>,
     /// `GET /v2/` and a manifest without an authorization, and the challenge of every request without a bearer token.
     pub challenge: StepSettings<ChallengeFault>,
     /// `POST /oauth2/exchange`.
@@ -56,6 +58,7 @@ impl Default for Settings {
             login: Endpoint::default(),
             data: Endpoint::default(),
             methods: Methods::default(),
+            echoing: None,
             challenge: StepSettings::default(),
             exchange: StepSettings::default(),
             token: StepSettings::default(),

@@ -326,8 +326,6 @@ pub enum ExchangeFault {
     Expired,
     /// A refresh token of another registry.
     OtherAudience,
-    /// 401 whose text repeats the token of the request.
-    Echo,
     /// A redirect to a host whose name begins with the token of the request.
     RedirectEcho,
 }
