@@ -2,7 +2,8 @@
 //!
 //! Owns the publishing task, its retries and its counting. The main loop only hands over an announcement and never
 //! waits: an API server that is slow, rejects Events or is unavailable delays no check. `transition` decides what to
-//! announce, [`event`] builds the Event.
+//! announce, [`event`] builds the Event. kube's `Recorder` has no retries, keeps the note of a repeated
+//! Event's first occurrence, and does not cut one that is too long.
 
 pub mod event;
 

@@ -2,7 +2,8 @@
 //!
 //! Owns the entries, their order and their forms (`pkg/credentialprovider`: `keyring.go`, `config.go`). Credential helpers and
 //! identity tokens, which the kubelet ignores, are ignored and reported. No file is opened here, and no message contains a
-//! value: parse errors are described by their position, because the library's messages may quote the text.
+//! value: parse errors are described by their position, because the library's messages may quote the text. Libraries for
+//! docker's credentials are not used: they choose an entry by docker's rules and run helpers.
 
 mod entry;
 mod json;

@@ -1,4 +1,6 @@
 //! The forms of lists, counts and durations in sentences.
+//!
+//! Durations are rounded to what a reader needs, with SI units. jiff would print all units of a duration.
 
 use std::time::Duration;
 
