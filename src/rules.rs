@@ -6,6 +6,7 @@
 
 mod credentials;
 mod dns;
+pub(crate) mod dns_failure;
 mod registry;
 mod transport;
 

@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 
 use super::diagnosis;
+use super::dns_failure::phrases;
 use crate::address::NameserverAddress;
 use crate::cause::{self, Cause, Names};
 use crate::diagnosis::Diagnosis;
@@ -12,7 +13,7 @@ use crate::findings::{
     AddressFault, AnswerGroup, FailedServer, Finding, Findings, NameFindings, Negative, NegativeKind, Server,
 };
 use crate::image::ImageReference;
-use crate::observation::{DnsFailure, DnsFailureKind, Endpoint, Rcode, Resolver, Stage};
+use crate::observation::{DnsFailure, Endpoint, Rcode, Resolver, Stage};
 use crate::text::words::list;
 use crate::verdict::Severity;
 
@@ -267,26 +268,7 @@ fn failed_phrases(servers: &[FailedServer]) -> Vec<String> {
 }
 
 fn failure_phrase(failed: &FailedServer, failure: &DnsFailure, question: &str) -> String {
-    let phrase = match &failure.kind {
-        // A test over UDP would succeed, so the message names TCP.
-        DnsFailureKind::Timeout if failed.tcp_only => "did not answer over TCP in time".to_owned(),
-        DnsFailureKind::Timeout => "did not answer in time".to_owned(),
-        DnsFailureKind::Unreachable if failed.tcp_only => "cannot be reached over TCP".to_owned(),
-        DnsFailureKind::Unreachable => "cannot be reached".to_owned(),
-        DnsFailureKind::NotSent(error) => format!("could not be queried by this node ({error})"),
-        DnsFailureKind::Refused(rcode) => format!("returned {rcode}"),
-        DnsFailureKind::Malformed => "sent an answer that cannot be parsed".to_owned(),
-        DnsFailureKind::LameReferral => {
-            "sent an empty, non-authoritative answer and offers no recursion".to_owned()
-        }
-        DnsFailureKind::TruncatedWithoutTcp => {
-            "sent a truncated answer and did not complete it over TCP".to_owned()
-        }
-        DnsFailureKind::CnameLoop(name) => {
-            format!("sent a CNAME chain that loops back to {}", name.trim_end_matches('.'))
-        }
-        DnsFailureKind::ChainTooLong => "sent an implausibly long CNAME chain or address list".to_owned(),
-    };
+    let phrase = phrases(&failure.kind, failed.tcp_only).of_server;
     let extended: Vec<String> = failure
         .extended_errors
         .iter()

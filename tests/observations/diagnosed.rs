@@ -25,8 +25,10 @@ pub(crate) fn diagnose(expectation: &Expectation, observation: &Observation) -> 
 /// A check with the diagnoses of the rules.
 pub(crate) fn checked() -> impl Strategy<Value = ImageResult> {
     (expectation(), observation(), any::<bool>()).prop_map(|(expectation, observation, blob_requested)| {
+        let findings = evaluate(&expectation, &observation);
         ImageResult {
-            diagnoses: diagnose(&expectation, &observation),
+            diagnoses: rules::diagnose(&expectation, &observation, &findings),
+            comparisons: findings.comparisons(),
             image: expectation.image,
             name: None,
             blob_requested,

@@ -39,7 +39,9 @@ fn url_and_base64_forms_of_a_secret_are_redacted() {
 fn a_secret_with_escapes_is_redacted_however_it_is_escaped_again() {
     let mut redactor = Redactor::default();
     redactor.hide(&Secret::new("a%2Bb%2Fc%3D".to_owned()));
-    for text in ["a%2Bb%2Fc%3D", "a%252Bb%252Fc%253D", "%61%252Bb%252Fc%253D", "a%2Bb%252fc%3D", "a%2%42b%2Fc%253%44"] {
+    for text in
+        ["a%2Bb%2Fc%3D", "a%252Bb%252Fc%253D", "%61%252Bb%252Fc%253D", "a%2Bb%252fc%3D", "a%2%42b%2Fc%253%44"]
+    {
         assert_eq!(redactor.take_out(text), "[redacted]", "{text}");
     }
 }
