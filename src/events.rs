@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use self::event::{NAMESPACE, Reporter};
 use crate::text::sanitize::{MAX_WORD, printable};
+use crate::text::words::limit;
 use crate::transition::{Announcement, Change, EventResult};
 
 /// Timeout of a call to the API server; in-cluster clients have none of their own.
@@ -248,7 +249,7 @@ async fn call<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Resul
         Ok(Err(error)) => Err(PublishError::Later(None, format!("cannot reach the API server ({error})"))),
         Err(_elapsed) => Err(PublishError::Later(
             None,
-            format!("the API server did not respond within {} s", CALL_LIMIT.as_secs()),
+            format!("the API server did not respond within {}", limit(CALL_LIMIT)),
         )),
     }
 }
