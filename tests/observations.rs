@@ -1,7 +1,7 @@
 //! Generates every observation that the types allow, including those that no check would make, so properties hold for any
 //! network.
 //!
-//! Owns the strategies. The properties are in `rules.rs` and `report/anything.rs`.
+//! Owns the strategies. The properties are in `rules.rs` and `report/arbitrary.rs`.
 
 mod containerd;
 mod diagnosed;
