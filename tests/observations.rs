@@ -23,7 +23,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-pub(crate) use self::diagnosed::{checked, diagnose, evaluate};
+pub(crate) use self::diagnosed::{checked, comparisons, diagnose, evaluate};
 
 /// Years 1 to 9998: the range of certificates and clocks.
 const SECONDS: std::ops::Range<i64> = -62_000_000_000..253_000_000_000;

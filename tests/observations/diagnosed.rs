@@ -1,7 +1,7 @@
 //! Evaluates and diagnoses an observation, as a check does at its end.
 
 use acr_verifier::diagnosis::Diagnosis;
-use acr_verifier::findings::Findings;
+use acr_verifier::findings::{Comparisons, Findings};
 use acr_verifier::observation::Observation;
 use acr_verifier::rules::{self, Expectation};
 use acr_verifier::run::ImageResult;
@@ -15,6 +15,13 @@ pub(crate) fn evaluate(expectation: &Expectation, observation: &Observation) -> 
     findings.evaluate(&expectation.image, &expectation.policy, observation);
     findings.compare(observation);
     findings
+}
+
+/// Returns how the answers of all resolvers compare.
+pub(crate) fn comparisons(observation: &Observation) -> Comparisons {
+    let mut findings = Findings::default();
+    findings.compare(observation);
+    findings.comparisons()
 }
 
 /// Evaluates the names of an observation and diagnoses it.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use acr_verifier::address::AddressPolicy;
 use acr_verifier::cause::{Cause, Names};
 use acr_verifier::diagnosis::Diagnosis;
-use acr_verifier::findings::{Comparisons, Findings};
+use acr_verifier::findings::Comparisons;
 use acr_verifier::observation::{
     Attempt, Blob, Certificate, CredentialsUsed, DnsAnswer, DnsFailure, DnsFailureKind, Endpoint,
     ExtendedError, Lookup, Manifest, Mark, Observation, Rcode, Record, RecordData, Resolution, Resolver,
@@ -28,9 +28,7 @@ pub(crate) const CORRELATION_ID: &str = "6a1f0a52-3f0e-4d0b-9d0e-0c4a7c1f2b11";
 /// A run over these images. Samples may have changed answers, so these are compared here.
 pub(crate) fn run(mut images: Vec<ImageResult>) -> CheckRun {
     for checked in &mut images {
-        let mut findings = Findings::default();
-        findings.compare(&checked.observation);
-        checked.comparisons = findings.comparisons();
+        checked.comparisons = crate::observations::comparisons(&checked.observation);
     }
     CheckRun {
         node: "aks-np1-12345678-vmss000000".to_owned(),
