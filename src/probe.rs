@@ -57,7 +57,7 @@ use crate::address::AddressPolicy;
 use crate::config::{Config, ImageConfig, LabEndpoints, Resolvers};
 use crate::credentials::{Attempt, CredentialsSource};
 use crate::diagnosis::Diagnosis;
-use crate::findings::{AllowedAddresses, Findings};
+use crate::findings::{AllowedAddresses, Comparisons, Findings};
 use crate::image::ImageReference;
 use crate::observation::{Endpoint, Failure, Observation, Proxied, Stage};
 use crate::proxy::ProxySettings;
@@ -155,13 +155,13 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// Returns the observation and its diagnoses, both without secrets.
+    /// Returns the observation and its diagnoses, both without secrets, and how the answers of all resolvers compare.
     #[must_use]
-    pub fn diagnose(self, expectation: &Expectation) -> (Observation, Vec<Diagnosis>) {
+    pub fn diagnose(self, expectation: &Expectation) -> (Observation, Comparisons, Vec<Diagnosis>) {
         let Self { mut observation, findings, redactor } = self;
         let mut diagnoses = rules::diagnose(expectation, &observation, &findings);
         echo::hide_names(&redactor, &mut observation, &mut diagnoses);
-        (observation, diagnoses)
+        (observation, findings.comparisons(), diagnoses)
     }
 }
 

@@ -70,7 +70,7 @@ fn a_bad_configuration_leaves_the_previous_one_in_force() {
     });
     assert_eq!(verdict(&agent.post("/check")), "pass", "the previous one stays in force");
     let page = agent.get("/").body;
-    assert!(page.contains("line 2: "), "the page lists its errors: {page}");
+    assert!(page.contains("line 1: "), "the page lists its errors: {page}");
 
     // By rename, as an editor or a ConfigMap does it.
     agent.replace(&good.replace("name: canary", "name: other"));

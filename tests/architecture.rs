@@ -63,7 +63,7 @@ const IO: [&str; 16] = [
 ];
 
 /// Network libraries and the files that may use them.
-const CONFINED: [(&str, &[&str]); 16] = [
+const CONFINED: [(&str, &[&str]); 17] = [
     ("kube", &["events.rs", "cluster.rs", "cluster/ask.rs"]),
     ("k8s_openapi", &["events.rs", "events/event.rs"]),
     ("hickory_proto", &["probe/dns.rs", "probe/dns/answer.rs", "probe/dns/exchange.rs"]),
@@ -106,6 +106,7 @@ const CONFINED: [(&str, &[&str]); 16] = [
     ),
     ("prometheus", &["metrics.rs", "metrics/families.rs", "metrics/series.rs"]),
     ("toml", &["node/hosts.rs"]),
+    ("granit_parser", &["config/yaml.rs"]),
     ("quick_junit", &["report/junit.rs", "report/fleet/junit.rs"]),
     // Outside `cli` only the derive of the values of a flag, next to what they mean.
     (

@@ -6,8 +6,8 @@
 pub(crate) mod attacks;
 pub(crate) mod bombs;
 mod crowd;
+mod forbidden_destinations;
 mod memory;
 mod neighbour;
-mod places;
 pub(crate) mod process;
 mod targets;

@@ -305,6 +305,7 @@ pub(crate) fn print(bench: &Bench) -> String {
         blob_requested: true,
         policy: bench.task.policy.clone(),
         observation: outcome.observation,
+        comparisons: outcome.comparisons,
         diagnoses: outcome.diagnoses,
     };
     let run = CheckRun {

@@ -1,6 +1,6 @@
 //! The renderers: goldens for the wording, and properties of every report.
 
-mod anything;
+mod arbitrary;
 mod catalogue;
 pub(crate) mod samples;
 

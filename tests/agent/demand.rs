@@ -150,7 +150,7 @@ fn a_report_names_its_configuration() {
         (&reported["digest"], &reported["rejectedDigest"]),
         (&digest(&old).into(), &digest(broken).into())
     );
-    assert!(reported["rejected"].as_str().is_some_and(|reason| reason.contains("line 2")), "{reported}");
+    assert!(reported["rejected"].as_str().is_some_and(|reason| reason.contains("line 1")), "{reported}");
     assert_eq!(configuration(&agent.post(&wanted)), reported, "an early caller receives the same");
 
     agent.replace(&new);

@@ -16,7 +16,7 @@ mod healthy;
 mod hostile_cases;
 mod login_cases;
 mod name_cases;
-mod names_said_back;
+mod names_with_secrets;
 mod node_cases;
 mod program;
 mod request_cases;
