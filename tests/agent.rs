@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::lab::Lab;
-use crate::lab::answers::{Delivery, Step};
-use crate::lab::settings::{Settings, View};
+use lab::Lab;
+use lab::answers::{Delivery, Step};
+use lab::settings::{Settings, View};
 use process::{Agent, Reply, config};
 
 /// Extra time for a busy machine.

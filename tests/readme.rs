@@ -18,8 +18,8 @@ use acr_verifier::transition::VERIFIED;
 
 use crate::agent::process::{Agent, config};
 use crate::check::Bench;
-use crate::lab::Lab;
-use crate::lab::settings::{Settings, View};
+use lab::Lab;
+use lab::settings::{Settings, View};
 
 const README: &str = include_str!("../README.md");
 /// The metric reference; `tests/metrics/declared.rs` compares it with the declarations.

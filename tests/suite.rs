@@ -17,7 +17,6 @@ mod dashboards;
 mod fleet;
 mod hostile;
 mod image;
-mod lab;
 mod language;
 mod metrics;
 mod observations;
@@ -28,15 +27,3 @@ mod runbook;
 mod server;
 mod smoke;
 mod summary;
-
-// Tests of the lab itself, which the example that shares `lab` does not carry.
-#[path = "lab/client.rs"]
-mod client;
-#[path = "lab/fidelity.rs"]
-mod fidelity;
-#[path = "lab/misbehaviour.rs"]
-mod misbehaviour;
-#[path = "lab/recordings.rs"]
-mod recordings;
-#[path = "lab/requests.rs"]
-mod requests;

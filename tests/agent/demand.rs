@@ -9,9 +9,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::process::{Agent, Reply, config};
 use super::{SLACK, verdict};
-use crate::lab::Lab;
-use crate::lab::answers::{Canned, Delivery, RetryAfter, Step};
-use crate::lab::settings::Settings;
+use lab::Lab;
+use lab::answers::{Canned, Delivery, RetryAfter, Step};
+use lab::settings::Settings;
 
 /// A configuration without a regular check for hours.
 fn of_a_fleet(lab: &Lab) -> String {

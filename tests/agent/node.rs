@@ -12,8 +12,8 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use super::process::{Agent, config};
-use crate::lab::Lab;
-use crate::lab::settings::{Settings, View};
+use lab::Lab;
+use lab::settings::{Settings, View};
 
 /// One file after another vanishes and returns.
 #[test]

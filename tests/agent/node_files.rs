@@ -9,8 +9,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::process::{Agent, config};
-use crate::lab::Lab;
-use crate::lab::settings::Settings;
+use lab::Lab;
+use lab::settings::Settings;
 
 /// Time within which a change must take effect.
 const SOON: Duration = Duration::from_secs(15);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::lab::Lab;
+use lab::Lab;
 
 /// Upper limit for every wait.
 const PATIENCE: Duration = Duration::from_secs(40);

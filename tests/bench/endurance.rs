@@ -8,9 +8,6 @@
 
 #![expect(clippy::disallowed_methods, reason = "here the clock and the words become arguments")]
 
-#[path = "../lab/mod.rs"]
-mod lab;
-
 #[path = "api_server.rs"]
 mod api_server;
 #[path = "endurance/faults.rs"]

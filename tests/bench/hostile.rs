@@ -9,8 +9,6 @@ mod attacks;
 mod bombs;
 #[path = "../hostile/crowd.rs"]
 mod crowd;
-#[path = "../lab/mod.rs"]
-mod lab;
 #[path = "../hostile/process.rs"]
 mod process;
 

@@ -20,8 +20,6 @@ mod day;
 mod fleet;
 #[path = "scale/goals.rs"]
 mod goals;
-#[path = "../lab/mod.rs"]
-mod lab;
 #[path = "scale/outcomes.rs"]
 mod outcomes;
 #[path = "scale/picture.rs"]

@@ -15,8 +15,6 @@
 mod certificates;
 mod control;
 mod image;
-#[path = "../lab/mod.rs"]
-mod lab;
 #[path = "../namespaces/leftovers.rs"]
 mod leftovers;
 #[path = "../namespaces/names.rs"]

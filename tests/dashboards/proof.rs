@@ -13,8 +13,8 @@ use serde_json::Value;
 use super::paging::Pager;
 use super::states::{Fleet, HEALTHY, STATES, scraping};
 use super::{Chosen, FILES, Query, queries, read};
-use crate::lab::settings::View;
 use crate::metrics::prometheus::{Prometheus, encoded, installed};
+use lab::settings::View;
 
 /// Longer than the back-off of a throttled agent: eight intervals of 2 s.
 pub(super) const WINDOW: Duration = Duration::from_secs(20);

@@ -6,9 +6,9 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use super::Chosen;
 use super::proof::WINDOW;
 use crate::agent::process::Agent;
-use crate::lab::Lab;
-use crate::lab::answers::{Canned, RedirectFault, RetryAfter, Target};
-use crate::lab::settings::{Behaviour, Certificate, Nameserver, Settings, Transport, View};
+use lab::Lab;
+use lab::answers::{Canned, RedirectFault, RetryAfter, Target};
+use lab::settings::{Behaviour, Certificate, Nameserver, Settings, Transport, View};
 
 /// A registry, its nodes and its fault.
 pub(super) struct State {

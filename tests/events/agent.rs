@@ -6,9 +6,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::agent_process::{Agent, config};
-use super::lab::Lab;
-use super::lab::settings::{Settings, View};
 use super::server::{ApiServer, NODE};
+use lab::Lab;
+use lab::settings::{Settings, View};
 
 /// Extra time for a busy machine.
 const SLACK: Duration = Duration::from_secs(8);

@@ -22,5 +22,3 @@ mod smoke;
 #[path = "../agent/process.rs"]
 #[allow(dead_code, reason = "the tests of the agent use more of it")]
 mod agent_process;
-#[path = "../lab/mod.rs"]
-mod lab;

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 use super::agent::{can_mount, in_a_pod_of};
 use super::agent_process::{Agent, config};
-use super::lab::Lab;
-use super::lab::settings::{Settings, View};
 use super::process::free_port;
 use super::server::{ApiServer, NODE};
+use lab::Lab;
+use lab::settings::{Settings, View};
 
 /// The documented permissions of a smoke check in a Pod.
 const ACCOUNT: &str = include_str!("smoke.yaml");

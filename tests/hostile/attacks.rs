@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::bombs;
 use super::process::Ended;
-use crate::lab::answers::{Canned, Delivery, ManifestFault, RedirectFault, Step};
-use crate::lab::settings::{Behaviour, Certificate, Settings, Transport, View};
+use lab::answers::{Canned, Delivery, ManifestFault, RedirectFault, Step};
+use lab::settings::{Behaviour, Certificate, Settings, Transport, View};
 
 /// Used instead of a cause if there is none.
 const PASS: &str = "pass";

@@ -1,7 +1,7 @@
 //! Bodies that are small on the wire, or just within a limit, but large once expanded.
 
-use crate::lab::answers::Canned;
-use crate::lab::content::{OCI_INDEX, OCI_MANIFEST};
+use lab::answers::Canned;
+use lab::content::{OCI_INDEX, OCI_MANIFEST};
 
 /// The size limit of a manifest.
 const LARGEST_MANIFEST: usize = 4 << 20;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::attacks::{self, Attack};
 use super::process::{self, Ended};
-use crate::lab::Lab;
-use crate::lab::settings::Settings;
+use lab::Lab;
+use lab::settings::Settings;
 
 /// Allowed memory per image beyond a healthy check: a manifest of 4 MiB, and its buffers.
 const PER_IMAGE: u64 = 5 * 1024;

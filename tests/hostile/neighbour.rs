@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::crowd::{Crowd, press};
 use super::process::peak_of;
 use crate::agent::process::{Agent, config};
-use crate::lab::Lab;
-use crate::lab::answers::Step;
-use crate::lab::settings::Settings;
+use lab::Lab;
+use lab::answers::Step;
+use lab::settings::Settings;
 
 /// More than the agent accepts at a time.
 const CONNECTIONS: usize = 350;

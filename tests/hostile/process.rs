@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::lab::Lab;
+use lab::Lab;
 
 /// The polling interval. The kernel records the peak, so only the last moments are missed.
 const LOOK: Duration = Duration::from_millis(1);

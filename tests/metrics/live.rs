@@ -16,8 +16,8 @@ use super::metrics;
 use super::prometheus::{Prometheus, get, installed};
 use crate::agent::process::{Agent, config};
 use crate::check::Bench;
-use crate::lab::Lab;
-use crate::lab::settings::{Settings, View};
+use lab::Lab;
+use lab::settings::{Settings, View};
 
 /// Serves `/metrics` as the agent does.
 struct Endpoint {

@@ -14,10 +14,6 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::lab::Lab;
-use super::lab::answers::{Canned, FirewallWording, Step};
-use super::lab::log::{Connection, Listener};
-use super::lab::settings::{Nameserver, Settings};
 use super::leftovers;
 use super::names::{Names, Resolvers};
 use super::network::{
@@ -29,6 +25,10 @@ use super::process::command;
 use super::pull::{self, Containerd, Newer, Order, Pulled};
 use super::registry::{self, Registry};
 use super::states::{Credentials, State};
+use lab::Lab;
+use lab::answers::{Canned, FirewallWording, Step};
+use lab::log::{Connection, Listener};
+use lab::settings::{Nameserver, Settings};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_acr-verifier");
 /// The trusted roots of clients, in a separate directory as required by container tools.

@@ -12,8 +12,6 @@
 #![allow(clippy::disallowed_methods, reason = "a test may use the clock and the environment")]
 
 mod azure;
-#[path = "../lab/mod.rs"]
-mod lab;
 mod leftovers;
 mod names;
 mod network;

@@ -6,10 +6,10 @@ use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 
-use super::lab::content::REPOSITORY;
-use super::lab::{ISSUER, Lab};
 use super::network::{Namespace, REGISTRY};
 use super::process::{Server, command};
+use lab::content::REPOSITORY;
+use lab::{ISSUER, Lab};
 
 const PORT: u16 = 5_000;
 

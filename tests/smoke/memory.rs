@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::{Cluster, Reply, named, report_of};
 use crate::hostile::process::peak_of;
-use crate::lab::Lab;
-use crate::lab::settings::{Settings, View};
+use lab::Lab;
+use lab::settings::{Settings, View};
 
 /// Default number of nodes, and the timeout for them.
 const NODES: usize = 1_000;

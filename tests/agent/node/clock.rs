@@ -6,9 +6,9 @@ use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{Agent, can_mount, checks, config, finds_out, keeps_checking, skip};
-use crate::lab::Lab;
-use crate::lab::settings::{Settings, View};
 use api_server::{ApiServer, Arrived};
+use lab::Lab;
+use lab::settings::{Settings, View};
 
 #[path = "../../bench/api_server.rs"]
 #[allow(dead_code, reason = "the endurance run uses more of it")]

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::{Agent, can_mount, cause, config, finds_out, keeps_checking, skip};
-use crate::lab::Lab;
-use crate::lab::settings::Settings;
+use lab::Lab;
+use lab::settings::Settings;
 
 /// Remounts every file system of a new mount namespace read-only, except `/proc`.
 const READ_ONLY: &str = r#"

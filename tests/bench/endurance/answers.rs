@@ -1,11 +1,11 @@
 //! Faults in the registry's responses.
 
 use super::{Fault, fault};
-use crate::lab::answers::{
+use lab::answers::{
     BlobFault, Canned, ChallengeFault, FirewallWording, ManifestFault, RedirectFault, RetryAfter, Step,
     Target, TokenFault,
 };
-use crate::lab::settings::Grant;
+use lab::settings::Grant;
 
 type Causes = &'static [&'static str];
 

@@ -14,8 +14,8 @@ use serde_json::Value;
 use super::api_server::ApiServer;
 use super::faults::PASS;
 use super::hosted;
-use super::lab::{self, Lab};
 use super::model::{CONFIRM_AFTER, Found};
+use lab::{self, Lab};
 
 /// Images per agent, all checked in each round: the maximum of a configuration.
 pub(crate) const IMAGES: usize = 100;

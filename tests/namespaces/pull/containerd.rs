@@ -134,7 +134,7 @@ impl Newer {
 /// The configuration of a server with all files in one directory; the NRI socket would be shared by all servers.
 fn configuration(folder: &Path, hosts: &Path) -> String {
     let hosts = hosts.display();
-    let (text, architecture) = (folder.display(), crate::lab::content::running_architecture());
+    let (text, architecture) = (folder.display(), lab::content::running_architecture());
     format!(
         "version = 3\nroot = \"{text}/root\"\nstate = \"{text}/state\"\n\
          [grpc]\n  address = \"{text}/socket\"\n\

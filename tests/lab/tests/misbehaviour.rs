@@ -14,10 +14,10 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::client::{ID, PATIENCE, ask, ask_by_tcp, ask_for_token, bearer, get};
-use super::lab::Lab;
-use super::lab::answers::{Canned, Delivery, ManifestFault, Step, TokenFault};
-use super::lab::log::{Listener, Protocol};
-use super::lab::settings::{
+use lab::Lab;
+use lab::answers::{Canned, Delivery, ManifestFault, Step, TokenFault};
+use lab::log::{Listener, Protocol};
+use lab::settings::{
     Behaviour, Certificate, ExtendedError, KeyHint, Nameserver, Rcode, Settings, TcpDeath, TlsVersions,
     Transport, View,
 };
@@ -178,7 +178,7 @@ async fn manifest_faults_apply_as_configured() {
         let target = "/v2/apps/canary/manifests/1";
         let reply =
             get(&lab, Step::Manifest, target, &[("Authorization", &bearer)]).await.expect("an answer");
-        let digest = super::lab::content::digest_of(&reply.body);
+        let digest = lab::content::digest_of(&reply.body);
         assert_ne!(digest, lab.digest("1"));
         assert_eq!(reply.header("Docker-Content-Digest") == Some(digest.as_str()), honest);
     }

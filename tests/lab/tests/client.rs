@@ -21,8 +21,8 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring::default_provider};
 
-use super::lab::Lab;
-use super::lab::answers::Step;
+use lab::Lab;
+use lab::answers::Step;
 
 /// How long a test waits for a response that must not arrive: long on loopback, short for a test.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(400);

@@ -6,11 +6,11 @@ use hickory_proto::rr::RecordType;
 use serde_json::Value;
 
 use super::client::{Client, ask, ask_for_token, bearer, get};
-use super::lab::Lab;
-use super::lab::answers::{Canned, FirewallWording, Step, Target};
-use super::lab::log::Listener;
-use super::lab::settings::{Grant, Nameserver, Settings, View};
 use super::recordings::{Headers, exchanges, recording};
+use lab::Lab;
+use lab::answers::{Canned, FirewallWording, Step, Target};
+use lab::log::Listener;
+use lab::settings::{Grant, Nameserver, Settings, View};
 
 /// A lab with the recorded registry's name.
 fn recorded_lab() -> Lab {
@@ -279,7 +279,7 @@ async fn a_pull_uses_one_connection_per_endpoint() {
     let mut data = Client::connect(&lab, Step::Blob).await.expect("the lab accepts");
     let blob = data.get(&lab.data_endpoint(), &format!("/?{query}"), &[]).await.expect("a blob");
     assert_eq!(blob.status, 200);
-    assert_eq!(super::lab::content::digest_of(&blob.body), digest);
+    assert_eq!(lab::content::digest_of(&blob.body), digest);
     let part = data.get(&lab.data_endpoint(), &format!("/?{query}"), &[("Range", "bytes=0-0")]).await;
     assert_eq!(part.expect("a part").status, 206);
     let bare = data.get(&lab.data_endpoint(), "/", &[]).await.expect("a refusal");

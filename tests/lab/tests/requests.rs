@@ -4,10 +4,10 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use super::client::{Client, Reply, ask_for_token, bearer, get};
-use super::lab::Lab;
-use super::lab::answers::{BlobFault, Canned, ChallengeFault, Delivery, ManifestFault, RedirectFault, Step};
-use super::lab::content::digest_of;
-use super::lab::settings::{Post, Reuse, Settings};
+use lab::Lab;
+use lab::answers::{BlobFault, Canned, ChallengeFault, Delivery, ManifestFault, RedirectFault, Step};
+use lab::content::digest_of;
+use lab::settings::{Post, Reuse, Settings};
 
 const MANIFEST: &str = "/v2/apps/canary/manifests/1";
 

@@ -3,9 +3,6 @@
 
 #![expect(clippy::disallowed_methods, reason = "here the clock becomes an argument")]
 
-#[path = "mod.rs"]
-mod lab;
-
 use std::io::{self, BufRead, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;

@@ -48,7 +48,7 @@ impl<'de> Deserialize<'de> for Headers {
 
 /// The text of the recording with this file name prefix, or `None` without recordings.
 pub(crate) fn recording(start: &str) -> Option<String> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/recordings");
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/recordings");
     let Ok(entries) = std::fs::read_dir(&folder) else {
         // Bypasses the test harness's capture: an invisible skip looks like a pass.
         writeln!(std::io::stderr(), "\nSKIPPED recordings: none next to this checkout").ok();
