@@ -27,3 +27,6 @@ mod runbook;
 mod server;
 mod smoke;
 mod summary;
+
+/// The program under test.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_acr-verifier");

@@ -8,8 +8,6 @@
 
 #![expect(clippy::disallowed_methods, reason = "here the clock and the words become arguments")]
 
-#[path = "api_server.rs"]
-mod api_server;
 #[path = "endurance/faults.rs"]
 mod faults;
 #[path = "endurance/hosted.rs"]
@@ -36,13 +34,13 @@ use anyhow::ensure;
 use clap::Parser;
 use jiff::Timestamp;
 
-use api_server::ApiServer;
 use lab::Lab;
 use lab::settings::Settings;
 use ledger::Ledger;
 use model::Expected;
 use process::{Agent, IMAGES, PATIENCE, Sample};
 use results::Results;
+use support::api_server::ApiServer;
 use truth::Truth;
 use weather::Weather;
 

@@ -10,9 +10,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Fate, Order, on_the_node, outcome, seen_from_the_node};
-use crate::network::Namespace;
 use crate::node::HOSTS;
-use crate::process::{Server, command, run, try_run};
+use support::namespaces::network::Namespace;
+use support::namespaces::process::{Server, command, run, try_run};
 
 /// The user and password of a pull, if any.
 type User<'order> = Option<&'order (String, String)>;

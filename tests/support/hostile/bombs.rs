@@ -7,7 +7,7 @@ use lab::content::{OCI_INDEX, OCI_MANIFEST};
 const LARGEST_MANIFEST: usize = 4 << 20;
 
 /// A gzip of 40 MB of zeros in 63 KB, valid up to its final checksum, so that inflating it detects the fault too late.
-pub(crate) fn zipped(status: u16) -> Canned {
+pub fn zipped(status: u16) -> Canned {
     let headers = vec![
         ("Content-Type".to_owned(), OCI_MANIFEST.to_owned()),
         ("Content-Encoding".to_owned(), "gzip".to_owned()),
@@ -42,13 +42,13 @@ fn gzip_of_zeros(length: usize) -> Vec<u8> {
 }
 
 /// An index of 4 MiB of small entries, each of which would become a separate structure.
-pub(crate) fn crowded_index() -> Canned {
+pub fn crowded_index() -> Canned {
     let entry = r#"{"mediaType":"","digest":"","size":0,"annotations":{"":""}}"#;
     manifest(OCI_INDEX, r#"{"schemaVersion":2,"manifests":["#, entry, "]}")
 }
 
 /// The same with the layers of an image.
-pub(crate) fn crowded_image() -> Canned {
+pub fn crowded_image() -> Canned {
     let entry = r#"{"mediaType":"","digest":"","size":0,"annotations":{"":""}}"#;
     manifest(
         OCI_MANIFEST,
@@ -66,14 +66,14 @@ fn manifest(media_type: &str, start: &str, entry: &str, end: &str) -> Canned {
 }
 
 /// A token of maximum length, of one letter.
-pub(crate) fn long_token() -> Canned {
+pub fn long_token() -> Canned {
     let body = format!(r#"{{"access_token":"{}"}}"#, "a".repeat(16 << 10));
     let headers = vec![("Content-Type".to_owned(), "application/json".to_owned())];
     Canned::Raw { status: 200, headers, body: body.into_bytes() }
 }
 
 /// An error that repeats that letter in each of its fields, up to the limits.
-pub(crate) fn letters() -> Canned {
+pub fn letters() -> Canned {
     let letters = |count: usize| "a".repeat(count);
     let error = format!(r#"{{"code":"{}","message":"{}"}}"#, letters(3_500), letters(3_500));
     let headers = vec![

@@ -13,38 +13,38 @@ use super::leftovers;
 use super::process::run;
 
 /// The private endpoint of the login server.
-pub(crate) const LOGIN: Ipv4Addr = Ipv4Addr::new(10, 60, 4, 4);
+pub const LOGIN: Ipv4Addr = Ipv4Addr::new(10, 60, 4, 4);
 /// The private endpoint of the data endpoint.
-pub(crate) const DATA: Ipv4Addr = Ipv4Addr::new(10, 60, 4, 5);
+pub const DATA: Ipv4Addr = Ipv4Addr::new(10, 60, 4, 5);
 /// The other regions of the registry, each with the private endpoint of its data endpoint.
-pub(crate) const REPLICAS: [(&str, Ipv4Addr); 2] =
+pub const REPLICAS: [(&str, Ipv4Addr); 2] =
     [("uksouth", Ipv4Addr::new(10, 60, 4, 6)), ("eastus2", Ipv4Addr::new(10, 60, 4, 7))];
 /// The private endpoint of another registry, in the same subnet.
-pub(crate) const FOREIGN_LOGIN: Ipv4Addr = Ipv4Addr::new(10, 60, 4, 8);
+pub const FOREIGN_LOGIN: Ipv4Addr = Ipv4Addr::new(10, 60, 4, 8);
 /// The private endpoint of its data endpoint, to which no name resolves.
-pub(crate) const FOREIGN_DATA: Ipv4Addr = Ipv4Addr::new(10, 60, 4, 9);
+pub const FOREIGN_DATA: Ipv4Addr = Ipv4Addr::new(10, 60, 4, 9);
 /// The VNet's own resolver, which forwards.
-pub(crate) const FORWARDER: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 10);
+pub const FORWARDER: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 10);
 /// The authoritative server of the private zone.
-pub(crate) const PRIVATE_ZONE: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 11);
+pub const PRIVATE_ZONE: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 11);
 /// An address of the VNet where nothing listens.
-pub(crate) const UNUSED: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 12);
+pub const UNUSED: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 12);
 /// The lab's own nameserver, for answers that unbound never sends.
-pub(crate) const ODD_DNS: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 13);
+pub const ODD_DNS: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 13);
 /// Another one, at a link-local address on the link to the node.
-pub(crate) const LINK_DNS: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x53);
+pub const LINK_DNS: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x53);
 /// docker-registry, which only the endpoints contact.
-pub(crate) const REGISTRY: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 20);
+pub const REGISTRY: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 20);
 /// Azure's resolver: it sees the private zones that are linked to the VNet.
-pub(crate) const AZURE_DNS: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
+pub const AZURE_DNS: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
 /// Azure Blob Storage: public, and reachable if the VNet permits egress.
-pub(crate) const STORAGE: Ipv4Addr = Ipv4Addr::new(20, 60, 1, 4);
+pub const STORAGE: Ipv4Addr = Ipv4Addr::new(20, 60, 1, 4);
 /// The authoritative server of all public names.
-pub(crate) const PUBLIC_DNS: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 53);
+pub const PUBLIC_DNS: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 53);
 /// The public address of the login server, as in the observed chains.
-pub(crate) const PUBLIC_LOGIN: Ipv4Addr = Ipv4Addr::new(20, 45, 122, 144);
+pub const PUBLIC_LOGIN: Ipv4Addr = Ipv4Addr::new(20, 45, 122, 144);
 /// The public address of the data endpoint.
-pub(crate) const PUBLIC_DATA: Ipv4Addr = Ipv4Addr::new(40, 89, 120, 3);
+pub const PUBLIC_DATA: Ipv4Addr = Ipv4Addr::new(40, 89, 120, 3);
 
 /// The filters of the VNet: `arriving` sees packets from the node, `leaving` packets to it. Everything except DNS and traffic to
 /// the private endpoints is counted, whether it arrives or not.
@@ -80,42 +80,42 @@ table inet acrv {
 ";
 
 /// The three namespaces.
-pub(crate) struct Network {
-    pub(crate) node: Namespace,
-    pub(crate) vnet: Namespace,
-    pub(crate) internet: Namespace,
+pub struct Network {
+    pub node: Namespace,
+    pub vnet: Namespace,
+    pub internet: Namespace,
 }
 
 /// A network namespace, removed with its contents on drop.
-pub(crate) struct Namespace {
+pub struct Namespace {
     name: String,
 }
 
 /// Faults of packets and routes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Faults {
+pub struct Faults {
     /// nft rules for packets from the node.
-    pub(crate) arriving: Vec<&'static str>,
+    pub arriving: Vec<&'static str>,
     /// nft rules for packets to the node.
-    pub(crate) leaving: Vec<&'static str>,
+    pub leaving: Vec<&'static str>,
     /// Additional routes of the node.
-    pub(crate) routes: Vec<&'static str>,
+    pub routes: Vec<&'static str>,
     /// The rate of the link to the node, if slow.
-    pub(crate) link: Option<&'static str>,
+    pub link: Option<&'static str>,
 }
 
 /// The number of packets to forbidden destinations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Strays {
+pub struct Strays {
     /// From the node to anything but DNS and the private endpoints.
-    pub(crate) elsewhere: u64,
+    pub elsewhere: u64,
     /// Packets that arrived at a public address of the registry.
-    pub(crate) public: u64,
+    pub public: u64,
 }
 
 impl Network {
     /// Creates and connects the namespaces.
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         let network = Self {
             node: Namespace::new("node"),
             vnet: Namespace::new("vnet"),
@@ -162,7 +162,7 @@ impl Network {
     }
 
     /// Applies faults.
-    pub(crate) fn break_with(&self, faults: &Faults) {
+    pub fn break_with(&self, faults: &Faults) {
         for route in &faults.routes {
             self.node.ip(&format!("route add {route}\n"));
         }
@@ -180,7 +180,7 @@ impl Network {
     }
 
     /// Removes the same faults.
-    pub(crate) fn mend(&self, faults: &Faults) {
+    pub fn mend(&self, faults: &Faults) {
         for route in &faults.routes {
             self.node.ip(&format!("route delete {route}\n"));
         }
@@ -194,7 +194,7 @@ impl Network {
     }
 
     /// The counters since the start.
-    pub(crate) fn strays(&self) -> Strays {
+    pub fn strays(&self) -> Strays {
         Strays {
             elsewhere: self.vnet.counter("inet", "acrv", "elsewhere"),
             public: self.internet.counter("inet", "acrv", "public"),
@@ -203,14 +203,14 @@ impl Network {
 }
 
 impl Namespace {
-    pub(crate) fn new(role: &str) -> Self {
+    pub fn new(role: &str) -> Self {
         let name = leftovers::namespace(role);
         run("ip", &["netns", "add", &name], "");
         Self { name }
     }
 
     /// Runs a job inside; the sockets, threads and processes it creates stay inside.
-    pub(crate) fn run<T: Send>(&self, job: impl FnOnce() -> T + Send) -> T {
+    pub fn run<T: Send>(&self, job: impl FnOnce() -> T + Send) -> T {
         let enter = || {
             let file = File::open(format!("/run/netns/{}", self.name)).expect("the namespace exists");
             move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
@@ -221,25 +221,24 @@ impl Namespace {
         result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
-    #[allow(dead_code, reason = "used by the tests on Kubernetes to add nodes")]
     /// Its name, as `ip` has it.
-    pub(crate) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Runs `ip` commands inside.
-    pub(crate) fn ip(&self, lines: &str) {
+    pub fn ip(&self, lines: &str) {
         run("ip", &["-netns", &self.name, "-batch", "-"], lines);
     }
 
     /// The number of a link.
-    pub(crate) fn link(&self, name: &str) -> u32 {
+    pub fn link(&self, name: &str) -> u32 {
         let line = run("ip", &["-netns", &self.name, "-oneline", "link", "show", name], "");
         line.split(':').next().and_then(|number| number.trim().parse().ok()).expect("ip numbers its links")
     }
 
     /// The packets of a counter of a table.
-    pub(crate) fn counter(&self, family: &str, table: &str, name: &str) -> u64 {
+    pub fn counter(&self, family: &str, table: &str, name: &str) -> u64 {
         let list = self.run(|| run("nft", &["list", "counter", family, table, name], ""));
         let mut words = list.split_whitespace().skip_while(|word| *word != "packets");
         words.nth(1).and_then(|number| number.parse().ok()).expect("nft lists the packets")

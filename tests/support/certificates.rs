@@ -19,31 +19,31 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 const NAMES: [&str; 3] = ["127.0.0.1", "localhost", "kubernetes.default.svc"];
 
 /// Files in PEM.
-pub(crate) struct Certificates {
-    pub(crate) authority: PathBuf,
-    pub(crate) server: Pair,
+pub struct Certificates {
+    pub authority: PathBuf,
+    pub server: Pair,
     /// Member of the group `system:masters`.
-    pub(crate) administrator: Pair,
+    pub administrator: Pair,
     /// Key pair to sign and verify service account tokens.
-    pub(crate) tokens_key: PathBuf,
-    pub(crate) tokens_public_key: PathBuf,
+    pub tokens_key: PathBuf,
+    pub tokens_public_key: PathBuf,
 }
 
 /// A certificate and its key.
-pub(crate) struct Pair {
-    pub(crate) certificate: PathBuf,
-    pub(crate) key: PathBuf,
+pub struct Pair {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
 }
 
 /// Issues certificates into a folder.
-pub(crate) struct Authority {
-    pub(crate) certificate: PathBuf,
+pub struct Authority {
+    pub certificate: PathBuf,
     folder: PathBuf,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
-    pub(crate) fn new(folder: &Path) -> Self {
+    pub fn new(folder: &Path) -> Self {
         let key = new_key();
         let mut params = CertificateParams::default();
         params.distinguished_name = named("acr-verifier tests", None);
@@ -55,7 +55,7 @@ impl Authority {
     }
 
     /// Issues a certificate for this subject; without names, only for a client.
-    pub(crate) fn issue(&self, file: &str, subject: &str, group: Option<&str>, names: &[&str]) -> Pair {
+    pub fn issue(&self, file: &str, subject: &str, group: Option<&str>, names: &[&str]) -> Pair {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         let mut params = CertificateParams::new(names.clone()).expect("the names are ASCII");
         params.distinguished_name = named(subject, group);
@@ -75,7 +75,7 @@ impl Authority {
 }
 
 /// Creates the key pair that signs and verifies service account tokens, the private key first.
-pub(crate) fn token_keys(folder: &Path) -> (PathBuf, PathBuf) {
+pub fn token_keys(folder: &Path) -> (PathBuf, PathBuf) {
     let tokens = new_key();
     (
         write(folder, "tokens-key.pem", &tokens.serialize_pem()),
@@ -85,7 +85,7 @@ pub(crate) fn token_keys(folder: &Path) -> (PathBuf, PathBuf) {
 
 impl Certificates {
     /// Creates all of them.
-    pub(crate) fn make(folder: &Path) -> Self {
+    pub fn make(folder: &Path) -> Self {
         let authority = Authority::new(folder);
         let (tokens_key, tokens_public_key) = token_keys(folder);
         Self {
@@ -98,7 +98,7 @@ impl Certificates {
     }
 
     /// Returns the API server's TLS configuration for a proxy in front of it; HTTP/1.1 only.
-    pub(crate) fn server_config(&self) -> Arc<ServerConfig> {
+    pub fn server_config(&self) -> Arc<ServerConfig> {
         let chain = CertificateDer::from_pem_file(&self.server.certificate).expect("our own file");
         let key = PrivateKeyDer::from_pem_file(&self.server.key).expect("our own file");
         let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))

@@ -11,13 +11,13 @@ use lab::settings::{Behaviour, Certificate, Settings, Transport, View};
 const PASS: &str = "pass";
 
 /// One attack.
-pub(crate) struct Attack {
-    pub(crate) name: String,
+pub struct Attack {
+    pub name: String,
     /// Number of images checked at once: the program's maximum, if each image adds cost.
-    pub(crate) images: usize,
+    pub images: usize,
     /// The expected cause of every image; `pass` if the pull works in spite of the attack.
-    pub(crate) reported: &'static str,
-    pub(crate) arrange: Box<dyn Fn(&mut Settings) + Send + Sync>,
+    pub reported: &'static str,
+    pub arrange: Box<dyn Fn(&mut Settings) + Send + Sync>,
 }
 
 fn attack(
@@ -30,7 +30,7 @@ fn attack(
 
 impl Attack {
     /// No attack, as the baseline.
-    pub(crate) fn none() -> Self {
+    pub fn none() -> Self {
         Self { name: "none".to_owned(), images: 1, reported: PASS, arrange: Box::new(|_| {}) }
     }
 
@@ -40,7 +40,7 @@ impl Attack {
     }
 
     /// The first cause of each image, without adjacent duplicates; `pass` if there is none.
-    pub(crate) fn causes(report: &serde_json::Value) -> Vec<&str> {
+    pub fn causes(report: &serde_json::Value) -> Vec<&str> {
         let images = report["images"].as_array().into_iter().flatten();
         let mut causes: Vec<&str> =
             images.map(|image| image["diagnoses"][0]["cause"].as_str().unwrap_or(PASS)).collect();
@@ -49,7 +49,7 @@ impl Attack {
     }
 
     /// The unexpected result, if any.
-    pub(crate) fn surprise(&self, ended: &Ended) -> Option<String> {
+    pub fn surprise(&self, ended: &Ended) -> Option<String> {
         let causes = Self::causes(&ended.report);
         let images = ended.report["images"].as_array().map_or(0, Vec::len);
         let code = i32::from(self.reported != PASS);
@@ -65,7 +65,7 @@ impl Attack {
 }
 
 /// All of them.
-pub(crate) fn all() -> Vec<Attack> {
+pub fn all() -> Vec<Attack> {
     let mut attacks = deliveries();
     attacks.extend(contents());
     attacks.extend(connections());

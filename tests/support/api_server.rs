@@ -42,7 +42,7 @@ exec "$@"
 
 /// How the server handles a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Mood {
+pub enum Mood {
     /// Accepts it.
     #[default]
     Well,
@@ -56,37 +56,37 @@ pub(crate) enum Mood {
 
 /// An Event with the number of accepted and rejected attempts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Arrived {
+pub struct Arrived {
     /// Name of the Node it regards.
-    pub(crate) node: String,
+    pub node: String,
     /// Image at the start of its note.
-    pub(crate) image: String,
+    pub image: String,
     /// Reason of the Event.
-    pub(crate) reason: String,
+    pub reason: String,
     /// Time of the Event, by the agent's clock.
-    pub(crate) at: Timestamp,
+    pub at: Timestamp,
     /// Accepted attempts; the Event exists if this is not 0.
-    pub(crate) taken: u32,
+    pub taken: u32,
     /// Accepted attempts without a response, of which the agent cannot know.
-    pub(crate) lost: u32,
+    pub lost: u32,
     /// Rejected attempts.
-    pub(crate) refused: u32,
+    pub refused: u32,
     /// Renewals of its failure: the count of its series minus 1.
-    pub(crate) renewed: i64,
+    pub renewed: i64,
     /// Whether its content ever changed, which a real API server would reject.
-    pub(crate) is_altered: bool,
+    pub is_altered: bool,
     /// Hash of the content without its series.
     content: u64,
 }
 
 impl Arrived {
     /// Whether the agent received a success response.
-    pub(crate) fn is_acknowledged(&self) -> bool {
+    pub fn is_acknowledged(&self) -> bool {
         self.taken > self.lost
     }
 
     /// Attempts that failed for the agent.
-    pub(crate) fn failed(&self) -> u32 {
+    pub fn failed(&self) -> u32 {
         self.lost + self.refused
     }
 }
@@ -101,17 +101,17 @@ struct Record {
 }
 
 /// A running server; stops with the process.
-pub(crate) struct ApiServer {
+pub struct ApiServer {
     /// Listen address, on loopback.
-    pub(crate) address: SocketAddr,
+    pub address: SocketAddr,
     /// PEM file of its certificate authority.
-    pub(crate) ca_file: PathBuf,
+    pub ca_file: PathBuf,
     record: Arc<Mutex<Record>>,
 }
 
 impl ApiServer {
     /// Starts the server on a new thread, with its CA certificate in a file in the folder.
-    pub(crate) fn start(folder: &Path) -> anyhow::Result<Self> {
+    pub fn start(folder: &Path) -> anyhow::Result<Self> {
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
@@ -142,7 +142,7 @@ impl ApiServer {
 
     /// Wraps a command to run as in a pod of this server's cluster: with its environment, and the files of a service account in
     /// a separate mount namespace. Requires root.
-    pub(crate) fn in_a_pod(&self, node: &str, command: &Command) -> Command {
+    pub fn in_a_pod(&self, node: &str, command: &Command) -> Command {
         let mut pod = Command::new("unshare");
         pod.args(["--mount", "sh", "-c", IN_A_POD, "sh"]).arg(&self.ca_file);
         pod.arg(command.get_program()).args(command.get_args());
@@ -160,12 +160,12 @@ impl ApiServer {
     }
 
     /// Sets how requests are handled from now on.
-    pub(crate) fn become_like(&self, mood: Mood) {
+    pub fn become_like(&self, mood: Mood) {
         lock(&self.record).mood = mood;
     }
 
     /// Returns every attempted Event, in the order of first attempts.
-    pub(crate) fn arrived(&self) -> Vec<Arrived> {
+    pub fn arrived(&self) -> Vec<Arrived> {
         lock(&self.record).events.clone()
     }
 }

@@ -29,7 +29,7 @@ const SOURCES: u8 = 8;
 
 /// What each client of a crowd does after connecting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Crowd {
+pub enum Crowd {
     /// Nothing.
     Idle,
     /// Sends a head, a byte a second.
@@ -47,7 +47,7 @@ pub(crate) enum Crowd {
 }
 
 impl Crowd {
-    pub(crate) const ALL: [Self; 7] = [
+    pub const ALL: [Self; 7] = [
         Self::Idle,
         Self::SlowHeads,
         Self::HugeHeads,
@@ -65,31 +65,25 @@ impl Crowd {
 
 /// The cost of a crowd for the agent.
 #[derive(Debug, Default)]
-pub(crate) struct Toll {
+pub struct Toll {
     /// The number of established connections.
-    pub(crate) connections: usize,
+    pub connections: usize,
     /// The peak of descriptors, threads and resident memory (KiB, since the agent's start).
-    pub(crate) descriptors: usize,
-    pub(crate) threads: u64,
-    pub(crate) peak: u64,
+    pub descriptors: usize,
+    pub threads: u64,
+    pub peak: u64,
     /// Probes of `/livez` during the crowd: their number, the failures, and the slowest success.
-    pub(crate) probes: usize,
-    pub(crate) unanswered: usize,
-    pub(crate) slowest: Duration,
+    pub probes: usize,
+    pub unanswered: usize,
+    pub slowest: Duration,
     /// The time until `/livez` and `/metrics` responded after the crowd had left.
-    pub(crate) recovered: Duration,
+    pub recovered: Duration,
     /// The duration of the crowd.
-    pub(crate) lasted: Duration,
+    pub lasted: Duration,
 }
 
 /// Lets a crowd of `number` clients connect, stay for a while after the last one, and leave.
-pub(crate) async fn press(
-    crowd: Crowd,
-    address: SocketAddr,
-    agent: u32,
-    count: usize,
-    stay: Duration,
-) -> Toll {
+pub async fn press(crowd: Crowd, address: SocketAddr, agent: u32, count: usize, stay: Duration) -> Toll {
     let started = Instant::now();
     let mut toll = Toll::default();
     let gate = Arc::new(Semaphore::new(AT_A_TIME));

@@ -8,17 +8,17 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::requirements::find;
+use crate::find;
 
 /// The shutdown timeout of a server.
 const GRACE: Duration = Duration::from_secs(3);
 /// The polling interval.
-pub(crate) const PAUSE: Duration = Duration::from_millis(10);
+pub const PAUSE: Duration = Duration::from_millis(10);
 /// Servers are ready within a second; on a busy machine it may take longer.
 const LONGEST_START: Duration = Duration::from_secs(20);
 
 /// A command for a program that was found before.
-pub(crate) fn command(program: &str) -> Command {
+pub fn command(program: &str) -> Command {
     let mut command = Command::new(find(program).unwrap_or_else(|| PathBuf::from(program)));
     // Fixed locale: the suite parses numbers and messages.
     command.env("LC_ALL", "C");
@@ -26,12 +26,12 @@ pub(crate) fn command(program: &str) -> Command {
 }
 
 /// Runs a program that must succeed, and returns its output.
-pub(crate) fn run(program: &str, arguments: &[&str], input: &str) -> String {
+pub fn run(program: &str, arguments: &[&str], input: &str) -> String {
     try_run(program, arguments, input).unwrap_or_else(|problem| panic!("{problem}\n{input}"))
 }
 
 /// Runs a program.
-pub(crate) fn try_run(program: &str, arguments: &[&str], input: &str) -> Result<String, String> {
+pub fn try_run(program: &str, arguments: &[&str], input: &str) -> Result<String, String> {
     let failed = |what: &str| format!("{program} {}: {what}", arguments.join(" "));
     let mut child = command(program)
         .args(arguments)
@@ -51,14 +51,14 @@ pub(crate) fn try_run(program: &str, arguments: &[&str], input: &str) -> Result<
 }
 
 /// A server, stopped on drop.
-pub(crate) struct Server {
+pub struct Server {
     child: Child,
     log: PathBuf,
 }
 
 impl Server {
     /// Starts a server and writes its output to a file.
-    pub(crate) fn start(command: &mut Command, log: &Path) -> Self {
+    pub fn start(command: &mut Command, log: &Path) -> Self {
         let output = File::create(log).expect("a file for the log");
         let errors = output.try_clone().expect("a second handle");
         let child = command.stdin(Stdio::null()).stdout(output).stderr(errors).spawn();
@@ -67,7 +67,7 @@ impl Server {
     }
 
     /// Waits until the server is ready.
-    pub(crate) fn wait_until(&mut self, mut answers: impl FnMut() -> bool) {
+    pub fn wait_until(&mut self, mut answers: impl FnMut() -> bool) {
         let started = Instant::now();
         while !answers() {
             let ended = self.child.try_wait().expect("a child can be waited for");
@@ -79,7 +79,7 @@ impl Server {
     }
 
     /// Sends a signal.
-    pub(crate) fn signal(&self, signal: Signal) {
+    pub fn signal(&self, signal: Signal) {
         // A process that has exited needs no signal.
         let _ = kill_process(Pid::from_child(&self.child), signal);
     }

@@ -14,19 +14,19 @@ use lab::{ISSUER, Lab};
 const PORT: u16 = 5_000;
 
 /// A running docker-registry.
-pub(crate) struct Registry {
-    pub(crate) server: Server,
+pub struct Registry {
+    pub server: Server,
     root: PathBuf,
 }
 
 /// Its address inside the VNet.
-pub(crate) fn address() -> SocketAddr {
+pub fn address() -> SocketAddr {
     SocketAddr::from((REGISTRY, PORT))
 }
 
 impl Registry {
     /// Fills the storage with the lab's images, and starts the registry on it.
-    pub(crate) fn start(vnet: &Namespace, folder: &Path, lab: &Lab) -> Self {
+    pub fn start(vnet: &Namespace, folder: &Path, lab: &Lab) -> Self {
         let root = folder.join("registry");
         let certificate = folder.join("token.pem");
         fs::write(&certificate, lab.token_certificate_pem()).expect("a file");
@@ -78,9 +78,8 @@ impl Registry {
         root
     }
 
-    #[allow(dead_code, reason = "used by the tests on Kubernetes to run the pulled image")]
     /// Adds an image to the storage.
-    pub(crate) fn add(
+    pub fn add(
         &self,
         repository: &str,
         tag: &str,
@@ -101,13 +100,13 @@ impl Registry {
     }
 
     /// Removes a blob or manifest from the storage, as if it were lost.
-    pub(crate) fn lose(&self, digest: &str) {
+    pub fn lose(&self, digest: &str) {
         let path = blob_path(&self.root, digest);
         fs::rename(&path, path.with_extension("lost")).expect("the blob exists");
     }
 
     /// Restores it.
-    pub(crate) fn find(&self, digest: &str) {
+    pub fn find(&self, digest: &str) {
         let path = blob_path(&self.root, digest);
         fs::rename(path.with_extension("lost"), &path).expect("the blob was lost");
     }

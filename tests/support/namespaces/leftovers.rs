@@ -17,19 +17,19 @@ const ROLES: [&str; 6] = ["node", "vnet", "internet", "worker1", "worker2", "wor
 const PROCESSES: [&str; 2] = ["namespaces-", "cluster-"];
 
 /// Returns the name of a new namespace of this run, numbered per role.
-pub(crate) fn namespace(role: &str) -> String {
+pub fn namespace(role: &str) -> String {
     static MADE: AtomicU32 = AtomicU32::new(0);
     assert!(ROLES.contains(&role), "leftovers of {role} would not be found");
     format!("{}{role}.{}", folder_prefix(), MADE.fetch_add(1, Ordering::Relaxed))
 }
 
 /// The prefix of this run's directories.
-pub(crate) fn folder_prefix() -> String {
+pub fn folder_prefix() -> String {
     format!("{PREFIX}-{}-", std::process::id())
 }
 
 /// Removes the leftovers of runs that have ended.
-pub(crate) fn remove() {
+pub fn remove() {
     let list = try_run("ip", &["netns", "list"], "").unwrap_or_default();
     // The number of the namespace may follow its name.
     for name in list.lines().filter_map(|line| line.split_whitespace().next()) {
@@ -52,7 +52,7 @@ pub(crate) fn remove() {
 }
 
 /// Kills all processes in a namespace of the suite, and removes it. Only the suite uses it.
-pub(crate) fn remove_namespace(name: &str) {
+pub fn remove_namespace(name: &str) {
     let inside = try_run("ip", &["netns", "pids", name], "").unwrap_or_default();
     for pid in inside.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)) {
         // It may already have exited.
@@ -62,14 +62,14 @@ pub(crate) fn remove_namespace(name: &str) {
 }
 
 /// `acrv-PID-REST`.
-pub(crate) fn parts(name: &str) -> Option<(u32, &str)> {
+pub fn parts(name: &str) -> Option<(u32, &str)> {
     let (pid, rest) = name.strip_prefix(PREFIX)?.strip_prefix('-')?.split_once('-')?;
     Some((pid.parse().ok()?, rest))
 }
 
 /// Whether this PID is a run of this suite; the number may have been reused since. A zombie process still has a name, but no
 /// program.
-pub(crate) fn is_running(pid: u32) -> bool {
+pub fn is_running(pid: u32) -> bool {
     fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|program| {
         program
             .file_name()

@@ -16,7 +16,7 @@ use lab::Lab;
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// A configuration for a lab.
-pub(crate) fn config(lab: &Lab, interval: &str) -> String {
+pub fn config(lab: &Lab, interval: &str) -> String {
     format!(
         "images:\n  - image: {}\n    name: canary\n    credentials: {{path: {}}}\ntls: {{caFile: {}}}\nschedule: \
          {{interval: {interval}, jitter: 0}}\nserver: {{address: \"127.0.0.1:0\"}}\n",
@@ -26,12 +26,12 @@ pub(crate) fn config(lab: &Lab, interval: &str) -> String {
     )
 }
 
-fn command(lab: &Lab, config: &std::path::Path) -> Command {
-    command_asking(&lab.nameservers(), config)
+fn command(program: &str, lab: &Lab, config: &std::path::Path) -> Command {
+    command_asking(program, &lab.nameservers(), config)
 }
 
-fn command_asking(nameservers: &[SocketAddr], config: &std::path::Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_acr-verifier"));
+fn command_asking(program: &str, nameservers: &[SocketAddr], config: &std::path::Path) -> Command {
+    let mut command = Command::new(program);
     command.args(["agent", "--log-format", "json", "--allow-loopback"]);
     for server in nameservers {
         command.arg("--nameserver").arg(server.to_string());
@@ -42,47 +42,48 @@ fn command_asking(nameservers: &[SocketAddr], config: &std::path::Path) -> Comma
 }
 
 /// Runs an agent that is expected to fail at the start.
-pub(crate) fn run_to_the_end(lab: &Lab, text: &str) -> Output {
+pub fn run_to_the_end(program: &str, lab: &Lab, text: &str) -> Output {
     let folder = TempDir::new().expect("a folder");
     let path = folder.path().join("config.yaml");
     std::fs::write(&path, text).expect("a file");
-    command(lab, &path).stderr(Stdio::piped()).output().expect("the program starts")
+    command(program, lab, &path).stderr(Stdio::piped()).output().expect("the program starts")
 }
 
 /// A running agent, stopped on drop.
-pub(crate) struct Agent {
+pub struct Agent {
     child: Child,
     folder: TempDir,
-    pub(crate) address: SocketAddr,
+    pub address: SocketAddr,
 }
 
 impl Agent {
     /// Starts an agent and returns once it listens.
-    pub(crate) fn start(lab: &Lab, text: &str) -> Self {
-        Self::start_as(lab, text, |command| command)
+    pub fn start(program: &str, lab: &Lab, text: &str) -> Self {
+        Self::start_as(program, lab, text, |command| command)
     }
 
     /// The same, with a modified command.
-    pub(crate) fn start_as(lab: &Lab, text: &str, wrap: impl FnOnce(Command) -> Command) -> Self {
-        Self::start_by(text, |path| wrap(command(lab, path)))
+    pub fn start_as(program: &str, lab: &Lab, text: &str, wrap: impl FnOnce(Command) -> Command) -> Self {
+        Self::start_by(text, |path| wrap(command(program, lab, path)))
     }
 
     /// Starts the agent of a node with these nameservers.
-    pub(crate) fn start_on(node: &str, nameservers: &[SocketAddr], text: &str) -> Self {
+    pub fn start_on(program: &str, node: &str, nameservers: &[SocketAddr], text: &str) -> Self {
         Self::start_by(text, |path| {
-            let mut command = command_asking(nameservers, path);
+            let mut command = command_asking(program, nameservers, path);
             command.env("NODE_NAME", node);
             command
         })
     }
 
     /// Starts an agent whose log is not read, on an address that was free a moment ago.
-    pub(crate) fn start_unheard(lab: &Lab, text: &str, log: Stdio) -> Self {
-        Self::start_unheard_as(lab, text, log, |command| command)
+    pub fn start_unheard(program: &str, lab: &Lab, text: &str, log: Stdio) -> Self {
+        Self::start_unheard_as(program, lab, text, log, |command| command)
     }
 
     /// The same, with a modified command.
-    pub(crate) fn start_unheard_as(
+    pub fn start_unheard_as(
+        program: &str,
         lab: &Lab,
         text: &str,
         log: Stdio,
@@ -94,7 +95,7 @@ impl Agent {
         let path = folder.path().join("config.yaml");
         std::fs::write(&path, text.replace("127.0.0.1:0", &address.to_string())).expect("a file");
         std::fs::write(folder.path().join("log"), "not kept").expect("a file");
-        let child = wrap(command(lab, &path)).stderr(log).spawn().expect("the program starts");
+        let child = wrap(command(program, lab, &path)).stderr(log).spawn().expect("the program starts");
         let agent = Self { child, folder, address };
         agent.wait_for("its address", |agent| TcpStream::connect(agent.address).is_ok());
         agent
@@ -120,12 +121,12 @@ impl Agent {
     }
 
     /// Returns the process id.
-    pub(crate) fn id(&self) -> u32 {
+    pub fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// Returns the log so far.
-    pub(crate) fn log(&self) -> String {
+    pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).expect("the log")
     }
 
@@ -134,27 +135,27 @@ impl Agent {
     }
 
     /// Writes the configuration in place.
-    pub(crate) fn rewrite(&self, text: &str) {
+    pub fn rewrite(&self, text: &str) {
         std::fs::write(self.config_path(), text).expect("a file");
     }
 
     /// Removes the configuration.
-    pub(crate) fn remove_configuration(&self) {
+    pub fn remove_configuration(&self) {
         std::fs::remove_file(self.config_path()).expect("it was there");
     }
 
     /// Replaces the configuration by rename.
-    pub(crate) fn replace(&self, text: &str) {
+    pub fn replace(&self, text: &str) {
         let next = self.folder.path().join("config.next");
         std::fs::write(&next, text).expect("a file");
         std::fs::rename(next, self.config_path()).expect("a rename");
     }
 
-    pub(crate) fn get(&self, path: &str) -> Reply {
+    pub fn get(&self, path: &str) -> Reply {
         self.ask("GET", path)
     }
 
-    pub(crate) fn post(&self, path: &str) -> Reply {
+    pub fn post(&self, path: &str) -> Reply {
         self.ask("POST", path)
     }
 
@@ -174,14 +175,14 @@ impl Agent {
     }
 
     /// Returns the value of a metric with a single series.
-    pub(crate) fn metric(&self, name: &str) -> Option<f64> {
+    pub fn metric(&self, name: &str) -> Option<f64> {
         let body = self.get("/metrics").body;
         let line = body.lines().find(|line| line.starts_with(&format!("{name}{{")))?;
         line.rsplit(' ').next()?.parse().ok()
     }
 
     #[track_caller]
-    pub(crate) fn wait_for(&self, what: &str, is_there: impl Fn(&Self) -> bool) {
+    pub fn wait_for(&self, what: &str, is_there: impl Fn(&Self) -> bool) {
         let started = Instant::now();
         while !is_there(self) {
             assert!(started.elapsed() < PATIENCE, "{what} does not come: {}", self.log());
@@ -190,7 +191,7 @@ impl Agent {
     }
 
     /// Sends a signal, waits for the process and returns its exit code.
-    pub(crate) fn stop(&mut self, signal: &str) -> Option<i32> {
+    pub fn stop(&mut self, signal: &str) -> Option<i32> {
         let sent = Command::new("kill").args([&format!("-{signal}"), &self.child.id().to_string()]).status();
         assert!(sent.expect("kill runs").success());
         self.child.wait().expect("the process ends").code()
@@ -212,14 +213,14 @@ fn listening_address(line: &str) -> Option<SocketAddr> {
 
 /// An answer of the agent.
 #[derive(Debug)]
-pub(crate) struct Reply {
-    pub(crate) status: u16,
+pub struct Reply {
+    pub status: u16,
     head: String,
-    pub(crate) body: String,
+    pub body: String,
 }
 
 impl Reply {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {
             let (found, value) = line.split_once(": ")?;
             found.eq_ignore_ascii_case(name).then_some(value)
@@ -227,7 +228,7 @@ impl Reply {
     }
 
     #[track_caller]
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
 }

@@ -21,19 +21,19 @@ const PATIENCE: Duration = Duration::from_millis(200);
 
 /// The DNS setup of a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Names {
+pub struct Names {
     /// The server to which the VNet's own resolver forwards.
-    pub(crate) forwards_to: Ipv4Addr,
+    pub forwards_to: Ipv4Addr,
     /// Further options of the VNet's own resolver.
-    pub(crate) forwarder_options: Vec<&'static str>,
+    pub forwarder_options: Vec<&'static str>,
     /// Whether Azure's resolver sees the private zone.
-    pub(crate) linked: bool,
+    pub linked: bool,
     /// Whether names missing in the zone fall back to the Internet (`NxDomainRedirect` of the virtual network link).
-    pub(crate) falls_back: bool,
+    pub falls_back: bool,
     /// The private zone's records.
-    pub(crate) records: Vec<String>,
+    pub records: Vec<String>,
     /// Further private zones, linked and empty.
-    pub(crate) empty_zones: Vec<&'static str>,
+    pub empty_zones: Vec<&'static str>,
 }
 
 impl Default for Names {
@@ -65,22 +65,22 @@ impl Names {
 }
 
 /// The login server's record in the private zone.
-pub(crate) fn login_record(address: Ipv4Addr) -> String {
+pub fn login_record(address: Ipv4Addr) -> String {
     format!("contoso 10 IN A {address}")
 }
 
 /// The data endpoint's record in the private zone.
-pub(crate) fn data_record(address: Ipv4Addr) -> String {
+pub fn data_record(address: Ipv4Addr) -> String {
     format!("contoso.westeurope.data 10 IN A {address}")
 }
 
 /// The records of the data endpoints of the other regions.
-pub(crate) fn replica_records() -> impl Iterator<Item = String> {
+pub fn replica_records() -> impl Iterator<Item = String> {
     REPLICAS.into_iter().map(|(region, address)| format!("contoso.{region}.data 10 IN A {address}"))
 }
 
 /// The four servers; `None` during a restart.
-pub(crate) struct Resolvers {
+pub struct Resolvers {
     forwarder: Option<Server>,
     azure: Option<Server>,
     private: Option<Server>,
@@ -91,7 +91,7 @@ pub(crate) struct Resolvers {
 
 impl Resolvers {
     /// Starts the servers with the healthy setup.
-    pub(crate) fn start(network: &Network, folder: &Path) -> Self {
+    pub fn start(network: &Network, folder: &Path) -> Self {
         let mut resolvers = Self {
             forwarder: None,
             azure: None,
@@ -105,7 +105,7 @@ impl Resolvers {
     }
 
     /// Applies a DNS setup. The caches start empty, as if the change were old.
-    pub(crate) fn become_like(&mut self, network: &Network, names: &Names) {
+    pub fn become_like(&mut self, network: &Network, names: &Names) {
         if self.current != *names {
             let zones = |names: &Names| (names.records.clone(), names.empty_zones.clone());
             let zones_differ = zones(&self.current) != zones(names);
@@ -131,9 +131,8 @@ impl Resolvers {
     }
 }
 
-#[allow(dead_code, reason = "used by the tests on Kubernetes to break a node")]
 /// A resolver of the VNet that does not see the private zone.
-pub(crate) fn unlinked(network: &Network, folder: &Path, address: Ipv4Addr) -> Server {
+pub fn unlinked(network: &Network, folder: &Path, address: Ipv4Addr) -> Server {
     unbound(&network.vnet, folder, "unlinked", address, &[], &zone_clause("forward", ".", PUBLIC_DNS))
 }
 

@@ -15,18 +15,18 @@ const TAGS: [&str; 4] = [":1", ":latest", ":single", ":nested"];
 
 /// The result of a process.
 #[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) code: Option<i32>,
-    pub(crate) report: serde_json::Value,
+pub struct Ended {
+    pub code: Option<i32>,
+    pub report: serde_json::Value,
     /// Standard output and standard error.
-    pub(crate) shown: String,
-    pub(crate) took: Duration,
+    pub shown: String,
+    pub took: Duration,
     /// Its peak resident memory in KiB.
-    pub(crate) peak: u64,
+    pub peak: u64,
 }
 
 /// Runs a check of several images of a lab with these timeouts.
-pub(crate) fn check(program: &Path, lab: &Lab, images: usize, stage: Duration, whole: Duration) -> Ended {
+pub fn check(program: &Path, lab: &Lab, images: usize, stage: Duration, whole: Duration) -> Ended {
     let out = tempfile::tempdir().expect("a folder");
     let file = |name: &str| fs::File::create(out.path().join(name)).expect("a file");
     let mut command = Command::new(program);
@@ -64,7 +64,7 @@ fn wait(child: &mut Child) -> (Option<i32>, u64) {
 }
 
 /// `VmHWM` of a process in KiB; `None` once it has exited.
-pub(crate) fn peak_of(id: u32) -> Option<u64> {
+pub fn peak_of(id: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.split_whitespace().next()?.parse().ok()
