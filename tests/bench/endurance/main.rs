@@ -8,21 +8,13 @@
 
 #![expect(clippy::disallowed_methods, reason = "here the clock and the words become arguments")]
 
-#[path = "endurance/faults.rs"]
 mod faults;
-#[path = "endurance/hosted.rs"]
 mod hosted;
-#[path = "endurance/ledger.rs"]
 mod ledger;
-#[path = "endurance/model.rs"]
 mod model;
-#[path = "endurance/process.rs"]
 mod process;
-#[path = "endurance/results.rs"]
 mod results;
-#[path = "endurance/truth.rs"]
 mod truth;
-#[path = "endurance/weather.rs"]
 mod weather;
 
 use std::collections::BTreeMap;

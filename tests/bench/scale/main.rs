@@ -12,25 +12,15 @@
     reason = "seconds and minutes of one day"
 )]
 
-#[path = "scale/alerts.rs"]
 mod alerts;
-#[path = "scale/day.rs"]
 mod day;
-#[path = "scale/fleet.rs"]
 mod fleet;
-#[path = "scale/goals.rs"]
 mod goals;
-#[path = "scale/outcomes.rs"]
 mod outcomes;
-#[path = "scale/picture.rs"]
 mod picture;
-#[path = "scale/queue.rs"]
 mod queue;
-#[path = "scale/record.rs"]
 mod record;
-#[path = "scale/table.rs"]
 mod table;
-#[path = "scale/tally.rs"]
 mod tally;
 
 use std::io::{self, Write};
