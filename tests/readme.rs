@@ -163,10 +163,7 @@ fn configuration_is_valid() {
 #[test]
 fn metrics_are_the_generated_reference() {
     let reported = section("## Metrics");
-    assert!(
-        reported.contains(METRICS.trim_end()),
-        "put tests/golden/metrics/reference.md below `## Metrics`"
-    );
+    assert!(reported.contains(METRICS.trim_end()), "run `{}`", generate::COMMAND);
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod check;
 mod cli;
 mod dashboards;
 mod fleet;
+mod generated;
 mod hostile;
 mod image;
 mod language;

@@ -73,11 +73,15 @@ fn find(script: &str, arguments: &[&str]) -> Option<PathBuf> {
 }
 
 impl Programs {
+    pub(crate) fn helm_path(&self) -> PathBuf {
+        self.folder.join("helm")
+    }
+
     /// Runs Helm and returns its standard output, or its standard error if it fails.
     pub(crate) fn helm(&self, arguments: &[&str]) -> Result<String, String> {
         // A separate home folder: the user's own Helm configuration must not matter.
         let home = tempfile::tempdir().expect("a folder");
-        let output = Command::new(self.folder.join("helm"))
+        let output = Command::new(self.helm_path())
             .args(arguments)
             .env_clear()
             .env("HOME", home.path())

@@ -3,9 +3,9 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
-use super::Chosen;
 use super::proof::WINDOW;
 use crate::PROGRAM;
+use generate::dashboards::Chosen;
 use lab::Lab;
 use lab::answers::{Canned, RedirectFault, RetryAfter, Target};
 use lab::settings::{Behaviour, Certificate, Nameserver, Settings, Transport, View};

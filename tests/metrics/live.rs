@@ -14,11 +14,11 @@ use acr_verifier::metrics::{CONTENT_TYPE, Metrics};
 
 use super::declared::experienced;
 use super::metrics;
-use super::prometheus::{Prometheus, get, installed};
 use crate::check::Bench;
 use lab::Lab;
 use lab::settings::{Settings, View};
 use support::agent::{Agent, config};
+use support::prometheus::{Prometheus, get, installed};
 
 /// Serves `/metrics` as the agent does.
 struct Endpoint {

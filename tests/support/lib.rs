@@ -17,6 +17,7 @@ pub mod certificates;
 pub mod hostile;
 #[cfg(target_os = "linux")]
 pub mod namespaces;
+pub mod prometheus;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -16,7 +16,7 @@ use serde_json::Value;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Requests a path and returns the body.
-pub(crate) fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
+pub fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
@@ -27,31 +27,31 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
 }
 
 /// Whether a program is installed. If not, prints a line to standard error for the summary of `tests/run`.
-pub(crate) fn installed(program: &str) -> bool {
+pub fn installed(program: &str) -> bool {
     let answered =
         Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     let there = answered.is_ok_and(|status| status.success());
     if !there {
         let reason = format!("{program} is not installed (a Debian package)");
-        support::skip("ACR_VERIFIER_REQUIRE_PROMETHEUS", "prometheus", &reason);
+        crate::skip("ACR_VERIFIER_REQUIRE_PROMETHEUS", "prometheus", &reason);
     }
     there
 }
 
 /// Encodes an expression for a URL.
-pub(crate) fn encoded(expression: &str) -> String {
+pub fn encoded(expression: &str) -> String {
     expression.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
 /// A Prometheus server, stopped by its process id on drop.
-pub(crate) struct Prometheus {
+pub struct Prometheus {
     process: Child,
-    pub(crate) address: SocketAddr,
+    pub address: SocketAddr,
 }
 
 impl Prometheus {
     /// Starts a server that scrapes these targets twice a second.
-    pub(crate) fn scraping(targets: &[SocketAddr], folder: &Path) -> Self {
+    pub fn scraping(targets: &[SocketAddr], folder: &Path) -> Self {
         let targets: Vec<String> = targets.iter().map(|target| format!("'{target}'")).collect();
         let text = format!(
             "global: {{scrape_interval: 500ms, scrape_timeout: 500ms}}\n\
@@ -63,7 +63,7 @@ impl Prometheus {
     }
 
     /// Starts a server with this configuration and its data in the directory.
-    pub(crate) fn start(config: &str, folder: &Path) -> Self {
+    pub fn start(config: &str, folder: &Path) -> Self {
         let file = folder.join("prometheus.yaml");
         std::fs::write(&file, config).expect("a file");
         // Prometheus does not report a port chosen by the system, so find a free one first.
@@ -83,7 +83,7 @@ impl Prometheus {
     }
 
     /// Runs an instant query and returns label sets with their values.
-    pub(crate) fn query(&self, expression: &str) -> Option<Vec<(Value, f64)>> {
+    pub fn query(&self, expression: &str) -> Option<Vec<(Value, f64)>> {
         let answer = self.ask(&format!("query?query={}", encoded(expression)))?;
         let series = answer["data"]["result"].as_array()?;
         series
@@ -93,13 +93,13 @@ impl Prometheus {
     }
 
     /// Requests `/api/v1/…` and returns the response.
-    pub(crate) fn ask(&self, what: &str) -> Option<Value> {
+    pub fn ask(&self, what: &str) -> Option<Value> {
         serde_json::from_str(&get(self.address, &format!("/api/v1/{what}")).ok()?).ok()
     }
 
     /// Waits until a query returns one series with this value.
     #[track_caller]
-    pub(crate) fn await_value(&self, expression: &str, expected: f64) -> Value {
+    pub fn await_value(&self, expression: &str, expected: f64) -> Value {
         let started = Instant::now();
         let mut last = None;
         while started.elapsed() < PATIENCE {

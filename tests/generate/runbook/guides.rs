@@ -1,21 +1,21 @@
 //! What to do about each alert: the part of its section in the runbook that is not in its rule.
 
 /// The text about one alert.
-pub(super) struct Guide {
+pub struct Guide {
     /// The name of the alert.
-    pub(super) alert: &'static str,
+    pub alert: &'static str,
     /// What it means for those who pull, after the summary of the rule.
-    pub(super) meaning: &'static str,
+    pub meaning: &'static str,
     /// The first thing to look at.
-    pub(super) first: &'static str,
+    pub first: &'static str,
     /// Commands that confirm it without the monitoring.
-    pub(super) confirm: &'static [&'static str],
+    pub confirm: &'static [&'static str],
     /// What fixes it, with links to causes.
-    pub(super) fix: &'static str,
+    pub fix: &'static str,
     /// Commands for the fix; none if the sections of the causes have them.
-    pub(super) commands: &'static [&'static str],
+    pub commands: &'static [&'static str],
     /// What shows that it is fixed, in addition to the rule.
-    pub(super) verify: &'static str,
+    pub verify: &'static str,
 }
 
 const EVENTS: &str =
@@ -41,7 +41,7 @@ const BURN: &str = "Find the nodes and causes that failed in the window, \
 const DRAIN: &[&str] = &["kubectl drain NODE --ignore-daemonsets --delete-emptydir-data"];
 
 /// All of them, in the order of the rule file.
-pub(super) const GUIDES: [Guide; 20] = [
+pub const GUIDES: [Guide; 20] = [
     Guide {
         alert: "AcrVerifierRegistryUnreachable",
         meaning: "All nodes, ten of them, or a fifth cannot pull: new Pods do not start there. Running Pods are not affected.",

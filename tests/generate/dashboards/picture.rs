@@ -7,11 +7,13 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::Query;
+use super::overview::overview;
+use super::thousand::answers;
+use super::{Answer, Query};
+use crate::File;
 
-/// The series of a query, each with its samples.
-pub(super) type Answer = Vec<(Value, Vec<(f64, f64)>)>;
-
+/// The file.
+pub const PICTURE: &str = "dashboards/pictures/overview.svg";
 const STYLE: &str = "\
 text { font-family: sans-serif; font-size: 12px; fill: #24292f } .h { font-weight: bold } .s { fill: #57606a; font-size: 11px } \
 .b { font-size: 22px; font-weight: bold; fill: #fff } .w { fill: #fff; font-size: 11px } .t { font-size: 9px } .bg { fill: #fff } .c { fill: #f6f8fa; stroke: #d0d7de } \
@@ -57,8 +59,15 @@ impl Canvas {
     }
 }
 
+/// Draws the overview as it is generated now, for the simulated fleet.
+pub fn file() -> File {
+    let dashboard = overview();
+    let (answers, (since, until, _)) = answers(&dashboard);
+    File::new(PICTURE, draw(&dashboard, &answers, (since, until)))
+}
+
 /// Draws the overview from the results of its queries between two times.
-pub(super) fn draw(dashboard: &Value, answers: &[(Query, Answer)], times: (f64, f64)) -> String {
+pub fn draw(dashboard: &Value, answers: &[(Query, Answer)], times: (f64, f64)) -> String {
     let of = |panel: &str| {
         let found = answers.iter().find(|(query, _)| query.panel == panel);
         &found.unwrap_or_else(|| panic!("no panel {panel}")).1

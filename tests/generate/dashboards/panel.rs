@@ -24,7 +24,7 @@ pub(super) struct Panel {
     height: u64,
 }
 
-pub(super) fn datasource() -> Value {
+pub fn datasource() -> Value {
     json!({"type": "prometheus", "uid": "${datasource}"})
 }
 
