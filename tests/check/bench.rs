@@ -25,9 +25,9 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 
-use crate::lab::Lab;
-use crate::lab::settings::Settings;
 use crate::server::states;
+use lab::Lab;
+use lab::settings::Settings;
 
 /// A lab with the task that checks it.
 pub(crate) struct Bench {

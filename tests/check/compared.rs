@@ -7,7 +7,7 @@ use acr_verifier::findings::Comparison;
 use acr_verifier::observation::{Endpoint, Resolver, Stage};
 
 use super::{Bench, Outcome};
-use crate::lab::settings::{Behaviour, Nameserver, View};
+use lab::settings::{Behaviour, Nameserver, View};
 
 /// Maximum duration of a check without waiting, on a busy machine: a tenth of the per-stage timeout.
 const PROMPT: Duration = Duration::from_secs(3);

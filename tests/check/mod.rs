@@ -29,9 +29,9 @@ use std::time::Duration;
 
 use acr_verifier::cause::Cause;
 
-use crate::lab::settings::Settings;
 use crate::observations::diagnose;
 pub(crate) use bench::{Bench, Outcome, files_of};
+use lab::settings::Settings;
 pub(crate) use safety::violations;
 
 /// Number of concurrent cases, which mostly wait.

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 use super::{Bench, violations};
-use crate::lab::settings::{Certificate, ChainRecord, Nameserver, Rcode, RecordValue, View};
+use lab::settings::{Certificate, ChainRecord, Nameserver, Rcode, RecordValue, View};
 
 const PASSWORD: &str = "hunter2hunter2";
 /// A part that would reveal the password.

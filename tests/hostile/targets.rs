@@ -7,8 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 use url::Url;
 
 use crate::check::{Bench, Outcome, violations};
-use crate::lab::answers::{Canned, Step, Target};
-use crate::lab::settings::Settings;
+use lab::answers::{Canned, Step, Target};
+use lab::settings::Settings;
 
 use super::forbidden_destinations::{OWN_PORTS, Places};
 
