@@ -5,10 +5,11 @@
 
 mod configuration;
 mod helm;
+mod identities;
 mod manifests;
 mod monitoring;
+mod permissions;
 mod reference;
-mod refusals;
-mod rights;
+mod rejected_values;
 mod security;
 mod validators;

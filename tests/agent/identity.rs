@@ -1,16 +1,17 @@
 //! An agent that pulls with an identity: it checks continuously, follows the renewed token file, and shows no token.
 
-use crate::agent::process::{Agent, config};
-use crate::lab::Lab;
-use crate::lab::log::Listener;
-use crate::lab::settings::{Assertion, Identity, Rights, Settings, Validity};
+use crate::PROGRAM;
+use lab::Lab;
+use lab::log::Listener;
+use lab::settings::{Assertion, Identity, Rights, Settings, Validity};
+use support::agent::{Agent, config};
 
 /// Starts an agent whose image is pulled with this source of credentials.
 fn start(lab: &Lab, credentials: &str) -> Agent {
     let path = format!("{{path: {}}}", lab.secret_folder().display());
     let text = config(lab, "1s").replace(&path, credentials);
     assert!(text.contains(credentials), "{text}");
-    Agent::start_as(lab, &text, |mut command| {
+    Agent::start_as(PROGRAM, lab, &text, |mut command| {
         command.arg("-vvv").arg("--lab-imds").arg(lab.imds().to_string());
         command.arg("--lab-entra").arg(lab.entra().to_string());
         command.env("SSL_CERT_FILE", lab.public_roots()).envs(lab.workload_variables());

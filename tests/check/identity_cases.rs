@@ -9,9 +9,10 @@ use acr_verifier::credentials::{CredentialsSource, ManagedIdentity};
 use acr_verifier::observation::CredentialsUsed;
 
 use super::{Bench, Case, IMPATIENT, case};
-use crate::lab::answers::{Answer, Canned, Delivery, FirewallWording, RetryAfter, Step, Target};
-use crate::lab::log::{Listener, Request};
-use crate::lab::settings::{
+use lab::Lab;
+use lab::answers::{Answer, Canned, Delivery, FirewallWording, RetryAfter, Step, Target};
+use lab::log::{Listener, Request};
+use lab::settings::{
     AbacRefusal, ExchangeFault, Identity, ImdsFault, REGISTRY_AUDIENCE, Rights, Settings, TokenDefect,
     Transport,
 };
@@ -29,7 +30,7 @@ pub(super) fn use_managed(bench: &mut Bench, client_id: Option<&str>) {
 }
 
 /// Returns the requests of a check in order, as `place status`.
-pub(super) fn requests(lab: &crate::lab::Lab) -> String {
+pub(super) fn requests(lab: &Lab) -> String {
     let place = |request: &Request| match (request.listener, request.step) {
         (Listener::Imds, _) => "imds",
         (Listener::Entra, _) => "entra",

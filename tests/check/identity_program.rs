@@ -8,10 +8,10 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::program::{report, run, text};
-use crate::lab::Lab;
-use crate::lab::answers::{Delivery, Step};
-use crate::lab::log::Listener;
-use crate::lab::settings::{EntraFault, Identity, ImdsFault, Rights, Settings};
+use lab::Lab;
+use lab::answers::{Delivery, Step};
+use lab::log::Listener;
+use lab::settings::{EntraFault, Identity, ImdsFault, Rights, Settings};
 
 /// The two kinds of identity, as on the command line.
 const KINDS: [&str; 2] = ["managed", "workload"];
@@ -22,7 +22,7 @@ fn lab() -> Lab {
 
 /// Returns the command line of a check with an identity, without the image.
 fn command(lab: &Lab, kind: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_acr-verifier"));
+    let mut command = Command::new(crate::PROGRAM);
     command.args(["check", "--allow-loopback", "--identity", kind]);
     command.arg("--lab-imds").arg(lab.imds().to_string()).arg("--lab-entra").arg(lab.entra().to_string());
     for server in lab.nameservers() {

@@ -10,10 +10,10 @@ use serde_json::Value;
 use super::identity_cases::use_managed;
 use super::workload_cases::use_workload;
 use super::{Bench, safety};
-use crate::lab::Lab;
-use crate::lab::answers::Step;
-use crate::lab::log::{Listener, Request};
-use crate::lab::settings::{ChainRecord, Identity, Rcode, RecordValue, Settings, View};
+use lab::Lab;
+use lab::answers::Step;
+use lab::log::{Listener, Request};
+use lab::settings::{ChainRecord, Identity, Rcode, RecordValue, Settings, View};
 
 /// Returns violations of the rules for the tokens of identities.
 pub(super) fn violations(bench: &Bench) -> Vec<String> {

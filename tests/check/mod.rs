@@ -19,7 +19,7 @@ mod identity_program;
 mod identity_safety;
 mod login_cases;
 mod name_cases;
-mod names_said_back;
+mod names_with_secrets;
 mod node_cases;
 mod program;
 mod request_cases;
@@ -33,9 +33,9 @@ use std::time::Duration;
 
 use acr_verifier::cause::Cause;
 
-use crate::lab::settings::Settings;
 use crate::observations::diagnose;
 pub(crate) use bench::{Bench, Outcome, files_of};
+use lab::settings::Settings;
 pub(crate) use safety::violations;
 
 /// Number of concurrent cases, which mostly wait.

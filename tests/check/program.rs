@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::Bench;
-use crate::lab::Lab;
-use crate::lab::answers::{Canned, Delivery, RetryAfter, Step};
-use crate::lab::settings::{Certificate, Settings, View};
+use lab::Lab;
+use lab::answers::{Canned, Delivery, RetryAfter, Step};
+use lab::settings::{Certificate, Settings, View};
 
 /// A change to a healthy lab.
 type Arrange = fn(&mut Settings);

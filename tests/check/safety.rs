@@ -3,9 +3,9 @@
 use acr_verifier::observation::{Endpoint, Stage};
 
 use super::{Bench, Outcome, case, identity_safety};
-use crate::lab::answers::{Canned, Step, Target};
-use crate::lab::log::{Listener, Request};
-use crate::lab::settings::{Behaviour, ExtendedError, Rcode, Settings, View};
+use lab::answers::{Canned, Step, Target};
+use lab::log::{Listener, Request};
+use lab::settings::{Behaviour, ExtendedError, Rcode, Settings, View};
 
 /// Returns violations of the rules that hold for every check.
 pub(crate) fn violations(bench: &Bench, outcome: &Outcome) -> Vec<String> {

@@ -10,10 +10,10 @@ use acr_verifier::observation::CredentialsUsed;
 use acr_verifier::probe::Trust;
 
 use super::{Bench, Case, IMPATIENT, case};
-use crate::lab::Lab;
-use crate::lab::answers::{Delivery, RetryAfter};
-use crate::lab::log::Listener;
-use crate::lab::settings::{
+use lab::Lab;
+use lab::answers::{Delivery, RetryAfter};
+use lab::log::Listener;
+use lab::settings::{
     Assertion, AuthorityNames, Certificate, EntraFault, Identity, REGISTRY_AUDIENCE, Rights, Settings,
     TokenDefect, Transport, Validity,
 };

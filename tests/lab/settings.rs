@@ -8,7 +8,6 @@ mod nameservers;
 mod requests;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::Duration;
 
 use super::answers::{
     Answer, BlobFault, Canned, ChallengeFault, Delivery, ManifestFault, RedirectFault, Step, StepSettings,
