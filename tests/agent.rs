@@ -1,6 +1,7 @@
 //! The agent as a process: the binary against the lab, through its HTTP API.
 
 mod demand;
+mod identity;
 mod node;
 mod node_files;
 

@@ -20,7 +20,7 @@ use acr_verifier::run::{CheckRun, NetworkView};
 use acr_verifier::terminal;
 use clap::Parser;
 use lab::Lab;
-use lab::settings::{Nameserver, Settings, View};
+use lab::settings::{Identity, Nameserver, Rights, Settings, View};
 
 /// Start a private registry on loopback, verify it, and show how faults are diagnosed
 #[derive(Parser)]
@@ -37,16 +37,28 @@ struct Arguments {
     agent: bool,
 }
 
+/// How a check pulls.
+#[derive(Clone, Copy)]
+enum Puller {
+    /// With a repository token, from a docker configuration.
+    Token,
+    /// With the managed identity of the node, whose IMDS is the lab's.
+    Identity,
+}
+
 /// A fault of the registry.
 struct Fault {
     name: &'static str,
+    /// Whose pulls show it.
+    puller: Puller,
     story: &'static str,
     apply: fn(&mut Settings),
 }
 
-const FAULTS: [Fault; 3] = [
+const FAULTS: [Fault; 4] = [
     Fault {
         name: "zone not linked",
+        puller: Puller::Token,
         story: "The private DNS zone loses its virtual network link: the name now resolves to a public address.",
         apply: |settings| {
             settings.nameservers[0].login = View::NotLinked;
@@ -55,13 +67,21 @@ const FAULTS: [Fault; 3] = [
     },
     Fault {
         name: "token expired",
+        puller: Puller::Token,
         story: "The repository token expires: the registry rejects its password.",
         apply: |settings| settings.credentials.password = "the-next-password".into(),
     },
     Fault {
         name: "data record missing",
+        puller: Puller::Token,
         story: "The zone has no record for the data endpoint, as after adding a geo-replica: layers cannot be pulled.",
         apply: |settings| settings.nameservers[0].data = View::RecordMissing,
+    },
+    Fault {
+        name: "role missing",
+        puller: Puller::Identity,
+        story: "The kubelet's identity has no AcrPull role: the registry rejects the token of the node's identity.",
+        apply: |settings| settings.identity.rights = Rights::None,
     },
 ];
 
@@ -79,7 +99,7 @@ fn main() -> anyhow::Result<()> {
 /// On loopback with free ports, or at three addresses with Azure's ports.
 fn settings(at: &[IpAddr]) -> Settings {
     let &[login, data, nameserver] = at else {
-        return Settings::default();
+        return Settings { identity: Identity::on_loopback(), ..Settings::default() };
     };
     let nameserver = Nameserver { address: Some(SocketAddr::new(nameserver, 53)), ..Nameserver::default() };
     Settings { nameservers: vec![nameserver], ..Settings::on_azures_port(login, data) }
@@ -87,14 +107,14 @@ fn settings(at: &[IpAddr]) -> Settings {
 
 /// Shows the healthy registry, and each fault with its diagnosis.
 fn show(lab: &Lab, healthy: &Settings) -> anyhow::Result<()> {
-    let config = config(lab)?;
+    let config = self::config(lab, Puller::Token)?;
     let trust = Trust::load(config.ca_file.as_deref())?;
     headline("A healthy private registry: name, address, TLS, token, manifest and blob.")?;
     check(&config, &trust)?;
     for fault in &FAULTS {
         lab.change(fault.apply);
         headline(fault.story)?;
-        check(&config, &trust)?;
+        check(&self::config(lab, fault.puller)?, &trust)?;
         lab.change(|settings| *settings = healthy.clone());
     }
     headline("Try it yourself: cargo run --example private-registry -- --serve (or --agent)")
@@ -103,10 +123,11 @@ fn show(lab: &Lab, healthy: &Settings) -> anyhow::Result<()> {
 /// Runs the agent against the registry until Ctrl-C; a number applies a fault or restores the registry.
 fn watch(lab: Lab, healthy: Settings) -> anyhow::Result<()> {
     let path = lab.folder().join("config.yaml");
+    let image = lab.image();
     let yaml = format!(
-        "images:\n  - image: {}\n    name: canary\n    credentials: {{path: {}}}\ntls: {{caFile: {}}}\nschedule: \
-         {{interval: 5s}}\nserver: {{address: \"127.0.0.1:9469\"}}\n",
-        lab.image(),
+        "images:\n  - image: {image}\n    name: canary\n    credentials: {{path: {}}}\n  - image: {image}\n    name: identity\n    \
+         credentials: {{managedIdentity: {{}}}}\ntls: {{caFile: {}}}\nschedule: {{interval: 5s}}\nserver: {{address: \
+         \"127.0.0.1:9469\"}}\n",
         lab.secret_folder().display(),
         lab.ca_file().display()
     );
@@ -115,7 +136,7 @@ fn watch(lab: Lab, healthy: Settings) -> anyhow::Result<()> {
         config: path,
         nameservers: lab.nameservers().into_iter().map(Into::into).collect(),
         allow_loopback: true,
-        lab: LabEndpoints::default(),
+        lab: LabEndpoints { imds: Some(lab.imds()), entra: None },
         ambient: AmbientCredentials::default(),
     };
     let node = NodeContext {
@@ -137,15 +158,24 @@ fn watch(lab: Lab, healthy: Settings) -> anyhow::Result<()> {
 fn serve(lab: Lab, healthy: Settings) -> anyhow::Result<()> {
     let nameserver = lab.nameservers()[0];
     headline("A private registry is running. In another terminal:")?;
-    let allowed = if lab.login_address().ip().is_loopback() { " --allow-loopback" } else { "" };
-    let words = [
-        format!("cargo run -- check{allowed}"),
-        format!("--nameserver {nameserver}"),
-        format!("--ca-file {}", lab.ca_file().display()),
-        format!("--credentials {}", lab.credentials_folder().display()),
-        lab.image(),
-    ];
-    terminal::print(format!("    {}\n\n", words.join(" \\\n        ")).as_bytes())?;
+    let is_on_loopback = lab.login_address().ip().is_loopback();
+    let command = |credentials: &str| {
+        let words = [
+            format!("cargo run -- check{}", if is_on_loopback { " --allow-loopback" } else { "" }),
+            format!("--nameserver {nameserver}"),
+            format!("--ca-file {}", lab.ca_file().display()),
+            credentials.to_owned(),
+            lab.image(),
+        ];
+        format!("    {}\n\n", words.join(" \\\n        "))
+    };
+    let token = format!("--credentials {}", lab.credentials_folder().display());
+    terminal::print(command(&token).as_bytes())?;
+    if is_on_loopback {
+        headline("With the node's managed identity instead of a repository token:")?;
+        let identity = format!("--identity managed --lab-imds {}", lab.imds());
+        terminal::print(command(&identity).as_bytes())?;
+    }
     let folder = lab.folder().to_owned();
     std::thread::spawn(move || obey(&lab, &healthy));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -182,11 +212,21 @@ fn obey(lab: &Lab, healthy: &Settings) -> anyhow::Result<()> {
     }
 }
 
-fn config(lab: &Lab) -> anyhow::Result<Config> {
+fn config(lab: &Lab, puller: Puller) -> anyhow::Result<Config> {
+    let (credentials, endpoints) = match puller {
+        Puller::Token => (
+            CredentialsConfig::Path { path: lab.credentials_folder(), expires_at: None },
+            LabEndpoints::default(),
+        ),
+        Puller::Identity => (
+            CredentialsConfig::ManagedIdentity { client_id: None },
+            LabEndpoints { imds: Some(lab.imds()), entra: None },
+        ),
+    };
     let image = ImageConfig {
         image: lab.image().parse()?,
         name: None,
-        credentials: Some(CredentialsConfig::Path { path: lab.credentials_folder(), expires_at: None }),
+        credentials: Some(credentials),
         expected: Vec::new(),
         data_endpoints: Vec::new(),
     };
@@ -201,7 +241,7 @@ fn config(lab: &Lab) -> anyhow::Result<Config> {
         schedule: Schedule::default(),
         blob: true,
         allow_loopback: true,
-        lab: LabEndpoints::default(),
+        lab: endpoints,
         server_address: ([127, 0, 0, 1], 0).into(),
         events: false,
         digest: None,

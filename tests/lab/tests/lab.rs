@@ -4,6 +4,9 @@
 
 mod client;
 mod fidelity;
+mod identity_client;
+mod identity_faults;
+mod identity_sequences;
 mod misbehaviour;
 mod recordings;
 mod requests;
