@@ -32,21 +32,20 @@ pub(super) fn explain_fault(case: &Case<'_>, fault: &IdentityFault) -> (Cause, S
             (Cause::IdentityUnavailable, message)
         }
         IdentityFault::NoToken { service: IdentityService::Imds, host, fault } => {
-            let view = "a Pod without host network may not be allowed to reach it";
             let hint = match fault {
                 ServiceFault::NoResponse { .. } | ServiceFault::NotConnected(ConnectFailure::Timeout) => {
-                    format!("; {view} (IMDS restriction)")
+                    "; a Pod without host network may not be allowed to reach it (IMDS restriction)"
                 }
-                ServiceFault::Answer { is_page: true, .. } => "; a proxy answers in its place".to_owned(),
+                ServiceFault::Answer { is_page: true, .. } => "; a proxy responds in its place",
                 ServiceFault::NotResolved { .. }
                 | ServiceFault::NotConnected(_)
                 | ServiceFault::Tls(_)
                 | ServiceFault::Closed
                 | ServiceFault::Answer { .. }
-                | ServiceFault::Unusable { .. } => String::new(),
+                | ServiceFault::Unusable { .. } => "",
             };
             let message =
-                format!("IMDS at {host} {}{hint}, so the node's identity has no token.", phrase(fault));
+                format!("IMDS at {host} {}, so the node's identity has no token{hint}.", phrase(fault));
             (Cause::IdentityUnavailable, message)
         }
         IdentityFault::NoToken { service: IdentityService::Entra, host, fault } => {
@@ -72,7 +71,7 @@ pub(super) fn explain_fault(case: &Case<'_>, fault: &IdentityFault) -> (Cause, S
             let words = in_its_words(message.as_deref());
             (
                 Cause::IdentityRejected,
-                format!("Microsoft Entra ID refuses the workload identity: {error}{words}."),
+                format!("Microsoft Entra ID rejects the workload identity: {error}{words}."),
             )
         }
         IdentityFault::WithoutRead { actions } => {
@@ -96,7 +95,7 @@ pub(super) fn role_missing(case: &Case<'_>, identity: &Identity) -> String {
     let cached = cached(case.observation);
     match (identity.exchanged, identity.abac) {
         (false, _) => format!(
-            "{registry} refuses {who}: it has no role on the registry that includes pull, such as AcrPull{cached}"
+            "{registry} rejects {who}: it has no role on the registry that includes pull, such as AcrPull{cached}"
         ),
         (true, Some(true)) => format!(
             "{registry} knows {who}, but grants it no token: this registry assigns roles by repository (ABAC), where AcrPull \
@@ -172,7 +171,7 @@ fn phrase(fault: &ServiceFault) -> String {
     match fault {
         ServiceFault::NotResolved { reason } => format!("cannot be resolved: {reason}"),
         ServiceFault::NotConnected(ConnectFailure::Timeout) => "does not respond".to_owned(),
-        ServiceFault::NotConnected(ConnectFailure::Refused) => "refuses the connection".to_owned(),
+        ServiceFault::NotConnected(ConnectFailure::Refused) => "rejects the connection".to_owned(),
         ServiceFault::NotConnected(ConnectFailure::Unreachable) => "has no route".to_owned(),
         ServiceFault::NotConnected(ConnectFailure::NotOpened(error)) => {
             format!("could not be tried: {error}")
@@ -196,3 +195,6 @@ fn phrase(fault: &ServiceFault) -> String {
         ServiceFault::Unusable { reason } => format!("responded, but {reason}"),
     }
 }
+
+#[cfg(test)]
+mod tests;
