@@ -5,8 +5,8 @@ use acr_verifier::credentials::{CredentialsSource, ManagedIdentity, WorkloadIden
 use acr_verifier::probe::Trust;
 
 use crate::check::Bench;
-use crate::lab::Lab;
-use crate::lab::settings::{AbacRefusal, Assertion, Identity, Rights, Settings, Transport};
+use lab::Lab;
+use lab::settings::{AbacRefusal, Assertion, Identity, Rights, Settings, Transport};
 
 /// The keys of labs without an omission, which are no rows.
 const HEALTHY: [&str; 2] = ["managed", "workload"];
