@@ -12,15 +12,14 @@ use crate::verdict::Severity;
 
 /// How long a kubelet keeps the credentials of an identity (cloud-provider-azure 1.36 and before).
 const CACHED: &str =
-    "kubelets that cached credentials may still pull for up to 60 minutes (5 before Kubernetes 1.36)";
+    "Kubelets that cached credentials may still pull for up to 60 minutes (5 before Kubernetes 1.36).";
 
 /// Warns of an identity that could not be used, while an anonymous pull works.
 pub(super) fn warn(expectation: &super::Expectation, observation: &Observation) -> Option<Diagnosis> {
     let failure = observation.identity_failure.as_ref()?;
     let mut warning = super::explain(expectation, failure, observation)?;
     warning.severity = Severity::Warn;
-    let sentence = warning.message.trim_end_matches('.');
-    warning.message = format!("{sentence}; pulls work anonymously.");
+    warning.message.push_str(" Pulls work anonymously.");
     Some(warning)
 }
 
@@ -77,10 +76,9 @@ pub(super) fn explain_fault(case: &Case<'_>, fault: &IdentityFault) -> (Cause, S
         IdentityFault::WithoutRead { actions } => {
             let allowed = if actions.is_empty() { "nothing".to_owned() } else { list(actions) };
             let message = format!(
-                "{} lets {} do {allowed}, but not read, so it cannot pull: the AcrPull role is missing{}.",
+                "{} lets {} do {allowed}, but not read, so it cannot pull: the AcrPull role is missing.",
                 case.expectation.image.registry(),
-                who(case.observation),
-                cached(case.observation)
+                who(case.observation)
             );
             (Cause::PullRoleMissing, message)
         }
@@ -92,17 +90,16 @@ pub(super) fn explain_fault(case: &Case<'_>, fault: &IdentityFault) -> (Cause, S
 pub(super) fn role_missing(case: &Case<'_>, identity: &Identity) -> String {
     let registry = case.expectation.image.registry();
     let who = who(case.observation);
-    let cached = cached(case.observation);
     match (identity.exchanged, identity.abac) {
         (false, _) => format!(
-            "{registry} rejects {who}: it has no role on the registry that includes pull, such as AcrPull{cached}"
+            "{registry} rejects {who}: it has no role on the registry that includes pull, such as AcrPull"
         ),
         (true, Some(true)) => format!(
             "{registry} knows {who}, but grants it no token: this registry assigns roles by repository (ABAC), where AcrPull \
-             does not count and Container Registry Repository Reader is needed{cached}"
+             does not count and Container Registry Repository Reader is needed"
         ),
         (true, Some(false) | None) => {
-            format!("{registry} rejects the refresh token that it has just issued to {who}{cached}")
+            format!("{registry} rejects the refresh token that it has just issued to {who}")
         }
     }
 }
@@ -130,6 +127,10 @@ pub(super) fn fit_advice(case: &Case<'_>, diagnosis: &mut Diagnosis) {
         | Fault::DigestMismatch { .. }
         | Fault::PlatformMissing { .. } => return,
     };
+    let is_role = matches!(diagnosis.cause, Cause::PullRoleMissing | Cause::ScopeMissing);
+    if is_role && identity.kind == IdentityKind::Managed {
+        diagnosis.message = format!("{} {CACHED}", diagnosis.message);
+    }
     if fault.is_some_and(IdentityFault::is_transient) {
         diagnosis.severity = Severity::Unknown;
     }
@@ -152,14 +153,6 @@ pub(super) fn fit_advice(case: &Case<'_>, diagnosis: &mut Diagnosis) {
 fn who(observation: &Observation) -> String {
     let Some(identity) = &observation.identity else { return "the identity".to_owned() };
     format!("the {}", identity.name())
-}
-
-/// Says how long pulls may differ from this result. Only the kubelet's own identity is cached by kubelets.
-fn cached(observation: &Observation) -> String {
-    match observation.identity.as_ref().map(|identity| identity.kind) {
-        Some(IdentityKind::Managed) => format!("; {CACHED}"),
-        Some(IdentityKind::Workload) | None => String::new(),
-    }
 }
 
 fn in_its_words(message: Option<&str>) -> String {

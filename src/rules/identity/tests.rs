@@ -111,7 +111,7 @@ fn each_fault_has_its_cause_severity_and_message() {
             Cause::PullRoleMissing,
             Fail,
             "contoso.azurecr.io lets the managed identity 3fa85f64-5717-4562-b3fc-2c963f66afa6 (agentpool) do write, but not \
-             read, so it cannot pull: the AcrPull role is missing; kubelets that cached credentials may still pull for up to 60 \
+             read, so it cannot pull: the AcrPull role is missing. Kubelets that cached credentials may still pull for up to 60 \
              minutes (5 before Kubernetes 1.36).",
         ),
         (
@@ -227,5 +227,5 @@ fn a_failed_identity_is_a_warning_if_an_anonymous_pull_works() {
     observation.credentials = Some(CredentialsUsed::Anonymous);
     let diagnosis = only(&observation);
     assert_eq!((diagnosis.cause, diagnosis.severity), (Cause::IdentityNotFound, Severity::Warn));
-    assert!(diagnosis.message.ends_with("on this node; pulls work anonymously."), "{}", diagnosis.message);
+    assert!(diagnosis.message.ends_with("on this node. Pulls work anonymously."), "{}", diagnosis.message);
 }
