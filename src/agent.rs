@@ -24,7 +24,8 @@ use self::callers::Callers;
 use self::settings::Settings;
 use crate::address::NameserverAddress;
 use crate::cause::Cause;
-use crate::credentials::Fingerprint;
+use crate::config::LabEndpoints;
+use crate::credentials::{AmbientCredentials, Fingerprint};
 use crate::events::{self, Publisher, event};
 use crate::metrics::Metrics;
 use crate::pass::{self, NodeContext};
@@ -50,8 +51,10 @@ pub struct Options {
     pub nameservers: Vec<NameserverAddress>,
     /// Whether loopback counts as private.
     pub allow_loopback: bool,
-    /// Paths to search for the credentials of images that configure none.
-    pub usual_credentials: Vec<PathBuf>,
+    /// Where a laboratory serves Azure's identity endpoints.
+    pub lab: LabEndpoints,
+    /// The credentials in the environment.
+    pub ambient: AmbientCredentials,
 }
 
 /// The node context of the agent, in addition to that of a single pass.
@@ -274,8 +277,7 @@ impl Agent {
         let node_context = self.context.pass.clone();
         Box::pin(async move {
             let (trust, node) = (&settings.trust, settings.node.as_deref());
-            let mut run =
-                pass::run(&settings.config, &settings.usual_credentials, &node_context, trust, node).await;
+            let mut run = pass::run(&settings.config, &settings.ambient, &node_context, trust, node).await;
             // Without node files, the agent reports that they were not read.
             run.node_files.get_or_insert_with(|| NodeFilesReport::unread(trust.roots()));
             run

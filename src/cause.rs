@@ -10,7 +10,7 @@
 //!
 //! 1. The variant and the name of its record, in the list `causes!` below, where a pull meets it.
 //! 2. The record, a [`CauseInfo`] constant in the file of its family: `dns`, `address`, `connection`, `tls`,
-//!    `answer`, `credentials`, `content` or `data`.
+//!    `answer`, `credentials`, `identity`, `content` or `data`.
 //! 3. The rule that recognises it, in `rules`.
 //! 4. The case that brings it about: over real sockets in `tests/check`, and as a state in `tests/namespaces`, where it is
 //!    compared with what real clients do.
@@ -28,6 +28,7 @@ mod content;
 mod credentials;
 mod data;
 mod dns;
+mod identity;
 mod names;
 mod tls;
 
@@ -35,6 +36,7 @@ pub use confirm::Confirm;
 pub use connection::{NOT_OPENED_REMEDY, not_opened_commands};
 pub use credentials::{commands_of_rejected, remedy_of_rejected};
 pub use dns::COMPARED_SILENT_REMEDY;
+pub use identity::{NOT_INJECTED, REPOSITORY_ROLE, fix_of_rejected_identity};
 pub use names::Names;
 
 use std::fmt;
@@ -133,6 +135,11 @@ causes! {
     CredentialsMissing => credentials::CREDENTIALS_MISSING,
     CredentialsInvalid => credentials::CREDENTIALS_INVALID,
     CredentialsRejected => credentials::CREDENTIALS_REJECTED,
+    IdentityUnavailable => identity::IDENTITY_UNAVAILABLE,
+    IdentityNotFound => identity::IDENTITY_NOT_FOUND,
+    EntraUnreachable => identity::ENTRA_UNREACHABLE,
+    IdentityRejected => identity::IDENTITY_REJECTED,
+    PullRoleMissing => identity::PULL_ROLE_MISSING,
     ScopeMissing => credentials::SCOPE_MISSING,
     TokenRefused => credentials::TOKEN_REFUSED,
     RepositoryNotFound => content::REPOSITORY_NOT_FOUND,

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use tokio::time::Instant;
 
 use crate::config::Config;
+use crate::credentials::AmbientCredentials;
 use crate::exit::ExitStatus;
 use crate::node::NodeFiles;
 use crate::pass::{self, NodeContext};
@@ -32,8 +33,8 @@ pub struct Options {
     pub format: report::Format,
     /// A file to write the report to, in addition to standard output.
     pub report_file: Option<PathBuf>,
-    /// Paths to search for the credentials of images that configure none.
-    pub usual_credentials: Vec<PathBuf>,
+    /// The credentials in the environment.
+    pub ambient: AmbientCredentials,
 }
 
 /// Checks every image, writes the report and returns the outcome.
@@ -76,7 +77,7 @@ async fn pass_until_good(
 ) -> Option<ExitStatus> {
     let started = Instant::now();
     loop {
-        let run = pass::run(config, &options.usual_credentials, context, trust, node).await;
+        let run = pass::run(config, &options.ambient, context, trust, node).await;
         let outcome = ExitStatus::of(run.verdict(), options.strict);
         let summary = summary(&run);
         let pause = pause_after(&run);

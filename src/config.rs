@@ -44,6 +44,8 @@ pub struct Config {
     pub blob: bool,
     /// Whether loopback counts as private: only for a registry on this machine.
     pub allow_loopback: bool,
+    /// Where a laboratory serves Azure's identity endpoints.
+    pub lab: LabEndpoints,
     /// The address on which the agent serves HTTP.
     pub server_address: SocketAddr,
     /// Whether the agent publishes Kubernetes Events.
@@ -69,12 +71,31 @@ pub struct ImageConfig {
 
 /// The credentials of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CredentialsConfig {
-    /// A docker `config.json`, a mounted `kubernetes.io/dockerconfigjson` secret, or a folder with `username` and
-    /// `password`.
-    pub path: PathBuf,
-    /// When they expire; ACR does not report it.
-    pub expires_at: Option<Timestamp>,
+pub enum CredentialsConfig {
+    /// Files.
+    Path {
+        /// A docker `config.json`, a mounted `kubernetes.io/dockerconfigjson` secret, or a folder with `username` and
+        /// `password`.
+        path: PathBuf,
+        /// When they expire; ACR does not report it.
+        expires_at: Option<Timestamp>,
+    },
+    /// The node's managed identity, as the kubelet's credential provider uses it.
+    ManagedIdentity {
+        /// Its client id, a GUID; required if the node has several identities.
+        client_id: Option<String>,
+    },
+    /// The Pod's workload identity.
+    WorkloadIdentity,
+}
+
+/// Where a laboratory serves Azure's identity endpoints; nowhere on a node.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LabEndpoints {
+    /// Replaces the address of IMDS.
+    pub imds: Option<SocketAddr>,
+    /// Replaces the addresses of Entra ID; its name and certificate remain.
+    pub entra: Option<SocketAddr>,
 }
 
 /// The resolvers to query.
@@ -126,6 +147,7 @@ impl Config {
             schedule: Schedule::default(),
             blob: true,
             allow_loopback: false,
+            lab: LabEndpoints::default(),
             server_address: DEFAULT_SERVER_ADDRESS,
             events: true,
             digest: None,

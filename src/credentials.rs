@@ -1,11 +1,13 @@
 //! The credentials for an image, as a kubelet finds them.
 //!
 //! Owns the sources and what they yield: the attempts that a kubelet makes, in its order. Nothing is cached: every check reads
-//! its source again, as a pull does. [`files`] reads files; a further source is a variant of [`CredentialsSource`].
+//! its source again, as a pull does. [`files`] reads files, [`identity`] describes the identities of the node and the Pod,
+//! whose tokens the probe requests. A further source is a variant of [`CredentialsSource`].
 
 mod docker;
 mod files;
 mod fingerprint;
+mod identity;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -14,18 +16,36 @@ use jiff::Timestamp;
 
 pub use self::files::{CredentialFiles, inspect};
 pub use self::fingerprint::Fingerprint;
+pub use self::identity::{Federated, ManagedIdentity, WorkloadIdentity};
 
 use self::docker::Pair;
-use crate::config::ImageConfig;
+use crate::config::value::is_guid;
+use crate::config::{CredentialsConfig, ImageConfig};
 use crate::image::ImageReference;
 use crate::observation::{CredentialEvidence, CredentialKind, CredentialsUsed, RejectedEntry};
 use crate::secret::Secret;
+
+/// The user name for a refresh token of ACR (its documentation of OAuth).
+const REFRESH_TOKEN_USER: &str = "00000000-0000-0000-0000-000000000000";
 
 /// Where the credentials of an image come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CredentialsSource {
     /// Files, as the kubelet reads them.
     Files(CredentialFiles),
+    /// The node's managed identity, as the kubelet's credential provider uses it.
+    ManagedIdentity(ManagedIdentity),
+    /// The Pod's workload identity.
+    WorkloadIdentity(WorkloadIdentity),
+}
+
+/// The credentials that this process finds in its environment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AmbientCredentials {
+    /// Docker's usual files, for images that configure no credentials.
+    pub files: Vec<PathBuf>,
+    /// The Pod's workload identity, for images that use it.
+    pub workload_identity: WorkloadIdentity,
 }
 
 /// What a kubelet finds for an image, in the order in which it tries it.
@@ -92,12 +112,18 @@ impl CredentialsSource {
         Self::Files(CredentialFiles { paths: vec![path], expires_at })
     }
 
-    /// The source of a configured image's credentials: its own path if set, otherwise the `usual` paths.
+    /// The source of a configured image's credentials: its own if set, otherwise docker's usual files.
     #[must_use]
-    pub fn of(image: &ImageConfig, usual: &[PathBuf]) -> Self {
+    pub fn of(image: &ImageConfig, ambient: &AmbientCredentials) -> Self {
         match &image.credentials {
-            Some(named) => Self::named(named.path.clone(), named.expires_at),
-            None => Self::Files(CredentialFiles { paths: usual.to_vec(), expires_at: None }),
+            Some(CredentialsConfig::Path { path, expires_at }) => Self::named(path.clone(), *expires_at),
+            Some(CredentialsConfig::ManagedIdentity { client_id }) => {
+                Self::ManagedIdentity(ManagedIdentity { client_id: client_id.clone() })
+            }
+            Some(CredentialsConfig::WorkloadIdentity) => {
+                Self::WorkloadIdentity(ambient.workload_identity.clone())
+            }
+            None => Self::Files(CredentialFiles { paths: ambient.files.clone(), expires_at: None }),
         }
     }
 
@@ -107,25 +133,12 @@ impl CredentialsSource {
         CredentialFiles::usual(docker_config, home)
     }
 
-    /// Reads what a kubelet finds for an image now.
-    ///
-    /// # Errors
-    /// The source cannot be used: a kubelet would not pull. The phrase names the position, never a value.
-    #[expect(
-        clippy::unused_async,
-        reason = "files are read at once; a source behind a network is waited for"
-    )]
-    pub async fn read(&self, image: &ImageReference) -> Result<Found, CredentialsError> {
-        match self {
-            Self::Files(files) => files.read(image),
-        }
-    }
-
     /// Returns the configured expiry of the credentials, if set.
     #[must_use]
     pub const fn expires_at(&self) -> Option<Timestamp> {
         match self {
             Self::Files(files) => files.expires_at,
+            Self::ManagedIdentity(_) | Self::WorkloadIdentity(_) => None,
         }
     }
 
@@ -134,6 +147,8 @@ impl CredentialsSource {
     pub fn fingerprint(&self) -> Fingerprint {
         match self {
             Self::Files(files) => files.fingerprint(),
+            Self::ManagedIdentity(_) => Fingerprint::of(std::iter::empty()),
+            Self::WorkloadIdentity(identity) => identity.fingerprint(),
         }
     }
 }
@@ -141,13 +156,29 @@ impl CredentialsSource {
 impl Found {
     /// No entry matches the image: the kubelet pulls once, without credentials.
     fn anonymous(searched: String, expires_at: Option<Timestamp>) -> Self {
-        let attempt =
-            Attempt { entry: None, credentials: None, kind: CredentialKind::Empty, evidence: Vec::new() };
-        Self { attempts: vec![attempt], searched: Some(searched), expires_at }
+        Self { attempts: vec![Attempt::anonymous()], searched: Some(searched), expires_at }
     }
 }
 
 impl Attempt {
+    /// The attempt with a refresh token that the registry has just issued to an identity.
+    #[must_use]
+    pub fn with_refresh_token(token: Secret) -> Self {
+        let credentials = Credentials { username: REFRESH_TOKEN_USER.to_owned(), password: token };
+        Self {
+            entry: None,
+            credentials: Some(credentials),
+            kind: CredentialKind::RefreshToken,
+            evidence: Vec::new(),
+        }
+    }
+
+    /// The attempt without credentials.
+    #[must_use]
+    pub const fn anonymous() -> Self {
+        Self { entry: None, credentials: None, kind: CredentialKind::Empty, evidence: Vec::new() }
+    }
+
     fn of(entry: String, pair: Pair, image: &ImageReference) -> Self {
         let is_complete = pair.is_complete();
         let Pair { username, password, evidence } = pair;
@@ -159,13 +190,7 @@ impl Attempt {
 
 /// The kind of credential that a user name belongs to.
 fn kind_of(username: &str, image: &ImageReference) -> CredentialKind {
-    let lengths = [8, 4, 4, 4, 12];
-    let parts: Vec<_> = username.split('-').collect();
-    let is_guid = parts.len() == lengths.len()
-        && parts
-            .iter()
-            .zip(lengths)
-            .all(|(part, length)| part.len() == length && part.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let is_guid = is_guid(username);
     if is_guid && username.bytes().all(|byte| matches!(byte, b'0' | b'-')) {
         CredentialKind::RefreshToken
     } else if is_guid {

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use acr_verifier::agent::{self, AgentContext};
 use acr_verifier::cli::{self, Command, Environment, pages};
+use acr_verifier::credentials::WorkloadIdentity;
 use acr_verifier::events::event::Pod;
 use acr_verifier::pass::NodeContext;
 use acr_verifier::report::catalogue;
@@ -24,6 +25,12 @@ fn main() -> ExitCode {
     let environment = Environment {
         docker_config: env::var_os("DOCKER_CONFIG"),
         home: env::home_dir(),
+        workload_identity: WorkloadIdentity {
+            client_id: env::var_os("AZURE_CLIENT_ID"),
+            tenant_id: env::var_os("AZURE_TENANT_ID"),
+            authority_host: env::var_os("AZURE_AUTHORITY_HOST"),
+            token_file: env::var_os("AZURE_FEDERATED_TOKEN_FILE"),
+        },
         in_cluster: env::var_os("KUBERNETES_SERVICE_HOST").is_some_and(|host| !host.is_empty()),
     };
     let invocation = match cli::resolve(arguments, &environment) {

@@ -7,6 +7,7 @@
 mod credentials;
 mod dns;
 mod failure;
+mod identity;
 mod node;
 mod system;
 
@@ -22,6 +23,7 @@ pub use dns::{
     Resolver,
 };
 pub use failure::{Answer, Failure, Fault, Reason, Sender};
+pub use identity::{EntraError, Identity, IdentityFault, IdentityKind, IdentityService, ServiceFault};
 pub use system::SystemError;
 
 pub use node::{Fact, Proxied, TrustedBy};
@@ -145,6 +147,10 @@ pub struct Observation {
     pub credentials_expire_at: Option<Timestamp>,
     /// The credentials of the last attempt; absent if they cannot be read.
     pub credentials: Option<CredentialsUsed>,
+    /// The identity of the pull, if it uses one.
+    pub identity: Option<Identity>,
+    /// Why the identity could not be used, if an anonymous pull worked instead.
+    pub identity_failure: Option<Failure>,
     /// The entries that the registry rejected, in the order tried.
     pub rejected_entries: Vec<RejectedEntry>,
     /// Facts about the granted token; never its text.

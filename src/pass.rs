@@ -3,7 +3,7 @@
 //! Owns the order and concurrency of the checks, and what a task takes from the node's own files. `check` and `agent` decide
 //! when a pass runs and where its result goes.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::config::{Config, ImageConfig, SystemResolver};
-use crate::credentials::CredentialsSource;
+use crate::credentials::{AmbientCredentials, CredentialsSource};
 use crate::node::{NodeFiles, RESOLV_CONF};
 use crate::observation::Fact;
 use crate::probe::{self, Task, Trust, TrustError};
@@ -37,7 +37,7 @@ pub struct NodeContext {
 /// Checks every image once, several concurrently; results are in the order given.
 pub async fn run(
     config: &Config,
-    usual: &[PathBuf],
+    ambient: &AmbientCredentials,
     context: &NodeContext,
     trust: &Trust,
     node: Option<&NodeFiles>,
@@ -45,7 +45,7 @@ pub async fn run(
     let started_at = (context.now)();
     let started = Instant::now();
     let checks =
-        config.images.iter().map(|image| verify(config, image, usual, (trust, node), (context.now)()));
+        config.images.iter().map(|image| verify(config, image, ambient, (trust, node), (context.now)()));
     let images = stream::iter(checks).buffered(AT_A_TIME).collect().await;
     CheckRun {
         node: context.node.clone(),
@@ -62,11 +62,11 @@ pub async fn run(
 pub async fn verify(
     config: &Config,
     image: &ImageConfig,
-    usual_credentials: &[PathBuf],
+    ambient: &AmbientCredentials,
     (trust, node): (&Trust, Option<&NodeFiles>),
     now: Timestamp,
 ) -> ImageResult {
-    let credentials = CredentialsSource::of(image, usual_credentials);
+    let credentials = CredentialsSource::of(image, ambient);
     let mut task = Task::new(config, image, credentials, trust, now);
     if let Some(node) = node {
         take_from_node(&mut task, config, node);

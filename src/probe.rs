@@ -34,6 +34,7 @@ mod dns;
 mod echo;
 #[cfg(fuzzing)]
 pub mod fuzz;
+mod identity;
 mod manifest;
 mod phase;
 mod protocol;
@@ -51,7 +52,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::address::AddressPolicy;
-use crate::config::{Config, ImageConfig, Resolvers};
+use crate::config::{Config, ImageConfig, LabEndpoints, Resolvers};
 use crate::credentials::{Attempt, CredentialsSource};
 use crate::diagnosis::Diagnosis;
 use crate::findings::{AllowedAddresses, Findings};
@@ -63,7 +64,7 @@ use crate::text::redact::Redactor;
 
 use deadline::Clock;
 use manifest::ImageManifest;
-use registry::{BlobAnswer, Granted, Pull};
+use registry::{BlobAnswer, Granted, Held, Pull};
 use resolve::Gate;
 use session::{Reply, Session};
 
@@ -85,6 +86,8 @@ pub struct Task {
     pub data_endpoints: Vec<String>,
     /// The source of the credentials.
     pub credentials: CredentialsSource,
+    /// Where a laboratory serves Azure's identity endpoints.
+    pub lab: LabEndpoints,
     /// The resolvers to query.
     pub resolvers: Resolvers,
     /// The trusted roots for TLS.
@@ -120,6 +123,7 @@ impl Task {
             policy: AddressPolicy { expected: image.expected.clone(), allow_loopback: config.allow_loopback },
             data_endpoints: image.data_endpoints.clone(),
             credentials,
+            lab: config.lab,
             resolvers: config.resolvers.clone(),
             trust: trust.clone(),
             proxy: None,
@@ -192,21 +196,17 @@ async fn run(
     clock: &Clock,
     observation: &mut Observation,
 ) -> (Result<(), Stop>, Findings, Redactor) {
-    let credentials = task.credentials.read(&task.image).await;
-    // Recorded first, so that it is known whichever stage fails.
-    observation.credentials_expire_at =
-        credentials.as_ref().map_or(task.credentials.expires_at(), |found| found.expires_at);
     observation.mirrors.clone_from(&task.mirrors);
-    observation.credentials =
-        credentials.as_ref().ok().and_then(|found| found.attempts.first()).map(Attempt::used);
     let gate = Gate::new(task, clock);
     let login = task.image.host();
     note_proxy(task, Endpoint::Login, login, observation);
     let mut configured = Observation::default();
-    let (allowed, ()) = tokio::join!(
+    let (held, allowed, ()) = tokio::join!(
+        read_credentials(&gate),
         gate.resolve(Endpoint::Login, login, observation),
         gate.resolve_configured(&mut configured)
     );
+    note_credentials(task, &held, observation);
     observation.add_names(configured);
     let (addresses, stopped) = match allowed {
         Ok(addresses) => (addresses, None),
@@ -214,10 +214,10 @@ async fn run(
     };
     let session = Session::new(Endpoint::Login, login, task.image.port(), &addresses, &task.trust, clock);
     // Even if nothing is sent: a nameserver may echo a secret that an earlier check sent to its owner.
-    let mut pull = Pull::new(task, session, credentials);
+    let mut pull = Pull::new(task, session, &held);
     let mut outcome = match stopped {
         Some(stop) => Err(stop),
-        None => ask_registry(&gate, &mut pull, observation).await,
+        None => ask_registry(&gate, &mut pull, held, observation).await,
     };
     let redactor = pull.redactor;
     observation.duration = clock.elapsed();
@@ -231,13 +231,44 @@ async fn run(
     (outcome, findings, redactor)
 }
 
+/// Reads the credentials as they are now. An identity's token is requested at the same time as the names are resolved, as
+/// the kubelet's credential provider does first.
+async fn read_credentials(gate: &Gate<'_>) -> Held {
+    match &gate.task.credentials {
+        CredentialsSource::Files(files) => Held::Entries(files.read(&gate.task.image)),
+        CredentialsSource::ManagedIdentity(source) => {
+            Held::Identity(Box::new(identity::managed(source, gate).await))
+        }
+        CredentialsSource::WorkloadIdentity(source) => {
+            Held::Identity(Box::new(identity::workload(source, gate).await))
+        }
+    }
+}
+
+/// Records what is known about the credentials, whichever stage fails.
+fn note_credentials(task: &Task, held: &Held, observation: &mut Observation) {
+    match held {
+        Held::Entries(found) => {
+            observation.credentials_expire_at =
+                found.as_ref().map_or(task.credentials.expires_at(), |found| found.expires_at);
+            observation.credentials =
+                found.as_ref().ok().and_then(|found| found.attempts.first()).map(Attempt::used);
+        }
+        Held::Identity(obtained) => {
+            observation.credentials = Some(obtained.identity.kind.credentials());
+            observation.identity = Some(obtained.identity.clone());
+        }
+    }
+}
+
 /// Sends all requests to the registry.
 async fn ask_registry(
     gate: &Gate<'_>,
     pull: &mut Pull<'_>,
+    held: Held,
     observation: &mut Observation,
 ) -> Result<(), Stop> {
-    let granted = pull.open(observation).await?;
+    let granted = pull.open(held, observation).await?;
     if gate.task.blob {
         read_blob(gate, pull, &granted, observation).await?;
     }

@@ -1,11 +1,13 @@
 //! Turns an observation into diagnoses: pure, deterministic, and total over every kind of failure.
 //!
 //! Owns the decision table. A new cause is detected here: findings about names and addresses get their cause in [`dns`],
-//! connections and certificates in [`transport`], the registry's responses in [`registry`], credentials in [`credentials`].
+//! connections and certificates in [`transport`], the registry's responses in [`registry`], credentials in [`credentials`],
+//! identities in [`identity`].
 //! Remedies are in `cause`.
 
 mod credentials;
 mod dns;
+mod identity;
 mod registry;
 mod transport;
 
@@ -18,7 +20,7 @@ use crate::cause::{Cause, Names};
 use crate::diagnosis::Diagnosis;
 use crate::findings::Findings;
 use crate::image::ImageReference;
-use crate::observation::{Endpoint, Failure, Fault, Observation, Stage};
+use crate::observation::{Endpoint, Failure, Fault, IdentityFault, Observation, Stage};
 use crate::verdict::Severity;
 
 /// How long before certificates and credentials expire to warn about them.
@@ -55,6 +57,7 @@ pub fn diagnose(expectation: &Expectation, observation: &Observation, findings: 
         diagnoses.extend(explain(expectation, failure, observation));
     }
     diagnoses.extend(credentials::warn(expectation, observation));
+    diagnoses.extend(identity::warn(expectation, observation));
     diagnoses.extend(registry::warn_of_platform(expectation, observation));
     // Stable sort: diagnoses of the same stage keep the order of the observation.
     diagnoses.sort_by_key(|diagnosis| (diagnosis.severity, diagnosis.endpoint, diagnosis.stage));
@@ -86,6 +89,7 @@ fn explain(expectation: &Expectation, failure: &Failure, observation: &Observati
             (Cause::CredentialsMissing, sentence(&format!("{searched}, {refused}")))
         }
         Fault::CredentialsInvalid { reason } => (Cause::CredentialsInvalid, sentence(reason)),
+        Fault::Identity(fault) => identity::explain_fault(&case, fault),
         Fault::ManifestInvalid { reason } => registry::explain_manifest(&case, reason),
         Fault::DigestMismatch { expected, found } => registry::explain_digest(&case, expected, found),
         Fault::PlatformMissing { wanted, found } => registry::explain_platform(&case, wanted, found),
@@ -94,6 +98,11 @@ fn explain(expectation: &Expectation, failure: &Failure, observation: &Observati
         diagnosis(&expectation.image, cause, (failure.endpoint, failure.stage), case.host(), None, message);
     if cause == Cause::CredentialsRejected {
         credentials::fit_advice(expectation, observation, &mut diagnosis);
+    }
+    if matches!(failure.fault, Fault::Identity(_))
+        || matches!(cause, Cause::PullRoleMissing | Cause::ScopeMissing)
+    {
+        identity::fit_advice(&case, &mut diagnosis);
     }
     diagnosis.correlation_id = correlation_id(&failure.fault, observation).cloned();
     Some(diagnosis)
@@ -107,6 +116,7 @@ const fn correlation_id<'facts>(
 ) -> Option<&'facts String> {
     match fault {
         Fault::Answer(answer) => answer.correlation_id.as_ref(),
+        Fault::Identity(IdentityFault::Rejected(error)) => error.correlation_id.as_ref(),
         // The id is reset with each request.
         Fault::ResponseTimeout { .. }
         | Fault::ConnectionReset
@@ -121,6 +131,7 @@ const fn correlation_id<'facts>(
         | Fault::DeadlineExceeded { .. }
         | Fault::CredentialsMissing { .. }
         | Fault::CredentialsInvalid { .. }
+        | Fault::Identity(_)
         | Fault::PlatformMissing { .. } => None,
     }
 }

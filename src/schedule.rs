@@ -11,17 +11,19 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::config::{ImageConfig, Schedule};
+use crate::config::{CredentialsConfig, ImageConfig, Schedule};
 
 pub use demand::{Postponed, Reason};
 pub use timetable::{CheckFeedback, Timetable};
 
-/// Requests to the registry per image check, as containerd makes them: the tag without credentials, two for the token, the
-/// tag with it, index, manifest, redirect of the blob, blob. A nested index adds one.
+/// Requests to the registry per image check with credentials from a file, as containerd makes them: the tag without
+/// credentials, two for the token, the tag with it, index, manifest, redirect of the blob, blob. A nested index adds one.
 ///
 /// A Premium registry allows 20,000 reads and 20,000 token requests a minute (Azure's documented limits). The default
 /// budget of 4,000 a minute is a fifth of either and counts all eight together, so the actual share is smaller.
 pub const REQUESTS_PER_IMAGE: u32 = 8;
+/// The same with an identity, whose token is exchanged first.
+pub const REQUESTS_WITH_IDENTITY: u32 = REQUESTS_PER_IMAGE + 1;
 /// The longest back-off from a throttled registry, in intervals,
 const MAX_BACK_OFF: u32 = 8;
 /// and as a time: as many whole intervals as fit, at least one. A stretched interval already spares the registry. Whole
@@ -48,12 +50,12 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Returns the pace for this many images of one registry, see [`most_of_one_registry`].
+    /// Returns the pace for this many requests to one registry, see [`requests_of_a_round`].
     #[must_use]
-    pub fn of(schedule: &Schedule, images: usize) -> Self {
-        let interval = interval(schedule, images);
+    pub fn of(schedule: &Schedule, requests: u32) -> Self {
+        let interval = interval(schedule, requests);
         let after_start = schedule.fleet_size.is_none().then_some(AFTER_START);
-        let after_change = match round(schedule, images) {
+        let after_change = match round(schedule, requests) {
             None => Some(AFTER_CHANGE),
             // Regular checks continue in addition to those after a change. Rates add up: regular checks leave
             // 1/round - 1/interval of the budget.
@@ -67,28 +69,34 @@ impl Pace {
     }
 }
 
-/// Returns the number of images of the registry with the most: limits apply per registry, not to all together.
+/// Returns the requests with which a node checks all images of the registry that gets the most: limits apply per registry,
+/// not to all together.
 #[must_use]
-pub fn most_of_one_registry(images: &[ImageConfig]) -> usize {
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+pub fn requests_of_a_round(images: &[ImageConfig]) -> u32 {
+    let mut counts: BTreeMap<String, u32> = BTreeMap::new();
     for image in images {
-        *counts.entry(image.image.registry()).or_default() += 1;
+        *counts.entry(image.image.registry()).or_default() += match &image.credentials {
+            None | Some(CredentialsConfig::Path { .. }) => REQUESTS_PER_IMAGE,
+            Some(CredentialsConfig::ManagedIdentity { .. } | CredentialsConfig::WorkloadIdentity) => {
+                REQUESTS_WITH_IDENTITY
+            }
+        };
     }
     counts.into_values().max().unwrap_or_default()
 }
 
-/// Returns the interval: as configured, or longer if the fleet's budget requires it. `images` counts those of one registry.
+/// Returns the interval: as configured, or longer if the fleet's budget requires it. `requests` counts those of one node to
+/// one registry.
 #[must_use]
-pub fn interval(schedule: &Schedule, images: usize) -> Duration {
-    round(schedule, images).map_or(schedule.interval, |round| schedule.interval.max(round))
+pub fn interval(schedule: &Schedule, requests: u32) -> Duration {
+    round(schedule, requests).map_or(schedule.interval, |round| schedule.interval.max(round))
 }
 
 /// The shortest time in which the whole fleet may check once; `None` if its size is not set.
-fn round(schedule: &Schedule, images: usize) -> Option<Duration> {
+fn round(schedule: &Schedule, requests: u32) -> Option<Duration> {
     let fleet = schedule.fleet_size?;
     let budget = schedule.budget_per_minute.unwrap_or(Schedule::DEFAULT_BUDGET_PER_MINUTE).max(1);
-    let images = u32::try_from(images).unwrap_or(u32::MAX);
-    let requests = f64::from(fleet) * f64::from(REQUESTS_PER_IMAGE) * f64::from(images);
+    let requests = f64::from(fleet) * f64::from(requests);
     Some(Duration::from_secs_f64(requests / f64::from(budget) * 60.0))
 }
 
@@ -145,10 +153,10 @@ pub fn next_delay(
 #[cfg(test)]
 mod tests {
     use super::{
-        AFTER_CHANGE, LONGEST_BACK_OFF, Pace, REQUESTS_PER_IMAGE, first_delay, interval,
-        most_of_one_registry, next_delay,
+        AFTER_CHANGE, LONGEST_BACK_OFF, Pace, REQUESTS_PER_IMAGE, first_delay, interval, next_delay,
+        requests_of_a_round,
     };
-    use crate::config::{ImageConfig, Schedule};
+    use crate::config::{CredentialsConfig, ImageConfig, Schedule};
     use proptest::prelude::*;
     use std::time::Duration;
 
@@ -162,15 +170,15 @@ mod tests {
     fn a_fleet_of_5000_stays_under_a_fifth_of_a_premium_registry() {
         const DOCUMENTED: f64 = 20_000.0;
         for images in 1..=4 {
-            let interval = interval(&fleet(5000, None), images);
+            let interval = interval(&fleet(5000, None), images * REQUESTS_PER_IMAGE);
             let checks = 5000.0 / interval.as_secs_f64() * 60.0;
-            let requests = checks * f64::from(REQUESTS_PER_IMAGE) * images as f64;
+            let requests = checks * f64::from(REQUESTS_PER_IMAGE * images);
             assert!(requests <= DOCUMENTED / 5.0 + 1.0, "{images} images: {requests} requests a minute");
         }
-        assert_eq!(interval(&fleet(5000, None), 1), Duration::from_secs(600));
-        assert_eq!(interval(&fleet(5000, Some(8000)), 2), Duration::from_secs(600));
-        assert_eq!(interval(&fleet(100, None), 1), MINUTE, "a small fleet needs no stretching");
-        assert_eq!(interval(&Schedule::default(), 50), MINUTE, "not stretched without a fleet size");
+        assert_eq!(interval(&fleet(5000, None), 8), Duration::from_secs(600));
+        assert_eq!(interval(&fleet(5000, Some(8000)), 16), Duration::from_secs(600));
+        assert_eq!(interval(&fleet(100, None), 8), MINUTE, "a small fleet needs no stretching");
+        assert_eq!(interval(&Schedule::default(), 400), MINUTE, "not stretched without a fleet size");
     }
 
     #[test]
@@ -245,30 +253,36 @@ mod tests {
 
     #[test]
     fn a_change_triggers_a_check_as_soon_as_the_budget_allows() {
-        let after = |schedule: &Schedule| Pace::of(schedule, 1).after_change;
+        let after = |schedule: &Schedule| Pace::of(schedule, REQUESTS_PER_IMAGE).after_change;
         assert_eq!(after(&Schedule::default()), Some(AFTER_CHANGE), "no fleet, no budget");
         assert_eq!(after(&fleet(5, None)), Some(AFTER_CHANGE), "a small fleet is spread enough");
         assert_eq!(after(&fleet(5000, None)), None, "the regular checks take the whole budget");
         let some = fleet(400, None);
         let window = after(&some).expect("48 s of each minute are taken");
         let rate = |every: Duration| 400.0 * f64::from(REQUESTS_PER_IMAGE) * 60.0 / every.as_secs_f64();
-        let requests = rate(window) + rate(Pace::of(&some, 1).interval);
+        let requests = rate(window) + rate(Pace::of(&some, REQUESTS_PER_IMAGE).interval);
         assert!((requests - 4000.0).abs() < 1.0, "{requests} requests a minute");
     }
 
     #[test]
     fn the_budget_applies_per_registry() {
-        let images: Vec<ImageConfig> = ["a.azurecr.io/x:1", "b.azurecr.io/x:1", "A.azurecr.io/y:1"]
-            .map(|image| ImageConfig {
-                image: image.parse().expect("an image"),
-                name: None,
-                credentials: None,
-                expected: Vec::new(),
-                data_endpoints: Vec::new(),
-            })
-            .into();
-        assert_eq!(most_of_one_registry(&images), 2);
-        assert_eq!(most_of_one_registry(&[]), 0);
+        let identity = CredentialsConfig::ManagedIdentity { client_id: None };
+        let images: Vec<ImageConfig> = [
+            ("a.azurecr.io/x:1", None),
+            ("b.azurecr.io/x:1", Some(CredentialsConfig::WorkloadIdentity)),
+            ("A.azurecr.io/y:1", Some(identity)),
+        ]
+        .map(|(image, credentials)| ImageConfig {
+            image: image.parse().expect("an image"),
+            name: None,
+            credentials,
+            expected: Vec::new(),
+            data_endpoints: Vec::new(),
+        })
+        .into();
+        assert_eq!(requests_of_a_round(&images), 8 + 9, "an identity costs the exchange");
+        assert_eq!(requests_of_a_round(&images[1..2]), 9);
+        assert_eq!(requests_of_a_round(&[]), 0);
     }
 
     proptest! {

@@ -5,6 +5,7 @@
 
 mod containerd;
 mod diagnosed;
+mod identity;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -246,6 +247,7 @@ fn fault() -> impl Strategy<Value = Fault> {
         words().prop_map(|host| Fault::StorageRedirect { host }),
         words().prop_map(|searched| Fault::CredentialsMissing { searched }),
         words().prop_map(|reason| Fault::CredentialsInvalid { reason }),
+        identity::fault().prop_map(Fault::Identity),
         words().prop_map(|reason| Fault::ManifestInvalid { reason }),
         (words(), words()).prop_map(|(expected, found)| Fault::DigestMismatch { expected, found }),
         (words(), vec(words(), 0..3)).prop_map(|(wanted, found)| Fault::PlatformMissing { wanted, found }),
@@ -326,41 +328,51 @@ pub(crate) fn observation() -> impl Strategy<Value = Observation> {
         vec(tls(), 0..3),
     );
     let mismatch = (words(), words()).prop_map(|(wanted, found)| PlatformMismatch { wanted, found });
+    let warned = (endpoint(), stage(), fault()).prop_map(|(endpoint, stage, fault)| Failure {
+        endpoint,
+        stage,
+        fault,
+    });
+    let identity = (option::weighted(0.3, identity::identity()), option::weighted(0.1, warned));
     let ended = (option::of(words()), option::weighted(0.1, mismatch), option::weighted(0.8, failure));
-    (lists, option::of(moment()), credentials(), found(), containerd::facts(), ended, duration()).prop_map(
-        |(
-            (marks, resolutions, attempts, requests, tls),
-            credentials_expire_at,
-            tried,
-            found,
-            containerd,
-            ended,
-            duration,
-        )| {
-            let ((credentials, rejected_entries), (proxied, mirrors)) = (tried, containerd);
-            let (token, manifest, blob) = found;
-            let (correlation_id, platform_mismatch, failure) = ended;
-            Observation {
-                marks,
-                resolutions,
-                attempts,
-                requests,
-                tls,
+    (lists, option::of(moment()), (credentials(), identity), found(), containerd::facts(), ended, duration())
+        .prop_map(
+            |(
+                (marks, resolutions, attempts, requests, tls),
                 credentials_expire_at,
-                credentials,
-                rejected_entries,
-                token,
-                manifest,
-                blob,
-                platform_mismatch,
-                proxied,
-                mirrors,
-                correlation_id,
-                failure,
+                tried,
+                found,
+                containerd,
+                ended,
                 duration,
-            }
-        },
-    )
+            )| {
+                let (((credentials, rejected_entries), (identity, identity_failure)), (proxied, mirrors)) =
+                    (tried, containerd);
+                let (token, manifest, blob) = found;
+                let (correlation_id, platform_mismatch, failure) = ended;
+                Observation {
+                    marks,
+                    resolutions,
+                    attempts,
+                    requests,
+                    tls,
+                    credentials_expire_at,
+                    credentials,
+                    identity,
+                    identity_failure,
+                    rejected_entries,
+                    token,
+                    manifest,
+                    blob,
+                    platform_mismatch,
+                    proxied,
+                    mirrors,
+                    correlation_id,
+                    failure,
+                    duration,
+                }
+            },
+        )
 }
 
 /// The expectation that an observation is evaluated against.

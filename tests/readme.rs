@@ -220,7 +220,7 @@ fn intervals_are_those_of_the_schedule() {
             budget_per_minute: Some(number(row[2])),
             ..Schedule::default()
         };
-        let interval = schedule::interval(&schedule, number(row[1]) as usize);
+        let interval = schedule::interval(&schedule, number(row[1]) * schedule::REQUESTS_PER_IMAGE);
         assert_eq!(format!("{} s", interval.as_secs_f64()), row[3], "{row:?}");
     }
 }

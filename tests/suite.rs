@@ -34,6 +34,12 @@ mod summary;
 mod client;
 #[path = "lab/fidelity.rs"]
 mod fidelity;
+#[path = "lab/identity_client.rs"]
+mod identity_client;
+#[path = "lab/identity_faults.rs"]
+mod identity_faults;
+#[path = "lab/identity_sequences.rs"]
+mod identity_sequences;
 #[path = "lab/misbehaviour.rs"]
 mod misbehaviour;
 #[path = "lab/recordings.rs"]

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use super::Options;
 use crate::config::file::{self, ConfigErrors};
 use crate::config::{Config, SystemResolver};
-use crate::credentials::{CredentialsSource, Fingerprint};
+use crate::credentials::{AmbientCredentials, CredentialsSource, Fingerprint};
 use crate::file::MAX_CA_FILE;
 use crate::node::NodeFiles;
 use crate::pass;
 use crate::probe::Trust;
 use crate::run::Rejected;
-use crate::schedule::{Pace, most_of_one_registry};
+use crate::schedule::{Pace, requests_of_a_round};
 
 /// The settings of the agent: a new file replaces all of them or none.
 #[derive(Debug, Clone)]
@@ -24,7 +24,7 @@ pub(super) struct Settings {
     pub(super) trust: Trust,
     /// The node's own files, if mounted.
     pub(super) node: Option<Arc<NodeFiles>>,
-    pub(super) usual_credentials: Vec<PathBuf>,
+    pub(super) ambient: AmbientCredentials,
     options: Options,
     /// The contents that were read last, accepted or rejected.
     texts: Texts,
@@ -54,8 +54,8 @@ impl Settings {
         let mut texts = Texts::read(&options, None);
         let Loaded { config, trust, node } = load(&options, &mut texts, ConfigErrors::lines)
             .map_err(|lines| anyhow::Error::msg(lines.join("; ")))?;
-        let usual_credentials = options.usual_credentials.clone();
-        Ok(Self { config, trust, node, usual_credentials, options, texts })
+        let ambient = options.ambient.clone();
+        Ok(Self { config, trust, node, ambient, options, texts })
     }
 
     /// Reloads the configuration if a file has changed: it takes effect, or is rejected with all its errors.
@@ -96,14 +96,13 @@ impl Settings {
 
     /// Returns the current state of the credential files of each image.
     pub(super) fn fingerprints(&self) -> Vec<Fingerprint> {
-        let sources =
-            self.config.images.iter().map(|image| CredentialsSource::of(image, &self.usual_credentials));
+        let sources = self.config.images.iter().map(|image| CredentialsSource::of(image, &self.ambient));
         sources.map(|source| source.fingerprint()).collect()
     }
 
     /// Returns the pace of the checks.
     pub(super) fn pace(&self) -> Pace {
-        Pace::of(&self.config.schedule, most_of_one_registry(&self.config.images))
+        Pace::of(&self.config.schedule, requests_of_a_round(&self.config.images))
     }
 }
 
@@ -136,6 +135,7 @@ fn load(
     let text = texts.config.as_ref().map_err(lines)?;
     let mut config = file::parse(&options.config, text).map_err(|errors| lines(&errors))?;
     config.allow_loopback = options.allow_loopback;
+    config.lab = options.lab;
     if !options.nameservers.is_empty() {
         config.resolvers.system = SystemResolver::Servers(options.nameservers.clone());
     }

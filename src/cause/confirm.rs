@@ -34,6 +34,8 @@ pub(super) const BLOB: &str = "printf 'header = \"Authorization: Bearer %s\"' \"
                                curl -sK - -o /dev/null -D - https://REGISTRY.azurecr.io/v2/REPOSITORY/blobs/DIGEST";
 pub(super) const FETCHED: &str = "printf 'header = \"Authorization: Bearer %s\"' \"$TOKEN\" | \
                                   curl -sLK - https://REGISTRY.azurecr.io/v2/REPOSITORY/blobs/DIGEST | sha256sum";
+pub(super) const KUBELET_IDENTITY: &str = "az aks show --resource-group RESOURCE_GROUP --name CLUSTER --query \
+                                           identityProfile.kubeletidentity.clientId --output tsv";
 pub(super) const SECRET: &str =
     "kubectl get secret --namespace acr-verifier SECRET --output jsonpath='{.type}{\"\\n\"}'";
 pub(super) const SECRET_HOSTS: &str = "kubectl get secret --namespace acr-verifier SECRET --output jsonpath='{.data.\\.dockerconfigjson}' | \

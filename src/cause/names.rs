@@ -26,6 +26,8 @@ pub struct Names {
     port: u16,
     private: Option<PrivateName>,
     nameserver: Option<Nameserver>,
+    /// The client id of the identity, a GUID.
+    client_id: Option<String>,
     /// The record type of the failed query.
     question: &'static str,
 }
@@ -64,6 +66,7 @@ impl Names {
                 record: "REGISTRY".to_owned(),
             }),
             nameserver: Some(Nameserver { address: "NAMESERVER".to_owned(), port: 53 }),
+            client_id: None,
             question: "A",
         }
     }
@@ -98,6 +101,7 @@ impl Names {
                 address: server.pasteable().unwrap_or_else(|| "NAMESERVER".to_owned()),
                 port: server.socket.port(),
             }),
+            client_id: None,
             question: "A",
         }
     }
@@ -107,6 +111,19 @@ impl Names {
     pub const fn asking(mut self, question: &'static str) -> Self {
         self.question = question;
         self
+    }
+
+    /// Returns the same names for the identity with this client id, which is ignored unless it is a GUID's characters.
+    #[must_use]
+    pub fn of_identity(mut self, client_id: Option<&str>) -> Self {
+        let is_plain = |id: &&str| id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+        self.client_id = client_id.filter(is_plain).map(str::to_owned);
+        self
+    }
+
+    /// The client id of the identity, or a placeholder.
+    pub(super) fn client_id(&self) -> &str {
+        self.client_id.as_deref().unwrap_or("CLIENT_ID")
     }
 
     pub(super) fn endpoint(&self) -> Endpoint {

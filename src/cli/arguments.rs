@@ -3,6 +3,7 @@
 //! Owns names, headings, the short help, the parser of each value, and which arguments exclude each other.
 //! [`mod@super::resolve`] checks what depends on files.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -93,6 +94,19 @@ pub(super) struct AgentArguments {
     /// Treat loopback as private: for a registry on this machine, never for a node
     #[arg(long, hide_short_help = true)]
     pub(super) allow_loopback: bool,
+    #[command(flatten)]
+    pub(super) lab: LabArguments,
+}
+
+/// Hidden arguments of a laboratory: Azure's identity endpoints on this machine.
+#[derive(Debug, Args)]
+pub(super) struct LabArguments {
+    #[arg(long, hide = true, value_name = "ADDRESS:PORT", value_parser = values::loopback,
+          requires = "allow_loopback")]
+    pub(super) lab_imds: Option<SocketAddr>,
+    #[arg(long, hide = true, value_name = "ADDRESS:PORT", value_parser = values::loopback,
+          requires = "allow_loopback")]
+    pub(super) lab_entra: Option<SocketAddr>,
 }
 
 /// Arguments of `smoke`.
@@ -162,10 +176,10 @@ pub(super) struct CheckArguments {
 
     /// Read the images and all settings from a configuration file (YAML)
     ///
-    /// The format is that of the agent's file. Options override the file; IMAGE, --credentials, --expect-cidr and
-    /// --data-endpoint cannot be used with it.
+    /// The format is that of the agent's file. Options override the file; IMAGE, --credentials, --identity, --expect-cidr
+    /// and --data-endpoint cannot be used with it.
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Target options",
-          conflicts_with_all = ["credentials", "expect_cidr", "data_endpoint"])]
+          conflicts_with_all = ["credentials", "identity", "expect_cidr", "data_endpoint"])]
     pub(super) config: Option<PathBuf>,
     /// Credentials: a docker config.json, or the folder of a mounted Secret
     ///
@@ -175,6 +189,15 @@ pub(super) struct CheckArguments {
     /// password cannot be passed as an argument.
     #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::AnyPath, help_heading = "Target options")]
     pub(super) credentials: Option<PathBuf>,
+    /// Pull with an identity of Azure instead of credentials from files
+    #[arg(long, value_name = "KIND", conflicts_with = "credentials", help_heading = "Target options")]
+    pub(super) identity: Option<values::Identity>,
+    /// Client id of the managed identity [default: the node's only identity]
+    ///
+    /// `az aks show --query identityProfile.kubeletidentity.clientId` prints the one that the cluster's kubelets pull with.
+    #[arg(long, value_name = "ID", value_parser = value::client_id, requires = "identity",
+          help_heading = "Target options")]
+    pub(super) identity_client_id: Option<String>,
     /// Address range of the private endpoint (repeatable) [default: any private address is accepted]
     #[arg(long, value_name = "CIDR", value_parser = value::cidr, help_heading = "Target options")]
     pub(super) expect_cidr: Vec<IpNet>,
@@ -217,6 +240,8 @@ pub(super) struct CheckArguments {
     /// For test environments only: on a node a loopback address is never correct. The report notes that this option was set.
     #[arg(long, hide_short_help = true, help_heading = "Check options")]
     pub(super) allow_loopback: bool,
+    #[command(flatten)]
+    pub(super) lab: LabArguments,
 
     /// Treat warnings as failures
     #[arg(long, help_heading = "Output options")]

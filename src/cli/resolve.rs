@@ -9,14 +9,18 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
-use super::arguments::{AgentArguments, Arguments, CheckArguments, CommandArguments, SmokeArguments};
+use super::arguments::{
+    AgentArguments, Arguments, CheckArguments, CommandArguments, LabArguments, SmokeArguments,
+};
+use super::values::Identity;
 use super::{Check, Command, Invocation};
 use crate::address::NameserverAddress;
 use crate::cluster::KubeAccess;
 use crate::config::file::{self, ConfigErrors};
-use crate::config::value::Refusal;
-use crate::config::{Config, CredentialsConfig, ImageConfig, MAX_NAMESERVERS, SystemResolver};
-use crate::credentials::CredentialsSource;
+use crate::config::value::{self, Refusal};
+use crate::config::{Config, CredentialsConfig, ImageConfig, LabEndpoints, MAX_NAMESERVERS, SystemResolver};
+use crate::credentials::{AmbientCredentials, CredentialsSource, WorkloadIdentity};
+use crate::image::ImageReference;
 use crate::logging::Logging;
 use crate::text::quote::inside_quotes;
 use crate::{agent, check, smoke};
@@ -28,6 +32,8 @@ pub struct Environment {
     pub docker_config: Option<OsString>,
     /// The home folder.
     pub home: Option<PathBuf>,
+    /// The variables of the workload identity webhook.
+    pub workload_identity: WorkloadIdentity,
     /// Whether this process runs in a Pod.
     pub in_cluster: bool,
 }
@@ -109,7 +115,10 @@ fn resolve_check(arguments: CheckArguments, environment: &Environment) -> Result
         let images = unique("[IMAGE]...", arguments.images)?;
         let expected = unique("--expect-cidr <CIDR>", arguments.expect_cidr)?;
         let data_endpoints = unique("--data-endpoint <HOST>", arguments.data_endpoint)?;
-        let credentials = credentials.map(|path| CredentialsConfig { path, expires_at: None });
+        let credentials = match arguments.identity {
+            None => credentials.map(|path| CredentialsConfig::Path { path, expires_at: None }),
+            Some(kind) => Some(identity(kind, arguments.identity_client_id, &images)?),
+        };
         let image = |image| ImageConfig {
             image,
             name: None,
@@ -135,6 +144,7 @@ fn resolve_check(arguments: CheckArguments, environment: &Environment) -> Result
     }
     config.blob = !arguments.no_blob;
     config.allow_loopback = arguments.allow_loopback;
+    config.lab = lab(&arguments.lab);
     let limited = config.schedule.limit(arguments.timeout, arguments.stage_timeout);
     limited.map_err(|refusal| UsageError::Value { argument: "--stage-timeout <DURATION>", refusal })?;
     let options = check::Options {
@@ -142,7 +152,7 @@ fn resolve_check(arguments: CheckArguments, environment: &Environment) -> Result
         strict: arguments.strict,
         format: arguments.output,
         report_file: checked("--report-file <PATH>", arguments.report_file, paths::writable)?,
-        usual_credentials: usual_credentials(environment),
+        ambient: ambient(environment),
     };
     Ok(Check { config, options })
 }
@@ -154,7 +164,8 @@ fn resolve_agent(arguments: AgentArguments, environment: &Environment) -> Result
         config: arguments.config,
         nameservers: nameservers(arguments.nameserver)?,
         allow_loopback: arguments.allow_loopback,
-        usual_credentials: usual_credentials(environment),
+        lab: lab(&arguments.lab),
+        ambient: ambient(environment),
     })
 }
 
@@ -177,8 +188,36 @@ fn resolve_smoke(arguments: SmokeArguments, environment: &Environment) -> Result
     })
 }
 
-fn usual_credentials(environment: &Environment) -> Vec<PathBuf> {
-    CredentialsSource::usual(environment.docker_config.as_deref(), environment.home.as_deref()).paths
+fn ambient(environment: &Environment) -> AmbientCredentials {
+    let usual = CredentialsSource::usual(environment.docker_config.as_deref(), environment.home.as_deref());
+    AmbientCredentials { files: usual.paths, workload_identity: environment.workload_identity.clone() }
+}
+
+fn lab(arguments: &LabArguments) -> LabEndpoints {
+    LabEndpoints { imds: arguments.lab_imds, entra: arguments.lab_entra }
+}
+
+/// Returns the identity that all images are pulled with.
+fn identity(
+    kind: Identity,
+    client_id: Option<String>,
+    images: &[ImageReference],
+) -> Result<CredentialsConfig, UsageError> {
+    if let Some(image) = images.iter().find(|image| !image.is_acr()) {
+        return Err(UsageError::Value {
+            argument: "--identity <KIND>",
+            refusal: value::identity_elsewhere(image),
+        });
+    }
+    match (kind, client_id) {
+        (Identity::Managed, client_id) => Ok(CredentialsConfig::ManagedIdentity { client_id }),
+        (Identity::Workload, None) => Ok(CredentialsConfig::WorkloadIdentity),
+        (Identity::Workload, Some(client_id)) => {
+            let expected = "no client id with --identity workload, which takes it from AZURE_CLIENT_ID";
+            let refusal = Refusal::new(client_id, expected);
+            Err(UsageError::Value { argument: "--identity-client-id <ID>", refusal })
+        }
+    }
 }
 
 /// Returns the path of an argument if it is what the argument expects.

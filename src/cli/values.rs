@@ -3,14 +3,24 @@
 //! Values that the configuration file has too are parsed by [`crate::config::value`].
 
 use std::ffi::OsStr;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
-use clap::{Arg, Command};
+use clap::{Arg, Command, ValueEnum};
 
 use crate::config::value::{self, Refusal};
 use crate::image::is_sha256_digest;
+
+/// The identities of `--identity`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Identity {
+    /// The node's managed identity, as the kubelet's credential provider pulls
+    Managed,
+    /// The Pod's workload identity
+    Workload,
+}
 
 /// Longest namespace: it is a DNS label (RFC 1123).
 const MAX_NAMESPACE: usize = 63;
@@ -28,6 +38,12 @@ const SECRET_FLAGS: [(&str, Option<char>); 6] = [
 /// A timeout.
 pub(super) fn limit(text: &str) -> Result<Duration, Refusal> {
     value::duration(text, value::SHORTEST_LIMIT)
+}
+
+/// An address of this machine, for a laboratory.
+pub(super) fn loopback(text: &str) -> Result<SocketAddr, Refusal> {
+    let address = text.parse::<SocketAddr>().ok().filter(|address| address.ip().is_loopback());
+    address.ok_or_else(|| Refusal::new(text, "a loopback address with a port, such as 127.0.0.1:8080"))
 }
 
 /// The name of a namespace.

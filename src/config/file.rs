@@ -16,6 +16,7 @@ use super::yaml::{self, Node, Position, Value};
 use super::{Config, CredentialsConfig, ImageConfig, Resolvers, Schedule, SystemResolver};
 use crate::address::NameserverAddress;
 use crate::file::{self, FileError};
+use crate::image::ImageReference;
 use crate::text::quote::quote_value;
 
 /// Largest configuration file, in bytes: a thousand images need a tenth of that.
@@ -156,6 +157,9 @@ fn read_image(reader: &mut Reader, field: &Field<'_>) -> Option<ImageConfig> {
     let data_endpoints = optional(&section, "dataEndpoints", Vec::new(), |field| {
         read_list(reader, field, "host names", value::host)
     });
+    if let (Some(image), Some(Some(credentials))) = (&image, &credentials) {
+        check_identity(reader, &section, image, credentials);
+    }
     Some(ImageConfig {
         image: image?,
         name: name?,
@@ -166,11 +170,58 @@ fn read_image(reader: &mut Reader, field: &Field<'_>) -> Option<ImageConfig> {
 }
 
 fn read_credentials(reader: &mut Reader, field: &Field<'_>) -> Option<CredentialsConfig> {
-    let section = reader.section(field, &["path", "expiresAt"])?;
-    let path = section.require(reader, "path").cloned().and_then(|field| reader.text(&field, value::path));
+    const SOURCES: [&str; 3] = ["path", "managedIdentity", "workloadIdentity"];
+    let section = reader.section(field, &["path", "expiresAt", "managedIdentity", "workloadIdentity"])?;
+    let given: Vec<_> =
+        SOURCES.iter().filter_map(|name| section.get(name).map(|field| (*name, field))).collect();
+    let [(source, inner)] = given.as_slice() else {
+        let found =
+            if given.is_empty() { "found none of them".to_owned() } else { format!("found {}", given.len()) };
+        let expected =
+            "one of path, managedIdentity and workloadIdentity (omit `credentials` for docker's usual files)";
+        reader.refuse(field, &Refusal::unquoted(found, expected));
+        return None;
+    };
     let expires_at =
         optional(&section, "expiresAt", None, |field| reader.text(field, value::timestamp).map(Some));
-    Some(CredentialsConfig { path: path?, expires_at: expires_at? })
+    if let (Some(field), true) = (section.get("expiresAt"), *source != "path") {
+        let message =
+            format!("{} requires credentials.path: the token of an identity is renewed by itself", field.key);
+        reader.refuse_at(field.node.position, message);
+    }
+    match *source {
+        "path" => {
+            let path = reader.text(inner, value::path);
+            Some(CredentialsConfig::Path { path: path?, expires_at: expires_at? })
+        }
+        "managedIdentity" => {
+            let identity = reader.section(inner, &["clientId"])?;
+            let client_id =
+                optional(&identity, "clientId", None, |field| reader.text(field, value::client_id).map(Some));
+            Some(CredentialsConfig::ManagedIdentity { client_id: client_id? })
+        }
+        _ => {
+            reader.section(inner, &[])?;
+            Some(CredentialsConfig::WorkloadIdentity)
+        }
+    }
+}
+
+/// Rejects an identity for a registry that knows none.
+fn check_identity(
+    reader: &mut Reader,
+    section: &Section<'_>,
+    image: &ImageReference,
+    credentials: &CredentialsConfig,
+) {
+    match credentials {
+        CredentialsConfig::Path { .. } => {}
+        CredentialsConfig::ManagedIdentity { .. } | CredentialsConfig::WorkloadIdentity => {
+            if let (Some(field), false) = (section.get("credentials"), image.is_acr()) {
+                reader.refuse(field, &value::identity_elsewhere(image));
+            }
+        }
+    }
 }
 
 fn read_private_endpoint(reader: &mut Reader, field: &Field<'_>) -> Option<Vec<ipnet::IpNet>> {

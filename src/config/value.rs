@@ -229,6 +229,39 @@ pub fn path(text: &str) -> Result<PathBuf, Refusal> {
     Ok(PathBuf::from(text))
 }
 
+/// Parses the client id of an identity.
+///
+/// # Errors
+/// It is not a GUID.
+pub fn client_id(text: &str) -> Result<String, Refusal> {
+    if is_guid(text) {
+        return Ok(text.to_ascii_lowercase());
+    }
+    let expected = "a client id such as 3fa85f64-5717-4562-b3fc-2c963f66afa6, from `az aks show --query \
+                    identityProfile.kubeletidentity.clientId`";
+    Err(Refusal::new(text, expected))
+}
+
+/// The error about an identity for a registry that cannot exchange its token.
+#[must_use]
+pub fn identity_elsewhere(image: &ImageReference) -> Refusal {
+    let found =
+        format!("an identity pulls only from an Azure Container Registry, and {} is none", image.host());
+    Refusal::unquoted(found, "an image of *.azurecr.io, *.azurecr.us or *.azurecr.cn")
+}
+
+/// Whether a text is a GUID: 8-4-4-4-12 hexadecimal digits.
+#[must_use]
+pub fn is_guid(text: &str) -> bool {
+    let lengths = [8, 4, 4, 4, 12];
+    let parts: Vec<_> = text.split('-').collect();
+    parts.len() == lengths.len()
+        && parts
+            .iter()
+            .zip(lengths)
+            .all(|(part, length)| part.len() == length && part.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::{SHORTEST_LIMIT, cidr, duration, host, image, name, named_nameserver, nameserver, timestamp};

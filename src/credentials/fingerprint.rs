@@ -11,6 +11,13 @@ use crate::file::{self, FileState};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fingerprint(Vec<(PathBuf, Option<FileState>)>);
 
+impl Fingerprint {
+    /// Returns the current state of these files.
+    pub(super) fn of(files: impl Iterator<Item = PathBuf>) -> Self {
+        Self(files.map(|path| (path.clone(), file::state(&path))).collect())
+    }
+}
+
 impl CredentialFiles {
     /// Returns the current state of the files; it differs as soon as one is written, replaced, added or removed.
     pub(super) fn fingerprint(&self) -> Fingerprint {
@@ -20,6 +27,6 @@ impl CredentialFiles {
             let inside = names.iter().map(|name| path.join(name));
             std::iter::once(path.clone()).chain(inside)
         });
-        Fingerprint(files.map(|path| (path.clone(), file::state(&path))).collect())
+        Fingerprint::of(files)
     }
 }

@@ -1,6 +1,8 @@
 //! Facts about the credentials of a pull that a report may contain: never a value.
 
 /// The kind of credentials that a pull used.
+///
+/// An identity is one of them, even if the registry rejected it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CredentialsUsed {
     /// An entry of a Secret, of a docker configuration, or of a folder with user name and password.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{Endpoint, Stage, TlsFailure};
+use super::{Endpoint, IdentityFault, Stage, TlsFailure};
 
 /// The failure that ended a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +73,8 @@ pub enum Fault {
         /// The location and the error; never a value.
         reason: String,
     },
+    /// The identity of the node or the Pod could not be used.
+    Identity(IdentityFault),
     /// The manifest or the image's configuration is invalid.
     ManifestInvalid {
         /// A phrase with the reason.

@@ -1,9 +1,9 @@
-//! One HTTPS connection to one accepted address, with the timing of its stages.
+//! One connection to one accepted address, with the timing of its stages: HTTPS, except to Azure's metadata service.
 //!
 //! Owns a client that can only reach the address it was created for: no proxy, no redirect, no retry, no other resolver, and
 //! the real name in SNI and Host. `registry` decides which requests it sends, `session` which of them are retried.
 //!
-//! Stages are distinguished by hooks, never by error texts: the client calls its resolver (dialing starts), rustls requests a
+//! Stages are distinguished by hooks, never by error texts: the client calls its connector (dialing starts), rustls requests a
 //! session ticket (TCP is connected), the connector returns (TLS is established).
 
 mod error;
@@ -97,13 +97,22 @@ pub(super) struct Connection {
 impl Connection {
     /// Prepares a connection; nothing is sent before the first request.
     pub(super) fn new(trust: &Trust, host: &str, address: SocketAddr) -> Self {
+        Self::of(trust, host, address, true)
+    }
+
+    /// Prepares a connection without TLS; its URLs contain the address itself.
+    pub(super) fn plain(trust: &Trust, address: SocketAddr) -> Self {
+        Self::of(trust, "", address, false)
+    }
+
+    fn of(trust: &Trust, host: &str, address: SocketAddr, https_only: bool) -> Self {
         let (marks, phase) = Marks::new();
         let (tls, handshake) = trust.client_config(marks.clone());
         let client = Client::builder()
             .tls_backend_preconfigured(tls)
-            .dns_resolver(Pinned { host: host.to_owned(), address, marks: marks.clone() })
+            .dns_resolver(Pinned { host: host.to_owned(), address })
             .connector_layer(ReadyLayer(marks.clone()))
-            .https_only(true)
+            .https_only(https_only)
             .http1_only()
             .http1_max_headers(MAX_HEADERS)
             .redirect(reqwest::redirect::Policy::none())
@@ -243,16 +252,12 @@ pub(super) async fn chunk(response: &mut Response, limit: Limit) -> Result<Optio
 struct Pinned {
     host: String,
     address: SocketAddr,
-    marks: Marks,
 }
 
 impl Resolve for Pinned {
     fn resolve(&self, name: Name) -> Resolving {
         let known = name.as_str() == self.host;
         let address = self.address;
-        if known {
-            self.marks.set(Phase::Dialling);
-        }
         Box::pin(async move {
             if !known {
                 return Err("a host that was not evaluated".into());
@@ -263,7 +268,7 @@ impl Resolve for Pinned {
     }
 }
 
-/// Marks the end of the handshake.
+/// Marks the start of dialing and the end of the handshake.
 #[derive(Clone)]
 struct ReadyLayer(Marks);
 
@@ -295,6 +300,7 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
+        self.marks.set(Phase::Dialling);
         let connecting = self.inner.call(request);
         let marks = self.marks.clone();
         Box::pin(async move {

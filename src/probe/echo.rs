@@ -9,8 +9,9 @@ use super::protocol::correlation_id;
 use crate::diagnosis::Diagnosis;
 use crate::findings::Findings;
 use crate::observation::{
-    Answer, Certificate, DnsFailure, DnsFailureKind, ExtendedError, Failure, Fault, Lookup, Observation,
-    PlatformMismatch, Proxied, Record, RecordData, Resolution, TlsFailure, TlsSession,
+    Answer, Certificate, DnsFailure, DnsFailureKind, EntraError, ExtendedError, Failure, Fault,
+    IdentityFault, Lookup, Observation, PlatformMismatch, Proxied, Record, RecordData, Resolution,
+    ServiceFault, TlsFailure, TlsSession,
 };
 use crate::text::redact::Redactor;
 
@@ -31,6 +32,8 @@ pub(super) fn redact_observation(
         requests: _,
         credentials_expire_at: _,
         credentials: _,
+        // Checked for their form.
+        identity: _,
         rejected_entries: _,
         token: _,
         manifest: _,
@@ -38,6 +41,7 @@ pub(super) fn redact_observation(
         failure: _,
         duration: _,
         platform_mismatch,
+        identity_failure,
         // The node's own files.
         mirrors: _,
         proxied,
@@ -62,8 +66,15 @@ pub(super) fn redact_observation(
             errors.iter_mut().map(|ExtendedError { text, code: _ }| text).for_each(show);
         }
     }
-    match failure.map(|failure| &mut failure.fault) {
-        Some(Fault::Answer(answer)) => {
+    for failure in failure.into_iter().chain(identity_failure) {
+        redact_fault(redactor, &mut failure.fault);
+    }
+}
+
+fn redact_fault(redactor: &Redactor, fault: &mut Fault) {
+    let show = |text: &mut String| *text = redactor.show(text);
+    match fault {
+        Fault::Answer(answer) => {
             let Answer {
                 codes,
                 message,
@@ -78,32 +89,53 @@ pub(super) fn redact_observation(
             } = answer;
             codes.iter_mut().chain(message).chain(challenge_error).chain(id).for_each(show);
         }
-        Some(Fault::Tls(TlsFailure::Handshake(text))) => show(text),
-        Some(Fault::UntrustedRealm { realm: text, reason: _ }) => show(text),
-        Some(
-            Fault::UntrustedRedirect { target: text, reason: _ } | Fault::StorageRedirect { host: text },
-        ) => {
-            show(text);
-        }
-        Some(Fault::ManifestInvalid { reason } | Fault::NotARegistry { reason, status: _ }) => show(reason),
-        Some(Fault::PlatformMissing { found, wanted: _ }) => found.iter_mut().for_each(show),
+        Fault::Tls(TlsFailure::Handshake(text))
+        | Fault::UntrustedRealm { realm: text, reason: _ }
+        | Fault::UntrustedRedirect { target: text, reason: _ }
+        | Fault::StorageRedirect { host: text }
+        | Fault::ManifestInvalid { reason: text }
+        | Fault::NotARegistry { reason: text, status: _ } => show(text),
+        Fault::PlatformMissing { found, wanted: _ } => found.iter_mut().for_each(show),
+        Fault::Identity(fault) => redact_identity_fault(redactor, fault),
         // Our own words, or digests.
-        Some(
-            Fault::Tls(
+        Fault::Tls(
+            TlsFailure::Untrusted | TlsFailure::NameMismatch | TlsFailure::Expired | TlsFailure::NotYetValid,
+        )
+        | Fault::NotConnected
+        | Fault::ResponseTimeout { .. }
+        | Fault::ConnectionReset
+        | Fault::DeadlineExceeded { .. }
+        | Fault::CredentialsMissing { .. }
+        | Fault::CredentialsInvalid { .. }
+        | Fault::DigestMismatch { .. } => {}
+    }
+}
+
+fn redact_identity_fault(redactor: &Redactor, fault: &mut IdentityFault) {
+    let show = |text: &mut String| *text = redactor.show(text);
+    match fault {
+        IdentityFault::NotFound { message } => message.iter_mut().for_each(show),
+        IdentityFault::Rejected(EntraError { error, message, numbers: _, correlation_id: _ }) => {
+            std::iter::once(error).chain(message).for_each(show);
+        }
+        IdentityFault::WithoutRead { actions } => actions.iter_mut().for_each(show),
+        IdentityFault::NoToken { fault, service: _, host: _ } => match fault {
+            ServiceFault::Answer { error, status: _, is_page: _ } => error.iter_mut().for_each(show),
+            ServiceFault::Tls(TlsFailure::Handshake(text)) => show(text),
+            ServiceFault::Tls(
                 TlsFailure::Untrusted
                 | TlsFailure::NameMismatch
                 | TlsFailure::Expired
                 | TlsFailure::NotYetValid,
             )
-            | Fault::NotConnected
-            | Fault::ResponseTimeout { .. }
-            | Fault::ConnectionReset
-            | Fault::DeadlineExceeded { .. }
-            | Fault::CredentialsMissing { .. }
-            | Fault::CredentialsInvalid { .. }
-            | Fault::DigestMismatch { .. },
-        )
-        | None => {}
+            | ServiceFault::NotResolved { .. }
+            | ServiceFault::NotConnected(_)
+            | ServiceFault::NoResponse { .. }
+            | ServiceFault::Closed
+            | ServiceFault::Unusable { .. } => {}
+        },
+        // Our own words.
+        IdentityFault::NotInjected { .. } => {}
     }
 }
 

@@ -30,7 +30,7 @@ use super::registry::{BlobAnswer, Challenge, Listed, Pull, at_blob, held_against
 use super::session::{Reply, Session};
 use super::{Platform, Task, Trust, blob, check_configuration, dns, echo};
 use crate::address::{AddressPolicy, NameserverAddress};
-use crate::config::Resolvers;
+use crate::config::{LabEndpoints, Resolvers};
 use crate::credentials::CredentialsSource;
 use crate::findings::AllowedAddresses;
 use crate::image::is_sha256_digest;
@@ -85,6 +85,7 @@ impl PartialCheck {
             policy: AddressPolicy::default(),
             data_endpoints: vec!["blobs.contoso.com".to_owned()],
             credentials: CredentialsSource::named(PathBuf::from("/nonexistent"), None),
+            lab: LabEndpoints::default(),
             resolvers: Resolvers::default(),
             trust: Trust::load(None).expect("the system's roots"),
             proxy: None,

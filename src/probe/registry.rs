@@ -1,10 +1,11 @@
 //! The stages at the login server: a pull's requests in containerd's order, with each credential that the kubelet tries.
 //!
-//! Owns the state shared by the steps, and the order of attempts. Each step is a module: [`challenge`], [`token`], [`manifest`]
-//! and [`blob`]. `protocol` parses the responses, `session` owns the connection.
+//! Owns the state shared by the steps, and the order of attempts. Each step is a module: [`challenge`], [`exchange`], [`token`],
+//! [`manifest`] and [`blob`]. `protocol` parses the responses, `session` owns the connection.
 
 mod blob;
 mod challenge;
+mod exchange;
 mod manifest;
 mod token;
 
@@ -16,12 +17,13 @@ use url::Url;
 
 use super::connection::{Call, headers};
 use super::deadline::Limit;
+use super::identity::Obtained;
 use super::manifest::{Descriptor, ImageManifest, MANIFEST_TYPES};
 use super::protocol;
 use super::session::{Reply, Session};
 use super::{Task, authorization};
 use crate::credentials::{Attempt, CredentialsError, Found};
-use crate::observation::{CredentialsUsed, Endpoint, Failure, Fault, Observation, Stage};
+use crate::observation::{CredentialsUsed, Endpoint, Failure, Fault, IdentityKind, Observation, Stage};
 use crate::text::redact::Redactor;
 
 pub(super) use blob::BlobAnswer;
@@ -41,7 +43,14 @@ pub(super) struct Pull<'check> {
     pub(super) session: Session<'check>,
     /// The secrets that are sent: a hostile registry could echo them, in a later check even before they are sent.
     pub(super) redactor: Redactor,
-    found: Result<Found, CredentialsError>,
+}
+
+/// What a pull can authenticate with.
+pub(super) enum Held {
+    /// The entries that a kubelet finds in files.
+    Entries(Result<Found, CredentialsError>),
+    /// An identity.
+    Identity(Box<Obtained>),
 }
 
 /// A pull that the registry permits.
@@ -54,22 +63,30 @@ pub(super) struct Granted {
 
 impl<'check> Pull<'check> {
     /// Prepares a pull with the current credentials.
-    pub(super) fn new(
-        task: &'check Task,
-        session: Session<'check>,
-        found: Result<Found, CredentialsError>,
-    ) -> Self {
+    pub(super) fn new(task: &'check Task, session: Session<'check>, held: &Held) -> Self {
         let mut redactor = Redactor::default();
-        let attempts = found.as_ref().map_or(&[][..], tried);
-        for credentials in attempts.iter().filter_map(|attempt| attempt.credentials.as_ref()) {
-            redactor.hide_encoded(&authorization::pair(credentials));
-            redactor.hide_encoded(&credentials.password);
+        match held {
+            Held::Entries(found) => {
+                let attempts = found.as_ref().map_or(&[][..], tried);
+                for credentials in attempts.iter().filter_map(|attempt| attempt.credentials.as_ref()) {
+                    redactor.hide_encoded(&authorization::pair(credentials));
+                    redactor.hide_encoded(&credentials.password);
+                }
+            }
+            Held::Identity(obtained) => {
+                let token = obtained.token.as_ref().ok().map(|token| &token.token);
+                token.into_iter().chain(&obtained.assertion).for_each(|secret| redactor.hide_encoded(secret));
+            }
         }
-        Self { task, session, redactor, found }
+        Self { task, session, redactor }
     }
 
     /// Runs challenge, token and manifest with each credential that the kubelet would try, until one is accepted.
-    pub(super) async fn open(&mut self, observation: &mut Observation) -> Result<Granted, Failure> {
+    pub(super) async fn open(
+        &mut self,
+        held: Held,
+        observation: &mut Observation,
+    ) -> Result<Granted, Failure> {
         let challenge = match self.challenge(observation).await? {
             Challenge::Bearer(challenge) => challenge,
             Challenge::Open(reply) => {
@@ -78,14 +95,26 @@ impl<'check> Pull<'check> {
                 return self.granted(None, resolved, observation).await;
             }
         };
-        let invalid = |error: CredentialsError| {
-            fail(Stage::Token, Fault::CredentialsInvalid { reason: error.to_string() })
-        };
-        let found = self.found.clone().map_err(invalid)?;
+        match held {
+            Held::Entries(Ok(found)) => self.open_with_entries(found, &challenge, observation).await,
+            Held::Entries(Err(error)) => {
+                Err(fail(Stage::Token, Fault::CredentialsInvalid { reason: error.to_string() }))
+            }
+            Held::Identity(obtained) => self.open_with_identity(&obtained, &challenge, observation).await,
+        }
+    }
+
+    /// Tries each entry in order.
+    async fn open_with_entries(
+        &mut self,
+        found: Found,
+        challenge: &TrustedChallenge,
+        observation: &mut Observation,
+    ) -> Result<Granted, Failure> {
         let mut refusals = Vec::new();
         for attempt in tried(&found) {
             observation.credentials = Some(attempt.used());
-            match self.enter(attempt, &challenge, observation).await {
+            match self.enter(attempt, challenge, observation).await {
                 Ok((bearer, resolved)) => return self.granted(Some(bearer), resolved, observation).await,
                 Err(failure) if is_refusal(&failure) => {
                     observation.rejected_entries.extend(attempt.rejected());
@@ -106,6 +135,43 @@ impl<'check> Pull<'check> {
             }
             Some(_) | None => refusal,
         })
+    }
+
+    /// Tries the identity. A kubelet whose credential provider fails, or whose credentials are rejected, then pulls
+    /// anonymously; if that works, the failure of the identity is only a warning.
+    async fn open_with_identity(
+        &mut self,
+        obtained: &Obtained,
+        challenge: &TrustedChallenge,
+        observation: &mut Observation,
+    ) -> Result<Granted, Failure> {
+        let kind = obtained.identity.kind;
+        let entered = match self.exchange(obtained, challenge, observation).await {
+            Ok(attempt) => self.enter(&attempt, challenge, observation).await,
+            Err(failure) => Err(failure),
+        };
+        let failure = match entered {
+            Ok((bearer, resolved)) => return self.granted(Some(bearer), resolved, observation).await,
+            Err(failure) => failure,
+        };
+        let is_of_identity = is_refusal(&failure) || matches!(failure.fault, Fault::Identity(_));
+        if kind == IdentityKind::Workload || !is_of_identity {
+            return Err(failure);
+        }
+        let token = observation.token.take();
+        let correlation_id = observation.correlation_id.take();
+        match self.enter(&Attempt::anonymous(), challenge, observation).await {
+            Ok((bearer, resolved)) => {
+                observation.credentials = Some(CredentialsUsed::Anonymous);
+                observation.identity_failure = Some(failure);
+                self.granted(Some(bearer), resolved, observation).await
+            }
+            Err(_) => {
+                observation.token = token;
+                observation.correlation_id = correlation_id;
+                Err(failure)
+            }
+        }
     }
 
     /// Requests a token, and resolves the image to see whether the token permits the pull.
@@ -242,6 +308,7 @@ fn refused_with(fault: &Fault) -> Option<u16> {
         | Fault::UntrustedRedirect { .. }
         | Fault::StorageRedirect { .. }
         | Fault::CredentialsInvalid { .. }
+        | Fault::Identity(_)
         | Fault::ManifestInvalid { .. }
         | Fault::DigestMismatch { .. }
         | Fault::PlatformMissing { .. } => None,

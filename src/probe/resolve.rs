@@ -33,6 +33,11 @@ impl<'check> Gate<'check> {
         Self { task, clock, nameservers, compared, findings: Mutex::default() }
     }
 
+    /// The node's own nameservers.
+    pub(super) fn nameservers(&self) -> &[Nameserver] {
+        &self.nameservers
+    }
+
     /// Adds the answers of the compared resolvers to the observation, and returns all findings.
     pub(super) async fn finish(self, observation: &mut Observation) -> Findings {
         self.compared.add_to(observation, self.clock.deadline()).await;

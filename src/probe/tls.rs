@@ -59,6 +59,12 @@ impl Trust {
         Ok(Self { roots, template })
     }
 
+    /// The same without the operator's file, which is for registries; `None` if no root is left.
+    pub(super) fn without_ca_file(&self) -> Option<Self> {
+        let roots = Arc::new(self.roots.without_added()?);
+        Some(Self { roots, template: self.template.clone() })
+    }
+
     /// Whose roots are used in addition to the operator's file.
     #[must_use]
     pub fn roots(&self) -> TrustedBy {

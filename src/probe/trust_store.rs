@@ -121,6 +121,24 @@ impl Roots {
         Ok(Self { provider, added, base, verifiers, all, read_all })
     }
 
+    /// The same without the operator's certificates; `None` if no root is left.
+    pub(super) fn without_added(&self) -> Option<Self> {
+        let base = self.verifiers.iter().filter(|(by, _)| *by != TrustedBy::CaFile);
+        let verifiers: Vec<_> = base.map(|(by, verifier)| (*by, Arc::clone(verifier))).collect();
+        (!verifiers.is_empty()).then(|| Self {
+            provider: Arc::clone(&self.provider),
+            added: Vec::new(),
+            base: self.base,
+            verifiers,
+            all: if self.all.get().is_some_and(Option::is_none) {
+                OnceLock::from(None)
+            } else {
+                OnceLock::new()
+            },
+            read_all: self.read_all,
+        })
+    }
+
     /// Whose roots are used in addition to the operator's.
     pub(super) const fn base(&self) -> TrustedBy {
         self.base
@@ -294,6 +312,9 @@ mod tests {
         let without = load(Some(&texts), None);
         assert_eq!(is_trusted(&without, &nodes), Some(TrustedBy::Node));
         assert_eq!(is_trusted(&without, &operators), None);
+        let others = with_file.without_added().expect("the node's roots");
+        assert_eq!(is_trusted(&others, &nodes), Some(TrustedBy::Node));
+        assert_eq!(is_trusted(&others, &operators), None);
         let nothing_in_it = load(Some(&[b"no certificate".to_vec()]), Some(&file));
         assert_eq!(nothing_in_it.base(), TrustedBy::System);
         assert_eq!(is_trusted(&nothing_in_it, &nodes), Some(TrustedBy::CaFile));

@@ -196,6 +196,9 @@ fn token(observation: &Observation) -> Option<String> {
     if observation.credentials == Some(CredentialsUsed::Anonymous) {
         return Some(format!("anonymous: {granted}"));
     }
+    if let Some(identity) = &observation.identity {
+        return Some(format!("{}: {granted}", identity.name()));
+    }
     Some(match observation.credentials_expire_at {
         Some(end) => format!("{granted}; the credentials expire on {}", end.strftime("%Y-%m-%d")),
         None => granted.to_owned(),

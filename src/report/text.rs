@@ -189,6 +189,8 @@ fn tested(run: &CheckRun, checked: &ImageResult) -> String {
     }
     if observation.credentials == Some(CredentialsUsed::Anonymous) {
         facts.push("pulled anonymously".to_owned());
+    } else if let Some(identity) = &observation.identity {
+        facts.push(format!("pulled with the {}", identity.name()));
     }
     if let Some(manifest) = &observation.manifest {
         let platform = manifest.platform.as_deref().map(|platform| format!(" ({platform})"));

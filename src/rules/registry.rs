@@ -1,6 +1,6 @@
 //! Explains the registry's responses by status, error code and content.
 
-use super::{Case, Expectation, credentials, diagnosis};
+use super::{Case, Expectation, credentials, diagnosis, identity};
 use crate::cause::Cause;
 use crate::diagnosis::Diagnosis;
 use crate::observation::{Answer, Endpoint, Observation, PlatformMismatch, Reason, Sender, Stage};
@@ -25,6 +25,7 @@ enum Meaning {
     RegistryError,
     Unexplained,
     CredentialsRejected,
+    PullRoleMissing,
     ScopeMissing,
     TokenRefused,
     AccessDenied,
@@ -57,7 +58,7 @@ fn meaning(case: &Case<'_>, answer: &Answer) -> Meaning {
     match (answer.sender, answer.status) {
         (Sender::Registry, _) => meaning_of_registry(case, answer),
         // Not every token service sends a registry's error body, and any device on the path may throttle.
-        (Sender::Unknown, 401) if case.failure.stage == Stage::Token => Meaning::CredentialsRejected,
+        (Sender::Unknown, 401) if case.failure.stage == Stage::Token => refused_credentials(case),
         (Sender::Unknown, 429) => Meaning::Throttled,
         (Sender::Unknown | Sender::Page | Sender::Text | Sender::Storage, _) => Meaning::Foreign,
     }
@@ -87,7 +88,7 @@ fn meaning_of_registry(case: &Case<'_>, answer: &Answer) -> Meaning {
         424 if is_content => Meaning::CacheRuleFailed,
         400.. if is_content && answer.reason == Reason::CacheRule => Meaning::CacheRuleFailed,
         400..=499 if is_content && answer.reason == Reason::Quarantine => Meaning::Quarantined,
-        401 if stage == Stage::Token => Meaning::CredentialsRejected,
+        401 if stage == Stage::Token => refused_credentials(case),
         401 if is_content => refused_token(case, answer),
         403 if answer.reason == Reason::Firewall => Meaning::AccessDenied,
         403 if case.has_no_pull() => Meaning::ScopeMissing,
@@ -100,6 +101,11 @@ fn meaning_of_registry(case: &Case<'_>, answer: &Answer) -> Meaning {
         400..=599 => Meaning::RegistryError,
         _ => Meaning::Foreign,
     }
+}
+
+/// Classifies a 401 at the token stage: an identity that has just got its tokens lacks a role.
+const fn refused_credentials(case: &Case<'_>) -> Meaning {
+    if case.observation.identity.is_some() { Meaning::PullRoleMissing } else { Meaning::CredentialsRejected }
 }
 
 /// Classifies a 401 for a fresh token by the challenge's error, otherwise by the token's own access claim.
@@ -142,6 +148,11 @@ fn describe(case: &Case<'_>, meaning: Meaning, answer: &Answer) -> (Cause, Strin
         Meaning::CredentialsRejected => {
             let sentence = credentials::rejected(case.expectation, case.observation);
             (Cause::CredentialsRejected, sentence)
+        }
+        Meaning::PullRoleMissing => {
+            let sentence =
+                case.observation.identity.as_ref().map(|known| identity::role_missing(case, known));
+            (Cause::PullRoleMissing, sentence.unwrap_or_default())
         }
         Meaning::ScopeMissing => {
             let claim = match case.observation.token.as_ref().and_then(|token| token.pull) {

@@ -118,7 +118,7 @@ impl Timetable {
 mod tests {
     use super::{CheckFeedback, Timetable};
     use crate::config::Schedule;
-    use crate::schedule::{Pace, Reason, first_delay};
+    use crate::schedule::{Pace, REQUESTS_PER_IMAGE, Reason, first_delay};
     use std::time::Duration;
 
     const NODE: &str = "aks-np1-0";
@@ -218,8 +218,8 @@ mod tests {
 
     #[test]
     fn without_a_fleet_size_the_first_check_starts_within_ten_seconds_and_moves_no_regular_one() {
-        let unsized_fleet = Pace::of(&Schedule::default(), 1);
-        let sized = Pace::of(&Schedule { fleet_size: Some(5000), ..Schedule::default() }, 1);
+        let unsized_fleet = Pace::of(&Schedule::default(), REQUESTS_PER_IMAGE);
+        let sized = Pace::of(&Schedule { fleet_size: Some(5000), ..Schedule::default() }, REQUESTS_PER_IMAGE);
         let mut firsts = Vec::new();
         for number in 0..200 {
             let node = format!("aks-np1-12345678-vmss{number:06}");

@@ -57,7 +57,9 @@ fn foreign() -> Vec<Case> {
         let [text_cause, empty_cause] = match step {
             // The data endpoint has no error format of its own, so the status decides.
             Step::Blob => ["blob_denied", "registry_error"],
-            Step::Challenge | Step::Token | Step::Manifest | Step::BlobRedirect => ["not_a_registry"; 2],
+            Step::Challenge | Step::Exchange | Step::Token | Step::Manifest | Step::BlobRedirect => {
+                ["not_a_registry"; 2]
+            }
         };
         cases.push(at(step, text, &[&format!("fail {place} {text_cause}")]));
         cases.push(at(step, empty, &[&format!("fail {place} {empty_cause}")]));

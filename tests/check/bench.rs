@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use acr_verifier::address::AddressPolicy;
-use acr_verifier::config::{Resolvers, SystemResolver};
+use acr_verifier::config::{LabEndpoints, Resolvers, SystemResolver};
 use acr_verifier::credentials::{CredentialFiles, CredentialsSource};
 use acr_verifier::diagnosis::Diagnosis;
 use acr_verifier::events::event;
@@ -63,6 +63,7 @@ impl Bench {
             policy: AddressPolicy { expected: Vec::new(), allow_loopback: true },
             data_endpoints: Vec::new(),
             credentials: CredentialsSource::named(lab.credentials_folder(), None),
+            lab: LabEndpoints::default(),
             resolvers: Resolvers { system: system_resolver(&lab), compare: Vec::new() },
             trust: Trust::load(Some(&lab.ca_file())).expect("the lab's root is a certificate"),
             proxy: None,
@@ -209,5 +210,8 @@ impl Outcome {
 pub(crate) fn files_of(source: &mut CredentialsSource) -> &mut CredentialFiles {
     match source {
         CredentialsSource::Files(files) => files,
+        CredentialsSource::ManagedIdentity(_) | CredentialsSource::WorkloadIdentity(_) => {
+            panic!("the lab's own credentials are files")
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::lab::settings::{Certificate, Endpoint, Settings, TlsVersions, Transpo
 const fn place(step: Step) -> &'static str {
     match step {
         Step::Challenge => "login challenge",
-        Step::Token => "login token",
+        Step::Exchange | Step::Token => "login token",
         Step::Manifest => "login manifest",
         Step::BlobRedirect | Step::Blob => "data blob",
     }
@@ -157,7 +157,7 @@ fn deliveries(step: Step) -> Vec<Case> {
     let endless = match step {
         // The body of a challenge or a redirect is read up to a limit and ignored.
         Step::Challenge | Step::BlobRedirect => None,
-        Step::Token => Some("not_a_registry"),
+        Step::Exchange | Step::Token => Some("not_a_registry"),
         Step::Manifest => Some("manifest_invalid"),
         Step::Blob => Some("digest_mismatch"),
     };

@@ -114,7 +114,7 @@ fn bodies(step: Step, place: &str) -> Vec<Case> {
     // The body of a challenge or a redirect is read up to a limit and ignored.
     let huge = match step {
         Step::Challenge | Step::BlobRedirect => None,
-        Step::Token => Some("not_a_registry"),
+        Step::Exchange | Step::Token => Some("not_a_registry"),
         Step::Manifest => Some("manifest_invalid"),
         Step::Blob => Some("digest_mismatch"),
     };

@@ -164,7 +164,7 @@ fn disallowed() -> Canned {
 fn answers_anywhere(step: Step) -> Vec<Case> {
     let place = match step {
         Step::Challenge => "login challenge",
-        Step::Token => "login token",
+        Step::Exchange | Step::Token => "login token",
         Step::Manifest => "login manifest",
         Step::BlobRedirect | Step::Blob => "data blob",
     };

@@ -44,7 +44,7 @@ fn misplaced(request: &Request, has_token: bool) -> Option<String> {
     let authorization = request.header("Authorization").unwrap_or_default();
     let scheme = authorization.split(' ').next().unwrap_or_default();
     let expected = match request.step {
-        Some(Step::Challenge | Step::Blob) => "",
+        Some(Step::Challenge | Step::Exchange | Step::Blob) => "",
         // The password is in the form, or absent in an anonymous pull.
         Some(Step::Token) if request.method == "POST" || authorization.is_empty() => "",
         Some(Step::Token) => "Basic",

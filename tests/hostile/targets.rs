@@ -36,7 +36,7 @@ impl Lure {
         match self {
             Self::Realm => "fail login challenge untrusted_realm",
             Self::Redirect(Step::Challenge) => "fail login challenge not_a_registry",
-            Self::Redirect(Step::Token) => "fail login token untrusted_redirect",
+            Self::Redirect(Step::Exchange | Step::Token) => "fail login token untrusted_redirect",
             Self::Redirect(Step::Manifest) => "fail login manifest untrusted_redirect",
             Self::Redirect(Step::BlobRedirect | Step::Blob) => "fail data blob untrusted_redirect",
         }

@@ -1,6 +1,6 @@
 //! Selects the part of the lab that answers a request.
 //!
-//! Owns the order: a rejected method, then the first answers of a step, then the upstream registry, then the lab's own
+//! Owns the order: IMDS and Entra ID answer for themselves; at the registry a rejected method, then the first answers of a step, then the upstream registry, then the lab's own
 //! endpoints.
 
 use super::answers::{Canned, Step};
@@ -11,7 +11,7 @@ use super::log::Listener;
 use super::response::Response;
 use super::settings::Post;
 use super::shared::{Numbered, Shared};
-use super::{data, registry, upstream};
+use super::{data, entra, imds, registry, upstream};
 
 /// Answers a request, and returns the step it belongs to.
 pub async fn respond(
@@ -24,6 +24,8 @@ pub async fn respond(
     let step = match listener {
         Listener::Login | Listener::Decoy(_) => registry::step(request),
         Listener::Data => Some(Step::Blob),
+        Listener::Imds => return (None, imds::respond(shared, current, request)),
+        Listener::Entra => return (None, entra::respond(shared, current, request)),
     };
     if let Some(step) = step
         && let Some(canned) = before_all(shared, current, step, request)
@@ -36,7 +38,9 @@ pub async fn respond(
     match (upstream::respond(shared, settings, listener, request).await, listener) {
         (Some(response), _) => (step, response),
         (None, Listener::Login | Listener::Decoy(_)) => (step, registry::respond(shared, settings, request)),
-        (None, Listener::Data) => (step, data::respond(shared, settings, request)),
+        (None, Listener::Data | Listener::Imds | Listener::Entra) => {
+            (step, data::respond(shared, settings, request))
+        }
     }
 }
 

@@ -1,15 +1,19 @@
-//! The responses of the five HTTP steps, and their delivery.
+//! The responses of the HTTP steps at the registry, and their delivery.
 //!
 //! Owns the settings of the steps as closed enums: a step supports the canned answers and its own faults. `canned.rs`,
-//! `registry.rs`, `tokens.rs` and `data.rs` write the bytes.
+//! `registry.rs`, `exchange.rs`, `tokens.rs` and `data.rs` write the bytes.
 
 use std::time::Duration;
 
-/// The five requests of a check, in their order.
+use super::settings::ExchangeFault;
+
+/// The requests of a check at the registry, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
     /// `/v2/` at the login endpoint, or a manifest there without an authorization.
     Challenge,
+    /// `/oauth2/exchange` at the login endpoint; only a check with an identity needs it.
+    Exchange,
     /// `/oauth2/token` at the login endpoint.
     Token,
     /// A manifest at the login endpoint.
@@ -21,7 +25,11 @@ pub enum Step {
 }
 
 impl Step {
+    /// The steps of a check with a repository token.
     pub const ALL: [Self; 5] = [Self::Challenge, Self::Token, Self::Manifest, Self::BlobRedirect, Self::Blob];
+    /// The steps of a check with an identity.
+    pub const WITH_IDENTITY: [Self; 6] =
+        [Self::Challenge, Self::Exchange, Self::Token, Self::Manifest, Self::BlobRedirect, Self::Blob];
 }
 
 /// The response and delivery of one step.
@@ -65,7 +73,7 @@ macro_rules! faults_are_answers {
         })+
     };
 }
-faults_are_answers!(ChallengeFault, TokenFault, ManifestFault, RedirectFault, BlobFault);
+faults_are_answers!(ChallengeFault, ExchangeFault, TokenFault, ManifestFault, RedirectFault, BlobFault);
 
 /// Answers for any step.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -196,6 +196,7 @@ fn with_correlation(make: impl Fn(&str) -> Response) -> Response {
     response
 }
 
-fn error(code: &str, message: &str) -> String {
+/// The JSON of an error.
+pub fn error(code: &str, message: &str) -> String {
     format!(r#"{{"errors":[{{"code":"{code}","message":"{message}"}}]}}"#) + "\n"
 }

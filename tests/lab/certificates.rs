@@ -75,6 +75,19 @@ impl Certificates {
         }
     }
 
+    /// The authorities of the public internet, which sign for these names.
+    pub fn public(names: Vec<String>) -> Self {
+        let root = root("Lab Public Root CA");
+        Self {
+            issuing: authority("Lab Public TLS CA 01", Some(&root.issuer)),
+            inspection: self::root(INSPECTION_CA),
+            login_names: names.clone(),
+            data_names: names,
+            made: Mutex::default(),
+            root,
+        }
+    }
+
     /// The root that a client must trust, as PEM.
     pub fn root_pem(&self) -> &str {
         &self.root.pem

@@ -12,11 +12,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{Name, RecordType};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring::default_provider};
@@ -29,8 +28,13 @@ pub(crate) const PATIENCE: Duration = Duration::from_millis(400);
 /// How long it waits for an expected response, long enough for a busy machine.
 const DNS_PATIENCE: Duration = Duration::from_millis(1_500);
 
+/// A byte stream, with TLS or without.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
 /// One connection.
-pub(crate) struct Client(TlsStream<TcpStream>);
+pub(crate) struct Client(Box<dyn Stream>);
 
 /// A raw response.
 #[derive(Clone, Debug)]
@@ -55,22 +59,32 @@ impl Client {
     pub(crate) async fn connect(lab: &Lab, step: Step) -> io::Result<Self> {
         let (address, name) = match step {
             Step::Blob => (lab.data_address(), lab.data_endpoint()),
-            Step::Challenge | Step::Token | Step::Manifest | Step::BlobRedirect => {
+            Step::Challenge | Step::Exchange | Step::Token | Step::Manifest | Step::BlobRedirect => {
                 (lab.login_address(), lab.login_server())
             }
         };
+        Self::connect_to(address, &name, lab.ca_pem()).await
+    }
+
+    /// Connects without TLS.
+    pub(crate) async fn connect_plainly(address: SocketAddr) -> io::Result<Self> {
+        Ok(Self(Box::new(TcpStream::connect(address).await?)))
+    }
+
+    /// Connects to a name at an address and trusts one root.
+    pub(crate) async fn connect_to(address: SocketAddr, name: &str, root: &str) -> io::Result<Self> {
         let mut roots = RootCertStore::empty();
         roots
-            .add(CertificateDer::from_pem_slice(lab.ca_pem().as_bytes()).map_err(io::Error::other)?)
+            .add(CertificateDer::from_pem_slice(root.as_bytes()).map_err(io::Error::other)?)
             .map_err(io::Error::other)?;
         let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(io::Error::other)?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let name = ServerName::try_from(name).map_err(io::Error::other)?;
+        let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
         let stream = TcpStream::connect(address).await?;
-        Ok(Self(TlsConnector::from(Arc::new(config)).connect(name, stream).await?))
+        Ok(Self(Box::new(TlsConnector::from(Arc::new(config)).connect(name, stream).await?)))
     }
 
     pub(crate) async fn get(

@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use self::messages::{encode, fit, refusal, skeleton};
+use super::authorities;
 use super::lies::{self, FORGED_ADDRESS};
 use super::log::{Protocol, Query};
 use super::places;
@@ -216,6 +217,12 @@ impl Server {
             name: question.name().to_string(),
             kind: kind.to_string(),
         });
+        let current = self.shared.settings();
+        if let Some(authorities::Answer::Silence) =
+            authorities::look_up(&self.shared, &current.settings, question.name(), kind)
+        {
+            return Reaction::Nothing;
+        }
         let behaviour = self.behaviour();
         let udp = protocol == Protocol::Udp;
         let right = || fit(&query, self.answer(&query), udp);
@@ -327,7 +334,13 @@ impl Server {
         let settings = &current.settings.nameservers[self.index];
         let mut message = skeleton(query);
         let Some(question) = query.queries.first() else { return message };
-        let finding = zones::look_up(&self.shared.place, settings, question.name(), question.query_type());
+        let (name, kind) = (question.name(), question.query_type());
+        let finding = match authorities::look_up(&self.shared, &current.settings, name, kind) {
+            Some(authorities::Answer::Found(finding)) => finding,
+            // Already ignored above.
+            Some(authorities::Answer::Silence) => return message,
+            None => zones::look_up(&self.shared.place, settings, name, kind),
+        };
         message.metadata.response_code = finding.code;
         message.add_answers(finding.answers);
         message.add_authorities(finding.authorities);

@@ -1,7 +1,7 @@
-//! One connection of HTTP/1.1 over TLS: reads requests, sends responses byte for byte, and interrupts them as configured.
+//! One connection of HTTP/1.1, over TLS or plain: reads requests, sends responses byte for byte, and interrupts them as configured.
 //!
-//! Owns framing, limits, keep-alive and failed deliveries. `registry.rs` and `data.rs` create the responses; `listener.rs`
-//! handles everything before the first request.
+//! Owns framing, limits, keep-alive and failed deliveries. `registry.rs`, `data.rs`, `imds.rs` and `entra.rs` create the
+//! responses; `listener.rs` handles everything before the first request.
 
 use std::io;
 use std::sync::Arc;
@@ -10,19 +10,22 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
-use tokio_rustls::server::TlsStream;
+use url::form_urlencoded;
 
-use super::answers::Delivery;
+use super::answers::{Delivery, Step};
 use super::log::{Listener, Request};
 use super::response::Response;
-use super::settings::Reuse;
+use super::settings::{Reuse, Settings};
 use super::shared::Shared;
+use super::wire::Wire;
 use super::{answering, framing, listener};
 
 /// The usual limit of a request's head.
 const LARGEST_HEAD: usize = 32 << 10;
 const MOST_HEADERS: usize = 100;
-/// Only the token service accepts a body: a form.
+/// The media type of a form.
+const FORM: &str = "application/x-www-form-urlencoded";
+/// Only the token services and the exchange accept a body: a form.
 const LARGEST_BODY: usize = 64 << 10;
 /// nginx, on which openresty is based, closes after as many requests.
 const MOST_REQUESTS: usize = 1_000;
@@ -56,6 +59,13 @@ impl Incoming {
             .map(|(_, value)| value.as_str())
     }
 
+    /// The fields of a form in the body, in their order; empty without one.
+    pub fn form(&self) -> Vec<(String, String)> {
+        let is_form = self.header("Content-Type").is_some_and(|kind| kind.starts_with(FORM));
+        let body = if is_form { self.body.as_slice() } else { &[] };
+        form_urlencoded::parse(body).into_owned().collect()
+    }
+
     /// All values of a header that may be repeated.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.headers
@@ -77,9 +87,9 @@ pub async fn serve(
     shared: Arc<Shared>,
     listener: Listener,
     connection: usize,
-    mut stream: TlsStream<TcpStream>,
+    mut stream: Wire,
 ) -> io::Result<()> {
-    let server_name = stream.get_ref().1.server_name().map(str::to_owned);
+    let server_name = stream.server_name();
     let mut buffer = Vec::new();
     for number in 0..MOST_REQUESTS {
         let Some(incoming) = timeout(IDLE, read_request(&mut stream, &mut buffer)).await?? else { break };
@@ -91,6 +101,7 @@ pub async fn serve(
             method: incoming.method.clone(),
             target: incoming.target.clone(),
             headers: incoming.headers.clone(),
+            form: incoming.form(),
             server_name: server_name.clone(),
             connection,
             status: response.status,
@@ -100,7 +111,7 @@ pub async fn serve(
         if number > 0 && is_cut(&mut stream, reuse, &response).await? {
             return Ok(());
         }
-        let delivery = step.map_or(Delivery::Whole, |step| *current.settings.delivery(step));
+        let delivery = delivery(&current.settings, listener, step);
         let closing = incoming.header("Connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
         let delivery = if closing && delivery == Delivery::Whole { Delivery::Closing } else { delivery };
         if deliver(&mut stream, response, delivery, incoming.method == "HEAD").await? == Next::Over {
@@ -109,14 +120,25 @@ pub async fn serve(
         if let Reuse::ClosedAfter(pause) = reuse {
             sleep(pause).await;
             stream.shutdown().await?;
-            return drain(stream.get_mut().0).await;
+            return drain(stream.tcp()).await;
         }
     }
     stream.shutdown().await
 }
 
+/// The delivery of a response: by its step at the registry, by its service elsewhere.
+fn delivery(settings: &Settings, listener: Listener, step: Option<Step>) -> Delivery {
+    match listener {
+        Listener::Imds => settings.identity.imds.delivery,
+        Listener::Entra => settings.identity.entra.delivery,
+        Listener::Login | Listener::Data | Listener::Decoy(_) => {
+            step.map_or(Delivery::Whole, |step| *settings.delivery(step))
+        }
+    }
+}
+
 /// Closes a reused connection, if reused connections get no complete response.
-async fn is_cut(stream: &mut TlsStream<TcpStream>, reuse: Reuse, response: &Response) -> io::Result<bool> {
+async fn is_cut(stream: &mut Wire, reuse: Reuse, response: &Response) -> io::Result<bool> {
     match reuse {
         Reuse::Allowed | Reuse::ClosedAfter(_) => return Ok(false),
         Reuse::ClosedAtNext => close(stream).await?,
@@ -130,10 +152,7 @@ async fn is_cut(stream: &mut TlsStream<TcpStream>, reuse: Reuse, response: &Resp
     Ok(true)
 }
 
-async fn read_request(
-    stream: &mut TlsStream<TcpStream>,
-    buffer: &mut Vec<u8>,
-) -> io::Result<Option<Incoming>> {
+async fn read_request(stream: &mut Wire, buffer: &mut Vec<u8>) -> io::Result<Option<Incoming>> {
     loop {
         let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
         let mut request = httparse::Request::new(&mut headers);
@@ -174,7 +193,7 @@ async fn read_request(
 }
 
 async fn deliver(
-    stream: &mut TlsStream<TcpStream>,
+    stream: &mut Wire,
     mut response: Response,
     delivery: Delivery,
     head_only: bool,
@@ -252,7 +271,7 @@ async fn deliver(
 }
 
 /// Sends endlessly, as fast as it is read.
-async fn flood(stream: &mut TlsStream<TcpStream>, response: Response, delivery: Delivery) -> io::Result<()> {
+async fn flood(stream: &mut Wire, response: Response, delivery: Delivery) -> io::Result<()> {
     let head = response.head();
     let unframed = || response.clone().without("Content-Length").without("Transfer-Encoding");
     match delivery {
@@ -286,7 +305,7 @@ async fn flood(stream: &mut TlsStream<TcpStream>, response: Response, delivery: 
             hold(stream).await?;
         }
         Delivery::EndlessKeyUpdates => loop {
-            stream.get_mut().1.refresh_traffic_keys().map_err(io::Error::other)?;
+            stream.refresh_traffic_keys()?;
             stream.flush().await?;
         },
         Delivery::EndlessBody => {
@@ -320,19 +339,19 @@ async fn flood(stream: &mut TlsStream<TcpStream>, response: Response, delivery: 
     Ok(())
 }
 
-async fn write(stream: &mut TlsStream<TcpStream>, bytes: &[u8]) -> io::Result<()> {
+async fn write(stream: &mut Wire, bytes: &[u8]) -> io::Result<()> {
     stream.write_all(bytes).await?;
     stream.flush().await
 }
 
 /// Closes with a RST: with a linger of zero the kernel drops the connection immediately.
-fn reset(stream: &TlsStream<TcpStream>) -> io::Result<()> {
-    stream.get_ref().0.set_zero_linger()
+fn reset(stream: &mut Wire) -> io::Result<()> {
+    stream.tcp().set_zero_linger()
 }
 
 /// Closes the TCP connection without TLS close_notify, like a dying process or a proxy.
-async fn close(stream: &mut TlsStream<TcpStream>) -> io::Result<()> {
-    let (stream, _) = stream.get_mut();
+async fn close(stream: &mut Wire) -> io::Result<()> {
+    let stream = stream.tcp();
     stream.shutdown().await?;
     drain(stream).await
 }
@@ -345,11 +364,11 @@ pub async fn drain(stream: &mut TcpStream) -> io::Result<()> {
 }
 
 /// Keeps the connection open and silent until the peer closes it.
-async fn hold(stream: &mut TlsStream<TcpStream>) -> io::Result<()> {
-    drain(stream.get_mut().0).await
+async fn hold(stream: &mut Wire) -> io::Result<()> {
+    drain(stream.tcp()).await
 }
 
-async fn drip(stream: &mut TlsStream<TcpStream>, bytes: &[u8], pause: Duration) -> io::Result<()> {
+async fn drip(stream: &mut Wire, bytes: &[u8], pause: Duration) -> io::Result<()> {
     for byte in bytes {
         write(stream, std::slice::from_ref(byte)).await?;
         sleep(pause).await;

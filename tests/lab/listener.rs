@@ -19,6 +19,7 @@ use super::log::{Connection, Listener};
 use super::places::{self, Reserved};
 use super::settings::{Endpoint, Settings, Transport};
 use super::shared::Shared;
+use super::wire::Wire;
 
 /// More concurrent connections than any test has; further ones are dropped.
 const MOST_CONNECTIONS: usize = 256;
@@ -101,6 +102,8 @@ pub fn endpoint(settings: &Settings, listener: Listener) -> &Endpoint {
     match listener {
         Listener::Login | Listener::Decoy(_) => &settings.login,
         Listener::Data => &settings.data,
+        Listener::Imds => &settings.identity.imds.endpoint,
+        Listener::Entra => &settings.identity.entra.endpoint,
     }
 }
 
@@ -185,11 +188,13 @@ async fn receive(
         Transport::EndlessAlerts => return flood(stream, &[21, 3, 3, 0, 2, 1, 90]).await,
         Transport::EndlessRecords => return flood(stream, &[22, 3, 3, 0, 0]).await,
     }
-    let names = match listener {
-        Listener::Login | Listener::Decoy(_) => Names::Login,
-        Listener::Data => Names::Data,
+    let (certificates, names) = match listener {
+        Listener::Imds => return http::serve(shared, listener, number, Wire::Plain(stream)).await,
+        Listener::Login | Listener::Decoy(_) => (&shared.certificates, Names::Login),
+        Listener::Data => (&shared.certificates, Names::Data),
+        Listener::Entra => (shared.identity.certificates(), Names::Login),
     };
-    let config = shared.certificates.server(names, endpoint.certificate, endpoint.tls);
+    let config = certificates.server(names, endpoint.certificate, endpoint.tls);
     let stream = TlsAcceptor::from(config).accept(stream).await?;
     let session = stream.get_ref().1;
     let server_name = session.server_name().map(str::to_owned);
@@ -198,5 +203,5 @@ async fn receive(
         entry.server_name = server_name;
         entry.tls_version = tls_version;
     });
-    http::serve(shared, listener, number, stream).await
+    http::serve(shared, listener, number, Wire::Tls(Box::new(stream))).await
 }

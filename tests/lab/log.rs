@@ -4,6 +4,9 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+
 use super::answers::Step;
 
 /// Far above any test; later entries are dropped to bound memory.
@@ -17,6 +20,10 @@ pub enum Listener {
     Data,
     /// One of the decoys, by its index in the settings.
     Decoy(usize),
+    /// The node's metadata service.
+    Imds,
+    /// Entra ID, under the name of every cloud.
+    Entra,
 }
 
 /// UDP or TCP.
@@ -58,6 +65,8 @@ pub struct Request {
     /// Path and query.
     pub target: String,
     pub headers: Vec<(String, String)>,
+    /// The fields of a form in the body, in their order.
+    pub form: Vec<(String, String)>,
     pub server_name: Option<String>,
     /// The connection's index in the lab's list.
     pub connection: usize,
@@ -73,6 +82,11 @@ impl Request {
             .iter()
             .find(|(known, _)| known.eq_ignore_ascii_case(name))
             .map(|(_, value)| value.as_str())
+    }
+
+    /// The first value of a form field.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.form.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -128,4 +142,16 @@ pub struct Log {
     pub requests: Entries<Request>,
     /// Tokens and signed values, for tests that search outputs for secrets.
     pub secrets: Entries<String>,
+}
+
+impl Log {
+    /// Remembers a password as a secret, and the pair in every base64 of a `Basic` authorization.
+    pub fn remember_pair(&self, username: &str, password: &str) {
+        for text in [format!("{username}:{password}"), password.to_owned()] {
+            for engine in [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD] {
+                self.secrets.push(engine.encode(&text));
+            }
+            self.secrets.push(text);
+        }
+    }
 }

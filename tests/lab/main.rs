@@ -11,7 +11,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use acr_verifier::agent::{self, AgentContext};
-use acr_verifier::config::{Config, CredentialsConfig, ImageConfig, Resolvers, Schedule, SystemResolver};
+use acr_verifier::config::{
+    Config, CredentialsConfig, ImageConfig, LabEndpoints, Resolvers, Schedule, SystemResolver,
+};
+use acr_verifier::credentials::AmbientCredentials;
 use acr_verifier::logging::{self, LogFormat, Logging};
 use acr_verifier::pass::{NodeContext, verify};
 use acr_verifier::probe::Trust;
@@ -115,7 +118,8 @@ fn watch(lab: Lab, healthy: Settings) -> anyhow::Result<()> {
         config: path,
         nameservers: lab.nameservers().into_iter().map(Into::into).collect(),
         allow_loopback: true,
-        usual_credentials: Vec::new(),
+        lab: LabEndpoints::default(),
+        ambient: AmbientCredentials::default(),
     };
     let node = NodeContext {
         node: "this-machine".into(),
@@ -185,7 +189,7 @@ fn config(lab: &Lab) -> anyhow::Result<Config> {
     let image = ImageConfig {
         image: lab.image().parse()?,
         name: None,
-        credentials: Some(CredentialsConfig { path: lab.credentials_folder(), expires_at: None }),
+        credentials: Some(CredentialsConfig::Path { path: lab.credentials_folder(), expires_at: None }),
         expected: Vec::new(),
         data_endpoints: Vec::new(),
     };
@@ -200,6 +204,7 @@ fn config(lab: &Lab) -> anyhow::Result<Config> {
         schedule: Schedule::default(),
         blob: true,
         allow_loopback: true,
+        lab: LabEndpoints::default(),
         server_address: ([127, 0, 0, 1], 0).into(),
         events: false,
         digest: None,
@@ -209,7 +214,13 @@ fn config(lab: &Lab) -> anyhow::Result<Config> {
 fn check(config: &Config, trust: &Trust) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (started_at, started) = (jiff::Timestamp::now(), Instant::now());
-    let checked = runtime.block_on(verify(config, &config.images[0], &[], (trust, None), started_at));
+    let checked = runtime.block_on(verify(
+        config,
+        &config.images[0],
+        &AmbientCredentials::default(),
+        (trust, None),
+        started_at,
+    ));
     let run = CheckRun {
         node: "this machine".into(),
         network_view: NetworkView::Node,

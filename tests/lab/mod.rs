@@ -1,4 +1,5 @@
-//! A private registry on loopback: nameservers, the login endpoint and the data endpoint, on real sockets.
+//! A private registry on loopback: nameservers, the login endpoint, the data endpoint, and on request IMDS and Entra ID, on
+//! real sockets.
 //!
 //! Owns the lifecycle of a lab (start, change, stop) and the API for tests. All faults are in `settings.rs` and `answers.rs`.
 //! The lab simulates Azure, and knows nothing of the program under test, not even its types.
@@ -15,14 +16,20 @@
 
 mod answering;
 pub mod answers;
+mod authorities;
 mod canned;
 mod certificates;
 mod challenges;
 pub mod content;
 mod data;
 mod dns;
+mod entra;
+mod exchange;
 mod framing;
 mod http;
+mod identity;
+mod identity_tokens;
+mod imds;
 mod lies;
 mod links;
 mod listener;
@@ -37,6 +44,7 @@ pub mod settings;
 mod shared;
 mod tokens;
 mod upstream;
+mod wire;
 mod zones;
 
 use std::io;
@@ -46,14 +54,17 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use self::answers::Step;
+pub use self::authorities::PUBLIC_ENTRA;
 pub use self::canned::SEEN_ADDRESS;
 pub use self::certificates::{INSPECTION_CA, ISSUING_CA};
+pub use self::exchange::NOBODY;
+use self::identity_tokens::IdentityServices;
 use self::log::{Connection, Listener, Query, Request};
 use self::settings::Settings;
 use self::shared::Shared;
@@ -92,6 +103,7 @@ impl Lab {
             Self { shared, nameservers, folder: TempDir::new()?, stop: Some(stop), thread: Some(thread) };
         lab.remember_credentials();
         lab.write_files()?;
+        lab.write_identity_files()?;
         Ok(lab)
     }
 
@@ -254,13 +266,7 @@ impl Lab {
 
     /// A changed password remains a secret.
     fn remember_credentials(&self) {
-        let pair = format!("{}:{}", self.username(), self.password());
-        for text in [pair, self.password()] {
-            for engine in [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD] {
-                self.shared.log.secrets.push(engine.encode(&text));
-            }
-            self.shared.log.secrets.push(text);
-        }
+        self.shared.log.remember_pair(&self.username(), &self.password());
     }
 
     fn write_files(&self) -> io::Result<()> {
@@ -294,9 +300,12 @@ impl Drop for Lab {
 async fn run(settings: Settings, tell: &mpsc::Sender<Started>, stopped: oneshot::Receiver<()>) {
     let reserved = places::reserve_endpoints(&settings.place).and_then(|endpoints| {
         let nameservers = settings.nameservers.iter().map(places::reserve_nameserver);
-        Ok((endpoints, nameservers.collect::<io::Result<Vec<_>>>()?))
+        let nameservers = nameservers.collect::<io::Result<Vec<_>>>()?;
+        let reserve = |address: Option<SocketAddr>| address.map(places::reserve_service).transpose();
+        let (imds, entra) = (settings.identity.imds.address, settings.identity.entra.address);
+        Ok((endpoints, nameservers, [(Listener::Imds, reserve(imds)?), (Listener::Entra, reserve(entra)?)]))
     });
-    let (endpoints, nameservers) = match reserved {
+    let (endpoints, nameservers, services) = match reserved {
         Ok(reserved) => reserved,
         Err(error) => {
             // The receiver is gone if the test has ended.
@@ -308,9 +317,11 @@ async fn run(settings: Settings, tell: &mpsc::Sender<Started>, stopped: oneshot:
     let first_decoy =
         2 + settings.place.replicas.len() + usize::from(settings.place.storage_address.is_some());
     let addresses = nameservers.iter().map(|place| place.address).collect();
-    let shared = Arc::new(Shared::new(settings, port, endpoints.len() + nameservers.len()));
+    let [imds, entra] = services.each_ref().map(|(_, place)| place.as_ref().map(|place| place.address));
+    let seats = endpoints.len() + nameservers.len() + [imds, entra].iter().flatten().count();
+    let shared = Arc::new(Shared::new(settings, port, IdentityServices::new(imds, entra), seats));
     let mut servers = JoinSet::new();
-    let mut seats = 0..;
+    let mut numbers = 0..;
     for (number, place) in endpoints.into_iter().enumerate() {
         let listener = match number {
             0 => Listener::Login,
@@ -321,11 +332,17 @@ async fn run(settings: Settings, tell: &mpsc::Sender<Started>, stopped: oneshot:
             Arc::clone(&shared),
             listener,
             place,
-            seats.next().unwrap_or_default(),
+            numbers.next().unwrap_or_default(),
         ));
     }
     for (number, place) in nameservers.into_iter().enumerate() {
-        servers.spawn(dns::serve(Arc::clone(&shared), number, place, seats.next().unwrap_or_default()));
+        servers.spawn(dns::serve(Arc::clone(&shared), number, place, numbers.next().unwrap_or_default()));
+    }
+    for (listener, place) in services {
+        if let Some(place) = place {
+            let seat = numbers.next().unwrap_or_default();
+            servers.spawn(listener::serve(Arc::clone(&shared), listener, place, seat));
+        }
     }
     let _ = tell.send(Ok((shared, addresses)));
     tokio::select! {

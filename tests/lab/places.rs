@@ -95,6 +95,11 @@ pub async fn patiently<T, F: Future<Output = io::Result<T>>>(open: impl Fn() -> 
     open().await
 }
 
+/// Reserves an address of a service of its own; port 0 selects a free one.
+pub fn reserve_service(address: SocketAddr) -> io::Result<Reserved> {
+    try_often(|| reserve(address))
+}
+
 fn reserve(address: SocketAddr) -> io::Result<Reserved> {
     let named = |error: io::Error| io::Error::new(error.kind(), format!("cannot have {address}: {error}"));
     let socket = new_socket(address).map_err(named)?;

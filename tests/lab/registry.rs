@@ -10,6 +10,7 @@ use url::form_urlencoded;
 use super::answers::{Answer, Canned, ChallengeFault, RedirectFault, Step, Target, TokenFault};
 use super::canned;
 use super::challenges;
+use super::exchange::{self, Caller};
 use super::http::Incoming;
 use super::links::{self, Subject};
 use super::manifests;
@@ -26,6 +27,7 @@ const OVER_LONG_TOKEN: usize = 1 << 20;
 pub enum Route<'a> {
     Base,
     Token,
+    Exchange,
     Manifest { repository: &'a str, reference: &'a str },
     Blob { repository: &'a str, digest: &'a str },
     Nothing,
@@ -36,6 +38,7 @@ pub fn step(request: &Incoming) -> Option<Step> {
     match route(request.path()) {
         Route::Base => Some(Step::Challenge),
         Route::Token => Some(Step::Token),
+        Route::Exchange => Some(Step::Exchange),
         Route::Manifest { .. } if request.header("Authorization").is_none() => Some(Step::Challenge),
         Route::Manifest { .. } => Some(Step::Manifest),
         Route::Blob { .. } => Some(Step::BlobRedirect),
@@ -48,7 +51,7 @@ pub fn names(request: &Incoming) -> (&str, &str) {
     match route(request.path()) {
         Route::Manifest { repository, reference } => (repository, reference),
         Route::Blob { repository, digest } => (repository, digest),
-        Route::Base | Route::Token | Route::Nothing => ("", ""),
+        Route::Base | Route::Token | Route::Exchange | Route::Nothing => ("", ""),
     }
 }
 
@@ -69,6 +72,7 @@ pub fn respond(shared: &Shared, settings: &Settings, request: &Incoming) -> Resp
     match route(request.path()) {
         Route::Base => base(shared, settings, request),
         Route::Token => token(shared, settings, request),
+        Route::Exchange => exchange::respond(shared, settings, request),
         Route::Manifest { repository, reference } => guarded(shared, settings, request, repository)
             .unwrap_or_else(|| manifests::respond(shared, settings, request, repository, reference)),
         Route::Blob { repository, digest } => guarded(shared, settings, request, repository)
@@ -83,6 +87,7 @@ fn canned(settings: &Settings, step: Step) -> Option<&Canned> {
     }
     match step {
         Step::Challenge => of(&settings.challenge.answer),
+        Step::Exchange => of(&settings.exchange.answer),
         Step::Token => of(&settings.token.answer),
         Step::Manifest => of(&settings.manifest.answer),
         Step::BlobRedirect => of(&settings.blob_redirect.answer),
@@ -95,6 +100,7 @@ pub fn route(path: &str) -> Route<'_> {
     match path {
         "/v2/" | "/v2" => return Route::Base,
         "/oauth2/token" => return Route::Token,
+        exchange::PATH => return Route::Exchange,
         _ => {}
     }
     let Some(rest) = path.strip_prefix("/v2/") else { return Route::Nothing };
@@ -133,6 +139,9 @@ fn guarded(shared: &Shared, settings: &Settings, request: &Incoming, repository:
         return (!open).then(|| challenges::respond(shared, settings, Some(repository), None));
     };
     let error = match shared.tokens.judge(token, &service(shared), repository, "pull") {
+        TokenVerdict::Good if exchange::is_rejected_at_manifest(shared, settings, token, repository) => {
+            "insufficient_scope"
+        }
         TokenVerdict::Good => return None,
         TokenVerdict::Invalid => "invalid_token",
         TokenVerdict::InsufficientScope => "insufficient_scope",
@@ -164,12 +173,20 @@ fn token(shared: &Shared, settings: &Settings, request: &Incoming) -> Response {
     });
     let known = (settings.credentials.username.clone(), settings.credentials.password.clone());
     let anonymous = settings.credentials.anonymous && request.header("Authorization").is_none();
-    let granted = given == Some(known) || (given.is_none() && anonymous);
-    if !granted || values("service") != [service(shared)] {
-        return canned::unauthorized_at_token_service();
-    }
     let asked: Vec<Access> = values("scope").iter().flat_map(|scope| parse_scope(scope)).collect();
-    let token = shared.tokens.issue(&settings.credentials, &service(shared), &asked, fault);
+    let identity = given
+        .as_ref()
+        .and_then(|(username, password)| exchange::caller(shared, settings, (username, password), &asked));
+    let granted = match identity {
+        Some(Caller::Known(credentials)) => Some(credentials),
+        Some(Caller::Refused) => None,
+        None if given == Some(known) || (given.is_none() && anonymous) => Some(settings.credentials.clone()),
+        None => None,
+    };
+    let Some(credentials) = granted.filter(|_| values("service") == [service(shared)]) else {
+        return canned::unauthorized_at_token_service();
+    };
+    let token = shared.tokens.issue(&credentials, &service(shared), &asked, fault);
     shared.log.secrets.push(token.clone());
     let body = match fault {
         Some(TokenFault::NotJson) => "token granted".to_owned(),

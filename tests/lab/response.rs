@@ -158,6 +158,7 @@ fn reason(status: u16) -> &'static str {
         401 => "Unauthorized",
         403 => "Forbidden",
         404 => "Not Found",
+        410 => "Gone",
         405 => "Method Not Allowed",
         408 => "Request Timeout",
         416 => "Range Not Satisfiable",

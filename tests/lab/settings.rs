@@ -1,8 +1,9 @@
 //! The settings of a lab: names, addresses, credentials, and the faults of each part.
 //!
-//! Owns the settings of the lab and its endpoints; those of the nameservers are in [`nameservers`], the responses of the HTTP
-//! steps in `answers.rs`. Every fault is a variant in one of them: a test never manipulates a socket.
+//! Owns the settings of the lab and its endpoints; those of the nameservers are in [`nameservers`], those of the identities in
+//! [`identity`], the responses of the HTTP steps in `answers.rs`. Every fault is a variant in one of them: a test never manipulates a socket.
 
+mod identity;
 mod nameservers;
 mod requests;
 
@@ -15,6 +16,11 @@ use super::answers::{
 };
 use super::random;
 
+pub use identity::{
+    ARM_AUDIENCE, ASSERTION_AUDIENCE, AUTHORITIES, AbacRefusal, Assertion, AuthorityNames, EntraFault,
+    ExchangeFault, FederatedCredential, Identity, ImdsFault, ManagedIdentity, REGISTRY_AUDIENCE, Rights,
+    Service, TokenDefect, Validity,
+};
 pub use nameservers::{
     Behaviour, ChainRecord, ExtendedError, Nameserver, Rcode, RecordValue, TcpDeath, View,
 };
@@ -25,12 +31,15 @@ pub use requests::{Methods, Post, Reuse};
 pub struct Settings {
     pub place: Place,
     pub credentials: Credentials,
+    pub identity: Identity,
     pub nameservers: Vec<Nameserver>,
     pub login: Endpoint,
     pub data: Endpoint,
     pub methods: Methods,
     /// `GET /v2/` and a manifest without an authorization, and the challenge of every request without a bearer token.
     pub challenge: StepSettings<ChallengeFault>,
+    /// `POST /oauth2/exchange`.
+    pub exchange: StepSettings<ExchangeFault>,
     pub token: StepSettings<TokenFault>,
     pub manifest: StepSettings<ManifestFault>,
     pub blob_redirect: StepSettings<RedirectFault>,
@@ -42,11 +51,13 @@ impl Default for Settings {
         Self {
             place: Place::default(),
             credentials: Credentials::default(),
+            identity: Identity::default(),
             nameservers: vec![Nameserver::default()],
             login: Endpoint::default(),
             data: Endpoint::default(),
             methods: Methods::default(),
             challenge: StepSettings::default(),
+            exchange: StepSettings::default(),
             token: StepSettings::default(),
             manifest: StepSettings::default(),
             blob_redirect: StepSettings::default(),
@@ -60,6 +71,7 @@ impl Settings {
     pub fn delivery(&self, step: Step) -> &Delivery {
         match step {
             Step::Challenge => &self.challenge.delivery,
+            Step::Exchange => &self.exchange.delivery,
             Step::Token => &self.token.delivery,
             Step::Manifest => &self.manifest.delivery,
             Step::BlobRedirect => &self.blob_redirect.delivery,
@@ -71,6 +83,7 @@ impl Settings {
     pub fn first(&self, step: Step) -> &[Canned] {
         match step {
             Step::Challenge => &self.challenge.first,
+            Step::Exchange => &self.exchange.first,
             Step::Token => &self.token.first,
             Step::Manifest => &self.manifest.first,
             Step::BlobRedirect => &self.blob_redirect.first,
@@ -83,6 +96,7 @@ impl Settings {
         let first = first.to_vec();
         match step {
             Step::Challenge => self.challenge.first = first,
+            Step::Exchange => self.exchange.first = first,
             Step::Token => self.token.first = first,
             Step::Manifest => self.manifest.first = first,
             Step::BlobRedirect => self.blob_redirect.first = first,
@@ -105,6 +119,7 @@ impl Settings {
     pub fn deliver(&mut self, step: Step, delivery: Delivery) {
         match step {
             Step::Challenge => self.challenge.delivery = delivery,
+            Step::Exchange => self.exchange.delivery = delivery,
             Step::Token => self.token.delivery = delivery,
             Step::Manifest => self.manifest.delivery = delivery,
             Step::BlobRedirect => self.blob_redirect.delivery = delivery,
@@ -116,6 +131,7 @@ impl Settings {
     pub fn answer(&mut self, step: Step, canned: Canned) {
         match step {
             Step::Challenge => self.challenge.answer = Answer::Canned(canned),
+            Step::Exchange => self.exchange.answer = Answer::Canned(canned),
             Step::Token => self.token.answer = Answer::Canned(canned),
             Step::Manifest => self.manifest.answer = Answer::Canned(canned),
             Step::BlobRedirect => self.blob_redirect.answer = Answer::Canned(canned),

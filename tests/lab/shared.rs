@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::answers::{Canned, Step};
 use super::certificates::Certificates;
 use super::content::Content;
+use super::identity_tokens::IdentityServices;
 use super::links::Links;
 use super::log::Log;
 use super::settings::{Place, Settings};
@@ -33,6 +34,7 @@ pub struct Shared {
     pub port: u16,
     pub certificates: Certificates,
     pub tokens: TokenService,
+    pub identity: IdentityServices,
     pub content: Content,
     pub links: Links,
     pub log: Log,
@@ -45,9 +47,10 @@ pub struct Shared {
 }
 
 impl Shared {
-    pub fn new(settings: Settings, port: u16, seats: usize) -> Self {
+    pub fn new(settings: Settings, port: u16, identity: IdentityServices, seats: usize) -> Self {
         Self {
             port,
+            identity,
             certificates: Certificates::new(&settings.place),
             tokens: TokenService::new(settings.place.key_hint),
             content: Content::new(),

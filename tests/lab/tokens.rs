@@ -3,6 +3,8 @@
 //! Owns the signing key, the claims in ACR's format, and the registry's verification. `registry.rs` owns the HTTP part. Another
 //! registry can load `certificate_pem` and trust the same tokens.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
@@ -29,8 +31,10 @@ pub struct TokenService {
     key: EcdsaKeyPair,
     certificate_pem: String,
     header: Value,
-    /// The only valid token that is not a JWT.
+    /// The only valid access token that is not a JWT.
     opaque: String,
+    /// Refresh tokens that are not JWTs, each with the token that it stands for.
+    hidden: Mutex<HashMap<String, String>>,
 }
 
 /// A resource of a scope, as requested or granted.
@@ -67,7 +71,13 @@ impl TokenService {
                 json!({"alg": "ES256", "typ": "JWT", "x5c": [STANDARD.encode(certificate.der())]})
             }
         };
-        Self { key, certificate_pem: certificate.pem(), header, opaque: random::url_safe(48) }
+        Self {
+            key,
+            certificate_pem: certificate.pem(),
+            header,
+            opaque: random::url_safe(48),
+            hidden: Mutex::default(),
+        }
     }
 
     /// The certificate of the signing key, as PEM.
@@ -162,7 +172,20 @@ impl TokenService {
         })
     }
 
-    fn sign(&self, claims: &Value) -> String {
+    /// Replaces a token by text without structure, which stands for it from now on.
+    pub fn hide(&self, token: String) -> String {
+        let shown = random::url_safe(48);
+        self.hidden.lock().unwrap_or_else(PoisonError::into_inner).insert(shown.clone(), token);
+        shown
+    }
+
+    /// The claims of a token of this registry, hidden or not.
+    pub fn revealed_claims(&self, token: &str) -> Option<Value> {
+        let hidden = self.hidden.lock().unwrap_or_else(PoisonError::into_inner).get(token).cloned();
+        self.verified_claims(hidden.as_deref().unwrap_or(token))
+    }
+
+    pub fn sign(&self, claims: &Value) -> String {
         let [header, claims] =
             [&self.header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string().as_bytes()));
         let signed = format!("{header}.{claims}");

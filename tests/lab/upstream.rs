@@ -46,7 +46,7 @@ pub async fn respond(
     match listener {
         Listener::Login => login(upstream, shared, settings, request).await,
         Listener::Data if settings.blob.answer == Answer::Normal => data(upstream, shared, request).await,
-        Listener::Data | Listener::Decoy(_) => None,
+        Listener::Data | Listener::Decoy(_) | Listener::Imds | Listener::Entra => None,
     }
 }
 
@@ -61,7 +61,7 @@ async fn login(
         Step::Challenge => settings.challenge.answer == Answer::Normal,
         Step::Manifest => settings.manifest.answer == Answer::Normal,
         Step::BlobRedirect => settings.blob_redirect.answer == Answer::Normal,
-        Step::Token | Step::Blob => return None,
+        Step::Exchange | Step::Token | Step::Blob => return None,
     };
     // A faulty challenge applies to every step that requires a token.
     let challenged =

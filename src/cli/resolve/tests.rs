@@ -9,6 +9,7 @@ use anstream::ColorChoice;
 
 use super::{Environment, UsageError, resolve};
 use crate::cli::{Check, Command, Invocation, parse};
+use crate::config::CredentialsConfig;
 use crate::config::SystemResolver;
 use crate::logging::LogFormat;
 use crate::report::Format;
@@ -22,6 +23,7 @@ fn invoke(words: &[&str]) -> Result<Invocation, UsageError> {
         docker_config: Some("/docker".into()),
         home: Some("/home/me".into()),
         in_cluster: false,
+        ..Environment::default()
     };
     resolve(parse(words).expect("arguments that clap can parse"), &environment)
 }
@@ -53,7 +55,7 @@ fn an_image_without_options_uses_the_defaults() {
     assert!(config.blob && !config.allow_loopback && !options.strict);
     assert_eq!((options.format, options.wait), (Format::Text, None));
     let usual = [Path::new("/docker/config.json"), Path::new("/home/me/.docker/config.json")];
-    assert_eq!(options.usual_credentials, usual);
+    assert_eq!(options.ambient.files, usual);
 }
 
 #[test]
@@ -76,10 +78,8 @@ fn every_option_sets_its_setting() {
     assert_eq!(invocation.color, ColorChoice::Never);
     let Check { config, options } = check(&words);
     for image in &config.images {
-        assert_eq!(
-            image.credentials.as_ref().map(|found| found.path.as_path()),
-            Some(Path::new(&credentials))
-        );
+        let expected = CredentialsConfig::Path { path: credentials.clone().into(), expires_at: None };
+        assert_eq!(image.credentials, Some(expected));
         assert_eq!(image.expected.len(), 2);
         assert_eq!(image.data_endpoints, ["contoso.westeurope.data.azurecr.io"]);
     }
@@ -224,4 +224,46 @@ fn invalid_paths_are_invalid_usage() {
         check(&["check", IMAGE, "--credentials", path]);
     }
     check(&["check", IMAGE, "--report-file", "report.xml"]);
+}
+
+#[test]
+fn an_identity_replaces_credentials_from_files() {
+    const CLIENT: &str = "3fa85f64-5717-4562-b3fc-2c963f66afa6";
+    let credentials = |words: &[&str]| check(words).config.images[0].credentials.clone();
+    assert_eq!(
+        credentials(&["check", "--identity", "managed", IMAGE]),
+        Some(CredentialsConfig::ManagedIdentity { client_id: None })
+    );
+    assert_eq!(
+        credentials(&["check", "--identity", "managed", "--identity-client-id", CLIENT, IMAGE]),
+        Some(CredentialsConfig::ManagedIdentity { client_id: Some(CLIENT.to_owned()) })
+    );
+    assert_eq!(
+        credentials(&["check", "--identity", "workload", IMAGE]),
+        Some(CredentialsConfig::WorkloadIdentity)
+    );
+    assert_eq!(
+        error(&["check", "--identity", "workload", "--identity-client-id", CLIENT, IMAGE]),
+        format!(
+            "invalid value '{CLIENT}' for '--identity-client-id <ID>': expected no client id with --identity workload, \
+             which takes it from AZURE_CLIENT_ID"
+        )
+    );
+    assert_eq!(
+        error(&["check", "--identity", "managed", "registry.example/app:1"]),
+        "invalid value for '--identity <KIND>': an identity pulls only from an Azure Container Registry, and \
+         registry.example is none; expected an image of *.azurecr.io, *.azurecr.us or *.azurecr.cn"
+    );
+    for (words, problem) in [
+        (&["--identity", "managed", "--credentials", "/c"][..], "cannot be used with"),
+        (&["--identity-client-id", CLIENT], "required arguments"),
+        (&["--identity", "managed", "--identity-client-id", "canary"], "invalid value 'canary'"),
+        (&["--identity", "secret"], "possible values: managed, workload"),
+        (&["--lab-imds", "127.0.0.1:80"], "--allow-loopback"),
+        (&["--allow-loopback", "--lab-imds", "10.0.0.1:80"], "a loopback address with a port"),
+    ] {
+        let words = ["acr-verifier", "check"].iter().chain(words).chain(&[IMAGE]).map(OsString::from);
+        let refused = parse(words).expect_err("invalid usage").to_string();
+        assert!(refused.contains(problem), "{problem}: {refused}");
+    }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Config, SystemResolver, parse, read};
+use super::{Config, CredentialsConfig, SystemResolver, parse, read};
 
 const IMAGES: &str = "images: [{image: contoso.azurecr.io/apps/canary:1}]\n";
 
@@ -38,9 +38,9 @@ events: {enabled: false}
     let image = &config.images[0];
     assert_eq!(image.image.to_string(), "contoso.azurecr.io/apps/canary:1");
     assert_eq!(image.name.as_deref(), Some("canary"));
-    let credentials = image.credentials.as_ref().expect("credentials");
-    assert_eq!(credentials.path, Path::new("/var/run/secrets/acr-verifier/contoso"));
-    assert_eq!(credentials.expires_at.map(|time| time.to_string()).as_deref(), Some("2027-05-01T00:00:00Z"));
+    let path = "/var/run/secrets/acr-verifier/contoso".into();
+    let expires_at = Some("2027-05-01T00:00:00Z".parse().expect("a time"));
+    assert_eq!(image.credentials, Some(CredentialsConfig::Path { path, expires_at }));
     assert_eq!(image.expected.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.60.4.0/24"]);
     assert_eq!(image.data_endpoints, ["contoso.westeurope.data.azurecr.io"]);
     assert_eq!(config.resolvers.system, SystemResolver::File("/etc/other.conf".into()));
@@ -218,5 +218,59 @@ proptest::proptest! {
         if let Err(errors) = parse(Path::new("c"), &text) {
             proptest::prop_assert!(!errors.lines().is_empty());
         }
+    }
+}
+
+#[test]
+fn an_image_names_one_source_of_credentials() {
+    const CLIENT: &str = "3fa85f64-5717-4562-b3fc-2c963f66afa6";
+    let file = |registry: &str, credentials: &str| {
+        format!("images:\n  - image: {registry}/app:1\n    credentials: {credentials}\n")
+    };
+    let read = |credentials: &str| {
+        let config = parse(Path::new("c"), &file("contoso.azurecr.io", credentials)).expect("a valid file");
+        config.images[0].credentials.clone().expect("credentials")
+    };
+    let managed = |client_id: Option<&str>| CredentialsConfig::ManagedIdentity {
+        client_id: client_id.map(str::to_owned),
+    };
+    assert_eq!(read(&format!("{{managedIdentity: {{clientId: {CLIENT}}}}}")), managed(Some(CLIENT)));
+    assert_eq!(read("{managedIdentity: {}}"), managed(None));
+    assert_eq!(read("{managedIdentity: }"), managed(None));
+    assert_eq!(read("{workloadIdentity: {}}"), CredentialsConfig::WorkloadIdentity);
+    for (registry, credentials, problem) in [
+        (
+            "contoso.azurecr.io",
+            "{}",
+            "c:3:18: invalid value for images[0].credentials: found none of them; expected one of path, managedIdentity \
+             and workloadIdentity (omit `credentials` for docker's usual files)",
+        ),
+        (
+            "contoso.azurecr.io",
+            "{path: /a, workloadIdentity: {}}",
+            "c:3:18: invalid value for images[0].credentials: found 2; expected one of path, managedIdentity and \
+             workloadIdentity (omit `credentials` for docker's usual files)",
+        ),
+        (
+            "contoso.azurecr.io",
+            "{managedIdentity: {}, expiresAt: 2027-05-01T00:00:00Z}",
+            "c:3:51: images[0].credentials.expiresAt requires credentials.path: the token of an identity is renewed by \
+             itself",
+        ),
+        (
+            "contoso.azurecr.io",
+            "{managedIdentity: {clientId: canary}}",
+            "c:3:47: invalid value \"canary\" for images[0].credentials.managedIdentity.clientId: expected a client id \
+             such as 3fa85f64-5717-4562-b3fc-2c963f66afa6, from `az aks show --query \
+             identityProfile.kubeletidentity.clientId`",
+        ),
+        (
+            "registry.example",
+            "{workloadIdentity: {}}",
+            "c:3:18: invalid value for images[0].credentials: an identity pulls only from an Azure Container Registry, and \
+             registry.example is none; expected an image of *.azurecr.io, *.azurecr.us or *.azurecr.cn",
+        ),
+    ] {
+        assert_eq!(problems(&file(registry, credentials)), [problem], "{credentials}");
     }
 }

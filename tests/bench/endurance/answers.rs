@@ -56,6 +56,7 @@ fn anywhere() -> Vec<Fault> {
 fn of_canned(canned: &Canned, step: Step) -> Causes {
     match (canned, step) {
         (Canned::Unauthorized | Canned::InvalidClient, Step::Challenge) => FOREIGN,
+        (Canned::Unauthorized | Canned::InvalidClient, Step::Exchange) => &["pull_role_missing"],
         (Canned::Unauthorized | Canned::InvalidClient, Step::Token) => &["credentials_rejected"],
         (Canned::Unauthorized | Canned::InvalidClient, Step::Manifest | Step::BlobRedirect) => {
             &["registry_error"]
@@ -72,9 +73,10 @@ fn of_canned(canned: &Canned, step: Step) -> Causes {
         (Canned::PermissionsFailed, _) => &["registry_error"],
         // A registry does not return storage's error text.
         (Canned::StorageForbidden, _) => FOREIGN,
-        (Canned::StorageNotFound, Step::Challenge | Step::Token | Step::Manifest | Step::BlobRedirect) => {
-            FOREIGN
-        }
+        (
+            Canned::StorageNotFound,
+            Step::Challenge | Step::Exchange | Step::Token | Step::Manifest | Step::BlobRedirect,
+        ) => FOREIGN,
         (Canned::NameUnknown, Step::Manifest) => &["repository_not_found"],
         (Canned::ManifestUnknown, Step::Manifest) => &["manifest_not_found"],
         (

@@ -12,7 +12,7 @@ use acr_verifier::cause::Cause;
 use acr_verifier::config::Schedule;
 use acr_verifier::metrics::Metrics;
 use acr_verifier::run::{CheckRun, NetworkView};
-use acr_verifier::schedule::{self, Pace, Timetable, most_of_one_registry};
+use acr_verifier::schedule::{self, Pace, Timetable, requests_of_a_round};
 use acr_verifier::smoke;
 use acr_verifier::transition::{Debouncer, EventResult};
 use acr_verifier::verdict::Verdict;
@@ -73,7 +73,7 @@ struct Fleet<'outcomes> {
 
 /// Simulates a day of a fleet with this schedule, or the start of it.
 pub(crate) fn live(outcomes: &Outcomes, schedule: Schedule, until: f64) -> anyhow::Result<Day> {
-    let pace = Pace::of(&schedule, most_of_one_registry(&images()?));
+    let pace = Pace::of(&schedule, requests_of_a_round(&images()?));
     let nodes = day::NODES + day::JOINING;
     let until = Duration::from_secs_f64(until);
     let day = Day::of(pace, until, nodes)?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use acr_verifier::cause::Cause;
 use acr_verifier::config::{Config, CredentialsConfig, ImageConfig, Resolvers, SystemResolver};
+use acr_verifier::credentials::AmbientCredentials;
 use acr_verifier::image::ImageReference;
 use acr_verifier::observation::Stage;
 use acr_verifier::pass::verify;
@@ -146,13 +147,15 @@ impl Outcomes {
         let config = config(&lab)?;
         let trust = Trust::load(config.ca_file.as_deref())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let ambient = AmbientCredentials::default();
         let mut outcomes = Vec::new();
         for condition in Condition::ALL {
             lab.change(|settings| {
                 *settings = healthy.clone();
                 condition.apply(settings);
             });
-            let check = verify(&config, &config.images[0], &[], (&trust, None), jiff::Timestamp::now());
+            let now = jiff::Timestamp::now();
+            let check = verify(&config, &config.images[0], &ambient, (&trust, None), now);
             let mut checked = runtime.block_on(check);
             let reported = checked.decisive().map(|diagnosis| diagnosis.cause);
             ensure!(reported == condition.cause(), "{condition:?} was reported as {reported:?}");
@@ -192,7 +195,7 @@ fn of(image: ImageReference, credentials: Option<CredentialsConfig>) -> ImageCon
 }
 
 fn config(lab: &Lab) -> anyhow::Result<Config> {
-    let credentials = CredentialsConfig { path: lab.credentials_folder(), expires_at: None };
+    let credentials = CredentialsConfig::Path { path: lab.credentials_folder(), expires_at: None };
     let mut config = Config::of(vec![of(lab.image().parse()?, Some(credentials))]);
     config.resolvers = Resolvers {
         system: SystemResolver::Servers(lab.nameservers().into_iter().map(Into::into).collect()),

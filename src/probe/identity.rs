@@ -1,0 +1,115 @@
+//! The Entra ID token of an identity: requested at every check, kept by none.
+//!
+//! Owns the closed exception to the rule that nothing is sent to an unchecked address: [`imds`] asks Azure's metadata service
+//! at its constant address, [`entra`] asks Entra ID of the Pod's cloud. Neither is a registry: their requests have connections
+//! of their own and are not among the check's requests. The token goes only to `registry::exchange`.
+
+mod entra;
+mod imds;
+mod token;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::connection::{Call, Connection, TransportError, chunk};
+use super::deadline::Clock;
+use super::resolve::Gate;
+use crate::credentials::{ManagedIdentity, WorkloadIdentity};
+use crate::observation::{Fault, Identity, IdentityFault, IdentityKind, IdentityService, ServiceFault};
+use crate::secret::Secret;
+
+pub(super) use token::{is_read_allowed, read_refresh_token};
+
+/// Maximum number of bytes read of a response; real ones have about 2 KiB.
+const MAX_BODY: usize = 64 * 1024;
+/// The audience of a token for a registry, in every cloud.
+const AUDIENCE: &str = "https://containerregistry.azure.net";
+
+/// The identity of a check, with its token or why there is none.
+#[derive(Debug)]
+pub(super) struct Obtained {
+    pub(super) identity: Identity,
+    pub(super) token: Result<EntraToken, Fault>,
+    /// What must not be shown, if it was sent.
+    pub(super) assertion: Option<Secret>,
+    /// When the request started, and when it ended.
+    pub(super) took: std::time::Duration,
+}
+
+/// A token of Entra ID for a registry.
+#[derive(Debug, Clone)]
+pub(super) struct EntraToken {
+    pub(super) token: Secret,
+    /// The tenant that issued it.
+    pub(super) tenant_id: String,
+}
+
+/// Gets the token of the node's managed identity.
+pub(super) async fn managed(source: &ManagedIdentity, gate: &Gate<'_>) -> Obtained {
+    let started = Instant::now();
+    let mut identity = Identity::new(IdentityKind::Managed, source.client_id.clone());
+    let token = imds::token(source, gate, &mut identity).await;
+    Obtained { identity, token, assertion: None, took: started.elapsed() }
+}
+
+/// Gets the token of the Pod's workload identity.
+pub(super) async fn workload(source: &WorkloadIdentity, gate: &Gate<'_>) -> Obtained {
+    let started = Instant::now();
+    let mut identity = Identity::new(IdentityKind::Workload, None);
+    let (token, assertion) = match source.read() {
+        Ok(federated) => {
+            identity.client_id = Some(federated.client_id.clone());
+            (entra::token(&federated, gate, &mut identity).await, Some(federated.assertion))
+        }
+        Err(reason) => (Err(Fault::Identity(IdentityFault::NotInjected { reason })), None),
+    };
+    Obtained { identity, token, assertion, took: started.elapsed() }
+}
+
+/// A complete response of an identity service.
+struct Response {
+    status: u16,
+    is_page: bool,
+    retry_after: Option<std::time::Duration>,
+    body: Vec<u8>,
+}
+
+/// Sends one request over a new connection and reads the whole response.
+async fn ask(mut connection: Connection, call: Call, clock: &Clock) -> Result<Response, TransportError> {
+    use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+    let mut head = connection.send(call, clock, clock.limit()).await?;
+    let text = |name| head.response.headers().get(name).and_then(|value| value.to_str().ok());
+    let is_page = text(CONTENT_TYPE).is_some_and(super::protocol::is_html);
+    let retry_after = text(RETRY_AFTER).and_then(|seconds| seconds.trim().parse().ok());
+    let mut body = Vec::new();
+    while let Some(piece) = chunk(&mut head.response, head.limit).await? {
+        if body.len() + piece.len() > MAX_BODY {
+            return Err(TransportError::NotHttp("its response is too large"));
+        }
+        body.extend_from_slice(&piece);
+    }
+    let status = head.response.status().as_u16();
+    Ok(Response { status, is_page, retry_after: retry_after.map(std::time::Duration::from_secs), body })
+}
+
+/// The fault of a service that did not respond.
+fn unanswered(service: IdentityService, host: &str, error: TransportError, clock: &Clock) -> Fault {
+    let fault = match error {
+        TransportError::Connect(failure) => ServiceFault::NotConnected(failure),
+        TransportError::Tls(failure) => ServiceFault::Tls(failure),
+        TransportError::Timeout { .. } => ServiceFault::NoResponse { limit: clock.stage_timeout() },
+        TransportError::Closed { .. } => ServiceFault::Closed,
+        TransportError::NotHttp(reason) => ServiceFault::Unusable { reason },
+        TransportError::Deadline { .. } => return Fault::DeadlineExceeded { limit: clock.timeout() },
+    };
+    no_token(service, host, fault)
+}
+
+fn no_token(service: IdentityService, host: &str, fault: ServiceFault) -> Fault {
+    Fault::Identity(IdentityFault::NoToken { service, host: host.to_owned(), fault })
+}
+
+/// Waits as long as a service asks, unless that exceeds the limit.
+async fn wait(pause: std::time::Duration, until: Instant) -> bool {
+    let end = Instant::now() + pause;
+    end < until && timeout_at(until, tokio::time::sleep_until(end)).await.is_ok()
+}

@@ -1,0 +1,171 @@
+//! Requests the token of a workload identity from Entra ID, with the token of the Pod's service account.
+//!
+//! The host is one of a closed list. Its name is resolved by the check's own nameservers, and its addresses are public: only
+//! the rule for a registry's addresses does not apply. TLS is verified with the system's or the node's roots; the operator's
+//! file is for registries.
+
+use std::net::{IpAddr, SocketAddr};
+
+use futures_util::future::{join, join_all};
+use serde::Deserialize;
+use url::Url;
+use url::form_urlencoded::Serializer;
+
+use super::{AUDIENCE, EntraToken, Response, ask, no_token, token, unanswered};
+use crate::config::value::is_guid;
+use crate::credentials::Federated;
+use crate::observation::{
+    ConnectFailure, EntraError, Fault, Identity, IdentityFault, IdentityService, Lookup, RecordData,
+    ServiceFault, TlsFailure,
+};
+use crate::probe::connection::{Call, Connection, TransportError, headers};
+use crate::probe::dns::{self, Family, Patience};
+use crate::probe::resolve::Gate;
+use crate::secret::Secret;
+use crate::text::redact::bounded;
+
+/// The port of HTTPS.
+const PORT: u16 = 443;
+/// Maximum number of addresses tried.
+const MAX_ADDRESSES: usize = 4;
+/// Maximum number of error numbers kept; Entra ID sends one.
+const MAX_NUMBERS: usize = 8;
+
+/// The response with a token.
+#[derive(Deserialize)]
+struct Granted {
+    access_token: String,
+}
+
+/// The response without one.
+#[derive(Deserialize)]
+struct Refused {
+    error: String,
+    #[serde(default)]
+    error_description: Option<String>,
+    #[serde(default)]
+    error_codes: Vec<u32>,
+    #[serde(default)]
+    correlation_id: Option<String>,
+}
+
+/// Gets the token.
+pub(super) async fn token(
+    federated: &Federated,
+    gate: &Gate<'_>,
+    identity: &mut Identity,
+) -> Result<EntraToken, Fault> {
+    let host = federated.authority;
+    let fault = |fault| no_token(IdentityService::Entra, host, fault);
+    let mut addresses =
+        resolve(host, gate).await.map_err(|reason| fault(ServiceFault::NotResolved { reason }))?;
+    if let Some(address) = gate.task.lab.entra {
+        addresses = vec![address];
+    }
+    let trust =
+        gate.task.trust.without_ca_file().ok_or_else(|| fault(ServiceFault::Tls(TlsFailure::Untrusted)))?;
+    let mut outcome = Err(fault(ServiceFault::NotConnected(ConnectFailure::Unreachable)));
+    for address in addresses.into_iter().take(MAX_ADDRESSES) {
+        match ask(Connection::new(&trust, host, address), request(federated), gate.clock).await {
+            Ok(response) => return read(&response, federated, identity),
+            // Nothing was sent: the next address may accept a connection.
+            Err(error @ TransportError::Connect(_)) => {
+                outcome = Err(unanswered(IdentityService::Entra, host, error, gate.clock));
+            }
+            Err(error) => return Err(unanswered(IdentityService::Entra, host, error, gate.clock)),
+        }
+    }
+    outcome
+}
+
+/// The addresses of the host, from the first nameserver that knows any; IPv4 first, as most nodes have no other.
+async fn resolve(host: &str, gate: &Gate<'_>) -> Result<Vec<SocketAddr>, String> {
+    let patience = Patience::until(gate.clock.limit().until);
+    let asked = gate.nameservers().iter().map(|nameserver| {
+        join(
+            dns::look_up(nameserver, host, Family::V4, patience),
+            dns::look_up(nameserver, host, Family::V6, patience),
+        )
+    });
+    let answers = join_all(asked).await;
+    for (a, aaaa) in &answers {
+        let addresses: Vec<_> = [a, aaaa].into_iter().flat_map(addresses_of).collect();
+        if !addresses.is_empty() {
+            return Ok(addresses.into_iter().map(|address| SocketAddr::new(address, PORT)).collect());
+        }
+    }
+    Err(match answers.first() {
+        None => "there is no nameserver".to_owned(),
+        Some((Lookup::Answered(answer), _)) => {
+            format!("the nameserver answered {} without an address", answer.rcode)
+        }
+        Some((Lookup::Failed(_), _)) => "no nameserver gave a usable answer".to_owned(),
+    })
+}
+
+fn addresses_of(lookup: &Lookup) -> Vec<IpAddr> {
+    match lookup {
+        Lookup::Answered(answer) => answer
+            .chain
+            .iter()
+            .filter_map(|record| match record.data {
+                RecordData::Address(address) => Some(address),
+                RecordData::Cname(_) => None,
+            })
+            .collect(),
+        Lookup::Failed(_) => Vec::new(),
+    }
+}
+
+fn request(federated: &Federated) -> Call {
+    let Federated { client_id, tenant_id, authority, assertion } = federated;
+    let url = Url::parse(&format!("https://{authority}/{tenant_id}/oauth2/v2.0/token"))
+        .expect("the tenant and the host were checked");
+    let form = Serializer::new(String::new())
+        .append_pair("client_assertion", assertion.expose())
+        .append_pair("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
+        .append_pair("client_id", client_id)
+        .append_pair("grant_type", "client_credentials")
+        .append_pair("scope", &format!("{AUDIENCE}/.default"))
+        .finish();
+    Call::post(url, headers("application/json", None), Secret::new(form))
+}
+
+/// Evaluates a response: by status, error and numbers, never by its description.
+fn read(response: &Response, federated: &Federated, identity: &mut Identity) -> Result<EntraToken, Fault> {
+    let fault = |fault| no_token(IdentityService::Entra, federated.authority, fault);
+    let Response { status, is_page, .. } = *response;
+    if status == 200 && !is_page {
+        let granted: Granted = serde_json::from_slice(&response.body)
+            .map_err(|_| fault(ServiceFault::Unusable { reason: "its response is not that of Entra ID" }))?;
+        return token::evaluate(granted.access_token, Some(&federated.tenant_id), identity)
+            .map_err(|reason| fault(ServiceFault::Unusable { reason }));
+    }
+    match serde_json::from_slice::<Refused>(&response.body) {
+        Ok(refused) if matches!(status, 400 | 401 | 403) => {
+            Err(Fault::Identity(IdentityFault::Rejected(EntraError::from(refused))))
+        }
+        refused => {
+            let error = refused.ok().map(|refused| bounded(&refused.error));
+            Err(fault(ServiceFault::Answer { status, is_page, error }))
+        }
+    }
+}
+
+impl From<Refused> for EntraError {
+    fn from(refused: Refused) -> Self {
+        let Refused { error, error_description, mut error_codes, correlation_id } = refused;
+        error_codes.truncate(MAX_NUMBERS);
+        // The ids and the time that follow are different in each response.
+        let sentence = |text: String| {
+            let end = text.find(" Trace ID:").unwrap_or(text.len());
+            bounded(&text[..end])
+        };
+        Self {
+            error: bounded(&error),
+            numbers: error_codes,
+            message: error_description.map(sentence),
+            correlation_id: correlation_id.filter(|id| is_guid(id)),
+        }
+    }
+}
