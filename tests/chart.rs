@@ -5,6 +5,7 @@
 
 mod configuration;
 mod helm;
+mod identities;
 mod manifests;
 mod monitoring;
 mod reference;

@@ -1,5 +1,5 @@
 // A private AKS cluster and a Premium registry behind a private endpoint, in one of two layouts. Equivalent to the commands
-// of steps 2 to 8 in README.md, without image, password and Secret.
+// of steps 2 to 8 in README.md, without image, password and Secret; and to those of an identity instead of a Secret.
 targetScope = 'resourceGroup'
 
 @description('Location of the private endpoint: in the VNet of the cluster, or in a peered VNet of the registry.')
@@ -45,12 +45,33 @@ param tokenName string = 'DemoToken'
 @description('Deploys the token. Only for the first deployment: deploying it again deletes its passwords.')
 param createToken bool = true
 
+@description('Identity that may pull: none (only the token), that of the kubelet, or a workload identity of the agent.')
+@allowed([
+  'none'
+  'managed'
+  'workload'
+])
+param pullIdentity string = 'none'
+
+@description('Uses ABAC for the permissions on repositories. Such a registry ignores AcrPull.')
+param abac bool = false
+
+@description('Namespace of the agent, for the federated credential.')
+param agentNamespace string = 'acr-verifier'
+
+@description('Service account of the agent, for the federated credential: by default the name of the Helm release.')
+param agentServiceAccount string = 'acr-verifier'
+
 var ownVnet = layout == 'own-vnet'
 var endpointSubnetName = 'private-endpoints'
 var endpointCidr = ownVnet ? '10.61.4.0/24' : '10.60.4.0/24'
 // Azure's public cloud; azurecr.us and azurecr.cn elsewhere.
 var zoneName = 'privatelink${environment().suffixes.acrLoginServer}'
 var networkContributor = subscriptionResourceId('Microsoft.Authorization/roleDefinitions', '4d97b98b-1d4f-4787-a291-c67834d212e7')
+var workload = pullIdentity == 'workload'
+// Container Registry Repository Reader, or AcrPull.
+var pullRoleId = abac ? 'b93aa761-3e63-49ed-ac28-beffa264f7ac' : '7f951dda-4ed3-4680-a7ca-43fe172d538d'
+var pullRole = subscriptionResourceId('Microsoft.Authorization/roleDefinitions', pullRoleId)
 var nodeSubnet = [
   {
     name: 'nodes'
@@ -143,6 +164,15 @@ resource cluster 'Microsoft.ContainerService/managedClusters@2025-05-01' = {
   }
   properties: {
     dnsPrefix: clusterName
+    // Always enabled, because it cannot be disabled again.
+    oidcIssuerProfile: {
+      enabled: true
+    }
+    securityProfile: {
+      workloadIdentity: {
+        enabled: workload
+      }
+    }
     apiServerAccessProfile: {
       enablePrivateCluster: true
     }
@@ -167,7 +197,7 @@ resource cluster 'Microsoft.ContainerService/managedClusters@2025-05-01' = {
   ]
 }
 
-resource registry 'Microsoft.ContainerRegistry/registries@2023-07-01' = {
+resource registry 'Microsoft.ContainerRegistry/registries@2025-11-01' = {
   name: registryName
   location: location
   sku: {
@@ -177,6 +207,7 @@ resource registry 'Microsoft.ContainerRegistry/registries@2023-07-01' = {
     adminUserEnabled: false
     dataEndpointEnabled: true
     publicNetworkAccess: publicAccess ? 'Enabled' : 'Disabled'
+    roleAssignmentMode: abac ? 'AbacRepositoryPermissions' : 'LegacyRegistryPermissions'
   }
 }
 
@@ -265,6 +296,33 @@ resource token 'Microsoft.ContainerRegistry/registries/tokens@2023-07-01' = if (
   }
 }
 
+resource agentIdentity 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = if (workload) {
+  name: 'acr-verifier'
+  location: location
+}
+
+resource federatedCredential 'Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials@2023-01-31' = if (workload) {
+  parent: agentIdentity
+  name: 'acr-verifier'
+  properties: {
+    issuer: cluster.properties.oidcIssuerProfile.issuerURL
+    subject: 'system:serviceaccount:${agentNamespace}:${agentServiceAccount}'
+    audiences: [
+      'api://AzureADTokenExchange'
+    ]
+  }
+}
+
+resource pulls 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (pullIdentity != 'none') {
+  name: guid(registry.id, clusterName, pullIdentity, pullRole)
+  scope: registry
+  properties: {
+    principalId: workload ? agentIdentity.properties.principalId : cluster.properties.identityProfile.kubeletidentity.objectId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: pullRole
+  }
+}
+
 @description('Name of the cluster, for az aks get-credentials.')
 output clusterName string = cluster.name
 
@@ -281,3 +339,6 @@ output dataEndpoints array = registry.properties.dataEndpointHostNames
 
 @description('User name of the pull secret.')
 output tokenName string = tokenName
+
+@description('Client ID of the identity: for managedIdentity.clientId, or the annotation azure.workload.identity/client-id.')
+output clientId string = workload ? agentIdentity.properties.clientId : cluster.properties.identityProfile.kubeletidentity.clientId

@@ -26,6 +26,9 @@ case "${0##*/} $*" in
     echo '{"username": "DemoToken", "passwords": [{"name": "password1", "value": "a-secret \"word"}]}' ;;
 "az aks command invoke"*) cat "$STAND_INS/invoked" ;;
 "az acr show"*loginServer*) echo contoso.azurecr.io ;;
+"az acr show"*roleAssignmentMode*) cat "$STAND_INS/mode" ;;
+"az aks show"*issuerUrl*) echo https://canadacentral.oic.prod-aks.azure.com/00000000-0000-0000-0000-000000000000/ ;;
+"az aks show"*kubeletidentity* | "az identity show"*) echo 3f2504e0-4f89-41d3-9a0c-0305e82c3301 ;;
 "az "*"--query id"*) echo /subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/r/providers/Microsoft.A/b/c ;;
 "kubectl create secret"*) cat >"$STAND_INS/secret" ;;
 "acr-verifier smoke"*)
@@ -103,8 +106,14 @@ fn without_jq() -> bool {
 
 /// Runs all blocks of the walkthrough, in the layout with the registry's own VNet.
 fn walked() -> Stage {
+    walked_with("LegacyRegistryPermissions")
+}
+
+/// Runs all blocks of the walkthrough with a registry of this role assignment mode.
+fn walked_with(mode: &str) -> Stage {
     let stage = Stage::new();
     stage.put("codes", "0\n");
+    stage.put("mode", mode);
     let script = format!("set -euo pipefail\n{}", WALK_THROUGH.blocks("sh").concat());
     let output = stage.run(&script, &[]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -147,6 +156,44 @@ fn the_walkthrough_completes_and_keeps_the_password_out_of_arguments() {
     let wrong: Vec<String> = stage.calls("acr-verifier").iter().filter_map(|call| problem_of(call)).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert!(stage.calls("helm").len() >= 2 && stage.calls("acr-verifier").len() >= 2, "{calls}");
+}
+
+#[test]
+fn identities_get_the_role_that_the_registry_honors() {
+    if without_jq() {
+        return;
+    }
+    let roles = [
+        ("LegacyRegistryPermissions", "AcrPull"),
+        ("AbacRepositoryPermissions", r"Container\ Registry\ Repository\ Reader"),
+    ];
+    for (mode, role) in roles {
+        let calls = walked_with(mode).calls("az");
+        let assigned: Vec<&String> =
+            calls.iter().filter(|call| call.starts_with("az role assignment create")).collect();
+        assert_eq!(assigned.len(), 2, "{calls:#?}");
+        let expected = format!("--role {role} --scope /subscriptions/");
+        assert!(assigned.iter().all(|call| call.contains(&expected)), "{assigned:#?}");
+    }
+}
+
+/// The chart names the service account after the release, in the namespace that it is installed in.
+#[test]
+fn the_federated_credential_is_for_the_service_account_of_the_chart() {
+    if without_jq() {
+        return;
+    }
+    let stage = walked();
+    let calls = stage.calls("az");
+    let created = calls.iter().find(|call| call.contains("federated-credential create"));
+    let created = created.expect("the walkthrough creates it");
+    assert!(created.contains("--subject system:serviceaccount:acr-verifier:acr-verifier "), "{created}");
+    assert!(created.contains("--audiences api://AzureADTokenExchange"), "{created}");
+    let installed = stage.calls("helm");
+    let installed = installed.iter().find(|call| call.contains("workload-identity.yaml"));
+    let installed = installed.expect("the walkthrough installs the chart");
+    assert!(installed.starts_with("helm upgrade --install acr-verifier "), "{installed}");
+    assert!(installed.contains("--namespace acr-verifier "), "{installed}");
 }
 
 #[test]

@@ -37,33 +37,43 @@ fn anchor_of(heading: &str) -> String {
     text.chars().filter(|letter| letter.is_alphanumeric() || "-_".contains(*letter)).collect()
 }
 
-/// Returns the walkthrough's values file with its shell variables replaced.
-fn values() -> Value {
-    let text = WALK_THROUGH.text.split("cat >values.yaml <<END\n").nth(1).expect("the values are there");
-    let mut text = text.split("\nEND\n").next().expect("they end").to_owned();
-    for (variable, value) in [
-        ("$LOGIN_SERVER/$CANARY", "contoso.azurecr.io/apps/canary"),
-        ("$SECRET", "acr-pull"),
-        ("$EXPIRES_AT", "2027-02-20T22:00:00Z"),
-        ("$ENDPOINT_CIDR", "10.60.4.0/24"),
-        ("$REGISTRY.$LOCATION", "contoso.canadacentral"),
-    ] {
-        assert!(text.contains(variable), "{variable}");
-        text = text.replace(variable, value);
+/// Returns the walkthrough's values files with their shell variables replaced.
+fn values() -> Vec<Value> {
+    let mut files = Vec::new();
+    for text in WALK_THROUGH.text.split("\ncat >").skip(1) {
+        let (name, text) = text.split_once(" <<END\n").expect("a file");
+        let mut text = text.split("\nEND\n").next().expect("it ends").to_owned();
+        for (variable, value) in [
+            ("$LOGIN_SERVER/$CANARY", "contoso.azurecr.io/apps/canary"),
+            ("$SECRET", "acr-pull"),
+            ("$EXPIRES_AT", "2027-02-20T22:00:00Z"),
+            ("$ENDPOINT_CIDR", "10.60.4.0/24"),
+            ("$REGISTRY.$LOCATION", "contoso.canadacentral"),
+            ("$KUBELET_CLIENT_ID", "3f2504e0-4f89-41d3-9a0c-0305e82c3301"),
+            ("$AGENT_CLIENT_ID", "3f2504e0-4f89-41d3-9a0c-0305e82c3301"),
+        ] {
+            text = text.replace(variable, value);
+        }
+        assert!(!text.contains('$'), "{name}: {text}");
+        files.push(documents(name, &text).pop().expect("a document"));
     }
-    assert!(!text.contains('$'), "{text}");
-    documents("values.yaml", &text).pop().expect("a document")
+    let sources = ["secretName", "managedIdentity", "workloadIdentity"];
+    let found = files.iter().map(|file| &file["config"]["images"][0]["credentials"]);
+    assert!(found.zip(sources).all(|(credentials, source)| credentials.get(source).is_some()), "{files:?}");
+    assert_eq!(files.len(), sources.len());
+    files
 }
 
 #[test]
 fn values_match_the_chart() {
-    let values = values();
     let folder = root().join("deploy/chart");
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect("the chart has it");
     let schema: Value = serde_json::from_str(&read("values.schema.json")).expect("JSON");
     let validator = jsonschema::validator_for(&schema).expect("a schema");
-    let wrong: Vec<String> = validator
-        .iter_errors(&values)
+    let values = values();
+    let wrong: Vec<String> = values
+        .iter()
+        .flat_map(|values| validator.iter_errors(values))
         .filter(|error| !error.to_string().contains("required property"))
         .map(|error| format!("{}: {error}", error.instance_path))
         .collect();
@@ -92,18 +102,16 @@ fn values_match_the_chart() {
 fn bicep_parses_and_has_the_parameters_of_the_walkthrough() {
     let path = root().join("deploy/azure/main.bicep");
     let text = std::fs::read_to_string(&path).expect("the file");
-    let block = WALK_THROUGH
-        .blocks("sh")
+    let blocks = WALK_THROUGH.blocks("sh");
+    let given: Vec<&str> = blocks
         .into_iter()
-        .find(|block| block.contains("main.bicep"))
-        .expect("its commands");
-    let given: Vec<&str> = block
-        .lines()
+        .filter(|block| block.contains("main.bicep"))
+        .flat_map(str::lines)
         .filter_map(|line| line.trim().strip_prefix("--parameters "))
         .flat_map(|line| line.split(' '))
         .filter_map(|word| word.split_once('=').map(|(name, _)| name))
         .collect();
-    assert!(given.len() >= 6, "{given:?}");
+    assert!(given.len() >= 11, "{given:?}");
     for name in given {
         assert!(text.contains(&format!("\nparam {name} ")), "{name}");
     }

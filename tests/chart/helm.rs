@@ -15,13 +15,20 @@ use serde_json::Value;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// Tested variants of the chart, with the values files of each, relative to the chart.
-pub(crate) const VARIANTS: [(&str, &[&str]); 5] = [
+pub(crate) const VARIANTS: [(&str, &[&str]); 7] = [
     ("minimal", &["ci/minimal-values.yaml"]),
     ("everything", &["ci/everything-values.yaml"]),
     ("aks-automatic", &["values-aks-automatic.yaml", "ci/aks-automatic-values.yaml"]),
+    ("managed-identity", &["values-aks-managed-identity.yaml", "ci/aks-managed-identity-values.yaml"]),
+    ("workload-identity", &["values-aks-automatic.yaml", "ci/aks-workload-identity-values.yaml"]),
     ("quiet", &["ci/quiet-values.yaml"]),
     ("manifests", &["../manifests/values.yaml"]),
 ];
+
+/// Whether the agents of a variant run on the host network.
+pub(crate) fn is_on_host(variant: &str) -> bool {
+    !["aks-automatic", "workload-identity"].contains(&variant)
+}
 
 /// Returns a path in the checkout.
 pub(crate) fn path(name: &str) -> PathBuf {
@@ -175,7 +182,7 @@ fn every_values_file_is_a_variant() {
     let files = files.map(|entry| entry.expect("an entry").path().to_str().expect("UTF-8").to_owned());
     let values: Vec<String> =
         files.filter(|file| file.contains("values-") || file.contains("-values")).collect();
-    assert_eq!(values.len(), 5, "{values:?}");
+    assert_eq!(values.len(), 8, "{values:?}");
     for file in values {
         assert!(listed.contains(&file), "{file} is not tested");
     }

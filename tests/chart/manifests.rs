@@ -65,7 +65,7 @@ fn kustomize_builds_the_manifests() {
 }
 
 /// Renders the notes that Helm shows after an installation; it renders them only for a cluster.
-fn notes(variant: &str, arguments: &[&str]) -> Option<String> {
+pub(super) fn notes(variant: &str, arguments: &[&str]) -> Option<String> {
     let programs = helm::programs()?;
     let copy = helm::copy();
     let templates = copy.path().join("templates");

@@ -81,8 +81,10 @@ fn installations() -> Vec<Vec<String>> {
 fn the_readme_install_commands_render() {
     let Some(programs) = helm::programs() else { return };
     let commands = installations();
-    assert_eq!(commands.len(), 2);
-    for words in commands {
+    assert_eq!(commands.len(), 4);
+    let acr_pull = "path: /var/run/secrets/acr-verifier/acr-pull";
+    let credentials = [acr_pull, acr_pull, "managedIdentity:", "workloadIdentity: {}"];
+    for (words, credentials) in commands.into_iter().zip(credentials) {
         assert_eq!(
             words[..7],
             ["helm", "upgrade", "--install", "acr-verifier", "deploy/chart", "--namespace", "acr-verifier"]
@@ -98,7 +100,7 @@ fn the_readme_install_commands_render() {
         let objects = helm::parse(&programs.template(&helm::chart(), &arguments).expect("it renders"));
         let configuration = helm::configuration(&objects);
         assert!(configuration.contains("image: contoso.azurecr.io/apps/canary:1"), "{configuration}");
-        assert!(configuration.contains("path: /var/run/secrets/acr-verifier/acr-pull"), "{configuration}");
+        assert!(configuration.contains(credentials), "{configuration}");
     }
 }
 

@@ -42,7 +42,7 @@ const CASES: [(&[&str], &[&str]); 42] = [
             "config.images[1].image=contoso.azurecr.io/b",
             "config.images[1].credentials.expiresAt=2027-05-01T00:00:00Z",
         ],
-        &["config.images[1].credentials", "either secretName or path"],
+        &["config.images[1].credentials", "one of secretName, path, managedIdentity and workloadIdentity"],
     ),
     (
         &["config.images[0].credentials.path=/x"],

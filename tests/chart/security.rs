@@ -77,7 +77,7 @@ fn only_the_host_network_and_node_files_exceed_restricted() {
         for (kind, _, pod) in pods {
             let on_host = match kind {
                 "Job" => variant == "everything",
-                _ => variant != "aks-automatic",
+                _ => helm::is_on_host(variant),
             };
             let mut expected = if on_host { vec!["hostNetwork"] } else { vec![] };
             if on_host && kind == "DaemonSet" {
@@ -232,14 +232,16 @@ fn the_aks_automatic_preset_requests_the_minimum_and_has_no_broad_tolerations() 
     let Some(programs) = helm::programs() else { return };
     let enough =
         json!({"requests": {"cpu": "100m", "memory": "100Mi"}, "limits": {"cpu": "100m", "memory": "100Mi"}});
-    let objects = programs.objects("aks-automatic", &[]);
-    for (kind, _, pod) in pods(&objects) {
-        assert_eq!(pod["containers"][0]["resources"], enough, "{kind}");
-        for toleration in pod["tolerations"].as_array().into_iter().flatten() {
-            assert!(
-                toleration["key"].is_string() && toleration["operator"] == "Equal",
-                "{kind}: {toleration}"
-            );
+    for variant in ["aks-automatic", "workload-identity"] {
+        let objects = programs.objects(variant, &[]);
+        for (kind, _, pod) in pods(&objects) {
+            assert_eq!(pod["containers"][0]["resources"], enough, "{variant}: {kind}");
+            for toleration in pod["tolerations"].as_array().into_iter().flatten() {
+                assert!(
+                    toleration["key"].is_string() && toleration["operator"] == "Equal",
+                    "{variant}: {kind}: {toleration}"
+                );
+            }
         }
     }
 }

@@ -19,7 +19,7 @@ const LEFT_OUT: [(&str, &str); 4] = [
         "no effect on the host network, and the smoke check only connects to agents and API server",
     ),
 ];
-/// Also excluded, except for the AKS Automatic variant.
+/// Also excluded, except for the variants on the pod network.
 const HOST_NETWORK: (&str, &str) = ("CKV_K8S_19", "the agent checks the host network");
 
 fn render_into(programs: &Programs, folder: &Path) -> Vec<(&'static str, PathBuf)> {
@@ -73,6 +73,7 @@ fn the_packaged_chart_excludes_test_files() {
         "values.yaml",
         "values.schema.json",
         "values-aks-automatic.yaml",
+        "values-aks-managed-identity.yaml",
         "README.md",
         "templates/NOTES.txt",
     ] {
@@ -135,7 +136,7 @@ fn the_policy_scan_passes() {
             "--skip-check",
         ]);
         command.arg(checks.join(","));
-        for (_, file) in files.iter().filter(|(variant, _)| (*variant != "aks-automatic") == on_host) {
+        for (_, file) in files.iter().filter(|(variant, _)| helm::is_on_host(variant) == on_host) {
             command.arg("--file").arg(file);
         }
         // A separate folder, because it reads settings from where it is started.

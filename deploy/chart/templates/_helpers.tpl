@@ -79,6 +79,38 @@ app.kubernetes.io/part-of: acr-verifier
 {{- $names | uniq | toJson -}}
 {{- end -}}
 
+{{/* "true" if an image pulls with the identity `kind`, such as managedIdentity. It may be an empty map. */}}
+{{- define "acr-verifier.usesIdentity" -}}
+{{- $kind := .kind -}}
+{{- $found := false -}}
+{{- range .root.Values.config.images -}}
+{{- if hasKey (.credentials | default dict) $kind }}{{- $found = true -}}{{- end -}}
+{{- end -}}
+{{- $found -}}
+{{- end -}}
+
+{{/* Additional labels of the agents' pods. The webhook of workload identity only changes pods with its label. */}}
+{{- define "acr-verifier.agentLabels" -}}
+{{- $labels := deepCopy .Values.podLabels -}}
+{{- if eq (include "acr-verifier.usesIdentity" (dict "root" . "kind" "workloadIdentity")) "true" -}}
+{{- $_ := set $labels "azure.workload.identity/use" "true" -}}
+{{- end -}}
+{{- if $labels }}{{ toYaml $labels }}{{ end -}}
+{{- end -}}
+
+{{/*
+Settings that take effect after a restart. The webhook of workload identity reads the service account's annotations when a
+pod is created.
+*/}}
+{{- define "acr-verifier.startSettings" -}}
+{{- printf "%s %s" (include "acr-verifier.serverAddress" .) (include "acr-verifier.events" .) -}}
+{{- if eq (include "acr-verifier.usesIdentity" (dict "root" . "kind" "workloadIdentity")) "true" -}}
+{{- range $key, $value := .Values.serviceAccount.annotations -}}
+{{- if hasPrefix "azure.workload.identity/" $key }} {{ $key }}={{ $value }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* The volume name for a Secret, whose own name may be too long for a volume. */}}
 {{- define "acr-verifier.secretVolume" -}}
 {{- printf "credentials-%s" (sha256sum . | trunc 10) -}}

@@ -89,8 +89,12 @@ once. The formats of single values are in values.schema.json, which Helm checks 
   {{- with $image.credentials -}}
     {{- if and .secretName .path -}}
       {{- $errors = append $errors (printf "%s.credentials: secretName cannot be used with path" $where) -}}
+    {{- else if or (hasKey . "managedIdentity") (hasKey . "workloadIdentity") -}}
+      {{- if not (regexMatch "\\.azurecr\\.(io|us|cn)(:[0-9]+)?$" (include "acr-verifier.registryOf" $image.image)) -}}
+        {{- $errors = append $errors (printf "invalid value %q for %s.image: an Azure identity pulls only from Azure Container Registries; expected a login server in azurecr.io, azurecr.us or azurecr.cn" $image.image $where) -}}
+      {{- end -}}
     {{- else if not (or .secretName .path) -}}
-      {{- $errors = append $errors (printf "%s.credentials: expected either secretName or path" $where) -}}
+      {{- $errors = append $errors (printf "%s.credentials: expected one of secretName, path, managedIdentity and workloadIdentity" $where) -}}
     {{- else if .path -}}
       {{- if ne (include "acr-verifier.isMounted" (dict "path" .path "mounts" $root.Values.extraVolumeMounts)) "true" -}}
         {{- $errors = append $errors (printf "invalid value %q for %s.credentials.path: not mounted in the pod; expected a path below a mountPath of extraVolumeMounts, or secretName" .path $where) -}}
@@ -161,8 +165,30 @@ once. The formats of single values are in values.schema.json, which Helm checks 
 {{- $errors | toJson -}}
 {{- end -}}
 
+{{/* What an identity requires outside the configuration: the host network, the service account's annotation, the pods' label. */}}
+{{- define "acr-verifier.validateIdentities" -}}
+{{- $errors := list -}}
+{{- $managed := eq (include "acr-verifier.usesIdentity" (dict "root" . "kind" "managedIdentity")) "true" -}}
+{{- if and $managed (not .Values.hostNetwork) (not .Values.managedIdentity.allowPodNetwork) -}}
+  {{- $errors = append $errors "managedIdentity requires hostNetwork: AKS may block IMDS, which issues the tokens, on the pod network; expected hostNetwork: true, workloadIdentity instead, or managedIdentity.allowPodNetwork: true" -}}
+{{- end -}}
+{{- if eq (include "acr-verifier.usesIdentity" (dict "root" . "kind" "workloadIdentity")) "true" -}}
+  {{- $clientId := get (.Values.serviceAccount.annotations | default dict) "azure.workload.identity/client-id" -}}
+  {{- if or $clientId .Values.serviceAccount.create -}}
+    {{- if not (regexMatch "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$" $clientId) -}}
+      {{- $errors = append $errors (printf "invalid value %q for azure.workload.identity/client-id in serviceAccount.annotations: workloadIdentity requires it; expected the client ID of a managed identity" $clientId) -}}
+    {{- end -}}
+  {{- end -}}
+  {{- $use := get .Values.podLabels "azure.workload.identity/use" -}}
+  {{- if and $use (ne $use "true") -}}
+    {{- $errors = append $errors (printf "invalid value %q for azure.workload.identity/use in podLabels: workloadIdentity requires \"true\", which the chart sets" $use) -}}
+  {{- end -}}
+{{- end -}}
+{{- $errors | toJson -}}
+{{- end -}}
+
 {{- define "acr-verifier.validate" -}}
-{{- $errors := concat (fromJsonArray (include "acr-verifier.validateConfig" .)) (fromJsonArray (include "acr-verifier.validateImages" .)) -}}
+{{- $errors := concat (fromJsonArray (include "acr-verifier.validateConfig" .)) (fromJsonArray (include "acr-verifier.validateImages" .)) (fromJsonArray (include "acr-verifier.validateIdentities" .)) -}}
 {{- if eq .Values.image.tag "latest" -}}
   {{- $errors = append $errors "invalid value \"latest\" for image.tag: it names changing images; expected the tag of a version, or none for the chart's own" -}}
 {{- end -}}
