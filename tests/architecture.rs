@@ -74,6 +74,8 @@ const CONFINED: [(&str, &[&str]); 16] = [
             "probe/authorization.rs",
             "probe/connection.rs",
             "probe/connection/error.rs",
+            "probe/identity.rs",
+            "probe/identity/imds.rs",
             "probe/session.rs",
             "probe/registry.rs",
             "probe/registry/challenge.rs",

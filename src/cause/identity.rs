@@ -97,9 +97,9 @@ pub(super) const IDENTITY_REJECTED: CauseInfo = CauseInfo {
     code: "identity_rejected",
     severity: Severity::Fail,
     stages: &[Stage::Token],
-    meaning: "Microsoft Entra ID refuses the Pod's workload identity: the federated credential, the tenant or the client id does \
+    meaning: "Microsoft Entra ID rejects the Pod's workload identity: the federated credential, the tenant or the client id does \
               not match, or the token of the service account has expired.",
-    detection: "Entra ID refuses the workload identity (federated credential, tenant, client id, expired assertion)",
+    detection: "Entra ID rejects the workload identity (federated credential, tenant, client id, expired assertion)",
     remedy: "Compare issuer, subject and audience of the federated credential with the cluster and the service account.",
     commands: federated_credential,
     at_data: None,
@@ -120,7 +120,7 @@ pub(super) const PULL_ROLE_MISSING: CauseInfo = CauseInfo {
     severity: Severity::Fail,
     stages: &[Stage::Token],
     meaning: "The registry knows the identity, but does not let it pull: a role assignment is missing.",
-    detection: "the registry refuses the exchange, or its refresh token has no pull right",
+    detection: "the registry rejects the exchange, or its refresh token has no pull right",
     remedy: "Assign AcrPull on the registry to the identity, or Container Registry Repository Reader if the registry assigns roles \
              by repository (ABAC).",
     commands: role_commands,
@@ -161,7 +161,7 @@ pub const NOT_INJECTED: Fix = Fix {
     },
 };
 
-/// What fixes a workload identity that Entra ID refuses, by the number of its error. Microsoft changes the numbers, so an
+/// What fixes a workload identity that Entra ID rejects, by the number of its error. Microsoft changes the numbers, so an
 /// unknown one gets the general advice.
 #[must_use]
 pub fn fix_of_rejected_identity(numbers: &[u32]) -> Fix {

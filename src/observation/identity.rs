@@ -91,7 +91,7 @@ pub enum IdentityFault {
         /// What IMDS says, bounded.
         message: Option<String>,
     },
-    /// Entra ID refuses the identity.
+    /// Entra ID rejects the identity.
     Rejected(EntraError),
     /// The registry issued a refresh token without the right to read.
     WithoutRead {
@@ -101,7 +101,7 @@ pub enum IdentityFault {
 }
 
 impl IdentityFault {
-    /// Whether the service asks for another try later, so that nothing is known about the identity.
+    /// Whether a later request may succeed, so that nothing is known about the identity.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         match self {
@@ -150,7 +150,7 @@ pub enum ServiceFault {
 }
 
 impl ServiceFault {
-    /// Whether the service asks for another try later: Azure's guidance for IMDS lists these statuses.
+    /// Whether a later request may succeed: Azure's guidance for IMDS lists these statuses.
     const fn is_transient(&self) -> bool {
         match self {
             Self::Answer { status, is_page: false, error: _ } => {

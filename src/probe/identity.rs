@@ -1,7 +1,7 @@
 //! The Entra ID token of an identity: requested at every check, kept by none.
 //!
-//! Owns the closed exception to the rule that nothing is sent to an unchecked address: [`imds`] asks Azure's metadata service
-//! at its constant address, [`entra`] asks Entra ID of the Pod's cloud. Neither is a registry: their requests have connections
+//! Owns the closed exception to the rule that nothing is sent to an unchecked address: [`imds`] calls Azure's metadata
+//! service at its constant address, [`entra`] calls Entra ID of the Pod's cloud. Neither is a registry: their requests have connections
 //! of their own and are not among the check's requests. The token goes only to `registry::exchange`.
 
 mod entra;
@@ -108,7 +108,7 @@ fn no_token(service: IdentityService, host: &str, fault: ServiceFault) -> Fault 
     Fault::Identity(IdentityFault::NoToken { service, host: host.to_owned(), fault })
 }
 
-/// Waits as long as a service asks, unless that exceeds the limit.
+/// Waits as long as a service wants, unless that exceeds the limit.
 async fn wait(pause: std::time::Duration, until: Instant) -> bool {
     let end = Instant::now() + pause;
     end < until && timeout_at(until, tokio::time::sleep_until(end)).await.is_ok()

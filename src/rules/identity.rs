@@ -72,7 +72,7 @@ pub(super) fn explain_fault(case: &Case<'_>, fault: &IdentityFault) -> (Cause, S
             let words = in_its_words(message.as_deref());
             (
                 Cause::IdentityRejected,
-                format!("Microsoft Entra ID refuses the workload identity: {error}{words}."),
+                format!("Microsoft Entra ID rejects the workload identity: {error}{words}."),
             )
         }
         IdentityFault::WithoutRead { actions } => {
@@ -96,7 +96,7 @@ pub(super) fn role_missing(case: &Case<'_>, identity: &Identity) -> String {
     let cached = cached(case.observation);
     match (identity.exchanged, identity.abac) {
         (false, _) => format!(
-            "{registry} refuses {who}: it has no role on the registry that includes pull, such as AcrPull{cached}"
+            "{registry} rejects {who}: it has no role on the registry that includes pull, such as AcrPull{cached}"
         ),
         (true, Some(true)) => format!(
             "{registry} knows {who}, but grants it no token: this registry assigns roles by repository (ABAC), where AcrPull \
@@ -172,7 +172,7 @@ fn phrase(fault: &ServiceFault) -> String {
     match fault {
         ServiceFault::NotResolved { reason } => format!("cannot be resolved: {reason}"),
         ServiceFault::NotConnected(ConnectFailure::Timeout) => "does not respond".to_owned(),
-        ServiceFault::NotConnected(ConnectFailure::Refused) => "refuses the connection".to_owned(),
+        ServiceFault::NotConnected(ConnectFailure::Refused) => "rejects the connection".to_owned(),
         ServiceFault::NotConnected(ConnectFailure::Unreachable) => "has no route".to_owned(),
         ServiceFault::NotConnected(ConnectFailure::NotOpened(error)) => {
             format!("could not be tried: {error}")

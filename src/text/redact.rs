@@ -7,6 +7,8 @@
 //! The peer chooses the texts, and also two of the secrets: the token and the signed URL. The search is therefore linear in the
 //! text for each secret, whatever they contain.
 
+mod jwt;
+
 use std::ops::Range;
 
 use base64::Engine as _;
@@ -175,6 +177,7 @@ impl Redactor {
         for needle in &self.needles {
             needle.mark(text, hidden);
         }
+        jwt::mark(text, hidden);
     }
 
     /// Marks secrets that only appear after replacing non-ASCII characters, as reports do for some terminals.

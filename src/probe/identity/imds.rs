@@ -1,7 +1,7 @@
 //! Requests the token of a managed identity from Azure's instance metadata service (IMDS).
 //!
-//! Plain HTTP to the constant address on the node's host, never through a proxy. One try, as an outage must not be hidden;
-//! only where IMDS itself asks to wait (429, 410) is it asked again, within the stage's limit.
+//! Plain HTTP to the constant address on the node's host, never through a proxy. One request, as an outage must not be
+//! hidden; only where IMDS itself wants to wait (429, 410) is it repeated, within the stage's limit.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;

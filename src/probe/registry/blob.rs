@@ -8,7 +8,7 @@ use url::Url;
 use super::{
     Call, Failure, Fault, MAX_PAGE, Observation, Pull, Reply, Stage, at_blob, fail, headers, location_of,
 };
-use crate::probe::MAX_REDIRECTS;
+use crate::probe::data_endpoint::MAX_REDIRECTS;
 use crate::probe::manifest::Descriptor;
 use crate::probe::protocol::{self, Redirect};
 
