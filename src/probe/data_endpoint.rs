@@ -9,14 +9,11 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::manifest::{self, ImageManifest};
-use super::registry::{BlobAnswer, Granted, Pull};
+use super::registry::{BlobAnswer, Granted, MAX_REDIRECTS, Pull};
 use super::resolve::Gate;
 use super::session::{Reply, Session};
 use super::{Stop, Task, blob, note_proxy};
 use crate::observation::{Endpoint, Failure, Fault, Observation, PlatformMismatch, Stage};
-
-/// Maximum number of consecutive blob redirects; Go's client, and therefore containerd, follows ten.
-pub(super) const MAX_REDIRECTS: usize = 10;
 
 /// Reads the blob: the redirect first, then the data endpoint, which has stages of its own.
 pub(super) async fn read_blob(

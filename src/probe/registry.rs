@@ -34,6 +34,9 @@ pub(super) use manifest::{Listed, held_against};
 /// Maximum number of attempts per pull, three requests each; no real docker config has more entries for one image.
 const MAX_ATTEMPTS: usize = 10;
 
+/// Maximum number of consecutive blob redirects; Go's client, and therefore containerd, follows ten.
+pub(super) const MAX_REDIRECTS: usize = 10;
+
 /// Maximum number of bytes read of an unexpected page; its title comes first.
 const MAX_PAGE: usize = 64 * 1024;
 

@@ -32,21 +32,20 @@ pub(super) fn explain_fault(case: &Case<'_>, fault: &IdentityFault) -> (Cause, S
             (Cause::IdentityUnavailable, message)
         }
         IdentityFault::NoToken { service: IdentityService::Imds, host, fault } => {
-            let view = "a Pod without host network may not be allowed to reach it";
             let hint = match fault {
                 ServiceFault::NoResponse { .. } | ServiceFault::NotConnected(ConnectFailure::Timeout) => {
-                    format!("; {view} (IMDS restriction)")
+                    "; a Pod without host network may not be allowed to reach it (IMDS restriction)"
                 }
-                ServiceFault::Answer { is_page: true, .. } => "; a proxy answers in its place".to_owned(),
+                ServiceFault::Answer { is_page: true, .. } => "; a proxy responds in its place",
                 ServiceFault::NotResolved { .. }
                 | ServiceFault::NotConnected(_)
                 | ServiceFault::Tls(_)
                 | ServiceFault::Closed
                 | ServiceFault::Answer { .. }
-                | ServiceFault::Unusable { .. } => String::new(),
+                | ServiceFault::Unusable { .. } => "",
             };
             let message =
-                format!("IMDS at {host} {}{hint}, so the node's identity has no token.", phrase(fault));
+                format!("IMDS at {host} {}, so the node's identity has no token{hint}.", phrase(fault));
             (Cause::IdentityUnavailable, message)
         }
         IdentityFault::NoToken { service: IdentityService::Entra, host, fault } => {
@@ -196,3 +195,6 @@ fn phrase(fault: &ServiceFault) -> String {
         ServiceFault::Unusable { reason } => format!("responded, but {reason}"),
     }
 }
+
+#[cfg(test)]
+mod tests;

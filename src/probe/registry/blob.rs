@@ -6,9 +6,9 @@ use reqwest::header::{HeaderValue, LOCATION};
 use url::Url;
 
 use super::{
-    Call, Failure, Fault, MAX_PAGE, Observation, Pull, Reply, Stage, at_blob, fail, headers, location_of,
+    Call, Failure, Fault, MAX_PAGE, MAX_REDIRECTS, Observation, Pull, Reply, Stage, at_blob, fail, headers,
+    location_of,
 };
-use crate::probe::data_endpoint::MAX_REDIRECTS;
 use crate::probe::manifest::Descriptor;
 use crate::probe::protocol::{self, Redirect};
 

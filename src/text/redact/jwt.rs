@@ -1,4 +1,4 @@
-//! Finds JSON Web Tokens by their form, whoever issued them.
+//! Finds JSON Web Tokens by their form, whatever their issuer.
 //!
 //! The secrets of one check are known only when they are issued, but a peer can return a token that an earlier check sent it.
 //! All tokens of Entra ID and of ACR are JWTs (RFC 7519): `eyJ`, which starts an encoded `{"`, and dots between the parts.
