@@ -12,12 +12,14 @@
 #![allow(clippy::disallowed_methods, reason = "a test may use the clock and the environment")]
 
 mod azure;
+mod identity;
 #[path = "../lab/mod.rs"]
 mod lab;
 mod leftovers;
 mod names;
 mod network;
 mod node;
+mod plugin;
 mod process;
 mod pull;
 mod registry;
