@@ -14,6 +14,7 @@
 #[allow(dead_code, reason = "the tests of Events use more of it")]
 mod certificates;
 mod control;
+mod identity;
 mod image;
 #[path = "../lab/mod.rs"]
 mod lab;
@@ -26,6 +27,8 @@ mod names;
 #[allow(dead_code, reason = "the tests in namespaces use more of it")]
 mod network;
 mod node_files;
+#[path = "../namespaces/plugin.rs"]
+mod plugin;
 #[path = "../namespaces/process.rs"]
 #[allow(dead_code, reason = "the tests in namespaces use more of it")]
 mod process;
@@ -56,8 +59,12 @@ fn the_documentation_holds_on_a_three_node_cluster() {
         Requirements::Skip(reason) => return tell(&format!("\nSKIPPED cluster: {reason}\n")),
         Requirements::Fail(reason) => panic!("cluster: {reason}"),
     };
+    let plugin = plugin::find();
+    if let (Err(reason), true) = (&plugin, plugin::is_required()) {
+        panic!("cluster: {reason}");
+    }
     let started = Instant::now();
-    let cluster = Cluster::start(programs, &image);
+    let cluster = Cluster::start(programs, &image, plugin.ok().as_deref());
     tell(&format!("\nstep {:<60} {:.1} s", "three nodes are Ready", started.elapsed().as_secs_f64()));
     for (name, step) in story::STEPS {
         let begun = Instant::now();
