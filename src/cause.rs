@@ -15,8 +15,8 @@
 //! 4. The case that brings it about: over real sockets in `tests/check`, and as a state in `tests/namespaces`, where it is
 //!    compared with what real clients do.
 //!
-//! Then run the suite with `EXPECTORATE=overwrite`, which writes the schema, the runbook and the goldens, and once more
-//! without. A test fails as long as one of the four is missing. Evidence that no observation has yet also needs a field in
+//! Then `cargo run --package generate` writes the schema and the runbook, and the suite with `EXPECTORATE=overwrite` the
+//! goldens. A test fails as long as one of the four is missing. Evidence that no observation has yet also needs a field in
 //! `observation`.
 
 mod address;

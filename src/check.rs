@@ -17,6 +17,7 @@ use crate::pass::{self, NodeContext};
 use crate::probe::Trust;
 use crate::report::{self, Style};
 use crate::run::CheckRun;
+use crate::text::words::seconds;
 use crate::{output, terminal};
 
 /// Pause between two attempts of `--wait`: the records of a private zone have a TTL of 10 s, so little changes faster.
@@ -85,7 +86,7 @@ async fn pass_until_good(
         let left = options.wait.and_then(|wait| wait.checked_sub(started.elapsed() + pause));
         match left {
             Some(left) if outcome != ExitStatus::Good => {
-                terminal::progress(&format!("waiting, {} s left: {summary}", left.as_secs()));
+                terminal::progress(&format!("waiting, {} left: {summary}", seconds(left)));
                 tokio::time::sleep(pause).await;
             }
             Some(_) | None => return Some(outcome),

@@ -21,6 +21,8 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use url::form_urlencoded;
 
+use crate::text::words::limit;
+
 pub use objects::{Agent, ClusterNode, DaemonSet, Readiness};
 
 /// Default namespace of the agents outside of a cluster.
@@ -231,7 +233,7 @@ impl Cluster {
             Ok((status, body))
         });
         let (status, body) = answered.await.map_err(|_elapsed| {
-            ClusterError::Unavailable(format!("no response within {} s", CALL_LIMIT.as_secs()))
+            ClusterError::Unavailable(format!("no response within {}", limit(CALL_LIMIT)))
         })??;
         if !status.is_success() {
             return Err(of.refusal("list", status, &body));

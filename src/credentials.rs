@@ -52,7 +52,7 @@ pub struct AmbientCredentials {
 ///
 /// The kubelet (`kuberuntime_image.go`) pulls once with each credential that it finds, until one pull works. It pulls without
 /// any only if it finds none: an anonymous pull never follows a rejected entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Found {
     /// The attempts that a kubelet makes; never empty.
     pub attempts: Vec<Attempt>,

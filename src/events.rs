@@ -2,7 +2,8 @@
 //!
 //! Owns the publishing task, its retries and its counting. The main loop only hands over an announcement and never
 //! waits: an API server that is slow, rejects Events or is unavailable delays no check. `transition` decides what to
-//! announce, [`event`] builds the Event.
+//! announce, [`event`] builds the Event. kube's `Recorder` has no retries, keeps the note of a repeated
+//! Event's first occurrence, and does not cut one that is too long.
 
 pub mod event;
 
@@ -19,6 +20,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use self::event::{NAMESPACE, Reporter};
 use crate::text::sanitize::{MAX_WORD, printable};
+use crate::text::words::limit;
 use crate::transition::{Announcement, Change, EventResult};
 
 /// Timeout of a call to the API server; in-cluster clients have none of their own.
@@ -247,7 +249,7 @@ async fn call<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Resul
         Ok(Err(error)) => Err(PublishError::Later(None, format!("cannot reach the API server ({error})"))),
         Err(_elapsed) => Err(PublishError::Later(
             None,
-            format!("the API server did not respond within {} s", CALL_LIMIT.as_secs()),
+            format!("the API server did not respond within {}", limit(CALL_LIMIT)),
         )),
     }
 }

@@ -21,7 +21,7 @@ use crate::address::{AddressPolicy, NameserverAddress};
 use crate::image::ImageReference;
 use crate::observation::{DnsFailure, Endpoint, Observation, Rcode, Resolution, Resolver, Stage};
 
-pub use self::comparison::{Comparison, compare};
+pub use self::comparison::{Comparison, Comparisons};
 
 /// The findings of one check, name by name. They can be read but not removed, so none can be lost before a connection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct Findings {
     names: Vec<NameFindings>,
     /// The endpoints that could not be resolved because the resolver configuration has no usable nameserver.
     without_nameserver: Vec<Endpoint>,
+    /// How the answers of all resolvers compare.
+    comparisons: Comparisons,
 }
 
 /// The findings about one name.
@@ -250,15 +252,21 @@ impl Findings {
 
     /// Adds what a comparison of all resolvers shows, once all answers are known.
     pub fn compare(&mut self, observation: &Observation) {
-        for name in &mut self.names {
-            if name.findings.iter().any(Finding::is_without_answer) {
-                continue;
-            }
-            let is_same = |seen: &&Resolution| seen.endpoint == name.endpoint && seen.host == name.host;
-            let seen: Vec<&Resolution> = observation.resolutions.iter().filter(is_same).collect();
+        let resolutions = &observation.resolutions;
+        let names: BTreeSet<(Endpoint, &str)> =
+            resolutions.iter().map(|seen| (seen.endpoint, seen.host.as_str())).collect();
+        for (endpoint, host) in names {
+            let is_same = |seen: &&Resolution| seen.endpoint == endpoint && seen.host == host;
+            let seen: Vec<&Resolution> = resolutions.iter().filter(is_same).collect();
             let Some(first) = seen.first().map(|seen| seen.server.clone()) else { continue };
             let compared = Compared::of(&seen);
-            match compared.result() {
+            let result = compared.result();
+            self.comparisons.add(endpoint, result);
+            let name = self.names.iter_mut().find(|name| name.endpoint == endpoint && name.host == host);
+            let Some(name) = name.filter(|name| !name.findings.iter().any(Finding::is_without_answer)) else {
+                continue;
+            };
+            match result {
                 Comparison::Nothing | Comparison::Alike => {}
                 Comparison::Incomplete => name.findings.push(Finding::NotCompared(compared.unanswered)),
                 Comparison::Different => {
@@ -287,6 +295,12 @@ impl Findings {
     pub fn all_resolved(&self, endpoint: Endpoint) -> bool {
         let is_resolved = |name: &NameFindings| name.blocks() != Some(Stage::Dns);
         !self.is_without_nameserver(endpoint) && self.names_of(endpoint).all(is_resolved)
+    }
+
+    /// Returns how the answers of all resolvers compare.
+    #[must_use]
+    pub const fn comparisons(&self) -> Comparisons {
+        self.comparisons
     }
 
     /// Returns whether an endpoint could not be resolved because the resolver configuration has no usable nameserver.

@@ -15,6 +15,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use self::report::NodeReport;
+use crate::text::words::seconds;
 use crate::verdict::Verdict;
 
 /// The result of one smoke check over a cluster.
@@ -214,10 +215,10 @@ impl fmt::Display for Staleness {
         match self {
             Self::Unanswered => formatter.write_str("it has not responded to the check request yet"),
             Self::Running(age) => {
-                write!(formatter, "its check started {} s before the smoke check", age.as_secs())
+                write!(formatter, "its check started {} before the smoke check", seconds(*age))
             }
             Self::Postponed { wait, reason } => {
-                write!(formatter, "it postponed the check for {} s ({reason})", wait.as_secs())
+                write!(formatter, "it postponed the check for {} ({reason})", seconds(*wait))
             }
             Self::OtherConfiguration { digest: Some(digest) } => {
                 write!(formatter, "it uses another configuration, {digest}")

@@ -30,7 +30,8 @@
 //! # Invariants
 //!
 //! - Nothing is sent to an address unless the same check resolved it and classified it as private and expected: only
-//!   [`findings`] creates the addresses of a connection. Credentials go only to the login server's own name, over verified
+//!   [`findings`] creates the addresses of a connection. The closed exception are Azure's identity endpoints, which `probe::identity`
+//!   owns. Credentials go only to the login server's own name, over verified
 //!   TLS, at that address: no realm, redirect, proxy variable, IP literal or second answer redirects them.
 //! - A detected problem is a value; an `Err` means that the program itself failed. The probe never fails.
 //! - Every failure of every step is recorded, and the rules are total over the closed enums: no `_` arm over our own enums.

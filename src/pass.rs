@@ -73,13 +73,14 @@ pub async fn verify(
     }
     let observed = probe::observe(&task).await;
     let expectation = Expectation { image: task.image.clone(), policy: task.policy, now };
-    let (observation, diagnoses) = observed.diagnose(&expectation);
+    let (observation, comparisons, diagnoses) = observed.diagnose(&expectation);
     let checked = ImageResult {
         image: task.image,
         name: image.name.clone(),
         blob_requested: config.blob,
         policy: expectation.policy,
         observation,
+        comparisons,
         diagnoses,
     };
     log(&checked);

@@ -1,6 +1,7 @@
 //! One check of one image: the order of its stages and its overall timeout.
 //!
 //! Owns the order of the steps and one invariant: nothing is sent to an address unless this check resolved and accepted it.
+//! `identity` has the only exception.
 //! Each step is a module that turns the results of a library into facts. A probe never returns an error: every failure is
 //! part of the observation.
 //!
@@ -20,6 +21,8 @@
 //! | 11 | DNS of the data endpoint; skipped if configured, since it is queried together with 1 | the address |
 //! | 12, 13 | TCP, then TLS | the connection |
 //! | 14 | blob | the bytes |
+//!
+//! An identity adds two: its token, which is requested together with 1, and the exchange between 4 and 5.
 //!
 //! None can be dropped: each depends on an earlier result, or must be checked before the next is sent. Connecting early to a
 //! configured data endpoint would save two. But a check that fails at the login server or is redirected elsewhere would then
@@ -54,7 +57,7 @@ use crate::address::AddressPolicy;
 use crate::config::{Config, ImageConfig, LabEndpoints, Resolvers};
 use crate::credentials::{Attempt, CredentialsSource};
 use crate::diagnosis::Diagnosis;
-use crate::findings::{AllowedAddresses, Findings};
+use crate::findings::{AllowedAddresses, Comparisons, Findings};
 use crate::image::ImageReference;
 use crate::observation::{Endpoint, Failure, Observation, Proxied, Stage};
 use crate::proxy::ProxySettings;
@@ -152,13 +155,13 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// Returns the observation and its diagnoses, both without secrets.
+    /// Returns the observation and its diagnoses, both without secrets, and how the answers of all resolvers compare.
     #[must_use]
-    pub fn diagnose(self, expectation: &Expectation) -> (Observation, Vec<Diagnosis>) {
+    pub fn diagnose(self, expectation: &Expectation) -> (Observation, Comparisons, Vec<Diagnosis>) {
         let Self { mut observation, findings, redactor } = self;
         let mut diagnoses = rules::diagnose(expectation, &observation, &findings);
         echo::hide_names(&redactor, &mut observation, &mut diagnoses);
-        (observation, diagnoses)
+        (observation, findings.comparisons(), diagnoses)
     }
 }
 

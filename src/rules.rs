@@ -7,6 +7,7 @@
 
 mod credentials;
 mod dns;
+pub(crate) mod dns_failure;
 mod identity;
 mod registry;
 mod transport;

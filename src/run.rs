@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::address::AddressPolicy;
 use crate::diagnosis::{self, Diagnosis};
+use crate::findings::Comparisons;
 use crate::image::ImageReference;
 use crate::observation::{Endpoint, Fact, Observation, Stage, TrustedBy};
 use crate::proxy::Proxy;
@@ -146,6 +147,8 @@ pub struct ImageResult {
     pub policy: AddressPolicy,
     /// The facts collected by the check.
     pub observation: Observation,
+    /// How the answers of all resolvers compare. The rest of the findings is only kept as diagnoses.
+    pub comparisons: Comparisons,
     /// The diagnoses, sorted; the first explains the verdict.
     pub diagnoses: Vec<Diagnosis>,
 }

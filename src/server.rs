@@ -1,7 +1,7 @@
 //! The agent's HTTP server: connections, limits and shutdown.
 //!
 //! Owns how many clients may be connected and for how long. Handlers are in `routes`, common headers and checks in
-//! `common_headers`. Slow, endless, greedy or a thousand concurrent clients cost a bounded amount of memory and none of the main
+//! `middleware`. Slow, endless, greedy or a thousand concurrent clients cost a bounded amount of memory and none of the main
 //! loop's time: nothing here blocks, and the only change a request can make is to trigger a check.
 
 mod connections;

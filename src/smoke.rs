@@ -25,6 +25,7 @@ use crate::output;
 use crate::report::Style;
 use crate::report::fleet::{self as report, Format, progress};
 use crate::terminal::{self, Live};
+use crate::text::words::seconds;
 
 /// Maximum concurrent requests to agents. A check that times out takes many seconds, and a fleet of a thousand broken nodes
 /// must be covered within a minute. Fewer go through the API server, which holds them all in memory.
@@ -122,8 +123,7 @@ pub async fn run(options: Options, now: fn() -> Timestamp) -> anyhow::Result<Exi
             Cluster::connect(&options.access, options.namespace.as_deref(), &options.selector).await?;
         let starting = SmokeRun::start(cluster, &options, now());
         let mut watch = timeout(options.timeout, starting).await.unwrap_or_else(|_elapsed| {
-            let seconds = options.timeout.as_secs();
-            Err(ClusterError::Unavailable(format!("no response within {seconds} s")))
+            Err(ClusterError::Unavailable(format!("no response within {}", seconds(options.timeout))))
         })?;
         let ended = watch.until_good().await?;
         Ok((watch, ended))
@@ -304,8 +304,8 @@ impl SmokeRun {
     }
 
     fn draw(&mut self) {
-        let elapsed = self.started.elapsed().as_secs();
-        let line = format!("smoke check: {elapsed} s of {} s", self.timeout.as_secs());
+        let (elapsed, of) = (seconds(self.started.elapsed()), seconds(self.timeout));
+        let line = format!("smoke check: {elapsed} of {of}");
         let nodes: Vec<&Node> = self.tracker.nodes().collect();
         self.live.draw(|width| progress::lines(&nodes, &line, width));
     }

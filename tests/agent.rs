@@ -1,19 +1,20 @@
 //! The agent as a process: the binary against the lab, through its HTTP API.
 
 mod demand;
+mod identity;
 mod node;
 mod node_files;
-pub(crate) mod process;
 
 use std::os::unix::fs::symlink;
 use std::time::{Duration, Instant};
 
+use crate::PROGRAM;
 use serde_json::Value;
 
-use crate::lab::Lab;
-use crate::lab::answers::{Delivery, Step};
-use crate::lab::settings::{Settings, View};
-use process::{Agent, Reply, config};
+use lab::Lab;
+use lab::answers::{Delivery, Step};
+use lab::settings::{Settings, View};
+use support::agent::{Agent, Reply, config};
 
 /// Extra time for a busy machine.
 const SLACK: Duration = Duration::from_secs(4);
@@ -25,7 +26,7 @@ fn verdict(reply: &Reply) -> Value {
 #[test]
 fn no_result_is_exposed_before_the_first_check() {
     let lab = Lab::start(Settings::default());
-    let agent = Agent::start(&lab, &config(&lab, "1h"));
+    let agent = Agent::start(PROGRAM, &lab, &config(&lab, "1h"));
     assert_eq!(agent.get("/livez").status, 200);
     assert_eq!(agent.get("/readyz").status, 200, "ready without a check, so a rollout need not wait for one");
     assert_eq!(agent.get("/report").status, 503);
@@ -43,7 +44,7 @@ fn no_result_is_exposed_before_the_first_check() {
 #[test]
 fn metrics_follow_a_fault_and_its_recovery_within_an_interval() {
     let lab = Lab::start(Settings::default());
-    let agent = Agent::start(&lab, &config(&lab, "2s"));
+    let agent = Agent::start(PROGRAM, &lab, &config(&lab, "2s"));
     agent.wait_for("the first pass", |agent| agent.metric("acr_verifier_check_success") == Some(1.0));
     for (success, view) in [(0.0, View::NotLinked), (1.0, View::Private)] {
         lab.change(|settings| settings.nameservers[0].login = view);
@@ -63,14 +64,14 @@ fn metrics_follow_a_fault_and_its_recovery_within_an_interval() {
 fn a_bad_configuration_leaves_the_previous_one_in_force() {
     let lab = Lab::start(Settings::default());
     let good = config(&lab, "1h");
-    let agent = Agent::start(&lab, &good);
+    let agent = Agent::start(PROGRAM, &lab, &good);
     agent.rewrite("images: [\n");
     agent.wait_for("the refusal", |agent| {
         agent.metric("acr_verifier_config_last_reload_successful") == Some(0.0)
     });
     assert_eq!(verdict(&agent.post("/check")), "pass", "the previous one stays in force");
     let page = agent.get("/").body;
-    assert!(page.contains("line 2: "), "the page lists its errors: {page}");
+    assert!(page.contains("line 1: "), "the page lists its errors: {page}");
 
     // By rename, as an editor or a ConfigMap does it.
     agent.replace(&good.replace("name: canary", "name: other"));
@@ -88,7 +89,7 @@ fn a_bad_configuration_leaves_the_previous_one_in_force() {
 fn a_configuration_takes_effect_once_its_certificates_arrive() {
     let lab = Lab::start(Settings::default());
     let good = config(&lab, "1h");
-    let agent = Agent::start(&lab, &good);
+    let agent = Agent::start(PROGRAM, &lab, &good);
     let later = lab.folder().join("later.pem");
     let reloaded = |expected| {
         move |agent: &Agent| agent.metric("acr_verifier_config_last_reload_successful") == Some(expected)
@@ -104,7 +105,7 @@ fn a_configuration_takes_effect_once_its_certificates_arrive() {
 #[test]
 fn a_rotated_secret_is_used_within_15_seconds_without_a_restart() {
     let lab = Lab::start(Settings::default());
-    let agent = Agent::start(&lab, &config(&lab, "1h"));
+    let agent = Agent::start(PROGRAM, &lab, &config(&lab, "1h"));
     assert_eq!(verdict(&agent.post("/check")), "pass");
     lab.change(|settings| settings.credentials.password = "the-new-password".into());
     std::fs::write(lab.secret_folder().join("password"), "the-old-password").expect("a file");
@@ -143,7 +144,8 @@ fn a_mounted_secret_is_reloaded_when_its_directory_is_swapped() {
         symlink(format!("..data/{name}"), mounted.join(name)).expect("a link");
     }
     let folder = lab.secret_folder().display().to_string();
-    let agent = Agent::start(&lab, &config(&lab, "1h").replace(&folder, &mounted.display().to_string()));
+    let agent =
+        Agent::start(PROGRAM, &lab, &config(&lab, "1h").replace(&folder, &mounted.display().to_string()));
     assert_eq!(verdict(&agent.post("/check")), "pass");
     version("..2", "a-wrong-password");
     let started = Instant::now();
@@ -158,7 +160,7 @@ fn a_secret_rotated_during_a_check_triggers_another_check() {
     let lab = Lab::start(Settings::default());
     lab.change(|settings| settings.deliver(Step::Manifest, Delivery::Delayed(Duration::from_secs(8))));
     let patient = config(&lab, "1h").replace("jitter: 0", "jitter: 0, timeout: 40s, stageTimeout: 20s");
-    let agent = Agent::start(&lab, &patient);
+    let agent = Agent::start(PROGRAM, &lab, &patient);
     std::thread::scope(|scope| {
         let running = scope.spawn(|| agent.post("/check"));
         agent.wait_for("the token", |_| !lab.requests_of(Step::Token).is_empty());
@@ -176,7 +178,7 @@ fn a_secret_rotated_during_a_check_triggers_another_check() {
 fn a_new_secret_triggers_no_extra_check_if_the_budget_is_used_up() {
     let lab = Lab::start(Settings::default());
     let fleet = config(&lab, "1h").replace("jitter: 0", "jitter: 0, fleetSize: 100000");
-    let agent = Agent::start(&lab, &fleet);
+    let agent = Agent::start(PROGRAM, &lab, &fleet);
     assert_eq!(verdict(&agent.post("/check")), "pass");
     std::fs::write(lab.secret_folder().join("password"), "a-wrong-password").expect("a file");
     std::thread::sleep(Duration::from_secs(15));
@@ -192,7 +194,7 @@ fn sigterm_and_ctrl_c_stop_the_agent_within_two_seconds() {
         if hanging {
             lab.change(|settings| settings.deliver(Step::Token, Delivery::SilentAfterRequest));
         }
-        let mut agent = Agent::start(&lab, &config(&lab, "1s"));
+        let mut agent = Agent::start(PROGRAM, &lab, &config(&lab, "1s"));
         agent.wait_for("a check", |_| !lab.requests_of(Step::Token).is_empty());
         let started = Instant::now();
         assert_eq!(agent.stop(signal), Some(0), "{signal}, hanging: {hanging}\n{}", agent.log());
@@ -210,7 +212,7 @@ fn a_port_in_use_is_an_error_at_the_start() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
     let text = config(&lab, "1h").replace("127.0.0.1:0", &address);
-    let output = process::run_to_the_end(&lab, &text);
+    let output = support::agent::run_to_the_end(PROGRAM, &lab, &text);
     assert_eq!(output.status.code(), Some(2));
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(error.contains(&format!("cannot listen on {address}")), "{error}");
@@ -220,7 +222,7 @@ fn a_port_in_use_is_an_error_at_the_start() {
 fn the_log_has_one_line_per_check_and_no_secrets() {
     let lab = Lab::start(Settings::default());
     lab.change(|settings| settings.credentials.password = "another".into());
-    let agent = Agent::start(&lab, &config(&lab, "1h"));
+    let agent = Agent::start(PROGRAM, &lab, &config(&lab, "1h"));
     agent.post("/check");
     let log = agent.log();
     let checks: Vec<Value> = log

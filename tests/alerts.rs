@@ -1,6 +1,6 @@
 //! The alert rules: Prometheus accepts them, each is tested and has a runbook section, and they use only exported names.
 //!
-//! Generates the other forms from the rule file. Without Debian's package `prometheus`, the unit tests of the rules print
+//! The package `generate` generates the other forms from the rule file. Without Debian's package `prometheus`, the unit tests of the rules print
 //! `SKIPPED prometheus: …` and pass; `ACR_VERIFIER_REQUIRE_PROMETHEUS=1` makes that a failure.
 
 mod forms;
@@ -11,9 +11,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use acr_verifier::report::RUNBOOK;
-use serde::Deserialize;
+use generate::alerts::alerts;
 
-const RULES: &str = include_str!("../dashboards/alerts/acr-verifier.rules.yaml");
 /// The test cases that every alert must have.
 const KINDS: [&str; 5] = [
     "fires and resolves",
@@ -22,53 +21,6 @@ const KINDS: [&str; 5] = [
     "survives a restart",
     "ends when the node leaves",
 ];
-#[derive(Deserialize)]
-struct File {
-    groups: Vec<Group>,
-}
-
-#[derive(Deserialize)]
-struct Group {
-    name: String,
-    interval: String,
-    rules: Vec<Rule>,
-}
-
-#[derive(Deserialize)]
-pub(crate) struct Rule {
-    alert: Option<String>,
-    record: Option<String>,
-    pub(crate) expr: String,
-    #[serde(rename = "for")]
-    pub(crate) wait: Option<String>,
-    pub(crate) labels: Option<Severity>,
-    pub(crate) annotations: Option<Annotations>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Severity {
-    pub(crate) severity: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Annotations {
-    pub(crate) summary: String,
-    pub(crate) description: String,
-    pub(crate) runbook_url: String,
-}
-
-fn groups() -> Vec<Group> {
-    serde_saphyr::from_str::<File>(RULES).expect("a rule file").groups
-}
-
-/// The alerts by name, in file order.
-pub(crate) fn alerts() -> Vec<(String, Rule)> {
-    let rules = groups().into_iter().flat_map(|group| group.rules);
-    rules.filter_map(|mut rule| Some((rule.alert.take()?, rule))).collect()
-}
-
 /// The unit test files, sorted by path.
 fn tests() -> Vec<PathBuf> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/alerts");
@@ -79,7 +31,7 @@ fn tests() -> Vec<PathBuf> {
 }
 
 fn promtool(arguments: &[&str], files: &[PathBuf]) {
-    if !crate::metrics::prometheus::installed("promtool") {
+    if !support::prometheus::installed("promtool") {
         return;
     }
     let output = Command::new("promtool").args(arguments).args(files).output().expect("promtool runs");

@@ -1,4 +1,5 @@
-//! Enforces the architecture: which module may depend on which, and which files may use a library.
+//! Enforces the architecture: which module may depend on which, which package of the tests may use which, and which files may
+//! use a library.
 //!
 //! Reads the imports of every source file. A new module must be assigned to a layer here.
 
@@ -63,7 +64,7 @@ const IO: [&str; 16] = [
 ];
 
 /// Network libraries and the files that may use them.
-const CONFINED: [(&str, &[&str]); 16] = [
+const CONFINED: [(&str, &[&str]); 17] = [
     ("kube", &["events.rs", "cluster.rs", "cluster/ask.rs"]),
     ("k8s_openapi", &["events.rs", "events/event.rs"]),
     ("hickory_proto", &["probe/dns.rs", "probe/dns/answer.rs", "probe/dns/exchange.rs"]),
@@ -106,6 +107,7 @@ const CONFINED: [(&str, &[&str]); 16] = [
     ),
     ("prometheus", &["metrics.rs", "metrics/families.rs", "metrics/series.rs"]),
     ("toml", &["node/hosts.rs"]),
+    ("granit_parser", &["config/yaml.rs"]),
     ("quick_junit", &["report/junit.rs", "report/fleet/junit.rs"]),
     // Outside `cli` only the derive of the values of a flag, next to what they mean.
     (
@@ -123,6 +125,14 @@ const CONFINED: [(&str, &[&str]); 16] = [
             "report/fleet.rs",
         ],
     ),
+];
+/// The packages below `tests`, lowest first, and the packages of the workspace that each may use.
+const PACKAGES: [(&str, &[&str]); 4] = [
+    // Knows nothing of the program, not even its types.
+    ("lab", &[]),
+    ("support", &["lab"]),
+    ("generate", &["acr-verifier", "support"]),
+    ("bench", &["acr-verifier", "lab", "support"]),
 ];
 /// Built only for the fuzzers: it generates input of these libraries.
 const DOORS: &str = "probe/fuzz.rs";
@@ -325,15 +335,52 @@ fn network_libraries_are_confined_to_the_listed_files() {
 
 #[test]
 fn every_file_has_a_module_comment_and_at_most_400_lines() {
+    for (file, text) in texts() {
+        let is_documented = text.starts_with("//!") || text.starts_with("#![");
+        assert!(is_documented, "{file} has no module comment");
+        let lines = text.lines().count();
+        assert!(lines <= 400, "{file} has {lines} lines: it is more than one module");
+    }
+}
+
+#[test]
+fn packages_of_the_tests_use_only_the_listed_ones() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &Path| -> serde_json::Value {
+        let text = std::fs::read_to_string(path).expect("a manifest");
+        toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    };
+    let members = &read(&root.join("Cargo.toml"))["workspace"]["members"];
+    let mut known: Vec<String> = PACKAGES.iter().map(|(name, _)| format!("tests/{name}")).collect();
+    known.sort();
+    assert_eq!(members, &serde_json::json!(known));
+    for (name, allowed) in PACKAGES {
+        let manifest = read(&root.join("tests").join(name).join("Cargo.toml"));
+        let tables = ["dependencies", "dev-dependencies"].map(|table| manifest[table].as_object());
+        let used = tables.into_iter().flatten().flat_map(|table| table.keys().map(String::as_str));
+        let is_ours = |used: &&str| *used == "acr-verifier" || PACKAGES.iter().any(|(name, _)| name == used);
+        let used: BTreeSet<&str> = used.filter(is_ours).collect();
+        assert_eq!(used, allowed.iter().copied().collect(), "{name}");
+    }
+}
+
+/// A module that is included by path is compiled anew by each binary that includes it; what is shared belongs to `support`.
+#[test]
+fn no_module_is_included_by_path() {
+    for (file, text) in texts() {
+        assert!(!text.lines().any(|line| line.trim_start().starts_with("#[path")), "{file}");
+    }
+}
+
+/// Returns every Rust file of the program and the tests with its text.
+fn texts() -> Vec<(String, String)> {
     let mut files = Vec::new();
     for folder in ["src", "tests"] {
         sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut files);
     }
-    for file in files {
+    let read = |file: PathBuf| {
         let text = std::fs::read_to_string(&file).expect("a source file");
-        let is_documented = text.starts_with("//!") || text.starts_with("#![");
-        assert!(is_documented, "{} has no module comment", file.display());
-        let lines = text.lines().count();
-        assert!(lines <= 400, "{} has {lines} lines: it is more than one module", file.display());
-    }
+        (file.display().to_string(), text)
+    };
+    files.into_iter().map(read).collect()
 }

@@ -41,10 +41,8 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf()
 }
 
-/// Reports a skipped test, bypassing the test harness's capture.
-pub(crate) fn skip(what: &str) {
-    use std::io::Write as _;
-    let required = std::env::var("ACR_VERIFIER_REQUIRE_AZURE_TOOLS").is_ok_and(|value| value == "1");
-    assert!(!required, "{what}");
-    writeln!(std::io::stderr(), "\nSKIPPED azure: {what}").ok();
+/// Reports a skipped test.
+#[track_caller]
+pub(crate) fn skip(reason: &str) {
+    support::skip("ACR_VERIFIER_REQUIRE_AZURE_TOOLS", "azure", reason);
 }

@@ -3,11 +3,7 @@
 //! The wrong responses themselves are cases of `check`. Here they meet the program as a separate process, and every forbidden
 //! destination listens and counts connections.
 
-pub(crate) mod attacks;
-pub(crate) mod bombs;
-mod crowd;
+mod forbidden_destinations;
 mod memory;
 mod neighbour;
-mod places;
-pub(crate) mod process;
 mod targets;

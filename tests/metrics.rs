@@ -3,7 +3,6 @@
 mod budget;
 mod declared;
 mod live;
-pub(crate) mod prometheus;
 mod scrape;
 mod values;
 

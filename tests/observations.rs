@@ -1,7 +1,7 @@
 //! Generates every observation that the types allow, including those that no check would make, so properties hold for any
 //! network.
 //!
-//! Owns the strategies. The properties are in `rules.rs` and `report/anything.rs`.
+//! Owns the strategies. The properties are in `rules.rs` and `report/arbitrary.rs`.
 
 mod containerd;
 mod diagnosed;
@@ -24,7 +24,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-pub(crate) use self::diagnosed::{checked, diagnose, evaluate};
+pub(crate) use self::diagnosed::{checked, comparisons, diagnose, evaluate};
 
 /// Years 1 to 9998: the range of certificates and clocks.
 const SECONDS: std::ops::Range<i64> = -62_000_000_000..253_000_000_000;

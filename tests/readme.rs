@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
 
+use crate::PROGRAM;
 use acr_verifier::address::{PRIVATE_RANGES, RESERVED_RANGES};
 use acr_verifier::cause::Cause;
 use acr_verifier::cli::{self, Environment, UsageError};
@@ -16,10 +17,10 @@ use acr_verifier::run::{CheckRun, ImageResult, NetworkView};
 use acr_verifier::schedule;
 use acr_verifier::transition::VERIFIED;
 
-use crate::agent::process::{Agent, config};
 use crate::check::Bench;
-use crate::lab::Lab;
-use crate::lab::settings::{Settings, View};
+use lab::Lab;
+use lab::settings::{Settings, View};
+use support::agent::{Agent, config};
 
 const README: &str = include_str!("../README.md");
 /// The metric reference; `tests/metrics/declared.rs` compares it with the declarations.
@@ -163,10 +164,7 @@ fn configuration_is_valid() {
 #[test]
 fn metrics_are_the_generated_reference() {
     let reported = section("## Metrics");
-    assert!(
-        reported.contains(METRICS.trim_end()),
-        "put tests/golden/metrics/reference.md below `## Metrics`"
-    );
+    assert!(reported.contains(METRICS.trim_end()), "run `{}`", generate::COMMAND);
 }
 
 #[test]
@@ -182,7 +180,7 @@ fn all_options_of_the_agent_are_listed() {
 #[test]
 fn http_paths_and_statuses_are_current() {
     let lab = Lab::start(Settings::default());
-    let agent = Agent::start(&lab, &config(&lab, "1h"));
+    let agent = Agent::start(PROGRAM, &lab, &config(&lab, "1h"));
     let answer = agent.get("/nowhere").json();
     let (_, known) =
         answer["error"].as_str().and_then(|error| error.split_once(": ")).expect("a list of paths");
@@ -305,6 +303,7 @@ pub(crate) fn print(bench: &Bench) -> String {
         blob_requested: true,
         policy: bench.task.policy.clone(),
         observation: outcome.observation,
+        comparisons: outcome.comparisons,
         diagnoses: outcome.diagnoses,
     };
     let run = CheckRun {

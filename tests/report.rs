@@ -1,6 +1,6 @@
 //! The renderers: goldens for the wording, and properties of every report.
 
-mod anything;
+mod arbitrary;
 mod catalogue;
 pub(crate) mod samples;
 
@@ -142,16 +142,15 @@ fn the_schema_rejects_unknown_values_and_fields() {
     assert!(!schema.is_valid(&extended), "an unknown field is accepted");
 }
 
-/// Regenerates the list with `EXPECTORATE=overwrite`.
 #[test]
 fn the_schema_lists_every_cause() {
-    const BEGIN: &str = "    \"cause\": {\n      \"enum\": [\n";
-    const END: &str = "\n      ]\n";
-    let (head, list) = acr_verifier::report::json::JSON_SCHEMA.split_once(BEGIN).expect("a list of causes");
-    let (_, tail) = list.split_once(END).expect("an end of the list");
-    let codes = Cause::ALL.map(|cause| format!("        \"{cause}\"")).join(",\n");
-    let schema = [head, BEGIN, &codes, END, tail].concat();
-    expectorate::assert_contents("src/report/report.v1.schema.json", &schema);
+    let schema: serde_json::Value =
+        serde_json::from_str(acr_verifier::report::json::JSON_SCHEMA).expect("JSON");
+    let codes = Cause::ALL.map(|cause| serde_json::Value::from(cause.to_string()));
+    assert_eq!(
+        schema.pointer("/$defs/cause/enum").expect("a list"),
+        &serde_json::Value::from(codes.to_vec())
+    );
 }
 
 #[test]

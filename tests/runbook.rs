@@ -1,53 +1,147 @@
-//! The runbook as it is shipped: the catalogue of causes, followed by a section for each alert of the rule file.
-//!
-//! Owns the layout of the alerts. The texts about causes are in `src/cause`, those about alerts in `alerts`.
+//! The shipped runbook: complete, with links that resolve and commands that parse.
 
-mod alerts;
-mod whole;
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
-use std::fmt::Write as _;
+use acr_verifier::cause::{Cause, CauseInfo};
+use acr_verifier::report::{RUNBOOK, runbook};
 
-use acr_verifier::report::catalogue;
+use generate::alerts::alerts;
+use generate::runbook::GUIDES;
 
-use alerts::{GUIDES, Guide};
+const SHIPPED: &str = include_str!("../dashboards/runbook.md");
 
-const COMMENT: &str = "\
-<!-- Generated from src/cause, src/report/catalogue.rs, tests/runbook/alerts.rs and dashboards/alerts: change the text there and
-     run the tests with EXPECTORATE=overwrite. -->
+/// Replaces an id that a command takes from another command.
+const ID: &str = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/RESOURCE_GROUP/providers/Microsoft.Network/networkInterfaces/NIC";
 
-";
-
-fn block(commands: &[&str]) -> String {
-    if commands.is_empty() { String::new() } else { format!("\n```sh\n{}\n```\n", commands.join("\n")) }
+/// Returns the anchors that GitHub generates from the headings.
+fn anchors() -> BTreeSet<String> {
+    let headings = SHIPPED.lines().filter(|line| line.starts_with('#'));
+    headings.map(|line| line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-")).collect()
 }
 
-/// Returns the whole text.
-pub(crate) fn text() -> String {
-    let mut catalogue = Vec::new();
-    catalogue::write_markdown(&mut catalogue).expect("memory takes everything");
-    let mut text = COMMENT.to_owned() + std::str::from_utf8(&catalogue).expect("UTF-8");
-    text.push_str("\n# Alerts\n\nOne section for each alert of dashboards/alerts/acr-verifier.rules.yaml.\n");
-    for (name, rule) in crate::alerts::alerts() {
-        let guide = GUIDES.iter().find(|guide| guide.alert == name);
-        section(&mut text, guide.unwrap_or_else(|| panic!("{name} has no guide")), rule);
+/// Returns the commands of all blocks.
+fn commands() -> Vec<&'static str> {
+    let blocks = SHIPPED.split("```sh\n").skip(1).filter_map(|text| text.split("\n```").next());
+    blocks.flat_map(str::lines).collect()
+}
+
+#[test]
+fn the_shipped_runbook_is_up_to_date() {
+    assert_eq!(generate::runbook::text(), SHIPPED, "run `{}`", generate::COMMAND);
+}
+
+#[test]
+fn every_alert_has_a_guide_and_every_text_is_made_of_sentences() {
+    let known: Vec<String> = alerts().into_iter().map(|(name, _)| name).collect();
+    let guides: Vec<&str> = GUIDES.iter().map(|guide| guide.alert).collect();
+    assert_eq!(guides, known);
+    for guide in &GUIDES {
+        assert!(!guide.confirm.is_empty(), "{}", guide.alert);
+        for sentence in [guide.meaning, guide.first, guide.fix, guide.verify] {
+            assert!(sentence.ends_with('.') && !sentence.contains("  "), "{}: {sentence}", guide.alert);
+        }
     }
-    text
+    for cause in Cause::ALL {
+        let CauseInfo { confirm, verify, .. } = cause.info();
+        assert!(!confirm.commands.is_empty(), "{cause}");
+        for sentence in [confirm.shows, *verify] {
+            assert!(sentence.ends_with('.') && !sentence.contains("  "), "{cause}: {sentence}");
+        }
+    }
 }
 
-fn section(text: &mut String, guide: &Guide, rule: crate::alerts::Rule) {
-    let (annotations, wait) = (rule.annotations.expect("annotations"), rule.wait.expect("a wait"));
-    let severity = rule.labels.expect("labels").severity;
-    let Guide { alert, meaning, first, confirm, fix, commands, verify } = guide;
-    write!(
-        text,
-        "\n## {alert}\n\n- Severity: {severity}, after {wait}\n\n**Meaning.** {} {meaning}\n\n**Symptoms.** `{}`\n\n\
-         **Confirm.** {first}\n{}\n**Fix.** {fix}\n{}\n**Verify.** {verify} The alert resolves when this query has no \
-         result:\n\n```promql\n{}\n```\n",
-        annotations.summary,
-        annotations.description,
-        block(confirm),
-        block(commands),
-        rule.expr
-    )
-    .expect("a string takes everything");
+#[test]
+fn every_link_to_it_and_in_it_resolves() {
+    let anchors = anchors();
+    let headings = SHIPPED.lines().filter(|line| line.starts_with('#')).count();
+    assert_eq!(anchors.len(), headings, "two headings have one anchor");
+    assert!(RUNBOOK.ends_with("/dashboards/runbook.md"));
+    // Reports and Events take theirs from `runbook`.
+    for cause in Cause::ALL {
+        let anchor = runbook(cause).split_once('#').expect("an anchor").1.to_owned();
+        assert!(anchors.contains(&anchor), "{anchor}");
+    }
+    for (name, rule) in alerts() {
+        let url = rule.annotations.expect("annotations").runbook_url;
+        let (page, anchor) = url.split_once('#').expect("an anchor");
+        assert_eq!(page, RUNBOOK);
+        assert!(anchors.contains(anchor) && anchor == name.to_lowercase(), "{url}");
+    }
+    let mut links = 0;
+    for link in SHIPPED.split("](#").skip(1).filter_map(|text| text.split(')').next()) {
+        assert!(anchors.contains(link), "{link}");
+        links += 1;
+    }
+    assert!(links > Cause::ALL.len(), "{links}");
+}
+
+#[test]
+fn blocks_parse_as_bash() {
+    let script = commands().join("\n");
+    let mut bash = Command::new("bash")
+        .arg("-n")
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("bash runs");
+    bash.stdin.take().expect("a pipe").write_all(script.as_bytes()).expect("bash reads");
+    let output = bash.wait_with_output().expect("bash ends");
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
+fn az_commands_parse() {
+    let mut calls = BTreeSet::new();
+    for command in commands().into_iter().filter(|command| command.starts_with("az ")) {
+        // What follows a pipe belongs to another program; what is in `$(…)` is a call of its own and returns an id.
+        let command = command.split(" | jq ").next().expect("a first part");
+        let inner = command.split_once("\"$(").and_then(|(_, rest)| rest.split_once(")\""));
+        if let Some((inner, _)) = inner {
+            calls.insert(inner.to_owned());
+            calls.insert(command.replace(&format!("\"$({inner})\""), ID));
+        } else {
+            calls.insert(command.to_owned());
+        }
+    }
+    assert!(calls.len() > 30, "{}", calls.len());
+    let root = crate::azure::root();
+    let found = Command::new(root.join("tests/azure/tools")).arg("--find").output().expect("bash runs");
+    if !found.status.success() {
+        return crate::azure::skip(String::from_utf8_lossy(&found.stderr).trim());
+    }
+    let python = Path::new(String::from_utf8_lossy(&found.stdout).trim()).join("bin/python");
+    let mut parser = Command::new(python)
+        .arg(root.join("tests/azure/arguments.py"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("Python runs");
+    let lines: Vec<String> = calls.into_iter().collect();
+    let mut input = parser.stdin.take().expect("a pipe");
+    input.write_all(lines.join("\n").as_bytes()).expect("the parser reads");
+    drop(input);
+    let output = parser.wait_with_output().expect("the parser ends");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn acr_verifier_commands_parse() {
+    let own = commands().into_iter().filter(|command| command.starts_with("acr-verifier "));
+    let mut parsed = 0;
+    for command in own {
+        // A reference is lower case; its placeholder is not.
+        let reference = command.replace("REPOSITORY:TAG", "repository:tag");
+        let words = reference.split(' ').map(std::ffi::OsString::from);
+        assert!(acr_verifier::cli::parse(words).is_ok(), "{command}");
+        parsed += 1;
+    }
+    assert!(parsed > 0);
 }

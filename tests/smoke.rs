@@ -15,8 +15,8 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 
-use crate::lab::Lab;
-use crate::lab::settings::{Settings, View};
+use lab::Lab;
+use lab::settings::{Settings, View};
 
 /// Objects per page; a server may return fewer than requested.
 const PAGE: usize = 300;

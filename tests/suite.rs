@@ -15,9 +15,9 @@ mod check;
 mod cli;
 mod dashboards;
 mod fleet;
+mod generated;
 mod hostile;
 mod image;
-mod lab;
 mod language;
 mod metrics;
 mod observations;
@@ -29,20 +29,5 @@ mod server;
 mod smoke;
 mod summary;
 
-// Tests of the lab itself, which the example that shares `lab` does not carry.
-#[path = "lab/client.rs"]
-mod client;
-#[path = "lab/fidelity.rs"]
-mod fidelity;
-#[path = "lab/identity_client.rs"]
-mod identity_client;
-#[path = "lab/identity_faults.rs"]
-mod identity_faults;
-#[path = "lab/identity_sequences.rs"]
-mod identity_sequences;
-#[path = "lab/misbehaviour.rs"]
-mod misbehaviour;
-#[path = "lab/recordings.rs"]
-mod recordings;
-#[path = "lab/requests.rs"]
-mod requests;
+/// The program under test.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_acr-verifier");

@@ -17,14 +17,18 @@ ok
 SKIPPED prometheus: needs prometheus
 test result: FAILED. 10 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out; finished in 1.00s
 
+     Running unittests lib.rs (target/debug/deps/lab-1)
+test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
+
    Doc-tests acr_verifier
 test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
 ";
 
 const SUMMARY: &str = "  unittests src/lib.rs     3 passed; 0 failed; 0 skipped
   tests/suite.rs           7 passed; 1 failed; 5 skipped
+  unittests of lab         2 passed; 0 failed; 0 skipped
   documentation            1 passed; 0 failed; 0 skipped
-11 passed, 1 failed, 5 skipped
+13 passed, 1 failed, 5 skipped
 SKIPPED prometheus: needs prometheus (2 tests)
 SKIPPED: no recordings at recordings
 ";

@@ -49,7 +49,8 @@ pub(super) const CHECK: &str = "\
 Verify once that this machine can pull images.
 
 The report goes to standard output, logs and progress to standard error. Nothing is sent to an address before it was \
-verified to be private, and credentials are sent only to the login server.";
+verified to be private, and credentials are sent only to the login server. With --identity, the token comes from Azure's \
+metadata service or from Entra ID, and is sent only to the login server.";
 
 /// The usage of `acr-verifier check`: clap would join both forms in one.
 pub(super) const CHECK_USAGE: &str = "\
@@ -68,6 +69,8 @@ Examples:
   Wait for DNS after creating the private endpoint, and write a report for the pipeline:
     acr-verifier check --wait 10m --output junit --report-file report.xml \\
       contoso.azurecr.io/apps/canary:1
+  Pull with the managed identity that the node's kubelet pulls with:
+    acr-verifier check --identity managed contoso.azurecr.io/apps/canary:1
   Compare the node's nameserver with Azure's:
     acr-verifier check --compare-resolver azure=168.63.129.16 contoso.azurecr.io/apps/canary:1
   Check the agent's images with its configuration:

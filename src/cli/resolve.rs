@@ -6,7 +6,7 @@
 mod paths;
 
 use std::ffi::OsString;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
 
 use super::arguments::{
@@ -39,7 +39,7 @@ pub struct Environment {
 }
 
 /// An error in arguments that clap accepted, in the form of clap's errors.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UsageError {
     /// A value is invalid, such as a path that does not exist.
     #[error(
@@ -65,6 +65,13 @@ pub enum UsageError {
     /// The configuration file has errors, each with its position.
     #[error(transparent)]
     Configuration(#[from] ConfigErrors),
+}
+
+/// Shows the message, which hides a password in a value.
+impl fmt::Debug for UsageError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("UsageError").field(&self.to_string()).finish()
+    }
 }
 
 impl UsageError {

@@ -23,6 +23,7 @@ use super::{Agent, ApiResource, Cluster, ClusterError, Route, describe};
 use crate::fleet::report::claim::ConfigurationClaim;
 use crate::fleet::report::{ConfigurationState, NodeReport};
 use crate::text::sanitize::printable;
+use crate::text::words::seconds;
 
 /// Maximum size of a report in bytes. An image takes about 10 kB, and a configuration has a few images.
 const MAX_REPORT: usize = 4 << 20;
@@ -96,7 +97,7 @@ pub async fn check(
     let whole = match timeout(limit, asked).await {
         Ok(Ok(whole)) => whole,
         Ok(Err(reason)) => return Ok(Answer::Nothing(reason)),
-        Err(_elapsed) => return Ok(Answer::Nothing(format!("no response within {} s", limit.as_secs()))),
+        Err(_elapsed) => return Ok(Answer::Nothing(format!("no response within {}", seconds(limit)))),
     };
     if cluster.route() == Route::Proxied && whole.status == StatusCode::FORBIDDEN {
         let of = ApiResource {
@@ -186,7 +187,7 @@ where
     };
     let read: Result<_, String> = timeout(BODY_LIMIT, reading)
         .await
-        .unwrap_or_else(|_elapsed| Err(format!("timed out after {} s", BODY_LIMIT.as_secs())));
+        .unwrap_or_else(|_elapsed| Err(format!("timed out after {}", seconds(BODY_LIMIT))));
     let (body, long) = read?;
     Ok(Whole { status: parts.status, headers: parts.headers, body, _long: long })
 }

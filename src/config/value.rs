@@ -25,7 +25,7 @@ pub const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 const MAX_NAME: usize = 63;
 
 /// Why a value is invalid, and what is expected instead.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// The value as written; absent if it has no text, or must not be shown.
     value: Option<String>,
@@ -76,6 +76,13 @@ impl fmt::Display for Refusal {
             write!(formatter, "{reason}; ")?;
         }
         write!(formatter, "expected {}", self.expected)
+    }
+}
+
+/// Shows the message, which hides a password in the value.
+impl fmt::Debug for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Refusal").field(&self.about("")).finish()
     }
 }
 
@@ -343,6 +350,16 @@ mod tests {
             image("https://contoso.azurecr.io/app").expect_err("a scheme").about("IMAGE"),
             "invalid value \"https://contoso.azurecr.io/app\" for IMAGE: an image reference cannot start with \
              `https://`; expected LOGIN_SERVER/REPOSITORY[:TAG][@sha256:…]"
+        );
+    }
+
+    #[test]
+    fn debug_output_hides_a_password() {
+        let refusal = image("https://user:hunter2@contoso.azurecr.io/app").expect_err("a scheme");
+        let printed = format!("{refusal:?}");
+        assert!(
+            printed.contains("[redacted]@contoso.azurecr.io") && !printed.contains("hunter2"),
+            "{printed}"
         );
     }
 

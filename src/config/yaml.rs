@@ -2,10 +2,14 @@
 //!
 //! Rejects features that a configuration does not need and that would confuse an operator: duplicate keys, anchors,
 //! aliases, tags, several documents, deep nesting. Types and known keys are left to `file`.
+//!
+//! Builds on the parser's events rather than on serde-saphyr, which stops at the first error, and resolves what must be
+//! rejected: aliases and merge keys are expanded, tags dropped, and plain scalars lose their text (`1.10` becomes 1.1,
+//! `yes` true, `0x10` 16).
 
 use std::fmt;
 
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput, Tag};
+use granit_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
 
 use crate::text::quote::quote_value;
 
@@ -27,7 +31,7 @@ impl Position {
     pub(super) const START: Self = Self { line: 1, column: 1 };
 
     fn of(marker: &Marker) -> Self {
-        // The parser counts columns from 0, despite its documentation; a test verifies it.
+        // The parser counts columns from 0.
         Self { line: marker.line().max(1), column: marker.col() + 1 }
     }
 }
@@ -97,8 +101,8 @@ pub(super) struct Tree {
 pub(super) fn parse(text: &str) -> Tree {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut builder = Builder::default();
-    let mut parser = Parser::<StrInput<'_>>::new_from_str(text);
-    while let Some(event) = parser.next_event() {
+    let options = granit_parser::options! { emit_comments: false };
+    for event in Parser::new_from_str_with_options(text, options) {
         match event {
             Ok((event, span)) => {
                 if builder.take(event, span).is_break() {
@@ -141,8 +145,8 @@ impl Builder {
         use std::ops::ControlFlow::{Break, Continue};
         let position = Position::of(&span.start);
         match event {
-            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Continue(()),
-            Event::DocumentStart(_) => {
+            Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Continue(()),
+            Event::DocumentStart(..) => {
                 self.documents += 1;
                 if self.documents > 1 {
                     self.fault(position, "a second document starts here: expected only one");
@@ -166,11 +170,11 @@ impl Builder {
                 };
                 self.add(Node { position, value })
             }
-            Event::SequenceStart(anchor, tag) => {
+            Event::SequenceStart(_, anchor, tag) => {
                 self.refuse_decoration(position, anchor, tag.as_deref());
                 self.open(position, Open::Sequence { position, items: Vec::new() })
             }
-            Event::MappingStart(anchor, tag) => {
+            Event::MappingStart(_, anchor, tag) => {
                 self.refuse_decoration(position, anchor, tag.as_deref());
                 self.open(position, Open::Mapping { position, entries: Vec::new(), key: None })
             }
@@ -183,6 +187,8 @@ impl Builder {
                 }
                 None => Break(()),
             },
+            // Only emitted on request.
+            Event::Anchor(..) | Event::UnresolvedAlias(_) | Event::Comment(..) | _ => Continue(()),
         }
     }
 
@@ -191,7 +197,7 @@ impl Builder {
             self.fault(position, "anchors are not supported: write out the value wherever it is used");
         }
         if let Some(tag) = tag {
-            let written = format!("{}{}", tag.handle, tag.suffix);
+            let written = format!("{}{}", tag.handle(), tag.suffix());
             self.fault(position, format!("tags are not supported: remove {}", quote_value(&written)));
         }
     }
@@ -289,7 +295,7 @@ mod tests {
 
     #[test]
     fn deep_nesting_and_many_entries_are_rejected_early() {
-        let deep = "[".repeat(MAX_DEPTH + 1);
+        let deep = format!("{}{}", "[".repeat(MAX_DEPTH + 1), "]".repeat(MAX_DEPTH + 1));
         assert!(faults(&deep)[0].contains("nested too deeply"));
         let block: String = (0..1000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
         assert!(faults(&block)[0].contains("nested too deeply"));

@@ -2,7 +2,8 @@
 //!
 //! Owns the entries, their order and their forms (`pkg/credentialprovider`: `keyring.go`, `config.go`). Credential helpers and
 //! identity tokens, which the kubelet ignores, are ignored and reported. No file is opened here, and no message contains a
-//! value: parse errors are described by their position, because the library's messages may quote the text.
+//! value: parse errors are described by their position, because the library's messages may quote the text. Libraries for
+//! docker's credentials are not used: they choose an entry by docker's rules and run helpers.
 
 mod entry;
 mod json;
@@ -16,6 +17,7 @@ use self::key::Near;
 use super::CredentialsError;
 use crate::image::ImageReference;
 use crate::text::quote::quote;
+use crate::text::words::some_of;
 
 pub(super) use self::entry::Pair;
 
@@ -113,15 +115,13 @@ impl DockerConfig {
     pub(super) fn describe_absence(&self, image: &ImageReference) -> String {
         let mut keys: Vec<_> = self.entries.iter().map(|entry| quote(&entry.written)).collect();
         keys.sort();
-        let left = keys.len().saturating_sub(MAX_NAMED);
-        keys.truncate(MAX_NAMED);
         let mut phrases =
             vec![format!("has no entry for {}/{}", image.written_registry(), image.repository())];
-        phrases.push(match (keys.as_slice(), left, self.mistaken) {
-            ([], _, Some(mistaken)) => mistaken.to_owned(),
-            ([], _, None) => "it has no entries".to_owned(),
-            (_, 0, _) => format!("its keys are {}", keys.join(", ")),
-            (_, left, _) => format!("its keys are {} and {left} more", keys.join(", ")),
+        phrases.push(match (keys.as_slice(), self.mistaken) {
+            ([], Some(mistaken)) => mistaken.to_owned(),
+            ([], None) => "it has no entries".to_owned(),
+            ([key], _) => format!("its only key is {key}"),
+            (keys, _) => format!("its keys are {}", some_of(keys, MAX_NAMED)),
         });
         phrases.extend(self.describe_near(image));
         if !self.helpers.is_empty() {

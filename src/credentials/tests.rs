@@ -72,7 +72,7 @@ fn missing_credentials_mean_an_anonymous_pull_and_name_the_path() {
     let found = read(folder.path()).expect("another registry");
     assert!(
         searched(&found)
-            .contains("config.json` has no entry for contoso.azurecr.io/app; its keys are `other.io`"),
+            .contains("config.json` has no entry for contoso.azurecr.io/app; its only key is `other.io`"),
         "{found:?}"
     );
     assert_eq!(inspect(folder.path()), Ok(()), "a file without a matching entry is valid");

@@ -8,9 +8,10 @@ use super::{AnswerGroup, FailedServer};
 use crate::observation::{Endpoint, Resolution, Resolver};
 
 /// The result of a comparison, worst last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Comparison {
     /// Nothing to compare: fewer than two answers about any name.
+    #[default]
     Nothing,
     /// All resolvers returned the same addresses.
     Alike,
@@ -20,16 +21,31 @@ pub enum Comparison {
     Different,
 }
 
-/// Compares the answers about every name of an endpoint.
-#[must_use]
-pub fn compare(endpoint: Endpoint, resolutions: &[Resolution]) -> Comparison {
-    let of_endpoint = || resolutions.iter().filter(|seen| seen.endpoint == endpoint);
-    let hosts: BTreeSet<&str> = of_endpoint().map(|seen| seen.host.as_str()).collect();
-    let compared = hosts.into_iter().map(|host| {
-        let seen: Vec<&Resolution> = of_endpoint().filter(|seen| seen.host == host).collect();
-        Compared::of(&seen).result()
-    });
-    compared.max().unwrap_or(Comparison::Nothing)
+/// The worst result about any name of each endpoint.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Comparisons {
+    login: Comparison,
+    data: Comparison,
+}
+
+impl Comparisons {
+    /// Returns the result of an endpoint.
+    #[must_use]
+    pub const fn of(&self, endpoint: Endpoint) -> Comparison {
+        match endpoint {
+            Endpoint::Login => self.login,
+            Endpoint::Data => self.data,
+        }
+    }
+
+    /// Adds the result about one name of an endpoint.
+    pub(super) fn add(&mut self, endpoint: Endpoint, result: Comparison) {
+        let worst = match endpoint {
+            Endpoint::Login => &mut self.login,
+            Endpoint::Data => &mut self.data,
+        };
+        *worst = result.max(*worst);
+    }
 }
 
 /// The answers about one name.

@@ -7,7 +7,11 @@ use std::collections::BTreeSet;
 
 use super::evaluation::Group;
 use super::{Fleet, Node};
+use crate::text::words::any_of;
 use crate::verdict::Verdict;
+
+/// Values of a property in a sentence; further ones are counted.
+const SHOWN: usize = 3;
 
 /// A property by which nodes can differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -91,7 +95,7 @@ impl Difference {
                 (format!("All {bad} of these nodes are"), format!("none of the {good} good nodes is"))
             }
         };
-        format!("{all} {} {}; {none}.", self.property.phrase(), listed(&self.bad))
+        format!("{all} {} {}; {none}.", self.property.phrase(), any_of(&self.bad, SHOWN))
     }
 }
 
@@ -127,14 +131,4 @@ pub fn differences(fleet: &Fleet, group: &Group) -> Vec<Difference> {
 fn is_good(node: &Node, group: &BTreeSet<&str>) -> bool {
     let pulls = matches!(node.verdict(), Some(Verdict::Pass | Verdict::Warn));
     pulls && !group.contains(node.name.as_str())
-}
-
-/// Lists the first values and the number of further ones.
-fn listed(values: &[String]) -> String {
-    const SHOWN: usize = 3;
-    let shown = values.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
-    match values.len().saturating_sub(SHOWN) {
-        0 => shown,
-        more => format!("{shown} or {more} more"),
-    }
 }

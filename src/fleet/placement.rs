@@ -2,7 +2,7 @@
 //!
 //! Owns the rules of node selectors, required node affinity, taints and tolerations for DaemonSet Pods. An unhealthy node
 //! should still run an agent:
-//! <https://kubernetes.io/docs/concepts/workloads/controllers/daemonset/#taints-and-tolerations>.
+//! <https://kubernetes.io/docs/concepts/workloads/controllers/daemonset/#taints-and-tolerations>. No crate has these rules.
 
 use std::collections::BTreeMap;
 

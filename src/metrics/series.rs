@@ -13,7 +13,8 @@
 //! cause                  current causes: as many as one check can report at once                fewer than 23
 //! ```
 //!
-//! Each further compared resolver adds 8.
+//! Each further compared resolver adds 8. `prometheus` itself keeps every series, so the two counters of recent kinds are limited
+//! here.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -23,7 +24,7 @@ use prometheus::{GaugeVec, HistogramVec, IntCounterVec};
 
 use super::families::{self, Family, FamilyBuilder, Kind};
 use crate::address::Scope;
-use crate::findings::{Comparison, compare};
+use crate::findings::Comparison;
 use crate::observation::{Endpoint, Stage};
 use crate::run::{ImageResult, StageStatus};
 use crate::verdict::{Severity, Verdict};
@@ -180,7 +181,7 @@ impl TargetMetrics {
             }
         }
         for endpoint in Endpoint::ALL {
-            let compared = checks.iter().map(|checked| compare(endpoint, &checked.observation.resolutions));
+            let compared = checks.iter().map(|checked| checked.comparisons.of(endpoint));
             match compared.max().unwrap_or(Comparison::Nothing) {
                 Comparison::Different => set(&self.dns_disagree, &[endpoint.as_str()], 1.0),
                 Comparison::Alike => set(&self.dns_disagree, &[endpoint.as_str()], 0.0),

@@ -1,7 +1,8 @@
 //! containerd's mirrors of a registry: `hosts.toml` in the directories of `config_path`.
 //!
 //! Owns containerd's rules for them (`core/remotes/docker/config`): the directory of a registry, the order of its hosts, and the
-//! errors that make containerd ignore the file. Headers and keys in these files are secret and never leave this module.
+//! errors that make containerd ignore the file. Headers and keys in these files are secret and never leave this module. `toml`
+//! parses the syntax; no library has the rules.
 
 use toml::{Table, Value};
 use url::Url;

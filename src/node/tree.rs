@@ -1,7 +1,8 @@
 //! Part of the node's file system below a directory: paths as the node sees them, confined to that directory.
 //!
 //! Owns path resolution, and the record of the files that were read. A link on the node names a path on the node, so it is
-//! resolved below the root. A link to an unmounted path is unreadable, which differs from absent.
+//! resolved below the root. A link to an unmounted path is unreadable, which differs from absent. Linux could resolve links
+//! below a root itself (`openat2` with `RESOLVE_IN_ROOT`), but would report that one as absent.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};

@@ -9,7 +9,7 @@ use crate::observation::{Endpoint, RecordData, Resolution, Resolver, Stage};
 use crate::report::{ending, host, records, server};
 use crate::run::{ImageResult, StageStatus};
 use crate::text::sanitize::{MAX_TEXT, MAX_WORD, printable};
-use crate::text::words::taken;
+use crate::text::words::{plural, taken};
 
 /// Hops of a chain to show: ACR's longest real chain; the rest is folded.
 const SHOWN_HOPS: usize = 8;
@@ -22,7 +22,7 @@ pub(super) fn section(checked: &ImageResult) -> Markup {
             @if !asked.is_empty() {
                 details.names open[is_of_interest(checked, endpoint)] {
                     summary {
-                        "DNS answers of " (count(asked.len())) " for the " (endpoint.as_str()) " endpoint "
+                        "DNS answers of " (plural(asked.len(), "nameserver")) " for the " (endpoint.as_str()) " endpoint "
                         code { (printable(host(checked, endpoint).unwrap_or_default(), MAX_WORD)) }
                     }
                     ul.servers { @for resolution in asked { li { (answer(checked, resolution)) } } }
@@ -39,10 +39,6 @@ fn is_of_interest(checked: &ImageResult, endpoint: Endpoint) -> bool {
             && matches!(report.stage, Stage::Dns | Stage::Address)
             && matches!(report.status, StageStatus::Failed | StageStatus::Warning)
     })
-}
-
-fn count(servers: usize) -> String {
-    if servers == 1 { "1 nameserver".to_owned() } else { format!("{servers} nameservers") }
 }
 
 /// A hop of a chain: the record and its target.

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use super::{elapsed, moment, verdict};
 use crate::status::{AgentState, Past};
-use crate::text::words::span;
+use crate::text::words::{noun_of, plural, span};
 use crate::verdict::Verdict;
 
 /// The period that the strip shows.
@@ -80,8 +80,7 @@ fn counts(status: &AgentState) -> String {
         .filter(|&verdict| count(verdict) > 0)
         .map(|verdict| format!("{} {verdict}", count(verdict)))
         .collect();
-    let total = status.history.len();
-    format!("{total} {}: {}.", if total == 1 { "check" } else { "checks" }, parts.join(", "))
+    format!("{}: {}.", plural(status.history.len(), "check"), parts.join(", "))
 }
 
 /// States its ARIA roles, like the table of the stages.
@@ -109,7 +108,7 @@ fn table(status: &AgentState, now: Timestamp) -> Markup {
                         td role="cell" { (verdict::badge(stretch.first.verdict)) }
                         td.cause role="cell" { @if let Some(cause) = stretch.first.cause { code { (cause) } } }
                         td.time role="cell" {
-                            (stretch.checks) span.unit { @if stretch.checks == 1 { " check" } @else { " checks" } }
+                            (stretch.checks) span.unit { " " (noun_of(stretch.checks, "check")) }
                         }
                     }
                 }

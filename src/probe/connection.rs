@@ -4,7 +4,7 @@
 //! the real name in SNI and Host. `registry` decides which requests it sends, `session` which of them are retried.
 //!
 //! Stages are distinguished by hooks, never by error texts: the client calls its connector (dialing starts), rustls requests a
-//! session ticket (TCP is connected), the connector returns (TLS is established).
+//! session ticket (TCP is connected), the connector returns (TLS is established). No HTTP client reports these stages itself.
 
 mod error;
 

@@ -113,7 +113,7 @@ async fn ask_data_endpoint(
 ///
 /// An index entry without a platform takes it from the configuration, and containerd rejects a different one. In all other
 /// cases containerd does not compare the two: the image is pulled but cannot run.
-fn check_configuration(
+pub(super) fn check_configuration(
     task: &Task,
     manifest: &ImageManifest,
     config: &[u8],

@@ -4,10 +4,13 @@
 //! service at its constant address, [`entra`] calls Entra ID of the Pod's cloud. Neither is a registry: their requests have connections
 //! of their own and are not among the check's requests. The token goes only to `registry::exchange`.
 
-mod entra;
-mod imds;
+pub(super) mod entra;
+pub(super) mod imds;
 mod token;
 
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use tokio::time::{Instant, timeout_at};
 
 use super::connection::{Call, Connection, TransportError, chunk};
@@ -31,8 +34,8 @@ pub(super) struct Obtained {
     pub(super) token: Result<EntraToken, Fault>,
     /// What must not be shown, if it was sent.
     pub(super) assertion: Option<Secret>,
-    /// When the request started, and when it ended.
-    pub(super) took: std::time::Duration,
+    /// How long it took, whatever its result.
+    pub(super) took: Duration,
 }
 
 /// A token of Entra ID for a registry.
@@ -66,16 +69,15 @@ pub(super) async fn workload(source: &WorkloadIdentity, gate: &Gate<'_>) -> Obta
 }
 
 /// A complete response of an identity service.
-struct Response {
-    status: u16,
-    is_page: bool,
-    retry_after: Option<std::time::Duration>,
-    body: Vec<u8>,
+pub(super) struct Response {
+    pub(super) status: u16,
+    pub(super) is_page: bool,
+    pub(super) retry_after: Option<Duration>,
+    pub(super) body: Vec<u8>,
 }
 
 /// Sends one request over a new connection and reads the whole response.
 async fn ask(mut connection: Connection, call: Call, clock: &Clock) -> Result<Response, TransportError> {
-    use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
     let mut head = connection.send(call, clock, clock.limit()).await?;
     let text = |name| head.response.headers().get(name).and_then(|value| value.to_str().ok());
     let is_page = text(CONTENT_TYPE).is_some_and(super::protocol::is_html);
@@ -88,7 +90,7 @@ async fn ask(mut connection: Connection, call: Call, clock: &Clock) -> Result<Re
         body.extend_from_slice(&piece);
     }
     let status = head.response.status().as_u16();
-    Ok(Response { status, is_page, retry_after: retry_after.map(std::time::Duration::from_secs), body })
+    Ok(Response { status, is_page, retry_after: retry_after.map(Duration::from_secs), body })
 }
 
 /// The fault of a service that did not respond.
@@ -109,7 +111,7 @@ fn no_token(service: IdentityService, host: &str, fault: ServiceFault) -> Fault 
 }
 
 /// Waits as long as a service wants, unless that exceeds the limit.
-async fn wait(pause: std::time::Duration, until: Instant) -> bool {
+async fn wait(pause: Duration, until: Instant) -> bool {
     let end = Instant::now() + pause;
     end < until && timeout_at(until, tokio::time::sleep_until(end)).await.is_ok()
 }

@@ -1,7 +1,7 @@
 //! Requests to one endpoint over one connection, and bounded reading of the responses.
 //!
 //! Owns the order in which accepted addresses are tried, the retries, and the connection facts in the observation. The retries
-//! are those of containerd (`core/remotes/docker/resolver.go`) and of Go's HTTP client.
+//! are those of containerd (`core/remotes/docker/resolver.go`) and of Go's HTTP client, so reqwest's own are off.
 
 use jiff::Timestamp;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};

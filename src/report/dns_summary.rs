@@ -1,6 +1,7 @@
 //! Summarises a nameserver's A and AAAA answers for one name.
 
 use crate::observation::{DnsAnswer, DnsFailureKind, Lookup, Rcode, Record, RecordData, Resolution};
+use crate::rules::dns_failure::phrases;
 
 /// Returns the records of both answers in chain order, without duplicates. Records that differ only in their TTL are the
 /// same: a cache counts it down between the two queries.
@@ -46,31 +47,13 @@ pub(super) fn rcode(resolution: &Resolution) -> Option<Rcode> {
 pub(super) fn trouble(resolution: &Resolution) -> Option<String> {
     let phrase = |lookup: &Lookup| match lookup {
         Lookup::Answered(_) => None,
-        Lookup::Failed(failure) => Some(failure_phrase(&failure.kind)),
+        Lookup::Failed(failure) => Some(phrases(&failure.kind, resolution.tcp_only).summary),
     };
     match (phrase(&resolution.a), phrase(&resolution.aaaa)) {
         (None, None) => None,
         (Some(a), None) => Some(format!("A: {a}")),
         (None, Some(aaaa)) => Some(format!("AAAA: {aaaa}")),
-        (Some(a), Some(aaaa)) if a == aaaa => Some(a),
+        (Some(a), Some(aaaa)) if a == aaaa => Some(a.into_owned()),
         (Some(a), Some(aaaa)) => Some(format!("A: {a}; AAAA: {aaaa}")),
-    }
-}
-
-fn failure_phrase(kind: &DnsFailureKind) -> String {
-    match kind {
-        DnsFailureKind::Timeout => "no response in time".to_owned(),
-        DnsFailureKind::Unreachable => "the nameserver cannot be reached".to_owned(),
-        DnsFailureKind::NotSent(error) => format!("the node could not send the query ({error})"),
-        DnsFailureKind::Refused(rcode) => format!("the nameserver responded with {rcode}"),
-        DnsFailureKind::Malformed => "the answer cannot be parsed".to_owned(),
-        DnsFailureKind::LameReferral => {
-            "the answer is empty, and the nameserver is neither authoritative nor recursive".to_owned()
-        }
-        DnsFailureKind::TruncatedWithoutTcp => {
-            "the answer is truncated, and the retry over TCP failed".to_owned()
-        }
-        DnsFailureKind::CnameLoop(name) => format!("the CNAME chain loops at {name}"),
-        DnsFailureKind::ChainTooLong => "the CNAME chain is too long".to_owned(),
     }
 }

@@ -18,7 +18,7 @@ use super::Style;
 use crate::fleet::evaluation::{Evaluation, Finding, Group, evaluate};
 use crate::fleet::report::ImageReport;
 use crate::fleet::{Fleet, Node, State};
-use crate::text::words::plural;
+use crate::text::words::{list, plural};
 use crate::verdict::Verdict;
 
 /// The output format of a smoke check's report.
@@ -149,7 +149,6 @@ fn marked(node: &Node) -> String {
 fn headline(group: &Group, evaluation: &Evaluation) -> String {
     let many = group.nodes.len();
     let of = evaluation.counts.expected;
-    let nodes = if of == 1 { "node" } else { "nodes" };
     let what = match &group.finding {
         Finding::Diagnosis { image, cause, stage, endpoint } => {
             format!("{cause} ({endpoint}.{stage}), {image}")
@@ -157,7 +156,7 @@ fn headline(group: &Group, evaluation: &Evaluation) -> String {
         Finding::NoReport { state, reason: Some(reason) } => format!("{state} ({reason})"),
         Finding::NoReport { state, reason: None } => (*state).to_owned(),
     };
-    format!("{many} of {of} {nodes}: {what}")
+    format!("{many} of {}: {what}", plural(of, "node"))
 }
 
 /// Describes what the verdict on the fleet covers.
@@ -243,7 +242,7 @@ fn views(fleet: &Fleet) -> String {
     let reports = fleet.nodes.iter().filter_map(Node::report);
     let views: BTreeSet<&str> = reports.map(|report| report.network_view.as_str()).collect();
     let views: Vec<String> = views.into_iter().map(|view| format!("{view} network")).collect();
-    views.join(" and ")
+    list(&views)
 }
 
 /// Returns the tested configuration, or how many there were. Empty if no agent reports one.

@@ -1,6 +1,7 @@
 //! Text layout: wrapping, colors and character set.
 //!
-//! All text is sanitised here on its way out, so no renderer can forget to do it.
+//! All text is sanitised here on its way out, so no renderer can forget to do it. `textwrap` breaks the lines. Tables
+//! need no library: the renderers align a few columns, and only the last one wraps.
 
 use std::io::{self, Write};
 

@@ -13,7 +13,7 @@ use crate::diagnosis::Diagnosis;
 use crate::observation::{CredentialsUsed, Endpoint, Resolver, TrustedBy};
 use crate::run::{CheckRun, ImageResult, NodeFilesReport, StageReport, StageStatus, located_at};
 use crate::text::sanitize::{MAX_TEXT, MAX_WORD, printable};
-use crate::text::words::taken;
+use crate::text::words::{list, plural, taken, verb_of};
 use crate::verdict::{Severity, Verdict};
 
 /// Columns taken by the status, the stage and its duration, including the gaps before and between them.
@@ -138,16 +138,14 @@ fn of_node(run: &CheckRun, checked: &ImageResult) -> String {
     let mut sentences = String::new();
     let mirrors = &checked.observation.mirrors;
     if !mirrors.is_empty() {
-        let mirrors = printable(&mirrors.join(", "), MAX_TEXT);
+        let mirrors = printable(&list(mirrors), MAX_TEXT);
         sentences.push_str(&format!(
             " Not tested: pulls through {mirrors}, which containerd tries first (hosts.toml)."
         ));
     }
     let unknown = run.node_files.as_ref().map(NodeFilesReport::unknown).unwrap_or_default();
-    if let [first @ .., last] = unknown.as_slice() {
-        let list =
-            if first.is_empty() { (*last).to_owned() } else { format!("{} and {last}", first.join(", ")) };
-        sentences.push_str(&format!(" Not read on the node: {list}."));
+    if !unknown.is_empty() {
+        sentences.push_str(&format!(" Not read on the node: {}.", list(&unknown)));
     }
     sentences
 }
@@ -216,18 +214,16 @@ fn names(checked: &ImageResult) -> String {
         .collect::<Vec<_>>();
     let addresses: Vec<String> =
         system_addresses(observation, Endpoint::Login).iter().map(ToString::to_string).collect();
-    let addresses = addresses.join(" and ");
+    let addresses = list(&addresses);
     let sorted = |index: usize| {
         let mut addresses = servers.get(index).map(|server| server.addresses()).unwrap_or_default();
         addresses.sort_unstable();
         addresses
     };
     let agree = (1..servers.len()).all(|index| sorted(index) == sorted(0));
-    match servers.len() {
-        1 => format!("1 nameserver answers {addresses}"),
-        count if agree => format!("{count} nameservers agree on {addresses}"),
-        count => format!("{count} nameservers answer {addresses}"),
-    }
+    let count = servers.len();
+    let verb = if agree && count != 1 { "agree on".to_owned() } else { verb_of(count, "answer") };
+    format!("{} {verb} {addresses}", plural(count, "nameserver"))
 }
 
 fn reason(checked: &ImageResult) -> String {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::transport::days;
 use super::{Expectation, WARN_BEFORE, diagnosis};
 use crate::cause::{self, Cause, Names};
 use crate::diagnosis::Diagnosis;
@@ -11,7 +10,7 @@ use crate::observation::{
     CredentialEvidence, CredentialKind, CredentialsUsed, Endpoint, Failure, Fault, Observation,
     RejectedEntry, Stage,
 };
-use crate::text::words::list;
+use crate::text::words::{self, list, some_of};
 
 /// Maximum number of entries in a message.
 const MAX_NAMED: usize = 3;
@@ -73,7 +72,7 @@ fn warn_of_expiry(expectation: &Expectation, observation: &Observation) -> Optio
             format!(
                 "The credentials for {} expire on {end} (in {}).",
                 expectation.image.registry(),
-                days(left)
+                words::left(left)
             )
         }
         None => format!(
@@ -108,8 +107,7 @@ pub(super) fn rejected(expectation: &Expectation, observation: &Observation) -> 
 fn shown_by_the_file(entries: &[RejectedEntry]) -> Vec<String> {
     let mut parts = Vec::new();
     for entry in entries.iter().take(MAX_NAMED) {
-        let shown = entry.evidence.iter().map(|evidence| describe(*evidence).to_owned());
-        let shown: Vec<_> = shown.collect();
+        let shown: Vec<_> = entry.evidence.iter().map(|evidence| describe(*evidence)).collect();
         if !shown.is_empty() {
             parts.push(format!("in {}, {}", entry.entry, list(&shown)));
         }
@@ -119,11 +117,8 @@ fn shown_by_the_file(entries: &[RejectedEntry]) -> Vec<String> {
 
 /// Lists the entries for a sentence.
 fn name(entries: &[RejectedEntry]) -> String {
-    let mut names: Vec<_> = entries.iter().take(MAX_NAMED).map(|entry| entry.entry.clone()).collect();
-    if let Some(left @ 1..) = entries.len().checked_sub(MAX_NAMED) {
-        names.push(format!("{left} more"));
-    }
-    list(&names)
+    let names: Vec<&str> = entries.iter().map(|entry| entry.entry.as_str()).collect();
+    some_of(&names, MAX_NAMED)
 }
 
 /// Adapts the advice of a diagnosis to the kind of the rejected credentials.

@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 
 use super::diagnosis;
+use super::dns_failure::phrases;
 use crate::address::NameserverAddress;
 use crate::cause::{self, Cause, Names};
 use crate::diagnosis::Diagnosis;
@@ -12,8 +13,8 @@ use crate::findings::{
     AddressFault, AnswerGroup, FailedServer, Finding, Findings, NameFindings, Negative, NegativeKind, Server,
 };
 use crate::image::ImageReference;
-use crate::observation::{DnsFailure, DnsFailureKind, Endpoint, Rcode, Resolver, Stage};
-use crate::text::words::list;
+use crate::observation::{DnsFailure, Endpoint, Rcode, Resolver, Stage};
+use crate::text::words::{list, noun_of, some_of, verb_of};
 use crate::verdict::Severity;
 
 /// Maximum number of addresses in a sentence; the report has all.
@@ -61,7 +62,7 @@ impl Name<'_> {
             }
             Finding::Wrong { fault, servers } => {
                 let (cause, phrase) = self.address_fault(fault);
-                let verb = if servers.len() == 1 { "resolves" } else { "resolve" };
+                let verb = verb_of(servers.len(), "resolve");
                 let message = format!("{} {verb} {} to {phrase}.", self.who(servers), self.name.host);
                 self.diagnosis(cause, Stage::Address, servers.first(), message)
             }
@@ -113,7 +114,7 @@ impl Name<'_> {
                  not followed to its end."
             );
         }
-        let verb = if servers.len() == 1 { "reports" } else { "report" };
+        let verb = verb_of(servers.len(), "report");
         let name = match privatelink {
             Some(alias) if alias == last => format!("{last}, the alias of {host},"),
             Some(alias) => format!("{last}, reached from {host} through {alias},"),
@@ -186,7 +187,7 @@ impl Name<'_> {
         let message = format!(
             "{} of {queried} {} failed for {}: {}; {consequence}.",
             servers.len(),
-            if queried == 1 { "nameserver" } else { "nameservers" },
+            noun_of(queried, "nameserver"),
             self.name.host,
             list(&failed_phrases(servers))
         );
@@ -201,7 +202,7 @@ impl Name<'_> {
     }
 
     fn not_compared(&self, servers: &[FailedServer]) -> String {
-        let noun = if servers.len() == 1 { "The compared resolver" } else { "The compared resolvers" };
+        let noun = noun_of(servers.len(), "The compared resolver");
         let failures = list(&failed_phrases(servers));
         format!("{noun} {failures} for {}: no comparison was made.", self.name.host)
     }
@@ -209,7 +210,7 @@ impl Name<'_> {
     /// Names the nameservers, and how many were queried if there are others.
     fn who(&self, servers: &[NameserverAddress]) -> String {
         let names: Vec<String> = servers.iter().map(NameserverAddress::short).collect();
-        let noun = if servers.len() == 1 { "Nameserver" } else { "Nameservers" };
+        let noun = noun_of(servers.len(), "Nameserver");
         if servers.len() == self.name.nameservers {
             format!("{noun} {}", list(&names))
         } else {
@@ -223,11 +224,7 @@ fn first(servers: &[FailedServer]) -> Option<&NameserverAddress> {
 }
 
 fn address_list(addresses: &[IpAddr]) -> String {
-    let shown: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-    if shown.len() > LISTED {
-        return format!("{} and {} more", shown[..LISTED].join(", "), shown.len() - LISTED);
-    }
-    list(&shown)
+    some_of(&addresses.iter().map(ToString::to_string).collect::<Vec<_>>(), LISTED)
 }
 
 /// Describes an answer and its servers: `10.60.0.10 and 10.60.0.11 returned 10.60.4.4`.
@@ -267,26 +264,7 @@ fn failed_phrases(servers: &[FailedServer]) -> Vec<String> {
 }
 
 fn failure_phrase(failed: &FailedServer, failure: &DnsFailure, question: &str) -> String {
-    let phrase = match &failure.kind {
-        // A test over UDP would succeed, so the message names TCP.
-        DnsFailureKind::Timeout if failed.tcp_only => "did not answer over TCP in time".to_owned(),
-        DnsFailureKind::Timeout => "did not answer in time".to_owned(),
-        DnsFailureKind::Unreachable if failed.tcp_only => "cannot be reached over TCP".to_owned(),
-        DnsFailureKind::Unreachable => "cannot be reached".to_owned(),
-        DnsFailureKind::NotSent(error) => format!("could not be queried by this node ({error})"),
-        DnsFailureKind::Refused(rcode) => format!("returned {rcode}"),
-        DnsFailureKind::Malformed => "sent an answer that cannot be parsed".to_owned(),
-        DnsFailureKind::LameReferral => {
-            "sent an empty, non-authoritative answer and offers no recursion".to_owned()
-        }
-        DnsFailureKind::TruncatedWithoutTcp => {
-            "sent a truncated answer and did not complete it over TCP".to_owned()
-        }
-        DnsFailureKind::CnameLoop(name) => {
-            format!("sent a CNAME chain that loops back to {}", name.trim_end_matches('.'))
-        }
-        DnsFailureKind::ChainTooLong => "sent an implausibly long CNAME chain or address list".to_owned(),
-    };
+    let phrase = phrases(&failure.kind, failed.tcp_only).of_server;
     let extended: Vec<String> = failure
         .extended_errors
         .iter()

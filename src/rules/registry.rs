@@ -4,7 +4,7 @@ use super::{Case, Expectation, credentials, diagnosis, identity};
 use crate::cause::Cause;
 use crate::diagnosis::Diagnosis;
 use crate::observation::{Answer, Endpoint, Observation, PlatformMismatch, Reason, Sender, Stage};
-use crate::text::words::list;
+use crate::text::words::{list, seconds};
 
 /// Warns of an image that can be pulled but cannot run.
 pub(super) fn warn_of_platform(expectation: &Expectation, observation: &Observation) -> Option<Diagnosis> {
@@ -219,7 +219,7 @@ fn foreign(peer: &str, answer: &Answer) -> String {
 
 /// Describes what throttles, and for how long.
 fn throttled(peer: &str, registry: &str, answer: &Answer) -> String {
-    let wait = answer.retry_after.map(|after| format!(", retry after {} s", after.as_secs()));
+    let wait = answer.retry_after.map(|after| format!(", retry after {}", seconds(after)));
     let wait = wait.unwrap_or_default();
     if answer.reason == Reason::CacheRule {
         format!(

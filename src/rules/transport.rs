@@ -117,7 +117,7 @@ fn diagnose(
                 "The certificate of {} expires on {} (in {}); it was issued by {}.",
                 host.unwrap_or_default(),
                 certificate.not_after,
-                days(*left),
+                words::left(*left),
                 certificate.issuer
             );
             diagnosis(Cause::CertificateExpiring, Stage::Tls, host, message)
@@ -159,17 +159,6 @@ fn describe(failure: ConnectFailure, whose: &str) -> String {
         ConnectFailure::NotOpened(error) => {
             format!("This node could not open a connection to {whose}: {error}; nothing was sent")
         }
-    }
-}
-
-/// Formats a remaining time in whole days or hours.
-pub(super) fn days(left: Duration) -> String {
-    let hours = left.as_secs() / 3600;
-    match hours {
-        0 => "less than an hour".to_owned(),
-        1 => "1 hour".to_owned(),
-        2..=47 => format!("{hours} hours"),
-        _ => format!("{} days", hours / 24),
     }
 }
 

@@ -1,7 +1,8 @@
 //! The table of open connections, limited in size.
 //!
 //! Owns which connection is evicted from a full table: the oldest of the address with the most connections that are not
-//! waiting for a check. A crowd then only evicts itself, and a kubelet probe gets in and receives its response.
+//! waiting for a check. A crowd then only evicts itself, and a kubelet probe gets in and receives its response. tower's limits
+//! would let the probe wait for the crowd instead.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

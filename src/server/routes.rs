@@ -25,6 +25,7 @@ use crate::metrics::CONTENT_TYPE as METRICS;
 use crate::page::{self, Reload};
 use crate::report::json;
 use crate::run::CheckRun;
+use crate::text::words::seconds;
 
 /// Listed in 404 and 405 responses.
 const PATHS: &str = "GET /, GET /metrics, GET /report, GET /livez, GET /readyz, POST /check";
@@ -93,7 +94,7 @@ async fn livez(State(context): State<Context>) -> Response {
         return answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, "main loop ended\n");
     }
     if age > context.shared.limits.heartbeat {
-        let text = format!("main loop stalled for {} s\n", age.as_secs());
+        let text = format!("main loop stalled for {}\n", seconds(age));
         return answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, text);
     }
     answer(StatusCode::OK, TEXT, "ok\n")

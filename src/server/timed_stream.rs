@@ -1,4 +1,7 @@
 //! A socket with a write timeout that is closed so that the peer still receives the response.
+//!
+//! Libraries such as `tokio-io-timeout` limit the time of each write. A client that reads a byte a second would never exceed
+//! that, so the limit here is on the complete response.
 
 use std::future::Future;
 use std::io;

@@ -6,6 +6,10 @@
 //!
 //! The peer chooses the texts, and also two of the secrets: the token and the signed URL. The search is therefore linear in the
 //! text for each secret, whatever they contain.
+//!
+//! Not built on `aho-corasick`: it needs one decoded form of the text, but each byte may be escaped or not. A peer that
+//! escapes only some of the escapes in a signed URL again (`%2B…%252F`) would reveal its signature; a test holds this. The
+//! automaton would also copy the secrets into memory that is not overwritten.
 
 mod jwt;
 

@@ -2,6 +2,7 @@
 //!
 //! Output contains text from nameservers, certificates and registries, which may be hostile. None of it may move the cursor,
 //! color a line, forge a new line or change the reading direction. The JSON and XML libraries do their own escaping.
+//! `anstream` removes escape sequences, but leaves invisible characters and those that change the direction.
 
 /// Maximum length of displayed text in characters: several times any genuine sentence.
 pub(crate) const MAX_TEXT: usize = 1_000;

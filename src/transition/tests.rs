@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::{Change, Debouncer, RENEW_AFTER};
 use crate::cause::Cause;
 use crate::diagnosis::Diagnosis;
+use crate::findings::Comparisons;
 use crate::observation::{Endpoint, Mark, Observation, Stage};
 use crate::run::ImageResult;
 use crate::verdict::Severity;
@@ -39,6 +40,7 @@ fn checked(letter: char) -> ImageResult {
         blob_requested: true,
         policy: AddressPolicy::default(),
         observation: Observation { marks: vec![mark], ..Observation::default() },
+        comparisons: Comparisons::default(),
         diagnoses,
     }
 }

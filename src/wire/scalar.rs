@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::observation::{CredentialsUsed, Endpoint, Stage, TrustedBy};
 use crate::run::{NetworkView, StageStatus};
+use crate::text::quote::quote;
 use crate::verdict::{Severity, Verdict};
 
 /// A value of a closed list, serialised as its word.
@@ -68,7 +69,7 @@ impl<'de, T: Listed> Deserialize<'de> for Word<T> {
             .iter()
             .find(|value| value.word() == text)
             .map(|&value| Self(value))
-            .ok_or_else(|| D::Error::custom(format_args!("`{text}` is not a valid {}", T::OF)))
+            .ok_or_else(|| D::Error::custom(format_args!("{} is not a valid {}", quote(&text), T::OF)))
     }
 }
 

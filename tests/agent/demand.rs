@@ -4,14 +4,15 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::PROGRAM;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::process::{Agent, Reply, config};
 use super::{SLACK, verdict};
-use crate::lab::Lab;
-use crate::lab::answers::{Canned, Delivery, RetryAfter, Step};
-use crate::lab::settings::Settings;
+use lab::Lab;
+use lab::answers::{Canned, Delivery, RetryAfter, Step};
+use lab::settings::Settings;
+use support::agent::{Agent, Reply, config};
 
 /// A configuration without a regular check for hours.
 fn of_a_fleet(lab: &Lab) -> String {
@@ -30,7 +31,7 @@ fn digest(text: &str) -> String {
 fn callers_during_a_check_share_the_next_one() {
     let lab = Lab::start(Settings::default());
     lab.change(|settings| settings.deliver(Step::Manifest, Delivery::Delayed(Duration::from_secs(2))));
-    let agent = Agent::start(&lab, &of_a_fleet(&lab));
+    let agent = Agent::start(PROGRAM, &lab, &of_a_fleet(&lab));
     std::thread::scope(|scope| {
         let first = scope.spawn(|| agent.post("/check"));
         agent.wait_for("the token", |_| checks(&lab) == 1);
@@ -52,7 +53,7 @@ fn a_greedy_client_neither_starves_others_nor_exceeds_the_budget() {
     const LASTS: Duration = Duration::from_secs(45);
     const INTERVAL: Duration = Duration::from_secs(20);
     let lab = Lab::start(Settings::default());
-    let agent = Agent::start(&lab, &config(&lab, "20s"));
+    let agent = Agent::start(PROGRAM, &lab, &config(&lab, "20s"));
     let (over, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
     let started = Instant::now();
     std::thread::scope(|scope| {
@@ -81,7 +82,7 @@ fn a_greedy_client_neither_starves_others_nor_exceeds_the_budget() {
 #[test]
 fn a_caller_without_budget_receives_retry_after() {
     let lab = Lab::start(Settings::default());
-    let agent = Agent::start(&lab, &of_a_fleet(&lab));
+    let agent = Agent::start(PROGRAM, &lab, &of_a_fleet(&lab));
     for _ in 0..5 {
         assert_eq!(agent.post("/check").status, 200);
     }
@@ -97,7 +98,7 @@ fn a_caller_without_budget_receives_retry_after() {
 fn no_on_demand_check_starts_before_the_registrys_retry_after_elapses() {
     let lab = Lab::start(Settings::default());
     lab.change(|settings| settings.answer(Step::Challenge, Canned::Throttled(RetryAfter::Seconds(600))));
-    let agent = Agent::start(&lab, &of_a_fleet(&lab));
+    let agent = Agent::start(PROGRAM, &lab, &of_a_fleet(&lab));
     let first = agent.post("/check");
     assert_eq!((first.status, verdict(&first)), (200, "unknown".into()));
     assert_eq!(first.json()["images"][0]["retryAfterSeconds"], 600.0);
@@ -118,7 +119,7 @@ fn retry_after(reply: &Reply) -> u64 {
 #[test]
 fn the_first_check_starts_within_ten_seconds_for_any_interval() {
     let lab = Lab::start(Settings::default());
-    let agent = Agent::start(&lab, &config(&lab, "1h"));
+    let agent = Agent::start(PROGRAM, &lab, &config(&lab, "1h"));
     let started = Instant::now();
     assert_eq!(agent.get("/readyz").status, 200, "it serves");
     agent.wait_for("the first check", |agent| agent.get("/report").status == 200);
@@ -131,7 +132,7 @@ fn a_report_names_its_configuration() {
     let old = config(&lab, "1h");
     let new = old.replace("name: canary", "name: other");
     let broken = "images: [\n";
-    let agent = Agent::start(&lab, &old);
+    let agent = Agent::start(PROGRAM, &lab, &old);
     let configuration = |reply: &Reply| -> Value { reply.json()["configuration"].clone() };
     assert_eq!(configuration(&agent.post("/check")), serde_json::json!({"digest": digest(&old)}));
     assert!(agent.log().contains(&digest(&old)), "the log contains the digest: {}", agent.log());
@@ -150,7 +151,7 @@ fn a_report_names_its_configuration() {
         (&reported["digest"], &reported["rejectedDigest"]),
         (&digest(&old).into(), &digest(broken).into())
     );
-    assert!(reported["rejected"].as_str().is_some_and(|reason| reason.contains("line 2")), "{reported}");
+    assert!(reported["rejected"].as_str().is_some_and(|reason| reason.contains("line 1")), "{reported}");
     assert_eq!(configuration(&agent.post(&wanted)), reported, "an early caller receives the same");
 
     agent.replace(&new);

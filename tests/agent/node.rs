@@ -8,18 +8,17 @@ mod clock;
 mod disk;
 
 use std::fs;
-use std::io::Write as _;
-use std::process::{Command, Stdio};
 
-use super::process::{Agent, config};
-use crate::lab::Lab;
-use crate::lab::settings::{Settings, View};
+use crate::PROGRAM;
+use lab::Lab;
+use lab::settings::{Settings, View};
+use support::agent::{Agent, config};
 
 /// One file after another vanishes and returns.
 #[test]
 fn vanishing_files_are_reported_and_the_agent_recovers() {
     let lab = Lab::start(Settings::default());
-    let agent = Agent::start(&lab, &config(&lab, "1s"));
+    let agent = Agent::start(PROGRAM, &lab, &config(&lab, "1s"));
     keeps_checking(&agent, "all there");
 
     let secret = lab.secret_folder();
@@ -90,15 +89,7 @@ fn checks(agent: &Agent) -> f64 {
     lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }
 
-/// Whether this user may create a mount namespace.
-fn can_mount() -> bool {
-    let mut probe = Command::new("unshare");
-    probe.args(["--mount", "mount", "-t", "tmpfs", "none", "/run"]).stderr(Stdio::null());
-    probe.status().is_ok_and(|status| status.success())
-}
-
+#[track_caller]
 fn skip(reason: &str) {
-    let demanded = std::env::var_os("ACR_VERIFIER_REQUIRE_NAMESPACES").is_some_and(|value| value == "1");
-    assert!(!demanded, "{reason}");
-    writeln!(std::io::stderr(), "\nSKIPPED agent: {reason}").ok();
+    support::skip("ACR_VERIFIER_REQUIRE_NAMESPACES", "agent", reason);
 }

@@ -4,13 +4,14 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::PROGRAM;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::process::{Agent, config};
-use crate::lab::Lab;
-use crate::lab::settings::Settings;
+use lab::Lab;
+use lab::settings::Settings;
+use support::agent::{Agent, config};
 
 /// Time within which a change must take effect.
 const SOON: Duration = Duration::from_secs(15);
@@ -62,7 +63,7 @@ fn a_containerd_proxy_is_warned_about_until_no_proxy_covers_the_names() {
     let node = Node::new();
     let drop_in = "etc/systemd/system/containerd.service.d/http-proxy.conf";
     node.write("etc/systemd/system/containerd.service", "[Service]\nExecStart=/usr/bin/containerd\n");
-    let agent = Agent::start(&lab, &node.configure(&config(&lab, "1h")));
+    let agent = Agent::start(PROGRAM, &lab, &node.configure(&config(&lab, "1h")));
     let report = agent.post("/check").json();
     assert_eq!((&report["verdict"], &report["nodeFiles"]["proxy"]), (&"pass".into(), &"none".into()));
 
@@ -100,7 +101,7 @@ fn changed_certificate_authorities_of_the_node_take_effect() {
         .filter(|line| !line.starts_with("tls:"))
         .flat_map(|line| [line, "\n"])
         .collect();
-    let agent = Agent::start(&lab, &node.configure(&without_file));
+    let agent = Agent::start(PROGRAM, &lab, &node.configure(&without_file));
     assert_eq!(causes(&agent.post("/check").json()), ["certificate_untrusted"]);
     node.replace(bundle, &format!("{foreign}{}", lab.ca_pem()));
     wait_soon(&agent, "the pass", |report| report["verdict"] == "pass");
@@ -120,7 +121,7 @@ fn a_containerd_mirror_is_reported() {
     let lab = Lab::start(Settings::default());
     let node = Node::new();
     node.write("etc/containerd/certs.d/other.io/hosts.toml", "");
-    let agent = Agent::start(&lab, &node.configure(&config(&lab, "1h")));
+    let agent = Agent::start(PROGRAM, &lab, &node.configure(&config(&lab, "1h")));
     assert_eq!(agent.post("/check").json()["nodeFiles"]["mirrors"], "none");
     node.write("etc/containerd/certs.d/_default/hosts.toml", "[host.\"https://mirror.contoso.com\"]\n");
     wait_soon(&agent, "the mirror", |report| report["nodeFiles"]["mirrors"] == "mirror.contoso.com");
@@ -136,7 +137,7 @@ fn each_check_uses_the_current_nameservers_of_the_node() {
     node.write(resolved, "nameserver 127.0.53.1\n");
     std::os::unix::fs::symlink(format!("/{resolved}"), node.path("etc/resolv.conf")).expect("a link");
     let patient = config(&lab, "1h").replace("jitter: 0", "jitter: 0, stageTimeout: 300ms");
-    let agent = Agent::start_on("aks-np1-0", &[], &node.configure(&patient));
+    let agent = Agent::start_on(PROGRAM, "aks-np1-0", &[], &node.configure(&patient));
     let asked = |report: &Value| report["images"][0]["resolutions"][0]["server"].clone();
     let report = agent.post("/check").json();
     assert_eq!(asked(&report), "127.0.53.1:53");
@@ -156,7 +157,7 @@ fn each_check_uses_the_current_nameservers_of_the_node() {
 fn without_node_files_the_agent_works_and_reports_what_is_unknown() {
     let lab = Lab::start(Settings::default());
     for text in [config(&lab, "1h"), Node::new().configure(&config(&lab, "1h"))] {
-        let agent = Agent::start(&lab, &text);
+        let agent = Agent::start(PROGRAM, &lab, &text);
         let report = agent.post("/check").json();
         assert_eq!(report["verdict"], "pass");
         let expected = serde_json::json!(

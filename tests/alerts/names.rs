@@ -11,7 +11,7 @@ use acr_verifier::verdict::{Severity, Verdict};
 use promql_parser::label::MatchOp;
 use promql_parser::parser::{self, Expr, LabelModifier, VectorSelector, token};
 
-use super::groups;
+use generate::alerts::groups;
 
 /// Series of kube-state-metrics, which the AKS add-on includes by default, with the labels used: the nodes, the reason why
 /// a container waits, and whether the DaemonSet exists. An agent cannot report its own absence.

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::dashboards::paging::Pager;
-use crate::metrics::prometheus::{Prometheus, installed};
+use support::prometheus::{Prometheus, installed};
 
 const NODES: usize = 12;
 const PATIENCE: Duration = Duration::from_secs(60);

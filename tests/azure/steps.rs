@@ -8,9 +8,9 @@ use acr_verifier::probe::Platform;
 
 use super::{WALK_THROUGH, root};
 use crate::check::{Bench, Outcome, files_of};
-use crate::lab::answers::{Canned, RedirectFault, Step, Target};
-use crate::lab::settings::{Behaviour, Certificate, Grant, Nameserver, Settings, Transport, View};
 use crate::readme::{print, shape};
+use lab::answers::{Canned, RedirectFault, Step, Target};
+use lab::settings::{Behaviour, Certificate, Grant, Nameserver, Settings, Transport, View};
 
 /// Marker before the walkthrough's table.
 const TABLE: &str = "<!-- steps -->\n";

@@ -1,20 +1,20 @@
 //! Parses YAML files of other programs as JSON.
 
-use saphyr_parser::{Event, Parser, ScalarStyle, StrInput};
+use granit_parser::{Event, Parser, ScalarStyle};
 use serde_json::{Map, Value};
 
 /// Returns the documents of a text. Plain scalars get their types by the rules of JSON; all others are strings.
 pub(crate) fn documents(name: &str, text: &str) -> Vec<Value> {
+    let options = granit_parser::options! { emit_comments: false };
     let mut events = Vec::new();
-    let mut parser = Parser::<StrInput<'_>>::new_from_str(text);
-    while let Some(event) = parser.next_event() {
+    for event in Parser::new_from_str_with_options(text, options) {
         let (event, _) = event.unwrap_or_else(|error| panic!("{name}: {error}"));
         events.push(event);
     }
     let mut documents = Vec::new();
     let mut rest = events.into_iter();
     while let Some(event) = rest.next() {
-        if matches!(event, Event::DocumentStart(_)) {
+        if matches!(event, Event::DocumentStart(..)) {
             let first = rest.next().expect("a document has a node");
             documents.push(node(first, &mut rest));
         }

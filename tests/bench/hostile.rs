@@ -3,17 +3,6 @@
 //! Runs a check against each attack by a registry or nameserver, then an agent that checks every second while crowds of
 //! connections load its port. `tests/bench/hostile` builds and starts it. Fails if a goal is missed.
 
-#[path = "../hostile/attacks.rs"]
-mod attacks;
-#[path = "../hostile/bombs.rs"]
-mod bombs;
-#[path = "../hostile/crowd.rs"]
-mod crowd;
-#[path = "../lab/mod.rs"]
-mod lab;
-#[path = "../hostile/process.rs"]
-mod process;
-
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -22,12 +11,13 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use attacks::Attack;
 use clap::Parser;
-use crowd::{Crowd, Toll};
 use lab::Lab;
 use lab::answers::Step;
 use lab::settings::Settings;
+use support::hostile::attacks::{self, Attack};
+use support::hostile::crowd::{self, Crowd, Toll};
+use support::hostile::process;
 
 /// Maximum memory of a check under any attack, in MiB.
 const GOAL_CHECK: f64 = 24.0;

@@ -1,14 +1,11 @@
 //! `event-recorder FOLDER`: a stub API server on loopback for the agent that `tests/bench/agent` measures. It records applied
 //! Events. Prints its host, its port and the CA file in the folder, and stops when standard input is closed.
 
-#[path = "api_server.rs"]
-#[allow(dead_code, reason = "the endurance run uses more of it")]
-mod api_server;
-
 use std::io::{self, Read as _, Write as _};
 use std::path::PathBuf;
 
 use clap::Parser;
+use support::api_server::ApiServer;
 
 /// Record the Events of an agent
 #[derive(Parser)]
@@ -19,7 +16,7 @@ struct Arguments {
 }
 
 fn main() -> anyhow::Result<()> {
-    let server = api_server::ApiServer::start(&Arguments::parse().folder)?;
+    let server = ApiServer::start(&Arguments::parse().folder)?;
     let (address, ca_file) = (server.address, server.ca_file.display());
     writeln!(io::stdout(), "{} {} {ca_file}", address.ip(), address.port())?;
     io::stdin().read_to_end(&mut Vec::new())?;

@@ -1,46 +1,13 @@
 //! The rendered manifests and the chart's notes.
 
-use std::env;
 use std::fs;
 
-use serde_json::Value;
-
 use super::helm::{self, parse};
-
-const HEAD: &str = "\
-# Rendered from deploy/chart with the values in this folder; do not edit. To render it again:
-#   EXPECTORATE=overwrite cargo test --test suite chart::manifests
-";
-
-/// Sorts objects, because Helm's order of them is arbitrary.
-fn sorted(text: &str) -> Vec<Value> {
-    let mut objects = parse(text);
-    objects.sort_by_key(|object| {
-        ["kind", "namespace", "name"].map(|key| {
-            let value = if key == "kind" { &object[key] } else { &object["metadata"][key] };
-            value.as_str().unwrap_or_default().to_owned()
-        })
-    });
-    objects
-}
 
 #[test]
 fn the_manifests_are_what_the_chart_renders() {
     let Some(programs) = helm::programs() else { return };
-    let file = helm::path("deploy/manifests/acr-verifier.yaml");
-    let values = helm::values_of("manifests");
-    let rendered = programs.template(&helm::chart(), &["--values", &values[0]]).expect("it renders");
-    if env::var_os("EXPECTORATE").is_some_and(|value| value == "overwrite") {
-        fs::write(&file, format!("{HEAD}{}", rendered.trim_start_matches('\n')))
-            .expect("the file is written");
-    }
-    // By value: versions of Helm differ in blank lines.
-    let committed = fs::read_to_string(&file).expect("the manifests are there");
-    assert_eq!(
-        sorted(&committed),
-        sorted(&rendered),
-        "run it with EXPECTORATE=overwrite, and commit the file"
-    );
+    generate::assert_current(&[generate::manifests::file(&programs.helm_path())]);
 }
 
 #[test]

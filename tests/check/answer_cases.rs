@@ -1,7 +1,7 @@
 //! Responses: their sender and the reason in their text, without guesses.
 
 use super::{Bench, Case, case, files_of};
-use crate::lab::answers::{Canned, FirewallWording, Step};
+use lab::answers::{Canned, FirewallWording, Step};
 
 const STEPS: [(Step, &str); 5] = [
     (Step::Challenge, "login challenge"),
@@ -186,7 +186,7 @@ fn messages_quote_the_text_of_the_response() {
         ),
         (
             Step::Manifest,
-            Canned::Throttled(crate::lab::answers::RetryAfter::None),
+            Canned::Throttled(lab::answers::RetryAfter::None),
             "throttles requests (429): whether a pull works is unknown",
         ),
         (

@@ -9,6 +9,7 @@ use acr_verifier::config::{LabEndpoints, Resolvers, SystemResolver};
 use acr_verifier::credentials::{CredentialFiles, CredentialsSource};
 use acr_verifier::diagnosis::Diagnosis;
 use acr_verifier::events::event;
+use acr_verifier::findings::Comparisons;
 use acr_verifier::observation::Observation;
 use acr_verifier::page::{self, Reload};
 use acr_verifier::probe::{Platform, Task, Trust, observe};
@@ -24,9 +25,9 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 
-use crate::lab::Lab;
-use crate::lab::settings::Settings;
 use crate::server::states;
+use lab::Lab;
+use lab::settings::Settings;
 
 /// A lab with the task that checks it.
 pub(crate) struct Bench {
@@ -38,6 +39,7 @@ pub(crate) struct Bench {
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) observation: Observation,
+    pub(crate) comparisons: Comparisons,
     pub(crate) diagnoses: Vec<Diagnosis>,
     /// The complete log of the check.
     pub(crate) log: String,
@@ -95,8 +97,8 @@ impl Bench {
     fn check_quietly(&self) -> Outcome {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let observed = runtime.block_on(observe(&self.task));
-        let (observation, diagnoses) = observed.diagnose(&self.expectation());
-        Outcome { observation, diagnoses, log: String::new() }
+        let (observation, comparisons, diagnoses) = observed.diagnose(&self.expectation());
+        Outcome { observation, comparisons, diagnoses, log: String::new() }
     }
 
     /// Returns the expectation of the task.
@@ -185,6 +187,7 @@ impl Outcome {
             blob_requested: bench.task.blob,
             policy: bench.task.policy.clone(),
             observation: self.observation.clone(),
+            comparisons: self.comparisons,
             diagnoses: self.diagnoses.clone(),
         };
         CheckRun {

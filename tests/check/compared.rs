@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use acr_verifier::config::SystemResolver;
-use acr_verifier::findings::{Comparison, compare};
+use acr_verifier::findings::Comparison;
 use acr_verifier::observation::{Endpoint, Resolver, Stage};
 
 use super::{Bench, Outcome};
-use crate::lab::settings::{Behaviour, Nameserver, View};
+use lab::settings::{Behaviour, Nameserver, View};
 
 /// Maximum duration of a check without waiting, on a busy machine: a tenth of the per-stage timeout.
 const PROMPT: Duration = Duration::from_secs(3);
@@ -27,7 +27,7 @@ fn bench(second: &Nameserver, configured: bool) -> Bench {
 }
 
 fn comparisons(outcome: &Outcome) -> [Comparison; 2] {
-    Endpoint::ALL.map(|endpoint| compare(endpoint, &outcome.observation.resolutions))
+    Endpoint::ALL.map(|endpoint| outcome.comparisons.of(endpoint))
 }
 
 #[test]

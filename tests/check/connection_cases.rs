@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{Case, case};
-use crate::lab::answers::{Delivery, Step};
-use crate::lab::settings::{Certificate, Endpoint, Settings, TlsVersions, Transport, View};
+use lab::answers::{Delivery, Step};
+use lab::settings::{Certificate, Endpoint, Settings, TlsVersions, Transport, View};
 
 /// The stage and endpoint of a step.
 const fn place(step: Step) -> &'static str {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Bench, Case, case};
-use crate::lab::answers::{BlobFault, Canned, ManifestFault, RedirectFault, Step, Target};
+use lab::answers::{BlobFault, Canned, ManifestFault, RedirectFault, Step, Target};
 
 fn manifest(fault: ManifestFault, expected: &[&str]) -> Case {
     case(format!("{fault:?}"), move |settings| settings.manifest.answer = fault.into(), expected)
@@ -150,7 +150,7 @@ fn redirects() -> Vec<Case> {
         answer(Step::Blob, Canned::Redirect { status: 302, target: Target::BlobStorage }, untrusted),
         case(
             "data path not requested",
-            |settings| settings.data.transport = crate::lab::settings::Transport::Closed,
+            |settings| settings.data.transport = lab::settings::Transport::Closed,
             &[],
         )
         .adjust(|bench| bench.task.blob = false),

@@ -6,8 +6,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::{Bench, Case, case, files_of};
-use crate::lab::answers::TokenFault;
-use crate::lab::settings::View;
+use lab::answers::TokenFault;
+use lab::settings::View;
 
 /// The content of an entry.
 #[derive(Clone, Copy)]

@@ -4,7 +4,7 @@ use acr_verifier::cause::Cause;
 use acr_verifier::observation::Endpoint;
 
 use super::Bench;
-use crate::lab::settings::View;
+use lab::settings::View;
 
 /// Words about the image's own name, which is correct if a check reaches the data endpoint.
 const OF_THE_IMAGE: [&str; 3] = ["image reference", "recreate the registry", "Create a private endpoint"];

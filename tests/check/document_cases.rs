@@ -1,9 +1,9 @@
 //! Manifests, indexes and configurations as containerd accepts or rejects them, each by a tag of the lab's odd images.
 
 use super::{Bench, Case, case};
-use crate::lab::answers::ManifestFault;
-use crate::lab::content::{OCI_INDEX, OCI_MANIFEST};
-use crate::lab::oddities::ODD;
+use lab::answers::ManifestFault;
+use lab::content::{OCI_INDEX, OCI_MANIFEST};
+use lab::oddities::ODD;
 
 const INVALID: &[&str] = &["fail login manifest manifest_invalid"];
 /// The configuration is the blob read by the check.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::Bench;
-use crate::lab::answers::{Canned, Delivery, RedirectFault, Step};
 use acr_verifier::observation::{Endpoint, Stage};
+use lab::answers::{Canned, Delivery, RedirectFault, Step};
 
 const DELAY: Duration = Duration::from_millis(400);
 

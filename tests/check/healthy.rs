@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::Bench;
-use crate::lab::log::Listener;
-use crate::lab::settings::{Behaviour, Nameserver};
 use acr_verifier::observation::{Endpoint, Request, Stage};
 use acr_verifier::verdict::Verdict;
+use lab::log::Listener;
+use lab::settings::{Behaviour, Nameserver};
 
 #[test]
 fn a_healthy_registry_passes_over_one_connection_to_each_endpoint() {

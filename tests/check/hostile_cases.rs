@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use super::content_cases::patient;
 use super::{Case, case};
-use crate::hostile::bombs;
-use crate::lab::answers::{Canned, Delivery, Step};
-use crate::lab::settings::{Behaviour, Certificate, Endpoint, Settings, Transport, View};
+use lab::answers::{Canned, Delivery, Step};
+use lab::settings::{Behaviour, Certificate, Endpoint, Settings, Transport, View};
+use support::hostile::bombs;
 
 const STEPS: [(Step, &str); 5] = [
     (Step::Challenge, "login challenge"),

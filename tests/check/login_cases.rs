@@ -1,8 +1,8 @@
 //! Challenges, credentials and tokens, and responses that can occur at any step.
 
 use super::{Bench, Case, case, files_of};
-use crate::lab::answers::{Canned, ChallengeFault, FirewallWording, RetryAfter, Step, Target, TokenFault};
-use crate::lab::settings::Grant;
+use lab::answers::{Canned, ChallengeFault, FirewallWording, RetryAfter, Step, Target, TokenFault};
+use lab::settings::Grant;
 
 /// Writes the files of a secret and configures the task to read them.
 fn secret(bench: &mut Bench, files: &[(&str, &str)]) {

@@ -14,13 +14,17 @@ mod document_cases;
 mod durations;
 mod healthy;
 mod hostile_cases;
+mod identity_cases;
+mod identity_program;
+mod identity_safety;
 mod login_cases;
 mod name_cases;
-mod names_said_back;
+mod names_with_secrets;
 mod node_cases;
 mod program;
 mod request_cases;
 mod safety;
+mod workload_cases;
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -29,9 +33,9 @@ use std::time::Duration;
 
 use acr_verifier::cause::Cause;
 
-use crate::lab::settings::Settings;
 use crate::observations::diagnose;
 pub(crate) use bench::{Bench, Outcome, files_of};
+use lab::settings::Settings;
 pub(crate) use safety::violations;
 
 /// Number of concurrent cases, which mostly wait.
@@ -49,6 +53,8 @@ pub(crate) struct Case {
     arrange: Box<dyn Fn(&mut Settings) + Send + Sync>,
     adjust: Box<dyn Fn(&mut Bench) + Send + Sync>,
     expected: Vec<String>,
+    /// The requests of the check, if the case is about them.
+    requests: Option<String>,
 }
 
 /// Creates a case that changes the lab.
@@ -62,6 +68,7 @@ pub(crate) fn case(
         arrange: Box::new(arrange),
         adjust: Box::new(|_| {}),
         expected: expected.iter().map(|&line| line.to_owned()).collect(),
+        requests: None,
     }
 }
 
@@ -74,6 +81,11 @@ impl Case {
     /// Replaces the expected diagnoses.
     pub(crate) fn expecting(self, expected: &[&str]) -> Self {
         Self { expected: expected.iter().map(|&line| line.to_owned()).collect(), ..self }
+    }
+
+    /// Also expects exactly these requests, in this order.
+    pub(crate) fn requesting(self, requests: &str) -> Self {
+        Self { requests: Some(requests.to_owned()), ..self }
     }
 
     pub(crate) fn run(&self) -> (Bench, Outcome) {
@@ -98,6 +110,8 @@ pub(crate) fn all_cases() -> Vec<Case> {
     cases.extend(request_cases::cases());
     cases.extend(hostile_cases::cases());
     cases.extend(node_cases::cases());
+    cases.extend(identity_cases::cases());
+    cases.extend(workload_cases::cases());
     cases
 }
 
@@ -152,6 +166,10 @@ fn problems_of(case: &Case, bench: &Bench, outcome: &Outcome) -> Vec<String> {
     let is_redacted = format!("{:?}", outcome.observation).contains("[redacted]");
     if !is_redacted && diagnose(&bench.expectation(), &outcome.observation) != outcome.diagnoses {
         problems.push("the complete observation has other diagnoses".to_owned());
+    }
+    let requests = identity_cases::requests(&bench.lab);
+    if let Some(expected) = case.requests.as_ref().filter(|expected| **expected != requests) {
+        problems.push(format!("expected {expected}\n  requested {requests}"));
     }
     problems.extend(safety::violations(bench, outcome));
     if outcome.observation.duration > bench.task.timeout + SLACK {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use acr_verifier::config::SystemResolver;
 
 use super::{Case, case};
-use crate::lab::settings::{
+use lab::settings::{
     Behaviour, ChainRecord, ExtendedError, Nameserver, Rcode, RecordValue, Settings, TcpDeath, View,
 };
 

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{Bench, Case, case};
-use crate::lab::Lab;
+use lab::Lab;
 
 const DROP_IN: &str = "etc/systemd/system/containerd.service.d/http-proxy.conf";
 const BUNDLE: &str = "etc/ssl/certs/ca-certificates.crt";

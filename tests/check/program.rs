@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::Bench;
-use crate::lab::Lab;
-use crate::lab::answers::{Canned, Delivery, RetryAfter, Step};
-use crate::lab::settings::{Certificate, Settings, View};
+use lab::Lab;
+use lab::answers::{Canned, Delivery, RetryAfter, Step};
+use lab::settings::{Certificate, Settings, View};
 
 /// A change to a healthy lab.
 type Arrange = fn(&mut Settings);
@@ -31,17 +31,17 @@ fn with_credentials(lab: &Lab, credentials: &Path) -> Command {
     command
 }
 
-fn run(command: &mut Command) -> Output {
+pub(super) fn run(command: &mut Command) -> Output {
     command.output().expect("the program starts")
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(super) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("UTF-8")
 }
 
 /// Parses the report and validates it against its schema.
 #[track_caller]
-fn report(output: &Output) -> Value {
+pub(super) fn report(output: &Output) -> Value {
     let report: Value = serde_json::from_slice(&output.stdout).expect("the report is JSON");
     let schema: Value =
         serde_json::from_str(acr_verifier::report::json::JSON_SCHEMA).expect("the schema is JSON");

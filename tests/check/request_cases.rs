@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{Case, case};
-use crate::lab::answers::{BlobFault, Canned, Delivery, RedirectFault, RetryAfter, Step};
-use crate::lab::settings::{Post, Reuse, Settings};
+use lab::answers::{BlobFault, Canned, Delivery, RedirectFault, RetryAfter, Step};
+use lab::settings::{Post, Reuse, Settings};
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = methods();

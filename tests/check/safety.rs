@@ -2,10 +2,10 @@
 
 use acr_verifier::observation::{Endpoint, Stage};
 
-use super::{Bench, Outcome, case};
-use crate::lab::answers::{Canned, Step, Target};
-use crate::lab::log::{Listener, Request};
-use crate::lab::settings::{Behaviour, ExtendedError, Rcode, Settings, View};
+use super::{Bench, Outcome, case, identity_safety};
+use lab::answers::{Canned, Step, Target};
+use lab::log::{Listener, Request};
+use lab::settings::{Behaviour, ExtendedError, Rcode, Settings, View};
 
 /// Returns violations of the rules that hold for every check.
 pub(crate) fn violations(bench: &Bench, outcome: &Outcome) -> Vec<String> {
@@ -30,6 +30,7 @@ pub(crate) fn violations(bench: &Bench, outcome: &Outcome) -> Vec<String> {
     {
         violations.push("it connected to a decoy address".to_owned());
     }
+    violations.extend(identity_safety::violations(bench));
     let shown = outcome.shown(bench);
     for secret in bench.lab.secrets() {
         if secret.len() >= 8 && shown.contains(&secret) {
@@ -39,8 +40,11 @@ pub(crate) fn violations(bench: &Bench, outcome: &Outcome) -> Vec<String> {
     violations
 }
 
-/// Returns a violation if a request has headers that do not belong to its destination.
+/// Returns a violation if a request to the registry has headers that do not belong to its destination.
 fn misplaced(request: &Request, has_token: bool) -> Option<String> {
+    if matches!(request.listener, Listener::Imds | Listener::Entra) {
+        return None;
+    }
     let authorization = request.header("Authorization").unwrap_or_default();
     let scheme = authorization.split(' ').next().unwrap_or_default();
     let expected = match request.step {

@@ -7,9 +7,9 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::json;
 
-use super::certificates::{Authority, Pair, token_keys};
-use super::network::{Namespace, Network};
-use super::process::Server;
+use support::certificates::{Authority, Pair, token_keys};
+use support::namespaces::network::{Namespace, Network};
+use support::namespaces::process::Server;
 
 /// Address of the API server.
 pub(crate) const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 30);

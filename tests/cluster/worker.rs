@@ -10,10 +10,10 @@ use std::process::{Child, Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use super::certificates::Pair;
 use super::control::{ADDRESS, PORT, Programs, SERVICE};
-use super::network::{FORWARDER, Namespace, Network, PUBLIC_DATA, PUBLIC_LOGIN};
-use super::process::{run, try_run};
+use support::certificates::Pair;
+use support::namespaces::network::{FORWARDER, Namespace, Network, PUBLIC_DATA, PUBLIC_LOGIN};
+use support::namespaces::process::{run, try_run};
 
 /// The controllers of cgroup v1.
 const CGROUPS: &str = "/sys/fs/cgroup";
@@ -218,7 +218,7 @@ impl Drop for Worker {
 
 /// Returns the name of the cgroup of a node in this run.
 fn cgroup(number: usize) -> String {
-    format!("{}{number}", super::leftovers::folder_prefix())
+    format!("{}{number}", support::namespaces::leftovers::folder_prefix())
 }
 
 /// Returns the cgroup folders, one per controller.
@@ -242,7 +242,7 @@ fn remove_cgroup(name: &str) {
             }
             let text = path.display().to_string();
             let _ = try_run("find", &[&text, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";"], "");
-            std::thread::sleep(super::process::PAUSE);
+            std::thread::sleep(support::namespaces::process::PAUSE);
         }
     }
 }
@@ -252,8 +252,8 @@ pub(crate) fn remove_leftovers() {
     for controller in controllers() {
         for entry in fs::read_dir(controller).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            if let Some((pid, _)) = super::leftovers::parts(&name)
-                && !super::leftovers::is_running(pid)
+            if let Some((pid, _)) = support::namespaces::leftovers::parts(&name)
+                && !support::namespaces::leftovers::is_running(pid)
             {
                 remove_cgroup(&name);
             }

@@ -15,8 +15,7 @@ use promql_parser::label::MatchOp;
 use promql_parser::parser::{self, Expr, LabelModifier, VectorMatchCardinality, VectorSelector};
 use serde_json::Value;
 
-use super::panel::datasource;
-use super::{Chosen, FILES, queries, read};
+use generate::dashboards::{Chosen, NAMES, datasource, queries, read};
 
 /// Series of other exporters: kube-state-metrics lists the nodes.
 const FOREIGN: [(&str, &[&str]); 1] = [("kube_node_info", &["node", "kubelet_version", "os_image"])];
@@ -31,7 +30,7 @@ fn panels(dashboard: &Value) -> impl Iterator<Item = &Value> {
 #[test]
 fn dashboards_can_be_imported_anywhere() {
     let mut uids = BTreeSet::new();
-    for name in FILES {
+    for name in NAMES {
         let dashboard = read(name);
         let uid = dashboard["uid"].as_str().expect("a fixed uid");
         assert!(uid.len() <= 40 && uids.insert(uid.to_owned()), "{uid}");
@@ -64,7 +63,7 @@ fn dashboards_can_be_imported_anywhere() {
 #[test]
 fn every_panel_has_a_description_and_uses_the_selected_data_source() {
     let units = ["short", "percentunit", "s", "reqpm", "cpm"];
-    for name in FILES {
+    for name in NAMES {
         let dashboard = read(name);
         let mut titles = BTreeSet::new();
         for panel in panels(&dashboard) {
@@ -94,7 +93,7 @@ fn every_panel_has_a_description_and_uses_the_selected_data_source() {
 
 #[test]
 fn panels_do_not_overlap() {
-    for name in FILES {
+    for name in NAMES {
         let dashboard = read(name);
         let mut ids = BTreeSet::new();
         let mut taken: BTreeMap<(u64, u64), &Value> = BTreeMap::new();
@@ -251,7 +250,7 @@ fn found_in(expression: &str) -> Vec<String> {
 
 #[test]
 fn every_query_parses_and_uses_only_exported_names() {
-    for name in FILES {
+    for name in NAMES {
         for query in queries(&read(name)) {
             let found = found_in(&query.expression);
             assert!(found.is_empty(), "{name}, {}: {found:?}\n{}", query.panel, query.expression);
@@ -287,7 +286,7 @@ fn errors_in_queries_are_detected() {
 /// A fixed range would contain no sample with a longer scrape interval.
 #[test]
 fn ranges_follow_the_dashboard_and_steps_the_scrape_interval() {
-    for name in FILES {
+    for name in NAMES {
         let dashboard = read(name);
         for query in queries(&dashboard) {
             for range in query.expression.split('[').skip(1) {
@@ -320,7 +319,7 @@ fn links_lead_to_the_runbook_and_to_the_other_dashboard() {
     let runbook = acr_verifier::report::RUNBOOK;
     let node = read("node")["uid"].as_str().expect("a uid").to_owned();
     let mut counted = 0;
-    for name in FILES {
+    for name in NAMES {
         for panel in panels(&read(name)) {
             for link in panel["fieldConfig"]["defaults"]["links"].as_array().into_iter().flatten() {
                 let url = link["url"].as_str().expect("a URL");
@@ -340,7 +339,7 @@ fn links_lead_to_the_runbook_and_to_the_other_dashboard() {
 #[test]
 fn every_metric_is_on_a_dashboard() {
     let asked: String =
-        FILES.iter().flat_map(|name| queries(&read(name))).map(|query| query.expression).collect();
+        NAMES.iter().flat_map(|name| queries(&read(name))).map(|query| query.expression).collect();
     for family in &FAMILIES {
         assert!(asked.contains(family.name), "{} is on no dashboard", family.name);
     }

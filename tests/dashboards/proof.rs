@@ -12,9 +12,9 @@ use serde_json::Value;
 
 use super::paging::Pager;
 use super::states::{Fleet, HEALTHY, STATES, scraping};
-use super::{Chosen, FILES, Query, queries, read};
-use crate::lab::settings::View;
-use crate::metrics::prometheus::{Prometheus, encoded, installed};
+use generate::dashboards::{NAMES, Query, ask, queries, read};
+use lab::settings::View;
+use support::prometheus::{Prometheus, installed};
 
 /// Longer than the back-off of a throttled agent: eight intervals of 2 s.
 pub(super) const WINDOW: Duration = Duration::from_secs(20);
@@ -25,30 +25,6 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs_f64()
-}
-
-/// Runs a query and returns its series, each with its samples.
-pub(super) fn ask(
-    prometheus: &Prometheus,
-    query: &Query,
-    chosen: &Chosen,
-    (since, until, step): (f64, f64, f64),
-) -> Vec<(Value, Vec<(f64, f64)>)> {
-    let expression = encoded(&chosen.put_into(&query.expression));
-    let what = if query.instant {
-        format!("query?query={expression}&time={until:.3}")
-    } else {
-        format!("query_range?query={expression}&start={since:.3}&end={until:.3}&step={step}")
-    };
-    let answer = prometheus.ask(&what).unwrap_or_else(|| panic!("no response to {}", query.expression));
-    assert_eq!(answer["status"], "success", "{}: {answer}", query.panel);
-    let sample = |sample: &Value| Some((sample[0].as_f64()?, sample[1].as_str()?.parse().ok()?));
-    let series = answer["data"]["result"].as_array().expect("a result");
-    let values = |series: &Value| match series["values"].as_array() {
-        Some(samples) => samples.iter().filter_map(sample).collect(),
-        None => sample(&series["value"]).into_iter().collect(),
-    };
-    series.iter().map(|series| (series["metric"].clone(), values(series))).collect()
 }
 
 /// Formats a value for pinning; values that depend on the speed of the machine are reduced to their kind.
@@ -103,7 +79,7 @@ type Said = BTreeMap<(usize, String), Vec<String>>;
 
 fn look(prometheus: &Prometheus, fleet: &Fleet, since: f64, until: f64) -> Said {
     let mut said = Said::new();
-    for (dashboard, name) in FILES.into_iter().enumerate() {
+    for (dashboard, name) in NAMES.into_iter().enumerate() {
         let chosen = fleet.chosen(name, since, until);
         for (number, query) in queries(&read(name)).into_iter().enumerate() {
             let mut lines = Vec::new();

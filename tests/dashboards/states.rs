@@ -3,12 +3,13 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
-use super::Chosen;
 use super::proof::WINDOW;
-use crate::agent::process::Agent;
-use crate::lab::Lab;
-use crate::lab::answers::{Canned, RedirectFault, RetryAfter, Target};
-use crate::lab::settings::{Behaviour, Certificate, Nameserver, Settings, Transport, View};
+use crate::PROGRAM;
+use generate::dashboards::Chosen;
+use lab::Lab;
+use lab::answers::{Canned, RedirectFault, RetryAfter, Target};
+use lab::settings::{Behaviour, Certificate, Nameserver, Settings, Transport, View};
+use support::agent::Agent;
 
 /// A registry, its nodes and its fault.
 pub(super) struct State {
@@ -111,7 +112,7 @@ impl Fleet {
             .map(|number| {
                 // One node of the state `zone` uses the second nameserver.
                 let asked = servers[usize::from(state.name == "zone" && number == 2)];
-                Agent::start_on(&node(state, number), &[asked], &config(state, &lab))
+                Agent::start_on(PROGRAM, &node(state, number), &[asked], &config(state, &lab))
             })
             .collect();
         Self { state, lab, agents }

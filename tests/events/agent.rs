@@ -1,14 +1,15 @@
 //! The agent as in a Pod: with the files and environment of a service account, on the real API server. Needs root for a
 //! mount namespace with these files.
 
-use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::agent_process::{Agent, config};
-use super::lab::Lab;
-use super::lab::settings::{Settings, View};
 use super::server::{ApiServer, NODE};
+use crate::PROGRAM;
+use lab::Lab;
+use lab::settings::{Settings, View};
+use support::agent::{Agent, config};
+use support::tell;
 
 /// Extra time for a busy machine.
 const SLACK: Duration = Duration::from_secs(8);
@@ -47,13 +48,9 @@ pub(super) fn in_a_pod_of(server: &ApiServer, token: &str, command: &Command) ->
 }
 
 pub(super) fn can_mount() -> bool {
-    let mut mount = Command::new("unshare");
-    mount.args(["--mount", "mount", "-t", "tmpfs", "none", "/run"]).stderr(Stdio::null());
-    let can = mount.status().is_ok_and(|status| status.success());
+    let can = support::can_mount();
     if !can {
-        // Bypasses the output capture of the test harness, since a hidden skip looks like a pass.
-        writeln!(std::io::stderr(), "\nSKIPPED events: the agent as a pod needs root, for a mount namespace")
-            .ok();
+        tell("\nSKIPPED events: the agent as a pod needs root, for a mount namespace");
     }
     can
 }
@@ -80,7 +77,7 @@ fn a_failure_is_published_once_confirmed_and_a_recovery_immediately() {
         return;
     }
     let lab = Lab::start(Settings::default());
-    let agent = Agent::start_as(&lab, &config(&lab, "2s"), |command| in_a_pod(&server, &command));
+    let agent = Agent::start_as(PROGRAM, &lab, &config(&lab, "2s"), |command| in_a_pod(&server, &command));
     wait_for(
         &server,
         &agent,
@@ -125,7 +122,7 @@ fn events_can_be_enabled_and_disabled_without_a_restart() {
     let lab = Lab::start(Settings::default());
     let on = config(&lab, "1s");
     let off = format!("{on}events: {{enabled: false}}\n");
-    let agent = Agent::start_as(&lab, &off, |command| in_a_pod(&server, &command));
+    let agent = Agent::start_as(PROGRAM, &lab, &off, |command| in_a_pod(&server, &command));
     let checks =
         |agent: &Agent| agent.metric("acr_verifier_last_check_timestamp_seconds").unwrap_or_default();
     agent.wait_for("a check", |agent| checks(agent) > 0.0);

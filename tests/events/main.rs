@@ -7,7 +7,6 @@
 #![allow(clippy::disallowed_methods, reason = "tests may use the clock and the environment")]
 
 mod agent;
-mod certificates;
 mod claims;
 mod client;
 mod harness;
@@ -18,9 +17,5 @@ mod publisher;
 mod server;
 mod smoke;
 
-// Shared with the other test binary: the private registry and the agent process.
-#[path = "../agent/process.rs"]
-#[allow(dead_code, reason = "the tests of the agent use more of it")]
-mod agent_process;
-#[path = "../lab/mod.rs"]
-mod lab;
+/// The program under test.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_acr-verifier");

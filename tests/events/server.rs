@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::certificates::Certificates;
 use super::process::{Process, free_port};
 use super::programs;
+use support::certificates::Certificates;
 
 /// The node that Events are about.
 pub(crate) const NODE: &str = "aks-np1-0";

@@ -7,14 +7,15 @@
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use crate::PROGRAM;
 use serde_json::{Value, json};
 
 use super::agent::{can_mount, in_a_pod_of};
-use super::agent_process::{Agent, config};
-use super::lab::Lab;
-use super::lab::settings::{Settings, View};
 use super::process::free_port;
 use super::server::{ApiServer, NODE};
+use lab::Lab;
+use lab::settings::{Settings, View};
+use support::agent::{Agent, config};
 
 /// The documented permissions of a smoke check in a Pod.
 const ACCOUNT: &str = include_str!("smoke.yaml");
@@ -111,7 +112,7 @@ impl Cluster {
         let listen = format!("{address}:{}", self.port);
         let text = config(lab, "1h").replace("127.0.0.1:0", &listen);
         let node = node.to_owned();
-        Agent::start_as(lab, &text, move |mut command| {
+        Agent::start_as(PROGRAM, lab, &text, move |mut command| {
             command.env("NODE_NAME", node);
             command
         })

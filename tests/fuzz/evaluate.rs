@@ -43,6 +43,7 @@ pub fn evaluate(observation: Observation) {
         blob_requested: true,
         policy: expectation.policy,
         observation,
+        comparisons: findings.comparisons(),
         diagnoses,
     };
     let run = CheckRun {

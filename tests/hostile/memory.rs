@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use super::attacks::{self, Attack};
-use super::process::{self, Ended};
-use crate::lab::Lab;
-use crate::lab::settings::Settings;
+use lab::Lab;
+use lab::settings::Settings;
+use support::hostile::attacks::{self, Attack};
+use support::hostile::process::{self, Ended};
 
 /// Allowed memory per image beyond a healthy check: a manifest of 4 MiB, and its buffers.
 const PER_IMAGE: u64 = 5 * 1024;

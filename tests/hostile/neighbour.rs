@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use super::crowd::{Crowd, press};
-use super::process::peak_of;
-use crate::agent::process::{Agent, config};
-use crate::lab::Lab;
-use crate::lab::answers::Step;
-use crate::lab::settings::Settings;
+use crate::PROGRAM;
+use lab::Lab;
+use lab::answers::Step;
+use lab::settings::Settings;
+use support::agent::{Agent, config};
+use support::hostile::crowd::{Crowd, press};
+use support::hostile::process::peak_of;
 
 /// More than the agent accepts at a time.
 const CONNECTIONS: usize = 350;
@@ -23,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(8);
 #[test]
 fn crowds_at_the_port_cost_little_and_never_stop_the_checks() {
     let lab = Lab::start(Settings::default());
-    let agent = Agent::start(&lab, &config(&lab, "1s"));
+    let agent = Agent::start(PROGRAM, &lab, &config(&lab, "1s"));
     agent.wait_for("the first check", |agent| agent.get("/report").status == 200);
     let before_crowds = peak_of(agent.id()).expect("it runs");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

@@ -7,10 +7,10 @@ use std::net::{IpAddr, SocketAddr};
 use url::Url;
 
 use crate::check::{Bench, Outcome, violations};
-use crate::lab::answers::{Canned, Step, Target};
-use crate::lab::settings::Settings;
+use lab::answers::{Canned, Step, Target};
+use lab::settings::Settings;
 
-use super::places::{OWN_PORTS, Places};
+use super::forbidden_destinations::{OWN_PORTS, Places};
 
 /// Where a URL appears that the check might follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

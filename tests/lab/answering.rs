@@ -1,6 +1,6 @@
 //! Selects the part of the lab that answers a request.
 //!
-//! Owns the order: IMDS and Entra ID answer for themselves; at the registry a rejected method, then the first answers of a step, then the upstream registry, then the lab's own
+//! Owns the order: IMDS and Entra ID answer for themselves; at the registry an echo, then a rejected method, then the first answers of a step, then the upstream registry, then the lab's own
 //! endpoints.
 
 use super::answers::{Canned, Step};
@@ -11,7 +11,7 @@ use super::log::Listener;
 use super::response::Response;
 use super::settings::Post;
 use super::shared::{Numbered, Shared};
-use super::{data, entra, imds, registry, upstream};
+use super::{data, echo, entra, imds, registry, upstream};
 
 /// Answers a request, and returns the step it belongs to.
 pub async fn respond(
@@ -27,6 +27,9 @@ pub async fn respond(
         Listener::Imds => return (None, imds::respond(shared, current, request)),
         Listener::Entra => return (None, entra::respond(shared, current, request)),
     };
+    if let Some(step) = step.filter(|step| settings.echoing == Some(*step)) {
+        return (Some(step), echo::respond(request));
+    }
     if let Some(step) = step
         && let Some(canned) = before_all(shared, current, step, request)
     {

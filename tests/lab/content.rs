@@ -43,7 +43,7 @@ pub struct Content(HashMap<String, Arc<Repository>>);
 
 impl Content {
     /// `apps/canary` with the tags `1`, `latest`, `single`, `foreign`, `newer`, `older`, `nested` and `tiny`; and `apps/odd`.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut canary = Repository::default();
         let amd64 = canary.add_image("linux", "amd64", Format::Oci);
         let arm64 = canary.add_image("linux", "arm64", Format::Oci);

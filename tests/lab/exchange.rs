@@ -40,29 +40,9 @@ pub fn respond(shared: &Shared, settings: &Settings, request: &Incoming) -> Resp
     let field = |wanted: &str| form.iter().find(|(name, _)| name == wanted).map_or("", |(_, value)| value);
     let identity = &settings.identity;
     let fault = if let Answer::Faulty(fault) = &settings.exchange.answer { Some(*fault) } else { None };
-    match fault {
-        Some(ExchangeFault::Echo) => {
-            let mut response = canned::unauthorized_at_token_service();
-            response.body =
-                canned::error("UNAUTHORIZED", &format!("token validation failed: {}", field("access_token")))
-                    .into_bytes();
-            return response;
-        }
-        Some(ExchangeFault::RedirectEcho) => {
-            let label: String = field("access_token").chars().take(60).collect();
-            return canned::redirect(307, &format!("https://{label}.fabrikam.example{PATH}"));
-        }
-        Some(
-            ExchangeFault::NotJson
-            | ExchangeFault::Missing
-            | ExchangeFault::Empty
-            | ExchangeFault::OverLong
-            | ExchangeFault::LineBreak
-            | ExchangeFault::Opaque
-            | ExchangeFault::Expired
-            | ExchangeFault::OtherAudience,
-        )
-        | None => {}
+    if fault == Some(ExchangeFault::RedirectEcho) {
+        let label: String = field("access_token").chars().take(60).collect();
+        return canned::redirect(307, &format!("https://{label}.fabrikam.example{PATH}"));
     }
     // The plugin's deprecated form sends the same token twice.
     let known_form = match field("grant_type") {
@@ -92,7 +72,6 @@ pub fn respond(shared: &Shared, settings: &Settings, request: &Incoming) -> Resp
             ExchangeFault::Opaque
             | ExchangeFault::Expired
             | ExchangeFault::OtherAudience
-            | ExchangeFault::Echo
             | ExchangeFault::RedirectEcho,
         )
         | None => format!(r#"{{"refresh_token":"{token}"}}"#),
@@ -135,7 +114,6 @@ fn refresh_token(
             | ExchangeFault::OverLong
             | ExchangeFault::LineBreak
             | ExchangeFault::Opaque
-            | ExchangeFault::Echo
             | ExchangeFault::RedirectEcho,
         )
         | None => {}

@@ -259,7 +259,7 @@ impl Incoming {
     }
 
     /// User name and password of a basic authorization.
-    fn basic(&self) -> Option<(String, String)> {
+    pub fn basic(&self) -> Option<(String, String)> {
         let encoded = self.header("Authorization")?.strip_prefix("Basic ")?;
         let text = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
         let (username, password) = text.split_once(':')?;

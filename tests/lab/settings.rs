@@ -8,7 +8,6 @@ mod nameservers;
 mod requests;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::Duration;
 
 use super::answers::{
     Answer, BlobFault, Canned, ChallengeFault, Delivery, ManifestFault, RedirectFault, Step, StepSettings,
@@ -36,6 +35,8 @@ pub struct Settings {
     pub login: Endpoint,
     pub data: Endpoint,
     pub methods: Methods,
+    /// The step that answers 401 and repeats what it received.
+    pub echoing: Option<Step>,
     /// `GET /v2/` and a manifest without an authorization, and the challenge of every request without a bearer token.
     pub challenge: StepSettings<ChallengeFault>,
     /// `POST /oauth2/exchange`.
@@ -56,6 +57,7 @@ impl Default for Settings {
             login: Endpoint::default(),
             data: Endpoint::default(),
             methods: Methods::default(),
+            echoing: None,
             challenge: StepSettings::default(),
             exchange: StepSettings::default(),
             token: StepSettings::default(),

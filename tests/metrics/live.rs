@@ -9,15 +9,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
+use crate::PROGRAM;
 use acr_verifier::metrics::{CONTENT_TYPE, Metrics};
 
 use super::declared::experienced;
 use super::metrics;
-use super::prometheus::{Prometheus, get, installed};
-use crate::agent::process::{Agent, config};
 use crate::check::Bench;
-use crate::lab::Lab;
-use crate::lab::settings::{Settings, View};
+use lab::Lab;
+use lab::settings::{Settings, View};
+use support::agent::{Agent, config};
+use support::prometheus::{Prometheus, get, installed};
 
 /// Serves `/metrics` as the agent does.
 struct Endpoint {
@@ -106,7 +107,7 @@ fn promtool_accepts_the_scrape_of_an_agent() {
         return;
     }
     let lab = Lab::start(Settings::default());
-    let agent = Agent::start(&lab, &config(&lab, "1h"));
+    let agent = Agent::start(PROGRAM, &lab, &config(&lab, "1h"));
     assert_eq!(agent.post("/check").status, 200);
     let scrape = get(agent.address, "/metrics").expect("a scrape");
     assert!(scrape.contains("acr_verifier_check_success{"), "{scrape}");
@@ -156,7 +157,7 @@ fn prometheus_follows_the_results_of_an_agent() {
     let folder = tempfile::tempdir().expect("a folder");
     let healthy = Settings::default();
     let lab = Lab::start(healthy.clone());
-    let agent = Agent::start(&lab, &config(&lab, "2s"));
+    let agent = Agent::start(PROGRAM, &lab, &config(&lab, "2s"));
     let prometheus = Prometheus::scraping(&[agent.address], folder.path());
     let labels = prometheus.await_value("acr_verifier_check_success", 1.0);
     assert_eq!(

@@ -11,9 +11,9 @@ use super::declared::rich;
 use super::scrape::Scrape;
 use super::{NODE, metrics, run, scrape};
 use crate::check::Bench;
-use crate::lab::answers::{Answer, Canned, Delivery, RetryAfter};
-use crate::lab::settings::View;
 use crate::report::samples::{self, LOGIN};
+use lab::answers::{Answer, Canned, Delivery, RetryAfter};
+use lab::settings::View;
 
 const SUCCESS: &str = "acr_verifier_check_success";
 const CHECKS: &str = "acr_verifier_checks_total";

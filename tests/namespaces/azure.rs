@@ -14,21 +14,21 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::lab::Lab;
-use super::lab::answers::{Canned, FirewallWording, Step};
-use super::lab::log::{Connection, Listener};
-use super::lab::settings::{Nameserver, Settings};
-use super::leftovers;
-use super::names::{Names, Resolvers};
-use super::network::{
+use super::node::{self, Trusted};
+use super::pull::{self, Containerd, Newer, Order, Pulled};
+use super::states::{Credentials, State};
+use lab::Lab;
+use lab::answers::{Canned, FirewallWording, Step};
+use lab::log::{Connection, Listener};
+use lab::settings::{Nameserver, Settings};
+use support::namespaces::leftovers;
+use support::namespaces::names::{Names, Resolvers};
+use support::namespaces::network::{
     DATA, FOREIGN_DATA, FOREIGN_LOGIN, Faults, LINK_DNS, LOGIN, Network, ODD_DNS, PUBLIC_DATA, PUBLIC_LOGIN,
     REPLICAS, STORAGE, Strays, UNUSED,
 };
-use super::node::{self, Trusted};
-use super::process::command;
-use super::pull::{self, Containerd, Newer, Order, Pulled};
-use super::registry::{self, Registry};
-use super::states::{Credentials, State};
+use support::namespaces::process::command;
+use support::namespaces::registry::{self, Registry};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_acr-verifier");
 /// The trusted roots of clients, in a separate directory as required by container tools.

@@ -16,13 +16,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
+use support::namespaces::plugin;
+use support::tell;
+
 use self::setup::{Outcome, Setup};
 use self::states::State;
 use self::table::Table;
+use crate::ONLY;
 use crate::pull::Newer;
 use crate::requirements::{self, Requirements};
 use crate::states::Expected;
-use crate::{ONLY, plugin, tell};
 
 /// Number of states tried concurrently: the credential provider mostly waits.
 const AT_ONCE: usize = 12;
@@ -83,8 +86,7 @@ fn every_identity_state_matches_the_credential_provider_of_aks() {
     }
     let (plugin, containerd) = match programs() {
         Ok(programs) => programs,
-        Err(reason) if plugin::is_required() => panic!("identities: {reason}"),
-        Err(reason) => return tell(&format!("\nSKIPPED identities: {reason}\n")),
+        Err(reason) => return plugin::skip("pulls with an identity", &reason),
     };
     let only = std::env::var(ONLY).unwrap_or_default();
     let started = Instant::now();

@@ -5,33 +5,27 @@
 //! Needs root and some packages (`packages.txt`); without them it is skipped with a message, unless it is required. All
 //! traffic stays inside the namespaces; everything is removed afterwards, including leftovers of killed runs.
 //!
-//! Reading order: `network` builds the network, `names` and `registry` run on it, `azure` combines everything with one check,
-//! `states` are the healthy and broken conditions, `pull` are the clients.
+//! Reading order: `support::namespaces` has the network and its servers, `azure` combines everything with one check, `states` are
+//! the healthy and broken conditions, `pull` are the clients.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::disallowed_methods, reason = "a test may use the clock and the environment")]
 
 mod azure;
 mod identity;
-#[path = "../lab/mod.rs"]
-mod lab;
-mod leftovers;
-mod names;
-mod network;
 mod node;
-mod plugin;
-mod process;
 mod pull;
-mod registry;
 mod requirements;
 mod states;
 mod table;
 
-use std::io::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
+
+use support::namespaces::leftovers;
+use support::tell;
 
 use self::azure::{Azure, Outcome};
 use self::requirements::Requirements;
@@ -44,12 +38,6 @@ const AT_ONCE: usize = 6;
 const ONLY: &str = "ACR_VERIFIER_NAMESPACES_ONLY";
 /// Where to write the table of all states, as shown in tests/bench/README.md.
 const TABLE: &str = "tests/golden/states.md";
-
-/// Prints a line immediately: the test harness hides the captured output of passing tests.
-fn tell(line: &str) {
-    // Standard error may be closed.
-    let _ = writeln!(std::io::stderr(), "{line}");
-}
 
 /// Tries all states, several concurrently, each in its own namespaces. Returns the outcomes in order.
 fn try_all(states: &[&State], newer: Option<&Path>) -> Vec<Outcome> {

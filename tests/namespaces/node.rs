@@ -9,8 +9,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::network::Namespace;
-use super::process::{PAUSE, Server, command};
+use support::namespaces::network::Namespace;
+use support::namespaces::process::{PAUSE, Server, command};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_acr-verifier");
 /// The address of a node's agent; each node has its own network.

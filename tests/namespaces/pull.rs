@@ -12,10 +12,10 @@ use std::thread;
 use std::time::Duration;
 
 pub(crate) use self::containerd::{Containerd, Newer};
-use super::network::Namespace;
 use super::node::Node;
-use super::process::command;
-use super::requirements::find;
+use support::find;
+use support::namespaces::network::Namespace;
+use support::namespaces::process::command;
 
 /// The programs required for Debian's clients, and to manage containerd.
 pub(crate) const PROGRAMS: [&str; 3] = ["containerd", "ctr", "skopeo"];

@@ -2,11 +2,14 @@
 //!
 //! Owns the list of programs, each with its Debian package from `packages.txt`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use super::process::try_run;
-use super::{leftovers, pull};
+use support::find;
+use support::namespaces::leftovers;
+use support::namespaces::process::try_run;
+
+use super::pull;
 
 /// Requires the suite, as in a pipeline.
 const REQUIRE: [&str; 2] = ["CI", "ACR_VERIFIER_REQUIRE_NAMESPACES"];
@@ -24,8 +27,6 @@ const PROGRAMS: [(&str, &str); 8] = [
     ("skopeo", "skopeo"),
     ("unbound", "unbound"),
 ];
-/// The directories of system programs, even if missing in the user's PATH.
-const SYSTEM_FOLDERS: [&str; 3] = ["/usr/sbin", "/sbin", "/usr/local/sbin"];
 
 /// The decision.
 pub(crate) enum Requirements {
@@ -88,15 +89,6 @@ fn refused_by_the_kernel() -> Option<String> {
         .and_then(|_| try_run("ip", &["netns", "exec", &name, "nft", "list", "tables"], ""));
     leftovers::remove_namespace(&name);
     tried.err().map(|refusal| format!("needs network namespaces and nf_tables of the kernel ({refusal})"))
-}
-
-/// The path of a program.
-pub(crate) fn find(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain(SYSTEM_FOLDERS.map(|folder| Path::new(folder).to_owned()))
-        .map(|folder| folder.join(program))
-        .find(|path| path.is_file())
 }
 
 fn is_yes(value: &str) -> bool {

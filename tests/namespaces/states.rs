@@ -19,12 +19,12 @@ mod words;
 use std::net::Ipv4Addr;
 
 pub(crate) use self::expected::Expected;
-use super::lab::Lab;
-use super::lab::settings::Settings;
-use super::names::Names;
-use super::network::{FORWARDER, Faults};
 use super::node::{Node, Trusted};
 use super::pull::{Client, Difference, Expectation, Place};
+use lab::Lab;
+use lab::settings::Settings;
+use support::namespaces::names::Names;
+use support::namespaces::network::{FORWARDER, Faults};
 
 /// One state, with the check of it.
 pub(crate) struct State {

@@ -1,7 +1,7 @@
 //! Evaluates and diagnoses an observation, as a check does at its end.
 
 use acr_verifier::diagnosis::Diagnosis;
-use acr_verifier::findings::Findings;
+use acr_verifier::findings::{Comparisons, Findings};
 use acr_verifier::observation::Observation;
 use acr_verifier::rules::{self, Expectation};
 use acr_verifier::run::ImageResult;
@@ -17,6 +17,13 @@ pub(crate) fn evaluate(expectation: &Expectation, observation: &Observation) -> 
     findings
 }
 
+/// Returns how the answers of all resolvers compare.
+pub(crate) fn comparisons(observation: &Observation) -> Comparisons {
+    let mut findings = Findings::default();
+    findings.compare(observation);
+    findings.comparisons()
+}
+
 /// Evaluates the names of an observation and diagnoses it.
 pub(crate) fn diagnose(expectation: &Expectation, observation: &Observation) -> Vec<Diagnosis> {
     rules::diagnose(expectation, observation, &evaluate(expectation, observation))
@@ -25,8 +32,10 @@ pub(crate) fn diagnose(expectation: &Expectation, observation: &Observation) -> 
 /// A check with the diagnoses of the rules.
 pub(crate) fn checked() -> impl Strategy<Value = ImageResult> {
     (expectation(), observation(), any::<bool>()).prop_map(|(expectation, observation, blob_requested)| {
+        let findings = evaluate(&expectation, &observation);
         ImageResult {
-            diagnoses: diagnose(&expectation, &observation),
+            diagnoses: rules::diagnose(&expectation, &observation, &findings),
+            comparisons: findings.comparisons(),
             image: expectation.image,
             name: None,
             blob_requested,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use acr_verifier::address::AddressPolicy;
 use acr_verifier::cause::{Cause, Names};
 use acr_verifier::diagnosis::Diagnosis;
+use acr_verifier::findings::Comparisons;
 use acr_verifier::observation::{
     Attempt, Blob, Certificate, CredentialsUsed, DnsAnswer, DnsFailure, DnsFailureKind, Endpoint,
     ExtendedError, Lookup, Manifest, Mark, Observation, Rcode, Record, RecordData, Resolution, Resolver,
@@ -24,7 +25,11 @@ const FIRST: &str = "10.60.0.10:53";
 const SECOND: &str = "10.60.0.11:53";
 pub(crate) const CORRELATION_ID: &str = "6a1f0a52-3f0e-4d0b-9d0e-0c4a7c1f2b11";
 
-pub(crate) fn run(images: Vec<ImageResult>) -> CheckRun {
+/// A run over these images. Samples may have changed answers, so these are compared here.
+pub(crate) fn run(mut images: Vec<ImageResult>) -> CheckRun {
+    for checked in &mut images {
+        checked.comparisons = crate::observations::comparisons(&checked.observation);
+    }
     CheckRun {
         node: "aks-np1-12345678-vmss000000".to_owned(),
         network_view: NetworkView::Node,
@@ -43,6 +48,7 @@ pub(crate) fn healthy() -> ImageResult {
         blob_requested: true,
         policy: AddressPolicy::default(),
         observation: observation(),
+        comparisons: Comparisons::default(),
         diagnoses: Vec::new(),
     }
 }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::{Cluster, Reply, http, named, report_of};
-use crate::lab::Lab;
-use crate::lab::settings::{Settings, View};
+use lab::Lab;
+use lab::settings::{Settings, View};
 
 fn digest(pair: &str) -> String {
     format!("sha256:{}", pair.repeat(32))

@@ -6,9 +6,9 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::{Cluster, Reply, named, report_of};
-use crate::hostile::process::peak_of;
-use crate::lab::Lab;
-use crate::lab::settings::{Settings, View};
+use lab::Lab;
+use lab::settings::{Settings, View};
+use support::hostile::process::peak_of;
 
 /// Default number of nodes, and the timeout for them.
 const NODES: usize = 1_000;

@@ -46,6 +46,18 @@ fn folder_with(files: &[(&str, &str)]) -> tempfile::TempDir {
 }
 
 #[test]
+fn debug_output_of_an_error_hides_a_password() {
+    let name = "user:hunter2@resolver=10.0.0.10";
+    let error = UsageError::Duplicate {
+        argument: "--compare-resolver <NAME=ADDRESS>",
+        what: "value",
+        text: name.to_owned(),
+    };
+    let printed = format!("{error:?}");
+    assert!(printed.contains("[redacted]@resolver") && !printed.contains("hunter2"), "{printed}");
+}
+
+#[test]
 fn an_image_without_options_uses_the_defaults() {
     let Check { config, options } = check(&["check", IMAGE]);
     assert_eq!(config.images.len(), 1);

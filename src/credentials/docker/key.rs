@@ -1,7 +1,8 @@
 //! The keys of a docker configuration, parsed and matched as the kubelet does.
 //!
 //! Follows Go's `net/url` and `path/filepath` (`pkg/credentialprovider/keyring.go`: `Add`, `URLsMatch`, `Lookup`). Port and
-//! case are compared exactly. A key that Go cannot parse as a URL matches no image.
+//! case are compared exactly. A key that Go cannot parse as a URL matches no image. The `url` crate follows the WHATWG's
+//! standard instead, which repairs such keys and changes their case.
 
 use crate::image::ImageReference;
 

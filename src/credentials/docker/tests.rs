@@ -174,7 +174,7 @@ fn a_missing_entry_is_reported_with_the_existing_keys() {
     assert_eq!(absence("null"), absence("{}"));
     assert_eq!(
         absence(r#"{"auths": {"b.io": {}, "a.io": {}}, "credsStore": "desktop"}"#),
-        "has no entry for contoso.azurecr.io/app; its keys are `a.io`, `b.io`; credentials in `credsStore` are not \
+        "has no entry for contoso.azurecr.io/app; its keys are `a.io` and `b.io`; credentials in `credsStore` are not \
          used: neither the kubelet nor this program runs credential helpers"
     );
     let many: Vec<_> = (10..25).map(|number| format!(r#""r{number}.io": {{}}"#)).collect();

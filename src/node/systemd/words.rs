@@ -1,6 +1,7 @@
 //! The syntax of systemd's files: sections, line continuations, quoted words, and environment files.
 //!
-//! Pure. Follows systemd.syntax(7) and systemd.exec(5), and ignores what systemd ignores.
+//! Pure. Follows systemd.syntax(7) and systemd.exec(5), and ignores what systemd ignores. Parsers of INI files do not: they
+//! have other rules for continuations, comments, quotes and repeated keys.
 
 use std::iter::Peekable;
 use std::str::Chars;

@@ -1,7 +1,8 @@
 //! Parses resolv.conf as Go's resolver does, which containerd and the kubelet use.
 //!
 //! glibc differs slightly: it requires a keyword at the very start of a line, and accepts an address directly followed by `#`.
-//! Go's rules apply here, because they decide which server a pull queries.
+//! Go's rules apply here, because they decide which server a pull queries. hickory's parser does not follow them, and reads
+//! more than three nameservers.
 
 use std::path::Path;
 

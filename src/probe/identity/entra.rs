@@ -132,7 +132,11 @@ fn request(federated: &Federated) -> Call {
 }
 
 /// Evaluates a response: by status, error and numbers, never by its description.
-fn read(response: &Response, federated: &Federated, identity: &mut Identity) -> Result<EntraToken, Fault> {
+pub(in crate::probe) fn read(
+    response: &Response,
+    federated: &Federated,
+    identity: &mut Identity,
+) -> Result<EntraToken, Fault> {
     let fault = |fault| no_token(IdentityService::Entra, federated.authority, fault);
     let Response { status, is_page, .. } = *response;
     if status == 200 && !is_page {

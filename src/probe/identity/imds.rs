@@ -83,7 +83,11 @@ fn request(source: &ManagedIdentity, address: SocketAddr, host: &str) -> Call {
 }
 
 /// Evaluates a response: by status and error code, never by its description.
-fn read(response: &Response, host: &str, identity: &mut Identity) -> Result<EntraToken, Fault> {
+pub(in crate::probe) fn read(
+    response: &Response,
+    host: &str,
+    identity: &mut Identity,
+) -> Result<EntraToken, Fault> {
     let fault = |fault| no_token(IdentityService::Imds, host, fault);
     if response.status == 200 && !response.is_page {
         let granted: Granted = serde_json::from_slice(&response.body)

@@ -2,7 +2,8 @@
 //!
 //! A value of the wrong type in any known field rejects the manifest, even in a field that no pull needs; unknown fields are
 //! ignored. `null` equals absent, names are case-insensitive, and duplicate names are read in order. Values are slices of the
-//! document, so nothing is copied unless requested. Pure.
+//! document, so nothing is copied unless requested. Pure. serde's derived types differ: they compare the case of names, reject
+//! duplicates, and accept `null` only for an `Option`.
 
 use std::fmt;
 

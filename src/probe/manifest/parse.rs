@@ -3,7 +3,8 @@
 //! The types are those of the OCI image specification's Go package, which containerd also uses for Docker's documents. Parsed
 //! in full, 4 MiB of `{}` and small strings become more than 50 MiB of structures, and several images are checked at a time.
 //! Therefore every entry is checked against its type, but only the candidates are kept: the smallest layer, and the first
-//! entry of each platform in an index. This module does not know which platform is wanted.
+//! entry of each platform in an index. This module does not know which platform is wanted. `oci-client` has such types, but
+//! keeps all entries and accepts other documents than containerd.
 
 use serde_json::value::RawValue;
 

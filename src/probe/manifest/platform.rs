@@ -1,7 +1,7 @@
 //! Decides as containerd does which platform of an image a node runs.
 //!
 //! The rules are those of containerd's `platforms.Only` (`compare.go`, `database.go`): names are normalized, the variant
-//! matters, and a node also runs older variants. Pure.
+//! matters, and a node also runs older variants. `oci-client` compares only system and architecture. Pure.
 
 use crate::text::redact::bounded;
 

@@ -1,7 +1,7 @@
 //! Parses the challenges of one `WWW-Authenticate` header (RFC 9110, section 11.6.1), as leniently as containerd does.
 //!
 //! Parsing stops at an invalid parameter and keeps the earlier ones. RFC 9110 also allows blanks around `=`, and several
-//! challenges in one header.
+//! challenges in one header. `http-auth` is stricter: it drops a challenge with an invalid parameter.
 
 /// A challenge: its scheme, and its parameters in order.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The Markdown report of a smoke check, for job summaries in GitHub and Azure DevOps.
 //!
 //! Owns the escaping: text from the cluster or an agent never becomes markup, a link or a mention. The output stays far below
-//! GitHub's limit of 1 MiB per step.
+//! GitHub's limit of 1 MiB per step. Libraries parse Markdown; none of them escapes text for both systems.
 
 use std::io::{self, Write};
 

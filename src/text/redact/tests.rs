@@ -34,6 +34,18 @@ fn url_and_base64_forms_of_a_secret_are_redacted() {
     }
 }
 
+/// A signed URL contains escapes, and a peer may escape any of their characters again.
+#[test]
+fn a_secret_with_escapes_is_redacted_however_it_is_escaped_again() {
+    let mut redactor = Redactor::default();
+    redactor.hide(&Secret::new("a%2Bb%2Fc%3D".to_owned()));
+    for text in
+        ["a%2Bb%2Fc%3D", "a%252Bb%252Fc%253D", "%61%252Bb%252Fc%253D", "a%2Bb%252fc%3D", "a%2%42b%2Fc%253%44"]
+    {
+        assert_eq!(redactor.take_out(text), "[redacted]", "{text}");
+    }
+}
+
 /// Characters of one to four bytes, and those of base64 and URLs.
 fn character() -> impl Strategy<Value = char> {
     prop_oneof![4 => prop::sample::select(vec!['a', 'B', '7', '+', '/', '=', '-', '%', ' ', ':', 'é', '€', '🔑']),

@@ -5,14 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{Agent, can_mount, checks, config, finds_out, keeps_checking, skip};
-use crate::lab::Lab;
-use crate::lab::settings::{Settings, View};
-use api_server::{ApiServer, Arrived};
+use crate::PROGRAM;
+use support::can_mount;
 
-#[path = "../../bench/api_server.rs"]
-#[allow(dead_code, reason = "the endurance run uses more of it")]
-mod api_server;
+use super::{Agent, checks, config, finds_out, keeps_checking, skip};
+use lab::Lab;
+use lab::settings::{Settings, View};
+use support::api_server::{ApiServer, Arrived};
 
 /// Paths of libfaketime on Debian.
 const FAKETIME: [&str; 2] = [
@@ -26,7 +25,7 @@ const LONG: f64 = 30.0;
 fn checks_and_metrics_survive_a_clock_jump_of_an_hour() {
     let lab = Lab::start(Settings::default());
     let Some(clock) = Clock::of(&lab) else { return };
-    let agent = Agent::start_as(&lab, &config(&lab, "1s"), |command| clock.given_to(command));
+    let agent = Agent::start_as(PROGRAM, &lab, &config(&lab, "1s"), |command| clock.given_to(command));
     for seconds in ["+0", "+3600", "+0", "-3600", "+3600", "-3600", "+0"] {
         clock.jump(seconds);
         keeps_checking(&agent, seconds);
@@ -62,7 +61,7 @@ fn clock_jumps_neither_flood_nor_lose_events() {
     let lab = Lab::start(Settings::default());
     let Some(clock) = Clock::of(&lab) else { return };
     let server = ApiServer::start(lab.folder()).expect("an API server on loopback");
-    let agent = Agent::start_as(&lab, &config(&lab, "1s"), |command| {
+    let agent = Agent::start_as(PROGRAM, &lab, &config(&lab, "1s"), |command| {
         clock.given_to(server.in_a_pod("aks-np1-0", &command))
     });
     let mut expected = vec![("RegistryVerified", 0)];

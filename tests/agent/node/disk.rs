@@ -5,9 +5,12 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::{Agent, can_mount, cause, config, finds_out, keeps_checking, skip};
-use crate::lab::Lab;
-use crate::lab::settings::Settings;
+use crate::PROGRAM;
+use support::can_mount;
+
+use super::{Agent, cause, config, finds_out, keeps_checking, skip};
+use lab::Lab;
+use lab::settings::Settings;
 
 /// Remounts every file system of a new mount namespace read-only, except `/proc`.
 const READ_ONLY: &str = r#"
@@ -54,7 +57,7 @@ fn checks_continue_with_a_full_log_disk() {
     let lab = Lab::start(Settings::default());
     let full = fs::File::options().write(true).open("/dev/full").expect("Linux has it");
     full.try_clone().expect("a descriptor").write_all(b"x").expect_err("it is full");
-    let agent = Agent::start_unheard(&lab, &config(&lab, "1s"), full.into());
+    let agent = Agent::start_unheard(PROGRAM, &lab, &config(&lab, "1s"), full.into());
     keeps_checking(&agent, "full");
     finds_out(&lab, &agent);
 }
@@ -63,7 +66,7 @@ fn checks_continue_with_a_full_log_disk() {
 fn checks_continue_after_the_log_pipe_is_closed() {
     let lab = Lab::start(Settings::default());
     let (reader, writer) = std::io::pipe().expect("a pipe");
-    let agent = Agent::start_unheard(&lab, &config(&lab, "1s"), Stdio::from(writer));
+    let agent = Agent::start_unheard(PROGRAM, &lab, &config(&lab, "1s"), Stdio::from(writer));
     keeps_checking(&agent, "with an open log pipe");
     drop(reader);
     keeps_checking(&agent, "with a closed log pipe");
@@ -76,7 +79,7 @@ fn the_agent_works_on_read_only_file_systems() {
         return skip("a file system that cannot be written needs root, for a mount namespace");
     }
     let lab = Lab::start(Settings::default());
-    let agent = Agent::start_as(&lab, &config(&lab, "1s"), |command| {
+    let agent = Agent::start_as(PROGRAM, &lab, &config(&lab, "1s"), |command| {
         in_a_namespace(READ_ONLY, lab.folder(), &command)
     });
     // In the agent's mount namespace, not only in that of the script.
@@ -101,7 +104,7 @@ fn the_agent_works_on_a_full_disk() {
     let folder = lab.folder().join("full");
     fs::create_dir(&folder).expect("a folder");
     let script = format!("{FULL}exec \"$@\" 2>log");
-    let agent = Agent::start_unheard_as(&lab, &config(&lab, "1s"), Stdio::null(), |command| {
+    let agent = Agent::start_unheard_as(PROGRAM, &lab, &config(&lab, "1s"), Stdio::null(), |command| {
         in_a_namespace(&script, &folder, &command)
     });
     keeps_checking(&agent, "a full disk");

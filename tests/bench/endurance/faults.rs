@@ -7,8 +7,8 @@ mod answers;
 
 use std::time::Duration;
 
-use crate::lab::answers::{Delivery, Step};
-use crate::lab::settings::{
+use lab::answers::{Delivery, Step};
+use lab::settings::{
     Behaviour, Certificate, Endpoint, Nameserver, Rcode, Settings, TcpDeath, Transport, View,
 };
 

@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Course;
-use crate::api_server::{ApiServer, Arrived};
 use crate::process::counted;
+use support::api_server::{ApiServer, Arrived};
 
 /// Result of the comparison.
 #[derive(Default)]

@@ -11,11 +11,11 @@ use anyhow::{Context as _, bail, ensure};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::api_server::ApiServer;
 use super::faults::PASS;
 use super::hosted;
-use super::lab::{self, Lab};
 use super::model::{CONFIRM_AFTER, Found};
+use lab::{self, Lab};
+use support::api_server::ApiServer;
 
 /// Images per agent, all checked in each round: the maximum of a configuration.
 pub(crate) const IMAGES: usize = 100;

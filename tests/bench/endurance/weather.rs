@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use jiff::Timestamp;
 
-use crate::api_server::{ApiServer, Mood};
 use crate::faults::{self, Fault};
-use crate::lab::Lab;
-use crate::lab::settings::Settings;
+use lab::Lab;
+use lab::settings::Settings;
+use support::api_server::{ApiServer, Mood};
 
 /// Duration of a fault and of a healthy period, in milliseconds.
 const STAYS: std::ops::Range<u64> = 30..400;

@@ -14,9 +14,9 @@ use acr_verifier::probe::Trust;
 use acr_verifier::run::ImageResult;
 use anyhow::ensure;
 
-use crate::lab::Lab;
-use crate::lab::answers::{Canned, RetryAfter, Step};
-use crate::lab::settings::{Settings, Transport, View};
+use lab::Lab;
+use lab::answers::{Canned, RetryAfter, Step};
+use lab::settings::{Settings, Transport, View};
 
 const TENTH: Duration = Duration::from_millis(100);
 

@@ -3,7 +3,7 @@
 use hickory_proto::op::{Edns, Message, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::opt::EdnsOption;
 
-use crate::lab::settings::{ExtendedError, Rcode};
+use crate::settings::{ExtendedError, Rcode};
 
 /// Maximum datagram size for a client without EDNS (RFC 1035, 4.2.1).
 const PLAIN_DATAGRAM: usize = 512;

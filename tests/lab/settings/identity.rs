@@ -6,8 +6,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use super::super::answers::{Delivery, RetryAfter};
 use super::Endpoint;
+use crate::answers::{Delivery, RetryAfter};
 
 /// The audience of tokens for every registry, in every cloud.
 pub const REGISTRY_AUDIENCE: &str = "https://containerregistry.azure.net";
@@ -326,8 +326,6 @@ pub enum ExchangeFault {
     Expired,
     /// A refresh token of another registry.
     OtherAudience,
-    /// 401 whose text repeats the token of the request.
-    Echo,
     /// A redirect to a host whose name begins with the token of the request.
     RedirectEcho,
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::lab::answers::Canned;
+use crate::answers::Canned;
 
 /// The handling of methods that a proxy or registry may treat specially. Applies before the step's response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -8,9 +8,9 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::network::Namespace;
 use crate::pull::seen_from_the_node;
-use crate::requirements::find;
+use support::find;
+use support::namespaces::network::Namespace;
 
 /// The kubelet kills the program after this time, in seconds.
 const LONGEST_RUN: &str = "60";

@@ -14,13 +14,13 @@ use tempfile::TempDir;
 
 use super::kubelet::{Provided, Run, ServiceAccount};
 use super::states::{Caller, State};
-use crate::lab::Lab;
-use crate::lab::settings::{Identity, Nameserver, Settings};
-use crate::leftovers;
-use crate::network::{DATA, ENTRA, IMDS, LOGIN, Network, ODD_DNS};
 use crate::node::Node;
-use crate::process::command;
 use crate::pull::{self, Fate, Newer, Order};
+use lab::Lab;
+use lab::settings::{Identity, Nameserver, Settings};
+use support::namespaces::leftovers;
+use support::namespaces::network::{DATA, ENTRA, IMDS, LOGIN, Network, ODD_DNS};
+use support::namespaces::process::command;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_acr-verifier");
 /// The node name passed to the program.

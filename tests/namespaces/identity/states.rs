@@ -8,10 +8,10 @@ mod rights;
 use serde_json::Value;
 
 use super::kubelet::Provided;
-use crate::lab::settings::{Assertion, Settings};
-use crate::network::Faults;
 use crate::pull::Fate;
 use crate::states::Expected;
+use lab::settings::{Assertion, Settings};
+use support::namespaces::network::Faults;
 
 /// The message of containerd 2 if the registry rejects the anonymous pull that follows a failed credential provider.
 const ANONYMOUS: &str = "failed to fetch anonymous token: unexpected status from GET";

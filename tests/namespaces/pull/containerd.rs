@@ -10,9 +10,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Fate, Order, on_the_node, outcome, seen_from_the_node};
-use crate::network::Namespace;
 use crate::node::HOSTS;
-use crate::process::{Server, command, run, try_run};
+use support::namespaces::network::Namespace;
+use support::namespaces::process::{Server, command, run, try_run};
 
 /// The user and password of a pull, if any.
 type User<'order> = Option<&'order (String, String)>;
@@ -134,7 +134,7 @@ impl Newer {
 /// The configuration of a server with all files in one directory; the NRI socket would be shared by all servers.
 fn configuration(folder: &Path, hosts: &Path) -> String {
     let hosts = hosts.display();
-    let (text, architecture) = (folder.display(), crate::lab::content::running_architecture());
+    let (text, architecture) = (folder.display(), lab::content::running_architecture());
     format!(
         "version = 3\nroot = \"{text}/root\"\nstate = \"{text}/state\"\n\
          [grpc]\n  address = \"{text}/socket\"\n\

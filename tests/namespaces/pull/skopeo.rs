@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Fate, Order, on_the_node, outcome};
-use crate::network::Namespace;
+use support::namespaces::network::Namespace;
 
 /// Pulls, and removes the result.
 pub(super) fn pull(node: &Namespace, folder: &Path, order: &Order<'_>) -> Fate {

@@ -1,11 +1,11 @@
 //! The path is correct, but the endpoints respond as docker-registry never would: like ACR, or not like a registry.
 
 use super::{Client, Credentials, State, state};
-use crate::lab::answers::{
+use lab::answers::{
     BlobFault, Canned, ChallengeFault, Delivery, FirewallWording, ManifestFault, RedirectFault, RetryAfter,
     Step, Target, TokenFault,
 };
-use crate::lab::content::REPOSITORY;
+use lab::content::REPOSITORY;
 
 const ANONYMOUS: &str = "failed to fetch anonymous token: unexpected status";
 const CACHE_RULE: &str =
@@ -105,7 +105,7 @@ fn login() -> Vec<State> {
 fn manifests() -> Vec<State> {
     let invalid = &["fail login manifest manifest_invalid"];
     let mismatch = &["fail login manifest digest_mismatch"];
-    let by_digest = |lab: &crate::lab::Lab| lab.image_of(REPOSITORY, &format!("@{}", lab.digest("1")));
+    let by_digest = |lab: &lab::Lab| lab.image_of(REPOSITORY, &format!("@{}", lab.digest("1")));
     vec![
         state("image in quarantine")
             .pulls_say("403 Forbidden", "The image is quarantined.")

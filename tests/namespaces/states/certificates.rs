@@ -1,8 +1,8 @@
 //! Connections that succeed, but TLS fails or has problems, at both endpoints.
 
 use super::{State, state};
-use crate::lab::settings::{Certificate, TlsVersions, Transport};
 use crate::node::Trusted;
+use lab::settings::{Certificate, TlsVersions, Transport};
 
 pub(crate) fn states() -> Vec<State> {
     vec![

@@ -1,9 +1,9 @@
 //! The login server's record is correct, that of the data endpoint is not, and vice versa.
 
 use super::{State, state};
-use crate::lab::answers::{Canned, Delivery, FirewallWording, Step};
-use crate::names::{data_record, login_record};
-use crate::network::{DATA, FOREIGN_LOGIN, LOGIN};
+use lab::answers::{Canned, Delivery, FirewallWording, Step};
+use support::namespaces::names::{data_record, login_record};
+use support::namespaces::network::{DATA, FOREIGN_LOGIN, LOGIN};
 
 const DATA_HOST: &str = "contoso.westeurope.data.azurecr.io";
 const RANGE: [&str; 2] = ["--expect-cidr", "10.60.4.0/24"];

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::lab::Lab;
+use lab::Lab;
 
 /// The expectation of a state; the default is a pass.
 #[derive(Clone, Debug, Default)]

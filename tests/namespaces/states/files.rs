@@ -1,8 +1,8 @@
 //! Node files that containerd and the agent read: proxy, mirrors, nameservers, authorities.
 
 use super::{State, state};
-use crate::network::{FORWARDER, PUBLIC_DNS, UNUSED};
 use crate::node::{Node, Trusted};
+use support::namespaces::network::{FORWARDER, PUBLIC_DNS, UNUSED};
 
 /// Nothing listens there.
 const PROXY: (&str, &str) = ("HTTPS_PROXY", "http://10.60.0.12:3128");

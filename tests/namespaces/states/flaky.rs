@@ -1,10 +1,10 @@
 //! Networks with packet loss, low bandwidth or failures during a pull; and several faults at once.
 
 use super::{Credentials, State, state};
-use crate::lab::answers::{Delivery, Step};
-use crate::lab::settings::Certificate;
-use crate::network::{FORWARDER, UNUSED};
+use lab::answers::{Delivery, Step};
+use lab::settings::Certificate;
 use std::time::Duration;
+use support::namespaces::network::{FORWARDER, UNUSED};
 
 /// Every fifth packet to the registry, and back. DNS is not affected: Go's resolver queries twice and gives up, so pulls would
 /// fail at random.

@@ -1,9 +1,9 @@
 //! Working pulls, with and without warnings.
 
 use super::{State, state};
-use crate::lab::Lab;
-use crate::lab::content::REPOSITORY;
-use crate::network::{FORWARDER, PRIVATE_ZONE, UNUSED};
+use lab::Lab;
+use lab::content::REPOSITORY;
+use support::namespaces::network::{FORWARDER, PRIVATE_ZONE, UNUSED};
 
 /// The full name of the lab's issuing CA.
 const ISSUER: &str = "CN=Lab Azure TLS Issuing CA 01, O=acr-verifier lab";

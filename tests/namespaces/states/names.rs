@@ -1,8 +1,8 @@
 //! Faulty resolvers and zones.
 
 use super::{Expected, State, state};
-use crate::names::{Names, data_record, login_record};
-use crate::network::{AZURE_DNS, DATA, FORWARDER, LOGIN, PUBLIC_DNS};
+use support::namespaces::names::{Names, data_record, login_record};
+use support::namespaces::network::{AZURE_DNS, DATA, FORWARDER, LOGIN, PUBLIC_DNS};
 
 /// The node's forwarder queries the Internet instead of Azure.
 fn bypass(names: &mut Names) {

@@ -1,8 +1,8 @@
 //! Odd images: what clients accept, and what they reject.
 
 use super::{Client, State, state};
-use crate::lab::Lab;
-use crate::lab::oddities::ODD;
+use lab::Lab;
+use lab::oddities::ODD;
 
 const TAKEN: &[&str] = &[];
 const INVALID: &[&str] = &["fail login manifest manifest_invalid"];

@@ -1,10 +1,10 @@
 //! The path is correct, but the registry rejects the pull, with docker-registry's own errors.
 
 use super::{Credentials, State, state};
-use crate::lab::Lab;
-use crate::lab::content::REPOSITORY;
-use crate::lab::settings::Grant;
 use crate::node::Trusted;
+use lab::Lab;
+use lab::content::REPOSITORY;
+use lab::settings::Grant;
 
 /// The blob that a check reads: the configuration of this platform's image.
 fn configuration(lab: &Lab) -> String {
@@ -64,7 +64,7 @@ pub(crate) fn states() -> Vec<State> {
             trusted: Trusted::Nowhere,
             ..state("untrusted authority")
                 .expects(&["fail login tls certificate_untrusted"])
-                .naming(&[crate::lab::ISSUING_CA])
+                .naming(&[lab::ISSUING_CA])
         },
     ]
 }

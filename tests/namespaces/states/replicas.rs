@@ -1,9 +1,9 @@
 //! A registry in three regions: each has its own data endpoint, and a pull gets its layers from one of them.
 
 use super::{State, state};
-use crate::lab::answers::{RedirectFault, Target};
-use crate::lab::settings::Settings;
-use crate::names::replica_records;
+use lab::answers::{RedirectFault, Target};
+use lab::settings::Settings;
+use support::namespaces::names::replica_records;
 
 const WESTEUROPE: &str = "contoso.westeurope.data.azurecr.io";
 const UKSOUTH: &str = "contoso.uksouth.data.azurecr.io";

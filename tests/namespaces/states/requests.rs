@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::{Client, Credentials, State, state};
-use crate::lab::answers::{BlobFault, Canned, Delivery, RedirectFault, RetryAfter, Step, TokenFault};
-use crate::lab::settings::{Post, Reuse, Settings};
+use lab::answers::{BlobFault, Canned, Delivery, RedirectFault, RetryAfter, Step, TokenFault};
+use lab::settings::{Post, Reuse, Settings};
 
 /// skopeo starts with `GET`, and uses `POST` only for identity tokens.
 const GETS_ALONE: &str = "skopeo resolves a tag and requests its token with `GET`";

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use super::{State, state};
-use crate::lab::settings::{Behaviour, ChainRecord, Rcode, RecordValue, Settings, TcpDeath, View};
-use crate::network::{LOGIN, ODD_DNS, PUBLIC_LOGIN};
+use lab::settings::{Behaviour, ChainRecord, Rcode, RecordValue, Settings, TcpDeath, View};
+use support::namespaces::network::{LOGIN, ODD_DNS, PUBLIC_LOGIN};
 
 /// The lab's nameserver is the node's only one.
 fn odd(name: &'static str, change: fn(&mut Settings)) -> State {

@@ -1,7 +1,7 @@
 //! Workload identities, next to the credential provider with the token of a service account.
 
 use super::{Caller, Cloud, Plugin, State, workload};
-use crate::lab::settings::{AuthorityNames, Certificate, EntraFault, Rights, Validity};
+use lab::settings::{AuthorityNames, Certificate, EntraFault, Rights, Validity};
 
 const FAILED: &str = "ClientAssertionCredential authentication failed";
 const REJECTED: &str = "fail login token identity_rejected";

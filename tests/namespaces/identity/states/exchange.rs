@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::{ANONYMOUS, REJECTED, State, managed};
-use crate::lab::answers::{Canned, ChallengeFault, FirewallWording, RetryAfter, Step, Target};
-use crate::lab::settings::ExchangeFault;
+use lab::answers::{Canned, ChallengeFault, FirewallWording, RetryAfter, Step, Target};
+use lab::settings::ExchangeFault;
 
 const NOT_A_REGISTRY: &str = "fail login token not_a_registry";
 

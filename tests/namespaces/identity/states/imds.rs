@@ -1,8 +1,8 @@
 //! The metadata service, and which identity it knows.
 
 use super::{Cloud, Plugin, State, managed};
-use crate::lab::answers::{Delivery, RetryAfter};
-use crate::lab::settings::{Identity, ImdsFault, TokenDefect};
+use lab::answers::{Delivery, RetryAfter};
+use lab::settings::{Identity, ImdsFault, TokenDefect};
 use serde_json::json;
 
 const FAILED: &str = "ManagedIdentityCredential authentication failed";

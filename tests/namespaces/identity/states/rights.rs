@@ -1,8 +1,8 @@
 //! What the registry grants an identity.
 
 use super::{REJECTED, State, managed};
-use crate::lab::content::REPOSITORY;
-use crate::lab::settings::{AbacRefusal, Rights, Settings};
+use lab::content::REPOSITORY;
+use lab::settings::{AbacRefusal, Rights, Settings};
 
 const MISSING: &str = "fail login token pull_role_missing";
 

@@ -1,0 +1,144 @@
+//! The rules as Azure's rule groups: a template of Azure Resource Manager, and the same in Bicep.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::{Rule, groups};
+
+/// Converts a Prometheus duration in one unit to ISO 8601.
+pub fn iso(duration: &str) -> String {
+    let (number, unit) = duration.split_at(duration.len() - 1);
+    assert!(number.parse::<u32>().is_ok_and(|number| number > 0), "{duration} is not a duration in one unit");
+    match unit {
+        "s" | "m" | "h" => format!("PT{number}{}", unit.to_uppercase()),
+        "d" | "w" => format!("P{number}{}", unit.to_uppercase()),
+        other => panic!("{duration}: unknown unit {other}"),
+    }
+}
+
+/// Returns Azure's number for a severity.
+fn severity(word: &str) -> u8 {
+    match word {
+        "critical" => 1,
+        "warning" => 2,
+        "info" => 3,
+        other => panic!("unknown severity {other}"),
+    }
+}
+
+fn azure_rule(rule: Rule) -> Value {
+    let Some(alert) = rule.alert else {
+        return json!({"record": rule.record, "expression": rule.expr, "enabled": true});
+    };
+    let (labels, annotations) = (rule.labels.expect("labels"), rule.annotations.expect("annotations"));
+    json!({
+        "alert": alert,
+        "enabled": true,
+        "expression": rule.expr,
+        "for": iso(&rule.wait.expect("a wait")),
+        "severity": severity(&labels.severity),
+        "labels": {"severity": labels.severity},
+        "annotations": {
+            "summary": annotations.summary,
+            "description": annotations.description,
+            "runbook_url": annotations.runbook_url,
+        },
+        "actions": [{"actionGroupId": "[parameters('actionGroupId')]"}],
+        "resolveConfiguration": {"autoResolved": true, "timeToResolve": "PT10M"},
+    })
+}
+
+/// Returns each group's name and properties.
+pub fn azure_groups() -> Vec<(String, Value)> {
+    let properties = |interval: &str, rules: Vec<Value>| {
+        json!({
+            "scopes": ["[parameters('workspaceId')]"],
+            "clusterName": "[parameters('clusterName')]",
+            "interval": iso(interval),
+            "enabled": true,
+            "rules": rules,
+        })
+    };
+    groups()
+        .into_iter()
+        .map(|group| {
+            (group.name, properties(&group.interval, group.rules.into_iter().map(azure_rule).collect()))
+        })
+        .collect()
+}
+
+/// Returns the rule groups as a template of Azure Resource Manager.
+pub fn arm() -> Value {
+    let groups = azure_groups().into_iter().map(|(name, properties)| {
+        json!({
+            "type": "Microsoft.AlertsManagement/prometheusRuleGroups",
+            "apiVersion": "2023-03-01",
+            "name": format!("[concat('{name}.', parameters('clusterName'))]"),
+            "location": "[parameters('location')]",
+            "properties": properties,
+        })
+    });
+    let parameter = |description: &str| json!({"type": "string", "metadata": {"description": description}});
+    json!({
+        "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
+        "contentVersion": "1.0.0.0",
+        "parameters": {
+            "location": {"type": "string", "defaultValue": "[resourceGroup().location]"},
+            "workspaceId": parameter(WORKSPACE),
+            "clusterName": parameter(CLUSTER),
+            "actionGroupId": parameter(ACTIONS),
+        },
+        "resources": groups.collect::<Vec<_>>(),
+    })
+}
+
+const WORKSPACE: &str = "Resource ID of the Azure Monitor workspace.";
+const CLUSTER: &str = "Name of the AKS cluster: the value of the label cluster.";
+const ACTIONS: &str = "Resource ID of the action group that receives the alerts.";
+
+/// Formats a value as Bicep. An ARM parameter becomes its name.
+pub fn bicep(value: &Value, depth: usize) -> String {
+    let gap = "  ".repeat(depth + 1);
+    let end = "  ".repeat(depth);
+    match value {
+        Value::String(text) => {
+            match text.strip_prefix("[parameters('").and_then(|text| text.strip_suffix("')]")) {
+                Some(parameter) => parameter.to_owned(),
+                None => {
+                    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'").replace("${", "\\${"))
+                }
+            }
+        }
+        Value::Array(items) => {
+            let items = items.iter().map(|item| format!("{gap}{}\n", bicep(item, depth + 1)));
+            format!("[\n{}{end}]", items.collect::<String>())
+        }
+        Value::Object(members) => {
+            let members =
+                members.iter().map(|(key, item)| format!("{gap}{key}: {}\n", bicep(item, depth + 1)));
+            format!("{{\n{}{end}}}", members.collect::<String>())
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
+    }
+}
+
+/// Returns the rule groups as Bicep.
+pub fn bicep_file() -> String {
+    let mut text = format!(
+        "// Generated by tests/generate from acr-verifier.rules.yaml.\n\nparam location string = resourceGroup().location\n\
+         @description('{WORKSPACE}')\nparam workspaceId string\n@description('{CLUSTER}')\nparam clusterName string\n\
+         @description('{ACTIONS}')\nparam actionGroupId string\n"
+    );
+    for (name, properties) in azure_groups() {
+        let symbol = name.rsplit('.').next().expect("a name");
+        write!(
+            text,
+            "\nresource {symbol} 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {{\n  \
+             name: '{name}.${{clusterName}}'\n  location: location\n  properties: {}\n}}\n",
+            bicep(&properties, 1)
+        )
+        .expect("writing to a string cannot fail");
+    }
+    text
+}

@@ -1,0 +1,54 @@
+//! The runbook as it is shipped: the catalogue of causes, followed by a section for each alert of the rule file.
+//!
+//! Owns the layout of the alerts. The texts about causes are in `src/cause`, those about alerts in `guides`.
+
+mod guides;
+
+use std::fmt::Write as _;
+
+use acr_verifier::report::catalogue;
+
+pub use guides::{GUIDES, Guide};
+
+use crate::alerts::{Rule, alerts};
+
+const COMMENT: &str = "\
+<!-- Generated from src/cause, src/report/catalogue.rs, tests/generate/runbook and dashboards/alerts: change the text
+     there, then run `cargo run --package generate`. -->
+
+";
+
+fn block(commands: &[&str]) -> String {
+    if commands.is_empty() { String::new() } else { format!("\n```sh\n{}\n```\n", commands.join("\n")) }
+}
+
+/// Returns the whole text.
+pub fn text() -> String {
+    let mut catalogue = Vec::new();
+    catalogue::write_markdown(&mut catalogue).expect("memory takes everything");
+    let mut text = COMMENT.to_owned() + std::str::from_utf8(&catalogue).expect("UTF-8");
+    text.push_str("\n# Alerts\n\nOne section for each alert of dashboards/alerts/acr-verifier.rules.yaml.\n");
+    for (name, rule) in alerts() {
+        let guide = GUIDES.iter().find(|guide| guide.alert == name);
+        section(&mut text, guide.unwrap_or_else(|| panic!("{name} has no guide")), rule);
+    }
+    text
+}
+
+fn section(text: &mut String, guide: &Guide, rule: Rule) {
+    let (annotations, wait) = (rule.annotations.expect("annotations"), rule.wait.expect("a wait"));
+    let severity = rule.labels.expect("labels").severity;
+    let Guide { alert, meaning, first, confirm, fix, commands, verify } = guide;
+    write!(
+        text,
+        "\n## {alert}\n\n- Severity: {severity}, after {wait}\n\n**Meaning.** {} {meaning}\n\n**Symptoms.** `{}`\n\n\
+         **Confirm.** {first}\n{}\n**Fix.** {fix}\n{}\n**Verify.** {verify} The alert resolves when this query has no \
+         result:\n\n```promql\n{}\n```\n",
+        annotations.summary,
+        annotations.description,
+        block(confirm),
+        block(commands),
+        rule.expr
+    )
+    .expect("a string takes everything");
+}

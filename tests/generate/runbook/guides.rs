@@ -1,0 +1,280 @@
+//! What to do about each alert: the part of its section in the runbook that is not in its rule.
+
+/// The text about one alert.
+pub struct Guide {
+    /// The name of the alert.
+    pub alert: &'static str,
+    /// What it means for those who pull, after the summary of the rule.
+    pub meaning: &'static str,
+    /// The first thing to look at.
+    pub first: &'static str,
+    /// Commands that confirm it without the monitoring.
+    pub confirm: &'static [&'static str],
+    /// What fixes it, with links to causes.
+    pub fix: &'static str,
+    /// Commands for the fix; none if the sections of the causes have them.
+    pub commands: &'static [&'static str],
+    /// What shows that it is fixed, in addition to the rule.
+    pub verify: &'static str,
+}
+
+const EVENTS: &str =
+    "kubectl get events --namespace default --field-selector reportingComponent=acr-verifier";
+const CHECK_NOW: &str =
+    "acr-verifier smoke --namespace acr-verifier --selector app.kubernetes.io/name=acr-verifier --timeout 2m";
+const PODS: &str =
+    "kubectl get pods --namespace acr-verifier --selector app.kubernetes.io/name=acr-verifier --output wide";
+const LOG: &str = "kubectl logs --namespace acr-verifier POD --tail 50";
+const NODE: &str = "kubectl describe node NODE";
+const LOGIN: &str = "dig REGISTRY.azurecr.io A";
+const CHALLENGE: &str = "curl --connect-timeout 5 -so /dev/null -w '%{remote_ip} %{http_code}\\n' https://REGISTRY.azurecr.io/v2/";
+const CERTIFICATE: &str = "openssl s_client -connect REGISTRY.azurecr.io:443 -servername REGISTRY.azurecr.io </dev/null | \
+                           openssl x509 -noout -issuer -dates";
+const SMOKE_PASSES: &str =
+    "`acr-verifier smoke` exits with 0, and the nodes have the Event `RegistryVerified`.";
+const BY_CAUSE: &str = "Look up the cause in the table above: its section has the commands. The Events and \
+                        `count by (cause) (acr_verifier_cause)` name the cause.";
+const BURN: &str = "Find the nodes and causes that failed in the window, \
+                    `topk(10, sum by (node, cause) (increase(acr_verifier_failures_total[WINDOW])))`, and fix the cause \
+                    as its section describes. One node that fails continuously counts as much here as many that fail \
+                    occasionally: drain it if it cannot be fixed.";
+const DRAIN: &[&str] = &["kubectl drain NODE --ignore-daemonsets --delete-emptydir-data"];
+
+/// All of them, in the order of the rule file.
+pub const GUIDES: [Guide; 20] = [
+    Guide {
+        alert: "AcrVerifierRegistryUnreachable",
+        meaning: "All nodes, ten of them, or a fifth cannot pull: new Pods do not start there. Running Pods are not affected.",
+        first: "Check which cause the nodes report, and whether DNS, the private endpoint, a firewall or the registry's \
+                settings changed in the last hour.",
+        confirm: &[EVENTS, LOGIN, CHALLENGE],
+        fix: BY_CAUSE,
+        commands: &[],
+        verify: SMOKE_PASSES,
+    },
+    Guide {
+        alert: "AcrVerifierRegistryUnreachableFromNode",
+        meaning: "Pods on this node that need an image from the registry do not start.",
+        first: "Check the Events of the node, and cordon it if Pods are waiting.",
+        confirm: &[NODE, LOGIN, CHALLENGE],
+        fix: BY_CAUSE,
+        commands: &["kubectl cordon NODE"],
+        verify: "The node has the Event `RegistryVerified`; then run `kubectl uncordon NODE`.",
+    },
+    Guide {
+        alert: "AcrVerifierImageNotPullable",
+        meaning: "One image is missing, in quarantine, not built for this platform, not fetched by its cache rule, or outside the \
+                scope of the credentials.",
+        first: "Check whether its tag was deleted, moved or locked.",
+        confirm: &[EVENTS],
+        fix: "Usual causes are [`repository_not_found`](#repository_not_found), \
+               [`manifest_not_found`](#manifest_not_found), [`manifest_quarantined`](#manifest_quarantined), \
+               [`cache_rule_failed`](#cache_rule_failed), [`platform_missing`](#platform_missing) and \
+               [`scope_missing`](#scope_missing).",
+        commands: &[
+            "az acr manifest list-metadata --registry REGISTRY --name REPOSITORY --output table",
+            "az acr repository show-tags --name REGISTRY --repository REPOSITORY --output table",
+        ],
+        verify: SMOKE_PASSES,
+    },
+    Guide {
+        alert: "AcrVerifierPublicPathInUse",
+        meaning: "Names resolve to public addresses, or layers come from public storage: pulls leave the private network \
+                if a firewall allows it, and fail otherwise.",
+        first: "Check the reported cause: it shows whether the login server or the data endpoint is public.",
+        confirm: &[EVENTS, LOGIN, "dig REGISTRY.REGION.data.azurecr.io A"],
+        fix: "The causes are [`private_zone_not_linked`](#private_zone_not_linked), \
+               [`no_private_endpoint`](#no_private_endpoint), [`mixed_addresses`](#mixed_addresses) and \
+               [`data_endpoint_disabled`](#data_endpoint_disabled).",
+        commands: &[
+            "az network private-dns link vnet list --resource-group RESOURCE_GROUP --zone-name privatelink.azurecr.io --output table",
+            "az acr show --name REGISTRY --query '[dataEndpointEnabled, publicNetworkAccess]'",
+        ],
+        verify: "Every nameserver of the node returns only private addresses for both names.",
+    },
+    Guide {
+        alert: "AcrVerifierDataPathBroken",
+        meaning: "The login server answers, but layers cannot be fetched: pulls start and never complete.",
+        first: "Resolve the data endpoint on an affected node.",
+        confirm: &[
+            "dig REGISTRY.REGION.data.azurecr.io A",
+            "curl --connect-timeout 5 -sv https://REGISTRY.REGION.data.azurecr.io -o /dev/null",
+        ],
+        fix: "Often the A record of the data endpoint is missing ([`private_record_missing`](#private_record_missing)), or \
+               a firewall allows only the login server ([`connect_timeout`](#connect_timeout)).",
+        commands: &[
+            "az acr show-endpoints --name REGISTRY",
+            "az network private-dns record-set a list --resource-group RESOURCE_GROUP --zone-name privatelink.azurecr.io --output table",
+        ],
+        verify: SMOKE_PASSES,
+    },
+    Guide {
+        alert: "AcrVerifierCredentialsRejected",
+        meaning: "The agent cannot pull with the Secret that it mounts. Pods that use the same Secret do not start.",
+        first: "Check whether a password was renewed or a token disabled, and whether Pods use the same token.",
+        confirm: &[
+            EVENTS,
+            "curl -so /dev/null -w '%{http_code}\\n' --user USERNAME 'https://REGISTRY.azurecr.io/oauth2/token?service=REGISTRY.azurecr.io&scope=repository:REPOSITORY:pull'",
+        ],
+        fix: "Follow the section of the reported cause: [`credentials_missing`](#credentials_missing), [`credentials_invalid`](#credentials_invalid), \
+               [`credentials_rejected`](#credentials_rejected), [`token_refused`](#token_refused), \
+               [`scope_missing`](#scope_missing).",
+        commands: &[
+            "az acr token show --registry REGISTRY --name TOKEN --query '[status, credentials.passwords[].expiry]'",
+        ],
+        verify: "The agents reload the Secret within a minute or two of its change; no restart is needed.",
+    },
+    Guide {
+        alert: "AcrVerifierCredentialsExpiring",
+        meaning: "The credentials still work, but expire at the time given in the configuration or the Secret.",
+        first: "Renew the other token password, so that the current one keeps working until every client has the new one.",
+        confirm: &[
+            "kubectl get secret --namespace acr-verifier SECRET --output jsonpath='{.data.expiresAt}' | base64 -d",
+        ],
+        fix: "Follow [`credentials_expiring`](#credentials_expiring).",
+        commands: &[],
+        verify: "`acr_verifier_credentials_expiry_timestamp_seconds` has the new time.",
+    },
+    Guide {
+        alert: "AcrVerifierCertificateExpiring",
+        meaning: "Azure renews its own certificates much earlier. One that expires soon usually belongs to a device that inspects TLS.",
+        first: "Check who issued the certificate.",
+        confirm: &[CERTIFICATE],
+        fix: "Follow [`certificate_expiring`](#certificate_expiring).",
+        commands: &[],
+        verify: "`notAfter` is more than 14 days away on every node.",
+    },
+    Guide {
+        alert: "AcrVerifierResolversDisagree",
+        meaning: "Whether a pull works, and which path it takes, depends on the nameserver that the node queries.",
+        first: "Query each nameserver in /etc/resolv.conf and each one that the configuration compares.",
+        confirm: &["cat /etc/resolv.conf", "dig +short @NAMESERVER REGISTRY.azurecr.io A"],
+        fix: "Follow [`resolvers_disagree`](#resolvers_disagree).",
+        commands: &[],
+        verify: "All of them return the same addresses.",
+    },
+    Guide {
+        alert: "AcrVerifierChecksStale",
+        meaning: "The agent answers scrapes, but its last check is more than half an hour old, so its results are stale. If \
+                `fleetSize` stretches the interval beyond 20 minutes, raise the 1,800 seconds in the rule.",
+        first: "Check the agent's log and its status page.",
+        confirm: &[PODS, LOG],
+        fix: "Restart the agent and keep its log: a check that never completes is a bug in acr-verifier.",
+        commands: &["kubectl delete pod --namespace acr-verifier POD"],
+        verify: "`acr_verifier_last_check_timestamp_seconds` increases.",
+    },
+    Guide {
+        alert: "AcrVerifierAgentAbsent",
+        meaning: "Nothing is known about this node, while agents on other nodes report.",
+        first: "Check whether the node has an agent Pod, and whether the Pod is ready.",
+        confirm: &[PODS, "kubectl describe daemonset --namespace acr-verifier acr-verifier", NODE],
+        fix: "If the DaemonSet does not tolerate a taint of the node, add the taint to the value `tolerations`. If the Pod exists \
+               but is not scraped, check the PodMonitor's targets. If the node is being removed, wait.",
+        commands: &["kubectl get node NODE --output jsonpath='{.spec.taints}'"],
+        verify: "The node has a ready Pod and a series of `acr_verifier_last_check_timestamp_seconds`.",
+    },
+    Guide {
+        alert: "AcrVerifierAllAgentsAbsent",
+        meaning: "Nothing is known about any node: the DaemonSet has no Pods, or nothing scrapes them. The alert lasts as long as \
+                the DaemonSet exists; without one, until a day after the last scrape.",
+        first: "Check whether the Pods are running. If they are, the scrape fails.",
+        confirm: &[
+            PODS,
+            "kubectl get --raw /api/v1/namespaces/acr-verifier/pods/POD:9469/proxy/metrics | head",
+            "kubectl get podmonitors --all-namespaces",
+        ],
+        fix: "If the Pods run but are not scraped, create the PodMonitor with the API version that the collector reads, \
+               `azmonitoring.coreos.com/v1` for Azure Monitor. If there are no Pods, see \
+               [AcrVerifierAgentCannotStart](#acrverifieragentcannotstart).",
+        commands: &[
+            "az aks show --resource-group RESOURCE_GROUP --name CLUSTER --query azureMonitorProfile.metrics.enabled",
+        ],
+        verify: "`count(acr_verifier_last_check_timestamp_seconds)` has a result.",
+    },
+    Guide {
+        alert: "AcrVerifierAgentCannotStart",
+        meaning: "Kubernetes cannot start the agent: its image cannot be pulled, or the agent exits immediately.",
+        first: "Check what the Pod is waiting for.",
+        confirm: &[
+            "kubectl describe pod --namespace acr-verifier POD",
+            "kubectl logs --namespace acr-verifier POD --previous",
+        ],
+        fix: "`ErrImagePull`: use an agent image from a registry that the nodes can reach, other than those that the agent \
+               verifies. `CreateContainerConfigError`: create the Secret that the values name. `CrashLoopBackOff`: correct \
+               the configuration key that the last line of the log names.",
+        commands: &["kubectl rollout undo daemonset/acr-verifier --namespace acr-verifier"],
+        verify: "`kubectl rollout status daemonset/acr-verifier --namespace acr-verifier` exits with 0.",
+    },
+    Guide {
+        alert: "AcrVerifierConfigurationReloadFailed",
+        meaning: "The new configuration is invalid. The agents keep the previous one until they restart.",
+        first: "Check the log: it names the key, the invalid value and what is expected.",
+        confirm: &[
+            "kubectl logs --namespace acr-verifier --selector app.kubernetes.io/name=acr-verifier --tail 20",
+        ],
+        fix: "Correct the values and upgrade, or roll back to the previous release.",
+        commands: &["helm rollback acr-verifier --namespace acr-verifier"],
+        verify: "`acr_verifier_config_last_reload_successful` is 1 on every node.",
+    },
+    Guide {
+        alert: "AcrVerifierEventsNotPublished",
+        meaning: "Checks and metrics continue, but `kubectl describe node` does not show the results.",
+        first: "Check whether the agent is allowed to create Events.",
+        confirm: &[
+            "kubectl auth can-i create events.events.k8s.io --namespace default --as system:serviceaccount:acr-verifier:acr-verifier",
+            LOG,
+        ],
+        fix: "Install the chart's Role and RoleBinding in namespace `default`, or turn `events.enabled` off. If the API server \
+               rejects Events because of load, the alert resolves without a fix.",
+        commands: &["kubectl get role,rolebinding --namespace default"],
+        verify: "`increase(acr_verifier_events_total{result=\"published\"}[1h])` increases, and that of `failed` does not.",
+    },
+    Guide {
+        alert: "AcrVerifierChecksInconclusive",
+        meaning: "The registry throttles the checks, so it is unknown whether nodes can pull. Pulls may be throttled as well.",
+        first: "Check whether a large deployment is pulling images.",
+        confirm: &["curl -si --max-time 10 https://REGISTRY.azurecr.io/v2/ | head -20"],
+        fix: "Follow [`throttled`](#throttled). If the agents themselves cause the load, set `schedule.fleetSize`.",
+        commands: &["az acr show-usage --name REGISTRY --output table"],
+        verify: "The verdict of checks is `pass` again: `rate(acr_verifier_checks_total{verdict=\"unknown\"}[15m])` is 0.",
+    },
+    Guide {
+        alert: "AcrVerifierErrorBudgetBurn1h",
+        meaning: "More than 14.4 % of the checks failed in the last hour, and checks are still failing. An outage of many nodes in \
+                the last 15 minutes is excluded, because it has an alert of its own.",
+        first: "Find out whether a few nodes fail continuously or many fail occasionally.",
+        confirm: &[EVENTS, CHECK_NOW],
+        fix: BURN,
+        commands: DRAIN,
+        verify: "Fewer than 14.4 % of the checks in five minutes fail.",
+    },
+    Guide {
+        alert: "AcrVerifierErrorBudgetBurn6h",
+        meaning: "More than 6 % of the checks failed in the last six hours, and checks are still failing. An outage of many nodes \
+                in the last hour is excluded.",
+        first: "Find out whether a few nodes fail continuously or many fail occasionally.",
+        confirm: &[EVENTS, CHECK_NOW],
+        fix: BURN,
+        commands: DRAIN,
+        verify: "Fewer than 6 % of the checks in half an hour fail.",
+    },
+    Guide {
+        alert: "AcrVerifierErrorBudgetBurn1d",
+        meaning: "More than 3 % of the checks failed in the last day, and checks are still failing.",
+        first: "Find the nodes that fail repeatedly.",
+        confirm: &[EVENTS, CHECK_NOW],
+        fix: BURN,
+        commands: DRAIN,
+        verify: "Fewer than 3 % of the checks in two hours fail.",
+    },
+    Guide {
+        alert: "AcrVerifierErrorBudgetBurn3d",
+        meaning: "More than 1 % of the checks failed in the last three days, and checks are still failing: more than the objective of \
+                99 % allows.",
+        first: "Find the nodes that fail repeatedly.",
+        confirm: &[EVENTS, CHECK_NOW],
+        fix: BURN,
+        commands: DRAIN,
+        verify: "Fewer than 1 % of the checks in six hours fail.",
+    },
+];
