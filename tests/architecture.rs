@@ -1,8 +1,9 @@
-//! Enforces the architecture: which module may depend on which, which package of the tests may use which, and which files may
-//! use a library.
+//! Enforces the architecture: which module may depend on which, and which files may use a library.
 //!
-//! Reads the imports of every source file. A new module must be assigned to a layer here.
+//! Reads the imports of every source file. A new module must be assigned to a layer here. `packages` does the same for the
+//! packages of the tests.
 
+mod packages;
 mod picture;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -125,14 +126,6 @@ const CONFINED: [(&str, &[&str]); 17] = [
             "report/fleet.rs",
         ],
     ),
-];
-/// The packages below `tests`, lowest first, and the packages of the workspace that each may use.
-const PACKAGES: [(&str, &[&str]); 4] = [
-    // Knows nothing of the program, not even its types.
-    ("lab", &[]),
-    ("support", &["lab"]),
-    ("generate", &["acr-verifier", "support"]),
-    ("bench", &["acr-verifier", "lab", "support"]),
 ];
 /// Built only for the fuzzers: it generates input of these libraries.
 const DOORS: &str = "probe/fuzz.rs";
@@ -340,35 +333,6 @@ fn every_file_has_a_module_comment_and_at_most_400_lines() {
         assert!(is_documented, "{file} has no module comment");
         let lines = text.lines().count();
         assert!(lines <= 400, "{file} has {lines} lines: it is more than one module");
-    }
-}
-
-#[test]
-fn packages_of_the_tests_use_only_the_listed_ones() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let read = |path: &Path| -> serde_json::Value {
-        let text = std::fs::read_to_string(path).expect("a manifest");
-        toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-    };
-    let members = &read(&root.join("Cargo.toml"))["workspace"]["members"];
-    let mut known: Vec<String> = PACKAGES.iter().map(|(name, _)| format!("tests/{name}")).collect();
-    known.sort();
-    assert_eq!(members, &serde_json::json!(known));
-    for (name, allowed) in PACKAGES {
-        let manifest = read(&root.join("tests").join(name).join("Cargo.toml"));
-        let tables = ["dependencies", "dev-dependencies"].map(|table| manifest[table].as_object());
-        let used = tables.into_iter().flatten().flat_map(|table| table.keys().map(String::as_str));
-        let is_ours = |used: &&str| *used == "acr-verifier" || PACKAGES.iter().any(|(name, _)| name == used);
-        let used: BTreeSet<&str> = used.filter(is_ours).collect();
-        assert_eq!(used, allowed.iter().copied().collect(), "{name}");
-    }
-}
-
-/// A module that is included by path is compiled anew by each binary that includes it; what is shared belongs to `support`.
-#[test]
-fn no_module_is_included_by_path() {
-    for (file, text) in texts() {
-        assert!(!text.lines().any(|line| line.trim_start().starts_with("#[path")), "{file}");
     }
 }
 
