@@ -5,6 +5,7 @@
 
 mod commands;
 mod files;
+mod identities;
 mod steps;
 mod yaml;
 

@@ -9,6 +9,7 @@ use super::fingerprint::Fingerprint;
 use crate::config::value::is_guid;
 use crate::file::{self, FileError};
 use crate::secret::Secret;
+use crate::text::words::list;
 
 /// Largest token of a service account, in bytes; real ones have about 1,200.
 const MAX_ASSERTION: u64 = 16 * 1024;
@@ -59,23 +60,42 @@ impl WorkloadIdentity {
     /// # Errors
     /// The variable or file that is missing or invalid, as a phrase without the file's content.
     pub fn read(&self) -> Result<Federated, String> {
-        let client_id = variable(&self.client_id, "AZURE_CLIENT_ID")?;
+        let missing: Vec<_> = self
+            .variables()
+            .iter()
+            .filter(|(_, value)| value.is_none())
+            .map(|(name, _)| (*name).to_owned())
+            .collect();
+        match missing.as_slice() {
+            [] => {}
+            [name] => return Err(format!("{name} is not set")),
+            names => return Err(format!("{} are not set", list(names))),
+        }
+        let [client_id, tenant_id, authority_host, token_file] =
+            self.variables().map(|(name, value)| text(name, value));
+        let client_id = client_id?;
         if !is_guid(client_id) {
             return Err("AZURE_CLIENT_ID is not a GUID".to_owned());
         }
-        let tenant_id = variable(&self.tenant_id, "AZURE_TENANT_ID")?;
+        let tenant_id = tenant_id?;
         if !is_tenant(tenant_id) {
             return Err("AZURE_TENANT_ID is neither a GUID nor a domain".to_owned());
         }
-        let authority = authority(variable(&self.authority_host, "AZURE_AUTHORITY_HOST")?)?;
-        let path = Path::new(variable(&self.token_file, "AZURE_FEDERATED_TOKEN_FILE")?);
-        let assertion = read_assertion(path)?;
         Ok(Federated {
+            authority: authority(authority_host?)?,
+            assertion: read_assertion(Path::new(token_file?))?,
             client_id: client_id.to_owned(),
             tenant_id: tenant_id.to_owned(),
-            authority,
-            assertion,
         })
+    }
+
+    const fn variables(&self) -> [(&'static str, Option<&OsString>); 4] {
+        [
+            ("AZURE_CLIENT_ID", self.client_id.as_ref()),
+            ("AZURE_TENANT_ID", self.tenant_id.as_ref()),
+            ("AZURE_AUTHORITY_HOST", self.authority_host.as_ref()),
+            ("AZURE_FEDERATED_TOKEN_FILE", self.token_file.as_ref()),
+        ]
     }
 
     /// The state of the token file.
@@ -84,14 +104,11 @@ impl WorkloadIdentity {
     }
 }
 
-fn variable<'value>(value: &'value Option<OsString>, name: &str) -> Result<&'value str, String> {
-    match value {
-        None => Err(format!("{name} is not set")),
-        Some(value) => match value.to_str() {
-            Some("") => Err(format!("{name} is empty")),
-            Some(value) => Ok(value),
-            None => Err(format!("{name} is not UTF-8")),
-        },
+fn text<'value>(name: &str, value: Option<&'value OsString>) -> Result<&'value str, String> {
+    match value.map_or(Some(""), |value| value.to_str()) {
+        Some("") => Err(format!("{name} is empty")),
+        Some(value) => Ok(value),
+        None => Err(format!("{name} is not UTF-8")),
     }
 }
 
@@ -159,7 +176,11 @@ mod tests {
             change(&mut changed);
             changed.read().expect_err("something is missing")
         };
-        assert_eq!(WorkloadIdentity::default().read(), Err("AZURE_CLIENT_ID is not set".to_owned()));
+        assert_eq!(
+            WorkloadIdentity::default().read(),
+            Err("AZURE_CLIENT_ID, AZURE_TENANT_ID, AZURE_AUTHORITY_HOST and AZURE_FEDERATED_TOKEN_FILE are not set".to_owned())
+        );
+        assert_eq!(problem(|set| set.client_id = None), "AZURE_CLIENT_ID is not set");
         assert_eq!(problem(|set| set.client_id = Some("canary".into())), "AZURE_CLIENT_ID is not a GUID");
         assert_eq!(
             problem(|set| set.tenant_id = Some("a/b".into())),

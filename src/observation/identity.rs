@@ -174,7 +174,7 @@ pub struct EntraError {
     pub error: String,
     /// The AADSTS numbers. Microsoft changes their meaning, so they only choose the wording of the advice.
     pub numbers: Vec<u32>,
-    /// The description up to its trace ids; bounded.
+    /// The first sentence of its description; bounded.
     pub message: Option<String>,
     /// The id by which Azure support finds the request; a GUID.
     pub correlation_id: Option<String>,

@@ -157,24 +157,19 @@ impl<'check> Pull<'check> {
             Ok((bearer, resolved)) => return self.granted(Some(bearer), resolved, observation).await,
             Err(failure) => failure,
         };
-        let is_of_identity = is_refusal(&failure) || matches!(failure.fault, Fault::Identity(_));
-        if kind == IdentityKind::Workload || !is_of_identity {
+        if kind == IdentityKind::Workload || !ends_identity(&failure) {
             return Err(failure);
         }
         let token = observation.token.take();
         let correlation_id = observation.correlation_id.take();
-        match self.enter(&Attempt::anonymous(), challenge, observation).await {
-            Ok((bearer, resolved)) => {
-                observation.credentials = Some(CredentialsUsed::Anonymous);
-                observation.identity_failure = Some(failure);
-                self.granted(Some(bearer), resolved, observation).await
-            }
-            Err(_) => {
-                observation.token = token;
-                observation.correlation_id = correlation_id;
-                Err(failure)
-            }
-        }
+        let Ok((bearer, resolved)) = self.enter(&Attempt::anonymous(), challenge, observation).await else {
+            observation.token = token;
+            observation.correlation_id = correlation_id;
+            return Err(failure);
+        };
+        observation.credentials = Some(CredentialsUsed::Anonymous);
+        observation.identity_failure = Some(failure);
+        self.granted(Some(bearer), resolved, observation).await
     }
 
     /// Requests a token, and resolves the image to see whether the token permits the pull.
@@ -292,6 +287,31 @@ fn tried(found: &Found) -> &[Attempt] {
 fn is_refusal(failure: &Failure) -> bool {
     matches!(failure.stage, Stage::Token | Stage::Manifest)
         && matches!(refused_with(&failure.fault), Some(401 | 403))
+}
+
+/// Whether a kubelet gives up the identity and pulls anonymously: its credential provider failed, or the registry rejected
+/// what it provided. A registry that throttles gets no further request.
+fn ends_identity(failure: &Failure) -> bool {
+    let is_at_token = failure.stage == Stage::Token;
+    is_refusal(failure)
+        || match &failure.fault {
+            Fault::Identity(_) => true,
+            Fault::Answer(answer) => is_at_token && answer.status != 429,
+            Fault::NotARegistry { .. } => is_at_token,
+            Fault::NotConnected
+            | Fault::Tls(_)
+            | Fault::ResponseTimeout { .. }
+            | Fault::ConnectionReset
+            | Fault::DeadlineExceeded { .. }
+            | Fault::UntrustedRealm { .. }
+            | Fault::UntrustedRedirect { .. }
+            | Fault::StorageRedirect { .. }
+            | Fault::CredentialsMissing { .. }
+            | Fault::CredentialsInvalid { .. }
+            | Fault::ManifestInvalid { .. }
+            | Fault::DigestMismatch { .. }
+            | Fault::PlatformMissing { .. } => false,
+        }
 }
 
 /// The status with which the registry rejected the credentials; `None` for any other fault.

@@ -38,8 +38,7 @@ fn argument_error(arguments: &[&str]) -> Option<String> {
 #[test]
 fn the_agent_accepts_every_rendered_configuration() {
     let Some(programs) = helm::programs() else { return };
-    // The agent does not read identities yet.
-    for (variant, _) in VARIANTS.iter().filter(|(variant, _)| !variant.ends_with("-identity")) {
+    for (variant, _) in VARIANTS {
         let objects = programs.objects(variant, &[]);
         let config = config_of(&objects);
         let container = &helm::agent(&objects)["containers"][0];

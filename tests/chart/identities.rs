@@ -1,5 +1,8 @@
 //! Azure identities instead of Secrets: what the chart renders for them, and the contradictions that it rejects.
 
+use std::path::Path;
+
+use acr_verifier::config::file;
 use serde_json::{Value, json};
 
 use super::helm::{self, Programs, VARIANTS};
@@ -224,6 +227,8 @@ fn an_identity_pulls_only_from_azure_container_registries() {
         let setting = format!("config.images={images}");
         let rendered = programs.template(&helm::chart(), &["--set-json", &setting]);
         assert_eq!(rendered.is_ok(), is_accepted, "{host}");
+        let by_agent = file::parse(Path::new("config.yaml"), &json!({"images": images}).to_string());
+        assert_eq!(by_agent.is_ok(), is_accepted, "{host}");
         if let Err(message) = rendered {
             let named = format!("{host}/canary:1");
             assert!(

@@ -1,6 +1,6 @@
-//! The node's managed identity: each fault of IMDS and of the exchange, with its diagnoses and the requests that it costs.
+//! The node's managed identity: each fault of IMDS, with its diagnoses and the requests that it costs.
 //!
-//! `workload_cases.rs` has the faults of Entra ID.
+//! `exchange_cases.rs` has the faults after IMDS, `workload_cases.rs` those of Entra ID.
 
 use std::time::Duration;
 
@@ -10,17 +10,14 @@ use acr_verifier::observation::CredentialsUsed;
 
 use super::{Bench, Case, IMPATIENT, case};
 use lab::Lab;
-use lab::answers::{Answer, Canned, Delivery, FirewallWording, RetryAfter, Step, Target};
+use lab::answers::{Answer, Delivery, RetryAfter, Step};
 use lab::log::{Listener, Request};
-use lab::settings::{
-    AbacRefusal, ExchangeFault, Identity, ImdsFault, REGISTRY_AUDIENCE, Rights, Settings, TokenDefect,
-    Transport,
-};
+use lab::settings::{Identity, ImdsFault, REGISTRY_AUDIENCE, Rights, Settings, TokenDefect, Transport};
 
 /// A failed identity, followed by the anonymous pull that kubelets try.
 const ANONYMOUS: &str = "challenge 401, token 401";
 /// The requests of containerd after a token was granted.
-const PULL: &str = "manifest 200, manifest 200, manifest 200, blob redirect 307, blob 200";
+pub(super) const PULL: &str = "manifest 200, manifest 200, manifest 200, blob redirect 307, blob 200";
 
 /// Lets a check pull with the node's identity.
 pub(super) fn use_managed(bench: &mut Bench, client_id: Option<&str>) {
@@ -47,7 +44,7 @@ pub(super) fn requests(lab: &Lab) -> String {
     lines.join(", ")
 }
 
-fn managed(
+pub(super) fn managed(
     name: &str,
     arrange: impl Fn(&mut Settings) + Send + Sync + 'static,
     expected: &[&str],
@@ -63,7 +60,7 @@ fn managed(
 }
 
 /// The same with a short limit, for faults that reach it.
-fn impatient(
+pub(super) fn impatient(
     name: &str,
     arrange: impl Fn(&mut Settings) + Send + Sync + 'static,
     expected: &[&str],
@@ -80,9 +77,6 @@ pub(super) fn cases() -> Vec<Case> {
     cases.extend(imds_answers());
     cases.extend(imds_tokens());
     cases.extend(imds_connections());
-    cases.extend(exchanges());
-    cases.extend(rights());
-    cases.extend(anonymous());
     cases
 }
 
@@ -224,183 +218,24 @@ fn imds_connections() -> Vec<Case> {
         let arrange = move |settings: &mut Settings| settings.identity.imds.delivery = delivery;
         impatient(&format!("IMDS, {delivery:?}"), arrange, fail, &format!("imds 200, {ANONYMOUS}"))
     });
+    let out_of_time = managed(
+        "out of time at IMDS",
+        |settings| settings.identity.imds.delivery = Delivery::SilentAfterRequest,
+        // The names were resolved in the meantime, so this is the next stage.
+        &["unknown login connect deadline_exceeded"],
+        "imds 200",
+    )
+    .adjust(|bench| {
+        use_managed(bench, None);
+        bench.task.timeout = IMPATIENT;
+    });
     let slow = managed(
         "a slow IMDS",
         |settings| settings.identity.imds.delivery = Delivery::Delayed(Duration::from_secs(1)),
         &[],
         &format!("imds 200, challenge 401, exchange 200, token 400, token 200, {PULL}"),
     );
-    unreached.into_iter().chain(broken).chain([slow]).collect()
-}
-
-fn exchanges() -> Vec<Case> {
-    let foreign = "fail login token not_a_registry";
-    let missing = "fail login token pull_role_missing";
-    let refused = "imds 200, challenge 401, exchange 401, token 401";
-    let mut cases: Vec<Case> = [
-        (ExchangeFault::NotJson, foreign, "imds 200, challenge 401, exchange 200"),
-        (ExchangeFault::Missing, foreign, "imds 200, challenge 401, exchange 200"),
-        (ExchangeFault::Empty, foreign, "imds 200, challenge 401, exchange 200"),
-        (ExchangeFault::OverLong, foreign, "imds 200, challenge 401, exchange 200"),
-        (ExchangeFault::LineBreak, foreign, "imds 200, challenge 401, exchange 200"),
-        (
-            ExchangeFault::Expired,
-            missing,
-            "imds 200, challenge 401, exchange 200, token 400, token 401, token 401",
-        ),
-        (
-            ExchangeFault::OtherAudience,
-            missing,
-            "imds 200, challenge 401, exchange 200, token 400, token 401, token 401",
-        ),
-        (
-            ExchangeFault::RedirectEcho,
-            "fail login token untrusted_redirect",
-            "imds 200, challenge 401, exchange 307",
-        ),
-    ]
-    .into_iter()
-    .map(|(fault, expected, requests)| {
-        let arrange = move |settings: &mut Settings| settings.exchange.answer = fault.into();
-        managed(&format!("an exchange with {fault:?}"), arrange, &[expected], requests)
-    })
-    .collect();
-    let canned = |canned: Canned, expected: &str, requests: &str| {
-        let name = format!("{canned:?} at the exchange");
-        let arrange = move |settings: &mut Settings| settings.answer(Step::Exchange, canned.clone());
-        managed(&name, arrange, &[expected], requests)
-    };
-    cases.extend([
-        canned(Canned::Unauthorized, missing, refused),
-        canned(
-            Canned::Firewall(FirewallWording::CorrelationId),
-            "fail login token access_denied",
-            "imds 200, challenge 401, exchange 403",
-        ),
-        canned(
-            Canned::Throttled(RetryAfter::Seconds(7)),
-            "unknown login token throttled",
-            "imds 200, challenge 401, exchange 429",
-        ),
-        canned(
-            Canned::ServerError(503),
-            "fail login token registry_error",
-            "imds 200, challenge 401, exchange 503",
-        ),
-        canned(Canned::BadGateway, foreign, "imds 200, challenge 401, exchange 502"),
-        canned(Canned::CaptivePortal, foreign, "imds 200, challenge 401, exchange 200"),
-        canned(Canned::ProxyForbidden, foreign, "imds 200, challenge 401, exchange 403"),
-        canned(
-            Canned::Redirect { status: 307, target: Target::ForeignHost },
-            "fail login token untrusted_redirect",
-            "imds 200, challenge 401, exchange 307",
-        ),
-    ]);
-    // As for every other request, a reused connection that ends before any byte is followed by a second attempt.
-    let once = "imds 200, challenge 401, exchange 200";
-    let twice = "imds 200, challenge 401, exchange 200, exchange 200";
-    for (delivery, expected, requests) in [
-        (Delivery::SilentAfterRequest, "fail login token response_timeout", once),
-        (Delivery::ResetAfterRequest, "fail login token connection_reset", twice),
-        (Delivery::EndlessBody, foreign, once),
-    ] {
-        cases.push(impatient(
-            &format!("an exchange with {delivery:?}"),
-            move |settings| settings.deliver(Step::Exchange, delivery),
-            &[expected],
-            requests,
-        ));
-    }
-    cases
-}
-
-fn rights() -> Vec<Case> {
-    const MISSING: &[&str] = &["fail login token pull_role_missing"];
-    const SCOPE: &[&str] = &["fail login manifest scope_missing"];
-    let healthy = format!("imds 200, challenge 401, exchange 200, token 400, token 200, {PULL}");
-    let at_exchange = "imds 200, challenge 401, exchange 401, token 401";
-    let after = "imds 200, challenge 401, exchange 200, token 401";
-    let at_token = "imds 200, challenge 401, exchange 200, token 400, token 401, token 401";
-    let at_manifest =
-        "imds 200, challenge 401, exchange 200, token 400, token 200, manifest 401, manifest 401, token 401";
-    let abac = |repository: &str, refusal| Rights::Abac { readable: vec![repository.to_owned()], refusal };
-    let table: Vec<(&str, Rights, &[&str], &str)> = vec![
-        ("the claim's older spelling", Rights::PullAsActions, &[], &healthy),
-        ("no role", Rights::None, MISSING, at_exchange),
-        ("a role without read", Rights::WithoutRead, MISSING, after),
-        ("a role removed after the exchange", Rights::RemovedAfterExchange, MISSING, at_token),
-        ("ABAC", abac("apps/canary", AbacRefusal::AtToken), &[], &healthy),
-        (
-            "ABAC without the repository, at the token",
-            abac("apps/other", AbacRefusal::AtToken),
-            MISSING,
-            at_token,
-        ),
-        (
-            "ABAC without the repository, no access",
-            abac("apps/other", AbacRefusal::EmptyAccess),
-            SCOPE,
-            at_manifest,
-        ),
-        (
-            "ABAC without the repository, at the manifest",
-            abac("apps/other", AbacRefusal::AtManifest),
-            SCOPE,
-            at_manifest,
-        ),
-    ];
-    let mut cases: Vec<Case> = table
-        .into_iter()
-        .map(|(name, rights, expected, requests)| {
-            let arrange = move |settings: &mut Settings| settings.identity.rights = rights.clone();
-            managed(name, arrange, expected, requests)
-        })
-        .collect();
-    cases.push(managed(
-        "an opaque refresh token",
-        |settings| settings.exchange.answer = ExchangeFault::Opaque.into(),
-        &[],
-        &healthy,
-    ));
-    cases
-}
-
-/// A kubelet whose credential provider fails pulls anonymously.
-fn anonymous() -> Vec<Case> {
-    let granted = format!("challenge 401, token 200, {PULL}");
-    let table: Vec<(&str, fn(&mut Settings), &str, String)> = vec![
-        (
-            "IMDS does not know it",
-            |settings| settings.identity.imds.answer = Some(ImdsFault::IdentityNotFound),
-            "warn login token identity_not_found",
-            format!("imds 400, {granted}"),
-        ),
-        (
-            "IMDS fails",
-            |settings| settings.identity.imds.answer = Some(ImdsFault::Status(500)),
-            "warn login token identity_unavailable",
-            format!("imds 500, {granted}"),
-        ),
-        (
-            "it has no role",
-            |settings| settings.identity.rights = Rights::None,
-            "warn login token pull_role_missing",
-            format!(
-                "imds 200, challenge 401, exchange 401, {}",
-                granted.trim_start_matches("challenge 401, ")
-            ),
-        ),
-    ];
-    table
-        .into_iter()
-        .map(|(name, arrange, expected, requests)| {
-            let arrange = move |settings: &mut Settings| {
-                settings.credentials.anonymous = true;
-                arrange(settings);
-            };
-            managed(&format!("anonymous pulls work, {name}"), arrange, &[expected], &requests)
-        })
-        .collect()
+    unreached.into_iter().chain(broken).chain([out_of_time, slow]).collect()
 }
 
 fn bench(change: impl FnOnce(&mut Settings)) -> Bench {

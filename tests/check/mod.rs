@@ -12,6 +12,7 @@ mod credential_cases;
 mod data_endpoint;
 mod document_cases;
 mod durations;
+mod exchange_cases;
 mod healthy;
 mod hostile_cases;
 mod identity_cases;
@@ -111,6 +112,7 @@ pub(crate) fn all_cases() -> Vec<Case> {
     cases.extend(hostile_cases::cases());
     cases.extend(node_cases::cases());
     cases.extend(identity_cases::cases());
+    cases.extend(exchange_cases::cases());
     cases.extend(workload_cases::cases());
     cases
 }

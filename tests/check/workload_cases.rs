@@ -14,8 +14,8 @@ use lab::Lab;
 use lab::answers::{Delivery, RetryAfter};
 use lab::log::Listener;
 use lab::settings::{
-    Assertion, AuthorityNames, Certificate, EntraFault, Identity, REGISTRY_AUDIENCE, Rights, Settings,
-    TokenDefect, Transport, Validity,
+    Assertion, AuthorityNames, Behaviour, Certificate, EntraFault, Identity, Nameserver, REGISTRY_AUDIENCE,
+    Rcode, Rights, Settings, TokenDefect, Transport, Validity,
 };
 
 /// The requests of a check whose identity got no token. Kubelets do not pull with this identity, so none is anonymous.
@@ -96,7 +96,28 @@ pub(super) fn cases() -> Vec<Case> {
     cases.extend(assertions());
     cases.extend(answers());
     cases.extend(connections());
+    cases.extend(nameservers());
     cases
+}
+
+/// The name of Entra ID has the same nameservers as the registry's.
+fn nameservers() -> Vec<Case> {
+    let failing = &["warn login dns nameserver_failing", "warn data dns nameserver_failing"];
+    let hurry = |bench: &mut Bench| bench.task.stage_timeout = IMPATIENT;
+    let healthy = format!("entra 200, challenge 401, {PULL}");
+    let with = |name: &str, behaviours: [Behaviour; 2]| {
+        let arrange = move |settings: &mut Settings| {
+            settings.nameservers = behaviours.clone().map(Nameserver::behaving).to_vec();
+        };
+        workload(&format!("nameservers, {name}"), arrange, hurry, failing, &healthy)
+    };
+    vec![
+        with("the second is silent", [Behaviour::Answer, Behaviour::Silent]),
+        with("the first is silent", [Behaviour::Silent, Behaviour::Answer]),
+        with("the first is closed", [Behaviour::Closed, Behaviour::Answer]),
+        with("the first fails", [Behaviour::Rcode(Rcode::ServFail, None), Behaviour::Answer]),
+        with("both are silent for AAAA", [Behaviour::AaaaSilent, Behaviour::AaaaSilent]),
+    ]
 }
 
 fn change_variables(bench: &mut Bench, change: impl Fn(&mut WorkloadIdentity)) {
@@ -107,7 +128,8 @@ fn change_variables(bench: &mut Bench, change: impl Fn(&mut WorkloadIdentity)) {
 
 /// A Pod without the webhook's work, or with half of it.
 fn injection() -> Vec<Case> {
-    let table: Vec<(&str, fn(&mut WorkloadIdentity))> = vec![
+    type Row = (&'static str, fn(&mut WorkloadIdentity));
+    let table: Vec<Row> = vec![
         ("no variables", |set| *set = WorkloadIdentity::default()),
         ("no client id", |set| set.client_id = None),
         ("a client id that is not a GUID", |set| set.client_id = Some("canary".into())),
@@ -115,7 +137,7 @@ fn injection() -> Vec<Case> {
         ("no authority", |set| set.authority_host = None),
         ("a foreign authority", |set| set.authority_host = Some("https://login.fabrikam.example/".into())),
         ("an authority over HTTP", |set| {
-            set.authority_host = Some("http://login.microsoftonline.com/".into())
+            set.authority_host = Some("http://login.microsoftonline.com/".into());
         }),
         ("no token file", |set| set.token_file = None),
         ("a token file that does not exist", |set| set.token_file = Some("/nonexistent/token".into())),
@@ -134,8 +156,9 @@ fn injection() -> Vec<Case> {
 
 /// A federated credential, a client id or a tenant that does not match the service account's token.
 fn assertions() -> Vec<Case> {
+    type Row = (&'static str, fn(&mut Assertion), &'static str);
     let rejected = &["fail login token identity_rejected"];
-    let table: Vec<(&str, fn(&mut Assertion), &str)> = vec![
+    let table: Vec<Row> = vec![
         ("issuer", |assertion| assertion.issuer = "https://oidc.fabrikam.example/".into(), "401"),
         ("subject", |assertion| assertion.subject = "system:serviceaccount:default:default".into(), "401"),
         ("subject's case", |assertion| assertion.subject = assertion.subject.to_uppercase(), "401"),

@@ -160,10 +160,10 @@ impl From<Refused> for EntraError {
     fn from(refused: Refused) -> Self {
         let Refused { error, error_description, mut error_codes, correlation_id } = refused;
         error_codes.truncate(MAX_NUMBERS);
-        // The ids and the time that follow are different in each response.
+        // Advice and links follow the first sentence, then ids and a time that differ in each response.
         let sentence = |text: String| {
-            let end = text.find(" Trace ID:").unwrap_or(text.len());
-            bounded(&text[..end])
+            let ends = [". ", " Trace ID:", "\r", "\n"].map(|end| text.find(end).unwrap_or(text.len()));
+            bounded(&text[..ends.into_iter().min().unwrap_or(text.len())])
         };
         Self {
             error: bounded(&error),

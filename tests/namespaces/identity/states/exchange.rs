@@ -36,8 +36,21 @@ pub(super) fn states() -> Vec<State> {
             settings.credentials.anonymous = true;
         })
         .plugin_fails("/oauth2/exchange responded with status code 503")
-        .expects(&["fail login token registry_error"])
-        .differs("the kubelet then pulls anonymously; a registry that fails is reported"),
+        .pulls_as("anonymous")
+        .expects(&["warn login token registry_error"]),
+        answering("exchange is throttled, and the registry permits anonymous pulls", |settings| {
+            settings.answer(Step::Exchange, Canned::Throttled(RetryAfter::Seconds(7)));
+            settings.credentials.anonymous = true;
+        })
+        .plugin_fails("/oauth2/exchange responded with status code 429")
+        .expects(&["unknown login token throttled"])
+        .differs("no claim: a registry that throttles gets no further requests, not even anonymous ones"),
+        answering("exchange response without a refresh token, and the registry permits anonymous pulls", |settings| {
+            settings.exchange.answer = ExchangeFault::Missing.into();
+            settings.credentials.anonymous = true;
+        })
+        .pulls_as("anonymous")
+        .expects(&["warn login token not_a_registry"]),
         answering("a proxy answers the exchange", |settings| {
             settings.answer(Step::Exchange, Canned::ProxyForbidden);
         })

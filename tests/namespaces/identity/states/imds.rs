@@ -111,6 +111,13 @@ fn answers() -> Vec<State> {
             .plugin_fails(FAILED)
             .expects(&[UNKNOWN])
             .differs(LATER),
+        answering("IMDS answers 404, and the registry permits anonymous pulls", |settings| {
+            settings.identity.imds.answer = Some(ImdsFault::Status(404));
+            settings.credentials.anonymous = true;
+        })
+        .plugin_fails(FAILED)
+        .pulls_as("anonymous")
+        .expects(&["warn login token identity_unavailable"]),
         answering("IMDS answers 410", |settings| settings.identity.imds.answer = Some(ImdsFault::Status(410)))
             .plugin_fails(FAILED)
             .expects(&[UNKNOWN])
