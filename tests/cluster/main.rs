@@ -11,6 +11,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests may use the clock and the environment")]
 
 mod control;
+mod identity;
 mod image;
 mod node_files;
 mod requirements;
@@ -20,6 +21,7 @@ mod worker;
 
 use std::time::Instant;
 
+use support::namespaces::plugin;
 use support::tell;
 
 use self::requirements::Requirements;
@@ -32,8 +34,12 @@ fn the_documentation_holds_on_a_three_node_cluster() {
         Requirements::Skip(reason) => return tell(&format!("\nSKIPPED cluster: {reason}\n")),
         Requirements::Fail(reason) => panic!("cluster: {reason}"),
     };
+    let plugin = plugin::find();
+    if let Err(reason) = &plugin {
+        plugin::skip("pulls with a node's identity", reason);
+    }
     let started = Instant::now();
-    let cluster = Cluster::start(programs, &image);
+    let cluster = Cluster::start(programs, &image, plugin.ok().as_deref());
     tell(&format!("\nstep {:<60} {:.1} s", "three nodes are Ready", started.elapsed().as_secs_f64()));
     for (name, step) in story::STEPS {
         let begun = Instant::now();

@@ -5,18 +5,19 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::node_files;
 use super::whole::{Cluster, wait};
+use super::{identity, node_files};
 
 /// A step, with its name.
 type Step = (&'static str, fn(&Cluster));
 
 /// All steps in order: each leaves the cluster as the next one needs it.
-pub(crate) const STEPS: [Step; 12] = [
+pub(crate) const STEPS: [Step; 13] = [
     ("helm upgrade --install, agents Ready on all nodes", install),
     ("kubectl describe node shows the Event", events),
     ("agents follow changes of node files, and write nothing", node_files::follow),
     ("a Pod's image is pulled through the private endpoint", pull),
+    ("a Pod's image is pulled with the node's identity until its role is removed", identity::pull),
     ("the accounts have only the documented permissions", rights),
     ("broken DNS on one node fails only its checks and pulls", one_node),
     ("helm test and smoke pass after the fix", repaired),
@@ -27,14 +28,14 @@ pub(crate) const STEPS: [Step; 12] = [
     ("uninstall leaves nothing behind", uninstall),
 ];
 
-const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/chart");
+pub(super) const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/chart");
 const NAMESPACE: &str = "--namespace=acr-verifier";
 const SOON: Duration = Duration::from_secs(60);
 /// Timeout of a smoke check that is expected to fail, and so runs to its deadline. An agent pauses for five seconds between
 /// checks, and a check takes longer on a busy machine.
 const RED: &str = "20s";
 /// Differences from the README: a short interval, and the certificate authority of this registry.
-const QUICK: [&str; 7] = [
+pub(super) const QUICK: [&str; 7] = [
     "--set=config.schedule.interval=10s",
     "--set=config.images[0].privateEndpoint.cidrs={10.60.4.0/24}",
     "--set=config.tls.caConfigMap.name=registry-ca",
@@ -92,7 +93,7 @@ fn install_as(cluster: &Cluster, release: &str, namespace: &str, more: &[&str]) 
     cluster.helm(&arguments);
 }
 
-fn rolled_out(cluster: &Cluster, daemon_set: &str, namespace: &str) {
+pub(super) fn rolled_out(cluster: &Cluster, daemon_set: &str, namespace: &str) {
     let (set, namespace) = (format!("daemonset/{daemon_set}"), format!("--namespace={namespace}"));
     cluster.kubectl(&["rollout", "status", &set, &namespace, "--timeout=120s"]);
 }

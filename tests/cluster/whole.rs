@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::control::Control;
+use super::identity;
 use super::image::Image;
 use super::worker::{self, Worker};
 use lab::Lab;
@@ -18,7 +19,7 @@ use lab::answers::{Canned, FirewallWording, Step};
 use lab::settings::Settings;
 use support::namespaces::leftovers;
 use support::namespaces::names::{self, Resolvers};
-use support::namespaces::network::{DATA, FORWARDER, LOGIN, Network, PUBLIC_DATA, PUBLIC_LOGIN};
+use support::namespaces::network::{DATA, FORWARDER, IMDS, LOGIN, Network, PUBLIC_DATA, PUBLIC_LOGIN};
 use support::namespaces::process::{Server, run};
 use support::namespaces::registry::{self, Registry};
 use support::tell;
@@ -41,11 +42,13 @@ pub(crate) struct Cluster {
     _unlinked: Server,
     network: Network,
     image: PathBuf,
+    /// Whether the kubelet of one node has the credential provider of AKS.
+    pub(crate) has_plugin: bool,
     folder: TempDir,
 }
 
 impl Cluster {
-    pub(crate) fn start(programs: PathBuf, image: &Path) -> Self {
+    pub(crate) fn start(programs: PathBuf, image: &Path, plugin: Option<&Path>) -> Self {
         leftovers::remove();
         worker::remove_leftovers();
         let folder =
@@ -53,9 +56,11 @@ impl Cluster {
         let path = folder.path();
         let network = Network::start();
         let control = Control::start(&network, programs, path);
+        network.vnet.ip(&format!("address add {IMDS}/32 dev lo\n"));
         let inside = network.vnet.run(|| {
             let mut settings = Settings::on_azures_port(LOGIN.into(), DATA.into());
             settings.place.upstream = Some(registry::address());
+            settings.identity.imds.address = Some((IMDS, 80).into());
             Lab::start(settings)
         });
         let outside = network.internet.run(|| {
@@ -84,21 +89,24 @@ impl Cluster {
             _unlinked: unlinked,
             network,
             image: image.to_owned(),
+            has_plugin: plugin.is_some(),
             folder,
         };
-        cluster.start_workers(&authorities);
+        cluster.start_workers(&authorities, plugin);
         cluster
     }
 
-    fn start_workers(&mut self, authorities: &str) {
+    fn start_workers(&mut self, authorities: &str, plugin: Option<&Path>) {
         let pause = Image::make(self.path(), "pause").archive(self.path(), worker::pause());
         for number in 1..=NODES {
             let (name, address) = (worker::name(number), worker::address(number));
             let subject = format!("system:node:{name}");
             let pair = self.control.authority.issue(&name, &subject, Some("system:nodes"), &[&address]);
             let programs = &self.control.programs;
-            let worker =
-                Worker::start(number, &self.network, self.folder.path(), programs, &pair, authorities);
+            let plugin = plugin.filter(|_| number == identity::NODE + 1);
+            let flags = plugin.map_or_else(Vec::new, |plugin| identity::flags(plugin, self.path()));
+            let (network, folder) = (&self.network, self.folder.path());
+            let worker = Worker::start(number, network, folder, programs, &pair, authorities, &flags);
             self.workers.push(worker);
         }
         for index in 0..NODES {

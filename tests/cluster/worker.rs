@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use super::control::{ADDRESS, PORT, Programs, SERVICE};
@@ -52,8 +53,10 @@ cp "$1/authorities.pem" /etc/ssl/certs/ca-certificates.crt
 mount -t tmpfs none /var/log
 keep_running containerd --config "$1/containerd.toml" >"$1/containerd.log" 2>&1 &
 until [ -S "$1/containerd.sock" ]; do sleep 0.05; done
-keep_running "$2" --config="$1/kubelet.json" --kubeconfig="$1/kubeconfig" --hostname-override="$3" --node-ip="$4" \
-    --root-dir="$1/kubelet" --cert-dir="$1/certificates" --node-labels="$5" >"$1/kubelet.log" 2>&1
+folder=$1 kubelet=$2
+shift 2
+keep_running "$kubelet" --config="$folder/kubelet.json" --kubeconfig="$folder/kubeconfig" --root-dir="$folder/kubelet" \
+    --cert-dir="$folder/certificates" "$@" >"$folder/kubelet.log" 2>&1
 "#;
 
 /// A node of the cluster.
@@ -89,6 +92,7 @@ impl Worker {
         programs: &Programs,
         pair: &Pair,
         authorities: &str,
+        more_flags: &[String],
     ) -> Self {
         let namespace = Namespace::new(&format!("worker{number}"));
         join(number, network, &namespace);
@@ -122,7 +126,12 @@ impl Worker {
             .args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", START, "node"])
             .arg(&folder)
             .arg(programs.path("kubelet"))
-            .args([&name, &address(number), &labels])
+            .args([
+                format!("--hostname-override={name}"),
+                format!("--node-ip={}", address(number)),
+                format!("--node-labels={labels}"),
+            ])
+            .args(more_flags)
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .stdin(Stdio::null())
@@ -155,6 +164,19 @@ impl Worker {
     pub(crate) fn shell(&self, script: &str) -> String {
         let process = self.process.id().to_string();
         run("nsenter", &["--target", &process, "--mount", "sh", "-c", script], "")
+    }
+
+    /// Restarts the kubelet, which forgets the credentials that it cached. Containers keep running.
+    pub(crate) fn restart_kubelet(&self) {
+        let list = run("ip", &["netns", "pids", self.namespace.name()], "");
+        let is_kubelet = |pid: &str| {
+            let program = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+            program.file_name().is_some_and(|name| name == "kubelet")
+        };
+        let kubelets = list.split_whitespace().filter(|pid| is_kubelet(pid));
+        for pid in kubelets.filter_map(|pid| Pid::from_raw(pid.parse().ok()?)) {
+            kill_process(pid, Signal::TERM).expect("root may stop it");
+        }
     }
 
     /// Counts packets to public addresses of the registry from agents and from Pods on the pod network.

@@ -63,7 +63,10 @@ impl Certificates {
         Self {
             issuing,
             inspection: self::root(INSPECTION_CA),
-            login_names: vec![format!("*.{}", place.suffix)],
+            login_names: vec![
+                format!("*.{}", place.suffix),
+                format!("*.{}.geo.{}", place.region, place.suffix),
+            ],
             data_names: std::iter::once(place.region.as_str())
                 .chain(place.replicas.iter().map(|(region, _)| *region))
                 .map(|region| format!("*.{region}.data.{}", place.suffix))

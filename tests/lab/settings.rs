@@ -150,6 +150,8 @@ pub struct Place {
     /// `azurecr.io`, `azurecr.us` or `azurecr.cn`.
     pub suffix: String,
     pub region: String,
+    /// Whether the login server is the regional one of the registry: `contoso.westeurope.geo.azurecr.io`.
+    pub regional: bool,
     /// Login and data endpoint share the port, so their addresses differ.
     pub login_address: IpAddr,
     pub data_address: IpAddr,
@@ -173,6 +175,7 @@ impl Default for Place {
             registry: "contoso".into(),
             suffix: "azurecr.io".into(),
             region: "westeurope".into(),
+            regional: false,
             login_address: IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)),
             data_address: IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3)),
             replicas: Vec::new(),
@@ -187,7 +190,12 @@ impl Default for Place {
 
 impl Place {
     pub fn login_server(&self) -> String {
-        format!("{}.{}", self.registry, self.suffix)
+        format!("{}.{}", self.login_label(), self.suffix)
+    }
+
+    /// The login server without its suffix.
+    fn login_label(&self) -> String {
+        if self.regional { format!("{}.{}.geo", self.registry, self.region) } else { self.registry.clone() }
     }
 
     pub fn data_endpoint(&self) -> String {
@@ -204,7 +212,7 @@ impl Place {
     }
 
     pub fn login_private_name(&self) -> String {
-        format!("{}.{}", self.registry, self.private_zone())
+        format!("{}.{}", self.login_label(), self.private_zone())
     }
 
     pub fn data_private_name(&self) -> String {

@@ -12,6 +12,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test may use the clock and the environment")]
 
 mod azure;
+mod identity;
 mod node;
 mod pull;
 mod requirements;

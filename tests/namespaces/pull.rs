@@ -136,6 +136,11 @@ pub(crate) fn pull(
     })
 }
 
+/// Lets only containerd 2 pull.
+pub(crate) fn with_containerd_2(newer: &Newer, node: &Namespace, folder: &Path, order: &Order<'_>) -> Fate {
+    newer.pull(node, folder, order)
+}
+
 /// Pulls with one user after the other until it succeeds, as the kubelet does; joins all messages.
 fn in_turn(order: &Order<'_>, mut pull: impl FnMut(Option<&(String, String)>) -> Fate) -> Fate {
     let mut said = String::new();
@@ -207,7 +212,7 @@ impl Expectation<'_> {
 }
 
 /// A program in a mount namespace with the state's resolv.conf; only the program sees the mount.
-fn seen_from_the_node(folder: &Path, program: &Path) -> Command {
+pub(crate) fn seen_from_the_node(folder: &Path, program: &Path) -> Command {
     let script = r#"mount --bind "$1" /etc/resolv.conf && shift && exec "$@""#;
     let mut wrapped = command("unshare");
     wrapped.args(["--mount", "sh", "-c", script, "sh"]).arg(folder.join("resolv.conf"));

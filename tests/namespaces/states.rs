@@ -297,9 +297,9 @@ pub(crate) fn all() -> Vec<State> {
 
 #[test]
 fn every_cause_has_a_state() {
-    let states = all();
-    let reported: Vec<&str> =
-        states.iter().flat_map(|state| state.expected.reported.iter().copied()).collect();
+    let states = all().into_iter().map(|state| state.expected);
+    let expected = states.chain(crate::identity::expected());
+    let reported: Vec<&str> = expected.flat_map(|expected| expected.reported).collect();
     let absent: Vec<&str> = acr_verifier::cause::Cause::ALL
         .into_iter()
         .map(acr_verifier::cause::Cause::code)

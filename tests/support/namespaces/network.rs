@@ -41,6 +41,10 @@ pub const AZURE_DNS: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
 pub const STORAGE: Ipv4Addr = Ipv4Addr::new(20, 60, 1, 4);
 /// The authoritative server of all public names.
 pub const PUBLIC_DNS: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 53);
+/// The metadata service of Azure, which issues tokens to managed identities. Only the states of identities have it.
+pub const IMDS: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
+/// An address of Entra ID, which issues tokens to workload identities.
+pub const ENTRA: Ipv4Addr = Ipv4Addr::new(20, 190, 128, 1);
 /// The public address of the login server, as in the observed chains.
 pub const PUBLIC_LOGIN: Ipv4Addr = Ipv4Addr::new(20, 45, 122, 144);
 /// The public address of the data endpoint.
