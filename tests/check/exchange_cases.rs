@@ -18,11 +18,11 @@ fn exchanges() -> Vec<Case> {
     let missing = "fail login token pull_role_missing";
     let refused = "imds 200, challenge 401, exchange 401, token 401";
     let mut cases: Vec<Case> = [
-        (ExchangeFault::NotJson, foreign, "imds 200, challenge 401, exchange 200"),
-        (ExchangeFault::Missing, foreign, "imds 200, challenge 401, exchange 200"),
-        (ExchangeFault::Empty, foreign, "imds 200, challenge 401, exchange 200"),
-        (ExchangeFault::OverLong, foreign, "imds 200, challenge 401, exchange 200"),
-        (ExchangeFault::LineBreak, foreign, "imds 200, challenge 401, exchange 200"),
+        (ExchangeFault::NotJson, foreign, "imds 200, challenge 401, exchange 200, token 401"),
+        (ExchangeFault::Missing, foreign, "imds 200, challenge 401, exchange 200, token 401"),
+        (ExchangeFault::Empty, foreign, "imds 200, challenge 401, exchange 200, token 401"),
+        (ExchangeFault::OverLong, foreign, "imds 200, challenge 401, exchange 200, token 401"),
+        (ExchangeFault::LineBreak, foreign, "imds 200, challenge 401, exchange 200, token 401"),
         (
             ExchangeFault::Expired,
             missing,
@@ -55,7 +55,7 @@ fn exchanges() -> Vec<Case> {
         canned(
             Canned::Firewall(FirewallWording::CorrelationId),
             "fail login token access_denied",
-            "imds 200, challenge 401, exchange 403",
+            "imds 200, challenge 401, exchange 403, token 401",
         ),
         canned(
             Canned::Throttled(RetryAfter::Seconds(7)),
@@ -65,11 +65,11 @@ fn exchanges() -> Vec<Case> {
         canned(
             Canned::ServerError(503),
             "fail login token registry_error",
-            "imds 200, challenge 401, exchange 503",
+            "imds 200, challenge 401, exchange 503, token 401",
         ),
-        canned(Canned::BadGateway, foreign, "imds 200, challenge 401, exchange 502"),
-        canned(Canned::CaptivePortal, foreign, "imds 200, challenge 401, exchange 200"),
-        canned(Canned::ProxyForbidden, foreign, "imds 200, challenge 401, exchange 403"),
+        canned(Canned::BadGateway, foreign, "imds 200, challenge 401, exchange 502, token 401"),
+        canned(Canned::CaptivePortal, foreign, "imds 200, challenge 401, exchange 200, token 401"),
+        canned(Canned::ProxyForbidden, foreign, "imds 200, challenge 401, exchange 403, token 401"),
         canned(
             Canned::Redirect { status: 307, target: Target::ForeignHost },
             "fail login token untrusted_redirect",
@@ -82,7 +82,7 @@ fn exchanges() -> Vec<Case> {
     for (delivery, expected, requests) in [
         (Delivery::SilentAfterRequest, "fail login token response_timeout", once),
         (Delivery::ResetAfterRequest, "fail login token connection_reset", twice),
-        (Delivery::EndlessBody, foreign, once),
+        (Delivery::EndlessBody, foreign, "imds 200, challenge 401, exchange 200, token 401"),
     ] {
         cases.push(impatient(
             &format!("an exchange with {delivery:?}"),
@@ -170,6 +170,18 @@ fn anonymous() -> Vec<Case> {
                 "imds 200, challenge 401, exchange 401, {}",
                 granted.trim_start_matches("challenge 401, ")
             ),
+        ),
+        (
+            "the exchange fails",
+            |settings| settings.answer(Step::Exchange, Canned::ServerError(503)),
+            "warn login token registry_error",
+            format!("imds 200, challenge 401, exchange 503, {}", &granted["challenge 401, ".len()..]),
+        ),
+        (
+            "a proxy answers the exchange",
+            |settings| settings.answer(Step::Exchange, Canned::ProxyForbidden),
+            "warn login token not_a_registry",
+            format!("imds 200, challenge 401, exchange 403, {}", &granted["challenge 401, ".len()..]),
         ),
     ];
     table
