@@ -29,7 +29,7 @@ struct Arguments {
     /// Keep the registry running, and print the command that verifies it
     #[arg(long)]
     serve: bool,
-    /// Serve at these addresses, on Azure's ports
+    /// Serve at these addresses, on Azure's ports; IMDS at the nameserver's
     #[arg(long, requires = "serve", num_args = 3, value_names = ["LOGIN", "DATA", "NAMESERVER"])]
     at: Vec<IpAddr>,
     /// Keep the registry running, and run the agent against it: a check every 5 s, and its status page
@@ -101,8 +101,11 @@ fn settings(at: &[IpAddr]) -> Settings {
     let &[login, data, nameserver] = at else {
         return Settings { identity: Identity::on_loopback(), ..Settings::default() };
     };
-    let nameserver = Nameserver { address: Some(SocketAddr::new(nameserver, 53)), ..Nameserver::default() };
-    Settings { nameservers: vec![nameserver], ..Settings::on_azures_port(login, data) }
+    let mut settings = Settings::on_azures_port(login, data);
+    settings.identity.imds.address = Some(SocketAddr::new(nameserver, 80));
+    settings.nameservers =
+        vec![Nameserver { address: Some(SocketAddr::new(nameserver, 53)), ..Nameserver::default() }];
+    settings
 }
 
 /// Shows the healthy registry, and each fault with its diagnosis.
