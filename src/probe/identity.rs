@@ -20,7 +20,7 @@ use crate::credentials::{ManagedIdentity, WorkloadIdentity};
 use crate::observation::{Fault, Identity, IdentityFault, IdentityKind, IdentityService, ServiceFault};
 use crate::secret::Secret;
 
-pub(super) use token::{is_read_allowed, read_refresh_token};
+pub(super) use token::{is_by_repository, is_read_allowed, read_refresh_token};
 
 /// Maximum number of bytes read of a response; real ones have about 2 KiB.
 const MAX_BODY: usize = 64 * 1024;

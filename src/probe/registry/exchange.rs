@@ -10,7 +10,7 @@ use super::{Attempt, Call, Failure, Fault, Observation, Pull, Reply, Stage, Trus
 use crate::observation::{Endpoint, IdentityFault};
 use crate::probe::authorization;
 use crate::probe::connection::headers;
-use crate::probe::identity::{EntraToken, Obtained, is_read_allowed, read_refresh_token};
+use crate::probe::identity::{EntraToken, Obtained, is_by_repository, is_read_allowed, read_refresh_token};
 use crate::probe::protocol;
 use crate::secret::Secret;
 use crate::text::redact::bounded;
@@ -43,7 +43,7 @@ impl Pull<'_> {
         let allowed = is_read_allowed(&refresh_token);
         if let Some(identity) = &mut observation.identity {
             identity.exchanged = true;
-            identity.abac = Some(allowed.is_none());
+            identity.abac = is_by_repository(&refresh_token);
         }
         if let Some(Err(actions)) = allowed {
             let actions = actions.iter().take(MAX_ACTIONS).map(|action| bounded(action)).collect();
