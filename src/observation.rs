@@ -23,7 +23,9 @@ pub use dns::{
     Resolver,
 };
 pub use failure::{Answer, Failure, Fault, Reason, Sender};
-pub use identity::{EntraError, Identity, IdentityFault, IdentityKind, IdentityService, ServiceFault};
+pub use identity::{
+    EntraError, Identity, IdentityFailure, IdentityFault, IdentityKind, IdentityService, ServiceFault,
+};
 pub use system::SystemError;
 
 pub use node::{Fact, Proxied, TrustedBy};
@@ -150,7 +152,7 @@ pub struct Observation {
     /// The identity of the pull, if it uses one.
     pub identity: Option<Identity>,
     /// Why the identity could not be used, if an anonymous pull worked instead.
-    pub identity_failure: Option<Failure>,
+    pub identity_failure: Option<IdentityFailure>,
     /// The entries that the registry rejected, in the order tried.
     pub rejected_entries: Vec<RejectedEntry>,
     /// Facts about the granted token; never its text.

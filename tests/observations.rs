@@ -13,9 +13,9 @@ use std::time::Duration;
 use acr_verifier::address::AddressPolicy;
 use acr_verifier::observation::{
     Answer, Attempt, Blob, Certificate, ConnectFailure, CredentialEvidence, CredentialKind, CredentialsUsed,
-    DnsAnswer, DnsFailure, DnsFailureKind, Endpoint, ExtendedError, Failure, Fault, Lookup, Manifest, Mark,
-    Observation, PlatformMismatch, Rcode, Reason, Record, RecordData, RejectedEntry, Request, Resolution,
-    Resolver, Sender, Stage, TlsFailure, TlsSession, TlsVersion, Token, TrustedBy,
+    DnsAnswer, DnsFailure, DnsFailureKind, Endpoint, ExtendedError, Failure, Fault, IdentityFailure, Lookup,
+    Manifest, Mark, Observation, PlatformMismatch, Rcode, Reason, Record, RecordData, RejectedEntry, Request,
+    Resolution, Resolver, Sender, Stage, TlsFailure, TlsSession, TlsVersion, Token, TrustedBy,
 };
 use acr_verifier::rules::Expectation;
 use jiff::Timestamp;
@@ -328,11 +328,14 @@ pub(crate) fn observation() -> impl Strategy<Value = Observation> {
         vec(tls(), 0..3),
     );
     let mismatch = (words(), words()).prop_map(|(wanted, found)| PlatformMismatch { wanted, found });
-    let warned = (endpoint(), stage(), fault()).prop_map(|(endpoint, stage, fault)| Failure {
-        endpoint,
-        stage,
-        fault,
-    });
+    let token = option::of(option::of(any::<bool>()).prop_map(|pull| Token { pull }));
+    let warned = (endpoint(), stage(), fault(), token, option::of(words())).prop_map(
+        |(endpoint, stage, fault, token, correlation_id)| IdentityFailure {
+            failure: Failure { endpoint, stage, fault },
+            token,
+            correlation_id,
+        },
+    );
     let identity = (option::weighted(0.3, identity::identity()), option::weighted(0.1, warned));
     let ended = (option::of(words()), option::weighted(0.1, mismatch), option::weighted(0.8, failure));
     (lists, option::of(moment()), (credentials(), identity), found(), containerd::facts(), ended, duration())

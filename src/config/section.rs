@@ -158,7 +158,10 @@ impl Reader {
             }
             value if value.is_null() => Some(Vec::new()),
             Value::Plain(_) | Value::Quoted(_) | Value::Sequence(_) => {
-                let expected = format!("a mapping with the keys {}", examples.join(", "));
+                let expected = match examples {
+                    [] => "an empty mapping, {}".to_owned(),
+                    keys => format!("a mapping with the keys {}", keys.join(", ")),
+                };
                 self.refuse(field, &Refusal::unquoted(kind(&field.node.value), expected));
                 None
             }
@@ -283,8 +286,11 @@ fn unknown_key(name: &str, path: &str, known: &[&str]) -> String {
         .filter(|(distance, _)| *distance <= (lower.len() / 2).min(3))
         .min_by_key(|(distance, _)| *distance);
     let hint = nearest.map(|(_, key)| format!(" (did you mean \"{key}\"?)")).unwrap_or_default();
-    let one_of = if known.len() > 1 { "one of " } else { "" };
-    format!("{unknown}{hint}: expected {one_of}{}", known.join(", "))
+    match known {
+        [] => format!("{unknown}: expected no keys"),
+        [only] => format!("{unknown}{hint}: expected {only}"),
+        several => format!("{unknown}{hint}: expected one of {}", several.join(", ")),
+    }
 }
 
 #[cfg(test)]

@@ -120,6 +120,10 @@ fn authority(url: &str) -> Result<&'static str, String> {
 }
 
 fn read_assertion(path: &Path) -> Result<Secret, String> {
+    // The path is shown: it must not be the token itself.
+    if !path.is_absolute() {
+        return Err("AZURE_FEDERATED_TOKEN_FILE is not an absolute path".to_owned());
+    }
     let shown = path.display();
     let bytes = file::read(path, MAX_ASSERTION).map_err(|error| match error {
         FileError::Read(error) => format!("the token file `{shown}` cannot be read: {error}"),
@@ -199,6 +203,10 @@ mod tests {
                 "{host}"
             );
         }
+        assert_eq!(
+            problem(|set| set.token_file = Some("header.claims.signature".into())),
+            "AZURE_FEDERATED_TOKEN_FILE is not an absolute path"
+        );
         std::fs::write(&file, "\n").expect("a file");
         let empty = usable.read().expect_err("an empty file");
         assert!(empty.ends_with("is empty"), "{empty}");

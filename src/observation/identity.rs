@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ConnectFailure, CredentialsUsed, TlsFailure};
+use super::{ConnectFailure, CredentialsUsed, Failure, TlsFailure, Token};
 
 /// What kind of identity a pull uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +112,17 @@ impl IdentityFault {
             | Self::WithoutRead { .. } => false,
         }
     }
+}
+
+/// Why a pull could not use its identity, if an anonymous pull worked instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentityFailure {
+    /// The failure.
+    pub failure: Failure,
+    /// Facts about the token that the identity was granted, if it got that far.
+    pub token: Option<Token>,
+    /// The correlation id of the last response before the anonymous pull.
+    pub correlation_id: Option<String>,
 }
 
 /// Why a service issued no token.

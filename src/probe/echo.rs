@@ -10,8 +10,8 @@ use crate::diagnosis::Diagnosis;
 use crate::findings::Findings;
 use crate::observation::{
     Answer, Certificate, DnsFailure, DnsFailureKind, EntraError, ExtendedError, Failure, Fault,
-    IdentityFault, Lookup, Observation, PlatformMismatch, Proxied, Record, RecordData, Resolution,
-    ServiceFault, TlsFailure, TlsSession,
+    IdentityFailure, IdentityFault, Lookup, Observation, PlatformMismatch, Proxied, Record, RecordData,
+    Resolution, ServiceFault, TlsFailure, TlsSession,
 };
 use crate::text::redact::Redactor;
 
@@ -48,7 +48,9 @@ pub(super) fn redact_observation(
         correlation_id: id,
     } = observation;
     platform_mismatch.iter_mut().map(|PlatformMismatch { found, wanted: _ }| found).for_each(show);
-    *id = id.take().and_then(|id| correlation_id(&redactor.show(&id)));
+    let show_id =
+        |id: &mut Option<String>| *id = id.take().and_then(|id| correlation_id(&redactor.show(&id)));
+    show_id(id);
     for TlsSession { certificate, endpoint: _, address: _, version: _, trusted_by: _ } in tls {
         let Some(certificate) = certificate else { continue };
         let Certificate { subject, issuer, names, chain_issuers, not_before: _, not_after: _ } = certificate;
@@ -66,7 +68,11 @@ pub(super) fn redact_observation(
             errors.iter_mut().map(|ExtendedError { text, code: _ }| text).for_each(show);
         }
     }
-    for failure in failure.into_iter().chain(identity_failure) {
+    if let Some(IdentityFailure { failure, correlation_id: id, token: _ }) = identity_failure {
+        show_id(id);
+        redact_fault(redactor, &mut failure.fault);
+    }
+    if let Some(failure) = failure {
         redact_fault(redactor, &mut failure.fault);
     }
 }

@@ -20,7 +20,7 @@ use crate::credentials::{ManagedIdentity, WorkloadIdentity};
 use crate::observation::{Fault, Identity, IdentityFault, IdentityKind, IdentityService, ServiceFault};
 use crate::secret::Secret;
 
-pub(super) use token::{is_read_allowed, read_refresh_token};
+pub(super) use token::{is_by_repository, is_read_allowed, read_refresh_token};
 
 /// Maximum number of bytes read of a response; real ones have about 2 KiB.
 const MAX_BODY: usize = 64 * 1024;
@@ -110,8 +110,27 @@ fn no_token(service: IdentityService, host: &str, fault: ServiceFault) -> Fault 
     Fault::Identity(IdentityFault::NoToken { service, host: host.to_owned(), fault })
 }
 
-/// Waits as long as a service wants, unless that exceeds the limit.
+/// Waits as long as a service wants, unless that exceeds the limit. The service can name any time, even one that no clock
+/// reaches.
 async fn wait(pause: Duration, until: Instant) -> bool {
-    let end = Instant::now() + pause;
-    end < until && timeout_at(until, tokio::time::sleep_until(end)).await.is_ok()
+    let Some(end) = Instant::now().checked_add(pause).filter(|end| *end < until) else { return false };
+    timeout_at(until, tokio::time::sleep_until(end)).await.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::wait;
+    use tokio::time::Instant;
+
+    /// IMDS or a proxy in its place can name any number of seconds.
+    #[tokio::test]
+    async fn a_pause_beyond_the_limit_is_not_waited_for() {
+        let until = Instant::now() + Duration::from_secs(600);
+        for seconds in [u64::MAX, i64::MAX.unsigned_abs(), 601] {
+            assert!(!wait(Duration::from_secs(seconds), until).await, "{seconds}");
+        }
+        assert!(wait(Duration::ZERO, until).await);
+    }
 }

@@ -23,7 +23,9 @@ use super::protocol;
 use super::session::{Reply, Session};
 use super::{Task, authorization};
 use crate::credentials::{Attempt, CredentialsError, Found};
-use crate::observation::{CredentialsUsed, Endpoint, Failure, Fault, IdentityKind, Observation, Stage};
+use crate::observation::{
+    CredentialsUsed, Endpoint, Failure, Fault, IdentityFailure, IdentityKind, Observation, Stage,
+};
 use crate::text::redact::Redactor;
 
 pub(super) use blob::BlobAnswer;
@@ -168,7 +170,7 @@ impl<'check> Pull<'check> {
             return Err(failure);
         };
         observation.credentials = Some(CredentialsUsed::Anonymous);
-        observation.identity_failure = Some(failure);
+        observation.identity_failure = Some(IdentityFailure { failure, token, correlation_id });
         self.granted(Some(bearer), resolved, observation).await
     }
 

@@ -4,8 +4,8 @@ use super::Case;
 use crate::cause::{self, Cause, Fix, Names};
 use crate::diagnosis::Diagnosis;
 use crate::observation::{
-    ConnectFailure, Endpoint, EntraError, Fault, Identity, IdentityFault, IdentityKind, IdentityService,
-    Observation, ServiceFault, TlsFailure,
+    ConnectFailure, Endpoint, EntraError, Fault, Identity, IdentityFailure, IdentityFault, IdentityKind,
+    IdentityService, Observation, ServiceFault, TlsFailure,
 };
 use crate::text::words::list;
 use crate::verdict::Severity;
@@ -16,10 +16,13 @@ const CACHED: &str =
 
 /// Warns of an identity that could not be used, while an anonymous pull works.
 pub(super) fn warn(expectation: &super::Expectation, observation: &Observation) -> Option<Diagnosis> {
-    let failure = observation.identity_failure.as_ref()?;
-    let mut warning = super::explain(expectation, failure, observation)?;
+    let IdentityFailure { failure, token, correlation_id } = observation.identity_failure.as_ref()?;
+    // Token and correlation id are now those of the anonymous pull.
+    let then =
+        Observation { token: token.clone(), correlation_id: correlation_id.clone(), ..observation.clone() };
+    let mut warning = super::explain(expectation, failure, &then)?;
     warning.severity = Severity::Warn;
-    warning.message.push_str(" Pulls work anonymously.");
+    warning.message.push_str(" The registry grants anonymous pulls.");
     Some(warning)
 }
 

@@ -267,4 +267,7 @@ fn the_notes_name_the_role_and_the_federated_credential() {
     let foreign = notes("workload-identity", &foreign).expect("as before");
     assert!(foreign.contains("kubectl annotate serviceaccount shared --namespace acr-verifier"), "{foreign}");
     assert!(foreign.contains("system:serviceaccount:acr-verifier:shared"), "{foreign}");
+    let without = ["--set-json", r#"serviceAccount={"create":false,"annotations":null}"#];
+    let without = notes("workload-identity", &without).expect("annotations are optional");
+    assert!(without.contains("the identity of the service account"), "{without}");
 }

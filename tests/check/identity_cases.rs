@@ -146,6 +146,12 @@ fn imds_answers() -> Vec<Case> {
             &format!("imds 429, {ANONYMOUS}"),
         ),
         impatient(
+            "IMDS throttles without a pause",
+            always(ImdsFault::Throttled(RetryAfter::Seconds(0))),
+            &[unknown],
+            &format!("imds 429, {ANONYMOUS}"),
+        ),
+        impatient(
             "IMDS is being updated",
             always(ImdsFault::Status(410)),
             &[unknown],

@@ -265,6 +265,16 @@ fn an_image_names_one_source_of_credentials() {
              identityProfile.kubeletidentity.clientId`",
         ),
         (
+            "contoso.azurecr.io",
+            "{workloadIdentity: {clientId: 1}}",
+            "c:3:38: unknown key \"clientId\" in images[0].credentials.workloadIdentity: expected no keys",
+        ),
+        (
+            "contoso.azurecr.io",
+            "{workloadIdentity: true}",
+            "c:3:37: invalid value for images[0].credentials.workloadIdentity: found a string; expected an empty mapping, {}",
+        ),
+        (
             "registry.example",
             "{workloadIdentity: {}}",
             "c:3:18: invalid value for images[0].credentials: an identity pulls only from an Azure Container Registry, and \

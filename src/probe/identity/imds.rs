@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use reqwest::header::{HOST, HeaderMap, HeaderValue};
 use serde::Deserialize;
+use tokio::time::timeout_at;
 use url::Url;
 
 use super::{AUDIENCE, EntraToken, Response, ask, no_token, token, unanswered, wait};
@@ -23,7 +24,9 @@ const ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(169, 254, 1
 const API_VERSION: &str = "2018-02-01";
 /// The first pause where IMDS names none; the next is longer (Azure's guidance: 2, 6, 14, 30 s).
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
-/// The largest factor from one pause to the next.
+/// The shortest pause, even if IMDS names none at all: it throttles because of too many requests.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+/// The factor from one pause to the next.
 const FACTOR: u32 = 3;
 
 /// The response with a token.
@@ -49,14 +52,25 @@ pub(super) async fn token(
     let host = ADDRESS.ip().to_string();
     let until = gate.clock.limit().until;
     let mut pause = FIRST_PAUSE;
+    let mut earlier: Option<Response> = None;
     loop {
         let connection = Connection::plain(&gate.task.trust, address);
-        let response = ask(connection, request(source, address, &host), gate.clock).await;
+        let asked = ask(connection, request(source, address, &host), gate.clock);
+        let response = match earlier {
+            None => asked.await,
+            // Only the first request may use the limits of its own phases.
+            Some(earlier) => match timeout_at(until, asked).await {
+                Ok(response) => response,
+                Err(_elapsed) => return read(&earlier, &host, identity),
+            },
+        };
         let response =
             response.map_err(|error| unanswered(IdentityService::Imds, &host, error, gate.clock))?;
         let asks_to_wait = matches!(response.status, 410 | 429) && !response.is_page;
-        if asks_to_wait && wait(response.retry_after.unwrap_or(pause), until).await {
-            pause *= FACTOR;
+        let named = response.retry_after.map(|named| named.max(SHORTEST_PAUSE));
+        if asks_to_wait && wait(named.unwrap_or(pause), until).await {
+            pause = pause.saturating_mul(FACTOR);
+            earlier = Some(response);
             continue;
         }
         return read(&response, &host, identity);

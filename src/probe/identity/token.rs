@@ -74,6 +74,11 @@ pub(in crate::probe) fn is_read_allowed(token: &Secret) -> Option<Result<(), Vec
     Some(if actions.iter().any(|action| action == "read") { Ok(()) } else { Err(actions) })
 }
 
+/// Whether a refresh token shows that its registry assigns roles by repository (ABAC); an opaque token does not say.
+pub(in crate::probe) fn is_by_repository(token: &Secret) -> Option<bool> {
+    claims::<RefreshClaims>(token.expose()).map(|claims| claims.permissions.is_none())
+}
+
 /// Accepts what can be sent in a header: the characters of RFC 6750's b64token.
 fn check(token: &str) -> Result<(), &'static str> {
     if token.is_empty() {
@@ -103,7 +108,7 @@ fn is_resource_id(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{evaluate, is_read_allowed, read_refresh_token};
+    use super::{evaluate, is_by_repository, is_read_allowed, read_refresh_token};
     use crate::observation::{Identity, IdentityKind};
     use crate::secret::Secret;
     use base64::Engine as _;
@@ -157,7 +162,13 @@ mod tests {
         ] {
             assert_eq!(is_read_allowed(&Secret::new(jwt(claims))), expected, "{claims}");
         }
-        assert_eq!(is_read_allowed(&Secret::new("opaque".to_owned())), None);
+        let opaque = Secret::new("opaque".to_owned());
+        assert_eq!((is_read_allowed(&opaque), is_by_repository(&opaque)), (None, None));
+        assert_eq!(is_by_repository(&Secret::new(jwt(r#"{"sub":"abac"}"#))), Some(true));
+        assert_eq!(
+            is_by_repository(&Secret::new(jwt(r#"{"permissions":{"actions":["read"]}}"#))),
+            Some(false)
+        );
         assert!(read_refresh_token(br#"{"refresh_token":"a.b.c"}"#).is_ok());
         for body in [&b"{}"[..], b"token", br#"{"refresh_token":""}"#, br#"{"refresh_token":"a b"}"#] {
             assert!(read_refresh_token(body).is_err());

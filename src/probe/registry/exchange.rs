@@ -8,8 +8,9 @@ use url::form_urlencoded::Serializer;
 
 use super::{Attempt, Call, Failure, Fault, Observation, Pull, Reply, Stage, TrustedChallenge, fail};
 use crate::observation::{Endpoint, IdentityFault};
+use crate::probe::authorization;
 use crate::probe::connection::headers;
-use crate::probe::identity::{EntraToken, Obtained, is_read_allowed, read_refresh_token};
+use crate::probe::identity::{EntraToken, Obtained, is_by_repository, is_read_allowed, read_refresh_token};
 use crate::probe::protocol;
 use crate::secret::Secret;
 use crate::text::redact::bounded;
@@ -35,16 +36,20 @@ impl Pull<'_> {
         observation.mark(Endpoint::Login, Stage::Token, started.elapsed());
         let refresh_token = outcome?;
         self.redactor.hide_encoded(&refresh_token);
+        let attempt = Attempt::with_refresh_token(refresh_token.clone());
+        if let Some(credentials) = &attempt.credentials {
+            self.redactor.hide_encoded(&authorization::pair(credentials));
+        }
         let allowed = is_read_allowed(&refresh_token);
         if let Some(identity) = &mut observation.identity {
             identity.exchanged = true;
-            identity.abac = Some(allowed.is_none());
+            identity.abac = is_by_repository(&refresh_token);
         }
         if let Some(Err(actions)) = allowed {
             let actions = actions.iter().take(MAX_ACTIONS).map(|action| bounded(action)).collect();
             return Err(fail(Stage::Token, Fault::Identity(IdentityFault::WithoutRead { actions })));
         }
-        Ok(Attempt::with_refresh_token(refresh_token))
+        Ok(attempt)
     }
 
     async fn fetch_refresh_token(

@@ -7,8 +7,9 @@ use crate::cause::Cause;
 use crate::diagnosis::Diagnosis;
 use crate::findings::Findings;
 use crate::observation::{
-    Answer, ConnectFailure, CredentialsUsed, Endpoint, EntraError, Failure, Fault, Identity, IdentityFault,
-    IdentityKind, IdentityService, Observation, Sender, ServiceFault, Stage, TlsFailure, Token,
+    Answer, ConnectFailure, CredentialsUsed, Endpoint, EntraError, Failure, Fault, Identity, IdentityFailure,
+    IdentityFault, IdentityKind, IdentityService, Observation, Sender, ServiceFault, Stage, TlsFailure,
+    Token,
 };
 use crate::rules::{Expectation, diagnose};
 use crate::verdict::Severity;
@@ -223,9 +224,41 @@ fn a_token_without_pull_on_the_repository_needs_the_role_by_repository() {
 fn a_failed_identity_is_a_warning_if_an_anonymous_pull_works() {
     let fault = Fault::Identity(IdentityFault::NotFound { message: None });
     let mut observation = failed(IdentityKind::Managed, Stage::Token, fault);
-    observation.identity_failure = observation.failure.take();
+    observation.identity_failure = observation.failure.take().map(|failure| IdentityFailure {
+        failure,
+        token: None,
+        correlation_id: None,
+    });
     observation.credentials = Some(CredentialsUsed::Anonymous);
     let diagnosis = only(&observation);
     assert_eq!((diagnosis.cause, diagnosis.severity), (Cause::IdentityNotFound, Severity::Warn));
-    assert!(diagnosis.message.ends_with("on this node. Pulls work anonymously."), "{}", diagnosis.message);
+    assert!(
+        diagnosis.message.ends_with("on this node. The registry grants anonymous pulls."),
+        "{}",
+        diagnosis.message
+    );
+}
+
+#[test]
+fn a_warning_of_an_identity_describes_its_own_token_and_response() {
+    let refused = Fault::Answer(Answer { status: 401, sender: Sender::Registry, ..Answer::default() });
+    let foreign = Fault::NotARegistry { status: Some(200), reason: "it returned HTML".to_owned() };
+    for (stage, fault, cause, id) in [
+        (Stage::Manifest, refused, Cause::ScopeMissing, None),
+        (Stage::Token, foreign, Cause::NotARegistry, Some("id-of-the-failure")),
+    ] {
+        let mut observation = failed(IdentityKind::Managed, stage, fault);
+        observation.identity_failure = observation.failure.take().map(|failure| IdentityFailure {
+            failure,
+            token: Some(Token { pull: Some(false) }),
+            correlation_id: Some("id-of-the-failure".to_owned()),
+        });
+        // Of the anonymous pull, which worked.
+        observation.token = Some(Token { pull: Some(true) });
+        observation.correlation_id = Some("id-of-the-blob".to_owned());
+        let diagnosis = only(&observation);
+        assert_eq!((diagnosis.cause, diagnosis.severity), (cause, Severity::Warn));
+        assert_eq!(diagnosis.correlation_id.as_deref(), id);
+        assert!(!diagnosis.message.contains("claims pull"), "{}", diagnosis.message);
+    }
 }
