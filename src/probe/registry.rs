@@ -92,6 +92,13 @@ impl<'check> Pull<'check> {
         held: Held,
         observation: &mut Observation,
     ) -> Result<Granted, Failure> {
+        if let Held::Identity(obtained) = &held
+            && let Err(fault @ Fault::DeadlineExceeded { .. }) = &obtained.token
+        {
+            // Nothing can be sent any more, so the time was spent on the token.
+            observation.mark(Endpoint::Login, Stage::Token, obtained.took);
+            return Err(fail(Stage::Token, fault.clone()));
+        }
         let challenge = match self.challenge(observation).await? {
             Challenge::Bearer(challenge) => challenge,
             Challenge::Open(reply) => {

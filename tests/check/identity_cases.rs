@@ -227,8 +227,7 @@ fn imds_connections() -> Vec<Case> {
     let out_of_time = managed(
         "out of time at IMDS",
         |settings| settings.identity.imds.delivery = Delivery::SilentAfterRequest,
-        // The names were resolved in the meantime, so this is the next stage.
-        &["unknown login connect deadline_exceeded"],
+        &["unknown login token deadline_exceeded"],
         "imds 200",
     )
     .adjust(|bench| {

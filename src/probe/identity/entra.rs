@@ -6,7 +6,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use futures_util::future::{join, join_all};
+use futures_util::StreamExt as _;
+use futures_util::future::join;
+use futures_util::stream::FuturesUnordered;
 use serde::Deserialize;
 use url::Url;
 use url::form_urlencoded::Serializer;
@@ -78,29 +80,33 @@ pub(super) async fn token(
     outcome
 }
 
-/// The addresses of the host, from the first nameserver that knows any; IPv4 first, as most nodes have no other.
+/// The addresses of the host, from the nameserver that answers first with any; IPv4 first, as most nodes have no other.
 async fn resolve(host: &str, gate: &Gate<'_>) -> Result<Vec<SocketAddr>, String> {
     let patience = Patience::until(gate.clock.limit().until);
-    let asked = gate.nameservers().iter().map(|nameserver| {
-        join(
-            dns::look_up(nameserver, host, Family::V4, patience),
-            dns::look_up(nameserver, host, Family::V6, patience),
-        )
-    });
-    let answers = join_all(asked).await;
-    for (a, aaaa) in &answers {
-        let addresses: Vec<_> = [a, aaaa].into_iter().flat_map(addresses_of).collect();
+    let mut asked: FuturesUnordered<_> = gate
+        .nameservers()
+        .iter()
+        .map(|nameserver| {
+            join(
+                dns::look_up(nameserver, host, Family::V4, patience),
+                dns::look_up(nameserver, host, Family::V6, patience),
+            )
+        })
+        .collect();
+    let mut reason = "there is no nameserver".to_owned();
+    while let Some((a, aaaa)) = asked.next().await {
+        let addresses: Vec<_> = [&a, &aaaa].into_iter().flat_map(addresses_of).collect();
         if !addresses.is_empty() {
             return Ok(addresses.into_iter().map(|address| SocketAddr::new(address, PORT)).collect());
         }
+        reason = match a {
+            Lookup::Answered(answer) => {
+                format!("the nameserver answered {} without an address", answer.rcode)
+            }
+            Lookup::Failed(_) => "no nameserver gave a usable answer".to_owned(),
+        };
     }
-    Err(match answers.first() {
-        None => "there is no nameserver".to_owned(),
-        Some((Lookup::Answered(answer), _)) => {
-            format!("the nameserver answered {} without an address", answer.rcode)
-        }
-        Some((Lookup::Failed(_), _)) => "no nameserver gave a usable answer".to_owned(),
-    })
+    Err(reason)
 }
 
 fn addresses_of(lookup: &Lookup) -> Vec<IpAddr> {
