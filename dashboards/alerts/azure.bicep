@@ -214,12 +214,12 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         ]
         alert: 'AcrVerifierCredentialsRejected'
         annotations: {
-          description: 'On {{ $value }} node(s), the credentials for {{ $labels.registry }} are missing, unreadable, rejected or not authorized to pull. Check the Secret mounted by the agent first.'
+          description: 'On {{ $value }} node(s), the credentials or the identity for {{ $labels.registry }} are missing, unusable, rejected or not authorized to pull. Check the Secret or the identity of the agent first.'
           runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifiercredentialsrejected'
-          summary: 'Credentials for a registry are missing, invalid or rejected.'
+          summary: 'Credentials or an identity for a registry are missing, invalid or rejected.'
         }
         enabled: true
-        expression: 'count by (cluster, registry) (max by (cluster, node, registry) (acr_verifier_cause{cause=~"credentials_missing|credentials_invalid|credentials_rejected|token_refused|scope_missing"}))'
+        expression: 'count by (cluster, registry) (max by (cluster, node, registry) (acr_verifier_cause{cause=~"credentials_missing|credentials_invalid|credentials_rejected|token_refused|scope_missing|identity_unavailable|identity_not_found|entra_unreachable|identity_rejected|pull_role_missing"}))'
         for: 'PT10M'
         labels: {
           severity: 'warning'

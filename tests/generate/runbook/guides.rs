@@ -70,7 +70,9 @@ pub const GUIDES: [Guide; 20] = [
         fix: "Usual causes are [`repository_not_found`](#repository_not_found), \
                [`manifest_not_found`](#manifest_not_found), [`manifest_quarantined`](#manifest_quarantined), \
                [`cache_rule_failed`](#cache_rule_failed), [`platform_missing`](#platform_missing) and \
-               [`scope_missing`](#scope_missing).",
+               [`scope_missing`](#scope_missing), [`identity_unavailable`](#identity_unavailable), \
+               [`identity_not_found`](#identity_not_found), [`entra_unreachable`](#entra_unreachable), \
+               [`identity_rejected`](#identity_rejected), [`pull_role_missing`](#pull_role_missing).",
         commands: &[
             "az acr manifest list-metadata --registry REGISTRY --name REPOSITORY --output table",
             "az acr repository show-tags --name REGISTRY --repository REPOSITORY --output table",
@@ -110,15 +112,18 @@ pub const GUIDES: [Guide; 20] = [
     },
     Guide {
         alert: "AcrVerifierCredentialsRejected",
-        meaning: "The agent cannot pull with the Secret that it mounts. Pods that use the same Secret do not start.",
-        first: "Check whether a password was renewed or a token disabled, and whether Pods use the same token.",
+        meaning: "The agent cannot pull with the Secret that it mounts, or with its identity. Pods that use the same do not start.",
+        first: "Check whether a password was renewed, a token disabled or a role assignment removed, and whether Pods use the same token or \
+                identity.",
         confirm: &[
             EVENTS,
             "curl -so /dev/null -w '%{http_code}\\n' --user USERNAME 'https://REGISTRY.azurecr.io/oauth2/token?service=REGISTRY.azurecr.io&scope=repository:REPOSITORY:pull'",
         ],
         fix: "Follow the section of the reported cause: [`credentials_missing`](#credentials_missing), [`credentials_invalid`](#credentials_invalid), \
                [`credentials_rejected`](#credentials_rejected), [`token_refused`](#token_refused), \
-               [`scope_missing`](#scope_missing).",
+               [`scope_missing`](#scope_missing), [`identity_unavailable`](#identity_unavailable), \
+               [`identity_not_found`](#identity_not_found), [`entra_unreachable`](#entra_unreachable), \
+               [`identity_rejected`](#identity_rejected), [`pull_role_missing`](#pull_role_missing).",
         commands: &[
             "az acr token show --registry REGISTRY --name TOKEN --query '[status, credentials.passwords[].expiry]'",
         ],
