@@ -29,9 +29,11 @@ pub(super) const IDENTITY_UNAVAILABLE: CauseInfo = CauseInfo {
     },
     at_data: None,
     confirm: Confirm {
+        // Without a client id, IMDS rejects the request of a node with several identities.
         commands: &[
+            KUBELET_IDENTITY,
             "curl --max-time 10 --noproxy '*' --header Metadata:true --write-out '%{http_code}' --output /dev/null \
-             'http://169.254.169.254/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https://containerregistry.azure.net'",
+             'http://169.254.169.254/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https://containerregistry.azure.net&client_id=CLIENT_ID'",
         ],
         shows: "`curl` runs into its timeout, is refused, or prints another HTTP status than 200.",
     },
