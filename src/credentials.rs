@@ -147,8 +147,8 @@ impl CredentialsSource {
     pub fn fingerprint(&self) -> Fingerprint {
         match self {
             Self::Files(files) => files.fingerprint(),
-            Self::ManagedIdentity(_) => Fingerprint::of(std::iter::empty()),
-            Self::WorkloadIdentity(identity) => identity.fingerprint(),
+            // The token of an identity is requested at every check, and renewing it changes nothing.
+            Self::ManagedIdentity(_) | Self::WorkloadIdentity(_) => Fingerprint::default(),
         }
     }
 }

@@ -251,7 +251,10 @@ fn role_commands(names: &Names) -> Vec<String> {
     let scope = format!("\"$(az acr show --name {registry} --query id --output tsv)\"");
     let assign =
         |role| format!("az role assignment create --assignee {client} --role {role} --scope {scope}");
-    let mut commands = vec![kubelet_identity()];
+    let mut commands = Vec::new();
+    if !names.has_client_id() {
+        commands.push(kubelet_identity());
+    }
     commands.extend(names.acr([
         format!(
             "az role assignment list --assignee {client} --scope {scope} --include-inherited --output table"

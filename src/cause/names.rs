@@ -121,6 +121,11 @@ impl Names {
         self
     }
 
+    /// Whether the client id of the identity is known.
+    pub(super) const fn has_client_id(&self) -> bool {
+        self.client_id.is_some()
+    }
+
     /// The client id of the identity, or a placeholder.
     pub(super) fn client_id(&self) -> &str {
         self.client_id.as_deref().unwrap_or("CLIENT_ID")

@@ -8,15 +8,8 @@ use super::files::{CredentialFiles, DOCKER_FILES, EXPIRES_AT, PASSWORD, USERNAME
 use crate::file::{self, FileState};
 
 /// The state of every file that a source may read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fingerprint(Vec<(PathBuf, Option<FileState>)>);
-
-impl Fingerprint {
-    /// Returns the current state of these files.
-    pub(super) fn of(files: impl Iterator<Item = PathBuf>) -> Self {
-        Self(files.map(|path| (path.clone(), file::state(&path))).collect())
-    }
-}
 
 impl CredentialFiles {
     /// Returns the current state of the files; it differs as soon as one is written, replaced, added or removed.
@@ -27,6 +20,6 @@ impl CredentialFiles {
             let inside = names.iter().map(|name| path.join(name));
             std::iter::once(path.clone()).chain(inside)
         });
-        Fingerprint::of(files)
+        Fingerprint(files.map(|path| (path.clone(), file::state(&path))).collect())
     }
 }

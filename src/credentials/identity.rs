@@ -3,9 +3,8 @@
 //! Owns the names of the webhook's variables and the rules for their values. `probe::identity` gets the token.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::fingerprint::Fingerprint;
 use crate::config::value::is_guid;
 use crate::file::{self, FileError};
 use crate::secret::Secret;
@@ -96,11 +95,6 @@ impl WorkloadIdentity {
             ("AZURE_AUTHORITY_HOST", self.authority_host.as_ref()),
             ("AZURE_FEDERATED_TOKEN_FILE", self.token_file.as_ref()),
         ]
-    }
-
-    /// The state of the token file.
-    pub(super) fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(self.token_file.iter().map(PathBuf::from))
     }
 }
 

@@ -105,7 +105,7 @@ impl IdentityFault {
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         match self {
-            Self::NoToken { fault, .. } => fault.is_transient(),
+            Self::NoToken { service, fault, host: _ } => fault.is_transient(*service),
             Self::NotInjected { .. }
             | Self::NotFound { .. }
             | Self::Rejected(_)
@@ -161,12 +161,13 @@ pub enum ServiceFault {
 }
 
 impl ServiceFault {
-    /// Whether a later request may succeed: Azure's guidance for IMDS lists these statuses.
-    const fn is_transient(&self) -> bool {
+    /// Whether a later request may succeed: Azure's guidance for IMDS adds 404 and 410 to the usual statuses.
+    const fn is_transient(&self, service: IdentityService) -> bool {
         match self {
-            Self::Answer { status, is_page: false, error: _ } => {
-                matches!(*status, 404 | 410 | 429 | 500..=599)
-            }
+            Self::Answer { status, is_page: false, error: _ } => match service {
+                IdentityService::Imds => matches!(*status, 404 | 410 | 429 | 500..=599),
+                IdentityService::Entra => matches!(*status, 429 | 500..=599),
+            },
             Self::Answer { is_page: true, .. }
             | Self::NotResolved { .. }
             | Self::NotConnected(_)

@@ -168,7 +168,9 @@ fn phrase(fault: &ServiceFault) -> String {
         ServiceFault::NotResolved { reason } => format!("cannot be resolved: {reason}"),
         ServiceFault::NotConnected(ConnectFailure::Timeout) => "does not respond".to_owned(),
         ServiceFault::NotConnected(ConnectFailure::Refused) => "rejects the connection".to_owned(),
-        ServiceFault::NotConnected(ConnectFailure::Unreachable) => "has no route".to_owned(),
+        ServiceFault::NotConnected(ConnectFailure::Unreachable) => {
+            "cannot be reached: there is no route to it".to_owned()
+        }
         ServiceFault::NotConnected(ConnectFailure::NotOpened(error)) => {
             format!("could not be tried: {error}")
         }

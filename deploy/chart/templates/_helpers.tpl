@@ -91,7 +91,7 @@ app.kubernetes.io/part-of: acr-verifier
 
 {{/* Additional labels of the agents' pods. The webhook of workload identity only changes pods with its label. */}}
 {{- define "acr-verifier.agentLabels" -}}
-{{- $labels := deepCopy .Values.podLabels -}}
+{{- $labels := deepCopy (default dict .Values.podLabels) -}}
 {{- if eq (include "acr-verifier.usesIdentity" (dict "root" . "kind" "workloadIdentity")) "true" -}}
 {{- $_ := set $labels "azure.workload.identity/use" "true" -}}
 {{- end -}}

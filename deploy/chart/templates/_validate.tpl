@@ -179,7 +179,7 @@ once. The formats of single values are in values.schema.json, which Helm checks 
       {{- $errors = append $errors (printf "invalid value %q for azure.workload.identity/client-id in serviceAccount.annotations: workloadIdentity requires it; expected the client ID of a managed identity" $clientId) -}}
     {{- end -}}
   {{- end -}}
-  {{- $use := get .Values.podLabels "azure.workload.identity/use" -}}
+  {{- $use := get (default dict .Values.podLabels) "azure.workload.identity/use" -}}
   {{- if and $use (ne $use "true") -}}
     {{- $errors = append $errors (printf "invalid value %q for azure.workload.identity/use in podLabels: workloadIdentity requires \"true\", which the chart sets" $use) -}}
   {{- end -}}

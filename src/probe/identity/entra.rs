@@ -5,11 +5,13 @@
 //! file is for registries.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::future::join;
 use futures_util::stream::FuturesUnordered;
 use serde::Deserialize;
+use tokio::time::{Instant, timeout};
 use url::Url;
 use url::form_urlencoded::Serializer;
 
@@ -67,14 +69,28 @@ pub(super) async fn token(
     let trust =
         gate.task.trust.without_ca_file().ok_or_else(|| fault(ServiceFault::Tls(TlsFailure::Untrusted)))?;
     let mut outcome = Err(fault(ServiceFault::NotConnected(ConnectFailure::Unreachable)));
-    for address in addresses.into_iter().take(MAX_ADDRESSES) {
-        match ask(Connection::new(&trust, host, address), request(federated), gate.clock).await {
-            Ok(response) => return read(&response, federated, identity),
-            // Nothing was sent: the next address may accept a connection.
-            Err(error @ TransportError::Connect(_)) => {
-                outcome = Err(unanswered(IdentityService::Entra, host, error, gate.clock));
-            }
-            Err(error) => return Err(unanswered(IdentityService::Entra, host, error, gate.clock)),
+    addresses.truncate(MAX_ADDRESSES);
+    let until = gate.clock.limit().until;
+    for (tried, address) in addresses.iter().enumerate() {
+        // Go's client divides its time like this: an address that drops packets leaves time for the others.
+        let left = until.saturating_duration_since(Instant::now());
+        let share = match addresses.len() {
+            // The connection has limits of its own, which tell its stages apart.
+            1 => Duration::MAX,
+            all => left / u32::try_from(all - tried).unwrap_or(1),
+        };
+        let asked = ask(Connection::new(&trust, host, *address), request(federated), gate.clock);
+        let error = match timeout(share, asked).await {
+            Ok(Ok(response)) => return read(&response, federated, identity),
+            Ok(Err(error)) => error,
+            Err(_elapsed) if tried + 1 < addresses.len() => TransportError::Connect(ConnectFailure::Timeout),
+            Err(_elapsed) => TransportError::Timeout { handshaking: false },
+        };
+        // Nothing was sent: the next address may accept a connection.
+        let may_continue = matches!(error, TransportError::Connect(_));
+        outcome = Err(unanswered(IdentityService::Entra, host, error, gate.clock));
+        if !may_continue {
+            break;
         }
     }
     outcome
