@@ -68,7 +68,7 @@ impl Rule {
             }
             Self::Credentials => {
                 "count by (cluster, registry) (max by (cluster, node, registry) \
-                 (acr_verifier_cause{cause=~\"credentials_missing|credentials_invalid|credentials_rejected|token_refused|scope_missing\"}))"
+                 (acr_verifier_cause{cause=~\"credentials_missing|credentials_invalid|credentials_rejected|token_refused|scope_missing|identity_unavailable|identity_not_found|entra_unreachable|identity_rejected|pull_role_missing\"}))"
             }
             Self::Inconclusive => {
                 "sum by (cluster, registry) (rate(acr_verifier_checks_total{verdict=\"unknown\"}[15m])) \
