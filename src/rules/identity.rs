@@ -112,24 +112,7 @@ pub(super) fn fit_advice(case: &Case<'_>, diagnosis: &mut Diagnosis) {
     let Some(identity) = &case.observation.identity else { return };
     let names = Names::new(&case.expectation.image, Endpoint::Login, None, None)
         .of_identity(identity.client_id.as_deref());
-    let fault = match &case.failure.fault {
-        Fault::Identity(fault) => Some(fault),
-        Fault::Answer(_) => None,
-        Fault::NotConnected
-        | Fault::Tls(_)
-        | Fault::ResponseTimeout { .. }
-        | Fault::ConnectionReset
-        | Fault::DeadlineExceeded { .. }
-        | Fault::NotARegistry { .. }
-        | Fault::UntrustedRealm { .. }
-        | Fault::UntrustedRedirect { .. }
-        | Fault::StorageRedirect { .. }
-        | Fault::CredentialsMissing { .. }
-        | Fault::CredentialsInvalid { .. }
-        | Fault::ManifestInvalid { .. }
-        | Fault::DigestMismatch { .. }
-        | Fault::PlatformMissing { .. } => return,
-    };
+    let fault = if let Fault::Identity(fault) = &case.failure.fault { Some(fault) } else { None };
     let is_role = matches!(diagnosis.cause, Cause::PullRoleMissing | Cause::ScopeMissing);
     if is_role && identity.kind == IdentityKind::Managed {
         diagnosis.message = format!("{} {CACHED}", diagnosis.message);
