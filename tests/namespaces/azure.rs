@@ -155,7 +155,7 @@ impl Azure {
         }
         self.inside.change(|settings| *settings = self.healthy.clone());
         self.foreign.change(|settings| *settings = self.healthy_foreign.clone());
-        self.network.mend(&state.faults);
+        self.network.repair(&state.faults);
         let strays =
             Strays { elsewhere: after.elsewhere - before.elsewhere, public: after.public - before.public };
         let mut problems = self.problems(state, &checked, strays, &connected);
@@ -200,7 +200,7 @@ impl Azure {
             self.network.break_with(&faults);
             job.join()
         });
-        self.network.mend(&faults);
+        self.network.repair(&faults);
         result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 

@@ -12,8 +12,6 @@ mod states;
 mod table;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::Instant;
 
 use support::namespaces::plugin;
@@ -26,6 +24,7 @@ use crate::ONLY;
 use crate::pull::Newer;
 use crate::requirements::{self, Requirements};
 use crate::states::Expected;
+use crate::workers;
 
 /// Number of states tried concurrently: the credential provider mostly waits.
 const AT_ONCE: usize = 12;
@@ -47,21 +46,7 @@ fn programs() -> Result<(PathBuf, Newer), String> {
 fn try_all(states: &[&State], plugin: &Path, containerd: &Newer) -> Vec<Outcome> {
     let mut order: Vec<usize> = (0..states.len()).collect();
     order.sort_by_key(|number| !states[*number].slow);
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut outcomes = Vec::new();
-        while let Some(number) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
-            outcomes.push((*number, try_one(states[*number], plugin, containerd)));
-        }
-        outcomes
-    };
-    let mut outcomes: Vec<(usize, Outcome)> = thread::scope(|scope| {
-        let workers: Vec<_> = (0..AT_ONCE.min(states.len())).map(|_| scope.spawn(work)).collect();
-        let joined = workers.into_iter().map(thread::ScopedJoinHandle::join);
-        joined.flat_map(|done| done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
-    });
-    outcomes.sort_by_key(|(number, _)| *number);
-    outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+    workers::try_all(&order, AT_ONCE, || (), |(), number| try_one(states[number], plugin, containerd))
 }
 
 fn try_one(state: &State, plugin: &Path, containerd: &Newer) -> Outcome {

@@ -18,10 +18,9 @@ mod pull;
 mod requirements;
 mod states;
 mod table;
+mod workers;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::Instant;
 
 use support::namespaces::leftovers;
@@ -41,23 +40,9 @@ const TABLE: &str = "tests/golden/states.md";
 
 /// Tries all states, several concurrently, each in its own namespaces. Returns the outcomes in order.
 fn try_all(states: &[&State], newer: Option<&Path>) -> Vec<Outcome> {
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut azure = Azure::start(newer);
-        let mut outcomes = Vec::new();
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            let Some(state) = states.get(number) else { return outcomes };
-            outcomes.push((number, try_one(&mut azure, state)));
-        }
-    };
-    let mut outcomes: Vec<(usize, Outcome)> = thread::scope(|scope| {
-        let workers: Vec<_> = (0..AT_ONCE.min(states.len())).map(|_| scope.spawn(work)).collect();
-        let joined = workers.into_iter().map(thread::ScopedJoinHandle::join);
-        joined.flat_map(|done| done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
-    });
-    outcomes.sort_by_key(|(number, _)| *number);
-    outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+    let order: Vec<usize> = (0..states.len()).collect();
+    let start = || Azure::start(newer);
+    workers::try_all(&order, AT_ONCE, start, |azure, number| try_one(azure, states[number]))
 }
 
 fn try_one(azure: &mut Azure, state: &State) -> Outcome {

@@ -184,7 +184,7 @@ impl Network {
     }
 
     /// Removes the same faults.
-    pub fn mend(&self, faults: &Faults) {
+    pub fn repair(&self, faults: &Faults) {
         for route in &faults.routes {
             self.node.ip(&format!("route delete {route}\n"));
         }
