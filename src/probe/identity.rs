@@ -1,8 +1,8 @@
 //! The Entra ID token of an identity: requested at every check, kept by none.
 //!
 //! Owns the closed exception to the rule that nothing is sent to an unchecked address: [`imds`] calls Azure's metadata
-//! service at its constant address, [`entra`] calls Entra ID of the Pod's cloud. Neither is a registry: their requests have connections
-//! of their own and are not among the check's requests. The token goes only to `registry::exchange`.
+//! service at its constant address, [`entra`] calls Entra ID of the Pod's cloud. Neither is a registry: their requests have
+//! connections of their own and are not among the check's requests. The token goes only to `registry::exchange`.
 
 pub(super) mod entra;
 pub(super) mod imds;
@@ -11,7 +11,7 @@ mod token;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::connection::{Call, Connection, TransportError, chunk};
 use super::deadline::Clock;
@@ -114,7 +114,8 @@ fn no_token(service: IdentityService, host: &str, fault: ServiceFault) -> Fault 
 /// reaches.
 async fn wait(pause: Duration, until: Instant) -> bool {
     let Some(end) = Instant::now().checked_add(pause).filter(|end| *end < until) else { return false };
-    timeout_at(until, tokio::time::sleep_until(end)).await.is_ok()
+    tokio::time::sleep_until(end).await;
+    true
 }
 
 #[cfg(test)]

@@ -77,12 +77,13 @@ pub(super) fn explain_fault(case: &Case<'_>, fault: &IdentityFault) -> (Cause, S
             )
         }
         IdentityFault::WithoutRead { actions } => {
-            let allowed = if actions.is_empty() { "nothing".to_owned() } else { list(actions) };
-            let message = format!(
-                "{} lets {} do {allowed}, but not read, so it cannot pull: the AcrPull role is missing.",
-                case.expectation.image.registry(),
-                who(case.observation)
-            );
+            let (registry, who) = (case.expectation.image.registry(), who(case.observation));
+            let granted = match actions.as_slice() {
+                [] => "no action".to_owned(),
+                actions => format!("only {}, not read", list(actions)),
+            };
+            let message =
+                format!("{registry} grants {who} {granted}, so it cannot pull: the AcrPull role is missing.");
             (Cause::PullRoleMissing, message)
         }
     }

@@ -21,7 +21,7 @@ use super::tokens::{Access, ISSUER};
 /// The path of the exchange.
 pub const PATH: &str = "/oauth2/exchange";
 /// The user name of every refresh token.
-pub const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
+pub const REFRESH_TOKEN_USER: &str = "00000000-0000-0000-0000-000000000000";
 
 /// The caller of the token endpoint by a refresh token.
 pub enum Caller {
@@ -121,7 +121,7 @@ fn refresh_token(
     let token = shared.tokens.sign(&claims);
     // An opaque token hides the claims from clients: the registry still knows them.
     let shown = if fault == Some(ExchangeFault::Opaque) { shared.tokens.hide(token) } else { token };
-    shared.log.remember_pair(NOBODY, &shown);
+    shared.log.remember_pair(REFRESH_TOKEN_USER, &shown);
     shown
 }
 
@@ -132,7 +132,7 @@ pub fn caller(
     (username, password): (&str, &str),
     asked: &[Access],
 ) -> Option<Caller> {
-    if username != NOBODY {
+    if username != REFRESH_TOKEN_USER {
         return None;
     }
     let claims = shared.tokens.revealed_claims(password).filter(|claims| {

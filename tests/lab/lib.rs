@@ -66,7 +66,7 @@ use self::answers::Step;
 pub use self::authorities::PUBLIC_ENTRA;
 pub use self::canned::SEEN_ADDRESS;
 pub use self::certificates::{INSPECTION_CA, ISSUING_CA};
-pub use self::exchange::NOBODY;
+pub use self::exchange::REFRESH_TOKEN_USER;
 use self::identity_tokens::IdentityServices;
 use self::log::{Connection, Listener, Query, Request};
 use self::settings::Settings;

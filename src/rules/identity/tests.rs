@@ -111,7 +111,7 @@ fn each_fault_has_its_cause_severity_and_message() {
             IdentityFault::WithoutRead { actions: vec!["write".to_owned()] },
             Cause::PullRoleMissing,
             Fail,
-            "contoso.azurecr.io lets the managed identity 3fa85f64-5717-4562-b3fc-2c963f66afa6 (agentpool) do write, but not \
+            "contoso.azurecr.io grants the managed identity 3fa85f64-5717-4562-b3fc-2c963f66afa6 (agentpool) only write, not \
              read, so it cannot pull: the AcrPull role is missing. Kubelets that cached credentials may still pull for up to 60 \
              minutes (5 before Kubernetes 1.36).",
         ),

@@ -10,7 +10,7 @@ use url::form_urlencoded::Serializer;
 use super::client::{Client, Reply};
 use lab::answers::Step;
 use lab::settings::{Identity, REGISTRY_AUDIENCE, Settings};
-use lab::{Lab, NOBODY};
+use lab::{Lab, REFRESH_TOKEN_USER};
 
 pub(crate) const LOGIN: &str = "login.microsoftonline.com";
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -106,7 +106,7 @@ pub(crate) async fn exchange_fields(lab: &Lab, fields: &[(&str, &str)]) -> io::R
 /// Requests an access token with a refresh token, as containerd does.
 pub(crate) async fn ask_for_token(lab: &Lab, refresh: &str, repository: &str) -> io::Result<Reply> {
     use base64::Engine as _;
-    let pair = base64::engine::general_purpose::STANDARD.encode(format!("{NOBODY}:{refresh}"));
+    let pair = base64::engine::general_purpose::STANDARD.encode(format!("{REFRESH_TOKEN_USER}:{refresh}"));
     let target = format!("/oauth2/token?scope=repository%3A{repository}%3Apull&service={}", lab.registry());
     let mut client = Client::connect(lab, Step::Token).await?;
     client.get(&lab.registry(), &target, &[("Authorization", &format!("Basic {pair}"))]).await
