@@ -3,7 +3,11 @@
 //!
 //! Owns the form of these names only. `rules` decide what a name means for a check, and `address` knows Azure's addresses.
 
+mod login_server;
+
 use crate::image::ImageReference;
+
+pub use login_server::{LoginServer, LoginServerError};
 
 /// The public and sovereign clouds.
 const CLOUDS: [Cloud; 3] = [

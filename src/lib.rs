@@ -25,13 +25,17 @@
 //! [`smoke`] is the gate over all nodes: [`cluster`] queries Kubernetes and the agents, and [`fleet`] combines the results of
 //! the nodes without IO. The gate never checks a registry itself: every verdict comes from an agent.
 //!
+//! [`exposure`] is the check from outside: one request to the public endpoint of each registry, which must reject it.
+//! [`public_endpoint`] evaluates the answers; causes and rules play no part in it, because nothing is pulled.
+//!
 //! **Adding a cause.** Four edits: variant, record, rule and case. [`cause`] says where each of them goes.
 //!
 //! # Invariants
 //!
 //! - Nothing is sent to an address unless the same check resolved it and classified it as private and expected: only
-//!   [`findings`] creates the addresses of a connection. The closed exception are Azure's identity endpoints, which `probe::identity`
-//!   owns. Credentials go only to the login server's own name, over verified
+//!   [`findings`] creates the addresses of a connection. The closed exceptions are Azure's identity endpoints, which `probe::identity`
+//!   owns, and `exposure`: it sends one `GET /v2/` without credentials to a public address, which only [`public_endpoint`] creates,
+//!   and nothing else (`probe::public`). No other command sends to a public address. Credentials go only to the login server's own name, over verified
 //!   TLS, at that address: no realm, redirect, proxy variable, IP literal or second answer redirects them.
 //! - A detected problem is a value; an `Err` means that the program itself failed. The probe never fails.
 //! - Every failure of every step is recorded, and the rules are total over the closed enums: no `_` arm over our own enums.
@@ -46,6 +50,7 @@ pub mod config;
 
 pub mod agent;
 pub mod check;
+pub mod exposure;
 pub mod logging;
 pub mod pass;
 pub mod probe;
@@ -65,6 +70,7 @@ pub mod proxy;
 pub mod cause;
 pub mod diagnosis;
 pub mod findings;
+pub mod public_endpoint;
 pub mod rules;
 pub mod run;
 pub mod verdict;

@@ -13,7 +13,7 @@ use acr_verifier::pass::NodeContext;
 use acr_verifier::report::catalogue;
 use acr_verifier::run::NetworkView;
 use acr_verifier::text::quote::quote_value;
-use acr_verifier::{check, logging, smoke, terminal};
+use acr_verifier::{check, exposure, logging, smoke, terminal};
 use anyhow::bail;
 
 /// Invalid usage or configuration, or an internal error.
@@ -32,6 +32,9 @@ fn main() -> ExitCode {
             token_file: env::var_os("AZURE_FEDERATED_TOKEN_FILE"),
         },
         in_cluster: env::var_os("KUBERNETES_SERVICE_HOST").is_some_and(|host| !host.is_empty()),
+        proxy: ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
+            .into_iter()
+            .find(|name| env::var_os(name).is_some_and(|proxy| !proxy.is_empty())),
     };
     let invocation = match cli::resolve(arguments, &environment) {
         Ok(invocation) => invocation,
@@ -60,6 +63,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Smoke(options) => {
             let outcome = block_on(smoke::run(options, jiff::Timestamp::now))?;
+            return Ok(ExitCode::from(outcome.code()));
+        }
+        Command::Exposure(options) => {
+            let outcome = block_on(exposure::run(options, jiff::Timestamp::now))?;
             return Ok(ExitCode::from(outcome.code()));
         }
         Command::Causes(format) => {

@@ -42,6 +42,7 @@ mod identity;
 mod manifest;
 mod phase;
 mod protocol;
+mod public;
 mod registry;
 mod resolve;
 mod session;
@@ -70,6 +71,7 @@ use resolve::Gate;
 use session::Session;
 
 pub use manifest::Platform;
+pub use public::{PublicTask, request_public};
 pub use tls::Trust;
 pub use trust_store::TrustError;
 

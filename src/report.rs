@@ -5,6 +5,7 @@
 //! where a report goes.
 
 pub mod catalogue;
+pub mod exposure;
 pub mod fleet;
 pub mod json;
 pub mod junit;

@@ -24,6 +24,8 @@ use crate::image::ImageReference;
 use crate::observation::{Endpoint, Failure, Fault, IdentityFault, Observation, Stage};
 use crate::verdict::Severity;
 
+pub(crate) use registry::quoted;
+
 /// How long before certificates and credentials expire to warn about them.
 pub const WARN_BEFORE: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 

@@ -12,6 +12,7 @@ use clap_complete::Shell;
 use ipnet::IpNet;
 
 use super::{NAME, help, values};
+use crate::acr::LoginServer;
 use crate::address::NameserverAddress;
 use crate::cluster;
 use crate::config::value;
@@ -68,6 +69,9 @@ pub(super) enum CommandArguments {
     /// Trigger a check on every node and wait until all pass: the gate after a deployment
     #[command(long_about = help::SMOKE, after_help = help::SMOKE_EXAMPLES)]
     Smoke(SmokeArguments),
+    /// Verify from outside that the public endpoint of a registry rejects this client
+    #[command(long_about = help::EXPOSURE, after_help = help::EXPOSURE_EXAMPLES)]
+    Exposure(ExposureArguments),
     /// Print the catalogue of causes, with the meaning and remedy of each
     #[command(long_about = help::CAUSES, after_help = help::CAUSES_EXAMPLES)]
     Causes(CausesArguments),
@@ -152,6 +156,49 @@ pub(super) struct SmokeArguments {
     /// Append a Markdown summary to this file, such as $GITHUB_STEP_SUMMARY
     #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath, help_heading = "Output options")]
     pub(super) summary_file: Option<PathBuf>,
+}
+
+/// Arguments of `exposure`.
+#[derive(Debug, Args)]
+pub(super) struct ExposureArguments {
+    /// Login servers of registries, such as contoso.azurecr.io (at most 100)
+    ///
+    /// Regional endpoints such as contoso.westeurope.geo.azurecr.io are login servers of their own; the report lists them under
+    /// their registry.
+    #[arg(value_name = "REGISTRY", required = true, value_parser = values::login_server)]
+    pub(super) registries: Vec<LoginServer>,
+
+    /// File with the nameservers [default: /etc/resolv.conf]
+    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath, help_heading = "Check options")]
+    pub(super) resolv_conf: Option<PathBuf>,
+    /// Query this nameserver instead of those in resolv.conf (repeatable, at most 3)
+    ///
+    /// Inside the virtual network, name a resolver that does not see the private zone.
+    #[arg(long, value_name = "ADDRESS[:PORT]", value_parser = value::nameserver, conflicts_with = "resolv_conf",
+          help_heading = "Check options")]
+    pub(super) nameserver: Vec<NameserverAddress>,
+    /// Trust the certificates in this PEM file in addition to the system's
+    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath, help_heading = "Check options")]
+    pub(super) ca_file: Option<PathBuf>,
+    /// Timeout of the DNS queries for a name, and of each request
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = values::limit,
+          help_heading = "Check options")]
+    pub(super) timeout: Duration,
+    /// Repeat until all registries refuse or this time has elapsed
+    ///
+    /// Useful right after public access is disabled: a rule takes minutes to apply.
+    #[arg(long, value_name = "DURATION", value_parser = values::limit, help_heading = "Check options")]
+    pub(super) wait: Option<Duration>,
+    // A laboratory plays the public side on loopback, where port 443 needs rights.
+    #[arg(long, hide = true, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) lab_port: Option<u16>,
+
+    /// Format of the report on standard output
+    #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output options")]
+    pub(super) output: Format,
+    /// Also write the report to this file
+    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath, help_heading = "Output options")]
+    pub(super) report_file: Option<PathBuf>,
 }
 
 /// Arguments of `causes`.

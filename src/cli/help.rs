@@ -35,6 +35,7 @@ Examples:
   acr-verifier check contoso.azurecr.io/apps/canary:1
   acr-verifier agent --config /etc/acr-verifier/config.yaml
   acr-verifier smoke
+  acr-verifier exposure contoso.azurecr.io
   acr-verifier causes
 
 ",
@@ -133,6 +134,38 @@ Examples:
 ",
     exit_codes!("interrupted by Ctrl-C")
 );
+
+/// `acr-verifier exposure --help`.
+pub(super) const EXPOSURE: &str = "\
+Verify from outside that the public endpoint of a registry rejects this client.
+
+Run it where no pull should work: on a hosted pipeline agent, a workstation, or a node with a public resolver. It sends one \
+GET of /v2/ without credentials to the public address of each login server and address family, over verified TLS and without \
+a proxy. The verdict is refused only for the answer of the registry's own firewall, which names the address of this client; \
+exposed if the registry answers as it does any client; and not_tested for everything else, such as a private address, a \
+timeout or a proxy's page. The firewall applies before any credential is checked, so none is needed, and none is ever sent.
+
+The report lists what no request can show, such as other clients and trusted services, with the command that shows the \
+registry's settings.";
+
+/// `acr-verifier exposure --help`, at the end.
+pub(super) const EXPOSURE_EXAMPLES: &str = "\
+Examples:
+  After public access was disabled, on a hosted pipeline agent:
+    acr-verifier exposure --wait 10m --output junit --report-file exposure.xml contoso.azurecr.io
+  A registry with regional endpoints:
+    acr-verifier exposure contoso.azurecr.io contoso.westeurope.geo.azurecr.io
+  From a node's egress, with a resolver that does not see the private zone:
+    acr-verifier exposure --nameserver 1.1.1.1 contoso.azurecr.io
+
+Durations have a unit: 500ms, 60s, 1m30s, up to 24h.
+
+Exit codes:
+  0    every registry refused this client
+  1    at least one registry is exposed
+  2    invalid usage, or an internal error
+  3    not tested: at least one registry was not reached, and none is exposed
+  130  interrupted by Ctrl-C; with --wait the last complete check is reported";
 
 /// `acr-verifier causes --help`.
 pub(super) const CAUSES: &str = "\

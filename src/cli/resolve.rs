@@ -10,7 +10,8 @@ use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
 
 use super::arguments::{
-    AgentArguments, Arguments, CheckArguments, CommandArguments, LabArguments, SmokeArguments,
+    AgentArguments, Arguments, CheckArguments, CommandArguments, ExposureArguments, LabArguments,
+    SmokeArguments,
 };
 use super::values::Identity;
 use super::{Check, Command, Invocation};
@@ -18,12 +19,14 @@ use crate::address::NameserverAddress;
 use crate::cluster::KubeAccess;
 use crate::config::file::{self, ConfigErrors};
 use crate::config::value::{self, Refusal};
-use crate::config::{Config, CredentialsConfig, ImageConfig, LabEndpoints, MAX_NAMESERVERS, SystemResolver};
+use crate::config::{
+    Config, CredentialsConfig, ImageConfig, LabEndpoints, MAX_NAMESERVERS, Resolvers, SystemResolver,
+};
 use crate::credentials::{AmbientCredentials, CredentialsSource, WorkloadIdentity};
 use crate::image::ImageReference;
 use crate::logging::Logging;
 use crate::text::quote::inside_quotes;
-use crate::{agent, check, smoke};
+use crate::{agent, check, exposure, smoke};
 
 /// The environment variables that matter, and the home folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,6 +39,8 @@ pub struct Environment {
     pub workload_identity: WorkloadIdentity,
     /// Whether this process runs in a Pod.
     pub in_cluster: bool,
+    /// The variable of a proxy for HTTPS, if one is set. Its value may contain a password.
+    pub proxy: Option<&'static str>,
 }
 
 /// An error in arguments that clap accepted, in the form of clap's errors.
@@ -97,6 +102,7 @@ pub fn resolve(arguments: Arguments, environment: &Environment) -> Result<Invoca
         }
         CommandArguments::Agent(arguments) => Command::Agent(resolve_agent(arguments, environment)?),
         CommandArguments::Smoke(arguments) => Command::Smoke(resolve_smoke(arguments, environment)?),
+        CommandArguments::Exposure(arguments) => Command::Exposure(resolve_exposure(arguments, environment)?),
         CommandArguments::Causes(arguments) => Command::Causes(arguments.output),
         CommandArguments::Completions { shell } => Command::Completions(shell),
         CommandArguments::Man => Command::Man,
@@ -135,11 +141,8 @@ fn resolve_check(arguments: CheckArguments, environment: &Environment) -> Result
         };
         config.images = images.into_iter().map(image).collect();
     }
-    let nameservers = nameservers(arguments.nameserver)?;
-    if let Some(path) = checked("--resolv-conf <PATH>", arguments.resolv_conf, paths::file)? {
-        config.resolvers.system = SystemResolver::File(path);
-    } else if !nameservers.is_empty() {
-        config.resolvers.system = SystemResolver::Servers(nameservers);
+    if let Some(system) = system_resolver(arguments.nameserver, arguments.resolv_conf)? {
+        config.resolvers.system = system;
     }
     if !arguments.compare_resolver.is_empty() {
         let names = arguments.compare_resolver.iter().map(|(name, _)| name);
@@ -192,6 +195,43 @@ fn resolve_smoke(arguments: SmokeArguments, environment: &Environment) -> Result
         format: arguments.output,
         report_file: checked("--report-file <PATH>", arguments.report_file, paths::writable)?,
         summary_file: checked("--summary-file <PATH>", arguments.summary_file, paths::writable)?,
+    })
+}
+
+fn resolve_exposure(
+    arguments: ExposureArguments,
+    environment: &Environment,
+) -> Result<exposure::Options, UsageError> {
+    const ARGUMENT: &str = "<REGISTRY>...";
+    let count = arguments.registries.len();
+    if count > exposure::MAX_REGISTRIES {
+        let expected = format!("at most {}", exposure::MAX_REGISTRIES);
+        let refusal = Refusal::unquoted(format!("found {count} login servers"), expected);
+        return Err(UsageError::Value { argument: ARGUMENT, refusal });
+    }
+    let system = system_resolver(arguments.nameserver, arguments.resolv_conf)?;
+    Ok(exposure::Options {
+        servers: unique(ARGUMENT, arguments.registries)?,
+        resolver: system.unwrap_or_else(|| Resolvers::default().system),
+        ca_file: checked("--ca-file <PATH>", arguments.ca_file, paths::certificates)?,
+        timeout: arguments.timeout,
+        wait: arguments.wait,
+        proxy: environment.proxy,
+        lab_port: arguments.lab_port,
+        format: arguments.output,
+        report_file: checked("--report-file <PATH>", arguments.report_file, paths::writable)?,
+    })
+}
+
+/// Returns the nameservers of the options, if any is set.
+fn system_resolver(
+    addresses: Vec<NameserverAddress>,
+    resolv_conf: Option<PathBuf>,
+) -> Result<Option<SystemResolver>, UsageError> {
+    let nameservers = nameservers(addresses)?;
+    Ok(match checked("--resolv-conf <PATH>", resolv_conf, paths::file)? {
+        Some(path) => Some(SystemResolver::File(path)),
+        None => (!nameservers.is_empty()).then_some(SystemResolver::Servers(nameservers)),
     })
 }
 

@@ -10,6 +10,7 @@ use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, Command, ValueEnum};
 
+use crate::acr::{LoginServer, LoginServerError};
 use crate::config::value::{self, Refusal};
 use crate::image::is_sha256_digest;
 
@@ -44,6 +45,13 @@ pub(super) fn limit(text: &str) -> Result<Duration, Refusal> {
 pub(super) fn loopback(text: &str) -> Result<SocketAddr, Refusal> {
     let address = text.parse::<SocketAddr>().ok().filter(|address| address.ip().is_loopback());
     address.ok_or_else(|| Refusal::new(text, "a loopback address with a port, such as 127.0.0.1:8080"))
+}
+
+/// The login server of a registry.
+pub(super) fn login_server(text: &str) -> Result<LoginServer, Refusal> {
+    const EXPECTED: &str =
+        "the login server of a registry, such as contoso.azurecr.io or contoso.westeurope.geo.azurecr.io";
+    text.parse().map_err(|error: LoginServerError| Refusal::new(text, EXPECTED).because(error.to_string()))
 }
 
 /// The name of a namespace.

@@ -104,21 +104,27 @@ impl<'check> Gate<'check> {
     }
 }
 
-/// The node's own nameservers, and the compared resolvers.
-fn nameservers(resolvers: &Resolvers) -> (Vec<Nameserver>, Vec<Nameserver>) {
-    let node = match &resolvers.system {
+/// The nameservers of this machine, as they are now, and whether they are queried over TCP only.
+pub(super) fn system_nameservers(resolver: &SystemResolver) -> (Vec<Nameserver>, bool) {
+    let found = match resolver {
         SystemResolver::File(path) => dns::read_resolv_conf(path),
         SystemResolver::Servers(servers) => {
             ResolvConf { nameservers: servers.clone(), ..ResolvConf::default() }
         }
     };
+    let tcp_only = found.tcp_only;
+    let nameserver = |address| Nameserver { resolver: Resolver::System, address, tcp_only };
+    (found.nameservers.into_iter().map(nameserver).collect(), tcp_only)
+}
+
+/// The node's own nameservers, and the compared resolvers.
+fn nameservers(resolvers: &Resolvers) -> (Vec<Nameserver>, Vec<Nameserver>) {
     // A compared resolver is queried over the same transport as the node's own.
-    let tcp_only = node.tcp_only;
+    let (system, tcp_only) = system_nameservers(&resolvers.system);
     let nameserver = |resolver, address| Nameserver { resolver, address, tcp_only };
-    let system = node.nameservers.into_iter().map(|address| nameserver(Resolver::System, address));
     let compared = resolvers
         .compare
         .iter()
         .map(|(name, address)| nameserver(Resolver::Compared(name.clone()), address.clone()));
-    (system.collect(), compared.collect())
+    (system, compared.collect())
 }

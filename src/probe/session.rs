@@ -23,7 +23,7 @@ const CORRELATION_ID: &str = "x-ms-correlation-request-id";
 /// The header that identifies a registry's own responses (distribution's API).
 const REGISTRY_VERSION: &str = "docker-distribution-api-version";
 /// In bytes. An error body has some 200; a proxy's page is not needed in full.
-const MAX_ERROR_BODY: usize = 64 * 1024;
+pub(super) const MAX_ERROR_BODY: usize = 64 * 1024;
 /// Maximum number of sends of one request (containerd's `maxAttempts`).
 const MAX_ATTEMPTS: usize = 5;
 
@@ -238,18 +238,8 @@ impl Reply {
 
     /// Reads the body, at most `max` bytes of it.
     pub(super) async fn body(&mut self, max: usize) -> Result<Body, Failure> {
-        // Allocated once: growing vectors fragment the heap, and several bodies of 4 MiB are read at a time.
-        let announced = self.header(CONTENT_LENGTH).and_then(|length| length.parse().ok()).unwrap_or(0);
-        let mut bytes = Vec::with_capacity(max.min(announced));
-        while let Some(piece) = self.chunk().await? {
-            let room = max - bytes.len();
-            if piece.len() > room {
-                bytes.extend_from_slice(&piece[..room]);
-                return Ok(Body { bytes, cut: true });
-            }
-            bytes.extend_from_slice(&piece);
-        }
-        Ok(Body { bytes, cut: false })
+        let body = read_body(&mut self.head, max).await;
+        body.map_err(|error| failure(self.endpoint, self.stage, &self.clock, error))
     }
 
     /// Reads and drops the body, so that the connection can be reused.
@@ -266,20 +256,7 @@ impl Reply {
     /// Reads an error response.
     pub(super) async fn error(mut self, now: Timestamp, redactor: &Redactor) -> Result<Answer, Failure> {
         let body = self.body(MAX_ERROR_BODY).await?;
-        let challenges = self.headers.get_all(WWW_AUTHENTICATE);
-        let challenge = bearer_challenge(challenges.iter().map(reqwest::header::HeaderValue::as_bytes));
-        let is_registry = challenge.is_ok()
-            || self.headers.contains_key(REGISTRY_VERSION)
-            || self.headers.contains_key(CORRELATION_ID);
-        let head = protocol::Head {
-            is_registry,
-            status: self.status,
-            content_type: self.header(CONTENT_TYPE),
-            correlation_id: self.header(CORRELATION_ID),
-            retry_after: self.header(RETRY_AFTER),
-            challenge_error: challenge.ok().and_then(|challenge| challenge.error),
-        };
-        Ok(protocol::read_error(&head, &body.bytes, now, redactor))
+        Ok(answer_of(self.status, &self.headers, &body.bytes, now, redactor))
     }
 
     /// Converts a response that ends its stage into a failure.
@@ -295,4 +272,45 @@ impl Reply {
     pub(super) const fn fail(&self, fault: Fault) -> Failure {
         Failure { endpoint: self.endpoint, stage: self.stage, fault }
     }
+}
+
+/// Reads the body of a response, at most `max` bytes of it.
+pub(super) async fn read_body(head: &mut Head, max: usize) -> Result<Body, TransportError> {
+    // Allocated once: growing vectors fragment the heap, and several bodies of 4 MiB are read at a time.
+    let announced = head.response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    let announced = announced.and_then(|length| length.parse().ok()).unwrap_or(0);
+    let mut bytes = Vec::with_capacity(max.min(announced));
+    while let Some(piece) = chunk(&mut head.response, head.limit).await? {
+        let room = max - bytes.len();
+        if piece.len() > room {
+            bytes.extend_from_slice(&piece[..room]);
+            return Ok(Body { bytes, cut: true });
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(Body { bytes, cut: false })
+}
+
+/// Parses a response as an error: who sent it, and which reasons are recognized.
+pub(super) fn answer_of(
+    status: u16,
+    headers: &HeaderMap,
+    body: &[u8],
+    now: Timestamp,
+    redactor: &Redactor,
+) -> Answer {
+    let challenges = headers.get_all(WWW_AUTHENTICATE);
+    let challenge = bearer_challenge(challenges.iter().map(reqwest::header::HeaderValue::as_bytes));
+    let is_registry =
+        challenge.is_ok() || headers.contains_key(REGISTRY_VERSION) || headers.contains_key(CORRELATION_ID);
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let head = protocol::Head {
+        is_registry,
+        status,
+        content_type: header(CONTENT_TYPE.as_str()),
+        correlation_id: header(CORRELATION_ID),
+        retry_after: header(RETRY_AFTER.as_str()),
+        challenge_error: challenge.ok().and_then(|challenge| challenge.error),
+    };
+    protocol::read_error(&head, body, now, redactor)
 }

@@ -231,7 +231,7 @@ fn throttled(peer: &str, registry: &str, answer: &Answer) -> String {
 }
 
 /// Quotes the error code and message of the response.
-fn quoted(answer: &Answer) -> String {
+pub(crate) fn quoted(answer: &Answer) -> String {
     match (answer.codes.first(), &answer.message) {
         (Some(code), Some(message)) => format!(" ({code}: {})", message.trim_end_matches('.')),
         (Some(code), None) => format!(" ({code})"),

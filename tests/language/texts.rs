@@ -113,12 +113,13 @@ fn read(path: &Path) -> Text {
 
 /// What the program prints about itself.
 fn printed() -> Vec<Text> {
-    let commands: [&[&str]; 12] = [
+    let commands: [&[&str]; 13] = [
         &["--help"],
         &["check", "-h"],
         &["check", "--help"],
         &["agent", "--help"],
         &["smoke", "--help"],
+        &["exposure", "--help"],
         &["causes", "--help"],
         &["completions", "--help"],
         &["man", "--help"],
