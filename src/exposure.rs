@@ -48,7 +48,7 @@ pub struct Options {
     /// The port of a laboratory that plays the public side on loopback.
     pub lab_port: Option<u16>,
     /// The format of the report.
-    pub format: report::Format,
+    pub format: report::exposure::Format,
     /// A file to write the report to, in addition to standard output.
     pub report_file: Option<PathBuf>,
 }

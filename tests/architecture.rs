@@ -125,6 +125,7 @@ const CONFINED: [(&str, &[&str]); 17] = [
             "logging.rs",
             "report.rs",
             "report/catalogue.rs",
+            "report/exposure.rs",
             "report/fleet.rs",
         ],
     ),

@@ -48,6 +48,7 @@ fn help_matches_the_golden_files() {
         ("check-short", vec!["check", "-h"]),
         ("agent", vec!["agent", "--help"]),
         ("smoke", vec!["smoke", "--help"]),
+        ("exposure", vec!["exposure", "--help"]),
         ("causes", vec!["causes", "--help"]),
         ("completions", vec!["completions", "--help"]),
         ("man", vec!["man", "--help"]),
@@ -137,6 +138,33 @@ fn invalid_usage_exits_2_and_writes_nothing_to_standard_output() {
             "invalid value 'yaml' for '--output <FORMAT>'\n  [possible values: text, json, markdown]\n",
         ),
         (vec!["causes", "extra"], "unexpected argument 'extra'"),
+        (vec!["exposure"], "required arguments were not provided:\n  <REGISTRY>..."),
+        (
+            vec!["exposure", "contoso.azurecr.io/apps/canary:1"],
+            "invalid value 'contoso.azurecr.io/apps/canary:1' for '<REGISTRY>...': it is an image reference",
+        ),
+        (vec!["exposure", "https://contoso.azurecr.io"], "it is a URL; expected the login server"),
+        (vec!["exposure", "contoso.azurecr.io:443"], "it has a port"),
+        (vec!["exposure", "Contoso.azurecr.io"], "it has upper-case letters"),
+        (
+            vec!["exposure", "contoso.westeurope.data.azurecr.io"],
+            "it is a data endpoint, which answers 403 in every state of the registry and proves nothing",
+        ),
+        (vec!["exposure", "contoso.privatelink.azurecr.io"], "only the private side uses it"),
+        (vec!["exposure", "20.45.122.144"], "it is an IP address"),
+        (vec!["exposure", "[2603:1030::1]"], "it is an IP address"),
+        (vec!["exposure", "registry.example"], "not the login server of an Azure Container Registry"),
+        (vec!["exposure", ""], "it is not a valid host name"),
+        (vec!["exposure", "pull:hunter2@contoso.azurecr.io"], "'[redacted]@contoso.azurecr.io'"),
+        (
+            vec!["exposure", "contoso.azurecr.io", "contoso.azurecr.io"],
+            "duplicate value 'contoso.azurecr.io' for '<REGISTRY>...'",
+        ),
+        (vec!["exposure", "contoso.azurecr.io", "--timeout", "0s"], "for '--timeout <DURATION>': "),
+        (vec!["exposure", "contoso.azurecr.io", "--wait", "soon"], "for '--wait <DURATION>': "),
+        (vec!["exposure", "contoso.azurecr.io", "--ca-file", "/nowhere"], "for '--ca-file <PATH>': "),
+        (vec!["exposure", "contoso.azurecr.io", "--output", "markdown"], "text, json, junit"),
+        (vec!["exposure", "contoso.azurecr.io", "--lab-port", "0"], "for '--lab-port <PORT>': "),
         (vec!["completions"], "<SHELL>"),
         (vec!["completions", "cmd"], "invalid value 'cmd'"),
         (vec!["man", "--output", "x"], "unexpected argument '--output' found"),
@@ -146,6 +174,17 @@ fn invalid_usage_exits_2_and_writes_nothing_to_standard_output() {
         assert!(complaints.contains("--help'."), "{arguments:?}: {complaints}");
         assert!(!complaints.contains("hunter2"), "{arguments:?}: {complaints}");
     }
+}
+
+#[test]
+fn more_login_servers_than_the_limit_are_rejected() {
+    let servers: Vec<String> = (0..101).map(|number| format!("contoso{number}.azurecr.io")).collect();
+    let mut arguments = vec!["exposure"];
+    arguments.extend(servers.iter().map(String::as_str));
+    let complaints = complaints(&arguments);
+    let expected =
+        "error: invalid value for '<REGISTRY>...': found 101 login servers; expected at most 100\n";
+    assert!(complaints.starts_with(expected), "{complaints}");
 }
 
 #[test]

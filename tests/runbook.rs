@@ -137,8 +137,12 @@ fn acr_verifier_commands_parse() {
     let own = commands().into_iter().filter(|command| command.starts_with("acr-verifier "));
     let mut parsed = 0;
     for command in own {
-        // A reference is lower case; its placeholder is not.
-        let reference = command.replace("REPOSITORY:TAG", "repository:tag");
+        // Names are lower case and a resolver has an address; their placeholders do not.
+        let reference = command
+            .replace("REPOSITORY:TAG", "repository:tag")
+            .replace("exposure REGISTRY", "exposure registry")
+            .replace("10m REGISTRY", "10m registry")
+            .replace("RESOLVER REGISTRY", "1.1.1.1 registry");
         let words = reference.split(' ').map(std::ffi::OsString::from);
         assert!(acr_verifier::cli::parse(words).is_ok(), "{command}");
         parsed += 1;

@@ -20,7 +20,7 @@ use crate::image::ImageReference;
 use crate::logging::LogFormat;
 use crate::report::Format;
 use crate::report::catalogue::CatalogueFormat;
-use crate::report::fleet;
+use crate::report::{exposure, fleet};
 
 /// Checks whether a machine can pull images from a private Azure Container Registry.
 #[derive(Debug, Parser)]
@@ -195,7 +195,7 @@ pub(super) struct ExposureArguments {
 
     /// Format of the report on standard output
     #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output options")]
-    pub(super) output: Format,
+    pub(super) output: exposure::Format,
     /// Also write the report to this file
     #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath, help_heading = "Output options")]
     pub(super) report_file: Option<PathBuf>,

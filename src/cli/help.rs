@@ -161,7 +161,7 @@ Examples:
 Durations have a unit: 500ms, 60s, 1m30s, up to 24h.
 
 Exit codes:
-  0    every registry refused this client
+  0    every registry rejected this client
   1    at least one registry is exposed
   2    invalid usage, or an internal error
   3    not tested: at least one registry was not reached, and none is exposed

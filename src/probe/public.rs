@@ -15,7 +15,7 @@ use url::Url;
 use super::connection::{Call, Connection, Head, Reached, TransportError, headers};
 use super::deadline::Clock;
 use super::dns::{self, Patience};
-use super::protocol::{self, bearer_challenge};
+use super::protocol;
 use super::resolve::system_nameservers;
 use super::session::{MAX_ERROR_BODY, answer_of, read_body};
 use super::tls::Trust;
@@ -120,14 +120,13 @@ pub(super) async fn read(mut head: Head, asked: &Url, now: Timestamp, timeout: D
     let (status, headers) = (head.response.status().as_u16(), head.response.headers());
     // Nothing was sent that an answer could repeat; tokens of others are hidden all the same.
     let redactor = Redactor::default();
-    let challenges = headers.get_all(WWW_AUTHENTICATE);
     let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
     let target = headers.get(LOCATION).and_then(text).and_then(|location| {
         let url = asked.join(&location).ok()?;
         Some(redactor.show_part(&location, &protocol::target_of(&url)))
     });
     let signs = Signs {
-        has_challenge: bearer_challenge(challenges.iter().map(HeaderValue::as_bytes)).is_ok(),
+        has_challenge: headers.contains_key(WWW_AUTHENTICATE),
         is_html: headers.get(CONTENT_TYPE).and_then(text).is_some_and(|kind| protocol::is_html(&kind)),
         target,
     };

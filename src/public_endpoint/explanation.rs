@@ -14,21 +14,22 @@ use crate::text::words::{limit, list, seconds, some_of};
 const LISTED: usize = 4;
 
 impl Probe {
-    /// Returns the sentence about the probe.
+    /// Returns the sentences about the probe, to follow its [`Probe::subject`].
     #[must_use]
     pub fn message(&self) -> String {
-        let host = &self.host;
         let mut message = match &self.outcome {
             Outcome::Refused(answer) => {
-                let client = answer.seen_address.map(|address| format!(" {address}")).unwrap_or_default();
-                let client = if client.is_empty() { " this client".to_owned() } else { client };
-                format!("The firewall of {host} rejected{client} with {} DENIED.", answer.status)
+                let client = answer.seen_address.map(|address| address.to_string());
+                let client = client.as_deref().unwrap_or("this client");
+                format!("The registry's firewall rejected {client} ({} DENIED).", answer.status)
             }
             Outcome::Exposed(answer) if answer.status == 401 => {
-                format!("{host} returned 401 with a challenge, as to any client that may sign in.")
+                "The registry returned 401 with a challenge, as to any client that may sign in.".to_owned()
             }
-            Outcome::Exposed(answer) => format!("{host} returned {} without any credential.", answer.status),
-            Outcome::NotTested(gap) => gap.message(host, self.family),
+            Outcome::Exposed(answer) => {
+                format!("The registry returned {} without any credential.", answer.status)
+            }
+            Outcome::NotTested(gap) => gap.message(self.family),
         };
         if !self.other_addresses.is_empty() {
             let others: Vec<String> = self.other_addresses.iter().map(ToString::to_string).collect();
@@ -54,48 +55,52 @@ impl Probe {
 }
 
 impl Gap {
-    fn message(&self, host: &str, family: Option<AddressFamily>) -> String {
+    fn message(&self, family: Option<AddressFamily>) -> String {
         let record = match family {
-            Some(AddressFamily::V4) => "A record",
-            Some(AddressFamily::V6) => "AAAA record",
-            None => "address",
+            Some(AddressFamily::V4) => "an A record",
+            Some(AddressFamily::V6) => "an AAAA record",
+            None => "an address",
         };
         match self {
             Self::NoNameserver => {
                 "The resolver configuration has no usable nameserver, so no name can be resolved.".to_owned()
             }
             Self::NameNotFound { rcode: Rcode::NXDOMAIN } => {
-                format!("{host} does not exist in DNS here (NXDOMAIN).")
+                "The name does not exist in DNS here (NXDOMAIN).".to_owned()
             }
-            Self::NameNotFound { .. } => format!("{host} has no address in DNS here."),
+            Self::NameNotFound { .. } => "The name has no address in DNS here.".to_owned(),
             Self::NotResolved(failed) => {
-                format!("No nameserver returned the {record} of {host}: {}.", failed_phrases(failed))
+                format!("Whether the name has {record} is unknown: {}.", failed_phrases(failed))
             }
             Self::Private(addresses) => {
-                format!("{host} resolves to {} here: this place sees the private zone.", some(addresses))
+                format!("The name resolves to {} here: this place sees the private zone.", some(addresses))
             }
             Self::Reserved(addresses) => {
-                format!("{host} resolves to {} here, which no registry can have.", some(addresses))
+                format!("The name resolves to {} here, which no registry can have.", some(addresses))
             }
-            Self::NotConnected(failure) => not_connected(host, *failure),
-            Self::Tls { failure, issuer } => tls_failed(host, failure, issuer.as_deref()),
+            Self::NotConnected(failure) => not_connected(*failure),
+            Self::Tls { failure, issuer } => tls_failed(failure, issuer.as_deref()),
             Self::NoAnswer { limit: time } => {
-                format!("{host} accepted the connection but sent no complete answer within {}.", limit(*time))
-            }
-            Self::Reset => {
                 format!(
-                    "{host} or a device on the path closed the connection before the answer was complete."
+                    "The connection was accepted, but no complete answer arrived within {}.",
+                    limit(*time)
                 )
             }
-            Self::NotHttp(reason) => format!("What answers for {host} is not a registry: {reason}."),
+            Self::Reset => {
+                "The registry or a device on the path closed the connection before the answer was complete."
+                    .to_owned()
+            }
+            Self::NotHttp(reason) => {
+                format!("What answers in the registry's place is not a registry: {reason}.")
+            }
             Self::Redirected { answer, target } => {
                 let target = target.as_deref().map(|target| format!(" to {target}")).unwrap_or_default();
                 format!(
-                    "What answers for {host} redirects{target} ({}), which no registry does here; it was not followed.",
+                    "A redirect{target} was returned ({}), as from a portal; it was not followed.",
                     answer.status
                 )
             }
-            Self::Answered(answer) => answered(host, answer, self.kind()),
+            Self::Answered(answer) => answered(answer, self.kind()),
         }
     }
 
@@ -167,66 +172,55 @@ fn failed_phrases(failed: &[FailedQuery]) -> String {
     some_of(&known, LISTED)
 }
 
-fn not_connected(host: &str, failure: ConnectFailure) -> String {
+fn not_connected(failure: ConnectFailure) -> String {
     match failure {
-        ConnectFailure::Timeout => {
-            format!("The connection to {host} timed out, so the registry was not reached.")
-        }
+        ConnectFailure::Timeout => "The connection timed out, so the registry was not reached.".to_owned(),
         ConnectFailure::Refused => {
-            format!(
-                "The connection to {host} was refused by a device on the path: a registry always accepts it."
-            )
+            "A device on the path refused the connection: a registry accepts it in every state.".to_owned()
         }
-        ConnectFailure::Unreachable => format!("This place has no route to {host}."),
-        ConnectFailure::NotOpened(error) => {
-            format!("This machine could not open a connection to {host}: {error}.")
-        }
+        ConnectFailure::Unreachable => "This place has no route to the address.".to_owned(),
+        ConnectFailure::NotOpened(error) => format!("This machine could not open a connection: {error}."),
     }
 }
 
-fn tls_failed(host: &str, failure: &TlsFailure, issuer: Option<&str>) -> String {
+fn tls_failed(failure: &TlsFailure, issuer: Option<&str>) -> String {
     let issuer = issuer.map(|issuer| format!(", issued by {issuer},")).unwrap_or_default();
     match failure {
         TlsFailure::Untrusted => format!(
-            "The certificate of {host}{issuer} is not trusted here: a device that inspects TLS answers in its place."
+            "The certificate{issuer} is not trusted here: a device that inspects TLS answers in the registry's place."
         ),
-        TlsFailure::NameMismatch => {
-            format!("The certificate of {host}{issuer} is valid only for other names.")
-        }
-        TlsFailure::Expired => format!("The certificate of {host}{issuer} has expired."),
+        TlsFailure::NameMismatch => format!("The certificate{issuer} is valid only for other names."),
+        TlsFailure::Expired => format!("The certificate{issuer} has expired."),
         TlsFailure::NotYetValid => {
-            format!("The certificate of {host}{issuer} is not yet valid by this machine's clock.")
+            format!("The certificate{issuer} is not yet valid by this machine's clock.")
         }
-        TlsFailure::Handshake(text) => format!("The TLS handshake with {host} failed: {text}."),
+        TlsFailure::Handshake(text) => format!("The TLS handshake failed: {text}."),
     }
 }
 
 /// Describes an answer that is neither a refusal nor exposure, with its own words.
-fn answered(host: &str, answer: &Answer, kind: GapKind) -> String {
+fn answered(answer: &Answer, kind: GapKind) -> String {
     let status = answer.status;
     let sentence = match (kind, answer.sender) {
-        (GapKind::Page, _) => {
-            format!("An HTML page was returned for {host} ({status}), which is not from a registry")
-        }
+        (GapKind::Page, _) => format!("An HTML page was returned ({status}), which is not from a registry"),
         (GapKind::Forbidden, Sender::Registry) => {
-            format!("{host} returned 403, but not as its firewall does")
+            "The registry returned 403, but not as its firewall does".to_owned()
         }
         (GapKind::Forbidden, _) => {
-            format!(
-                "A 403 was returned for {host} that is not from its firewall, as from a proxy or a web filter"
-            )
+            "The 403 that was returned is not from the registry's firewall, as from a proxy or a web filter"
+                .to_owned()
         }
         (GapKind::Throttled, _) => {
             let wait = answer.retry_after.map(|after| format!(", retry after {}", seconds(after)));
-            format!("{host} throttles requests (429{})", wait.unwrap_or_default())
+            format!("The registry throttles requests (429{})", wait.unwrap_or_default())
         }
-        (GapKind::ServerError, _) => format!("{host} failed to answer ({status})"),
-        (GapKind::NotFound, _) => format!("A 404 was returned for {host}, which no registry returns here"),
+        (GapKind::ServerError, _) => format!("The registry failed to answer ({status})"),
+        (GapKind::NotFound, _) => "A 404 was returned, which no registry returns here".to_owned(),
         (_, Sender::Registry) => {
-            format!("{host} returned {status}, which shows neither a refusal nor access")
+            format!("The registry returned {status}, which shows neither a refusal nor access")
         }
         (_, Sender::Storage | Sender::Text | Sender::Unknown | Sender::Page) => {
-            format!("What answers for {host} returned {status} without the body or headers of a registry")
+            format!("The answer ({status}) has neither the body nor the headers of a registry")
         }
     };
     format!("{sentence}{}.", quoted(answer))
@@ -253,7 +247,10 @@ impl RegistryExposure {
             Exposure::NotTested => {
                 let gap = self.probes.iter().find(|probe| probe.verdict() == Exposure::NotTested);
                 let found = gap.map(Probe::message).unwrap_or_default();
-                format!("The public endpoint of {registry} was not tested. {found}")
+                let place =
+                    gap.filter(|_| self.probes.len() > 1).map(|probe| format!(" ({})", probe.subject()));
+                let place = place.unwrap_or_default();
+                format!("The public endpoint of {registry} was not tested{place}. {found}")
             }
         };
         let verdicts: Vec<Exposure> =
@@ -283,9 +280,9 @@ impl RegistryExposure {
             Exposure::Refused => None,
             Exposure::Exposed => Some(
                 "Disable public network access, so that only private endpoints reach the registry; or keep it for selected \
-                 networks, set the default action to Deny and remove the IP rules that allow this client. Either blocks \
-                 hosted pipeline agents and the repositories in the Azure portal outside of the allowed networks; trusted \
-                 services still pass unless the bypass is None."
+                 networks, set the default action to Deny and remove the IP rules that allow this client. Either one blocks \
+                 hosted pipeline agents, and the repositories in the Azure portal, outside of the allowed networks; \
+                 trusted services still pass unless the bypass is None."
                     .to_owned(),
             ),
             Exposure::NotTested => self.probes.iter().find_map(|probe| match &probe.outcome {

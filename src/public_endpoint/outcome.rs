@@ -80,7 +80,7 @@ pub struct FailedQuery {
 /// What the head of an answer shows in addition to [`Answer`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Signs {
-    /// Whether it has an authentication challenge with a realm.
+    /// Whether it has an authentication challenge, of any scheme.
     pub has_challenge: bool,
     /// Whether its content is HTML.
     pub is_html: bool,

@@ -9,11 +9,23 @@ pub mod text;
 
 use std::io::{self, Write};
 
+use clap::ValueEnum;
 use jiff::Timestamp;
 
-use super::{Format, RUNBOOK, Style};
+use super::{RUNBOOK, Style};
 use crate::public_endpoint::ExposureRun;
 use crate::text::words::plural;
+
+/// The output format of the report of `exposure`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Human-readable text.
+    Text,
+    /// JSON for programs, with the schema acr-verifier/exposure/v1.
+    Json,
+    /// JUnit XML for the test results of a pipeline.
+    Junit,
+}
 
 /// Writes a run in the given format. Only [`Format::Text`] uses the style.
 ///
@@ -41,10 +53,13 @@ fn second(at: Timestamp) -> Timestamp {
 fn requested(run: &ExposureRun) -> Vec<String> {
     let sent = run.registries.iter().flat_map(|registry| &registry.probes);
     let sent = sent.filter(|probe| probe.address.is_some()).count();
-    let mut sentences = vec![format!(
-        "{}, each a GET of /v2/ without credentials, one for each name and address family.",
-        plural(sent, "request")
-    )];
+    let mut sentences = vec![match sent {
+        0 => "no request.".to_owned(),
+        sent => format!(
+            "{}: GET /v2/ without credentials, one for each name and address family.",
+            plural(sent, "request")
+        ),
+    }];
     if let Some(variable) = run.unused_proxy {
         sentences.push(format!("{variable} is set; the proxy was not used."));
     }

@@ -1,7 +1,9 @@
-//! The runbook as it is shipped: the catalogue of causes, followed by a section for each alert of the rule file.
+//! The runbook as it is shipped: the catalogue of causes, the section about public access, and one for each alert of the rule
+//! file.
 //!
 //! Owns the layout of the alerts. The texts about causes are in `src/cause`, those about alerts in `guides`.
 
+mod exposure;
 mod guides;
 
 use std::fmt::Write as _;
@@ -13,8 +15,8 @@ pub use guides::{GUIDES, Guide};
 use crate::alerts::{Rule, alerts};
 
 const COMMENT: &str = "\
-<!-- Generated from src/cause, src/report/catalogue.rs, tests/generate/runbook and dashboards/alerts: change the text
-     there, then run `cargo run --package generate`. -->
+<!-- Generated from src/cause, src/public_endpoint, src/report/catalogue.rs, tests/generate/runbook and dashboards/alerts:
+     change the text there, then run `cargo run --package generate`. -->
 
 ";
 
@@ -27,6 +29,7 @@ pub fn text() -> String {
     let mut catalogue = Vec::new();
     catalogue::write_markdown(&mut catalogue).expect("memory takes everything");
     let mut text = COMMENT.to_owned() + std::str::from_utf8(&catalogue).expect("UTF-8");
+    exposure::write(&mut text);
     text.push_str("\n# Alerts\n\nOne section for each alert of dashboards/alerts/acr-verifier.rules.yaml.\n");
     for (name, rule) in alerts() {
         let guide = GUIDES.iter().find(|guide| guide.alert == name);
