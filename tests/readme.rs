@@ -119,6 +119,15 @@ fn all_options_of_check_are_listed() {
 }
 
 #[test]
+fn all_options_of_exposure_are_listed() {
+    let program = cli::command();
+    let exposure = program.find_subcommand("exposure").expect("there is a command `exposure`");
+    for flag in exposure.get_arguments().filter(|flag| !flag.is_hide_set()).filter_map(clap::Arg::get_long) {
+        assert!(section("## Exposure check").contains(&format!("--{flag}")), "--{flag}");
+    }
+}
+
+#[test]
 fn exit_codes_are_current() {
     let outcomes = [ExitStatus::Good, ExitStatus::Problem, ExitStatus::Inconclusive, ExitStatus::Interrupted];
     let mut codes: Vec<String> = outcomes.iter().map(|outcome| outcome.code().to_string()).collect();

@@ -35,6 +35,12 @@ case "${0##*/} $*" in
     read -r code <"$STAND_INS/codes"
     sed -i 1d "$STAND_INS/codes"
     exit "$code" ;;
+"acr-verifier exposure"*)
+    while [[ $# -gt 0 ]]; do
+        [[ $1 != --report-file ]] || echo report >"$2"
+        shift
+    done
+    exit "$(cat "$STAND_INS/exposure")" ;;
 esac
 "#;
 
@@ -55,6 +61,7 @@ impl Stage {
             assert!(done.success());
         }
         stage.put("calls", "");
+        stage.put("exposure", "0");
         stage.put("invoked", r#"{"exitCode": 0, "logs": "pass"}"#);
         stage
     }
@@ -207,7 +214,7 @@ fn the_azure_cli_parses_every_command() {
     }
     let python = Path::new(String::from_utf8_lossy(&found.stdout).trim()).join("bin/python");
     let mut calls = walked().calls("az");
-    for (name, script) in scripts() {
+    for (name, script) in scripts().into_iter().filter(|(_, script)| script.contains("az aks ")) {
         let stage = played(&script, "0\n", r#"{"exitCode": 0, "logs": "pass"}"#).0;
         assert!(!stage.calls("az").is_empty(), "{name}");
         calls.extend(stage.calls("az"));
@@ -235,7 +242,7 @@ fn scripts() -> Vec<(String, String)> {
         let pipeline = documents(file, text).pop().expect("a document");
         collect(file, &pipeline, &mut scripts);
     }
-    assert_eq!(scripts.len(), 4, "{scripts:?}");
+    assert_eq!(scripts.len(), 6, "{scripts:?}");
     scripts
 }
 
@@ -244,7 +251,7 @@ fn collect(name: &str, node: &Value, scripts: &mut Vec<(String, String)>) {
         Value::Object(entries) => {
             for (key, value) in entries {
                 match value.as_str() {
-                    Some(script) if ["run", "inlineScript"].contains(&key.as_str()) => {
+                    Some(script) if ["run", "script", "inlineScript"].contains(&key.as_str()) => {
                         scripts.push((name.to_owned(), script.to_owned()));
                     }
                     _ => collect(name, value, scripts),
@@ -261,6 +268,12 @@ fn played(script: &str, codes: &str, invoked: &str) -> (Stage, Output) {
     let stage = Stage::new();
     stage.put("codes", codes);
     stage.put("invoked", invoked);
+    let output = play(&stage, script);
+    (stage, output)
+}
+
+/// Runs a pipeline's script on a stage.
+fn play(stage: &Stage, script: &str) -> Output {
     let folder = stage.path().display().to_string();
     let summary = stage.path().join("summary.md").display().to_string();
     let environment = [
@@ -268,12 +281,14 @@ fn played(script: &str, codes: &str, invoked: &str) -> (Stage, Output) {
         ("RESOURCE_GROUP", "private-cluster-rg"),
         ("CLUSTER", "private-aks-cluster"),
         ("NAMESPACE", "acr-verifier"),
+        ("LOGINSERVER", "contoso.azurecr.io"),
+        ("LOGIN_SERVER", "contoso.azurecr.io"),
+        ("PIPELINE_WORKSPACE", folder.as_str()),
         ("AGENT_TEMPDIRECTORY", folder.as_str()),
         ("RUNNER_TEMP", folder.as_str()),
         ("GITHUB_STEP_SUMMARY", summary.as_str()),
     ];
-    let output = stage.run(script, &environment);
-    (stage, output)
+    stage.run(script, &environment)
 }
 
 #[test]
@@ -325,4 +340,29 @@ fn pipelines_through_azure_fail_if_the_command_fails_although_az_succeeds() {
         }
     }
     assert_eq!(gates, 2);
+}
+
+#[test]
+fn pipelines_pass_only_if_the_public_endpoint_rejects_the_agent() {
+    let mut jobs = 0;
+    for (name, script) in scripts().into_iter().filter(|(_, script)| script.contains("acr-verifier exposure"))
+    {
+        jobs += 1;
+        for code in [0, 1, 2, 3] {
+            let stage = Stage::new();
+            stage.put("exposure", &code.to_string());
+            // The downloaded binary, below the folder that the script expects.
+            let folder = if name == "azure-devops.yml" { "acr-verifier" } else { "program" };
+            std::fs::create_dir_all(stage.path().join(folder)).expect("a folder");
+            stage.put(&format!("{folder}/acr-verifier"), STAND_IN);
+            let output = play(&stage, &script);
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(code), "{name}: {said}");
+            let calls = stage.calls("acr-verifier");
+            assert_eq!(calls.len(), 1, "{name}: {calls:?}");
+            assert!(calls[0].ends_with(" contoso.azurecr.io"), "{calls:?}");
+            assert_eq!(problem_of(&calls[0]), None);
+        }
+    }
+    assert_eq!(jobs, 2);
 }
