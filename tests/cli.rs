@@ -138,6 +138,17 @@ fn invalid_usage_exits_2_and_writes_nothing_to_standard_output() {
             "invalid value 'yaml' for '--output <FORMAT>'\n  [possible values: text, json, markdown]\n",
         ),
         (vec!["causes", "extra"], "unexpected argument 'extra'"),
+        (vec!["completions"], "<SHELL>"),
+        (vec!["completions", "cmd"], "invalid value 'cmd'"),
+        (vec!["man", "--output", "x"], "unexpected argument '--output' found"),
+    ] {
+        assert_complains(&arguments, expected);
+    }
+}
+
+#[test]
+fn invalid_usage_of_exposure_is_explained() {
+    for (arguments, expected) in [
         (vec!["exposure"], "required arguments were not provided:\n  <REGISTRY>..."),
         (
             vec!["exposure", "contoso.azurecr.io/apps/canary:1"],
@@ -165,15 +176,17 @@ fn invalid_usage_exits_2_and_writes_nothing_to_standard_output() {
         (vec!["exposure", "contoso.azurecr.io", "--ca-file", "/nowhere"], "for '--ca-file <PATH>': "),
         (vec!["exposure", "contoso.azurecr.io", "--output", "markdown"], "text, json, junit"),
         (vec!["exposure", "contoso.azurecr.io", "--lab-port", "0"], "for '--lab-port <PORT>': "),
-        (vec!["completions"], "<SHELL>"),
-        (vec!["completions", "cmd"], "invalid value 'cmd'"),
-        (vec!["man", "--output", "x"], "unexpected argument '--output' found"),
     ] {
-        let complaints = complaints(&arguments);
-        assert!(complaints.contains(expected), "{arguments:?}: {complaints}");
-        assert!(complaints.contains("--help'."), "{arguments:?}: {complaints}");
-        assert!(!complaints.contains("hunter2"), "{arguments:?}: {complaints}");
+        assert_complains(&arguments, expected);
     }
+}
+
+#[track_caller]
+fn assert_complains(arguments: &[&str], expected: &str) {
+    let complaints = complaints(arguments);
+    assert!(complaints.contains(expected), "{arguments:?}: {complaints}");
+    assert!(complaints.contains("--help'."), "{arguments:?}: {complaints}");
+    assert!(!complaints.contains("hunter2"), "{arguments:?}: {complaints}");
 }
 
 #[test]

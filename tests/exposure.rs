@@ -72,10 +72,10 @@ fn probes(report: &Value) -> Vec<String> {
     probes
         .map(|probe| {
             let fields = ["verdict", "reason", "family", "status", "clientAddress"].map(|key| &probe[key]);
-            let words = fields.into_iter().filter(|field| !field.is_null()).map(|field| match field {
-                Value::String(word) => word.clone(),
-                other => other.to_string(),
-            });
+            let words = fields
+                .into_iter()
+                .filter(|field| !field.is_null())
+                .map(|field| field.as_str().map_or_else(|| field.to_string(), str::to_owned));
             words.collect::<Vec<_>>().join(" ")
         })
         .collect()

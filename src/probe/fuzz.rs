@@ -4,6 +4,7 @@
 //! for any input. The fuzz targets assert the diagnoses and reports through the public API.
 
 mod identity;
+mod public;
 
 use std::future::{Future, ready};
 use std::path::PathBuf;

@@ -125,11 +125,13 @@ impl Gap {
             }
             GapKind::ConnectTimeout
             | GapKind::ConnectRefused
-            | GapKind::NetworkUnreachable
             | GapKind::ConnectionReset
             | GapKind::ResponseTimeout => {
                 "Run the command from a place with direct egress to the Internet on port 443: a firewall there says nothing \
                  about the registry's own."
+            }
+            GapKind::NetworkUnreachable => {
+                "Run the command from a place with a route to the address: many hosted agents have no IPv6."
             }
             GapKind::NotOpened => "Repair what keeps this machine from opening connections.",
             GapKind::CertificateUntrusted => {

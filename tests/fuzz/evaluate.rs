@@ -1,4 +1,4 @@
-//! Invariants of every observation for any input: it has a diagnosis, and its report is readable.
+//! Invariants of every observation and every probe for any input: it has a diagnosis or a verdict, and its report is readable.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -7,13 +7,17 @@ use acr_verifier::findings::Findings;
 use acr_verifier::image::ImageReference;
 use acr_verifier::observation::Observation;
 use acr_verifier::probe::fuzz::{LOGIN, PLANTED, PartialCheck};
-use acr_verifier::report::{self, Format, Style};
+use acr_verifier::public_endpoint::{ExposureRun, Probe, RegistryExposure};
+use acr_verifier::report::{self, Format, Style, exposure};
 use acr_verifier::rules::{Expectation, diagnose};
 use acr_verifier::run::{CheckRun, ImageResult, NetworkView};
 use jiff::Timestamp;
 
 /// Far above the longest report for one image.
 const LONGEST_REPORT: usize = 256 * 1024;
+/// A token that nothing sent, in the seeds of answers of public endpoints.
+const TOKEN: &str = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.eyJ0aWQiOiI3MmY5ODhiZiJ9.c2lnbmF0dXJl";
+const STYLE: Style = Style { color: false, unicode: false, width: 80 };
 
 thread_local! {
     /// The context of a check.
@@ -57,17 +61,56 @@ pub fn evaluate(observation: Observation) {
     };
     for format in [Format::Text, Format::Json, Format::Junit] {
         let mut bytes = Vec::new();
-        let style = Style { color: false, unicode: false, width: 80 };
-        report::write(&mut bytes, &run, format, &style).expect("writing to memory");
-        assert!(bytes.len() < LONGEST_REPORT, "{} bytes", bytes.len());
-        let text = std::str::from_utf8(&bytes).expect("text");
+        report::write(&mut bytes, &run, format, &STYLE).expect("writing to memory");
+        let text = readable(&bytes);
         assert!(!text.contains(PLANTED), "a secret is shown: {text}");
-        let controls = text.chars().find(|character| character.is_control() && *character != '\n');
-        assert!(controls.is_none(), "{controls:?} in {text:?}");
         match format {
             Format::Text => assert!(text.is_ascii(), "{text:?}"),
             Format::Json => drop(serde_json::from_slice::<serde_json::Value>(&bytes).expect("JSON")),
-            Format::Junit => assert!(text.starts_with("<?xml") && text.trim_end().ends_with("</testsuites>")),
+            Format::Junit => assert_is_junit(text),
         }
     }
+}
+
+/// Checks the reports about a probe of a public endpoint.
+pub fn evaluate_probe(probe: Probe) {
+    let registry = RegistryExposure {
+        registry: LOGIN.to_owned(),
+        name: "contoso".to_owned(),
+        is_given: true,
+        probes: vec![probe],
+    };
+    let run = ExposureRun {
+        started_at: Timestamp::UNIX_EPOCH,
+        duration: Duration::from_secs(1),
+        unused_proxy: None,
+        loopback_is_public: false,
+        registries: vec![registry],
+    };
+    for format in [exposure::Format::Text, exposure::Format::Json, exposure::Format::Junit] {
+        let mut bytes = Vec::new();
+        exposure::write(&mut bytes, &run, format, &STYLE).expect("writing to memory");
+        let text = readable(&bytes);
+        assert!(!text.contains(TOKEN), "a token is shown: {text}");
+        match format {
+            exposure::Format::Text => assert!(text.is_ascii(), "{text:?}"),
+            exposure::Format::Json => {
+                drop(serde_json::from_slice::<serde_json::Value>(&bytes).expect("JSON"))
+            }
+            exposure::Format::Junit => assert_is_junit(text),
+        }
+    }
+}
+
+/// Returns the text of a report that is short and has no control characters.
+fn readable(bytes: &[u8]) -> &str {
+    assert!(bytes.len() < LONGEST_REPORT, "{} bytes", bytes.len());
+    let text = std::str::from_utf8(bytes).expect("text");
+    let controls = text.chars().find(|character| character.is_control() && *character != '\n');
+    assert!(controls.is_none(), "{controls:?} in {text:?}");
+    text
+}
+
+fn assert_is_junit(text: &str) {
+    assert!(text.starts_with("<?xml") && text.trim_end().ends_with("</testsuites>"));
 }

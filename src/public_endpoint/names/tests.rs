@@ -60,9 +60,12 @@ fn shown(plan: &Plan) -> String {
     }
 }
 
+/// The A and AAAA lookups of each nameserver, and the plans.
+type Row = (&'static [(&'static str, &'static str)], &'static [&'static str]);
+
 #[test]
 fn each_family_has_one_request_or_one_reason() {
-    let table: [(&[(&str, &str)], &[&str]); 16] = [
+    let table: [Row; 16] = [
         (&[], &["- no_nameserver"]),
         (&[("20.45.122.144", "-")], &["IPv4 20.45.122.144 []"]),
         (&[("20.45.122.144", "2603:1030::1")], &["IPv4 20.45.122.144 []", "IPv6 2603:1030::1 []"]),
