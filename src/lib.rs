@@ -33,10 +33,11 @@
 //! # Invariants
 //!
 //! - Nothing is sent to an address unless the same check resolved it and classified it as private and expected: only
-//!   [`findings`] creates the addresses of a connection. The closed exceptions are Azure's identity endpoints, which `probe::identity`
-//!   owns, and `exposure`: it sends one `GET /v2/` without credentials to a public address, which only [`public_endpoint`] creates,
-//!   and nothing else (`probe::public`). No other command sends to a public address. Credentials go only to the login server's own name, over verified
-//!   TLS, at that address: no realm, redirect, proxy variable, IP literal or second answer redirects them.
+//!   [`findings`] creates the addresses of a connection. The closed exceptions are Azure's identity endpoints, which
+//!   `probe::identity` owns, and [`exposure`], the only command that sends to public addresses: one `GET /v2/` without
+//!   credentials to each. Only [`public_endpoint`] creates these addresses, and `probe::public` owns the request.
+//!   Credentials go only to the login server's own name, over verified TLS, at that address: no realm, redirect, proxy variable,
+//!   IP literal or second answer redirects them.
 //! - A detected problem is a value; an `Err` means that the program itself failed. The probe never fails.
 //! - Every failure of every step is recorded, and the rules are total over the closed enums: no `_` arm over our own enums.
 //! - Everything read from the network is bounded in bytes, count, nesting and time. The failing stage is derived from recorded
