@@ -39,6 +39,8 @@ fn all() -> Vec<(&'static str, CheckRun)> {
         ("certificate-expiring", run(vec![samples::certificate_expiring()])),
         ("without-blob", run(vec![samples::without_blob()])),
         ("public-ipv6", run(vec![samples::public_ipv6()])),
+        ("as-expected", run(vec![samples::as_expected()])),
+        ("swapped", run(vec![samples::swapped()])),
         ("hostile", run(vec![samples::hostile()])),
         (
             "several",

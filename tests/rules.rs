@@ -25,7 +25,7 @@ fn expectation() -> Expectation {
         image: format!("{HOST}/apps/canary:1").parse().expect("a reference"),
         policy: AddressPolicy {
             expected: vec!["10.60.0.0/16".parse().expect("a range")],
-            allow_loopback: false,
+            ..AddressPolicy::default()
         },
         now: Timestamp::UNIX_EPOCH,
     }

@@ -1,5 +1,7 @@
 //! Sample runs: a healthy one with the names and chains of a real registry, and its failures.
 
+mod expected;
+
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -14,6 +16,8 @@ use acr_verifier::observation::{
 };
 use acr_verifier::run::{CheckRun, ImageResult, NetworkView};
 use acr_verifier::verdict::Severity;
+
+pub(crate) use self::expected::{as_expected, swapped};
 
 pub(crate) const IMAGE: &str = "contoso.azurecr.io/apps/canary:1";
 pub(crate) const LOGIN: &str = "contoso.azurecr.io";
