@@ -133,7 +133,7 @@ pub(super) const UNEXPECTED_ADDRESS: CauseInfo = CauseInfo {
 /// The remedy for an address that is not an expected one of its name: the expectation may be the stale side.
 pub const NOT_OF_ENDPOINT_REMEDY: &str = "Compare the expected addresses with those of the private endpoint's network \
                                           interface, then correct whichever is wrong: the record in the private DNS \
-                                          zone, or `privateEndpoint.addresses`.";
+                                          zone, or the expected addresses in the configuration.";
 
 pub(super) const RESERVED_ADDRESS: CauseInfo = CauseInfo {
     code: "reserved_address",

@@ -45,8 +45,10 @@ fn addresses(bytes: &[u8]) -> Result<ExpectedAddresses, String> {
     let mut found = ExpectedAddresses::default();
     match &tree {
         Value::Array(items) if items.is_empty() => {
-            return Err("it is an empty list: customDnsConfigs may be empty where a DNS zone group manages the records"
-                .to_owned());
+            return Err(
+                "it is an empty list: customDnsConfigs may be empty if a DNS zone group manages the records"
+                    .to_owned(),
+            );
         }
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
@@ -109,7 +111,7 @@ fn read_entry(entry: &Object, at: &str, found: &mut ExpectedAddresses) -> Result
 fn read_endpoint(entries: &Value, at: &str, found: &mut ExpectedAddresses) -> Result<(), String> {
     let is_empty = entries.is_null() || entries.as_array().is_some_and(Vec::is_empty);
     if is_empty {
-        return Err(format!("{at} is empty, which is possible where a DNS zone group manages the records"));
+        return Err(format!("{at} is empty, which is possible if a DNS zone group manages the records"));
     }
     for (index, entry) in items(Some(entries), at)?.iter().enumerate() {
         let at = format!("{at}[{index}]");

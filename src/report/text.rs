@@ -252,7 +252,7 @@ fn expected(checked: &ImageResult) -> Vec<String> {
         let names = printable(&some_of(hosts, LISTED), MAX_TEXT);
         (!hosts.is_empty()).then(|| format!("{quantity} the expected addresses of {names}"))
     };
-    phrase("exactly", &all).into_iter().chain(phrase("only some of", &some)).collect()
+    phrase("exactly", &all).into_iter().chain(phrase("some of", &some)).collect()
 }
 
 fn reason(checked: &ImageResult) -> String {

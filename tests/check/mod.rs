@@ -14,6 +14,7 @@ mod document_cases;
 mod durations;
 mod exchange_cases;
 mod expected_cases;
+mod expected_program;
 mod healthy;
 mod hostile_cases;
 mod identity_cases;

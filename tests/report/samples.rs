@@ -1,7 +1,5 @@
 //! Sample runs: a healthy one with the names and chains of a real registry, and its failures.
 
-mod expected;
-
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -16,8 +14,6 @@ use acr_verifier::observation::{
 };
 use acr_verifier::run::{CheckRun, ImageResult, NetworkView};
 use acr_verifier::verdict::Severity;
-
-pub(crate) use self::expected::{as_expected, swapped};
 
 pub(crate) const IMAGE: &str = "contoso.azurecr.io/apps/canary:1";
 pub(crate) const LOGIN: &str = "contoso.azurecr.io";
@@ -237,7 +233,7 @@ pub(crate) fn diagnosis(
 }
 
 /// A healthy check that stopped in a stage, with the observations up to it.
-fn stopped(endpoint: Endpoint, stage: Stage) -> Observation {
+pub(super) fn stopped(endpoint: Endpoint, stage: Stage) -> Observation {
     let mut observation = observation();
     let last = observation
         .marks
@@ -346,7 +342,7 @@ fn no_record() -> Lookup {
     answer
 }
 
-fn answered(rcode: Rcode, chain: Vec<Record>) -> Lookup {
+pub(super) fn answered(rcode: Rcode, chain: Vec<Record>) -> Lookup {
     let addresses = chain
         .iter()
         .filter_map(|record| match record.data {
@@ -364,11 +360,11 @@ fn answered(rcode: Rcode, chain: Vec<Record>) -> Lookup {
     })
 }
 
-fn cname(name: &str, target: &str, ttl: u32) -> Record {
+pub(super) fn cname(name: &str, target: &str, ttl: u32) -> Record {
     Record { name: format!("{name}."), ttl, data: RecordData::Cname(format!("{target}.")) }
 }
 
-fn address(name: &str, address: &str, ttl: u32) -> Record {
+pub(super) fn address(name: &str, address: &str, ttl: u32) -> Record {
     let address: IpAddr = address.parse().expect("an address");
     Record { name: format!("{name}."), ttl, data: RecordData::Address(address) }
 }

@@ -4,7 +4,7 @@ use acr_verifier::observation::{Endpoint, Rcode, Stage};
 use acr_verifier::rules::Expectation;
 use acr_verifier::run::ImageResult;
 
-use super::{DATA, LOGIN, address, answered, cname, healthy, stopped};
+use super::samples::{DATA, LOGIN, address, answered, cname, healthy, stopped};
 
 /// The private endpoint's addresses, as configured.
 pub(crate) fn as_expected() -> ImageResult {
