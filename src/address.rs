@@ -1,9 +1,10 @@
 //! Classifies addresses as private, public, reserved or unexpected.
 //!
 //! Has its own table, because `is_private` in common libraries accepts loopback and link-local. It follows the IANA
-//! special-purpose registries (RFC 6890) as far as they matter to a private endpoint. Knows nothing of names, chains or
-//! causes.
+//! special-purpose registries (RFC 6890) as far as they matter to a private endpoint. Knows nothing of chains or causes, and of
+//! names only which addresses the operator expects for them.
 
+mod expected;
 mod nameserver;
 
 use std::fmt;
@@ -11,6 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
+pub use expected::{ExpectedAddresses, MAX_ADDRESSES, MAX_NAMES, TooManyAddresses};
 pub use nameserver::{DNS_PORT, NameserverAddress, NameserverAddressError};
 
 /// Azure's platform address: DNS, DHCP and health probes of every VNet. No registry can use it.
@@ -37,13 +39,13 @@ pub const RESERVED_RANGES: [&str; 9] = [
 /// The class of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
-    /// In the private ranges, and in an expected range if any are set.
+    /// In the private ranges, and an expected address of the name, or in an expected range, if any are set.
     Private,
     /// On the Internet.
     Public,
     /// Loopback, link-local, multicast, unspecified, or Azure's platform address.
     Reserved,
-    /// Private, but outside all expected ranges.
+    /// Private, but not an expected address of the name, or outside all expected ranges.
     Unexpected,
 }
 
@@ -75,34 +77,41 @@ pub struct AddressPolicy {
     /// The operator's ranges of the private endpoint; if empty, any private address is accepted. They always count as private
     /// (VNets may use public space), but a reserved address is never accepted.
     pub expected: Vec<IpNet>,
+    /// The addresses of the private endpoint by name. A name with an entry accepts only these, whatever their range; a reserved
+    /// address is never accepted. A name without an entry is classified by the ranges.
+    pub exact: ExpectedAddresses,
     /// Treat loopback as private: for a registry on the same machine, such as the test lab. Never for a node.
     pub allow_loopback: bool,
 }
 
 impl AddressPolicy {
-    /// Classifies an address. An IPv4-mapped IPv6 address is evaluated as its IPv4 address.
+    /// Classifies an address that a name resolves to. An IPv4-mapped IPv6 address is evaluated as its IPv4 address.
     #[must_use]
-    pub fn classify(&self, address: IpAddr) -> Scope {
+    pub fn classify(&self, name: &str, address: IpAddr) -> Scope {
         let address = address.to_canonical();
-        if self.allow_loopback && address.is_loopback() {
-            return self.private_or_unexpected(address);
-        }
-        if is_reserved(address) {
+        if is_reserved(address) && !(self.allow_loopback && address.is_loopback()) {
             return Scope::Reserved;
         }
-        if self.is_expected(address) {
-            return Scope::Private;
+        let in_range = self.expected.iter().any(|range| range.contains(&address));
+        let (is_expected, is_ours) = match self.exact.of(name) {
+            // An address of another name, or of the expected ranges, is the operator's own: it is wrong, but not public.
+            Some(addresses) => {
+                (addresses.contains(&address), in_range || self.exact.owners(address).next().is_some())
+            }
+            None => (in_range || (self.expected.is_empty() && is_private_or_loopback(address)), in_range),
+        };
+        if is_expected {
+            Scope::Private
+        } else if is_ours || is_private_or_loopback(address) {
+            Scope::Unexpected
+        } else {
+            Scope::Public
         }
-        if is_private(address) { self.private_or_unexpected(address) } else { Scope::Public }
     }
+}
 
-    fn private_or_unexpected(&self, address: IpAddr) -> Scope {
-        if self.expected.is_empty() || self.is_expected(address) { Scope::Private } else { Scope::Unexpected }
-    }
-
-    fn is_expected(&self, address: IpAddr) -> bool {
-        self.expected.iter().any(|range| range.contains(&address))
-    }
+fn is_private_or_loopback(address: IpAddr) -> bool {
+    is_private(address) || address.is_loopback()
 }
 
 fn is_private(address: IpAddr) -> bool {
@@ -112,8 +121,10 @@ fn is_private(address: IpAddr) -> bool {
     }
 }
 
-fn is_reserved(address: IpAddr) -> bool {
-    match address {
+/// Returns whether no endpoint can have the address: one of [`RESERVED_RANGES`].
+#[must_use]
+pub fn is_reserved(address: IpAddr) -> bool {
+    match address.to_canonical() {
         IpAddr::V4(v4) => {
             let first = v4.octets()[0];
             v4 == AZURE_PLATFORM || v4.is_loopback() || v4.is_link_local() || first == 0 || first >= 224
@@ -126,10 +137,13 @@ fn is_reserved(address: IpAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{AddressPolicy, PRIVATE_RANGES, RESERVED_RANGES, Scope};
+    use super::{AddressPolicy, ExpectedAddresses, PRIVATE_RANGES, RESERVED_RANGES, Scope};
     use ipnet::IpNet;
     use proptest::prelude::*;
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+    const NAME: &str = "contoso.azurecr.io";
+    const OTHER: &str = "contoso.westeurope.data.azurecr.io";
 
     fn in_any(ranges: &[&str], address: IpAddr) -> bool {
         ranges.iter().any(|range| range.parse::<IpNet>().expect("a range of our own").contains(&address))
@@ -173,7 +187,7 @@ mod tests {
             ("::ffff:127.0.0.1", Scope::Reserved),
         ] {
             let parsed: IpAddr = address.parse().expect("an address");
-            assert_eq!(policy.classify(parsed), scope, "{address}");
+            assert_eq!(policy.classify(NAME, parsed), scope, "{address}");
         }
     }
 
@@ -181,20 +195,69 @@ mod tests {
     fn expected_ranges_count_as_private_except_for_reserved_addresses() {
         let policy = AddressPolicy {
             expected: vec!["20.0.0.0/8".parse().expect("a range"), "0.0.0.0/0".parse().expect("a range")],
-            allow_loopback: false,
+            ..AddressPolicy::default()
         };
-        assert_eq!(policy.classify("20.45.122.144".parse().expect("an address")), Scope::Private);
-        assert_eq!(policy.classify("127.0.0.1".parse().expect("an address")), Scope::Reserved);
-        assert_eq!(policy.classify("168.63.129.16".parse().expect("an address")), Scope::Reserved);
+        assert_eq!(policy.classify(NAME, "20.45.122.144".parse().expect("an address")), Scope::Private);
+        assert_eq!(policy.classify(NAME, "127.0.0.1".parse().expect("an address")), Scope::Reserved);
+        assert_eq!(policy.classify(NAME, "168.63.129.16".parse().expect("an address")), Scope::Reserved);
     }
 
     #[test]
     fn loopback_is_accepted_only_if_allowed_and_expected() {
-        let lab =
-            AddressPolicy { expected: vec!["127.0.0.2/32".parse().expect("a range")], allow_loopback: true };
-        assert_eq!(lab.classify("127.0.0.2".parse().expect("an address")), Scope::Private);
-        assert_eq!(lab.classify("127.0.0.9".parse().expect("an address")), Scope::Unexpected);
-        assert_eq!(lab.classify("169.254.0.1".parse().expect("an address")), Scope::Reserved);
+        let lab = AddressPolicy {
+            expected: vec!["127.0.0.2/32".parse().expect("a range")],
+            allow_loopback: true,
+            ..AddressPolicy::default()
+        };
+        assert_eq!(lab.classify(NAME, "127.0.0.2".parse().expect("an address")), Scope::Private);
+        assert_eq!(lab.classify(NAME, "127.0.0.9".parse().expect("an address")), Scope::Unexpected);
+        assert_eq!(lab.classify(NAME, "169.254.0.1".parse().expect("an address")), Scope::Reserved);
+    }
+
+    fn exact(entries: &[(&str, &[IpAddr])]) -> ExpectedAddresses {
+        let mut expected = ExpectedAddresses::default();
+        for (name, addresses) in entries {
+            addresses.iter().for_each(|address| expected.add(name, *address).expect("room for it"));
+        }
+        expected
+    }
+
+    #[test]
+    fn a_name_with_expected_addresses_accepts_only_these() {
+        let ip = |text: &str| text.parse::<IpAddr>().expect("an address");
+        let policy = AddressPolicy {
+            expected: vec!["10.60.4.0/24".parse().expect("a range"), "20.0.0.0/24".parse().expect("a range")],
+            exact: exact(&[
+                (NAME, &[ip("10.60.4.5"), ip("20.45.0.5")]),
+                (OTHER, &[ip("20.45.0.4"), ip("::1")]),
+            ]),
+            ..AddressPolicy::default()
+        };
+        for (address, scope) in [
+            ("10.60.4.5", Scope::Private),
+            ("::ffff:10.60.4.5", Scope::Private),
+            ("20.45.0.5", Scope::Private),
+            // In an expected range, but not an address of this name.
+            ("10.60.4.9", Scope::Unexpected),
+            ("20.0.0.9", Scope::Unexpected),
+            // An address of the other name, in public space.
+            ("20.45.0.4", Scope::Unexpected),
+            ("fd00::5", Scope::Unexpected),
+            ("20.45.122.144", Scope::Public),
+            ("127.0.0.1", Scope::Reserved),
+        ] {
+            assert_eq!(policy.classify(NAME, ip(address)), scope, "{address}");
+        }
+        assert_eq!(policy.classify(OTHER, ip("::1")), Scope::Reserved, "even if it is expected");
+        for (address, scope) in
+            [("10.60.4.9", Scope::Private), ("10.60.9.9", Scope::Unexpected), ("20.45.0.5", Scope::Public)]
+        {
+            assert_eq!(
+                policy.classify("contoso.northeurope.data.azurecr.io", ip(address)),
+                scope,
+                "{address}"
+            );
+        }
     }
 
     /// The first and last address of a range, and the neighbours outside.
@@ -224,7 +287,7 @@ mod tests {
                 canonical if in_any(&PRIVATE_RANGES, canonical) => Scope::Private,
                 _ => Scope::Public,
             };
-            assert_eq!(AddressPolicy::default().classify(address), documented, "{address}");
+            assert_eq!(AddressPolicy::default().classify(NAME, address), documented, "{address}");
             looked_at += 1;
         }
         assert!(looked_at > 50, "{looked_at}");
@@ -250,10 +313,10 @@ mod tests {
             expected in proptest::collection::vec(any_range(), 0..3),
             allow_loopback in any::<bool>(),
         ) {
-            let policy = AddressPolicy { expected: expected.clone(), allow_loopback };
+            let policy = AddressPolicy { expected: expected.clone(), allow_loopback, ..AddressPolicy::default() };
             let canonical = address.to_canonical();
             let inside = expected.iter().any(|range| range.contains(&canonical));
-            let scope = policy.classify(address);
+            let scope = policy.classify(NAME, address);
             let is_reserved = in_any(&RESERVED_RANGES, canonical) && !(allow_loopback && canonical.is_loopback());
             let is_private = in_any(&PRIVATE_RANGES, canonical) || canonical.is_loopback();
             prop_assert_eq!(scope == Scope::Reserved, is_reserved);
@@ -263,21 +326,39 @@ mod tests {
         }
 
         #[test]
+        fn an_answer_is_accepted_if_it_is_a_subset_of_the_expected_addresses(
+            addresses in proptest::collection::vec(any_address(), 1..5),
+            answer in proptest::collection::vec(any_address(), 0..3),
+            chosen in any::<u8>(),
+            ranges in proptest::collection::vec(any_range(), 0..2),
+        ) {
+            let policy = AddressPolicy { expected: ranges, exact: exact(&[(NAME, &addresses)]), ..AddressPolicy::default() };
+            let known = addresses.iter().enumerate().filter(|(index, _)| chosen & (1 << index) != 0);
+            let answer: Vec<IpAddr> = known.map(|(_, address)| *address).chain(answer).collect();
+            let accepted = answer.iter().all(|address| policy.classify(NAME, *address) == Scope::Private);
+            let canonical: Vec<IpAddr> = addresses.iter().map(IpAddr::to_canonical).collect();
+            let is_good = |address: &IpAddr| {
+                canonical.contains(&address.to_canonical()) && !in_any(&RESERVED_RANGES, address.to_canonical())
+            };
+            prop_assert_eq!(accepted, answer.iter().all(is_good));
+        }
+
+        #[test]
         fn ipv4_mapped_addresses_are_classified_as_ipv4(
             bits in any::<u32>(),
             expected in proptest::collection::vec(any_range(), 0..3),
             allow_loopback in any::<bool>(),
         ) {
-            let policy = AddressPolicy { expected, allow_loopback };
+            let policy = AddressPolicy { expected, allow_loopback, ..AddressPolicy::default() };
             let address = Ipv4Addr::from(bits);
-            prop_assert_eq!(policy.classify(address.to_ipv6_mapped().into()), policy.classify(address.into()));
+            prop_assert_eq!(policy.classify(NAME, address.to_ipv6_mapped().into()), policy.classify(NAME, address.into()));
         }
 
         #[test]
         fn every_address_is_classified_by_the_documented_ranges(bits in any::<u128>(), v4 in any::<bool>()) {
             let address = if v4 { IpAddr::V4(Ipv4Addr::from((bits & 0xffff_ffff) as u32)) } else { IpAddr::V6(Ipv6Addr::from(bits)) };
             let canonical = address.to_canonical();
-            let scope = AddressPolicy::default().classify(address);
+            let scope = AddressPolicy::default().classify(NAME, address);
             let documented = if in_any(&RESERVED_RANGES, canonical) { Scope::Reserved }
                 else if in_any(&PRIVATE_RANGES, canonical) { Scope::Private } else { Scope::Public };
             prop_assert_eq!(scope, documented);
@@ -287,9 +368,9 @@ mod tests {
         fn an_address_in_an_expected_range_is_never_public(bits in any::<u32>(), prefix in 0u8..=32) {
             let address = IpAddr::V4(Ipv4Addr::from(bits));
             let expected = IpNet::new(address, prefix).expect("a prefix of IPv4").trunc();
-            let policy = AddressPolicy { expected: vec![expected], allow_loopback: false };
-            let before = AddressPolicy::default().classify(address);
-            let after = policy.classify(address);
+            let policy = AddressPolicy { expected: vec![expected], ..AddressPolicy::default() };
+            let before = AddressPolicy::default().classify(NAME, address);
+            let after = policy.classify(NAME, address);
             prop_assert_eq!(after == Scope::Reserved, before == Scope::Reserved);
             prop_assert!(after == Scope::Reserved || after == Scope::Private);
         }

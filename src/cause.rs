@@ -32,6 +32,7 @@ mod identity;
 mod names;
 mod tls;
 
+pub use address::NOT_OF_ENDPOINT_REMEDY;
 pub use confirm::Confirm;
 pub use connection::{NOT_OPENED_REMEDY, not_opened_commands};
 pub use credentials::{commands_of_rejected, remedy_of_rejected};

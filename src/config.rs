@@ -3,6 +3,8 @@
 //! Owns the types and their defaults. `cli` fills them from the command line, [`mod@file`] from YAML. Nothing beyond this
 //! point validates a value again.
 
+pub mod endpoint;
+pub mod expect_file;
 pub mod file;
 mod section;
 pub mod value;
@@ -16,7 +18,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use self::value::Refusal;
-use crate::address::NameserverAddress;
+use crate::address::{ExpectedAddresses, NameserverAddress};
 use crate::image::ImageReference;
 
 /// The agent's default port.
@@ -65,6 +67,8 @@ pub struct ImageConfig {
     pub credentials: Option<CredentialsConfig>,
     /// Ranges of the private endpoint; if empty, any private address is accepted.
     pub expected: Vec<IpNet>,
+    /// Addresses of the private endpoint by name; a name without an entry is classified by the ranges.
+    pub expected_addresses: ExpectedAddresses,
     /// Data endpoints to check in DNS in addition to the one in the redirect; lower case.
     pub data_endpoints: Vec<String>,
 }

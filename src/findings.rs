@@ -205,11 +205,22 @@ pub enum AddressFault {
     /// Public addresses, without a privatelink name in the chain.
     NoPrivateEndpoint(Vec<IpAddr>),
     /// Private addresses outside every expected range.
-    Unexpected {
+    OutsideRanges {
         /// The addresses outside the ranges.
         addresses: Vec<IpAddr>,
         /// The expected ranges.
         expected: Vec<IpNet>,
+    },
+    /// Private addresses that the private endpoint is not expected to have for this name.
+    NotOfEndpoint {
+        /// The addresses that are not expected.
+        addresses: Vec<IpAddr>,
+        /// The expected addresses of the name; never empty.
+        expected: Vec<IpAddr>,
+        /// The expected addresses that the answer has as well.
+        right: Vec<IpAddr>,
+        /// The other names whose expected addresses are in the answer.
+        owners: Vec<String>,
     },
 }
 
@@ -245,7 +256,7 @@ impl Findings {
                     other.resolver == Resolver::System && other.endpoint == endpoint && other.host == host
                 };
                 let answers: Vec<&Resolution> = resolutions.iter().filter(is_same).collect();
-                self.names.push(Evaluation { image, policy, answers: &answers }.of_name(endpoint, host));
+                self.names.push(Evaluation { image, host, policy, answers: &answers }.of_name(endpoint));
             }
         }
     }

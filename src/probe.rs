@@ -120,7 +120,11 @@ impl Task {
     ) -> Self {
         Self {
             image: image.image.clone(),
-            policy: AddressPolicy { expected: image.expected.clone(), allow_loopback: config.allow_loopback },
+            policy: AddressPolicy {
+                expected: image.expected.clone(),
+                exact: image.expected_addresses.clone(),
+                allow_loopback: config.allow_loopback,
+            },
             data_endpoints: image.data_endpoints.clone(),
             credentials,
             lab: config.lab,

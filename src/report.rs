@@ -26,7 +26,7 @@ use crate::run::CheckRun;
 // Shared by the renderers and the status page.
 pub(crate) use dns_summary::records;
 pub use layout::Style;
-pub(crate) use stage_summary::{ending, finding, host, server};
+pub(crate) use stage_summary::{ending, finding, host, scope, server};
 pub(crate) use text::{not_run, sentence};
 
 /// The output format of a report.

@@ -156,6 +156,7 @@ mod tests {
         AFTER_CHANGE, LONGEST_BACK_OFF, Pace, REQUESTS_PER_IMAGE, first_delay, interval, next_delay,
         requests_of_a_round,
     };
+    use crate::address::ExpectedAddresses;
     use crate::config::{CredentialsConfig, ImageConfig, Schedule};
     use proptest::prelude::*;
     use std::time::Duration;
@@ -277,6 +278,7 @@ mod tests {
             name: None,
             credentials,
             expected: Vec::new(),
+            expected_addresses: ExpectedAddresses::default(),
             data_endpoints: Vec::new(),
         })
         .into();

@@ -5,19 +5,18 @@
 
 mod containerd;
 mod diagnosed;
+mod expectation;
 mod identity;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use acr_verifier::address::AddressPolicy;
 use acr_verifier::observation::{
     Answer, Attempt, Blob, Certificate, ConnectFailure, CredentialEvidence, CredentialKind, CredentialsUsed,
     DnsAnswer, DnsFailure, DnsFailureKind, Endpoint, ExtendedError, Failure, Fault, IdentityFailure, Lookup,
     Manifest, Mark, Observation, PlatformMismatch, Rcode, Reason, Record, RecordData, RejectedEntry, Request,
     Resolution, Resolver, Sender, Stage, TlsFailure, TlsSession, TlsVersion, Token, TrustedBy,
 };
-use acr_verifier::rules::Expectation;
 use jiff::Timestamp;
 use proptest::collection::vec;
 use proptest::option;
@@ -25,6 +24,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 pub(crate) use self::diagnosed::{checked, comparisons, diagnose, evaluate};
+pub(crate) use self::expectation::expectation;
 
 /// Years 1 to 9998: the range of certificates and clocks.
 const SECONDS: std::ops::Range<i64> = -62_000_000_000..253_000_000_000;
@@ -376,24 +376,4 @@ pub(crate) fn observation() -> impl Strategy<Value = Observation> {
                 }
             },
         )
-}
-
-/// The expectation that an observation is evaluated against.
-pub(crate) fn expectation() -> impl Strategy<Value = Expectation> {
-    let image = select(vec![
-        "contoso.azurecr.io/apps/canary:1",
-        "contoso-e7ggejfuhzhgedc8.azurecr.us:8443/apps/canary",
-        "registry.example.net/app@sha256:0000000000000000000000000000000000000000000000000000000000000000",
-    ]);
-    let expected = vec(select(vec!["10.60.0.0/16", "fd00::/8", "20.0.0.0/8", "0.0.0.0/0"]), 0..3);
-    (image, expected, any::<bool>(), moment()).prop_map(|(image, expected, allow_loopback, now)| {
-        Expectation {
-            image: image.parse().expect("a reference"),
-            policy: AddressPolicy {
-                expected: expected.iter().map(|range| range.parse().expect("a range")).collect(),
-                allow_loopback,
-            },
-            now,
-        }
-    })
 }

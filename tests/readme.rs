@@ -31,8 +31,13 @@ const RIGHTS: &str = include_str!("events/setup.yaml");
 const MAIN: &str = include_str!("../src/main.rs");
 
 /// Options whose value is a file that does not exist on this machine.
-const PATH_FLAGS: [&str; 4] =
-    ["--credentials <PATH>", "--ca-file <PATH>", "--resolv-conf <PATH>", "--report-file <PATH>"];
+const PATH_FLAGS: [&str; 5] = [
+    "--credentials <PATH>",
+    "--ca-file <PATH>",
+    "--resolv-conf <PATH>",
+    "--report-file <PATH>",
+    "--expect-file <FILE>",
+];
 
 /// Returns the text below a heading, up to the next heading of any level.
 fn section(heading: &str) -> &'static str {

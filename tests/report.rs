@@ -2,6 +2,7 @@
 
 mod arbitrary;
 mod catalogue;
+pub(crate) mod expected;
 pub(crate) mod samples;
 
 use acr_verifier::cause::Cause;
@@ -39,6 +40,8 @@ fn all() -> Vec<(&'static str, CheckRun)> {
         ("certificate-expiring", run(vec![samples::certificate_expiring()])),
         ("without-blob", run(vec![samples::without_blob()])),
         ("public-ipv6", run(vec![samples::public_ipv6()])),
+        ("as-expected", run(vec![expected::as_expected()])),
+        ("swapped", run(vec![expected::swapped()])),
         ("hostile", run(vec![samples::hostile()])),
         (
             "several",

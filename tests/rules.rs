@@ -25,7 +25,7 @@ fn expectation() -> Expectation {
         image: format!("{HOST}/apps/canary:1").parse().expect("a reference"),
         policy: AddressPolicy {
             expected: vec!["10.60.0.0/16".parse().expect("a range")],
-            allow_loopback: false,
+            ..AddressPolicy::default()
         },
         now: Timestamp::UNIX_EPOCH,
     }
@@ -316,4 +316,28 @@ fn a_nameserver_is_failing_only_if_a_pull_waits_or_gets_no_address() {
             }
         }
     }
+}
+
+/// Private addresses that are not the endpoint's show which records are wrong, so those of every nameserver are listed.
+#[test]
+fn the_addresses_of_all_nameservers_are_in_one_diagnosis() {
+    let answered = |address: &str| match answered_private() {
+        Lookup::Answered(answer) => {
+            let addresses = vec![address.parse().expect("an address")];
+            let lookup = Lookup::Answered(DnsAnswer { addresses, ..answer });
+            (lookup.clone(), lookup)
+        }
+        Lookup::Failed(_) => panic!("an answer"),
+    };
+    let mut expectation = expectation();
+    expectation.policy.exact.add(HOST, "10.60.4.4".parse().expect("an address")).expect("room for it");
+    let seen = observation(&[answered("10.60.4.8"), answered("10.60.4.4"), answered("10.60.4.9")]);
+    let diagnoses = diagnose(&expectation, &seen);
+    assert_eq!(diagnoses[0].cause.code(), "unexpected_address");
+    assert_eq!(
+        diagnoses[0].message,
+        "Nameservers 10.60.0.1 and 10.60.0.3 (of 3) resolve contoso.azurecr.io to 10.60.4.8 and 10.60.4.9, but the \
+         private endpoint has 10.60.4.4 for this name."
+    );
+    assert_eq!(diagnoses.iter().filter(|found| found.cause == diagnoses[0].cause).count(), 1);
 }

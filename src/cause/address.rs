@@ -108,25 +108,32 @@ pub(super) const UNEXPECTED_ADDRESS: CauseInfo = CauseInfo {
     code: "unexpected_address",
     severity: Severity::Fail,
     stages: &[Stage::Address],
-    meaning: "The name resolves to a private address, but not to the expected private endpoint's: the A record is stale, or \
-              another private endpoint has overwritten it.",
-    detection: "private, but outside every expected CIDR",
+    meaning: "The name resolves to a private address, but not to the expected private endpoint's: the A record is stale, \
+              belongs to another name, or another private endpoint has overwritten it.",
+    detection: "private, but outside every expected CIDR, or not an expected address of this name",
     remedy: "Set the A record to the address of the private endpoint in this VNet, and use a separate private DNS zone for \
              each private endpoint of the registry.",
     commands: |names| {
-        let mut commands = vec![names.dig("A")];
+        let mut commands = names.dig_wrong();
         commands.extend(record(names));
         commands.extend(names.acr([endpoint_addresses(), connections(names)]));
+        commands.extend(names.record_changes());
         commands.extend(zone_group(names));
         commands
     },
     at_data: None,
     confirm: Confirm {
         commands: &[ADDRESSES, ROUTE],
-        shows: "The address is private, but outside the ranges of `privateEndpoint.cidrs` in the configuration.",
+        shows: "The address is private, but outside the ranges of `privateEndpoint.cidrs` in the configuration, or not one that \
+                `privateEndpoint.addresses` has for this name.",
     },
-    verify: "The address is within those ranges.",
+    verify: "The address is within those ranges, or is one of the expected addresses.",
 };
+
+/// The remedy for an address that is not an expected one of its name: the expectation may be the stale side.
+pub const NOT_OF_ENDPOINT_REMEDY: &str = "Compare the expected addresses with those of the private endpoint's network \
+                                          interface, then correct whichever is wrong: the record in the private DNS \
+                                          zone, or the expected addresses in the configuration.";
 
 pub(super) const RESERVED_ADDRESS: CauseInfo = CauseInfo {
     code: "reserved_address",

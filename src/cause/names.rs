@@ -4,12 +4,17 @@
 //! network is accepted only if it is a host name. Anything else becomes a placeholder in capitals for the operator to
 //! replace. That is why the fields are private and why no command quotes them.
 
+use std::net::IpAddr;
+
 use crate::address::NameserverAddress;
 use crate::image::{DEFAULT_PORT, ImageReference, authority, is_host_name};
 use crate::observation::Endpoint;
 
 /// Small image for a debug container, from a registry that a broken private path does not affect.
 const DEBUG_IMAGE: &str = "mcr.microsoft.com/cbl-mariner/busybox:2.0";
+
+/// Most commands that add addresses to a record, and most that remove some: more are not typed one by one.
+const MAX_CHANGES: usize = 4;
 
 /// The names of one image at one endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +35,31 @@ pub struct Names {
     client_id: Option<String>,
     /// The record type of the failed query.
     question: &'static str,
+    /// The changes that correct the records of the endpoint's name.
+    changes: Vec<RecordChange>,
+}
+
+/// One address to add to the records of a name, or to remove from them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct RecordChange {
+    verb: &'static str,
+    is_v6: bool,
+    address: String,
+}
+
+impl RecordChange {
+    fn of(verb: &'static str, address: IpAddr) -> Self {
+        Self { verb, is_v6: address.is_ipv6(), address: address.to_string() }
+    }
+
+    fn command(&self, zone: &str, record: &str) -> String {
+        let Self { verb, address, .. } = self;
+        let (set, option) = if self.is_v6 { ("aaaa", "ipv6-address") } else { ("a", "ipv4-address") };
+        format!(
+            "az network private-dns record-set {set} {verb}-record --resource-group RESOURCE_GROUP --zone-name {zone} \
+             --record-set-name {record} --{option} {address}"
+        )
+    }
 }
 
 /// The private DNS zone of an endpoint and its A record there.
@@ -68,6 +98,9 @@ impl Names {
             nameserver: Some(Nameserver { address: "NAMESERVER".to_owned(), port: 53 }),
             client_id: None,
             question: "A",
+            changes: [("add", "EXPECTED_ADDRESS"), ("remove", "WRONG_ADDRESS")]
+                .map(|(verb, address)| RecordChange { verb, is_v6: false, address: address.to_owned() })
+                .into(),
         }
     }
 
@@ -103,7 +136,19 @@ impl Names {
             }),
             client_id: None,
             question: "A",
+            changes: Vec::new(),
         }
+    }
+
+    /// Returns the same names with the changes to the records of the host: `missing` addresses are added before `wrong` ones are
+    /// removed, so that the record set is never empty.
+    #[must_use]
+    pub fn changing(mut self, missing: &[IpAddr], wrong: &[IpAddr]) -> Self {
+        let changes = |verb, addresses: &[IpAddr]| -> Vec<RecordChange> {
+            addresses.iter().take(MAX_CHANGES).map(|address| RecordChange::of(verb, *address)).collect()
+        };
+        self.changes = [changes("add", missing), changes("remove", wrong)].concat();
+        self
     }
 
     /// Returns the same names for a failed query of another record type than A.
@@ -175,6 +220,25 @@ impl Names {
         match &self.private {
             Some(PrivateName { zone, record }) => commands(zone, record).into(),
             None => Vec::new(),
+        }
+    }
+
+    /// Returns the commands that correct the records of the endpoint's name.
+    pub(super) fn record_changes(&self) -> Vec<String> {
+        let commands = |PrivateName { zone, record }: &PrivateName| {
+            self.changes.iter().map(|change| change.command(zone, record)).collect()
+        };
+        self.private.as_ref().map(commands).unwrap_or_default()
+    }
+
+    /// Queries the nameserver at fault for the records that are wrong.
+    pub(super) fn dig_wrong(&self) -> Vec<String> {
+        let is_wrong =
+            |is_v6| self.changes.iter().any(|change| change.verb == "remove" && change.is_v6 == is_v6);
+        match (is_wrong(false), is_wrong(true)) {
+            (true, true) => vec![self.dig("A"), self.dig("AAAA")],
+            (false, true) => vec![self.dig("AAAA")],
+            (true | false, false) => vec![self.dig("A")],
         }
     }
 
@@ -262,97 +326,4 @@ fn private_name(image: &ImageReference, host: &str) -> Option<PrivateName> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Names, PrivateName};
-    use crate::cause::Cause;
-    use crate::image::ImageReference;
-    use crate::observation::Endpoint;
-    use proptest::prelude::*;
-
-    fn image(text: &str) -> ImageReference {
-        text.parse().expect("an image")
-    }
-
-    #[test]
-    fn zone_and_record_depend_on_endpoint_and_cloud() {
-        for (reference, endpoint, host, zone, record) in [
-            ("contoso.azurecr.io/app:1", Endpoint::Login, None, "privatelink.azurecr.io", "contoso"),
-            (
-                "contoso.azurecr.io/app:1",
-                Endpoint::Data,
-                Some("contoso.westeurope.data.azurecr.io"),
-                "privatelink.azurecr.io",
-                "contoso.westeurope.data",
-            ),
-            (
-                "contoso-e7gg.azurecr.us/app:1",
-                Endpoint::Data,
-                None,
-                "privatelink.azurecr.us",
-                "contoso-e7gg.REGION.data",
-            ),
-            ("contoso.azurecr.cn/app:1", Endpoint::Login, None, "privatelink.azurecr.cn", "contoso"),
-        ] {
-            let names = Names::new(&image(reference), endpoint, host, None);
-            let expected = PrivateName { zone: zone.to_owned(), record: record.to_owned() };
-            assert_eq!(names.private, Some(expected), "{reference} {endpoint}");
-        }
-    }
-
-    #[test]
-    fn a_data_host_of_another_registry_has_no_record_in_the_zone() {
-        let names = Names::new(
-            &image("contoso.azurecr.io/app:1"),
-            Endpoint::Data,
-            Some("other.westeurope.data.azurecr.io"),
-            None,
-        );
-        assert_eq!(names.private, None);
-    }
-
-    #[test]
-    fn a_registry_other_than_acr_gets_no_azure_commands() {
-        let names = Names::new(
-            &image("registry.example:5000/app:1"),
-            Endpoint::Login,
-            None,
-            Some(&"10.0.0.10:5353".parse().expect("an address")),
-        );
-        for cause in Cause::ALL {
-            for command in cause.commands(&names) {
-                assert!(!command.contains("az acr"), "{cause}: {command}");
-                assert!(!command.contains("privatelink"), "{cause}: {command}");
-            }
-        }
-        assert_eq!(names.dig("A"), "dig @10.0.0.10 -p 5353 registry.example A");
-    }
-
-    proptest! {
-        #[test]
-        fn a_hostile_host_never_reaches_a_shell(host in "[a-z.;$()`|&<> '\"\\\\\n:!*?~#{}-]{1,40}") {
-            let reference = image("contoso.azurecr.io/app:1");
-            let hostile = Names::new(&reference, Endpoint::Data, Some(&host), None);
-            let unknown = Names::new(&reference, Endpoint::Data, None, None);
-            let accepted = crate::image::is_host_name(host.as_str());
-            prop_assert_eq!(hostile == unknown, !accepted);
-        }
-    }
-
-    #[test]
-    fn shell_syntax_in_a_host_is_rejected() {
-        let reference = image("contoso.azurecr.io/app:1");
-        let unknown = Names::new(&reference, Endpoint::Data, None, None);
-        for host in [
-            "contoso.westeurope.data.azurecr.io;reboot",
-            "$(reboot).data.azurecr.io",
-            "`reboot`",
-            "a b",
-            "a\nreboot",
-            "host:443;reboot",
-            "-oProxyCommand=reboot",
-            "",
-        ] {
-            assert_eq!(Names::new(&reference, Endpoint::Data, Some(host), None), unknown, "{host:?}");
-        }
-    }
-}
+mod tests;

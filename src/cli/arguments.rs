@@ -3,7 +3,7 @@
 //! Owns names, headings, the short help, the parser of each value, and which arguments exclude each other.
 //! [`mod@super::resolve`] checks what depends on files.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::{NAME, help, values};
 use crate::acr::LoginServer;
 use crate::address::NameserverAddress;
 use crate::cluster;
-use crate::config::value;
+use crate::config::{endpoint, value};
 use crate::image::ImageReference;
 use crate::logging::LogFormat;
 use crate::report::Format;
@@ -223,10 +223,11 @@ pub(super) struct CheckArguments {
 
     /// Read the images and all settings from a configuration file (YAML)
     ///
-    /// The format is that of the agent's file. Options override the file; IMAGE, --credentials, --identity, --expect-cidr
-    /// and --data-endpoint cannot be used with it.
+    /// The format is that of the agent's file. Options override the file; IMAGE, --credentials, --identity, --expect-cidr,
+    /// --expect-address, --expect-file and --data-endpoint cannot be used with it.
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Target options",
-          conflicts_with_all = ["credentials", "identity", "expect_cidr", "data_endpoint"])]
+          conflicts_with_all = ["credentials", "identity", "expect_cidr", "expect_address", "expect_file",
+                                "data_endpoint"])]
     pub(super) config: Option<PathBuf>,
     /// Credentials: a docker config.json, or the folder of a mounted Secret
     ///
@@ -248,6 +249,18 @@ pub(super) struct CheckArguments {
     /// Address range of the private endpoint (repeatable) [default: any private address is accepted]
     #[arg(long, value_name = "CIDR", value_parser = value::cidr, help_heading = "Target options")]
     pub(super) expect_cidr: Vec<IpNet>,
+    /// Expected address of a name of the private endpoint (repeatable)
+    ///
+    /// A name with expected addresses passes only if every answer is one of them, whatever --expect-cidr. Repeat it for each
+    /// name, and for each address if a name has several. Other names are checked as without it.
+    #[arg(long, value_name = "FQDN=ADDRESS", value_parser = endpoint::expected_address, help_heading = "Target options")]
+    pub(super) expect_address: Vec<(String, IpAddr)>,
+    /// Expected addresses from the JSON of the private endpoint's network interface (repeatable)
+    ///
+    /// The output of `az network nic show` for the endpoint's network interface, or of `az network private-endpoint show --query
+    /// customDnsConfigs`. The addresses add to those of --expect-address.
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Target options")]
+    pub(super) expect_file: Vec<PathBuf>,
     /// Data endpoint to check in DNS as well (repeatable)
     ///
     /// In addition to the one in the registry's redirect; for example contoso.westeurope.data.azurecr.io.

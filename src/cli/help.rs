@@ -67,6 +67,9 @@ Examples:
   Require the address range of the private endpoint, with a mounted pull secret:
     acr-verifier check --expect-cidr 10.60.4.0/24 \\
       --credentials /var/run/secrets/acr contoso.azurecr.io/apps/canary:1
+  Require exactly the addresses of the private endpoint, as the Azure CLI prints them:
+    az network nic show --output json --ids NIC_ID > nic.json
+    acr-verifier check --expect-file nic.json contoso.azurecr.io/apps/canary:1
   Wait for DNS after creating the private endpoint, and write a report for the pipeline:
     acr-verifier check --wait 10m --output junit --report-file report.xml \\
       contoso.azurecr.io/apps/canary:1

@@ -3,6 +3,7 @@
 //! Owns what clap cannot express: options that override the configuration file, duplicates, and paths that must exist. Files are
 //! read here, the environment is an argument.
 
+mod expected;
 mod paths;
 
 use std::ffi::OsString;
@@ -128,6 +129,12 @@ fn resolve_check(arguments: CheckArguments, environment: &Environment) -> Result
         let images = unique("[IMAGE]...", arguments.images)?;
         let expected = unique("--expect-cidr <CIDR>", arguments.expect_cidr)?;
         let data_endpoints = unique("--data-endpoint <HOST>", arguments.data_endpoint)?;
+        let expected_addresses = expected::Given {
+            addresses: arguments.expect_address,
+            files: arguments.expect_file,
+            allow_loopback: arguments.allow_loopback,
+        }
+        .resolve(&images, &data_endpoints)?;
         let credentials = match arguments.identity {
             None => credentials.map(|path| CredentialsConfig::Path { path, expires_at: None }),
             Some(kind) => Some(identity(kind, arguments.identity_client_id, &images)?),
@@ -137,6 +144,7 @@ fn resolve_check(arguments: CheckArguments, environment: &Environment) -> Result
             name: None,
             credentials: credentials.clone(),
             expected: expected.clone(),
+            expected_addresses: expected_addresses.clone(),
             data_endpoints: data_endpoints.clone(),
         };
         config.images = images.into_iter().map(image).collect();

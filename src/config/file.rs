@@ -3,12 +3,15 @@
 //! Owns the keys, their bounds and their conflicts. All problems of a file are reported at once. `yaml` reads the YAML,
 //! [`value`] parses single values. Paths in the file are not opened here: an agent's Secret may be mounted later.
 
+mod private_endpoint;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
+use self::private_endpoint::PrivateEndpoint;
 pub use super::section::ConfigErrors;
 use super::section::{Field, Reader, Section};
 use super::value::{self, Refusal};
@@ -152,19 +155,27 @@ fn read_image(reader: &mut Reader, field: &Field<'_>) -> Option<ImageConfig> {
     let name = optional(&section, "name", None, |field| reader.text(field, value::name).map(Some));
     let credentials =
         optional(&section, "credentials", None, |field| read_credentials(reader, field).map(Some));
-    let expected =
-        optional(&section, "privateEndpoint", Vec::new(), |field| read_private_endpoint(reader, field));
+    let private_endpoint = optional(&section, "privateEndpoint", PrivateEndpoint::default(), |field| {
+        private_endpoint::read(reader, field)
+    });
     let data_endpoints = optional(&section, "dataEndpoints", Vec::new(), |field| {
         read_list(reader, field, "host names", value::host)
     });
     if let (Some(image), Some(Some(credentials))) = (&image, &credentials) {
         check_identity(reader, &section, image, credentials);
     }
+    if let (Some(image), Some(private_endpoint), Some(data_endpoints)) =
+        (&image, &private_endpoint, &data_endpoints)
+    {
+        private_endpoint::check_names(reader, image, data_endpoints, private_endpoint);
+    }
+    let private_endpoint = private_endpoint?;
     Some(ImageConfig {
         image: image?,
         name: name?,
         credentials: credentials?,
-        expected: expected?,
+        expected: private_endpoint.ranges,
+        expected_addresses: private_endpoint.addresses,
         data_endpoints: data_endpoints?,
     })
 }
@@ -222,19 +233,6 @@ fn check_identity(
             }
         }
     }
-}
-
-fn read_private_endpoint(reader: &mut Reader, field: &Field<'_>) -> Option<Vec<ipnet::IpNet>> {
-    let section = reader.section(field, &["cidrs"])?;
-    let field = section.require(reader, "cidrs")?.clone();
-    let ranges = read_list(reader, &field, "CIDRs", value::cidr)?;
-    if ranges.is_empty() {
-        // An empty list would silently accept every private address; a faulty template produces one.
-        let expected = "at least one CIDR (omit `privateEndpoint` to accept any private address)";
-        reader.refuse(&field, &Refusal::unquoted(EMPTY_LIST, expected));
-        return None;
-    }
-    Some(ranges)
 }
 
 /// A list of strings without duplicates.

@@ -54,6 +54,12 @@ impl Refusal {
         Self { reason: Some(reason.into()), ..self }
     }
 
+    /// Adds the value, such as the path of the file whose content was described.
+    #[must_use]
+    pub fn of(self, value: impl Into<String>) -> Self {
+        Self { value: Some(value.into()), ..self }
+    }
+
     /// Returns the value as written; `None` if it has no text, or must not be shown.
     #[must_use]
     pub fn value(&self) -> Option<&str> {
@@ -149,14 +155,18 @@ pub fn named_nameserver(text: &str) -> Result<(String, NameserverAddress), Refus
     let Some((name, address)) = text.split_once('=') else {
         return Err(Refusal::new(text, "NAME=ADDRESS, such as azure=168.63.129.16"));
     };
-    let side = |side: &str, text: &str, refusal: Refusal| match refusal.reason {
+    Ok((
+        resolver_name(name).map_err(|refusal| of_side(refusal, "name", name))?,
+        nameserver(address).map_err(|refusal| of_side(refusal, "address", address))?,
+    ))
+}
+
+/// Names the side of `NAME=ADDRESS` that is invalid, unless the reason is enough.
+pub(super) fn of_side(refusal: Refusal, side: &str, text: &str) -> Refusal {
+    match refusal.reason {
         Some(_) => refusal,
         None => refusal.because(format!("invalid {side} {}", quote_value(text))),
-    };
-    Ok((
-        resolver_name(name).map_err(|refusal| side("name", name, refusal))?,
-        nameserver(address).map_err(|refusal| side("address", address, refusal))?,
-    ))
+    }
 }
 
 /// The operator's name for an image: a label value in metrics.

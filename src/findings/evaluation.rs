@@ -1,5 +1,6 @@
 //! Evaluates the answers of the node's nameservers about one name.
 
+use std::collections::BTreeSet;
 use std::mem::discriminant;
 use std::net::IpAddr;
 
@@ -19,13 +20,14 @@ const NEGATIVE: [NegativeKind; 3] =
 /// The answers of the node's nameservers about one name, and what they are evaluated against.
 pub(super) struct Evaluation<'facts> {
     pub(super) image: &'facts ImageReference,
+    pub(super) host: &'facts str,
     pub(super) policy: &'facts AddressPolicy,
     pub(super) answers: &'facts [&'facts Resolution],
 }
 
 impl Evaluation<'_> {
     /// Returns the findings about the name, except for the comparison.
-    pub(super) fn of_name(&self, endpoint: Endpoint, host: &str) -> NameFindings {
+    pub(super) fn of_name(&self, endpoint: Endpoint) -> NameFindings {
         let failed: Vec<FailedServer> = self.servers(is_failed);
         let findings = if failed.len() == self.answers.len() {
             vec![without_answer(failed)]
@@ -37,7 +39,7 @@ impl Evaluation<'_> {
         };
         NameFindings {
             endpoint,
-            host: host.to_owned(),
+            host: self.host.to_owned(),
             nameservers: self.answers.len(),
             findings,
             accepted: self.accepted(),
@@ -77,7 +79,10 @@ impl Evaluation<'_> {
         for seen in self.answers {
             let Some(fault) = self.address_fault(seen) else { continue };
             match wrong.iter_mut().find(|(known, _)| discriminant(known) == discriminant(&fault)) {
-                Some((_, servers)) => servers.push(seen.server.clone()),
+                Some((known, servers)) => {
+                    servers.push(seen.server.clone());
+                    merge(known, fault);
+                }
                 None => wrong.push((fault, vec![seen.server.clone()])),
             }
         }
@@ -88,7 +93,11 @@ impl Evaluation<'_> {
     fn address_fault(&self, seen: &Resolution) -> Option<AddressFault> {
         let AnswerClass::Addresses(addresses) = class_of(seen) else { return None };
         let with = |is_wanted: fn(Scope) -> bool| -> Vec<IpAddr> {
-            addresses.iter().copied().filter(|address| is_wanted(self.policy.classify(*address))).collect()
+            addresses
+                .iter()
+                .copied()
+                .filter(|address| is_wanted(self.policy.classify(self.host, *address)))
+                .collect()
         };
         let reserved = with(|scope| scope == Scope::Reserved);
         if !reserved.is_empty() {
@@ -106,8 +115,25 @@ impl Evaluation<'_> {
             });
         }
         let addresses = with(|scope| scope == Scope::Unexpected);
-        let expected = self.policy.expected.clone();
-        (!addresses.is_empty()).then_some(AddressFault::Unexpected { addresses, expected })
+        if addresses.is_empty() {
+            return None;
+        }
+        Some(match self.policy.exact.of(self.host) {
+            None => AddressFault::OutsideRanges { addresses, expected: self.policy.expected.clone() },
+            Some(expected) => AddressFault::NotOfEndpoint {
+                owners: self.owners(&addresses),
+                addresses,
+                expected: expected.to_vec(),
+                right: with(|scope| scope == Scope::Private),
+            },
+        })
+    }
+
+    /// Returns the names that are expected to have one of these addresses, each once.
+    fn owners(&self, addresses: &[IpAddr]) -> Vec<String> {
+        let owners: BTreeSet<&str> =
+            addresses.iter().flat_map(|address| self.policy.exact.owners(*address)).collect();
+        owners.into_iter().map(str::to_owned).collect()
     }
 
     fn failing(&self) -> Option<Finding> {
@@ -121,11 +147,33 @@ impl Evaluation<'_> {
         let mut accepted = Vec::new();
         for address in self.answers.iter().flat_map(|seen| seen.addresses()) {
             let address = address.to_canonical();
-            if self.policy.classify(address) == Scope::Private && !accepted.contains(&address) {
+            if self.policy.classify(self.host, address) == Scope::Private && !accepted.contains(&address) {
                 accepted.push(address);
             }
         }
         accepted
+    }
+}
+
+/// Adds another nameserver's fault of the same kind. Public answers differ from query to query, and those of the first
+/// nameserver are evidence enough; private addresses that are not the endpoint's show which records are wrong.
+fn merge(known: &mut AddressFault, fault: AddressFault) {
+    if let (
+        AddressFault::NotOfEndpoint { addresses, right, owners, expected: _ },
+        AddressFault::NotOfEndpoint { addresses: more, right: more_right, owners: more_owners, expected: _ },
+    ) = (known, fault)
+    {
+        add_new(addresses, more);
+        add_new(right, more_right);
+        add_new(owners, more_owners);
+    }
+}
+
+fn add_new<T: PartialEq>(known: &mut Vec<T>, more: Vec<T>) {
+    for item in more {
+        if !known.contains(&item) {
+            known.push(item);
+        }
     }
 }
 

@@ -195,7 +195,7 @@ impl TargetMetrics {
             .flat_map(|checked| checked.observation.resolutions.iter().map(move |seen| (checked, seen)))
             .flat_map(|(checked, seen)| {
                 seen.addresses().into_iter().map(move |address| {
-                    let scope = checked.policy.classify(address);
+                    let scope = checked.policy.classify(&seen.host, address);
                     (seen.endpoint, seen.resolver.label(), scope, seen.host.as_str(), address.to_canonical())
                 })
             })

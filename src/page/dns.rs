@@ -1,12 +1,11 @@
 //! The DNS answers: each nameserver's chain, hop by hop, next to the others.
 
-use std::net::IpAddr;
-
 use maud::{Markup, html};
 
 use crate::acr::is_in_private_zone;
+use crate::address::Scope;
 use crate::observation::{Endpoint, RecordData, Resolution, Resolver, Stage};
-use crate::report::{ending, host, records, server};
+use crate::report::{ending, host, records, scope, server};
 use crate::run::{ImageResult, StageStatus};
 use crate::text::sanitize::{MAX_TEXT, MAX_WORD, printable};
 use crate::text::words::{plural, taken};
@@ -45,7 +44,8 @@ fn is_of_interest(checked: &ImageResult, endpoint: Endpoint) -> bool {
 struct Hop {
     said: String,
     name: String,
-    note: Option<&'static str>,
+    note: Option<String>,
+    is_good: bool,
 }
 
 fn answer(checked: &ImageResult, resolution: &Resolution) -> Markup {
@@ -77,8 +77,8 @@ fn answer(checked: &ImageResult, resolution: &Resolution) -> Markup {
 }
 
 fn step(hop: &Hop) -> Markup {
-    let class = match hop.note {
-        Some("private" | "expected" | "private link") => "good",
+    let class = match &hop.note {
+        Some(_) if hop.is_good => "good",
         Some(_) => "bad",
         None => "",
     };
@@ -86,25 +86,27 @@ fn step(hop: &Hop) -> Markup {
         li.hop.(class) {
             span.said { (hop.said) }
             code { (hop.name) }
-            @if let Some(note) = hop.note { span.note { (note) } }
+            @if let Some(note) = &hop.note { span.note { (note) } }
         }
     }
 }
 
 fn hops(checked: &ImageResult, resolution: &Resolution) -> Vec<Hop> {
-    let note = |address: IpAddr| checked.policy.classify(address).as_str();
+    let host = resolution.host.as_str();
     records(resolution)
         .into_iter()
         .map(|record| match &record.data {
             RecordData::Cname(target) => Hop {
                 said: format!("CNAME, ttl {}", record.ttl),
                 name: printable(target.trim_end_matches('.'), MAX_WORD),
-                note: is_in_private_zone(target).then_some("private link"),
+                note: is_in_private_zone(target).then(|| "private link".to_owned()),
+                is_good: true,
             },
             RecordData::Address(address) => Hop {
                 said: format!("{}, ttl {}", if address.is_ipv4() { "A" } else { "AAAA" }, record.ttl),
                 name: address.to_string(),
-                note: Some(note(*address)),
+                note: Some(scope(checked, host, *address)),
+                is_good: checked.policy.classify(host, *address) == Scope::Private,
             },
         })
         .collect()

@@ -103,7 +103,7 @@ impl From<&ImageResult> for Image {
             failed_endpoint: failed.map(|(endpoint, _)| Word(endpoint)),
             diagnoses: checked.diagnoses.iter().map(DiagnosisReport::from).collect(),
             stages: stages(checked),
-            resolutions: observation.resolutions.iter().map(ResolutionReport::from).collect(),
+            resolutions: observation.resolutions.iter().map(|seen| resolution(checked, seen)).collect(),
             connection: connection(observation, Endpoint::Login),
             data_connection: connection(observation, Endpoint::Data),
             mirrors: observation.mirrors.iter().map(|mirror| word(mirror)).collect(),
@@ -146,26 +146,26 @@ impl From<&Diagnosis> for DiagnosisReport {
     }
 }
 
-impl From<&Resolution> for ResolutionReport {
-    fn from(resolution: &Resolution) -> Self {
-        let mut usable = dns_summary::answered(resolution).peekable();
-        let over_tcp = resolution.tcp_only || dns_summary::answered(resolution).any(|answer| answer.over_tcp);
-        let transport =
-            if over_tcp { Some(Transport::Tcp) } else { usable.peek().is_some().then_some(Transport::Udp) };
-        Self {
-            endpoint: Word(resolution.endpoint),
-            host: word(&resolution.host),
-            resolver: word(resolution.resolver.label()),
-            server: resolution.server.to_string(),
-            rcode: dns_summary::rcode(resolution).map(|rcode| rcode.to_string()),
-            answers: dns_summary::records(resolution).into_iter().map(Answer::from).collect(),
-            addresses: resolution.addresses().iter().map(ToString::to_string).collect(),
-            duration_seconds: resolution.duration.into(),
-            error: dns_summary::trouble(resolution).map(|error| sentence(&error)),
-            soa: usable.find_map(|answer| answer.soa_owner.as_deref()).and_then(optional_word),
-            extended_errors: extended_errors(resolution),
-            transport,
-        }
+fn resolution(checked: &ImageResult, resolution: &Resolution) -> ResolutionReport {
+    let mut usable = dns_summary::answered(resolution).peekable();
+    let over_tcp = resolution.tcp_only || dns_summary::answered(resolution).any(|answer| answer.over_tcp);
+    let transport =
+        if over_tcp { Some(Transport::Tcp) } else { usable.peek().is_some().then_some(Transport::Udp) };
+    let expected = checked.policy.exact.of(&resolution.host).unwrap_or_default();
+    ResolutionReport {
+        endpoint: Word(resolution.endpoint),
+        host: word(&resolution.host),
+        resolver: word(resolution.resolver.label()),
+        server: resolution.server.to_string(),
+        rcode: dns_summary::rcode(resolution).map(|rcode| rcode.to_string()),
+        answers: dns_summary::records(resolution).into_iter().map(Answer::from).collect(),
+        addresses: resolution.addresses().iter().map(ToString::to_string).collect(),
+        expected_addresses: expected.iter().map(ToString::to_string).collect(),
+        duration_seconds: resolution.duration.into(),
+        error: dns_summary::trouble(resolution).map(|error| sentence(&error)),
+        soa: usable.find_map(|answer| answer.soa_owner.as_deref()).and_then(optional_word),
+        extended_errors: extended_errors(resolution),
+        transport,
     }
 }
 

@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 
 use super::dns_summary;
+use crate::address::Scope;
 use crate::observation::{
     Attempt, ConnectFailure, CredentialsUsed, Endpoint, Observation, Rcode, RecordData, Resolution, Resolver,
     Stage,
@@ -13,6 +14,10 @@ use crate::observation::{
 use crate::run::{ImageResult, StageReport, StageStatus};
 use crate::text::sanitize::MAX_WORD;
 use crate::text::sanitize::printable;
+use crate::text::words::any_of;
+
+/// Maximum number of expected addresses or names in a line; the JSON report has all.
+pub(super) const LISTED: usize = 4;
 
 /// Returns the lines for a stage: one, or one per nameserver. Empty if there is nothing to report.
 pub(crate) fn finding(checked: &ImageResult, report: &StageReport<'_>) -> Vec<String> {
@@ -37,16 +42,21 @@ pub(crate) fn finding(checked: &ImageResult, report: &StageReport<'_>) -> Vec<St
 /// Returns the addresses that the node's own nameservers returned for an endpoint, without duplicates.
 pub(super) fn system_addresses(observation: &Observation, endpoint: Endpoint) -> Vec<IpAddr> {
     let mut addresses = Vec::new();
-    for resolution in &observation.resolutions {
-        if resolution.endpoint == endpoint && resolution.resolver == Resolver::System {
-            for address in resolution.addresses() {
-                if !addresses.contains(&address) {
-                    addresses.push(address);
-                }
-            }
+    for address in system_resolutions(observation, endpoint).flat_map(Resolution::addresses) {
+        if !addresses.contains(&address) {
+            addresses.push(address);
         }
     }
     addresses
+}
+
+/// Returns the answers of the node's own nameservers for an endpoint.
+pub(super) fn system_resolutions(
+    observation: &Observation,
+    endpoint: Endpoint,
+) -> impl Iterator<Item = &Resolution> {
+    let is_wanted = move |seen: &&Resolution| seen.endpoint == endpoint && seen.resolver == Resolver::System;
+    observation.resolutions.iter().filter(is_wanted)
 }
 
 /// Returns the host of an endpoint, if it is known.
@@ -140,15 +150,32 @@ pub(crate) fn ending(resolution: &Resolution) -> Vec<String> {
     nothing(resolution).into_iter().chain(dns_summary::trouble(resolution)).collect()
 }
 
-/// Classifies each address.
+/// Classifies each address; a name with expected addresses shows them next to a different one.
 fn address(checked: &ImageResult, report: &StageReport<'_>) -> Option<String> {
-    let addresses = system_addresses(&checked.observation, report.endpoint);
-    let words: Vec<String> = addresses
-        .iter()
-        .map(|&address| format!("{address} is {}", checked.policy.classify(address)))
-        .collect();
+    let mut words: Vec<String> = Vec::new();
+    for resolution in system_resolutions(&checked.observation, report.endpoint) {
+        for address in resolution.addresses() {
+            let phrase = format!("{address} is {}", scope(checked, &resolution.host, address));
+            if !words.contains(&phrase) {
+                words.push(phrase);
+            }
+        }
+    }
     let reached = checked.observation.reached(report.endpoint, report.stage);
     (reached && !words.is_empty()).then(|| words.join(", "))
+}
+
+/// `private`, `expected`, or `unexpected (expected 10.60.4.5)`: the class of an address that a name resolves to.
+pub(crate) fn scope(checked: &ImageResult, host: &str, address: IpAddr) -> String {
+    let scope = checked.policy.classify(host, address);
+    match (checked.policy.exact.of(host), scope) {
+        (None, _) => scope.to_string(),
+        (Some(_), Scope::Private) => "expected".to_owned(),
+        (Some(expected), Scope::Public | Scope::Reserved | Scope::Unexpected) => {
+            let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
+            format!("{scope} (expected {})", any_of(&expected, LISTED))
+        }
+    }
 }
 
 fn connect(observation: &Observation, endpoint: Endpoint) -> Option<String> {

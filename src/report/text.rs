@@ -4,16 +4,19 @@
 //! states exactly what the verdict covers.
 
 use std::io::{self, Write};
+use std::net::IpAddr;
 
 use super::Style;
 use super::layout::{Page, Tone};
 use super::problem::Problem;
-use super::stage_summary::{self, blob_size, common_name, finding, system_addresses};
+use super::stage_summary::{
+    self, LISTED, blob_size, common_name, finding, system_addresses, system_resolutions,
+};
 use crate::diagnosis::Diagnosis;
 use crate::observation::{CredentialsUsed, Endpoint, Resolver, TrustedBy};
 use crate::run::{CheckRun, ImageResult, NodeFilesReport, StageReport, StageStatus, located_at};
 use crate::text::sanitize::{MAX_TEXT, MAX_WORD, printable};
-use crate::text::words::{list, plural, taken, verb_of};
+use crate::text::words::{list, plural, some_of, taken, verb_of};
 use crate::verdict::{Severity, Verdict};
 
 /// Columns taken by the status, the stage and its duration, including the gaps before and between them.
@@ -177,6 +180,7 @@ fn verdict_line<W: Write>(page: &mut Page<'_, W>, verdict: Verdict, sentence: &s
 fn tested(run: &CheckRun, checked: &ImageResult) -> String {
     let observation = &checked.observation;
     let mut facts = vec![names(checked)];
+    facts.extend(expected(checked));
     if let Some(session) = observation.tls_of(Endpoint::Login) {
         let version = session.version.map_or("TLS", |version| version.as_str());
         let issuer = session.certificate.as_ref().map(|certificate| common_name(&certificate.issuer));
@@ -224,6 +228,31 @@ fn names(checked: &ImageResult) -> String {
     let count = servers.len();
     let verb = if agree && count != 1 { "agree on".to_owned() } else { verb_of(count, "answer") };
     format!("{} {verb} {addresses}", plural(count, "nameserver"))
+}
+
+/// `exactly the expected addresses of contoso.azurecr.io`: the names whose addresses were compared one by one, and those that
+/// have only some of them.
+fn expected(checked: &ImageResult) -> Vec<String> {
+    let (mut all, mut some): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
+    let resolutions =
+        || Endpoint::ALL.into_iter().flat_map(|of| system_resolutions(&checked.observation, of));
+    for resolution in resolutions() {
+        let host = resolution.host.as_str();
+        let Some(expected) = checked.policy.exact.of(host) else { continue };
+        if all.contains(&host) || some.contains(&host) {
+            continue;
+        }
+        let is_found = |address: &IpAddr| {
+            let mut same = resolutions().filter(|other| other.host == host);
+            same.any(|other| other.addresses().iter().any(|found| found.to_canonical() == *address))
+        };
+        if expected.iter().all(is_found) { all.push(host) } else { some.push(host) }
+    }
+    let phrase = |quantity: &str, hosts: &[&str]| {
+        let names = printable(&some_of(hosts, LISTED), MAX_TEXT);
+        (!hosts.is_empty()).then(|| format!("{quantity} the expected addresses of {names}"))
+    };
+    phrase("exactly", &all).into_iter().chain(phrase("some of", &some)).collect()
 }
 
 fn reason(checked: &ImageResult) -> String {

@@ -64,7 +64,8 @@ impl Name<'_> {
                 let (cause, phrase) = self.address_fault(fault);
                 let verb = verb_of(servers.len(), "resolve");
                 let message = format!("{} {verb} {} to {phrase}.", self.who(servers), self.name.host);
-                self.diagnosis(cause, Stage::Address, servers.first(), message)
+                let diagnosis = self.diagnosis(cause, Stage::Address, servers.first(), message);
+                self.with_record_changes(diagnosis, fault, servers.first())
             }
             Finding::Failing { servers, makes_wait } => self.failing(servers, *makes_wait),
             Finding::Disagreement { groups, unanswered, first } => {
@@ -168,12 +169,36 @@ impl Name<'_> {
                 );
                 (Cause::NoPrivateEndpoint, phrase)
             }
-            AddressFault::Unexpected { addresses, expected } => {
+            AddressFault::OutsideRanges { addresses, expected } => {
                 let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
                 let (addresses, expected) = (address_list(addresses), list(&expected));
                 let phrase = format!("{addresses}, which is private but outside the expected {expected}");
                 (Cause::UnexpectedAddress, phrase)
             }
+            AddressFault::NotOfEndpoint { addresses, expected, right, owners } => {
+                (Cause::UnexpectedAddress, not_of_endpoint(addresses, expected, right, owners))
+            }
+        }
+    }
+
+    /// Adds what corrects a record that does not have the private endpoint's addresses.
+    fn with_record_changes(
+        &self,
+        diagnosis: Diagnosis,
+        fault: &AddressFault,
+        server: Option<&NameserverAddress>,
+    ) -> Diagnosis {
+        let AddressFault::NotOfEndpoint { addresses, expected, right, owners: _ } = fault else {
+            return diagnosis;
+        };
+        let NameFindings { endpoint, host, .. } = self.name;
+        // One expected address is enough: an endpoint of another VNet may have the others.
+        let missing = if right.is_empty() { expected.as_slice() } else { &[] };
+        let names = Names::new(self.image, *endpoint, Some(host), server).changing(missing, addresses);
+        Diagnosis {
+            remedy: cause::NOT_OF_ENDPOINT_REMEDY.to_owned(),
+            commands: diagnosis.cause.commands(&names),
+            ..diagnosis
         }
     }
 
@@ -221,6 +246,34 @@ impl Name<'_> {
 
 fn first(servers: &[FailedServer]) -> Option<&NameserverAddress> {
     servers.first().map(|failed| &failed.server.address)
+}
+
+/// Describes addresses that the private endpoint is not expected to have for the name.
+fn not_of_endpoint(addresses: &[IpAddr], expected: &[IpAddr], right: &[IpAddr], owners: &[String]) -> String {
+    let found = address_list(&[right, addresses].concat());
+    let expected_list = address_list(expected);
+    let has = match (only_family(addresses), only_family(expected)) {
+        (Some(found), Some(family)) if found != family => {
+            format!("has only {family} for this name ({expected_list})")
+        }
+        _ if right.is_empty() => format!("has {expected_list} for this name"),
+        _ => format!("has only {expected_list} for this name"),
+    };
+    let belongs = match (addresses, owners) {
+        (_, []) => String::new(),
+        ([address], owners) => format!("; {address} belongs to {}", some_of(owners, LISTED)),
+        (_, owners) => format!("; at least one of them belongs to {}", some_of(owners, LISTED)),
+    };
+    let meaning = if owners.is_empty() { "" } else { ": the records may be swapped" };
+    format!("{found}, but the private endpoint {has}{belongs}{meaning}")
+}
+
+/// Returns the family that all addresses have, if it is the same.
+fn only_family(addresses: &[IpAddr]) -> Option<&'static str> {
+    let is_v4 = |address: &IpAddr| address.to_canonical().is_ipv4();
+    let first = is_v4(addresses.first()?);
+    let family = if first { "IPv4" } else { "IPv6" };
+    addresses.iter().all(|address| is_v4(address) == first).then_some(family)
 }
 
 fn address_list(addresses: &[IpAddr]) -> String {

@@ -186,6 +186,9 @@ pub struct ResolutionReport {
     pub answers: Vec<Answer>,
     /// The addresses at the end of the chain.
     pub addresses: Vec<String>,
+    /// The expected addresses of the name; absent if none are configured for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expected_addresses: Vec<String>,
     /// Time until both queries were answered or timed out.
     pub duration_seconds: Seconds,
     /// Why a query failed, as a phrase.

@@ -29,7 +29,8 @@ case "${0##*/} $*" in
 "az acr show"*roleAssignmentMode*) cat "$STAND_INS/mode" ;;
 "az aks show"*issuerUrl*) echo https://canadacentral.oic.prod-aks.azure.com/00000000-0000-0000-0000-000000000000/ ;;
 "az aks show"*kubeletidentity* | "az identity show"*) echo 3f2504e0-4f89-41d3-9a0c-0305e82c3301 ;;
-"az "*"--query id"*) echo /subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/r/providers/Microsoft.A/b/c ;;
+"az network nic show"*) cat "$STAND_INS/interface" ;;
+"az "*"--query id"* | "az network private-endpoint show"*) echo /subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/r/providers/Microsoft.A/b/c ;;
 "kubectl create secret"*) cat >"$STAND_INS/secret" ;;
 "acr-verifier smoke"*)
     read -r code <"$STAND_INS/codes"
@@ -43,6 +44,11 @@ case "${0##*/} $*" in
     exit "$(cat "$STAND_INS/exposure")" ;;
 esac
 "#;
+
+/// The network interface of a private endpoint: its addresses by name.
+const INTERFACE: &str = r#"{"ipConfigurations": [
+{"privateIPAddress": "10.60.4.4", "privateLinkConnectionProperties": {"fqdns": ["contoso.westeurope.data.azurecr.io"]}},
+{"privateIPAddress": "10.60.4.5", "privateLinkConnectionProperties": {"fqdns": ["contoso.azurecr.io"]}}]}"#;
 
 /// A folder with the stubs, first in the `PATH` of the scripts.
 struct Stage {
@@ -62,6 +68,7 @@ impl Stage {
         }
         stage.put("calls", "");
         stage.put("exposure", "0");
+        stage.put("interface", INTERFACE);
         stage.put("invoked", r#"{"exitCode": 0, "logs": "pass"}"#);
         stage
     }
@@ -184,6 +191,19 @@ fn identities_get_the_role_that_the_registry_honors() {
     }
 }
 
+#[test]
+fn the_agents_get_the_addresses_of_the_network_interface() {
+    if without_jq() {
+        return;
+    }
+    let stage = walked();
+    let read = acr_verifier::config::expect_file::parse(stage.read("nic.json").as_bytes());
+    assert_eq!(read.expect("what --expect-file accepts").names().count(), 2);
+    let installed = stage.calls("helm").concat().replace('\\', "");
+    let addresses = r#"config.images[0].privateEndpoint.addresses={"contoso.westeurope.data.azurecr.io":["10.60.4.4"],"contoso.azurecr.io":["10.60.4.5"]}"#;
+    assert!(installed.contains(addresses), "{installed}");
+}
+
 /// The chart names the service account after the release, in the namespace that it is installed in.
 #[test]
 fn the_federated_credential_is_for_the_service_account_of_the_chart() {
@@ -219,7 +239,15 @@ fn the_azure_cli_parses_every_command() {
         assert!(!stage.calls("az").is_empty(), "{name}");
         calls.extend(stage.calls("az"));
     }
+    let stage = Stage::new();
+    let names =
+        [("RESOURCE_GROUP", "r"), ("PRIVATE_ENDPOINT", "e"), ("IMAGE", "contoso.azurecr.io/apps/canary:1")];
+    let output = stage.run(&format!("set -euo pipefail\n{}", PIPELINES.blocks("sh").concat()), &names);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    calls.extend(stage.calls("az"));
     assert!(calls.len() >= 30, "{calls:#?}");
+    let wrong: Vec<String> = stage.calls("acr-verifier").iter().filter_map(|call| problem_of(call)).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
     let mut parser = Command::new(python)
         .arg(root().join("tests/azure/arguments.py"))
         .stdin(Stdio::piped())

@@ -63,7 +63,9 @@ images:
   - image: contoso.azurecr.io/apps/canary:1
     name: canary
     credentials: {path: /var/run/secrets/acr-verifier/acr-pull, expiresAt: 2027-05-01T00:00:00Z}
-    privateEndpoint: {cidrs: [10.60.4.0/24, "fd00:60::/64"]}
+    privateEndpoint:
+      cidrs: [10.60.4.0/24, "fd00:60::/64"]
+      addresses: {contoso.azurecr.io: [10.60.4.5], contoso.westeurope.data.azurecr.io: [10.60.4.4, 10.60.4.6]}
     dataEndpoints: [contoso.westeurope.data.azurecr.io, contoso.northeurope.data.azurecr.io]
   - image: contoso.azurecr.io/apps/canary@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
     name: pinned

@@ -19,6 +19,9 @@ const WHOLE: [&str; 8] = [
     "config.images",
 ];
 
+/// What the README's commands read from the network interface of a private endpoint.
+const ADDRESSES: &str = r#"{"contoso.azurecr.io":["10.60.4.5"]}"#;
+
 fn read(name: &str) -> String {
     fs::read_to_string(helm::chart().join(name)).expect("a file of the chart")
 }
@@ -73,7 +76,8 @@ fn installations() -> Vec<Vec<String>> {
     let readme = read("README.md").replace("\\\n", " ");
     let lines = readme.lines().filter(|line| line.starts_with("helm upgrade"));
     lines
-        .map(|line| line.split_whitespace().map(|word| word.trim_matches('\'').to_owned()).collect())
+        .map(|line| line.replace("$ADDRESSES", ADDRESSES))
+        .map(|line| line.split_whitespace().map(|word| word.trim_matches(['\'', '"']).to_owned()).collect())
         .collect()
 }
 
@@ -81,10 +85,11 @@ fn installations() -> Vec<Vec<String>> {
 fn the_readme_install_commands_render() {
     let Some(programs) = helm::programs() else { return };
     let commands = installations();
-    assert_eq!(commands.len(), 4);
+    assert_eq!(commands.len(), 5);
     let acr_pull = "path: /var/run/secrets/acr-verifier/acr-pull";
-    let credentials = [acr_pull, acr_pull, "managedIdentity:", "workloadIdentity: {}"];
-    for (words, credentials) in commands.into_iter().zip(credentials) {
+    let addresses = "contoso.azurecr.io:\n      - 10.60.4.5";
+    let expected = [acr_pull, acr_pull, "managedIdentity:", "workloadIdentity: {}", addresses];
+    for (words, expected) in commands.into_iter().zip(expected) {
         assert_eq!(
             words[..7],
             ["helm", "upgrade", "--install", "acr-verifier", "deploy/chart", "--namespace", "acr-verifier"]
@@ -100,7 +105,7 @@ fn the_readme_install_commands_render() {
         let objects = helm::parse(&programs.template(&helm::chart(), &arguments).expect("it renders"));
         let configuration = helm::configuration(&objects);
         assert!(configuration.contains("image: contoso.azurecr.io/apps/canary:1"), "{configuration}");
-        assert!(configuration.contains(credentials), "{configuration}");
+        assert!(configuration.contains(expected), "{configuration}");
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use super::helm::{self, Programs};
 
 /// Settings added to the minimal values, and what the message must contain: key, value and expectation.
-const CASES: [(&[&str], &[&str]); 42] = [
+const CASES: [(&[&str], &[&str]); 49] = [
     (&["config.images=null"], &["config.images", "[]", "1 to 100"]),
     (&["config.images[0].image=nginx"], &["/config/images/0/image", "'nginx'", "pattern"]),
     (
@@ -74,6 +74,34 @@ const CASES: [(&[&str], &[&str]); 42] = [
         &["privateEndpoint.cidrs", "\"10.60.4.0/33\"", "a CIDR"],
     ),
     (&["config.images[0].privateEndpoint.cidrs=null"], &["/config/images/0/privateEndpoint", "cidrs"]),
+    (&["config.images[0].privateEndpoint.cidr=10.60.4.0/24"], &["/config/images/0/privateEndpoint", "cidr"]),
+    (
+        &[r"config.images[0].privateEndpoint.addresses.contoso\.azurecr\.io[0]=10.60.4.0/24"],
+        &["/config/images/0/privateEndpoint/addresses/contoso.azurecr.io/0", "'10.60.4.0/24'"],
+    ),
+    (
+        &[r"config.images[0].privateEndpoint.addresses.contoso\.azurecr\.io[0]=10.60.4.300"],
+        &["privateEndpoint.addresses.contoso.azurecr.io", "\"10.60.4.300\"", "an IP address"],
+    ),
+    (
+        &[r"config.images[0].privateEndpoint.addresses.contoso\.azurecr\.io[0]=127.0.0.1"],
+        &["privateEndpoint.addresses.contoso.azurecr.io", "\"127.0.0.1\"", "a reserved address"],
+    ),
+    (
+        &[r"config.images[0].privateEndpoint.addresses.https://contoso\.azurecr\.io[0]=10.60.4.5"],
+        &["config.images[0].privateEndpoint.addresses", "\"https://contoso.azurecr.io\"", "a host name"],
+    ),
+    (
+        &[
+            r"config.images[0].privateEndpoint.addresses.contoso\.azurecr\.io[0]=10.60.4.5",
+            r"config.images[0].privateEndpoint.addresses.Contoso\.azurecr\.io\.[0]=10.60.4.5",
+        ],
+        &["config.images[0].privateEndpoint.addresses", "duplicate name", "whatever its case or final dot"],
+    ),
+    (
+        &[r"config.images[0].privateEndpoint.addresses.fabrikam\.azurecr\.io[0]=10.60.4.5"],
+        &["config.images[0].privateEndpoint.addresses", "fabrikam.azurecr.io is not a name of the registry"],
+    ),
     (&["config.images[0].dataEndpoints[0]=https://x"], &["/config/images/0/dataEndpoints/0", "'https://x'"]),
     (
         &["config.images[0].dataEndpoints[0]=10.0.0.1"],

@@ -62,7 +62,7 @@ impl Bench {
         let lab = Lab::start(settings);
         let task = Task {
             image: lab.image().parse().expect("the lab's image is a reference"),
-            policy: AddressPolicy { expected: Vec::new(), allow_loopback: true },
+            policy: AddressPolicy { allow_loopback: true, ..AddressPolicy::default() },
             data_endpoints: Vec::new(),
             credentials: CredentialsSource::named(lab.credentials_folder(), None),
             lab: LabEndpoints::default(),

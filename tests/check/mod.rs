@@ -13,6 +13,8 @@ mod data_endpoint;
 mod document_cases;
 mod durations;
 mod exchange_cases;
+mod expected_cases;
+mod expected_program;
 mod healthy;
 mod hostile_cases;
 mod identity_cases;
@@ -102,6 +104,7 @@ impl Case {
 
 pub(crate) fn all_cases() -> Vec<Case> {
     let mut cases = name_cases::cases();
+    cases.extend(expected_cases::cases());
     cases.extend(connection_cases::cases());
     cases.extend(login_cases::cases());
     cases.extend(credential_cases::cases());

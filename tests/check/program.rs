@@ -16,7 +16,7 @@ use lab::settings::{Certificate, Settings, View};
 type Arrange = fn(&mut Settings);
 
 /// Returns the command line for a lab, without the image.
-fn command(lab: &Lab) -> Command {
+pub(super) fn command(lab: &Lab) -> Command {
     with_credentials(lab, &lab.credentials_folder())
 }
 

@@ -7,6 +7,7 @@ use std::io::{self, BufRead, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
+use acr_verifier::address::ExpectedAddresses;
 use acr_verifier::agent::{self, AgentContext};
 use acr_verifier::config::{
     Config, CredentialsConfig, ImageConfig, LabEndpoints, Resolvers, Schedule, SystemResolver,
@@ -227,6 +228,7 @@ fn config(lab: &Lab, puller: Puller) -> anyhow::Result<Config> {
         ),
     };
     let image = ImageConfig {
+        expected_addresses: ExpectedAddresses::default(),
         image: lab.image().parse()?,
         name: None,
         credentials: Some(credentials),

@@ -79,6 +79,20 @@ fn before_the_first_check_no_result_is_exposed() {
 }
 
 #[test]
+fn an_address_of_another_name_is_counted_as_unexpected() {
+    let mut agent = Agent::new();
+    let login = agent.bench.lab.login_server();
+    let data = agent.bench.lab.data_endpoint();
+    for (name, address) in [(login, "127.0.0.3"), (data, "127.0.0.2")] {
+        let address = address.parse().expect("an address");
+        agent.bench.task.policy.exact.add(&name, address).expect("room for it");
+    }
+    let scrape = agent.check();
+    assert_eq!(scopes(&scrape, "login", "system"), [0.0, 0.0, 0.0, 1.0].map(Some));
+    assert_eq!(scrape.value("acr_verifier_cause", &[("cause", "unexpected_address")]), Some(1.0));
+}
+
+#[test]
 fn a_healthy_check_records_every_stage_and_request() {
     let mut agent = Agent::new();
     agent.bench.task.policy.expected = vec!["127.0.0.0/8".parse().expect("a range")];

@@ -233,7 +233,7 @@ pub(crate) fn diagnosis(
 }
 
 /// A healthy check that stopped in a stage, with the observations up to it.
-fn stopped(endpoint: Endpoint, stage: Stage) -> Observation {
+pub(super) fn stopped(endpoint: Endpoint, stage: Stage) -> Observation {
     let mut observation = observation();
     let last = observation
         .marks
@@ -342,7 +342,7 @@ fn no_record() -> Lookup {
     answer
 }
 
-fn answered(rcode: Rcode, chain: Vec<Record>) -> Lookup {
+pub(super) fn answered(rcode: Rcode, chain: Vec<Record>) -> Lookup {
     let addresses = chain
         .iter()
         .filter_map(|record| match record.data {
@@ -360,11 +360,11 @@ fn answered(rcode: Rcode, chain: Vec<Record>) -> Lookup {
     })
 }
 
-fn cname(name: &str, target: &str, ttl: u32) -> Record {
+pub(super) fn cname(name: &str, target: &str, ttl: u32) -> Record {
     Record { name: format!("{name}."), ttl, data: RecordData::Cname(format!("{target}.")) }
 }
 
-fn address(name: &str, address: &str, ttl: u32) -> Record {
+pub(super) fn address(name: &str, address: &str, ttl: u32) -> Record {
     let address: IpAddr = address.parse().expect("an address");
     Record { name: format!("{name}."), ttl, data: RecordData::Address(address) }
 }

@@ -77,7 +77,12 @@ fn check_gate(expectation: &Expectation, observation: &Observation) -> Result<()
         for answers in of_node {
             let addresses = returned(answers);
             for address in &addresses {
-                prop_assert_eq!(expectation.policy.classify(*address), Scope::Private, "{}", address);
+                prop_assert_eq!(
+                    expectation.policy.classify(&seen.host, *address),
+                    Scope::Private,
+                    "{}",
+                    address
+                );
             }
             // A nameserver that returned no address has failed: none has denied the name.
             prop_assert!(!addresses.is_empty() || matches!(answers.a, Lookup::Failed(_)), "{:?}", answers);

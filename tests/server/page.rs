@@ -125,6 +125,24 @@ fn each_state_shows_its_text() {
             ],
         ),
         ("fail-data", &["Problem: private_record_missing at data.dns", "endsNXDOMAIN from zone"]),
+        (
+            "pass-expected",
+            &[
+                "exactly the expected addresses of contoso.azurecr.io, some of the expected addresses of",
+                "10.60.4.4 is expected",
+                "10.60.4.5expected",
+            ],
+        ),
+        (
+            "fail-expected",
+            &[
+                "Problem: unexpected_address at login.address",
+                "10.60.4.4expected",
+                "10.60.4.5unexpected (expected 10.60.4.4)",
+                "10.60.4.5 belongs to contoso.westeurope.data.azurecr.io: the records may be swapped.",
+                "az network private-dns record-set a add-record",
+            ],
+        ),
         ("unknown", &["The check was inconclusive", "Inconclusive: throttled at login.manifest"]),
         ("configuration-rejected", &["A newer configuration was rejected", "schedule.interval"]),
         ("several", &["1 of 3 images cannot be pulled", "Correlation id: 6a1f0a52"]),

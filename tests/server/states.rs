@@ -11,7 +11,7 @@ use acr_verifier::status::{AgentState, Configuration, Past};
 use acr_verifier::verdict::Verdict;
 use jiff::Timestamp;
 
-use crate::report::samples;
+use crate::report::{expected, samples};
 
 /// Twelve seconds after the runs of the samples.
 pub(crate) const NOW: &str = "2026-11-23T02:06:12Z";
@@ -27,6 +27,8 @@ pub(crate) fn all() -> Vec<(&'static str, AgentState)> {
         ("warn", with(vec![samples::certificate_expiring()])),
         ("fail-login", with(vec![samples::zone_not_linked()])),
         ("fail-data", with(vec![samples::data_record_missing()])),
+        ("pass-expected", with(vec![expected::as_expected()])),
+        ("fail-expected", with(vec![expected::swapped()])),
         ("fail-mixed", with(vec![samples::public_ipv6()])),
         ("unknown", with(vec![samples::throttled()])),
         ("configuration-rejected", rejected()),

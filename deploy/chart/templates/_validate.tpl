@@ -51,6 +51,10 @@ once. The formats of single values are in values.schema.json, which Helm checks 
 ^({{ $v4 }}/(3[0-2]|[12]?[0-9])|{{ $v6 }}/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))$
 {{- else if eq . "address" -}}
 ^({{ $v4 }}(:{{ $port }})?|{{ $v6 }}|\[{{ $v6 }}\](:{{ $port }})?)$
+{{- else if eq . "ip" -}}
+^({{ $v4 }}|{{ $v6 }}|::[Ff]{4}:{{ $v4 }})$
+{{- else if eq . "reserved" -}}
+^((0|127|22[4-9]|2[3-5][0-9])\.[0-9.]+|169\.254\.[0-9.]+|168\.63\.129\.16)$
 {{- else if eq . "host" -}}
 ^{{ $host }}$
 {{- end -}}
@@ -58,6 +62,39 @@ once. The formats of single values are in values.schema.json, which Helm checks 
 
 {{- define "acr-verifier.registryOf" -}}
 {{- regexFind "^[^/]+" . | lower | trimSuffix ":443" -}}
+{{- end -}}
+
+{{/* The exact addresses of one image's private endpoint: at least one name must be the registry's. */}}
+{{- define "acr-verifier.validateAddresses" -}}
+{{- $errors := list -}}
+{{- $where := printf "%s.privateEndpoint.addresses" .where -}}
+{{- $host := regexReplaceAll ":[0-9]+$" (include "acr-verifier.registryOf" .image.image) "" -}}
+{{- $data := printf "^%s\\.[a-z0-9-]+\\.data\\.azurecr\\.(io|us|cn)$" (first (splitList "." $host)) -}}
+{{- $own := list $host -}}
+{{- range .image.dataEndpoints }}{{- $own = append $own (lower .) -}}{{- end -}}
+{{- $names := list -}}
+{{- $used := false -}}
+{{- range $text, $addresses := (.image.privateEndpoint).addresses -}}
+  {{- $name := lower (trimSuffix "." $text) -}}
+  {{- if not (regexMatch (include "acr-verifier.form" "host") $name) -}}
+    {{- $errors = append $errors (printf "invalid name %q in %s: expected a host name such as contoso.azurecr.io" $text $where) -}}
+  {{- else if has $name $names -}}
+    {{- $errors = append $errors (printf "invalid name %q in %s: duplicate name; expected each name once, whatever its case or final dot" $text $where) -}}
+  {{- end -}}
+  {{- $names = append $names $name -}}
+  {{- if or (has $name $own) (regexMatch $data $name) (hasSuffix (printf ".%s" $host) $name) }}{{- $used = true -}}{{- end -}}
+  {{- range $addresses -}}
+    {{- if not (regexMatch (include "acr-verifier.form" "ip") .) -}}
+      {{- $errors = append $errors (printf "invalid value %q for %s.%s: expected an IP address such as 10.60.4.5" . $where $text) -}}
+    {{- else if regexMatch (include "acr-verifier.form" "reserved") . -}}
+      {{- $errors = append $errors (printf "invalid value %q for %s.%s: no private endpoint can have a reserved address; expected an IP address such as 10.60.4.5" . $where $text) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- if and $names (not $used) -}}
+  {{- $errors = append $errors (printf "invalid value for %s: %s is not a name of the registry; expected an address of %s or of its data endpoint" $where (first $names) $host) -}}
+{{- end -}}
+{{- $errors | toJson -}}
 {{- end -}}
 
 {{- define "acr-verifier.validateImages" -}}
@@ -108,6 +145,7 @@ once. The formats of single values are in values.schema.json, which Helm checks 
       {{- $errors = append $errors (printf "invalid value %q for %s.privateEndpoint.cidrs: an address inside a range; expected the range itself, such as 10.60.4.0/24" . $where) -}}
     {{- end -}}
   {{- end -}}
+  {{- $errors = concat $errors (include "acr-verifier.validateAddresses" (dict "image" $image "where" $where) | fromJsonArray) -}}
   {{- if and (eq (include "acr-verifier.registryOf" $image.image) (include "acr-verifier.registryOf" $root.Values.image.registry)) (not $root.Values.image.allowSameRegistry) -}}
     {{- $errors = append $errors (printf "invalid value %q for image.registry: %s checks this registry, and during its outage a new node could not start its agent; expected another registry, or image.allowSameRegistry: true" $root.Values.image.registry $where) -}}
   {{- end -}}

@@ -56,7 +56,8 @@ pub(super) fn writable(path: &Path) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn refuse(path: &Path, error: FileError, expected: &str) -> Refusal {
+/// Words why a file cannot be read.
+pub(super) fn refuse(path: &Path, error: FileError, expected: &str) -> Refusal {
     match error {
         FileError::Read(error) => refusal(path, &format!("cannot read it: {error}"), expected),
         FileError::Irregular => refusal(path, "it is not a regular file", expected),

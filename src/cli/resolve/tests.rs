@@ -83,6 +83,12 @@ fn every_option_sets_its_setting() {
     words.extend(["--expect-cidr", "10.60.4.0/24", "--expect-cidr", "fd00::/64", "--ca-file", &ca_file]);
     words.extend(["--data-endpoint", "contoso.westeurope.data.azurecr.io", "--nameserver", "10.0.0.10:5353"]);
     words.extend(["--compare-resolver", "azure=168.63.129.16", "--timeout", "20s", "--stage-timeout", "2s"]);
+    words.extend([
+        "--expect-address",
+        "localhost=10.60.4.6",
+        "--expect-address",
+        "Contoso.azurecr.io.=10.60.4.5",
+    ]);
     words.extend(["--wait", "10m", "--strict", "--no-blob", "--allow-loopback", "--output", "junit"]);
     words.extend(["--report-file", &report, "-vv", "--log-format", "json", "--color", "never"]);
     let invocation = invoke(&words).expect("valid usage");
@@ -93,6 +99,7 @@ fn every_option_sets_its_setting() {
         let expected = CredentialsConfig::Path { path: credentials.clone().into(), expires_at: None };
         assert_eq!(image.credentials, Some(expected));
         assert_eq!(image.expected.len(), 2);
+        assert_eq!(image.expected_addresses.names().collect::<Vec<_>>(), ["contoso.azurecr.io", "localhost"]);
         assert_eq!(image.data_endpoints, ["contoso.westeurope.data.azurecr.io"]);
     }
     assert_eq!(config.images[1].image.registry(), "localhost:5000");

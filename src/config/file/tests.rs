@@ -25,7 +25,7 @@ images:
     credentials:
       path: /var/run/secrets/acr-verifier/contoso
       expiresAt: 2027-05-01T00:00:00Z
-    privateEndpoint: {cidrs: [10.60.4.0/24]}
+    privateEndpoint: {cidrs: [10.60.4.0/24], addresses: {Contoso.azurecr.io.: ["::ffff:10.60.4.5", 10.60.4.6]}}
     dataEndpoints: [Contoso.westeurope.data.azurecr.io]
 resolvers: {system: /etc/other.conf, compare: {cluster: 10.0.0.10, azure: "168.63.129.16:5353"}}
 tls: {caFile: /etc/acr-verifier/ca.pem}
@@ -42,6 +42,9 @@ events: {enabled: false}
     let expires_at = Some("2027-05-01T00:00:00Z".parse().expect("a time"));
     assert_eq!(image.credentials, Some(CredentialsConfig::Path { path, expires_at }));
     assert_eq!(image.expected.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.60.4.0/24"]);
+    let exact: Vec<_> =
+        image.expected_addresses.iter().map(|(name, list)| format!("{name} {list:?}")).collect();
+    assert_eq!(exact, ["contoso.azurecr.io [10.60.4.5, 10.60.4.6]"]);
     assert_eq!(image.data_endpoints, ["contoso.westeurope.data.azurecr.io"]);
     assert_eq!(config.resolvers.system, SystemResolver::File("/etc/other.conf".into()));
     let compared: Vec<_> = config.resolvers.compare.iter().map(|(name, at)| format!("{name}={at}")).collect();
@@ -283,4 +286,94 @@ fn an_image_names_one_source_of_credentials() {
     ] {
         assert_eq!(problems(&file(registry, credentials)), [problem], "{credentials}");
     }
+}
+
+#[test]
+fn expected_addresses_have_names_of_the_registry_and_addresses_that_an_endpoint_can_have() {
+    let file = |private_endpoint: &str| {
+        format!("images:\n  - image: contoso.azurecr.io/app:1\n    privateEndpoint: {private_endpoint}\n")
+    };
+    let only =
+        "{addresses: {contoso.azurecr.io: [10.60.4.5], contoso.westeurope.data.azurecr.io: [10.60.4.4]}}";
+    let config = parsed(&file(only));
+    assert!(config.images[0].expected.is_empty());
+    assert_eq!(config.images[0].expected_addresses.names().count(), 2);
+
+    let key = "images[0].privateEndpoint";
+    let address = "expected an IP address of the private endpoint, such as 10.60.4.5";
+    let own = format!("{key}.addresses.contoso.azurecr.io");
+    for (text, expected) in [
+        (
+            "{}",
+            vec![format!(
+                "c:3:22: invalid value for {key}: found none of them; expected cidrs, addresses or both (omit \
+                 `privateEndpoint` to accept any private address)"
+            )],
+        ),
+        (
+            "{addresses: {}}",
+            vec![format!(
+                "c:3:34: invalid value for {key}.addresses: found an empty mapping; expected the addresses of 1 to 256 names"
+            )],
+        ),
+        (
+            "{addresses: [10.60.4.5]}",
+            vec![format!(
+                "c:3:34: invalid value for {key}.addresses: found a list; expected a mapping with the keys FQDN: [ADDRESS]"
+            )],
+        ),
+        (
+            "{addresses: {contoso.azurecr.io: 10.60.4.5}}",
+            vec![format!("c:3:55: invalid value for {own}: found a string; expected a list of addresses")],
+        ),
+        (
+            "{addresses: {contoso.azurecr.io: []}}",
+            vec![format!(
+                "c:3:55: invalid value for {own}: found an empty list; expected a list of 1 to 64 addresses"
+            )],
+        ),
+        (
+            "{addresses: {contoso.azurecr.io: [10.60.4.0/24, 127.0.0.1, 168.63.129.16, 10.60.4.5, '::ffff:10.60.4.5', x]}}",
+            vec![
+                format!("c:3:56: invalid value \"10.60.4.0/24\" for {own}[0]: it is a range, not an address; {address}"),
+                format!(
+                    "c:3:70: invalid value \"127.0.0.1\" for {own}[1]: it is reserved: no private endpoint can have it; \
+                     {address}"
+                ),
+                format!(
+                    "c:3:81: invalid value \"168.63.129.16\" for {own}[2]: it is reserved: no private endpoint can have \
+                     it; {address}"
+                ),
+                format!("c:3:107: duplicate value \"::ffff:10.60.4.5\" for {own}[4]"),
+                format!("c:3:127: invalid value \"x\" for {own}[5]: {address}"),
+            ],
+        ),
+        (
+            "{addresses: {contoso.azurecr.io: [10.60.4.5], Contoso.azurecr.io.: [10.60.4.5], https://x: [10.60.4.5]}}",
+            vec![
+                "c:3:68: duplicate key \"Contoso.azurecr.io.\": expected each name once, whatever its case or final dot"
+                    .to_owned(),
+                format!(
+                    "c:3:102: invalid value \"https://x\" for {key}.addresses.`https://x`: expected a host name such as \
+                     contoso.azurecr.io or contoso.westeurope.data.azurecr.io"
+                ),
+            ],
+        ),
+        (
+            "{cidrs: [10.60.4.0/24], addresses: {fabrikam.azurecr.io: [10.60.4.5]}}",
+            vec![format!(
+                "c:3:57: invalid value for {key}.addresses: fabrikam.azurecr.io is not a name of the registry \
+                 contoso.azurecr.io; expected an address of contoso.azurecr.io or contoso.REGION.data.azurecr.io"
+            )],
+        ),
+    ] {
+        let found = problems(&file(text));
+        assert_eq!(found, expected, "{text}: {found:#?}");
+    }
+    let addresses: Vec<String> = (0..65).map(|number| format!("10.60.4.{number}")).collect();
+    let many = problems(&file(&format!("{{addresses: {{contoso.azurecr.io: [{}]}}}}", addresses.join(", "))));
+    assert!(many[0].ends_with("found 65 addresses; expected a list of 1 to 64 addresses"), "{many:?}");
+    let names: Vec<String> = (0..257).map(|number| format!("r{number}.azurecr.io: [10.60.4.5]")).collect();
+    let many = problems(&file(&format!("{{addresses: {{{}}}}}", names.join(", "))));
+    assert!(many[0].ends_with("found 257 names; expected the addresses of 1 to 256 names"), "{many:?}");
 }
