@@ -23,7 +23,9 @@
 //! never waits for a sink.
 //!
 //! [`smoke`] is the gate over all nodes: [`cluster`] queries Kubernetes and the agents, and [`fleet`] combines the results of
-//! the nodes without IO. The gate never checks a registry itself: every verdict comes from an agent.
+//! the nodes without IO. The gate never checks a registry itself: every verdict comes from an agent. [`discover`] uses the same
+//! access to list the images in use: [`inventory`] counts them without IO, and compares the kubelets' messages about waiting Pods
+//! with the reports of the agents.
 //!
 //! **Adding a cause.** Four edits: variant, record, rule and case. [`cause`] says where each of them goes.
 //!
@@ -51,7 +53,9 @@ pub mod pass;
 pub mod probe;
 
 pub mod cluster;
+pub mod discover;
 pub mod fleet;
+pub mod inventory;
 pub mod smoke;
 
 pub mod acr;

@@ -13,7 +13,7 @@ use acr_verifier::pass::NodeContext;
 use acr_verifier::report::catalogue;
 use acr_verifier::run::NetworkView;
 use acr_verifier::text::quote::quote_value;
-use acr_verifier::{check, logging, smoke, terminal};
+use acr_verifier::{check, discover, logging, smoke, terminal};
 use anyhow::bail;
 
 /// Invalid usage or configuration, or an internal error.
@@ -60,6 +60,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Smoke(options) => {
             let outcome = block_on(smoke::run(options, jiff::Timestamp::now))?;
+            return Ok(ExitCode::from(outcome.code()));
+        }
+        Command::Discover(options) => {
+            let outcome = block_on(discover::run(*options, jiff::Timestamp::now))?;
             return Ok(ExitCode::from(outcome.code()));
         }
         Command::Causes(format) => {

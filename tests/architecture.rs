@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use syn::visit::Visit;
 
 /// The layers, lowest first. A module may depend only on modules of lower layers, so no circle is possible.
-const LAYERS: [&[&str]; 19] = [
+const LAYERS: [&[&str]; 20] = [
     // Text, files and closed lists.
     &["file", "secret", "verdict"],
     &["text"],
@@ -36,21 +36,24 @@ const LAYERS: [&[&str]; 19] = [
     &["wire"],
     // The state of the loop and of all nodes.
     &["fleet", "status", "transition"],
+    // The images of a cluster, and why Pods wait for theirs.
+    &["inventory"],
     // Output, and the cluster.
     &["cluster", "events", "metrics", "output", "report"],
     &["page", "terminal"],
     &["exit", "logging", "pass", "server"],
     // The commands, side by side.
-    &["agent", "check", "smoke"],
+    &["agent", "check", "discover", "smoke"],
     &["cli"],
 ];
 /// Modules that talk to the outside or put others together; all others use no network, clock or environment.
-const IO: [&str; 16] = [
+const IO: [&str; 17] = [
     "agent",
     "check",
     "cli",
     "cluster",
     "credentials",
+    "discover",
     "events",
     "exit",
     "logging",
@@ -66,7 +69,7 @@ const IO: [&str; 16] = [
 
 /// Network libraries and the files that may use them.
 const CONFINED: [(&str, &[&str]); 17] = [
-    ("kube", &["events.rs", "cluster.rs", "cluster/ask.rs"]),
+    ("kube", &["events.rs", "cluster.rs", "cluster/ask.rs", "cluster/list.rs"]),
     ("k8s_openapi", &["events.rs", "events/event.rs"]),
     ("hickory_proto", &["probe/dns.rs", "probe/dns/answer.rs", "probe/dns/exchange.rs"]),
     ("rustix", &["probe/system.rs"]),
@@ -85,7 +88,7 @@ const CONFINED: [(&str, &[&str]); 17] = [
             "probe/registry/blob.rs",
         ],
     ),
-    ("hyper", &["probe/connection/error.rs", "server.rs", "cluster.rs", "cluster/ask.rs"]),
+    ("hyper", &["probe/connection/error.rs", "server.rs", "cluster/ask.rs", "cluster/list.rs"]),
     ("hyper_util", &["server.rs", "cluster/ask.rs"]),
     ("axum", &["server.rs", "server/routes.rs", "server/middleware.rs", "server/problem.rs"]),
     ("maud", &["page.rs", "page/history.rs", "page/image.rs", "page/dns.rs", "page/verdict.rs"]),
@@ -123,6 +126,7 @@ const CONFINED: [(&str, &[&str]); 17] = [
             "logging.rs",
             "report.rs",
             "report/catalogue.rs",
+            "report/discover.rs",
             "report/fleet.rs",
         ],
     ),
