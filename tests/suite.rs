@@ -14,6 +14,7 @@ mod chart;
 mod check;
 mod cli;
 mod dashboards;
+mod discover;
 mod fleet;
 mod generated;
 mod hostile;

@@ -3,6 +3,7 @@
 //! The formats are [`text`], [`json`] and [`values`]. What is shown was counted and compared by `inventory`.
 
 pub mod json;
+mod table;
 pub mod text;
 pub mod values;
 

@@ -7,12 +7,12 @@ use jiff::Timestamp;
 
 use super::super::Style;
 use super::super::layout::{Page, Tone};
+use super::table::Table;
 use crate::inventory::Inventory;
 use crate::inventory::coverage::Coverage;
 use crate::inventory::discovery::Discovery;
 use crate::inventory::usage::ImageUse;
 use crate::inventory::waiting::{AgentView, CheckedImage, Conclusion, Explanation, Fix, Silence};
-use crate::text::sanitize::{ascii, printable};
 use crate::text::words::{plural, some_of, span, verb_of};
 use crate::verdict::Verdict;
 
@@ -20,10 +20,6 @@ use crate::verdict::Verdict;
 const MAX_PROBLEMS: usize = 10;
 /// Pods that are named for a problem.
 const MAX_PODS: usize = 5;
-/// Rows of a table.
-const MAX_ROWS: usize = 50;
-/// Maximum width of the first column of a table in characters.
-const MAX_COLUMN: usize = 90;
 /// Pull secrets that are named for an image.
 const MAX_SECRETS: usize = 2;
 /// Commands that are shown for a fix.
@@ -215,45 +211,6 @@ fn other_reasons(inventory: &Inventory) -> String {
     }
     let reasons: Vec<&String> = inventory.other_reasons.keys().collect();
     format!("Its containers wait for another reason: {}.", some_of(&reasons, MAX_PODS))
-}
-
-/// A table whose first column is text and whose last one wraps; those between are numbers.
-struct Table {
-    headings: Vec<&'static str>,
-    rows: Vec<(Vec<String>, String)>,
-}
-
-impl Table {
-    fn write<W: Write>(&self, page: &mut Page<'_, W>, style: &Style) -> io::Result<()> {
-        let shown = |text: &str| {
-            let text = printable(text, MAX_COLUMN);
-            if style.unicode { text } else { ascii(&text) }
-        };
-        let last = self.headings.len() - 1;
-        let widths: Vec<usize> = (0..last)
-            .map(|column| {
-                let cells = self.rows.iter().map(|(cells, _)| shown(&cells[column]).chars().count());
-                cells.max().unwrap_or(0).max(self.headings[column].len())
-            })
-            .collect();
-        let line = |cells: &[String]| {
-            let cells = cells.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| {
-                if column == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
-            });
-            format!("  {}  ", cells.collect::<Vec<_>>().join("  "))
-        };
-        let headings: Vec<String> = self.headings[..last].iter().map(|&heading| heading.to_owned()).collect();
-        page.heading(Tone::Faint, &format!("{}{}", line(&headings), self.headings[last]))?;
-        for (cells, words) in self.rows.iter().take(MAX_ROWS) {
-            let prefix = line(&cells.iter().map(|cell| shown(cell)).collect::<Vec<_>>());
-            page.paragraph(&prefix, 4, words)?;
-        }
-        let more = self.rows.len().saturating_sub(MAX_ROWS);
-        if more > 0 {
-            page.paragraph("  ", 4, &format!("and {more} more; the JSON report has all of them"))?;
-        }
-        Ok(())
-    }
 }
 
 fn write_registries<W: Write>(
