@@ -206,10 +206,6 @@ async fn settings(access: &KubeAccess) -> Result<Config, ClusterError> {
     config.map_err(|error| ClusterError::Settings(format!("the kubeconfig is not usable: {}", chain(&error))))
 }
 
-fn unavailable(error: &kube::Error) -> ClusterError {
-    ClusterError::Unavailable(describe(error))
-}
-
 /// Describes an error. Output of a credential plugin may contain credentials and is left out.
 fn describe(error: &kube::Error) -> String {
     if matches!(error, kube::Error::Auth(_)) {

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::{sleep, timeout};
 use url::form_urlencoded;
 
-use super::{Cluster, ClusterError, MAX_MESSAGE, objects, unavailable};
+use super::{Cluster, ClusterError, MAX_MESSAGE, describe, objects};
 use crate::text::words::limit;
 
 /// Timeout of one request to the API server: several times what a list of 500 nodes takes.
@@ -62,7 +62,10 @@ enum PageError {
     TooLong,
     /// The list is too old to continue; the API server may return a token with which the rest can be read.
     Expired(String),
-    Other(ClusterError),
+    /// The API server is unavailable or overloaded, perhaps only for a moment.
+    Unavailable(String),
+    /// The same request would fail again.
+    Failed(ClusterError),
 }
 
 /// The part of a Kubernetes `Status` that explains an error.
@@ -146,15 +149,14 @@ impl Cluster {
                     let reason = format!("its list of {} expired before it was complete", of.resource);
                     return Err(ClusterError::Unavailable(reason));
                 }
-                Err(PageError::Other(ClusterError::Unavailable(reason)))
-                    if failures + 1 < listing.attempts =>
-                {
+                Err(PageError::Unavailable(reason)) if failures + 1 < listing.attempts => {
                     failures += 1;
                     tracing::warn!("attempt {failures} to list {} failed: {reason}", of.resource);
                     sleep(BETWEEN_ATTEMPTS).await;
                     continue;
                 }
-                Err(PageError::Other(error)) => return Err(error),
+                Err(PageError::Unavailable(reason)) => return Err(ClusterError::Unavailable(reason)),
+                Err(PageError::Failed(error)) => return Err(error),
             };
             failures = 0;
             take(Page { items: list.items, is_first });
@@ -172,31 +174,37 @@ impl Cluster {
         of: &ApiResource<'_>,
         path: String,
     ) -> Result<objects::List<T>, PageError> {
-        let other = |reason: String| PageError::Other(ClusterError::Unavailable(reason));
-        let request = Request::get(path).body(Body::empty()).map_err(|error| other(error.to_string()))?;
+        let request = Request::get(path).body(Body::empty());
+        let request = request.map_err(|error| PageError::Unavailable(error.to_string()))?;
         let answered = timeout(CALL_LIMIT, async {
             let response = self.client.send(request).await;
-            let response = response.map_err(|error| PageError::Other(unavailable(&error)))?;
+            let response = response.map_err(|error| PageError::Unavailable(describe(&error)))?;
             let status = response.status();
             let body = Limited::new(response.into_body(), MAX_PAGE).collect().await;
             let body = body.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
                 Some(_) => PageError::TooLong,
-                None => other(error.to_string()),
+                None => PageError::Unavailable(error.to_string()),
             })?;
             Ok((status, body.to_bytes()))
         });
-        let (status, body) = answered
-            .await
-            .map_err(|_elapsed| other(format!("no response within {}", limit(CALL_LIMIT))))??;
+        let (status, body) = answered.await.map_err(|_elapsed| {
+            PageError::Unavailable(format!("no response within {}", limit(CALL_LIMIT)))
+        })??;
         if status == StatusCode::GONE {
             let refused: Refused = serde_json::from_slice(&body).unwrap_or_default();
             return Err(PageError::Expired(refused.metadata.continue_token));
         }
         if !status.is_success() {
-            return Err(PageError::Other(of.refusal("list", status, &body)));
+            let is_passing = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+            return Err(match of.refusal("list", status, &body) {
+                ClusterError::Unavailable(reason) if is_passing => PageError::Unavailable(reason),
+                error => PageError::Failed(error),
+            });
         }
-        serde_json::from_slice(&body)
-            .map_err(|error| other(format!("its list of {} cannot be parsed: {error}", of.resource)))
+        serde_json::from_slice(&body).map_err(|error| {
+            let reason = format!("its list of {} cannot be parsed: {error}", of.resource);
+            PageError::Failed(ClusterError::Unavailable(reason))
+        })
     }
 }
 

@@ -4,6 +4,7 @@
 //! operator the wrong way. The messages are untrusted and may contain secrets, such as the signed URL of a layer.
 
 use crate::cause::Cause;
+use crate::observation::Endpoint;
 use crate::text::redact::{Redactor, without_secrets_of_urls};
 use crate::text::sanitize::{MAX_TEXT, printable};
 
@@ -77,6 +78,12 @@ pub fn cause_of(message: &str) -> Option<Cause> {
     let message = message.to_lowercase();
     let sign = SIGNS.iter().find(|Sign(texts, _)| texts.iter().all(|text| message.contains(text)))?;
     Some(sign.1)
+}
+
+/// Returns the endpoint that a message is about: containerd copies layers from the data endpoint.
+#[must_use]
+pub(super) fn endpoint_of(message: &str) -> Endpoint {
+    if message.to_lowercase().contains("httpreadseeker") { Endpoint::Data } else { Endpoint::Login }
 }
 
 /// Whether a cause shows that the registry answered: the path to it works, although it may not be the private one.

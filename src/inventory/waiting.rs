@@ -200,6 +200,26 @@ impl CheckedImage {
         })
     }
 
+    /// Whether the problem is in the credentials.
+    fn is_of_credentials(&self) -> bool {
+        self.diagnosis.as_ref().is_some_and(|diagnosis| {
+            diagnosis.stage == Stage::Token || diagnosis.known_cause() == Some(Cause::ScopeMissing)
+        })
+    }
+
+    /// Whether the kubelet's message shows the agent's cause, about credentials.
+    fn has_same_cause(&self, waiting: &WaitingImage) -> bool {
+        let known = self.diagnosis.as_ref().and_then(ImageDiagnosis::known_cause);
+        self.is_of_credentials() && known.is_some() && known == waiting.cause
+    }
+
+    /// Whether the agent and the kubelet pull with the node's identity, which does not work.
+    fn shares_identity(&self, waiting: &WaitingImage) -> bool {
+        self.is_of_credentials()
+            && waiting.pull_secrets.is_empty()
+            && self.credentials == Some(CredentialsUsed::ManagedIdentity)
+    }
+
     /// The credentials as a phrase: `with a Secret`.
     fn with_credentials(&self) -> &'static str {
         match self.credentials {
@@ -269,6 +289,21 @@ fn conclude(waiting: &WaitingImage, agent: &AgentView, now: Timestamp) -> (Concl
             Conclusion::Explained,
             format!(
                 "The agent on this node cannot pull from {registry} either ({cause}), so the problem is not in the Pod."
+            ),
+        ),
+        Verdict::Fail if checked.has_same_cause(waiting) => (
+            Conclusion::Explained,
+            format!(
+                "The kubelet and the agent on this node report the same problem ({cause}), the agent for {}.",
+                checked.image
+            ),
+        ),
+        Verdict::Fail if checked.shares_identity(waiting) => (
+            Conclusion::Explained,
+            format!(
+                "The Pod names no pull secret, so the kubelet pulls with the node's identity as the agent does, and the agent \
+                 cannot pull {} either ({cause}).",
+                checked.image
             ),
         ),
         Verdict::Fail => (

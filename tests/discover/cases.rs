@@ -105,7 +105,13 @@ fn coverage_decides_the_exit_code() {
             "it responded with 503: the first check has not completed yet",
         ),
         (vec![fabrikam()], vec![agent("node-0", false)], report, 3, "no agent is ready"),
-        (vec![pod("a", "b", "node-0", "mcr.microsoft.com/x:1")], vec![], report, 0, "0 of 1 Pod"),
+        (
+            vec![pod("a", "b", "node-0", "mcr.microsoft.com/x:1")],
+            vec![],
+            report,
+            0,
+            "No Pod uses an image of an Azure Container Registry (1 Pod read).",
+        ),
     ];
     for (pods, agents, report, code, words) in cases {
         let output = Cluster::of(pods, agents, report).discover(&["--coverage"]);

@@ -1,10 +1,13 @@
 //! The report formats: goldens for the wording, the schema, and what a hostile cluster cannot do.
 
+use acr_verifier::fleet::report::ImageDiagnosis;
 use acr_verifier::inventory::coverage::Coverage;
 use acr_verifier::inventory::discovery::Discovery;
 use acr_verifier::inventory::waiting::{AgentView, Conclusion, Silence};
+use acr_verifier::observation::{CredentialsUsed, Endpoint, Stage};
 use acr_verifier::report::Style;
 use acr_verifier::report::discover::{self, Format, json::JSON_SCHEMA};
+use acr_verifier::verdict::{Severity, Verdict};
 use serde_json::Value;
 
 use super::samples::{self, discovery, inventory, mixed, pod, view, waiting, with_secret};
@@ -121,8 +124,41 @@ fn the_conclusion_depends_on_both_sides() {
     let passes = |image: &_| AgentView::of(&samples::report("n", vec![checks::healthy()]), "p", image);
     let throttled = |image: &_| AgentView::of(&samples::report("n", vec![checks::throttled()]), "p", image);
     let other = "contoso.azurecr.io/other:1";
+    let identity = |image: &_| {
+        let mut report = samples::report("n", vec![checks::healthy()]);
+        let checked = &mut report.images[0];
+        checked.verdict = Verdict::Fail;
+        checked.credentials = Some(CredentialsUsed::ManagedIdentity);
+        checked.diagnoses.push(ImageDiagnosis {
+            cause: "pull_role_missing".into(),
+            severity: Severity::Fail,
+            stage: Stage::Token,
+            endpoint: Endpoint::Login,
+            message: "The identity has no pull right.".into(),
+            data_host: None,
+        });
+        AgentView::of(&report, "p", image)
+    };
+    let rejected = |image: &_| {
+        let mut report = samples::report("n", vec![checks::healthy()]);
+        let checked = &mut report.images[0];
+        checked.verdict = Verdict::Fail;
+        checked.diagnoses.push(ImageDiagnosis {
+            cause: "credentials_rejected".into(),
+            severity: Severity::Fail,
+            stage: Stage::Token,
+            endpoint: Endpoint::Login,
+            message: "The registry rejected the credentials.".into(),
+            data_host: None,
+        });
+        AgentView::of(&report, "p", image)
+    };
+    let unauthorized =
+        "failed to authorize: failed to fetch oauth token: unexpected status: 401 Unauthorized";
+    let anonymous =
+        "failed to authorize: failed to fetch anonymous token: unexpected status: 401 Unauthorized";
     type View = fn(&acr_verifier::inventory::waiting::WaitingImage) -> AgentView;
-    let cases: [(&str, &str, View, Conclusion, &str); 7] = [
+    let cases: [(&str, &str, View, Conclusion, &str); 11] = [
         (other, "", zone, Conclusion::Explained, "the problem is not in the Pod"),
         (checks::IMAGE, "", zone, Conclusion::Explained, "cannot pull this image either"),
         // The registry answered the kubelet although the private path is broken: it uses another one.
@@ -131,6 +167,10 @@ fn the_conclusion_depends_on_both_sides() {
         (other, "", passes, Conclusion::Disagree, "this image, tag or digest does not exist"),
         (checks::IMAGE, "", passes, Conclusion::Disagree, "the Pod's own credentials do not work"),
         (other, samples::TIMEOUT, passes, Conclusion::Disagree, "such as a proxy or a mirror"),
+        (other, anonymous, identity, Conclusion::Explained, "with the node's identity as the agent does"),
+        (other, unauthorized, rejected, Conclusion::Explained, "report the same problem"),
+        (other, samples::NOT_FOUND, rejected, Conclusion::MayExplain, "shows manifest_not_found"),
+        (other, anonymous, passes, Conclusion::Disagree, "it names no pull secret"),
     ];
     for (image, message, view, conclusion, words) in cases {
         let pods = [waiting(pod("a", "b", "n", &[image]), "ErrImagePull", message)];

@@ -2,11 +2,11 @@
 //!
 //! Remedies and commands never come from the cluster or from an agent: only checked names are filled in.
 
+use super::super::kubelet::endpoint_of;
 use super::{AgentView, Conclusion, Silence, WaitingImage};
 use crate::cause::{Cause, Names, runbook};
 use crate::fleet::advice::{Advice, advice_on};
 use crate::fleet::object_name;
-use crate::observation::Endpoint;
 
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub(super) fn choose(waiting: &WaitingImage, agent: &AgentView, conclusion: Conc
 
 /// The catalogue's fix for the cause that the kubelet's message names.
 fn of_cause(waiting: &WaitingImage, cause: Cause) -> Fix {
-    let endpoint = if cause == Cause::BlobNotFound { Endpoint::Data } else { Endpoint::Login };
+    let endpoint = endpoint_of(&waiting.message);
     Fix {
         cause: Some(cause.code().to_owned()),
         remedy: cause.remedy_at(endpoint).to_owned(),

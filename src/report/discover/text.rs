@@ -254,7 +254,7 @@ fn write_images<W: Write>(page: &mut Page<'_, W>, inventory: &Inventory, style: 
     images.sort_by_key(|(image, used)| (std::cmp::Reverse((used.pods, used.workloads)), *image));
     let has_workloads = inventory.workloads > 0;
     let rows = images.into_iter().map(|(image, used)| {
-        let mut cells = vec![image.clone(), used.pods.to_string(), used.nodes.len().to_string()];
+        let mut cells = vec![short(image), used.pods.to_string(), used.nodes.len().to_string()];
         cells.push(used.waiting_pods.to_string());
         if has_workloads {
             cells.push(used.workloads.to_string());
@@ -268,6 +268,14 @@ fn write_images<W: Write>(page: &mut Page<'_, W>, inventory: &Inventory, style: 
     headings.push("pull secrets");
     Table { headings, rows: rows.collect() }.write(page, style)?;
     page.gap()
+}
+
+/// Returns an image with the first digits of its digest; the JSON report has all.
+fn short(image: &str) -> String {
+    match image.split_once("@sha256:") {
+        Some((name, digest)) => format!("{name}@sha256:{}...", digest.get(..12).unwrap_or(digest)),
+        None => image.to_owned(),
+    }
 }
 
 fn pull_secrets(used: &ImageUse) -> String {
@@ -288,21 +296,7 @@ fn write_summary<W: Write>(page: &mut Page<'_, W>, discovery: &Discovery, now: T
         (Some(_), _) | (None, None) => String::new(),
         (None, Some(namespace)) => format!(" in namespace {namespace}"),
     };
-    let registries = match inventory.registries.len() {
-        1 => "1 registry".to_owned(),
-        count => format!("{count} registries"),
-    };
-    page.paragraph(
-        "",
-        2,
-        &format!(
-            "{} of {}{scope} use {} of {registries} on {}.",
-            inventory.pods_with_images,
-            plural(inventory.pods, "Pod"),
-            plural(inventory.images.len(), "image"),
-            plural(inventory.nodes.len(), "node"),
-        ),
-    )?;
+    page.paragraph("", 2, &counts(inventory, &scope))?;
     for sentence in limits(inventory) {
         page.paragraph("", 2, &sentence)?;
     }
@@ -310,6 +304,24 @@ fn write_summary<W: Write>(page: &mut Page<'_, W>, discovery: &Discovery, now: T
         page.paragraph("", 2, &sentence)?;
     }
     Ok(())
+}
+
+fn counts(inventory: &Inventory, scope: &str) -> String {
+    let pods = plural(inventory.pods, "Pod");
+    if inventory.registries.is_empty() {
+        return format!("No Pod{scope} uses an image of an Azure Container Registry ({pods} read).");
+    }
+    let registries = match inventory.registries.len() {
+        1 => "1 registry".to_owned(),
+        count => format!("{count} registries"),
+    };
+    let used = inventory.pods_with_images;
+    format!(
+        "{used} of {pods}{scope} {} {} of {registries}, on {}.",
+        verb_of(used, "use"),
+        plural(inventory.images.len(), "image"),
+        plural(inventory.nodes.len(), "node"),
+    )
 }
 
 /// What the counts leave out.

@@ -10,7 +10,7 @@ use crate::inventory::discovery::Discovery;
 use crate::inventory::selection::{Chosen, Credentials, Selection};
 use crate::inventory::usage::PullSecret;
 use crate::schedule::{REQUESTS_PER_IMAGE, REQUESTS_WITH_IDENTITY};
-use crate::text::words::plural;
+use crate::text::words::{list, plural};
 
 /// Requests per minute that a fleet's checks may send to a registry: the default of `budgetPerMinute`.
 const BUDGET: usize = 4_000;
@@ -156,12 +156,11 @@ fn write_anonymous(out: &mut impl Write, selection: &Selection<'_>) -> io::Resul
 
 fn write_image(out: &mut impl Write, discovery: &Discovery, chosen: &Chosen<'_>) -> io::Result<()> {
     let used = chosen.image;
-    let mut users = vec![plural(used.pods, "Pod")];
-    if used.workloads > 0 {
-        users.push(plural(used.workloads, "workload"));
-    }
+    let counts = [(used.pods, "Pod"), (used.workloads, "workload")];
+    let counts = counts.into_iter().filter(|(count, _)| *count > 0);
+    let users: Vec<String> = counts.map(|(count, noun)| plural(count, noun)).collect();
     let waiting = if used.pods > 0 && used.pods == used.waiting_pods { ", all waiting for it" } else { "" };
-    writeln!(out, "    # {}{waiting}, such as {}", users.join(" and "), used.example)?;
+    writeln!(out, "    # {}{waiting}, such as {}", list(&users), used.example)?;
     writeln!(out, "    - image: \"{}\"", used.reference)?;
     match (chosen.credentials, &discovery.client_id) {
         (Credentials::Secret(secret), _) => {
