@@ -98,7 +98,7 @@ pub struct Workload {
 /// The images in use.
 #[derive(Debug, Clone, Default)]
 pub struct Inventory {
-    /// Which registries count.
+    /// The registries that are counted in addition to Azure's.
     suffixes: Suffixes,
     /// Pods that are not finished.
     pub pods: usize,

@@ -92,7 +92,7 @@ fn invalid_usage_exits_2_and_writes_nothing_to_standard_output() {
         ),
         (
             vec!["discover", "--output", "values", "--coverage"],
-            "invalid value for '--coverage': it cannot be used with --output values: expected --output text or --output json",
+            "invalid value for '--coverage': it cannot be used with --output values; expected --output text or --output json",
         ),
         (
             vec!["discover", "--identity-client-id", "3fa85f64-5717-4562-b3fc-2c963f66afa6"],

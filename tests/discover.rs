@@ -2,6 +2,7 @@
 
 mod cases;
 mod cluster;
+mod faults;
 mod forms;
 mod memory;
 mod samples;

@@ -45,7 +45,7 @@ pub(super) struct Listing<'text> {
     pub(super) page: usize,
     /// Attempts for each page if the API server is unavailable.
     pub(super) attempts: usize,
-    /// How often an expired list is read again from its beginning, if the API server does not allow to continue it.
+    /// How often an expired list is restarted from its beginning, if the API server does not allow to continue it.
     pub(super) restarts: usize,
 }
 

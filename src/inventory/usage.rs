@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crate::fleet::object_name;
 use crate::image::ImageReference;
 
-/// Maximum nodes that are told apart: the largest AKS cluster has 5,000.
+/// Maximum nodes that are distinguished: the largest AKS cluster has 5,000.
 const MAX_NODES: usize = 8_192;
 /// Maximum different pull secrets that are kept for an image.
 const MAX_SECRETS: usize = 8;

@@ -83,7 +83,7 @@ fn without_values(word: &str) -> String {
     let mut found: Vec<usize> = Vec::new();
     for name in PARAMETERS {
         for (start, _) in lower.match_indices(name) {
-            let is_start = !lower[..start].ends_with(|before: char| before.is_ascii_alphanumeric());
+            let is_start = is_end_of_separator(&lower[..start]);
             let rest = &lower[start + name.len()..];
             let separator = ["=", ":", "%3d"].into_iter().find(|separator| rest.starts_with(separator));
             if let Some(separator) = separator.filter(|_| is_start) {
@@ -100,6 +100,14 @@ fn without_values(word: &str) -> String {
     }
 }
 
+/// Whether a name may start after this text: after a separator, raw, percent-encoded, or escaped as in JSON.
+fn is_end_of_separator(before: &str) -> bool {
+    let is_encoded = before.len() >= 3
+        && before.as_bytes()[before.len() - 3] == b'%'
+        && before.bytes().rev().take(2).all(|byte| byte.is_ascii_hexdigit());
+    is_encoded || before.ends_with("u0026") || !before.ends_with(|last: char| last.is_ascii_alphanumeric())
+}
+
 #[cfg(test)]
 mod tests {
     use super::without_secrets_of_urls;
@@ -113,6 +121,7 @@ mod tests {
             ("Get \"https://x/y?sig=abc&se=1\": EOF", "Get \"https://x/y?[redacted]\": EOF"),
             ("Get \\\"https://x/y?a=1\\u0026sig=abc\\\": EOF", "Get \\\"https://x/y?[redacted]\": EOF"),
             ("https://x/y%3Fsv=1%26sig%3Dabc", "https://x/y%3Fsv=1%26sig%3D[redacted]"),
+            ("x\\u0026sig=abc", "x\\u0026sig=[redacted]"),
             ("sig=abc", "sig=[redacted]"),
             ("design=abc why? yes", "design=abc why? yes"),
             ("https://user:hun/ter2@contoso.azurecr.io/v2/", "https://[redacted]@contoso.azurecr.io/v2/"),
