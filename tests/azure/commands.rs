@@ -235,7 +235,7 @@ fn scripts() -> Vec<(String, String)> {
         let pipeline = documents(file, text).pop().expect("a document");
         collect(file, &pipeline, &mut scripts);
     }
-    assert_eq!(scripts.len(), 4, "{scripts:?}");
+    assert_eq!(scripts.len(), 6, "{scripts:?}");
     scripts
 }
 
