@@ -3,7 +3,7 @@
 use acr_verifier::fleet::report::ImageDiagnosis;
 use acr_verifier::inventory::coverage::Coverage;
 use acr_verifier::inventory::discovery::Discovery;
-use acr_verifier::inventory::waiting::{AgentView, Conclusion, Silence};
+use acr_verifier::inventory::waiting::{AgentView, Conclusion, Silence, WaitingImage};
 use acr_verifier::observation::{CredentialsUsed, Endpoint, Stage};
 use acr_verifier::report::Style;
 use acr_verifier::report::discover::{self, Format, json::JSON_SCHEMA};
@@ -11,6 +11,9 @@ use acr_verifier::verdict::{Severity, Verdict};
 use serde_json::Value;
 
 use super::samples::{self, discovery, inventory, mixed, pod, view, waiting, with_secret};
+
+/// Returns what the agent of a waiting Pod's node reports.
+type View = fn(&WaitingImage) -> AgentView;
 
 const PLAIN: Style = Style { color: false, unicode: false, width: 100 };
 
@@ -157,7 +160,6 @@ fn the_conclusion_depends_on_both_sides() {
         "failed to authorize: failed to fetch oauth token: unexpected status: 401 Unauthorized";
     let anonymous =
         "failed to authorize: failed to fetch anonymous token: unexpected status: 401 Unauthorized";
-    type View = fn(&acr_verifier::inventory::waiting::WaitingImage) -> AgentView;
     let cases: [(&str, &str, View, Conclusion, &str); 11] = [
         (other, "", zone, Conclusion::Explained, "the problem is not in the Pod"),
         (checks::IMAGE, "", zone, Conclusion::Explained, "cannot pull this image either"),
