@@ -3,7 +3,7 @@
 //! Owns the texts of kubelet, containerd and Go that decide a cause. A message that fits none has no cause: a guess would send the
 //! operator the wrong way. The messages are untrusted and may contain secrets, such as the signed URL of a layer.
 
-use Progress::{Answered, Credentials, NoSuchImage, NotReached, PublicSide};
+use self::Progress::{Answered, Credentials, NoSuchImage, NotReached, PublicSide};
 
 use crate::cause::Cause;
 use crate::observation::Endpoint;
@@ -138,8 +138,6 @@ pub(super) fn message(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{claim_of, message};
-    use Progress::{Answered, Credentials, NoSuchImage, NotReached, PublicSide};
-
     use crate::cause::Cause;
 
     /// Messages of containerd 1.7 and 2.x, as kubelets of 1.28 to 1.34 pass them on.
