@@ -14,7 +14,7 @@ use super::kubelet::{Claim, Progress, PullReason};
 use crate::cause::Cause;
 use crate::fleet::report::{ImageDiagnosis, ImageReport, NodeReport};
 use crate::image::ImageReference;
-use crate::observation::{CredentialsUsed, Stage};
+use crate::observation::{CredentialsUsed, Endpoint, Stage};
 use crate::text::words::{any_of, list, span};
 use crate::verdict::Verdict;
 
@@ -192,10 +192,18 @@ impl AgentView {
 }
 
 impl CheckedImage {
-    /// Whether the problem is on the path to the registry, which all its images share.
+    /// Whether the problem is on the path to the registry or its layers, which all its images share.
     fn is_of_path(&self) -> bool {
+        let known = self.diagnosis.as_ref().and_then(ImageDiagnosis::known_cause);
+        let is_of_layers = known == Some(Cause::DataEndpointDisabled);
+        is_of_layers || Endpoint::ALL.into_iter().any(|endpoint| self.is_of_path_to(endpoint))
+    }
+
+    fn is_of_path_to(&self, endpoint: Endpoint) -> bool {
         self.diagnosis.as_ref().is_some_and(|diagnosis| match diagnosis.stage {
-            Stage::Dns | Stage::Address | Stage::Connect | Stage::Tls | Stage::Challenge => true,
+            Stage::Dns | Stage::Address | Stage::Connect | Stage::Tls | Stage::Challenge => {
+                diagnosis.endpoint == endpoint
+            }
             Stage::Token | Stage::Manifest | Stage::Blob => false,
         })
     }
@@ -278,18 +286,14 @@ fn conclude(waiting: &WaitingImage, agent: &AgentView, now: Timestamp) -> (Concl
             Conclusion::Explained,
             format!("The agent on this node cannot pull this image either ({cause})."),
         ),
-        Verdict::Fail
-            if checked.is_of_path() && waiting.claim.is_some_and(|claim| claim.progress.is_answer()) =>
-        {
-            (
-                Conclusion::MayExplain,
-                format!(
-                    "The kubelet received an answer of {registry}, but the agent's check of the private path fails ({cause}): \
+        Verdict::Fail if checked.is_of_path_to(Endpoint::Login) && was_answered(waiting) => (
+            Conclusion::MayExplain,
+            format!(
+                "The kubelet received an answer from {registry}, but the agent's check of the private path fails ({cause}): \
                  containerd may use another path, such as the public one. Both problems need a fix."
-                ),
-            )
-        }
-        Verdict::Fail if checked.is_of_path() => (
+            ),
+        ),
+        Verdict::Fail if checked.is_of_path() && !was_answered(waiting) => (
             Conclusion::Explained,
             format!(
                 "The agent on this node cannot pull from {registry} either ({cause}), so the problem is not in the Pod."
@@ -326,6 +330,11 @@ fn conclude(waiting: &WaitingImage, agent: &AgentView, now: Timestamp) -> (Concl
         ),
         Verdict::Pass | Verdict::Warn => (Conclusion::Disagree, disagreement(waiting, checked, now)),
     }
+}
+
+/// Whether the kubelet certainly received an answer from the registry.
+fn was_answered(waiting: &WaitingImage) -> bool {
+    waiting.claim.is_some_and(|claim| claim.progress.is_answer())
 }
 
 /// What the kubelet's message certainly shows without an agent.
