@@ -24,6 +24,17 @@ struct Cloud {
     storage: &'static str,
 }
 
+/// The suffix of the former German cloud: its registries count as Azure's, but no identity of today pulls from them.
+const FORMER_CLOUD: &str = "azurecr.de";
+
+/// Whether a host is the login server of a registry in one of Azure's clouds, by its name in lower case.
+#[must_use]
+pub fn is_login_server(host: &str) -> bool {
+    let suffixes = CLOUDS.iter().map(|cloud| cloud.registries).chain([FORMER_CLOUD]);
+    let mut names = suffixes.filter_map(|suffix| host.strip_suffix(suffix)?.strip_suffix('.'));
+    names.any(|name| !name.is_empty())
+}
+
 /// Whether a host belongs to Azure Blob Storage.
 #[must_use]
 pub fn is_storage(host: &str) -> bool {

@@ -165,6 +165,7 @@ fn first_status(settings: &Settings, context: &AgentContext, now: Timestamp) -> 
         started_at: now,
         latest: None,
         verdict_since: None,
+        since: Vec::new(),
         history: std::collections::VecDeque::new(),
         due_at: None,
         interval: settings.pace().interval,

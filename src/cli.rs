@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::logging::Logging;
 use crate::report::catalogue::CatalogueFormat;
 use crate::text::quote::inside_quotes;
-use crate::{agent, check, exposure, smoke};
+use crate::{agent, check, discover, exposure, smoke};
 
 /// The program's name in messages and the manual.
 pub const NAME: &str = "acr-verifier";
@@ -48,6 +48,8 @@ pub enum Command {
     Smoke(smoke::Options),
     /// The check from outside.
     Exposure(exposure::Options),
+    /// The images that a cluster uses, and why Pods wait for theirs.
+    Discover(Box<discover::Options>),
     /// The catalogue of causes.
     Causes(CatalogueFormat),
     /// The completion script of a shell.

@@ -1,45 +1,36 @@
-//! Read access to the Kubernetes cluster for a smoke check: DaemonSet, nodes, Pods, and the agents in them.
+//! Read access to the Kubernetes cluster: DaemonSet, nodes, Pods, and the agents in them.
 //!
-//! Owns the connection to the API server, bounded list requests, and the errors for denied requests. The objects are in
-//! `objects`, requests to agents in [`ask`]. Nothing is ever written to the cluster. `fleet` evaluates the results.
+//! Owns the connection to the API server and the errors for denied requests. Bounded lists are in `list`, the objects of a smoke
+//! check in `objects`, Pods and workloads for `discover` in `pods` and `workloads`, requests to agents in [`ask`]. Nothing is ever
+//! written to the cluster, and no Secret is read. `fleet` and `inventory` evaluate the results.
 
 pub mod ask;
+mod list;
 mod objects;
+mod pods;
+mod workloads;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Limited};
-use hyper::{Request, StatusCode};
-use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
-use url::form_urlencoded;
 
-use crate::text::words::limit;
+use self::list::ApiResource;
 
 pub use objects::{Agent, ClusterNode, DaemonSet, Readiness};
+pub use pods::PodScope;
+pub use workloads::OWNERS;
 
 /// Default namespace of the agents outside of a cluster.
 pub const NAMESPACE: &str = "acr-verifier";
 /// Default selector: the label that the chart sets on its objects.
 pub const SELECTOR: &str = "app.kubernetes.io/name=acr-verifier";
 
-/// Timeout of one request to the API server: several times what a list of 500 nodes takes.
-const CALL_LIMIT: Duration = Duration::from_secs(20);
 /// Timeout to connect; a request to an agent through the API server may then take as long as a check.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-/// Objects per page of a list. A node with many images and conditions has 40 kB, and a whole page is held in memory.
-const PAGE: usize = 100;
-/// Maximum pages of a list: 100,000 objects, twenty times the largest AKS cluster.
-const MAX_PAGES: usize = 1_000;
-/// Maximum size of a page in bytes: several times the above.
-const MAX_PAGE: usize = 16 << 20;
 /// Maximum number of unusually long responses from agents, up to 4 MiB each, held at the same time.
 const LONG_ANSWERS: usize = 2;
 /// Maximum length of an API server's message in characters.
@@ -65,9 +56,9 @@ pub enum ClusterError {
     /// The API server did not return a usable response.
     #[error("cannot query the API server: {0}")]
     Unavailable(String),
-    /// The caller lacks a permission that the smoke check needs.
+    /// The caller lacks a permission that the command needs.
     #[error(
-        "the API server denied {verb} on {resource}{}: {message}; the smoke check needs this RBAC rule: \
+        "the API server denied {verb} on {resource}{}: {message}; this command needs this RBAC rule: \
          {{apiGroups: [\"{group}\"], resources: [{resource}], verbs: [{verb}]}}",
         .namespace.as_ref().map(|namespace| format!(" in namespace {namespace}")).unwrap_or_default()
     )]
@@ -196,100 +187,6 @@ impl Cluster {
         let pods: Vec<objects::PodObject> = self.list(&topology, Some(&self.selector)).await?;
         Ok(pods.into_iter().filter_map(|pod| pod.into_agent_of(of)).collect())
     }
-
-    /// Reads a list page by page.
-    async fn list<T: DeserializeOwned>(
-        &self,
-        of: &ApiResource<'_>,
-        selector: Option<&str>,
-    ) -> Result<Vec<T>, ClusterError> {
-        let mut objects = Vec::new();
-        let mut next = String::new();
-        for _ in 0..MAX_PAGES {
-            let path = page_path(&of.path, selector, &next);
-            let page: objects::List<T> = self.page(of, path).await?;
-            objects.extend(page.items);
-            next = page.metadata.continue_token;
-            if next.is_empty() {
-                return Ok(objects);
-            }
-        }
-        Err(ClusterError::Unavailable(format!("the list of {} exceeds {MAX_PAGES} pages", of.resource)))
-    }
-
-    async fn page<T: DeserializeOwned>(
-        &self,
-        of: &ApiResource<'_>,
-        path: String,
-    ) -> Result<objects::List<T>, ClusterError> {
-        let request = Request::get(path)
-            .body(Body::empty())
-            .map_err(|error| ClusterError::Unavailable(error.to_string()))?;
-        let answered = timeout(CALL_LIMIT, async {
-            let response = self.client.send(request).await.map_err(|error| unavailable(&error))?;
-            let status = response.status();
-            let body = Limited::new(response.into_body(), MAX_PAGE).collect().await;
-            let body = body.map_err(|error| ClusterError::Unavailable(error.to_string()))?.to_bytes();
-            Ok((status, body))
-        });
-        let (status, body) = answered.await.map_err(|_elapsed| {
-            ClusterError::Unavailable(format!("no response within {}", limit(CALL_LIMIT)))
-        })??;
-        if !status.is_success() {
-            return Err(of.refusal("list", status, &body));
-        }
-        serde_json::from_slice(&body).map_err(|error| {
-            ClusterError::Unavailable(format!("its list of {} cannot be parsed: {error}", of.resource))
-        })
-    }
-}
-
-/// Returns the path of a page of a list; the token of the first page is empty.
-fn page_path(path: &str, selector: Option<&str>, token: &str) -> String {
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    query.append_pair("limit", &PAGE.to_string());
-    if let Some(selector) = selector {
-        query.append_pair("labelSelector", selector);
-    }
-    if !token.is_empty() {
-        query.append_pair("continue", token);
-    }
-    format!("{path}?{}", query.finish())
-}
-
-/// The requested resource, for the path and for the error if the request is denied.
-struct ApiResource<'names> {
-    resource: &'static str,
-    group: &'static str,
-    path: String,
-    namespace: Option<&'names str>,
-}
-
-/// The part of a Kubernetes `Status` that explains an error.
-#[derive(Deserialize, Default)]
-struct Refused {
-    #[serde(default)]
-    message: String,
-}
-
-impl ApiResource<'_> {
-    fn refusal(&self, verb: &'static str, status: StatusCode, body: &[u8]) -> ClusterError {
-        let refused: Refused = serde_json::from_slice(body).unwrap_or_default();
-        let message = crate::text::sanitize::printable(&refused.message, MAX_MESSAGE);
-        if status == StatusCode::FORBIDDEN {
-            return ClusterError::Forbidden {
-                verb,
-                resource: self.resource,
-                group: self.group,
-                namespace: self.namespace.map(ToOwned::to_owned),
-                message,
-            };
-        }
-        if status == StatusCode::BAD_REQUEST {
-            return ClusterError::Settings(format!("the API server rejected the request: {message}"));
-        }
-        ClusterError::Unavailable(format!("it responded with {} {message}", status.as_u16()))
-    }
 }
 
 async fn settings(access: &KubeAccess) -> Result<Config, ClusterError> {
@@ -307,10 +204,6 @@ async fn settings(access: &KubeAccess) -> Result<Config, ClusterError> {
         None => Config::from_kubeconfig(&options).await,
     };
     config.map_err(|error| ClusterError::Settings(format!("the kubeconfig is not usable: {}", chain(&error))))
-}
-
-fn unavailable(error: &kube::Error) -> ClusterError {
-    ClusterError::Unavailable(describe(error))
 }
 
 /// Describes an error. Output of a credential plugin may contain credentials and is left out.

@@ -243,13 +243,17 @@ impl fmt::Display for Exclusion {
 /// Maximum length of a Kubernetes object name.
 const MAX_NAME: usize = 253;
 
-/// Returns the name if it is a valid Kubernetes object name (a DNS subdomain of RFC 1123), otherwise the placeholder.
-fn object_name<'name>(name: &'name str, placeholder: &'name str) -> &'name str {
+/// Returns the name if it is a valid Kubernetes object name, otherwise the placeholder.
+pub(crate) fn object_name<'name>(name: &'name str, placeholder: &'name str) -> &'name str {
+    if is_object_name(name) { name } else { placeholder }
+}
+
+/// Whether a text is a valid Kubernetes object name (a DNS subdomain of RFC 1123).
+pub(crate) fn is_object_name(name: &str) -> bool {
     let is_outer = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let (first, last) = (name.bytes().next(), name.bytes().next_back());
-    let is_valid = name.len() <= MAX_NAME
+    name.len() <= MAX_NAME
         && name.bytes().all(|byte| is_outer(byte) || matches!(byte, b'-' | b'.'))
         && first.is_some_and(is_outer)
-        && last.is_some_and(is_outer);
-    if is_valid { name } else { placeholder }
+        && last.is_some_and(is_outer)
 }

@@ -23,7 +23,9 @@
 //! never waits for a sink.
 //!
 //! [`smoke`] is the gate over all nodes: [`cluster`] queries Kubernetes and the agents, and [`fleet`] combines the results of
-//! the nodes without IO. The gate never checks a registry itself: every verdict comes from an agent.
+//! the nodes without IO. The gate never checks a registry itself: every verdict comes from an agent. [`discover`] uses the same
+//! access to list the images in use: [`inventory`] counts them without IO, and compares the kubelets' messages about waiting Pods
+//! with the reports of the agents.
 //!
 //! [`exposure`] is the check from outside: one request to the public endpoint of each registry, which must reject it.
 //! [`public_endpoint`] evaluates the answers; causes and rules play no part in it, because nothing is pulled.
@@ -57,7 +59,9 @@ pub mod pass;
 pub mod probe;
 
 pub mod cluster;
+pub mod discover;
 pub mod fleet;
+pub mod inventory;
 pub mod smoke;
 
 pub mod acr;

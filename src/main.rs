@@ -13,7 +13,7 @@ use acr_verifier::pass::NodeContext;
 use acr_verifier::report::catalogue;
 use acr_verifier::run::NetworkView;
 use acr_verifier::text::quote::quote_value;
-use acr_verifier::{check, exposure, logging, smoke, terminal};
+use acr_verifier::{check, discover, exposure, logging, smoke, terminal};
 use anyhow::bail;
 
 /// Invalid usage or configuration, or an internal error.
@@ -67,6 +67,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Exposure(options) => {
             let outcome = block_on(exposure::run(options, jiff::Timestamp::now))?;
+            return Ok(ExitCode::from(outcome.code()));
+        }
+        Command::Discover(options) => {
+            let outcome = block_on(discover::run(*options, jiff::Timestamp::now))?;
             return Ok(ExitCode::from(outcome.code()));
         }
         Command::Causes(format) => {

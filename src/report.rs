@@ -1,10 +1,11 @@
 //! Renders the result of a run for people, programs and pipelines.
 //!
 //! Owns the output formats and the wording that they share. The renderers are [`text`], [`json`], [`junit`] and, for the list
-//! of causes, [`catalogue`]; each writes to a given `io::Write`. Evaluation is in `rules`; `check`, `agent` and `smoke` decide
-//! where a report goes.
+//! of causes, [`catalogue`]; each writes to a given `io::Write`. Evaluation is in `rules`; The commands decide where
+//! a report goes.
 
 pub mod catalogue;
+pub mod discover;
 pub mod exposure;
 pub mod fleet;
 pub mod json;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::run::{CheckRun, NetworkView, Rejected};
+use crate::run::{CheckRun, ImageResult, NetworkView, Rejected};
 use crate::verdict::Verdict;
 
 /// The period that the status page shows.
@@ -30,6 +30,8 @@ pub struct AgentState {
     pub latest: Option<Arc<CheckRun>>,
     /// When the current verdict was first reached; absent before the first check.
     pub verdict_since: Option<Timestamp>,
+    /// For each image of the latest run: the start of the first check in a row with its verdict and cause.
+    pub since: Vec<Timestamp>,
     /// The checks of the last hour, oldest first.
     pub history: VecDeque<Past>,
     /// When the next check is due; absent while one runs.
@@ -69,6 +71,8 @@ impl AgentState {
         if self.latest.as_ref().is_none_or(|before| before.verdict() != verdict) {
             self.verdict_since = Some(run.started_at);
         }
+        self.since =
+            run.images.iter().map(|checked| self.since_of(checked).unwrap_or(run.started_at)).collect();
         let decisive = run.images.iter().find(|checked| checked.verdict() == verdict);
         let cause =
             decisive.and_then(|checked| checked.diagnoses.first()).map(|diagnosis| diagnosis.cause.code());
@@ -78,5 +82,15 @@ impl AgentState {
             self.history.pop_front();
         }
         self.latest = Some(run);
+    }
+    /// Returns since when an image has its verdict and cause, if the latest run has the same.
+    fn since_of(&self, checked: &ImageResult) -> Option<Timestamp> {
+        let state = |checked: &ImageResult| {
+            let cause = checked.diagnoses.first().map(|diagnosis| diagnosis.cause);
+            (checked.image.clone(), checked.name.clone(), checked.verdict(), cause)
+        };
+        let latest = self.latest.as_ref()?;
+        let place = latest.images.iter().position(|before| state(before) == state(checked))?;
+        self.since.get(place).copied()
     }
 }

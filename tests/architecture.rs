@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use syn::visit::Visit;
 
 /// The layers, lowest first. A module may depend only on modules of lower layers, so no circle is possible.
-const LAYERS: [&[&str]; 19] = [
+const LAYERS: [&[&str]; 20] = [
     // Text, files and closed lists.
     &["file", "secret", "verdict"],
     &["text"],
@@ -36,12 +36,14 @@ const LAYERS: [&[&str]; 19] = [
     &["wire"],
     // The state of the loop and of all nodes.
     &["fleet", "status", "transition"],
+    // The images of a cluster, and why Pods wait for theirs.
+    &["inventory"],
     // Output, and the cluster.
     &["cluster", "events", "metrics", "output", "report"],
     &["page", "terminal"],
     &["exit", "logging", "pass", "server"],
     // The commands, side by side.
-    &["agent", "check", "exposure", "smoke"],
+    &["agent", "check", "discover", "exposure", "smoke"],
     &["cli"],
 ];
 /// Modules that talk to the outside or put others together; all others use no network, clock or environment.
@@ -51,6 +53,7 @@ const IO: [&str; 17] = [
     "cli",
     "cluster",
     "credentials",
+    "discover",
     "events",
     "exit",
     "exposure",
@@ -67,7 +70,7 @@ const IO: [&str; 17] = [
 
 /// Network libraries and the files that may use them.
 const CONFINED: [(&str, &[&str]); 17] = [
-    ("kube", &["events.rs", "cluster.rs", "cluster/ask.rs"]),
+    ("kube", &["events.rs", "cluster.rs", "cluster/ask.rs", "cluster/list.rs"]),
     ("k8s_openapi", &["events.rs", "events/event.rs"]),
     ("hickory_proto", &["probe/dns.rs", "probe/dns/answer.rs", "probe/dns/exchange.rs"]),
     ("rustix", &["probe/system.rs"]),
@@ -87,7 +90,7 @@ const CONFINED: [(&str, &[&str]); 17] = [
             "probe/registry/blob.rs",
         ],
     ),
-    ("hyper", &["probe/connection/error.rs", "server.rs", "cluster.rs", "cluster/ask.rs"]),
+    ("hyper", &["probe/connection/error.rs", "server.rs", "cluster/ask.rs", "cluster/list.rs"]),
     ("hyper_util", &["server.rs", "cluster/ask.rs"]),
     ("axum", &["server.rs", "server/routes.rs", "server/middleware.rs", "server/problem.rs"]),
     ("maud", &["page.rs", "page/history.rs", "page/image.rs", "page/dns.rs", "page/verdict.rs"]),
@@ -125,6 +128,7 @@ const CONFINED: [(&str, &[&str]); 17] = [
             "logging.rs",
             "report.rs",
             "report/catalogue.rs",
+            "report/discover.rs",
             "report/exposure.rs",
             "report/fleet.rs",
         ],

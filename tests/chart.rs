@@ -4,7 +4,7 @@
 //! effect in a cluster. Helm, kubectl and the validators are real; if they are unavailable, the tests are reported as skipped.
 
 mod configuration;
-mod helm;
+pub(crate) mod helm;
 mod identities;
 mod manifests;
 mod monitoring;

@@ -49,6 +49,7 @@ fn help_matches_the_golden_files() {
         ("agent", vec!["agent", "--help"]),
         ("smoke", vec!["smoke", "--help"]),
         ("exposure", vec!["exposure", "--help"]),
+        ("discover", vec!["discover", "--help"]),
         ("causes", vec!["causes", "--help"]),
         ("completions", vec!["completions", "--help"]),
         ("man", vec!["man", "--help"]),
@@ -77,6 +78,31 @@ fn invalid_usage_exits_2_and_writes_nothing_to_standard_output() {
         (vec![], "requires a subcommand"),
         (vec!["chek"], "a similar subcommand exists: 'check'"),
         (vec!["check"], "required arguments were not provided:\n  <IMAGE|--config <FILE>>"),
+        (
+            vec!["discover", "--pod", "api-0"],
+            "invalid value 'api-0' for '--pod <NAMESPACE/NAME>': expected a namespace and the name of a Pod",
+        ),
+        (vec!["discover", "--pod", "a/b", "--coverage"], "cannot be used with"),
+        (
+            vec!["discover", "--registry-suffix", "https://contoso.internal"],
+            "for '--registry-suffix <SUFFIX>': expected the end of a host name",
+        ),
+        (
+            vec!["discover", "--registry-suffix", "a.internal", "--registry-suffix", ".a.internal"],
+            "duplicate value 'a.internal' for '--registry-suffix <SUFFIX>'",
+        ),
+        (
+            vec!["discover", "--output", "values", "--coverage"],
+            "invalid value for '--coverage': it cannot be used with --output values; expected --output text or --output json",
+        ),
+        (
+            vec!["discover", "--identity-client-id", "3fa85f64-5717-4562-b3fc-2c963f66afa6"],
+            "for '--identity-client-id <ID>': expected no client id without --output values",
+        ),
+        (
+            vec!["discover", "--output", "values", "--identity-client-id", "mine"],
+            "expected a client id such as",
+        ),
         (
             vec!["smoke", "--namespace", "Team_A"],
             "invalid value 'Team_A' for '--namespace <NAMESPACE>': expected a namespace",

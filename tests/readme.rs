@@ -8,6 +8,7 @@ use crate::PROGRAM;
 use acr_verifier::address::{PRIVATE_RANGES, RESERVED_RANGES};
 use acr_verifier::cause::Cause;
 use acr_verifier::cli::{self, Environment, UsageError};
+use acr_verifier::cluster::OWNERS;
 use acr_verifier::config::{Schedule, file};
 use acr_verifier::exit::ExitStatus;
 use acr_verifier::observation::{Endpoint, Stage};
@@ -16,6 +17,8 @@ use acr_verifier::report::{self, Format, Style};
 use acr_verifier::run::{CheckRun, ImageResult, NetworkView};
 use acr_verifier::schedule;
 use acr_verifier::transition::VERIFIED;
+
+use serde_json::Value;
 
 use crate::check::Bench;
 use lab::Lab;
@@ -213,6 +216,43 @@ fn http_paths_and_statuses_are_current() {
 fn the_role_is_the_tested_one() {
     let role = RIGHTS.split("---\n").find(|part| part.contains("\nkind: Role\n")).expect("a Role");
     assert!(blocks("yaml").contains(&role), "put this into the README:\n{role}");
+}
+
+#[test]
+fn all_options_of_discover_are_listed() {
+    let program = cli::command();
+    let discover = program.find_subcommand("discover").expect("there is a command `discover`");
+    let known: BTreeSet<String> =
+        discover.get_arguments().filter_map(clap::Arg::get_long).map(|flag| format!("--{flag}")).collect();
+    let cells = rows("## Discover").into_iter().flat_map(|row| quoted(row[0]));
+    let reported: BTreeSet<String> = cells
+        .filter_map(|option| {
+            option.split(' ').next().filter(|word| word.starts_with("--")).map(str::to_owned)
+        })
+        .collect();
+    assert_eq!(reported, known, "left: README, right: the program");
+}
+
+/// Each kind that `discover --owners` lists has a rule.
+#[test]
+fn the_rules_of_discover_are_complete() {
+    let rules = blocks("yaml").into_iter().find(|block| block.contains("cronjobs")).expect("the rules");
+    let rules: Vec<Value> = serde_saphyr::from_str(rules).expect("YAML");
+    let is_granted = |group: &str, resource: &str, verb: &str| {
+        let has = |rule: &Value, key: &str, word: &str| {
+            rule[key].as_array().is_some_and(|list| list.iter().any(|one| one == word))
+        };
+        rules.iter().any(|rule| {
+            has(rule, "apiGroups", group) && has(rule, "resources", resource) && has(rule, "verbs", verb)
+        })
+    };
+    let owners = OWNERS.map(|(_, resource, group)| (group, resource, "list"));
+    let needed =
+        owners.into_iter().chain([("", "pods", "list"), ("", "pods/proxy", "get"), ("", "nodes", "list")]);
+    for (group, resource, verb) in needed {
+        assert!(is_granted(group, resource, verb), "{verb} {resource} of {group:?}");
+    }
+    assert_eq!(rules.len(), 5);
 }
 
 #[test]

@@ -76,7 +76,7 @@ impl Cluster {
     }
 }
 
-fn kubeconfig(address: std::net::SocketAddr) -> String {
+pub(crate) fn kubeconfig(address: std::net::SocketAddr) -> String {
     let config = json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "tests",
         "clusters": [{"name": "tests", "cluster": {"server": format!("http://{address}")}}],

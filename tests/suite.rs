@@ -14,6 +14,7 @@ mod chart;
 mod check;
 mod cli;
 mod dashboards;
+mod discover;
 mod exposure;
 mod fleet;
 mod generated;

@@ -20,7 +20,7 @@ use crate::image::ImageReference;
 use crate::logging::LogFormat;
 use crate::report::Format;
 use crate::report::catalogue::CatalogueFormat;
-use crate::report::{exposure, fleet};
+use crate::report::{discover, exposure, fleet};
 
 /// Checks whether a machine can pull images from a private Azure Container Registry.
 #[derive(Debug, Parser)]
@@ -72,6 +72,9 @@ pub(super) enum CommandArguments {
     /// Verify from outside that the public endpoint of a registry rejects this client
     #[command(long_about = help::EXPOSURE, after_help = help::EXPOSURE_EXAMPLES)]
     Exposure(ExposureArguments),
+    /// List the images that a cluster uses, and explain why Pods wait for theirs
+    #[command(long_about = help::DISCOVER, after_help = help::DISCOVER_EXAMPLES)]
+    Discover(Box<DiscoverArguments>),
     /// Print the catalogue of causes, with the meaning and remedy of each
     #[command(long_about = help::CAUSES, after_help = help::CAUSES_EXAMPLES)]
     Causes(CausesArguments),
@@ -196,6 +199,63 @@ pub(super) struct ExposureArguments {
     /// Format of the report on standard output
     #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output options")]
     pub(super) output: exposure::Format,
+    /// Also write the report to this file
+    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath, help_heading = "Output options")]
+    pub(super) report_file: Option<PathBuf>,
+}
+
+/// Arguments of `discover`.
+#[derive(Debug, Args)]
+pub(super) struct DiscoverArguments {
+    /// Kubeconfig of the cluster [default: $KUBECONFIG, otherwise ~/.kube/config]
+    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath, help_heading = "Target options")]
+    pub(super) kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig [default: its current context]
+    #[arg(long, value_name = "NAME", help_heading = "Target options")]
+    pub(super) context: Option<String>,
+    /// Read only the Pods of this namespace [default: all namespaces]
+    #[arg(long, short, value_name = "NAMESPACE", value_parser = values::namespace, help_heading = "Target options")]
+    pub(super) namespace: Option<String>,
+    /// Read only this Pod; exit code 1 if it waits for an image
+    #[arg(long, value_name = "NAMESPACE/NAME", value_parser = values::pod,
+          conflicts_with_all = ["namespace", "owners", "coverage"], help_heading = "Target options")]
+    pub(super) pod: Option<(String, String)>,
+    /// Read workloads too: CronJobs, and what is scaled to zero
+    ///
+    /// Deployments, StatefulSets, DaemonSets, ReplicaSets and Jobs without a controller, and CronJobs. Their images are needed as
+    /// soon as they create Pods.
+    #[arg(long, help_heading = "Target options")]
+    pub(super) owners: bool,
+    /// Registries to include in addition to Azure's: a host name or the end of one (repeatable)
+    #[arg(long, value_name = "SUFFIX", value_parser = values::suffix, help_heading = "Target options")]
+    pub(super) registry_suffix: Vec<String>,
+    /// Time for all requests
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = values::limit,
+          help_heading = "Target options")]
+    pub(super) timeout: Duration,
+
+    /// Namespace of the agents
+    #[arg(long, value_name = "NAMESPACE", default_value = cluster::NAMESPACE, value_parser = values::namespace,
+          help_heading = "Agent options")]
+    pub(super) agents_namespace: String,
+    /// Label selector of the agents
+    #[arg(long, short = 'l', value_name = "SELECTOR", default_value = cluster::SELECTOR,
+          value_parser = values::selector, help_heading = "Agent options")]
+    pub(super) selector: String,
+    /// Exit code 1 if the agents do not check every registry in use
+    ///
+    /// One agent that is ready is enough, because all have the same configuration.
+    #[arg(long, help_heading = "Agent options")]
+    pub(super) coverage: bool,
+
+    /// Format of the report on standard output; `values`: values for the chart
+    #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output options")]
+    pub(super) output: discover::Format,
+    /// Client id of the kubelets' managed identity, for the values
+    ///
+    /// `az aks show --query identityProfile.kubeletidentity.clientId` prints it.
+    #[arg(long, value_name = "ID", value_parser = value::client_id, help_heading = "Output options")]
+    pub(super) identity_client_id: Option<String>,
     /// Also write the report to this file
     #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath, help_heading = "Output options")]
     pub(super) report_file: Option<PathBuf>,

@@ -36,6 +36,7 @@ Examples:
   acr-verifier agent --config /etc/acr-verifier/config.yaml
   acr-verifier smoke
   acr-verifier exposure contoso.azurecr.io
+  acr-verifier discover
   acr-verifier causes
 
 ",
@@ -169,6 +170,38 @@ Exit codes:
   2    invalid usage, or an internal error
   3    not tested: at least one registry was not reached, and none is exposed
   130  interrupted by Ctrl-C; with --wait the last complete check is reported";
+
+/// `acr-verifier discover --help`.
+pub(super) const DISCOVER: &str = "\
+List the images of Azure Container Registries that a cluster uses, and explain why Pods wait for theirs.
+
+For every Pod in ErrImagePull or ImagePullBackOff it shows the kubelet's message next to what the agent on the Pod's node \
+reports about the registry: cause, since when, and fix; or that the two disagree, or that no agent covers the registry. Then it \
+lists the registries and images in use, and which registries the agents check. --output values prints values for the chart: one \
+image for each repository. Pods that have finished do not count. Secrets are never read.
+
+It needs permission to list pods (with --owners, workloads too). To query the agents it lists pods in their namespace, and \
+outside of a cluster it needs permission to get pods/proxy there. Without that, the images are still listed.";
+
+/// `acr-verifier discover --help`, at the end.
+pub(super) const DISCOVER_EXAMPLES: &str = "\
+Examples:
+  Why do Pods wait for their images, and what does the cluster use?
+    acr-verifier discover
+  Why does this Pod not start?
+    acr-verifier discover --pod shop/api-7c9f6d5b8-x2x4z
+  Install the agents for everything in use:
+    acr-verifier discover --owners --output values > values.yaml
+    helm upgrade --install acr-verifier deploy/chart --namespace acr-verifier --values values.yaml
+  In a pipeline, fail if a registry in use is not checked:
+    acr-verifier discover --coverage
+
+Exit codes:
+  0    the report was written
+  1    --coverage: a registry in use is not checked by the agents; --pod: the Pod waits for an image
+  2    invalid usage or configuration, or an internal error, such as a Pod that does not exist
+  3    the cluster could not be reached or denied a request; --coverage: no agent returned a report
+  130  interrupted by Ctrl-C";
 
 /// `acr-verifier causes --help`.
 pub(super) const CAUSES: &str = "\

@@ -11,13 +11,14 @@ use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
 
 use super::arguments::{
-    AgentArguments, Arguments, CheckArguments, CommandArguments, ExposureArguments, LabArguments,
+    AgentArguments, Arguments, CheckArguments, CommandArguments, DiscoverArguments, ExposureArguments,
+    LabArguments,
     SmokeArguments,
 };
 use super::values::Identity;
 use super::{Check, Command, Invocation};
 use crate::address::NameserverAddress;
-use crate::cluster::KubeAccess;
+use crate::cluster::{KubeAccess, PodScope};
 use crate::config::file::{self, ConfigErrors};
 use crate::config::value::{self, Refusal};
 use crate::config::{
@@ -25,9 +26,11 @@ use crate::config::{
 };
 use crate::credentials::{AmbientCredentials, CredentialsSource, WorkloadIdentity};
 use crate::image::ImageReference;
+use crate::inventory::registries::Suffixes;
 use crate::logging::Logging;
+use crate::report::discover::Format;
 use crate::text::quote::inside_quotes;
-use crate::{agent, check, exposure, smoke};
+use crate::{agent, check, discover, exposure, smoke};
 
 /// The environment variables that matter, and the home folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -104,6 +107,9 @@ pub fn resolve(arguments: Arguments, environment: &Environment) -> Result<Invoca
         CommandArguments::Agent(arguments) => Command::Agent(resolve_agent(arguments, environment)?),
         CommandArguments::Smoke(arguments) => Command::Smoke(resolve_smoke(arguments, environment)?),
         CommandArguments::Exposure(arguments) => Command::Exposure(resolve_exposure(arguments, environment)?),
+        CommandArguments::Discover(arguments) => {
+            Command::Discover(Box::new(resolve_discover(*arguments, environment)?))
+        }
         CommandArguments::Causes(arguments) => Command::Causes(arguments.output),
         CommandArguments::Completions { shell } => Command::Completions(shell),
         CommandArguments::Man => Command::Man,
@@ -188,13 +194,8 @@ fn resolve_agent(arguments: AgentArguments, environment: &Environment) -> Result
 }
 
 fn resolve_smoke(arguments: SmokeArguments, environment: &Environment) -> Result<smoke::Options, UsageError> {
-    let is_elsewhere = arguments.kubeconfig.is_some() || arguments.context.is_some();
     Ok(smoke::Options {
-        access: KubeAccess {
-            kubeconfig: checked("--kubeconfig <PATH>", arguments.kubeconfig, paths::file)?,
-            context: arguments.context,
-            in_cluster: environment.in_cluster && !is_elsewhere,
-        },
+        access: kube_access(arguments.kubeconfig, arguments.context, environment)?,
         namespace: arguments.namespace,
         selector: arguments.selector,
         timeout: arguments.timeout,
@@ -231,6 +232,42 @@ fn resolve_exposure(
     })
 }
 
+fn resolve_discover(
+    arguments: DiscoverArguments,
+    environment: &Environment,
+) -> Result<discover::Options, UsageError> {
+    if arguments.output == Format::Values {
+        let not_for_values =
+            [("--coverage", arguments.coverage), ("--pod <NAMESPACE/NAME>", arguments.pod.is_some())];
+        if let Some((argument, _)) = not_for_values.into_iter().find(|(_, is_set)| *is_set) {
+            let refusal =
+                Refusal::unquoted("it cannot be used with --output values", "--output text or --output json");
+            return Err(UsageError::Value { argument, refusal });
+        }
+    } else if let Some(id) = arguments.identity_client_id.clone() {
+        let refusal = Refusal::new(id, "no client id without --output values");
+        return Err(UsageError::Value { argument: "--identity-client-id <ID>", refusal });
+    }
+    let scope = match (arguments.pod, arguments.namespace) {
+        (Some((namespace, name)), _) => PodScope::One { namespace, name },
+        (None, Some(namespace)) => PodScope::Namespace(namespace),
+        (None, None) => PodScope::All,
+    };
+    Ok(discover::Options {
+        access: kube_access(arguments.kubeconfig, arguments.context, environment)?,
+        scope,
+        owners: arguments.owners,
+        suffixes: Suffixes::new(unique("--registry-suffix <SUFFIX>", arguments.registry_suffix)?),
+        agents_namespace: arguments.agents_namespace,
+        selector: arguments.selector,
+        coverage: arguments.coverage,
+        client_id: arguments.identity_client_id,
+        timeout: arguments.timeout,
+        format: arguments.output,
+        report_file: checked("--report-file <PATH>", arguments.report_file, paths::writable)?,
+    })
+}
+
 /// Returns the nameservers of the options, if any is set.
 fn system_resolver(
     addresses: Vec<NameserverAddress>,
@@ -240,6 +277,20 @@ fn system_resolver(
     Ok(match checked("--resolv-conf <PATH>", resolv_conf, paths::file)? {
         Some(path) => Some(SystemResolver::File(path)),
         None => (!nameservers.is_empty()).then_some(SystemResolver::Servers(nameservers)),
+    })
+}
+
+/// Returns how to connect to the cluster: with the kubeconfig if one is named, otherwise in a Pod with its service account.
+fn kube_access(
+    kubeconfig: Option<PathBuf>,
+    context: Option<String>,
+    environment: &Environment,
+) -> Result<KubeAccess, UsageError> {
+    let is_elsewhere = kubeconfig.is_some() || context.is_some();
+    Ok(KubeAccess {
+        kubeconfig: checked("--kubeconfig <PATH>", kubeconfig, paths::file)?,
+        context,
+        in_cluster: environment.in_cluster && !is_elsewhere,
     })
 }
 

@@ -12,6 +12,7 @@ use clap::{Arg, Command, ValueEnum};
 
 use crate::acr::{LoginServer, LoginServerError};
 use crate::config::value::{self, Refusal};
+use crate::fleet;
 use crate::image::is_sha256_digest;
 
 /// The identities of `--identity`.
@@ -66,6 +67,21 @@ pub(super) fn namespace(text: &str) -> Result<String, Refusal> {
     }
     let expected = "a namespace of at most 63 lower-case letters, digits and hyphens, such as acr-verifier";
     Err(Refusal::new(text, expected))
+}
+
+/// A Pod: its namespace and its name.
+pub(super) fn pod(text: &str) -> Result<(String, String), Refusal> {
+    let parts = text.split_once('/').filter(|(_, name)| fleet::is_object_name(name));
+    let parts = parts.and_then(|(space, name)| Some((namespace(space).ok()?, name.to_owned())));
+    parts.ok_or_else(|| {
+        Refusal::new(text, "a namespace and the name of a Pod, such as shop/api-7c9f6d5b8-x2x4z")
+    })
+}
+
+/// The end of the host names of registries, with or without a dot in front.
+pub(super) fn suffix(text: &str) -> Result<String, Refusal> {
+    value::host(text.strip_prefix('.').unwrap_or(text))
+        .map_err(|_| Refusal::new(text, "the end of a host name, such as registry.contoso.com"))
 }
 
 /// The digest of a configuration file.

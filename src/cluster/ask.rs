@@ -1,4 +1,4 @@
-//! A request to one agent: `POST /check`, at its Pod IP address or through the API server.
+//! A request to one agent: `POST /check` or `GET /report`, at its Pod IP address or through the API server.
 //!
 //! Owns the size and time limits and the possible results. The response is untrusted: another program may listen on the
 //! agent's port.
@@ -11,7 +11,7 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper::header::{HOST, HeaderMap, RETRY_AFTER};
 use hyper::http::response::Parts;
-use hyper::{Request, StatusCode};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use kube::client::Body;
 use serde::Deserialize;
@@ -19,7 +19,8 @@ use tokio::net::TcpStream;
 use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 
-use super::{Agent, ApiResource, Cluster, ClusterError, Route, describe};
+use super::list::ApiResource;
+use super::{Agent, Cluster, ClusterError, Route, describe};
 use crate::fleet::report::claim::ConfigurationClaim;
 use crate::fleet::report::{ConfigurationState, NodeReport};
 use crate::text::sanitize::printable;
@@ -44,7 +45,7 @@ const MAX_MESSAGE: usize = 200;
 /// The result of a request.
 #[derive(Debug)]
 pub enum Answer {
-    /// The agent ran a check and returned its report.
+    /// The agent returned a report.
     Report(Box<NodeReport>),
     /// The agent postponed the check.
     Later {
@@ -88,10 +89,36 @@ pub async fn check(
     limit: Duration,
 ) -> Result<Answer, ClusterError> {
     let query = expected.map(|digest| format!("?configuration={digest}")).unwrap_or_default();
+    let request = AgentRequest { method: Method::POST, verb: "create", path: format!("/check{query}") };
+    send(cluster, agent, &request, limit).await
+}
+
+/// Requests an agent's latest report, without a check.
+///
+/// # Errors
+/// The API server denies the caller access to the agents.
+pub async fn report(cluster: &Cluster, agent: &Agent, limit: Duration) -> Result<Answer, ClusterError> {
+    let request = AgentRequest { method: Method::GET, verb: "get", path: "/report".to_owned() };
+    send(cluster, agent, &request, limit).await
+}
+
+/// A request to an agent, with the verb that RBAC requires to send it through the API server.
+struct AgentRequest {
+    method: Method,
+    verb: &'static str,
+    path: String,
+}
+
+async fn send(
+    cluster: &Cluster,
+    agent: &Agent,
+    request: &AgentRequest,
+    limit: Duration,
+) -> Result<Answer, ClusterError> {
     let asked = async {
         match cluster.route() {
-            Route::Direct => directly(cluster, agent, &query).await,
-            Route::Proxied => through_the_server(cluster, agent, &query).await,
+            Route::Direct => directly(cluster, agent, request).await,
+            Route::Proxied => through_the_server(cluster, agent, request).await,
         }
     };
     let whole = match timeout(limit, asked).await {
@@ -106,7 +133,7 @@ pub async fn check(
             path: String::new(),
             namespace: Some(cluster.namespace()),
         };
-        return Err(of.refusal("create", whole.status, &whole.body));
+        return Err(of.refusal(request.verb, whole.status, &whole.body));
     }
     Ok(evaluate(agent, &whole))
 }
@@ -114,7 +141,7 @@ pub async fn check(
 async fn directly<'cluster>(
     cluster: &'cluster Cluster,
     agent: &Agent,
-    query: &str,
+    request: &AgentRequest,
 ) -> Result<Whole<'cluster>, String> {
     let address = match agent.address.parse() {
         Ok(address) => std::net::SocketAddr::new(address, agent.port),
@@ -127,8 +154,8 @@ async fn directly<'cluster>(
     };
     let failed = |error: hyper::Error| format!("incomplete response from {address} ({error})");
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
-    let request =
-        Request::post(format!("/check{query}")).header(HOST, address.to_string()).body(Empty::<Bytes>::new());
+    let request = Request::builder().method(&request.method).uri(&request.path);
+    let request = request.header(HOST, address.to_string()).body(Empty::<Bytes>::new());
     let request = request.map_err(|error| error.to_string())?;
     let exchange = async {
         let response = sender.send_request(request).await.map_err(failed)?;
@@ -152,15 +179,20 @@ async fn directly<'cluster>(
 async fn through_the_server<'cluster>(
     cluster: &'cluster Cluster,
     agent: &Agent,
-    query: &str,
+    request: &AgentRequest,
 ) -> Result<Whole<'cluster>, String> {
     let path = format!(
-        "/api/v1/namespaces/{}/pods/http:{}:{}/proxy/check{query}",
+        "/api/v1/namespaces/{}/pods/http:{}:{}/proxy{}",
         cluster.namespace(),
         agent.name,
-        agent.port
+        agent.port,
+        request.path
     );
-    let request = Request::post(path).body(Body::empty()).map_err(|error| error.to_string())?;
+    let request = Request::builder()
+        .method(&request.method)
+        .uri(path)
+        .body(Body::empty())
+        .map_err(|error| error.to_string())?;
     let response = cluster.client.send(request).await.map_err(|error| describe(&error))?;
     let (parts, body) = response.into_parts();
     whole(cluster, parts, body).await

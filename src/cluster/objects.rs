@@ -87,7 +87,7 @@ struct Container {
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-struct Port {
+pub(super) struct Port {
     name: String,
     container_port: u16,
 }
@@ -122,10 +122,10 @@ struct NodeStatus {
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Condition {
+pub(super) struct Condition {
     #[serde(rename = "type")]
-    kind: String,
-    status: String,
+    pub(super) kind: String,
+    pub(super) status: String,
     reason: String,
 }
 
@@ -236,15 +236,20 @@ pub enum Readiness {
     NotReady(String),
 }
 
+/// Returns the agent's port among the ports of a container.
+pub(super) fn agent_port(ports: &[Port]) -> Option<u16> {
+    let port = ports.iter().find(|port| port.name == PORT_NAME && port.container_port > 0)?;
+    Some(port.container_port)
+}
+
 impl From<DaemonSetObject> for DaemonSet {
     fn from(object: DaemonSetObject) -> Self {
         let DaemonSetObject { mut metadata, spec, status } = object;
         let TemplateSpec { containers, rules } = spec.template.spec;
-        let named = |port: &&Port| port.name == PORT_NAME && port.container_port > 0;
-        let port = containers.iter().flat_map(|container| &container.ports).find(named);
+        let port = containers.iter().find_map(|container| agent_port(&container.ports));
         Self {
             rules,
-            port: port.map_or(DEFAULT_PORT, |port| port.container_port),
+            port: port.unwrap_or(DEFAULT_PORT),
             is_observed: status.observed_generation >= metadata.generation,
             uid: metadata.uid,
             template_generation: metadata.annotations.remove(TEMPLATE_GENERATION),

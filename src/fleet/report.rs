@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::cause::Cause;
-use crate::observation::{Endpoint, Stage};
+use crate::observation::{CredentialsUsed, Endpoint, Stage};
 use crate::run::NetworkView;
 use crate::verdict::{Severity, Verdict};
 
@@ -56,6 +56,10 @@ pub struct ImageReport {
     pub name: Option<Arc<str>>,
     /// Verdict on the image.
     pub verdict: Verdict,
+    /// Since when it has this verdict and cause; `None` if the agent is too old to report it.
+    pub since: Option<Timestamp>,
+    /// The source of the credentials; `None` if unknown to the agent or to this program.
+    pub credentials: Option<CredentialsUsed>,
     /// Duration of the check.
     pub duration: Duration,
     /// The first few diagnoses; the first one explains the verdict.

@@ -22,7 +22,15 @@ pub const JSON_SCHEMA: &str = include_str!("report.v1.schema.json");
 /// # Errors
 /// Returns the writer's error.
 pub fn write(out: &mut impl Write, run: &CheckRun, rejected: Option<&Rejected>) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, &Report::of(run, rejected))?;
+    write_report(out, &Report::of(run, rejected))
+}
+
+/// Writes a report as one JSON document with a final line break.
+///
+/// # Errors
+/// Returns the writer's error.
+pub fn write_report(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, report)?;
     writeln!(out)
 }
 
@@ -97,6 +105,7 @@ impl From<&ImageResult> for Image {
             name: checked.name.clone(),
             registry: checked.image.registry(),
             verdict: Word(checked.verdict()),
+            since: None,
             credentials: observation.credentials.map(Word),
             duration_seconds: observation.duration.into(),
             failed_stage: failed.map(|(_, stage)| Word(stage)),

@@ -26,6 +26,8 @@ use crate::page::{self, Reload};
 use crate::report::json;
 use crate::run::CheckRun;
 use crate::text::words::seconds;
+use crate::wire::Moment;
+use crate::wire::report::Report;
 
 /// Listed in 404 and 405 responses.
 const PATHS: &str = "GET /, GET /metrics, GET /report, GET /livez, GET /readyz, POST /check";
@@ -188,10 +190,19 @@ fn to_the_page() -> Response {
     response
 }
 
-fn report_of(run: &CheckRun, shared: &Shared) -> Response {
-    let rejected = shared.status.borrow().configuration.rejected.clone();
+fn report_of(run: &Arc<CheckRun>, shared: &Shared) -> Response {
+    let (rejected, since) = {
+        let status = shared.status.borrow();
+        let is_latest = status.latest.as_ref().is_some_and(|latest| Arc::ptr_eq(latest, run));
+        let since = if is_latest { status.since.clone() } else { Vec::new() };
+        (status.configuration.rejected.clone(), since)
+    };
+    let mut report = Report::of(run, rejected.as_ref());
+    for (image, since) in report.images.iter_mut().zip(since) {
+        image.since = Some(Moment(since));
+    }
     let mut text = Vec::new();
-    json::write(&mut text, run, rejected.as_ref())
+    json::write_report(&mut text, &report)
         .expect("writing to memory cannot fail, and a report is valid JSON");
     answer(StatusCode::OK, JSON, text)
 }

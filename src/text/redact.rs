@@ -12,6 +12,7 @@
 //! automaton would also copy the secrets into memory that is not overwritten.
 
 mod jwt;
+mod urls;
 
 use std::ops::Range;
 
@@ -20,6 +21,8 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
 use super::sanitize::{likeness, visible};
 use crate::secret::Secret;
+
+pub use urls::without_secrets_of_urls;
 
 /// Maximum number of displayed characters per text.
 const MAX_SHOWN: usize = 300;

@@ -85,6 +85,9 @@ pub struct Image {
     pub registry: String,
     /// Verdict on the image.
     pub verdict: Word<Verdict>,
+    /// Start of the first check in a row with this verdict and cause, as far as the agent has been running; absent without an agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Moment>,
     /// The source of the credentials; absent if they cannot be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<Word<CredentialsUsed>>,

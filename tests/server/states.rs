@@ -51,6 +51,7 @@ pub(crate) fn before() -> AgentState {
         latest: None,
         due_at: None,
         verdict_since: None,
+        since: Vec::new(),
         history: VecDeque::new(),
         interval: Duration::from_secs(60),
         configuration: Configuration {

@@ -14,7 +14,7 @@ use super::super::object_name;
 use super::{ConfigurationState, ImageDiagnosis, ImageReport, NodeReport};
 use crate::config::{MAX_NAMESERVERS, value};
 use crate::image::{ImageReference, is_sha256_digest};
-use crate::observation::{Endpoint, Stage};
+use crate::observation::{CredentialsUsed, Endpoint, Stage};
 use crate::run::NetworkView;
 use crate::text::sanitize::{MAX_TEXT, MAX_WORD, printable};
 use crate::verdict::{Severity, Verdict};
@@ -103,6 +103,8 @@ struct ImageClaim {
     image: String,
     name: Option<String>,
     verdict: Word<Verdict>,
+    since: Option<Moment>,
+    credentials: Option<String>,
     duration_seconds: Seconds,
     diagnoses: First<DiagnosisClaim, MAX_DIAGNOSES>,
     resolutions: First<ResolutionClaim, MAX_RESOLUTIONS>,
@@ -176,6 +178,10 @@ impl TryFrom<ImageClaim> for ImageReport {
             image: Arc::from(image.to_string()),
             name: name.transpose()?.map(Arc::from),
             verdict: claim.verdict.0,
+            since: claim.since.map(|since| since.0),
+            credentials: claim
+                .credentials
+                .and_then(|word| CredentialsUsed::ALL.into_iter().find(|used| used.as_str() == word)),
             duration: claim.duration_seconds.duration(),
             diagnoses: diagnoses.collect::<Result<_, _>>()?,
             retry_after: claim.retry_after_seconds.map(Seconds::duration),
