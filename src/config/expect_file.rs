@@ -43,19 +43,18 @@ fn addresses(bytes: &[u8]) -> Result<ExpectedAddresses, String> {
         }
     })?;
     let mut found = ExpectedAddresses::default();
-    match &tree {
-        Value::Array(items) if items.is_empty() => {
-            return Err(
-                "it is an empty list: customDnsConfigs may be empty if a DNS zone group manages the records"
-                    .to_owned(),
-            );
-        }
-        Value::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                read(item, &format!("[{index}]"), &mut found)?;
-            }
-        }
-        item => read(item, "", &mut found)?,
+    let Some(items) = tree.as_array() else {
+        read(&tree, "", &mut found)?;
+        return Ok(found);
+    };
+    if items.is_empty() {
+        return Err(
+            "it is an empty list: customDnsConfigs may be empty if a DNS zone group manages the records"
+                .to_owned(),
+        );
+    }
+    for (index, item) in items.iter().enumerate() {
+        read(item, &format!("[{index}]"), &mut found)?;
     }
     Ok(found)
 }

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use acr_verifier::address::ExpectedAddresses;
 use acr_verifier::cause::Cause;
 use acr_verifier::config::{Config, CredentialsConfig, ImageConfig, Resolvers, SystemResolver};
 use acr_verifier::credentials::AmbientCredentials;
@@ -191,7 +192,14 @@ pub(crate) fn images() -> anyhow::Result<Vec<ImageConfig>> {
 }
 
 fn of(image: ImageReference, credentials: Option<CredentialsConfig>) -> ImageConfig {
-    ImageConfig { image, name: None, credentials, expected: Vec::new(), data_endpoints: Vec::new() }
+    ImageConfig {
+        image,
+        name: None,
+        credentials,
+        expected: Vec::new(),
+        expected_addresses: ExpectedAddresses::default(),
+        data_endpoints: Vec::new(),
+    }
 }
 
 fn config(lab: &Lab) -> anyhow::Result<Config> {
