@@ -22,6 +22,7 @@ mod language;
 mod metrics;
 mod observations;
 mod readme;
+mod release;
 mod report;
 mod rules;
 mod runbook;
