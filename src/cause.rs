@@ -66,7 +66,7 @@ pub struct CauseInfo {
     /// What fixes it at the data endpoint, if that differs: its name comes from the registry instead of the image, and its A
     /// record is next to the login server's, which has just answered.
     pub at_data: Option<Fix>,
-    /// What the fix affects besides the cause, and what can undo it, for the runbook: paragraphs of full sentences.
+    /// What else the fix affects, and what can undo it, for the runbook: paragraphs of full sentences.
     pub cautions: &'static [&'static str],
     /// How an operator confirms it with plain tools.
     pub confirm: Confirm,

@@ -90,6 +90,6 @@ belongs to the agents. Pods that pull with the same token have their own Secrets
 --field-selector type=kubernetes.io/dockerconfigjson` lists them.";
 /// What changes for other clients if a password is generated.
 pub(super) const ALTERNATE: &str = "\
-Generating a password ends the previous one of that name at once, for every client. Generate the one that no client uses, \
+Generating a password invalidates the previous one of that name at once, for every client. Generate the one that no client uses, \
 `password1` or `password2`, usually the older one; the command has its name twice. Take turns, so that the other one stays \
 valid until every client has the new one.";
