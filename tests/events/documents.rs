@@ -16,15 +16,18 @@ use super::server::{ApiServer, NODE};
 
 const SETUP: &str = include_str!("documents.yaml");
 const POD: &str = "acr-verifier-x7k2p";
-const DOCUMENTS: [(&str, &str); 4] = [
-    ("dashboards/runbook.md", include_str!("../../dashboards/runbook.md")),
+const RUNBOOK: &str = include_str!("../../dashboards/runbook.md");
+const DOCUMENTS: [(&str, &str); 5] = [
+    ("dashboards/node.json", include_str!("../../dashboards/node.json")),
+    ("dashboards/runbook.md", RUNBOOK),
     ("README.md", include_str!("../../README.md")),
     ("deploy/chart/README.md", include_str!("../../deploy/chart/README.md")),
     ("deploy/azure/README.md", include_str!("../../deploy/azure/README.md")),
 ];
 /// The variables of the documents' scripts.
-const VARIABLES: [(&str, &str); 6] = [
+const VARIABLES: [(&str, &str); 7] = [
     ("NODE", NODE),
+    ("node", NODE),
     ("POD", "pod/acr-verifier-x7k2p"),
     ("NAMESPACE", "acr-verifier"),
     ("SECRET", "acr-pull"),
@@ -74,7 +77,7 @@ impl<'server> Shell<'server> {
 
     fn run(&self, line: &str) -> Output {
         Command::new("bash")
-            .args(["-c", &format!("set -o pipefail\n{line}")])
+            .args(["-c", &format!("set -eo pipefail\n{line}")])
             .current_dir(self.folder.path())
             .env_clear()
             .envs(VARIABLES)
@@ -126,13 +129,16 @@ fn installed() -> Option<ApiServer> {
 
 /// Returns the lines that run kubectl: of the blocks, with continuations joined, and in the text.
 fn lines(text: &str) -> Vec<String> {
+    // A dashboard has its text in JSON.
+    let text = &if text.starts_with('{') { text.replace("\\n", "\n") } else { text.to_owned() };
     let blocks = text.split("```sh\n").skip(1).filter_map(|rest| rest.split("\n```").next());
     let joined = blocks.map(|block| block.replace("\\\n", " ").replace("|\n", "| "));
     let blocks: Vec<String> =
         joined.flat_map(|block| block.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
     let plain = without_blocks(text);
-    let spans = plain.split('`').skip(1).step_by(2).filter(|span| span.contains(" --")).map(str::to_owned);
-    let all = blocks.into_iter().chain(spans.filter(|span| span.starts_with("kubectl ")));
+    let spans = plain.split('`').skip(1).step_by(2).map(|span| span.replace('\n', " "));
+    let spans = spans.filter(|span| span.starts_with("kubectl ") && span.contains(" --"));
+    let all = blocks.into_iter().chain(spans);
     all.filter(|line| line.contains("kubectl ") && !line.trim_start().starts_with("az aks command"))
         .filter(|line| !line.contains("\"kubectl "))
         .collect()
@@ -215,7 +221,7 @@ fn stored(shell: &Shell<'_>) -> (Value, String) {
 
 /// Returns the line of a cause that stores a password.
 fn fix(cause: &str, store: &str) -> String {
-    let (_, section) = DOCUMENTS[0].1.split_once(&format!("\n## {cause}\n")).expect("a section");
+    let (_, section) = RUNBOOK.split_once(&format!("\n## {cause}\n")).expect("a section");
     let section = section.split("\n## ").next().expect("a part");
     let line =
         section.lines().find(|line| line.contains(store)).unwrap_or_else(|| panic!("{cause}: no {store}"));

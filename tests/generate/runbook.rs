@@ -13,8 +13,8 @@ pub use guides::{GUIDES, Guide};
 use crate::alerts::{Rule, alerts};
 
 const COMMENT: &str = "\
-<!-- Generated from src/cause, src/report/catalogue.rs, tests/generate/runbook and dashboards/alerts: change the text
-     there, then run `cargo run --package generate`. -->
+<!-- Generated from src/cause, src/report/runbook.md, tests/generate/runbook and dashboards/alerts: change the text there,
+     then run `cargo run --package generate`. -->
 
 ";
 
