@@ -105,8 +105,8 @@ fn az_calls(line: &str) -> Vec<String> {
             line = format!("{before}{value}{after}");
         }
     }
-    let own = line.split(" | ").next().filter(|first| first.starts_with("az "));
-    calls.extend(own.map(str::to_owned));
+    let first = line.split(" || ").filter_map(|part| part.split(" | ").next());
+    calls.extend(first.filter(|first| first.starts_with("az ")).map(str::to_owned));
     calls
 }
 

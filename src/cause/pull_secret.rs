@@ -25,9 +25,11 @@ pub(super) fn merge_password(names: &Names, password: &str) -> Vec<String> {
     )])
 }
 
-/// Creates the pull secret with a new token password; fails if there is one.
+/// Creates the pull secret with a new token password, unless there is one: then no password is generated, which would
+/// invalidate the one that has just been stored.
 pub(super) fn create_secret(names: &Names) -> Vec<String> {
-    names.acr([manifest(names, "create")])
+    names
+        .acr([format!("kubectl get secret SECRET --namespace acr-verifier || {}", manifest(names, "create"))])
 }
 
 /// Deletes the pull secret, if any, and creates it with a new token password.

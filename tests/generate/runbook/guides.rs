@@ -287,7 +287,7 @@ pub const GUIDES: [Guide; 20] = [
         meaning: "More than 14.4 % of the checks failed in the last hour, and checks are still failing. An outage of many nodes in \
                 the last 15 minutes is excluded, because it has an alert of its own.",
         first: "Find out whether a few nodes fail continuously or many fail occasionally.",
-        confirm: &[EVENTS, CHECK_NOW],
+        confirm: &[EVENTS, POD_OF_NODE, CHECK, CHECK_NOW],
         fix: BURN,
         commands: REPLACE,
         verify: "Fewer than 14.4 % of the checks in five minutes fail.",
@@ -297,7 +297,7 @@ pub const GUIDES: [Guide; 20] = [
         meaning: "More than 6 % of the checks failed in the last six hours, and checks are still failing. An outage of many nodes \
                 in the last hour is excluded.",
         first: "Find out whether a few nodes fail continuously or many fail occasionally.",
-        confirm: &[EVENTS, CHECK_NOW],
+        confirm: &[EVENTS, POD_OF_NODE, CHECK, CHECK_NOW],
         fix: BURN,
         commands: REPLACE,
         verify: "Fewer than 6 % of the checks in half an hour fail.",
@@ -306,7 +306,7 @@ pub const GUIDES: [Guide; 20] = [
         alert: "AcrVerifierErrorBudgetBurn1d",
         meaning: "More than 3 % of the checks failed in the last day, and checks are still failing.",
         first: "Find the nodes that fail repeatedly.",
-        confirm: &[EVENTS, CHECK_NOW],
+        confirm: &[EVENTS, POD_OF_NODE, CHECK, CHECK_NOW],
         fix: BURN,
         commands: REPLACE,
         verify: "Fewer than 3 % of the checks in two hours fail.",
@@ -316,7 +316,7 @@ pub const GUIDES: [Guide; 20] = [
         meaning: "More than 1 % of the checks failed in the last three days, and checks are still failing: more than the objective of \
                 99 % allows.",
         first: "Find the nodes that fail repeatedly.",
-        confirm: &[EVENTS, CHECK_NOW],
+        confirm: &[EVENTS, POD_OF_NODE, CHECK, CHECK_NOW],
         fix: BURN,
         commands: REPLACE,
         verify: "Fewer than 1 % of the checks in six hours fail.",
