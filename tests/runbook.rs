@@ -111,9 +111,11 @@ fn az_calls(line: &str) -> Vec<String> {
 }
 
 /// Returns the commands of a program between backticks in the text, with an option that has a value.
-fn inline(program: &str) -> impl Iterator<Item = &'static str> {
+fn inline(program: &str) -> impl Iterator<Item = String> {
     let plain = SHIPPED.split("```").step_by(2).flat_map(|text| text.split('`').skip(1).step_by(2));
-    plain.filter(move |span| span.starts_with(program) && span.contains(" --"))
+    plain
+        .filter(move |span| span.starts_with(program) && span.contains(" --"))
+        .map(|span| span.replace('\n', " "))
 }
 
 /// Replaces the placeholders of IDs, which the Azure CLI takes apart.
@@ -138,8 +140,9 @@ fn with_ids(call: &str) -> String {
 
 #[test]
 fn az_commands_parse() {
-    let lines = commands().into_iter().chain(inline("az "));
-    let calls: BTreeSet<String> = lines.flat_map(az_calls).map(|call| with_ids(&call)).collect();
+    let lines = commands().into_iter().map(str::to_owned).chain(inline("az "));
+    let calls: BTreeSet<String> =
+        lines.flat_map(|line| az_calls(&line)).map(|call| with_ids(&call)).collect();
     assert!(calls.len() > 60, "{}", calls.len());
     match crate::azure::parsed(&calls.into_iter().collect::<Vec<_>>()) {
         Ok(rejected) => assert!(rejected.is_empty(), "{rejected}"),
@@ -151,7 +154,8 @@ fn az_commands_parse() {
 #[test]
 fn az_commands_name_the_subscription_of_what_they_read() {
     let by_name = ["az acr ", "az ad ", "az account ", "az role ", "az cloud "];
-    for call in commands().into_iter().chain(inline("az ")).flat_map(az_calls) {
+    let lines = commands().into_iter().map(str::to_owned).chain(inline("az "));
+    for call in lines.flat_map(|line| az_calls(&line)) {
         let names_it =
             ["--subscription ", "--ids ", "--resource "].iter().any(|option| call.contains(option));
         let lists = call.starts_with("az ") && !call.contains("--resource-group ");
