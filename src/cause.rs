@@ -30,6 +30,7 @@ mod data;
 mod dns;
 mod identity;
 mod names;
+mod pull_secret;
 mod tls;
 
 pub use address::NOT_OF_ENDPOINT_REMEDY;
@@ -38,7 +39,7 @@ pub use connection::{NOT_OPENED_REMEDY, not_opened_commands};
 pub use credentials::{commands_of_rejected, remedy_of_rejected};
 pub use dns::COMPARED_SILENT_REMEDY;
 pub use identity::{NOT_INJECTED, REPOSITORY_ROLE, fix_of_rejected_identity};
-pub use names::Names;
+pub use names::{DEBUG, Names};
 
 use std::fmt;
 
@@ -66,6 +67,8 @@ pub struct CauseInfo {
     /// What fixes it at the data endpoint, if that differs: its name comes from the registry instead of the image, and its A
     /// record is next to the login server's, which has just answered.
     pub at_data: Option<Fix>,
+    /// What else the fix affects, and what can undo it, for the runbook: paragraphs of full sentences.
+    pub cautions: &'static [&'static str],
     /// How an operator confirms it with plain tools.
     pub confirm: Confirm,
     /// How an operator verifies that it is fixed: what the commands of `confirm` show then.

@@ -6,10 +6,13 @@
 mod commands;
 mod files;
 mod identities;
+mod logs;
 mod steps;
 mod yaml;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// A document with its path relative to the root.
 pub(crate) struct Document {
@@ -46,4 +49,35 @@ pub(crate) fn root() -> PathBuf {
 #[track_caller]
 pub(crate) fn skip(reason: &str) {
     support::skip("ACR_VERIFIER_REQUIRE_AZURE_TOOLS", "azure", reason);
+}
+
+/// Returns the Python of the parsers, or why there is none.
+pub(crate) fn python() -> Result<PathBuf, String> {
+    let found = Command::new(root().join("tests/azure/tools")).arg("--find").output().expect("bash runs");
+    if !found.status.success() {
+        return Err(String::from_utf8_lossy(&found.stderr).trim().to_owned());
+    }
+    Ok(Path::new(String::from_utf8_lossy(&found.stdout).trim()).join("bin/python"))
+}
+
+/// Parses `az` calls, each quoted for a shell, with the Azure CLI's own parser. Returns what it rejects, nothing if all parse.
+///
+/// # Errors
+/// The reason why there is no parser.
+pub(crate) fn parsed(calls: &[String]) -> Result<String, String> {
+    let mut parser = Command::new(python()?)
+        .arg(root().join("tests/azure/arguments.py"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("Python runs");
+    parser.stdin.take().expect("a pipe").write_all(calls.join("\n").as_bytes()).expect("the parser reads");
+    let output = parser.wait_with_output().expect("the parser ends");
+    let summary = String::from_utf8_lossy(&output.stderr).into_owned();
+    let rejected = String::from_utf8_lossy(&output.stdout).into_owned();
+    let all = format!("{0} of {0} commands", calls.len());
+    assert_eq!(output.status.success(), rejected.is_empty(), "{summary}");
+    assert!(!output.status.success() || summary.contains(&all), "{summary}");
+    Ok(rejected)
 }

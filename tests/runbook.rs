@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use acr_verifier::cause::{Cause, CauseInfo};
@@ -13,7 +12,7 @@ use generate::runbook::GUIDES;
 
 const SHIPPED: &str = include_str!("../dashboards/runbook.md");
 
-/// Replaces an id that a command takes from another command.
+/// Replaces an ID that a command takes from another command.
 const ID: &str = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/RESOURCE_GROUP/providers/Microsoft.Network/networkInterfaces/NIC";
 
 /// Returns the anchors that GitHub generates from the headings.
@@ -45,9 +44,9 @@ fn every_alert_has_a_guide_and_every_text_is_made_of_sentences() {
         }
     }
     for cause in Cause::ALL {
-        let CauseInfo { confirm, verify, .. } = cause.info();
+        let CauseInfo { confirm, verify, cautions, .. } = cause.info();
         assert!(!confirm.commands.is_empty(), "{cause}");
-        for sentence in [confirm.shows, *verify] {
+        for sentence in [confirm.shows, *verify].into_iter().chain(cautions.iter().copied()) {
             assert!(sentence.ends_with('.') && !sentence.contains("  "), "{cause}: {sentence}");
         }
     }
@@ -96,40 +95,99 @@ fn blocks_parse_as_bash() {
     );
 }
 
-#[test]
-fn az_commands_parse() {
-    let mut calls = BTreeSet::new();
-    for command in commands().into_iter().filter(|command| command.starts_with("az ")) {
-        // What follows a pipe belongs to another program; what is in `$(…)` is a call of its own and returns an id.
-        let command = command.split(" | jq ").next().expect("a first part");
-        let inner = command.split_once("\"$(").and_then(|(_, rest)| rest.split_once(")\""));
-        if let Some((inner, _)) = inner {
-            calls.insert(inner.to_owned());
-            calls.insert(command.replace(&format!("\"$({inner})\""), ID));
-        } else {
-            calls.insert(command.to_owned());
+/// Returns the `az` calls of a line: in front, in `"$(…)"` and in `<(…)`. What an inner call returns is an ID.
+fn az_calls(line: &str) -> Vec<String> {
+    let (mut calls, mut line) = (Vec::new(), line.to_owned());
+    for (opening, closing, value) in [("\"$(az ", ")\"", ID), ("<(az ", ")", "/dev/null")] {
+        while let Some((before, rest)) = line.split_once(opening) {
+            let (inner, after) = rest.split_once(closing).expect("it ends");
+            calls.push(format!("az {inner}"));
+            line = format!("{before}{value}{after}");
         }
     }
-    assert!(calls.len() > 30, "{}", calls.len());
-    let root = crate::azure::root();
-    let found = Command::new(root.join("tests/azure/tools")).arg("--find").output().expect("bash runs");
-    if !found.status.success() {
-        return crate::azure::skip(String::from_utf8_lossy(&found.stderr).trim());
+    let first = line.split(" || ").filter_map(|part| part.split(" | ").next());
+    calls.extend(first.filter(|first| first.starts_with("az ")).map(str::to_owned));
+    calls
+}
+
+/// Returns the commands of a program between backticks in the text, with an option that has a value.
+fn inline(program: &str) -> impl Iterator<Item = String> {
+    let plain = SHIPPED.split("```").step_by(2).flat_map(|text| text.split('`').skip(1).step_by(2));
+    plain
+        .filter(move |span| span.starts_with(program) && span.contains(" --"))
+        .map(|span| span.replace('\n', " "))
+}
+
+/// Replaces the placeholders of IDs, which the Azure CLI takes apart.
+fn with_ids(call: &str) -> String {
+    let types = [
+        ("VNET_ID", "Microsoft.Network/virtualNetworks/v"),
+        ("SUBNET_ID", "Microsoft.Network/virtualNetworks/v/subnets/s"),
+        ("NSG_ID", "Microsoft.Network/networkSecurityGroups/n"),
+        ("ROUTE_TABLE_ID", "Microsoft.Network/routeTables/r"),
+        ("NIC_ID", "Microsoft.Network/networkInterfaces/n"),
+        ("PRIVATE_ENDPOINT_ID", "Microsoft.Network/privateEndpoints/p"),
+        ("VMSS_ID", "Microsoft.Compute/virtualMachineScaleSets/s"),
+        ("IDENTITY_ID", "Microsoft.ManagedIdentity/userAssignedIdentities/i"),
+    ];
+    let prefix = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/g/providers";
+    let words = call.split(' ').map(|word| {
+        let id = types.iter().find(|(name, _)| *name == word);
+        id.map_or_else(|| word.to_owned(), |(_, kind)| format!("{prefix}/{kind}"))
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn az_commands_parse() {
+    let lines = commands().into_iter().map(str::to_owned).chain(inline("az "));
+    let calls: BTreeSet<String> =
+        lines.flat_map(|line| az_calls(&line)).map(|call| with_ids(&call)).collect();
+    assert!(calls.len() > 60, "{}", calls.len());
+    match crate::azure::parsed(&calls.into_iter().collect::<Vec<_>>()) {
+        Ok(rejected) => assert!(rejected.is_empty(), "{rejected}"),
+        Err(reason) => crate::azure::skip(&reason),
     }
-    let python = Path::new(String::from_utf8_lossy(&found.stdout).trim()).join("bin/python");
-    let mut parser = Command::new(python)
-        .arg(root.join("tests/azure/arguments.py"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("Python runs");
-    let lines: Vec<String> = calls.into_iter().collect();
-    let mut input = parser.stdin.take().expect("a pipe");
-    input.write_all(lines.join("\n").as_bytes()).expect("the parser reads");
-    drop(input);
-    let output = parser.wait_with_output().expect("the parser ends");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// Resources of a hub and of a cluster are in different subscriptions: each command names its own.
+#[test]
+fn az_commands_name_the_subscription_of_what_they_read() {
+    let by_name = ["az acr ", "az ad ", "az account ", "az role ", "az cloud "];
+    let lines = commands().into_iter().map(str::to_owned).chain(inline("az "));
+    for call in lines.flat_map(|line| az_calls(&line)) {
+        let names_it =
+            ["--subscription ", "--ids ", "--resource "].iter().any(|option| call.contains(option));
+        let lists = call.starts_with("az ") && !call.contains("--resource-group ");
+        let is_of_registry = by_name.iter().any(|prefix| call.starts_with(prefix));
+        assert!(names_it || lists || is_of_registry, "{call}");
+        assert!(!call.contains(" RESOURCE_GROUP"), "{call}");
+    }
+}
+
+/// Each word in capitals of a command is in the table at the top, once.
+#[test]
+fn placeholders_are_explained_once() {
+    let (_, table) = SHIPPED.split_once("| Placeholder |").expect("a table");
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let names = rows.filter_map(|line| line.trim_start_matches('|').split('|').next());
+    let mut explained: Vec<&str> = names.flat_map(|cell| cell.split(',').map(str::trim)).collect();
+    let once: BTreeSet<&str> = explained.iter().copied().collect();
+    explained.sort_unstable();
+    assert_eq!(explained, once.iter().copied().collect::<Vec<_>>(), "a placeholder is explained twice");
+    // A record type.
+    let known = BTreeSet::from(["AAAA"]);
+    let is_part = |letter: char| letter.is_ascii_alphanumeric() || "_-$".contains(letter);
+    let is_placeholder = |word: &&str| {
+        word.len() > 1 && word.chars().all(|letter| letter.is_ascii_uppercase() || letter == '_')
+    };
+    let mut used = BTreeSet::new();
+    for command in commands() {
+        used.extend(command.split(|letter| !is_part(letter)).filter(is_placeholder));
+    }
+    let unexplained: Vec<&&str> =
+        used.iter().filter(|word| !once.contains(*word) && !known.contains(*word)).collect();
+    assert!(unexplained.is_empty(), "{unexplained:?}");
 }
 
 #[test]

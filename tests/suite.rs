@@ -24,6 +24,7 @@ mod language;
 mod metrics;
 mod observations;
 mod readme;
+mod release;
 mod report;
 mod rules;
 mod runbook;

@@ -1,6 +1,9 @@
 //! Causes of the stage `address`: where the name leads.
 
-use super::commands::{connections, endpoint_addresses, record, show_endpoints, vnet_resolvers, zone_group};
+use super::commands::{
+    ONE_ZONE_GROUP, connections, create_endpoint, endpoint_addresses, record, show_endpoints, vnet_resolvers,
+    zone_group, zone_link,
+};
 use super::confirm::{ADDRESSES, Confirm, ENDS_PRIVATE, ROUTE};
 use super::{CauseInfo, Fix};
 use crate::observation::Stage;
@@ -17,22 +20,16 @@ pub(super) const PRIVATE_ZONE_NOT_LINKED: CauseInfo = CauseInfo {
              address, and configure custom DNS servers to forward to 168.63.129.16.",
     commands: |names| {
         let mut commands = vec![names.dig("A")];
-        commands.extend(names.private(|zone, _| {
-            [
-                format!(
-                    "az network private-dns link vnet list --resource-group RESOURCE_GROUP --zone-name {zone} \
-                     --output table"
-                ),
-                format!(
-                    "az network private-dns link vnet create --resource-group RESOURCE_GROUP --zone-name {zone} \
-                     --name LINK --virtual-network VNET --registration-enabled false"
-                ),
-            ]
-        }));
+        commands.extend(zone_link(names));
         commands.push(vnet_resolvers());
         commands
     },
     at_data: None,
+    cautions: &[
+        "A VNet can have a link to only one private DNS zone of a name. If it has one to another `privatelink.azurecr.io`, add the \
+         A records to that zone, or move the link. From then on the VNet resolves every registry that has a private endpoint from \
+         the linked zone: registries without a record there, such as a partner's, no longer resolve.",
+    ],
     confirm: Confirm {
         commands: &["dig @NAMESERVER REGISTRY.azurecr.io A", "dig @168.63.129.16 REGISTRY.azurecr.io A"],
         shows: "The answer has a CNAME to a `privatelink` name and then a public address. If Azure's resolver \
@@ -52,15 +49,7 @@ pub(super) const NO_PRIVATE_ENDPOINT: CauseInfo = CauseInfo {
              private DNS zone group.",
     commands: |names| {
         let mut commands = vec![names.dig("A")];
-        let registry = names.registry();
-        commands.extend(names.acr([
-            connections(names),
-            format!(
-                "az network private-endpoint create --resource-group RESOURCE_GROUP --name PRIVATE_ENDPOINT \
-                 --vnet-name VNET --subnet SUBNET --group-id registry --connection-name CONNECTION \
-                 --private-connection-resource-id \"$(az acr show --name {registry} --query id --output tsv)\""
-            ),
-        ]));
+        commands.extend(names.acr([connections(names), create_endpoint(names)]));
         commands.extend(zone_group(names));
         commands
     },
@@ -75,6 +64,7 @@ pub(super) const NO_PRIVATE_ENDPOINT: CauseInfo = CauseInfo {
             commands
         },
     }),
+    cautions: &[ONE_ZONE_GROUP],
     confirm: Confirm {
         commands: &[ADDRESSES],
         shows: "The answer is a public address, without a `privatelink` name.",
@@ -97,6 +87,7 @@ pub(super) const MIXED_ADDRESSES: CauseInfo = CauseInfo {
         commands
     },
     at_data: None,
+    cautions: &[],
     confirm: Confirm {
         commands: &["dig @NAMESERVER REGISTRY.azurecr.io A", "dig @NAMESERVER REGISTRY.azurecr.io AAAA"],
         shows: "The two answers together have private and public addresses.",
@@ -122,6 +113,7 @@ pub(super) const UNEXPECTED_ADDRESS: CauseInfo = CauseInfo {
         commands
     },
     at_data: None,
+    cautions: &[ONE_ZONE_GROUP],
     confirm: Confirm {
         commands: &[ADDRESSES, ROUTE],
         shows: "The address is private, but outside the ranges of `privateEndpoint.cidrs` in the configuration, or not one that \
@@ -148,6 +140,7 @@ pub(super) const RESERVED_ADDRESS: CauseInfo = CauseInfo {
         commands
     },
     at_data: None,
+    cautions: &[],
     confirm: Confirm {
         commands: &[ADDRESSES, "grep -i azurecr /etc/hosts"],
         shows: "The address is in 127.0.0.0/8 or 169.254.0.0/16, is 0.0.0.0 or 168.63.129.16, or is a multicast address.",

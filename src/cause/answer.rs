@@ -1,7 +1,7 @@
 //! Causes of what answers, or does not answer, a request: any stage from the handshake to the blob.
 
 use super::CauseInfo;
-use super::commands::{connections, health, show_endpoints};
+use super::commands::{cluster, connections, health, show_endpoints};
 use super::confirm::{BLOB, CHALLENGE, Confirm, GOOD_MANIFEST, MANIFEST, TOKEN};
 use super::names::on_node;
 use crate::observation::Stage;
@@ -23,6 +23,7 @@ pub(super) const RESPONSE_TIMEOUT: CauseInfo = CauseInfo {
         commands
     },
     at_data: None,
+    cautions: &[],
     confirm: Confirm {
         commands: &[
             CHALLENGE,
@@ -49,6 +50,7 @@ pub(super) const REGISTRY_ERROR: CauseInfo = CauseInfo {
         commands
     },
     at_data: None,
+    cautions: &[],
     confirm: Confirm {
         commands: &[CHALLENGE],
         shows: "The registry returns HTTP status 500 or above, or another error with a code of its own such as \
@@ -73,10 +75,18 @@ pub(super) const THROTTLED: CauseInfo = CauseInfo {
                 "az monitor metrics list --resource \"$(az acr show --name {registry} --query id --output tsv)\" \
                  --metrics TotalPullCount --interval PT1M --output table"
             ),
+            format!(
+                "az monitor diagnostic-settings list --resource \"$(az acr show --name {registry} --query id --output tsv)\" \
+                 --query \"[].{{workspace:workspaceId, logs:logs[?enabled].category}}\""
+            ),
             format!("az acr cache list --registry {registry} --output table"),
         ])
     },
     at_data: None,
+    cautions: &[
+        "A registry has no metric of its request rate, and `TotalPullCount` counts pulls only. Its diagnostic logs show who sends how \
+         many requests, if they go to a workspace: see [Requests to a registry](logs.md#requests-to-a-registry).",
+    ],
     confirm: Confirm {
         commands: &[CHALLENGE],
         shows: "The registry returns HTTP status 429 with `Retry-After`. A message about a source registry comes from an \
@@ -111,6 +121,7 @@ pub(super) const ACCESS_DENIED: CauseInfo = CauseInfo {
         commands
     },
     at_data: None,
+    cautions: &[],
     confirm: Confirm {
         commands: &[CHALLENGE, TOKEN, MANIFEST],
         shows: "The registry returns HTTP status 403 with `DENIED`, and `client with IP` in the message names the public \
@@ -132,11 +143,11 @@ pub(super) const NOT_A_REGISTRY: CauseInfo = CauseInfo {
         vec![
             names.curl_on_node(),
             on_node("chroot /host systemctl show containerd kubelet --property=Environment"),
-            "az aks show --resource-group RESOURCE_GROUP --name CLUSTER --query httpProxyConfig.noProxy"
-                .to_owned(),
+            cluster("httpProxyConfig.noProxy"),
         ]
     },
     at_data: None,
+    cautions: &[],
     confirm: Confirm {
         commands: &[CHALLENGE],
         shows: "The answer has no `Www-Authenticate: Bearer` or is an HTML page: it comes from a proxy or another server.",
@@ -160,6 +171,7 @@ pub(super) const UNTRUSTED_REDIRECT: CauseInfo = CauseInfo {
         commands
     },
     at_data: None,
+    cautions: &[],
     confirm: Confirm {
         commands: &[TOKEN, BLOB],
         shows: "`Location` is not HTTPS on port 443 at a name of the registry or of Azure's storage.",
@@ -185,6 +197,7 @@ pub(super) const UNTRUSTED_REALM: CauseInfo = CauseInfo {
         ]
     },
     at_data: None,
+    cautions: &[],
     confirm: Confirm {
         commands: &[CHALLENGE],
         shows: "`realm` in `Www-Authenticate` has another host, port or scheme than the registry. Do not send a password to it.",
@@ -216,6 +229,7 @@ pub(super) const DEADLINE_EXCEEDED: CauseInfo = CauseInfo {
         ]
     },
     at_data: None,
+    cautions: &[],
     confirm: Confirm {
         commands: &[
             "dig REGISTRY.azurecr.io A | grep 'Query time'",

@@ -1,6 +1,17 @@
 //! Commands that the records of several causes share. What fills them in is `names`.
+//!
+//! Private DNS zone, private endpoint, virtual network and cluster are often in different subscriptions. So a command names what
+//! it reads by its resource ID, and where it takes no ID, by the owner's subscription and resource group. Commands about the
+//! registry itself use the current subscription: its name is unique.
 
 use super::names::{Names, on_node};
+
+/// The subscription and resource group of the private DNS zone.
+const ZONE: &str = "--subscription ZONE_SUBSCRIPTION --resource-group ZONE_RESOURCE_GROUP";
+/// The subscription and resource group of the private endpoint.
+const ENDPOINT: &str = "--subscription ENDPOINT_SUBSCRIPTION --resource-group ENDPOINT_RESOURCE_GROUP";
+/// The subscription and resource group of the cluster.
+const CLUSTER: &str = "--subscription CLUSTER_SUBSCRIPTION --resource-group CLUSTER_RESOURCE_GROUP";
 
 /// The resolver configuration of the kubelet and containerd.
 pub(super) fn node_resolvers() -> String {
@@ -8,37 +19,73 @@ pub(super) fn node_resolvers() -> String {
 }
 
 pub(super) fn vnet_resolvers() -> String {
-    "az network vnet show --resource-group RESOURCE_GROUP --name VNET --query dhcpOptions.dnsServers"
-        .to_owned()
+    "az network vnet show --ids VNET_ID --query dhcpOptions.dnsServers".to_owned()
 }
 
-/// New DNS servers of a VNet do not reach nodes that are already running.
-pub(super) fn reimage() -> String {
-    "az aks nodepool upgrade --resource-group RESOURCE_GROUP --cluster-name CLUSTER --name NODEPOOL --node-image-only"
-        .to_owned()
+/// New DNS servers of a VNet do not reach nodes that are already running. The upgrade reimages nothing unless the first
+/// command prints a newer version than the second.
+pub(super) fn reimage() -> [String; 3] {
+    [
+        format!(
+            "az aks nodepool get-upgrades {CLUSTER} --cluster-name CLUSTER --nodepool-name NODEPOOL --query \
+             latestNodeImageVersion --output tsv"
+        ),
+        format!(
+            "az aks nodepool show {CLUSTER} --cluster-name CLUSTER --name NODEPOOL --query nodeImageVersion --output tsv"
+        ),
+        format!("az aks nodepool upgrade {CLUSTER} --cluster-name CLUSTER --name NODEPOOL --node-image-only"),
+    ]
 }
+
+/// When a node image upgrade does not renew the nameservers of a node.
+pub(super) const REIMAGE: &str = "\
+A node image upgrade reimages the nodes only if `latestNodeImageVersion` is newer than their `nodeImageVersion`. Otherwise \
+replace the nodes: cordon and drain each, then remove its machine with `az aks nodepool delete-machines --subscription \
+CLUSTER_SUBSCRIPTION --resource-group CLUSTER_RESOURCE_GROUP --cluster-name CLUSTER --nodepool-name NODEPOOL --machine-names \
+MACHINE`, and scale the pool. A node of node auto-provisioning has no such pool: `kubectl delete node NODE` replaces it.";
 
 pub(super) fn security_rules() -> String {
-    "az network nsg rule list --resource-group RESOURCE_GROUP --nsg-name NSG --output table".to_owned()
+    "az network nsg show --ids NSG_ID --query \"securityRules[].{priority:priority, direction:direction, access:access, \
+     protocol:protocol, port:destinationPortRange, destination:destinationAddressPrefix}\" --output table"
+        .to_owned()
 }
 
 pub(super) fn peerings() -> String {
-    "az network vnet peering list --resource-group RESOURCE_GROUP --vnet-name VNET --output table".to_owned()
+    "az network vnet show --ids VNET_ID --query \"virtualNetworkPeerings[].{name:name, state:peeringState, \
+     remote:remoteVirtualNetwork.id}\" --output table"
+        .to_owned()
 }
 
 pub(super) fn routes() -> String {
-    "az network route-table route list --resource-group RESOURCE_GROUP --route-table-name ROUTE_TABLE --output table"
+    "az network route-table show --ids ROUTE_TABLE_ID --query \"routes[].{prefix:addressPrefix, type:nextHopType, \
+     hop:nextHopIpAddress}\" --output table"
         .to_owned()
+}
+
+/// What the subnet of the node, or of the private endpoint, applies to traffic.
+pub(super) fn subnet() -> String {
+    "az network vnet subnet show --ids SUBNET_ID --query \"{routeTable:routeTable.id, securityGroup:networkSecurityGroup.id, \
+     privateEndpointNetworkPolicies:privateEndpointNetworkPolicies}\""
+        .to_owned()
+}
+
+/// The routes and rules that apply to the network interface of a node.
+pub(super) fn effective() -> [String; 2] {
+    [
+        "az network nic show-effective-route-table --ids NIC_ID --output table".to_owned(),
+        "az network nic list-effective-nsg --ids NIC_ID".to_owned(),
+    ]
 }
 
 pub(super) fn show_endpoints(names: &Names) -> String {
     format!("az acr show-endpoints --name {}", names.registry())
 }
 
+/// The private endpoints of the registry by resource ID, in whatever subscription, and whether they are approved.
 pub(super) fn connections(names: &Names) -> String {
     format!(
         "az acr private-endpoint-connection list --registry-name {} --query \
-         \"[].{{name:name, status:privateLinkServiceConnectionState.status}}\" --output table",
+         \"[].{{name:name, status:privateLinkServiceConnectionState.status, endpoint:privateEndpoint.id}}\" --output table",
         names.registry()
     )
 }
@@ -46,28 +93,67 @@ pub(super) fn connections(names: &Names) -> String {
 /// The A record in the private zone for the endpoint.
 pub(super) fn record(names: &Names) -> Vec<String> {
     names.private(|zone, record| {
-        [format!(
-            "az network private-dns record-set a show --resource-group RESOURCE_GROUP --zone-name {zone} --name {record}"
-        )]
+        [format!("az network private-dns record-set a show {ZONE} --zone-name {zone} --name {record}")]
+    })
+}
+
+/// The virtual network links of the private zone, and a new one.
+pub(super) fn zone_link(names: &Names) -> Vec<String> {
+    names.private(|zone, _| {
+        [
+            format!(
+                "az network private-dns link vnet list {ZONE} --zone-name {zone} --query \"[].{{name:name, \
+                 network:virtualNetwork.id, state:virtualNetworkLinkState}}\" --output table"
+            ),
+            format!(
+                "az network private-dns link vnet create {ZONE} --zone-name {zone} --name LINK --virtual-network VNET_ID \
+                 --registration-enabled false"
+            ),
+        ]
     })
 }
 
 /// The addresses that the private zone should have: one for each member, from the network interface of the private
 /// endpoint, because its own `customDnsConfigs` is empty as soon as there is a zone group.
 pub(super) fn endpoint_addresses() -> String {
-    "az network nic show --ids \"$(az network private-endpoint show --resource-group RESOURCE_GROUP --name \
-     PRIVATE_ENDPOINT --query 'networkInterfaces[0].id' --output tsv)\" --query \
+    "az network nic show --ids \"$(az network private-endpoint show --ids PRIVATE_ENDPOINT_ID --query \
+     'networkInterfaces[0].id' --output tsv)\" --query \
      \"ipConfigurations[].[privateLinkConnectionProperties.requiredMemberName, privateIPAddress]\" --output table"
         .to_owned()
+}
+
+pub(super) fn create_endpoint(names: &Names) -> String {
+    format!(
+        "az network private-endpoint create {ENDPOINT} --name PRIVATE_ENDPOINT --subnet SUBNET_ID --group-id registry \
+         --connection-name CONNECTION --private-connection-resource-id \"$(az acr show --name {} --query id --output tsv)\"",
+        names.registry()
+    )
 }
 
 pub(super) fn zone_group(names: &Names) -> Vec<String> {
     names.private(|zone, _| {
         [format!(
-            "az network private-endpoint dns-zone-group create --resource-group RESOURCE_GROUP --endpoint-name \
-             PRIVATE_ENDPOINT --name default --private-dns-zone {zone} --zone-name registry"
+            "az network private-endpoint dns-zone-group create {ENDPOINT} --endpoint-name PRIVATE_ENDPOINT --name default \
+             --private-dns-zone \
+             /subscriptions/ZONE_SUBSCRIPTION/resourceGroups/ZONE_RESOURCE_GROUP/providers/Microsoft.Network/privateDnsZones/{zone} \
+             --zone-name registry"
         )]
     })
+}
+
+/// What a zone group does to the records of another one.
+pub(super) const ONE_ZONE_GROUP: &str = "\
+A zone group overwrites the records of the same names in its zone. A second private endpoint of the registry, such as one in \
+another region's hub, needs a zone of its own.";
+
+/// A property of the cluster.
+pub(super) fn cluster(query: &str) -> String {
+    format!("az aks show {CLUSTER} --name CLUSTER --query {query}")
+}
+
+/// Changes the cluster.
+pub(super) fn update_cluster(options: &str) -> String {
+    format!("az aks update {CLUSTER} --name CLUSTER {options}")
 }
 
 pub(super) fn health(names: &Names) -> String {
@@ -88,33 +174,4 @@ pub(super) fn import(names: &Names) -> Vec<String> {
 /// The registry's manifests of the image, for every platform.
 pub(super) fn inspect(names: &Names) -> String {
     format!("docker buildx imagetools inspect {}", names.image())
-}
-
-/// The keys of the pull secret and their sizes, never a value.
-pub(super) fn secret_keys() -> String {
-    "kubectl describe secret SECRET --namespace NAMESPACE".to_owned()
-}
-
-/// The login servers in the pull secret, never a value.
-pub(super) fn secret_hosts() -> String {
-    "kubectl get secret SECRET --namespace NAMESPACE --output \
-     go-template='{{index .data \".dockerconfigjson\" | base64decode}}' | jq '.auths | keys'"
-        .to_owned()
-}
-
-/// Stores a docker configuration from standard input in the pull secret.
-pub(super) const STORE: &str = "kubectl create secret docker-registry SECRET --namespace NAMESPACE \
-                                --from-file=.dockerconfigjson=/dev/stdin --dry-run=client --output=yaml | \
-                                kubectl apply --filename=-";
-
-/// Generates a token password and stores it in the pull secret, without a trace on the screen, on disk, in the history or
-/// in the process list.
-pub(super) fn new_secret(names: &Names, password: &str) -> Vec<String> {
-    names.acr([format!(
-        "az acr token credential generate --registry {registry} --name TOKEN --{password} --expiration-in-days 90 \
-         --output json | jq '{{auths: {{\"{key}\": {{username, password: (.passwords[] | select(.name == \
-         \"{password}\") | .value)}}}}}}' | {STORE}",
-        registry = names.registry(),
-        key = names.key(),
-    )])
 }

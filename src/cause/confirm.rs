@@ -34,12 +34,13 @@ pub(super) const BLOB: &str = "printf 'header = \"Authorization: Bearer %s\"' \"
                                curl -sK - -o /dev/null -D - https://REGISTRY.azurecr.io/v2/REPOSITORY/blobs/DIGEST";
 pub(super) const FETCHED: &str = "printf 'header = \"Authorization: Bearer %s\"' \"$TOKEN\" | \
                                   curl -sLK - https://REGISTRY.azurecr.io/v2/REPOSITORY/blobs/DIGEST | sha256sum";
-pub(super) const KUBELET_IDENTITY: &str = "az aks show --resource-group RESOURCE_GROUP --name CLUSTER --query \
+pub(super) const KUBELET_IDENTITY: &str = "az aks show --subscription CLUSTER_SUBSCRIPTION --resource-group CLUSTER_RESOURCE_GROUP --name CLUSTER --query \
                                            identityProfile.kubeletidentity.clientId --output tsv";
-pub(super) const SECRET: &str =
-    "kubectl get secret --namespace acr-verifier SECRET --output jsonpath='{.type}{\"\\n\"}'";
-pub(super) const SECRET_HOSTS: &str = "kubectl get secret --namespace acr-verifier SECRET --output jsonpath='{.data.\\.dockerconfigjson}' | \
-                                       base64 -d | jq '.auths | keys'";
+/// The keys of the pull secret and their sizes, never a value.
+pub(super) const SECRET: &str = "kubectl describe secret SECRET --namespace acr-verifier";
+/// The login servers in the pull secret, never a value.
+pub(super) const SECRET_HOSTS: &str = "kubectl get secret SECRET --namespace acr-verifier --output \
+                                       go-template='{{index .data \".dockerconfigjson\" | base64decode}}' | jq '.auths | keys'";
 
 /// Verifies causes of a name that should lead to a private endpoint.
 pub(super) const ENDS_PRIVATE: &str =

@@ -1,7 +1,10 @@
 //! Causes of the stage `connect`, and a connection that is closed later.
 
 use super::CauseInfo;
-use super::commands::{connections, endpoint_addresses, peerings, record, routes, security_rules};
+use super::commands::{
+    cluster, connections, effective, endpoint_addresses, peerings, record, routes, security_rules, subnet,
+    update_cluster,
+};
 use super::confirm::{CONNECT, CONNECTED, Confirm, HANDSHAKE, ROUTE};
 use super::names::on_node;
 use crate::observation::Stage;
@@ -16,11 +19,22 @@ pub(super) const CONNECT_TIMEOUT: CauseInfo = CauseInfo {
     remedy: "Allow traffic from the node subnet to the private endpoint: check VNet peerings, route tables in both \
              directions, network security groups and firewalls.",
     commands: |names| {
-        let mut commands = vec![names.curl_on_node(), peerings(), routes(), security_rules()];
-        commands.extend(names.acr([connections(names)]));
+        let mut commands = names.acr([connections(names)]);
+        commands.extend([peerings(), subnet(), routes(), security_rules()]);
+        commands.extend(effective());
+        commands.push(names.curl_on_node());
         commands
     },
     at_data: None,
+    cautions: &[
+        "`az network nic` reads the network interface of a VM. For a node of a scale set, open the instance in the Azure portal, \
+         and *Effective routes* and *Effective security rules* of its network interface. SUBNET_ID is the subnet of the node, and \
+         then the subnet of the private endpoint.",
+        "A private endpoint adds a route to its own address (/32) to its VNet and to peered VNets, which precedes a user-defined \
+         route for a wider range. Network security groups and route tables apply to a private endpoint only if \
+         `privateEndpointNetworkPolicies` of its subnet enables them; after it is enabled, a rule that had no effect may block the \
+         traffic. If a firewall inspects the traffic, requests and answers must both take the route through it.",
+    ],
     confirm: Confirm {
         commands: &[CONNECT, ROUTE],
         shows: "`curl` prints `Trying` with the private address, and then `Connection timed out`.",
@@ -45,6 +59,7 @@ pub(super) const CONNECT_REFUSED: CauseInfo = CauseInfo {
         commands
     },
     at_data: None,
+    cautions: &[],
     confirm: Confirm {
         commands: &[CONNECT],
         shows: "`curl` prints `Connection refused` for the address that it tries.",
@@ -71,6 +86,7 @@ pub(super) const NETWORK_UNREACHABLE: CauseInfo = CauseInfo {
     remedy: "Peer the node's VNet with the private endpoint's VNet, and remove the route that drops this traffic.",
     commands: |_| vec![on_node("chroot /host ip route"), peerings(), routes()],
     at_data: None,
+    cautions: &[],
     confirm: Confirm {
         commands: &[ROUTE, "ip route"],
         shows: "`ip` prints `Network is unreachable`, or a route of type `unreachable` or `blackhole`.",
@@ -88,6 +104,7 @@ pub(super) const CONNECTION_RESET: CauseInfo = CauseInfo {
              allow it.",
     commands: |names| vec![names.curl_on_node(), names.openssl_chain(), routes()],
     at_data: None,
+    cautions: &[],
     confirm: Confirm {
         commands: &[CONNECT, HANDSHAKE],
         shows: "After `Connected`, the output ends early or with `Connection reset by peer`.",
@@ -104,13 +121,15 @@ pub(super) const PROXY_BYPASSED: CauseInfo = CauseInfo {
     remedy: "Add the registry's login server and data endpoint to noProxy in the HTTP proxy configuration of the cluster.",
     commands: |_| {
         vec![
-            on_node("chroot /host sh -c 'tr \"\\0\" \"\\n\" </proc/$(pidof containerd)/environ | grep -i proxy'"),
-            "az aks show --resource-group RESOURCE_GROUP --name CLUSTER --query httpProxyConfig".to_owned(),
-            "az aks update --resource-group RESOURCE_GROUP --name CLUSTER --http-proxy-config HTTP_PROXY_CONFIG_FILE"
-                .to_owned(),
+            on_node(
+                "chroot /host sh -c 'tr \"\\0\" \"\\n\" </proc/$(pidof containerd)/environ | grep -i proxy'",
+            ),
+            cluster("httpProxyConfig"),
+            update_cluster("--http-proxy-config HTTP_PROXY_CONFIG_FILE"),
         ]
     },
     at_data: None,
+    cautions: &[],
     confirm: Confirm {
         commands: &["tr '\\0' '\\n' </proc/$(pidof containerd)/environ | grep -i proxy"],
         shows: "`HTTPS_PROXY` or `https_proxy` names a proxy, and no entry of `NO_PROXY` or `no_proxy` covers the registry's \

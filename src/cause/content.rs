@@ -20,6 +20,7 @@ pub(super) const REPOSITORY_NOT_FOUND: CauseInfo = CauseInfo {
         commands
     },
     at_data: None,
+    cautions: &[],
     confirm: Confirm {
         commands: &[TOKEN, MANIFEST],
         shows: "The registry returns HTTP status 404 and `NAME_UNKNOWN`.",
@@ -44,6 +45,7 @@ pub(super) const MANIFEST_NOT_FOUND: CauseInfo = CauseInfo {
         commands
     },
     at_data: None,
+    cautions: &[],
     confirm: Confirm {
         commands: &[TOKEN, MANIFEST],
         shows: "The registry returns HTTP status 404 and `MANIFEST_UNKNOWN`.",
@@ -73,6 +75,7 @@ pub(super) const MANIFEST_QUARANTINED: CauseInfo = CauseInfo {
         ])
     },
     at_data: None,
+    cautions: &[],
     confirm: Confirm {
         commands: &[TOKEN, MANIFEST],
         shows: "The registry rejects the request with `IMAGE_QUARANTINED`, or with a message that names the quarantine.",
@@ -99,6 +102,7 @@ pub(super) const CACHE_RULE_FAILED: CauseInfo = CauseInfo {
         ])
     },
     at_data: None,
+    cautions: &[],
     confirm: Confirm {
         commands: &[TOKEN, MANIFEST],
         shows: "The registry rejects the request with a message that names the cache rule or its source registry, while other \
@@ -123,6 +127,7 @@ pub(super) const MANIFEST_INVALID: CauseInfo = CauseInfo {
         commands
     },
     at_data: None,
+    cautions: &[],
     confirm: Confirm {
         commands: &[TOKEN, MANIFEST],
         shows: "The HTTP status is 200, but the answer has a `Content-Type` other than the four accepted ones, a body of more \
@@ -149,6 +154,7 @@ pub(super) const DIGEST_MISMATCH: CauseInfo = CauseInfo {
         commands
     },
     at_data: None,
+    cautions: &[],
     confirm: Confirm {
         commands: &[TOKEN, FETCHED],
         shows: "The checksum is not DIGEST: a device on the path, or the storage, changes the content.",
@@ -171,6 +177,7 @@ pub(super) const PLATFORM_MISSING: CauseInfo = CauseInfo {
         ]
     },
     at_data: None,
+    cautions: &[],
     confirm: Confirm {
         commands: &["uname -sm", TOKEN, MANIFEST],
         shows: "The index has no entry for the node's `os` and `architecture`.",
@@ -192,6 +199,7 @@ pub(super) const PLATFORM_MISMATCH: CauseInfo = CauseInfo {
         ]
     },
     at_data: None,
+    cautions: &[],
     confirm: Confirm {
         commands: &["uname -sm", TOKEN, FETCHED],
         shows: "Without `| sha256sum`, the last command prints the image configuration (DIGEST is that of `config`), whose `os` \

@@ -4,9 +4,13 @@
 //! reasons.
 
 use super::CauseInfo;
-use super::commands::{STORE, health, new_secret, secret_hosts, secret_keys};
+use super::commands::health;
 use super::confirm::{Confirm, GOOD_MANIFEST, GRANTED, MANIFEST, SECRET, SECRET_HOSTS, TOKEN};
 use super::names::{Names, on_node};
+use super::pull_secret::{
+    ALTERNATE, ELSEWHERE, create_secret, merge_client_secret, merge_password, recreate_secret,
+    token_passwords,
+};
 use crate::observation::{CredentialEvidence, CredentialKind, Stage};
 use crate::verdict::Severity;
 
@@ -19,16 +23,16 @@ pub(super) const CREDENTIALS_MISSING: CauseInfo = CauseInfo {
     detection: "no matching entry, and an anonymous pull is rejected",
     remedy: "Add an entry to the pull secret whose key is the registry exactly as in the image reference.",
     commands: |names| {
-        let mut commands = vec![secret_keys(), secret_hosts()];
-        commands.extend(new_secret(names, "password1"));
+        let mut commands = vec![SECRET.to_owned(), SECRET_HOSTS.to_owned()];
+        commands.extend(token_passwords(names));
+        commands.extend(merge_password(names, "password1"));
+        commands.extend(create_secret(names));
         commands
     },
     at_data: None,
+    cautions: &[ALTERNATE, ELSEWHERE],
     confirm: Confirm {
-        commands: &[
-            SECRET,
-            "kubectl get secret --namespace acr-verifier SECRET --output jsonpath='{.data}' | grep -o '\"[^\"]*\":'",
-        ],
+        commands: &[SECRET],
         shows: "The Secret does not exist, or its keys are neither `.dockerconfigjson` nor `username` and `password`.",
     },
     verify: "The Secret exists and has an entry for the login server.",
@@ -42,11 +46,17 @@ pub(super) const CREDENTIALS_INVALID: CauseInfo = CauseInfo {
     detection: "unreadable or unparsable: what the kubelet rejects as a whole",
     remedy: "Recreate the pull secret with the type kubernetes.io/dockerconfigjson.",
     commands: |names| {
-        let mut commands = vec![secret_keys(), secret_hosts()];
-        commands.extend(new_secret(names, "password1"));
+        let mut commands = vec![SECRET.to_owned(), SECRET_HOSTS.to_owned()];
+        commands.extend(token_passwords(names));
+        commands.extend(recreate_secret(names));
         commands
     },
     at_data: None,
+    cautions: &[
+        "The last command deletes the Secret and creates it with one entry: add the entries of other registries again.",
+        ALTERNATE,
+        ELSEWHERE,
+    ],
     confirm: Confirm {
         commands: &[SECRET, SECRET_HOSTS],
         shows: "`jq` rejects the document, or the document has no `auths`.",
@@ -64,6 +74,7 @@ pub(super) const CREDENTIALS_REJECTED: CauseInfo = CauseInfo {
              role on the registry.",
     commands: |names| or_hosts(token_commands(names)),
     at_data: None,
+    cautions: &[ALTERNATE, ELSEWHERE],
     confirm: Confirm {
         commands: &[GRANTED],
         shows: "The registry returns HTTP status 401 with the password of the Secret.",
@@ -79,11 +90,12 @@ pub(super) const CREDENTIALS_STALE_ENTRY: CauseInfo = CauseInfo {
     detection: "a more specific entry was rejected, a later one worked",
     remedy: "Remove the rejected entry from the pull secret, or store a valid password in it.",
     commands: |names| {
-        let mut commands = vec![secret_hosts()];
+        let mut commands = vec![SECRET_HOSTS.to_owned()];
         commands.extend(token_commands(names));
         commands
     },
     at_data: None,
+    cautions: &[ALTERNATE, ELSEWHERE],
     confirm: Confirm {
         commands: &[SECRET_HOSTS, GRANTED],
         shows: "More than one key matches the image, and the registry returns HTTP status 401 with the user and password of \
@@ -100,20 +112,18 @@ pub(super) const CREDENTIALS_EXPIRING: CauseInfo = CauseInfo {
     detection: "the credentials expire in less than 14 days (default)",
     remedy: "Generate the other token password, store it in the pull secret, and let the old one expire.",
     commands: |names| {
-        let mut commands = names.acr([format!(
-            "az acr token show --registry {} --name TOKEN --query credentials.passwords --output table",
-            names.registry()
-        )]);
-        commands.extend(new_secret(names, "password2"));
+        let mut commands = token_passwords(names);
+        commands.extend(merge_password(names, "password2"));
         if commands.is_empty() {
-            commands.push(secret_keys());
+            commands.push(SECRET.to_owned());
         }
         commands
     },
     at_data: None,
+    cautions: &[ALTERNATE, ELSEWHERE],
     confirm: Confirm {
         commands: &[
-            "kubectl get secret --namespace acr-verifier SECRET --output jsonpath='{.data.expiresAt}' | base64 -d",
+            "kubectl get secret SECRET --namespace acr-verifier --output jsonpath='{.data.expiresAt}' | base64 -d",
         ],
         shows: "The time there, or under `credentials.expiresAt` in the configuration, is less than 14 days away.",
     },
@@ -138,6 +148,7 @@ pub(super) const SCOPE_MISSING: CauseInfo = CauseInfo {
         ]))
     },
     at_data: None,
+    cautions: &[],
     confirm: Confirm {
         commands: &[TOKEN, MANIFEST],
         shows: "The registry grants the token, and then returns HTTP status 401 and `insufficient_scope`.",
@@ -160,6 +171,7 @@ pub(super) const TOKEN_REFUSED: CauseInfo = CauseInfo {
         commands
     },
     at_data: None,
+    cautions: &[],
     confirm: Confirm {
         commands: &["date -u", TOKEN, MANIFEST],
         shows: "The registry returns HTTP status 401 and `invalid_token`. The first line shows whether the node's clock is wrong.",
@@ -223,32 +235,29 @@ pub fn commands_of_rejected(kind: CredentialKind, names: &Names) -> Vec<String> 
                 format!("az role assignment create --assignee CLIENT_ID --role AcrPull --scope {scope}"),
                 "az ad app credential list --id CLIENT_ID --query \"[].endDateTime\" --output tsv".to_owned(),
                 "az ad sp show --id CLIENT_ID --query accountEnabled --output tsv".to_owned(),
-                format!(
-                    "az ad app credential reset --id CLIENT_ID --append --output json | jq '{{auths: {{\"{key}\": \
-                     {{username: .appId, password}}}}}}' | {STORE}",
-                    key = names.key()
-                ),
+                merge_client_secret(names),
             ])
         }
-        CredentialKind::RefreshToken | CredentialKind::Empty => new_secret(names, "password1"),
+        CredentialKind::RefreshToken | CredentialKind::Empty => {
+            let mut commands = token_passwords(names);
+            commands.extend(merge_password(names, "password1"));
+            commands
+        }
     })
 }
 
 /// The state of a repository token, and a new password for it.
 fn token_commands(names: &Names) -> Vec<String> {
     let registry = names.registry();
-    let mut commands = names.acr([
-        format!(
-            "az acr token show --registry {registry} --name TOKEN --query \"{{status:status, \
-             passwords:credentials.passwords}}\""
-        ),
-        format!("az acr token update --registry {registry} --name TOKEN --status enabled"),
-    ]);
-    commands.extend(new_secret(names, "password1"));
+    let mut commands = token_passwords(names);
+    commands.extend(
+        names.acr([format!("az acr token update --registry {registry} --name TOKEN --status enabled")]),
+    );
+    commands.extend(merge_password(names, "password2"));
     commands
 }
 
 /// Lists the keys of the secret if no other command applies.
 fn or_hosts(commands: Vec<String>) -> Vec<String> {
-    if commands.is_empty() { vec![secret_hosts()] } else { commands }
+    if commands.is_empty() { vec![SECRET_HOSTS.to_owned()] } else { commands }
 }

@@ -14,7 +14,8 @@ pub(super) const DATA_ENDPOINT_DISABLED: CauseInfo = CauseInfo {
     meaning: "The registry serves layers from Azure's shared blob storage, which is outside the private path.",
     detection: "redirect to Azure's blob storage (`*.blob.core.windows.net` and its sovereign names): layers leave the \
                 private path",
-    remedy: "Enable the registry's dedicated data endpoints, and let the private DNS zone group add their A records.",
+    remedy: "Enable the registry's dedicated data endpoints once every client's firewall allows them, and let the private DNS \
+             zone group add their A records.",
     commands: |names| {
         names.acr([
             format!("az acr update --name {} --data-endpoint-enabled true", names.registry()),
@@ -22,6 +23,10 @@ pub(super) const DATA_ENDPOINT_DISABLED: CauseInfo = CauseInfo {
         ])
     },
     at_data: None,
+    cautions: &[
+        "Once dedicated data endpoints are enabled, clients whose firewalls allow only `*.blob.core.windows.net` can no longer pull \
+         layers. Allow `REGISTRY.REGION.data.azurecr.io`, of every region of the registry, in their firewalls first.",
+    ],
     confirm: Confirm {
         commands: &[TOKEN, BLOB],
         shows: "The registry returns HTTP status 307 with a `Location` at `*.blob.core.windows.net`.",
@@ -46,6 +51,7 @@ pub(super) const BLOB_NOT_FOUND: CauseInfo = CauseInfo {
         commands
     },
     at_data: None,
+    cautions: &[],
     confirm: Confirm {
         commands: &[TOKEN, BLOB, FETCHED],
         shows: "The HTTP status is 404, from the registry or from the host that it redirects to.",
@@ -62,8 +68,8 @@ pub(super) const BLOB_DENIED: CauseInfo = CauseInfo {
     remedy: "Remove the service endpoint policy for storage from the node subnet, or allow the registry's storage in it.",
     commands: |names| {
         let mut commands = vec![
-            "az network vnet subnet show --resource-group RESOURCE_GROUP --vnet-name VNET --name SUBNET --query \
-             \"{serviceEndpoints:serviceEndpoints, policies:serviceEndpointPolicies}\""
+            "az network vnet subnet show --ids SUBNET_ID --query \"{serviceEndpoints:serviceEndpoints, \
+             policies:serviceEndpointPolicies}\""
                 .to_owned(),
         ];
         commands.extend(names.acr([show_endpoints(names)]));
@@ -71,6 +77,7 @@ pub(super) const BLOB_DENIED: CauseInfo = CauseInfo {
         commands
     },
     at_data: None,
+    cautions: &[],
     confirm: Confirm {
         commands: &[TOKEN, BLOB, DATA_ADDRESSES],
         shows: "The HTTP status is 403 from the host that the registry redirects to. A public address of the data endpoint \

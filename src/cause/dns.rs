@@ -1,8 +1,8 @@
 //! Causes of the stage `dns`: nameservers, names and records.
 
 use super::commands::{
-    endpoint_addresses, node_resolvers, record, reimage, security_rules, show_endpoints, vnet_resolvers,
-    zone_group,
+    ONE_ZONE_GROUP, REIMAGE, endpoint_addresses, node_resolvers, record, reimage, security_rules,
+    show_endpoints, vnet_resolvers, zone_group,
 };
 use super::confirm::{ADDRESSES, Confirm, ENDS_PRIVATE, NAMESERVERS, ONE_NAMESERVER, SHORT_FROM_NAMESERVER};
 use super::{CauseInfo, Fix};
@@ -16,8 +16,13 @@ pub(super) const NO_NAMESERVER: CauseInfo = CauseInfo {
     meaning: "The node has no nameserver, so it cannot resolve the name of any registry.",
     detection: "resolver configuration without a usable nameserver",
     remedy: "Renew the node's DHCP lease, or reimage the node once the VNet's DNS servers are correct.",
-    commands: |_| vec![node_resolvers(), vnet_resolvers(), reimage()],
+    commands: |_| {
+        let mut commands = vec![node_resolvers(), vnet_resolvers()];
+        commands.extend(reimage());
+        commands
+    },
     at_data: None,
+    cautions: &[REIMAGE],
     confirm: Confirm {
         commands: &[NAMESERVERS],
         shows: "The file has no `nameserver` line with an address.",
@@ -39,6 +44,7 @@ pub(super) const DNS_TIMEOUT: CauseInfo = CauseInfo {
         commands
     },
     at_data: None,
+    cautions: &[],
     confirm: Confirm {
         commands: &[ONE_NAMESERVER],
         shows: "`dig` prints `connection timed out` or `connection refused` for every nameserver in /etc/resolv.conf.",
@@ -62,6 +68,7 @@ pub(super) const DNS_SERVER_FAILURE: CauseInfo = CauseInfo {
         commands
     },
     at_data: None,
+    cautions: &[],
     confirm: Confirm {
         commands: &["dig @NAMESERVER REGISTRY.azurecr.io A", "dig +tcp @NAMESERVER REGISTRY.azurecr.io A"],
         shows: "`dig` prints `status: SERVFAIL`, `status: REFUSED` or a warning about a malformed message, or gets no \
@@ -96,6 +103,7 @@ pub(super) const NAME_NOT_FOUND: CauseInfo = CauseInfo {
             commands
         },
     }),
+    cautions: &[],
     confirm: Confirm {
         commands: &[ADDRESSES, "dig +trace REGISTRY.azurecr.io A"],
         shows: "`dig` prints `status: NXDOMAIN` or no address, and the answer has no `privatelink` name.",
@@ -118,6 +126,7 @@ pub(super) const PRIVATE_RECORD_MISSING: CauseInfo = CauseInfo {
         commands
     },
     at_data: None,
+    cautions: &[ONE_ZONE_GROUP],
     confirm: Confirm {
         commands: &[ADDRESSES, "dig REGISTRY.privatelink.azurecr.io A"],
         shows: "The answer has a CNAME to a `privatelink` name, but no address for that name.",
@@ -136,6 +145,7 @@ pub(super) const RESOLVERS_DISAGREE: CauseInfo = CauseInfo {
     remedy: "Configure all of the VNet's DNS servers to forward to the same resolver, one that sees the private DNS zone.",
     commands: |names| vec![names.dig("A"), names.dig_azure(), vnet_resolvers(), node_resolvers()],
     at_data: None,
+    cautions: &[],
     confirm: Confirm {
         commands: &[NAMESERVERS, SHORT_FROM_NAMESERVER],
         shows: "The nameservers, queried one by one, return different addresses.",
@@ -158,10 +168,12 @@ pub(super) const NAMESERVER_FAILING: CauseInfo = CauseInfo {
     remedy: "Repair the failing nameserver, or remove it from the VNet's DNS servers and reimage the nodes.",
     commands: |names| {
         let mut commands = Vec::from(names.dig_again());
-        commands.extend([vnet_resolvers(), reimage()]);
+        commands.push(vnet_resolvers());
+        commands.extend(reimage());
         commands
     },
     at_data: None,
+    cautions: &[REIMAGE],
     confirm: Confirm {
         commands: &[NAMESERVERS, ONE_NAMESERVER],
         shows: "The nameservers, queried one by one: one times out or returns an error while another answers.",

@@ -1,6 +1,6 @@
 //! Causes of identities: the token of the node's managed identity or of the Pod's workload identity, and their right to pull.
 
-use super::commands::{routes, security_rules};
+use super::commands::{cluster, routes, security_rules, update_cluster};
 use super::confirm::{Confirm, KUBELET_IDENTITY};
 use super::names::{Names, on_node};
 use super::{CauseInfo, Fix};
@@ -22,12 +22,13 @@ pub(super) const IDENTITY_UNAVAILABLE: CauseInfo = CauseInfo {
                  'http://169.254.169.254/metadata/instance?api-version=2021-02-01'",
             ),
             kubelet_identity(),
-            "kubectl get daemonset --namespace NAMESPACE --selector app.kubernetes.io/name=acr-verifier --output \
+            "kubectl get daemonset --namespace acr-verifier --selector app.kubernetes.io/name=acr-verifier --output \
              jsonpath='{.items[*].spec.template.spec.hostNetwork}'"
                 .to_owned(),
         ]
     },
     at_data: None,
+    cautions: &[],
     confirm: Confirm {
         // Without a client id, IMDS rejects the request of a node with several identities.
         commands: &[
@@ -52,12 +53,13 @@ pub(super) const IDENTITY_NOT_FOUND: CauseInfo = CauseInfo {
     commands: |_| {
         vec![
             kubelet_identity(),
-            "az vmss identity show --resource-group NODE_RESOURCE_GROUP --name VMSS".to_owned(),
-            "az vmss identity assign --resource-group NODE_RESOURCE_GROUP --name VMSS --identities IDENTITY_RESOURCE_ID"
-                .to_owned(),
+            "kubectl get node NODE --output jsonpath='{.spec.providerID}'".to_owned(),
+            "az vmss identity show --ids VMSS_ID".to_owned(),
+            "az vmss identity assign --ids VMSS_ID --identities IDENTITY_ID".to_owned(),
         ]
     },
     at_data: None,
+    cautions: &[],
     confirm: Confirm {
         commands: &[
             KUBELET_IDENTITY,
@@ -88,6 +90,7 @@ pub(super) const ENTRA_UNREACHABLE: CauseInfo = CauseInfo {
         ]
     },
     at_data: None,
+    cautions: &[],
     confirm: Confirm {
         commands: &["curl --max-time 10 --verbose --output /dev/null https://login.microsoftonline.com/"],
         shows: "`curl` cannot resolve the name, cannot connect, or does not trust the certificate.",
@@ -105,13 +108,14 @@ pub(super) const IDENTITY_REJECTED: CauseInfo = CauseInfo {
     remedy: "Compare issuer, subject and audience of the federated credential with the cluster and the service account.",
     commands: federated_credential,
     at_data: None,
+    cautions: &[],
     confirm: Confirm {
         commands: &[
-            "az identity federated-credential list --resource-group RESOURCE_GROUP --identity-name IDENTITY --query \
+            "az identity federated-credential list --subscription IDENTITY_SUBSCRIPTION --resource-group IDENTITY_RESOURCE_GROUP --identity-name IDENTITY --query \
              \"[].{issuer:issuer, subject:subject, audiences:audiences}\" --output json",
-            "az aks show --resource-group RESOURCE_GROUP --name CLUSTER --query oidcIssuerProfile.issuerUrl --output tsv",
+            "az aks show --subscription CLUSTER_SUBSCRIPTION --resource-group CLUSTER_RESOURCE_GROUP --name CLUSTER --query oidcIssuerProfile.issuerUrl --output tsv",
         ],
-        shows: "No entry has the cluster's issuer, the subject `system:serviceaccount:NAMESPACE:SERVICE_ACCOUNT` and the audience \
+        shows: "No entry has the cluster's issuer, the subject `system:serviceaccount:acr-verifier:acr-verifier` and the audience \
                 `api://AzureADTokenExchange`, letter by letter.",
     },
     verify: "One entry has all three.",
@@ -127,6 +131,7 @@ pub(super) const PULL_ROLE_MISSING: CauseInfo = CauseInfo {
              by repository (ABAC).",
     commands: role_commands,
     at_data: None,
+    cautions: &[],
     confirm: Confirm {
         commands: &[
             KUBELET_IDENTITY,
@@ -154,11 +159,10 @@ pub const NOT_INJECTED: Fix = Fix {
     commands: |_| {
         vec![
             service_account(),
-            "kubectl get pods --namespace NAMESPACE --selector app.kubernetes.io/name=acr-verifier --show-labels"
+            "kubectl get pods --namespace acr-verifier --selector app.kubernetes.io/name=acr-verifier --show-labels"
                 .to_owned(),
-            "az aks show --resource-group RESOURCE_GROUP --name CLUSTER --query securityProfile.workloadIdentity".to_owned(),
-            "az aks update --resource-group RESOURCE_GROUP --name CLUSTER --enable-oidc-issuer --enable-workload-identity"
-                .to_owned(),
+            cluster("securityProfile.workloadIdentity"),
+            update_cluster("--enable-oidc-issuer --enable-workload-identity"),
         ]
     },
 };
@@ -171,7 +175,7 @@ pub fn fix_of_rejected_identity(numbers: &[u32]) -> Fix {
     let remedy = match numbers.first() {
         Some(70_021 | 700_213 | 7_002_138) => {
             "Set the subject of the federated credential to the agent's service account, \
-             system:serviceaccount:NAMESPACE:SERVICE_ACCOUNT, letter by letter."
+             system:serviceaccount:acr-verifier:acr-verifier, letter by letter."
         }
         Some(700_211) => "Set the issuer of the federated credential to the cluster's OIDC issuer.",
         Some(700_212) => "Set the audience of the federated credential to api://AzureADTokenExchange.",
@@ -212,24 +216,23 @@ pub fn fix_of_rejected_identity(numbers: &[u32]) -> Fix {
 
 /// The client id of the identity that the kubelets of the cluster pull with.
 fn kubelet_identity() -> String {
-    "az aks show --resource-group RESOURCE_GROUP --name CLUSTER --query identityProfile.kubeletidentity.clientId --output tsv"
-        .to_owned()
+    cluster("identityProfile.kubeletidentity.clientId --output tsv")
 }
 
 fn service_account() -> String {
-    "kubectl get serviceaccount SERVICE_ACCOUNT --namespace NAMESPACE --output jsonpath='{.metadata.annotations}'".to_owned()
+    "kubectl get serviceaccount acr-verifier --namespace acr-verifier --output jsonpath='{.metadata.annotations}'".to_owned()
 }
 
 fn federated_credential(_: &Names) -> Vec<String> {
     vec![
-        "az identity federated-credential list --resource-group RESOURCE_GROUP --identity-name IDENTITY --query \
+        "az identity federated-credential list --subscription IDENTITY_SUBSCRIPTION --resource-group IDENTITY_RESOURCE_GROUP --identity-name IDENTITY --query \
          \"[].{issuer:issuer, subject:subject, audiences:audiences}\" --output json"
             .to_owned(),
-        "az aks show --resource-group RESOURCE_GROUP --name CLUSTER --query oidcIssuerProfile.issuerUrl --output tsv".to_owned(),
+        "az aks show --subscription CLUSTER_SUBSCRIPTION --resource-group CLUSTER_RESOURCE_GROUP --name CLUSTER --query oidcIssuerProfile.issuerUrl --output tsv".to_owned(),
         service_account(),
-        "az identity federated-credential create --resource-group RESOURCE_GROUP --identity-name IDENTITY --name acr-verifier \
-         --issuer \"$(az aks show --resource-group RESOURCE_GROUP --name CLUSTER --query oidcIssuerProfile.issuerUrl --output \
-         tsv)\" --subject system:serviceaccount:NAMESPACE:SERVICE_ACCOUNT --audiences api://AzureADTokenExchange"
+        "az identity federated-credential create --subscription IDENTITY_SUBSCRIPTION --resource-group IDENTITY_RESOURCE_GROUP --identity-name IDENTITY --name acr-verifier \
+         --issuer \"$(az aks show --subscription CLUSTER_SUBSCRIPTION --resource-group CLUSTER_RESOURCE_GROUP --name CLUSTER --query oidcIssuerProfile.issuerUrl --output \
+         tsv)\" --subject system:serviceaccount:acr-verifier:acr-verifier --audiences api://AzureADTokenExchange"
             .to_owned(),
     ]
 }

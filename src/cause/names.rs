@@ -10,8 +10,10 @@ use crate::address::NameserverAddress;
 use crate::image::{DEFAULT_PORT, ImageReference, authority, is_host_name};
 use crate::observation::Endpoint;
 
-/// Small image for a debug container, from a registry that a broken private path does not affect.
-const DEBUG_IMAGE: &str = "mcr.microsoft.com/cbl-mariner/busybox:2.0";
+/// A shell on a node. The small image is from a registry that a broken private path does not affect. Microsoft's own choice for a
+/// shell on a node of AKS.
+pub const DEBUG: &str = "kubectl debug node/NODE --namespace acr-verifier -it --profile=sysadmin \
+                                --image=mcr.microsoft.com/azurelinux/busybox:1.36";
 
 /// Most commands that add addresses to a record, and most that remove some: more are not typed one by one.
 const MAX_CHANGES: usize = 4;
@@ -291,9 +293,10 @@ impl Names {
     }
 }
 
-/// Runs a command on a node: in its network, with its files under `/host`.
+/// Runs a command on a node: in its network, with its files under `/host`. The agent's namespace admits such a Pod where
+/// others enforce Pod Security.
 pub(super) fn on_node(command: &str) -> String {
-    format!("kubectl debug node/NODE -it --profile=sysadmin --image={DEBUG_IMAGE} -- {command}")
+    format!("{DEBUG} -- {command}")
 }
 
 /// Parses `HOST` or `HOST:PORT` from the network.

@@ -17,6 +17,7 @@ pub(super) const CERTIFICATE_UNTRUSTED: CauseInfo = CauseInfo {
              --ca-file.",
     commands: |names| vec![names.openssl_chain(), names.curl_on_node()],
     at_data: None,
+    cautions: &[],
     confirm: Confirm {
         commands: &[CERTIFICATE, CONNECT],
         shows: "The issuer is not one of Azure's but, for example, a firewall. `curl` reports that it cannot verify the \
@@ -49,6 +50,7 @@ pub(super) const CERTIFICATE_NAME_MISMATCH: CauseInfo = CauseInfo {
             commands
         },
     }),
+    cautions: &[],
     confirm: Confirm {
         commands: &[CERTIFICATE, ADDRESSES],
         shows: "Subject and alternative names do not include `*.azurecr.io`: another server has this address.",
@@ -66,6 +68,7 @@ pub(super) const CERTIFICATE_EXPIRED: CauseInfo = CauseInfo {
              it.",
     commands: |names| vec![on_node("chroot /host timedatectl"), names.openssl()],
     at_data: None,
+    cautions: &[],
     confirm: Confirm {
         commands: &[CERTIFICATE, "date -u"],
         shows: "`notAfter` is earlier than the node's time.",
@@ -83,6 +86,7 @@ pub(super) const CERTIFICATE_NOT_YET_VALID: CauseInfo = CauseInfo {
     remedy: "Correct the node's clock.",
     commands: |names| vec![on_node("chroot /host timedatectl"), names.openssl()],
     at_data: None,
+    cautions: &[],
     confirm: Confirm {
         commands: &[CERTIFICATE, "date -u"],
         shows: "`notBefore` is later than the node's time.",
@@ -100,6 +104,7 @@ pub(super) const TLS_HANDSHAKE_FAILED: CauseInfo = CauseInfo {
              registry's names.",
     commands: |names| vec![names.openssl_chain(), names.curl_on_node()],
     at_data: None,
+    cautions: &[],
     confirm: Confirm {
         commands: &[HANDSHAKE],
         shows: "`openssl` prints an alert, `wrong version number`, or `no peer certificate available`.",
@@ -117,6 +122,7 @@ pub(super) const CERTIFICATE_EXPIRING: CauseInfo = CauseInfo {
              not renewed.",
     commands: |names| vec![names.openssl()],
     at_data: None,
+    cautions: &[],
     confirm: Confirm { commands: &[CERTIFICATE], shows: "`notAfter` is less than 14 days away." },
     verify: "`notAfter` has moved to a later date.",
 };

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::layout::{Page, Tone};
 use super::{RUNBOOK, Style, runbook};
-use crate::cause::{Cause, CauseInfo, Names};
+use crate::cause::{Cause, CauseInfo, DEBUG, Names};
 use crate::observation::Stage;
 use crate::verdict::Severity;
 use crate::wire::Word;
@@ -126,7 +126,8 @@ pub fn write_json(out: &mut impl Write) -> io::Result<()> {
 /// # Errors
 /// Returns the writer's error.
 pub fn write_markdown(out: &mut impl Write) -> io::Result<()> {
-    write_introduction(out)?;
+    let introduction = INTRODUCTION.replace("RUNBOOK_URL", RUNBOOK).replace("CHECK_COMMAND", CHECK);
+    writeln!(out, "{}", introduction.replace("DEBUG_COMMAND", DEBUG))?;
     writeln!(out, "| Cause | Stages | Severity | Symptoms |")?;
     writeln!(out, "| --- | --- | --- | --- |")?;
     for cause in Cause::ALL {
@@ -140,38 +141,6 @@ pub fn write_markdown(out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-fn write_introduction(out: &mut impl Write) -> io::Result<()> {
-    write!(
-        out,
-        "\
-# Runbook
-
-This page has a section for each cause that `acr-verifier` reports: in the field `cause` of a report, in the label `cause` of
-a metric, and in PascalCase as the reason of a Kubernetes Event. Reports and Events link to it. `acr-verifier causes` prints
-the same list. The alerts have [sections of their own]({RUNBOOK}#alerts).
-
-**Placeholders.** A report and an Event have the same commands with the names filled in; here, words in capitals stand for
-the names. In Azure Government the private DNS zone is `privatelink.azurecr.us`, in Azure China `privatelink.azurecr.cn`. The
-data endpoint's A record in it is `REGISTRY.REGION.data`.
-
-**A shell on a node.** Run `dig`, `curl`, `ip`, `openssl` and the other plain tools under *Confirm* on the node, because
-another machine may have other nameservers and routes:
-
-```sh
-kubectl debug node/NODE -it --profile=sysadmin --image=IMAGE
-```
-
-IMAGE needs these tools and must come from a registry that the node can still pull from. The shell has the node's network
-and nameservers, and the node's files are below `/host`. Delete its Pod afterwards. Run `kubectl` and `az` where you have
-the rights.
-
-**Verify** means the same for every cause: the next check does not report it, `acr_verifier_cause` has no series for it, and
-the Event `RegistryVerified` follows if nothing else is wrong. `acr-verifier smoke` checks all nodes at once.
-
-"
-    )
-}
-
 fn write_section(out: &mut impl Write, cause: Cause) -> io::Result<()> {
     let info = cause.info();
     writeln!(out, "\n## {cause}\n")?;
@@ -180,15 +149,36 @@ fn write_section(out: &mut impl Write, cause: Cause) -> io::Result<()> {
     writeln!(out, "- Severity: {}\n", info.severity)?;
     writeln!(out, "**Meaning.** {}\n", info.meaning)?;
     writeln!(out, "**Symptoms.** {}\n", sentence(info.detection))?;
-    writeln!(out, "**Confirm.**\n")?;
-    write_commands(out, info.confirm.commands)?;
+    writeln!(out, "**Confirm.** [Ask the agent](#ask-the-agent) on an affected node:\n")?;
+    let (remote, local): (Vec<&str>, Vec<&str>) =
+        info.confirm.commands.iter().partition(|command| runs_anywhere(command));
+    write_commands(out, &[&[CHECK], remote.as_slice()].concat())?;
+    if !local.is_empty() {
+        writeln!(out, "\nOr in [a shell on the node](#a-shell-on-a-node):\n")?;
+        write_commands(out, &local)?;
+    }
     writeln!(out, "\n{}\n", info.confirm.shows)?;
     writeln!(out, "**Fix.** {}\n", info.remedy)?;
     write_commands(out, &(info.commands)(&Names::placeholders()))?;
     if let Some(fix) = info.at_data {
         writeln!(out, "\nFor the data endpoint: {}", fix.remedy)?;
     }
+    for caution in info.cautions {
+        writeln!(out, "\n{caution}")?;
+    }
     writeln!(out, "\n**Verify.** {}", info.verify)
+}
+
+/// What the sections share: the first steps and the placeholders.
+const INTRODUCTION: &str = include_str!("runbook.md");
+/// The first step of every section: a check in the agent's Pod.
+pub const CHECK: &str =
+    "kubectl exec --namespace acr-verifier POD -- /acr-verifier check --config /etc/acr-verifier/config.yaml";
+
+/// Whether a command needs no shell on the node.
+#[must_use]
+pub fn runs_anywhere(command: &str) -> bool {
+    ["kubectl ", "az ", "helm ", "acr-verifier "].iter().any(|program| command.starts_with(program))
 }
 
 /// Turns a phrase of the catalogue into a sentence.

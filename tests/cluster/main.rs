@@ -15,6 +15,7 @@ mod identity;
 mod image;
 mod node_files;
 mod requirements;
+mod runbook;
 mod story;
 mod whole;
 mod worker;

@@ -6,15 +6,16 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::whole::{Cluster, wait};
-use super::{identity, node_files};
+use super::{identity, node_files, runbook};
 
 /// A step, with its name.
 type Step = (&'static str, fn(&Cluster));
 
 /// All steps in order: each leaves the cluster as the next one needs it.
-pub(crate) const STEPS: [Step; 13] = [
+pub(crate) const STEPS: [Step; 14] = [
     ("helm upgrade --install, agents Ready on all nodes", install),
     ("kubectl describe node shows the Event", events),
+    ("the agent answers for its node, as in the runbook", runbook::ask_the_agent),
     ("agents follow changes of node files, and write nothing", node_files::follow),
     ("a Pod's image is pulled through the private endpoint", pull),
     ("a Pod's image is pulled with the node's identity until its role is removed", identity::pull),

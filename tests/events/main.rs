@@ -9,6 +9,7 @@
 mod agent;
 mod claims;
 mod client;
+mod documents;
 mod harness;
 mod process;
 mod programs;

@@ -102,6 +102,11 @@ impl ApiServer {
         &self.token
     }
 
+    /// Returns the path of kubectl.
+    pub(crate) fn kubectl_program(&self) -> PathBuf {
+        self.programs.join("kubectl")
+    }
+
     /// Runs kubectl as administrator.
     pub(crate) fn kubectl(&self, arguments: &[&str]) -> Output {
         self.run_kubectl("administrator", arguments, "")
@@ -180,7 +185,7 @@ impl ApiServer {
     fn run_kubectl(&self, user: &str, arguments: &[&str], input: &str) -> Output {
         let mut child = Command::new("timeout")
             .args(["--kill-after=5", LONGEST_KUBECTL])
-            .arg(self.programs.join("kubectl"))
+            .arg(self.kubectl_program())
             .arg("--kubeconfig")
             .arg(self.kubeconfig(user))
             .arg(LONGEST_REQUEST)
@@ -238,6 +243,8 @@ impl ApiServer {
             ("service-cluster-ip-range", "10.96.0.0/24".to_owned()),
             ("authorization-mode", "RBAC".to_owned()),
             ("anonymous-auth", "false".to_owned()),
+            // As on AKS, for the shells on a node.
+            ("allow-privileged", "true".to_owned()),
             ("profiling", "false".to_owned()),
         ]
         .into_iter()

@@ -15,10 +15,20 @@ pub use guides::{GUIDES, Guide};
 use crate::alerts::{Rule, alerts};
 
 const COMMENT: &str = "\
-<!-- Generated from src/cause, src/public_endpoint, src/report/catalogue.rs, tests/generate/runbook and dashboards/alerts:
+<!-- Generated from src/cause, src/public_endpoint, src/report/runbook.md, tests/generate/runbook and dashboards/alerts:
      change the text there, then run `cargo run --package generate`. -->
 
 ";
+
+/// Returns a block of commands that need no shell on a node, and one of those that do.
+fn blocks(commands: &[&str]) -> String {
+    let (remote, local): (Vec<&str>, Vec<&str>) =
+        commands.iter().partition(|command| catalogue::runs_anywhere(command));
+    let local = block(&local);
+    let separator =
+        if local.is_empty() { "" } else { "\nOr in [a shell on the node](#a-shell-on-a-node):\n" };
+    format!("{}{separator}{local}", block(&remote))
+}
 
 fn block(commands: &[&str]) -> String {
     if commands.is_empty() { String::new() } else { format!("\n```sh\n{}\n```\n", commands.join("\n")) }
@@ -49,7 +59,7 @@ fn section(text: &mut String, guide: &Guide, rule: Rule) {
          result:\n\n```promql\n{}\n```\n",
         annotations.summary,
         annotations.description,
-        block(confirm),
+        blocks(confirm),
         block(commands),
         rule.expr
     )

@@ -111,7 +111,7 @@ fn commands_are_filled_in_for_cloud_endpoint_and_nameserver() {
     let link = Cause::PrivateZoneNotLinked.commands(&names).join("\n");
     assert!(link.contains("dig @10.60.0.11 contoso-e7gg.usgovvirginia.data.azurecr.us A"), "{link}");
     assert!(
-        link.contains("vnet create --resource-group RESOURCE_GROUP --zone-name privatelink.azurecr.us"),
+        link.contains("--resource-group ZONE_RESOURCE_GROUP --zone-name privatelink.azurecr.us --name LINK"),
         "{link}"
     );
     let scope = Cause::ScopeMissing.commands(&names).join("\n");

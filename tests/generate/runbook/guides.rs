@@ -1,5 +1,7 @@
 //! What to do about each alert: the part of its section in the runbook that is not in its rule.
 
+use acr_verifier::report::catalogue::CHECK;
+
 /// The text about one alert.
 pub struct Guide {
     /// The name of the alert.
@@ -18,14 +20,18 @@ pub struct Guide {
     pub verify: &'static str,
 }
 
-const EVENTS: &str =
-    "kubectl get events --namespace default --field-selector reportingComponent=acr-verifier";
+const EVENTS: &str = "kubectl get events --namespace default --field-selector reportingComponent=acr-verifier \
+                      --sort-by=.metadata.creationTimestamp";
 const CHECK_NOW: &str =
     "acr-verifier smoke --namespace acr-verifier --selector app.kubernetes.io/name=acr-verifier --timeout 2m";
 const PODS: &str =
-    "kubectl get pods --namespace acr-verifier --selector app.kubernetes.io/name=acr-verifier --output wide";
-const LOG: &str = "kubectl logs --namespace acr-verifier POD --tail 50";
+    "kubectl get pods --namespace acr-verifier --selector app.kubernetes.io/component=agent --output wide";
+const POD_OF_NODE: &str = "kubectl get pods --namespace acr-verifier --selector app.kubernetes.io/component=agent \
+                           --field-selector spec.nodeName=NODE";
+const REPORT: &str = "kubectl get --raw /api/v1/namespaces/acr-verifier/pods/POD:9469/proxy/report";
+const LOG: &str = "kubectl logs POD --namespace acr-verifier --tail 50";
 const NODE: &str = "kubectl describe node NODE";
+const DAEMON_SET: &str = "kubectl describe daemonset acr-verifier --namespace acr-verifier";
 const LOGIN: &str = "dig REGISTRY.azurecr.io A";
 const CHALLENGE: &str = "curl --connect-timeout 5 -so /dev/null -w '%{remote_ip} %{http_code}\\n' https://REGISTRY.azurecr.io/v2/";
 const CERTIFICATE: &str = "openssl s_client -connect REGISTRY.azurecr.io:443 -servername REGISTRY.azurecr.io </dev/null | \
@@ -33,12 +39,21 @@ const CERTIFICATE: &str = "openssl s_client -connect REGISTRY.azurecr.io:443 -se
 const SMOKE_PASSES: &str =
     "`acr-verifier smoke` exits with 0, and the nodes have the Event `RegistryVerified`.";
 const BY_CAUSE: &str = "Look up the cause in the table above: its section has the commands. The Events and \
-                        `count by (cause) (acr_verifier_cause)` name the cause.";
+                        `count by (cause) (acr_verifier_cause)` name the cause. Events older than an hour are in \
+                        Container Insights, if the cluster has it: see [logs.md](logs.md).";
 const BURN: &str = "Find the nodes and causes that failed in the window, \
-                    `topk(10, sum by (node, cause) (increase(acr_verifier_failures_total[WINDOW])))`, and fix the cause \
-                    as its section describes. One node that fails continuously counts as much here as many that fail \
-                    occasionally: drain it if it cannot be fixed.";
-const DRAIN: &[&str] = &["kubectl drain NODE --ignore-daemonsets --delete-emptydir-data"];
+                    `topk(10, sum by (node, cause) (increase(acr_verifier_failures_total[WINDOW])))` with the alert's 1h, 6h, 1d \
+                    or 3d as WINDOW, and fix the cause as its section describes. One node that fails continuously counts as much \
+                    here as many that fail occasionally: if it cannot be fixed, replace it. Draining is not enough, because the \
+                    agent also checks from a cordoned node until the node is deleted. `kubectl drain` evicts the node's Pods: \
+                    check their disruption budgets first. Remove the machine with the last command and scale the pool; \
+                    `kubectl delete node NODE` replaces a node of node auto-provisioning.";
+const REPLACE: &[&str] = &[
+    "kubectl cordon NODE",
+    "kubectl drain NODE --ignore-daemonsets --delete-emptydir-data",
+    "az aks nodepool delete-machines --subscription CLUSTER_SUBSCRIPTION --resource-group CLUSTER_RESOURCE_GROUP --cluster-name \
+     CLUSTER --nodepool-name NODEPOOL --machine-names MACHINE",
+];
 
 /// All of them, in the order of the rule file.
 pub const GUIDES: [Guide; 20] = [
@@ -47,7 +62,7 @@ pub const GUIDES: [Guide; 20] = [
         meaning: "All nodes, ten of them, or a fifth cannot pull: new Pods do not start there. Running Pods are not affected.",
         first: "Check which cause the nodes report, and whether DNS, the private endpoint, a firewall or the registry's \
                 settings changed in the last hour.",
-        confirm: &[EVENTS, LOGIN, CHALLENGE],
+        confirm: &[EVENTS, POD_OF_NODE, CHECK, LOGIN, CHALLENGE],
         fix: BY_CAUSE,
         commands: &[],
         verify: SMOKE_PASSES,
@@ -56,7 +71,7 @@ pub const GUIDES: [Guide; 20] = [
         alert: "AcrVerifierRegistryUnreachableFromNode",
         meaning: "Pods on this node that need an image from the registry do not start.",
         first: "Check the Events of the node, and cordon it if Pods are waiting.",
-        confirm: &[NODE, LOGIN, CHALLENGE],
+        confirm: &[POD_OF_NODE, CHECK, NODE, LOGIN, CHALLENGE],
         fix: BY_CAUSE,
         commands: &["kubectl cordon NODE"],
         verify: "The node has the Event `RegistryVerified`; then run `kubectl uncordon NODE`.",
@@ -66,7 +81,7 @@ pub const GUIDES: [Guide; 20] = [
         meaning: "One image is missing, in quarantine, not built for this platform, not fetched by its cache rule, or outside the \
                 scope of the credentials.",
         first: "Check whether its tag was deleted, moved or locked.",
-        confirm: &[EVENTS],
+        confirm: &[EVENTS, POD_OF_NODE, CHECK],
         fix: "Usual causes are [`repository_not_found`](#repository_not_found), \
                [`manifest_not_found`](#manifest_not_found), [`manifest_quarantined`](#manifest_quarantined), \
                [`cache_rule_failed`](#cache_rule_failed), [`platform_missing`](#platform_missing) and \
@@ -84,12 +99,12 @@ pub const GUIDES: [Guide; 20] = [
         meaning: "Names resolve to public addresses, or layers come from public storage: pulls leave the private network \
                 if a firewall allows it, and fail otherwise.",
         first: "Check the reported cause: it shows whether the login server or the data endpoint is public.",
-        confirm: &[EVENTS, LOGIN, "dig REGISTRY.REGION.data.azurecr.io A"],
+        confirm: &[EVENTS, POD_OF_NODE, CHECK, LOGIN, "dig REGISTRY.REGION.data.azurecr.io A"],
         fix: "The causes are [`private_zone_not_linked`](#private_zone_not_linked), \
                [`no_private_endpoint`](#no_private_endpoint), [`mixed_addresses`](#mixed_addresses) and \
                [`data_endpoint_disabled`](#data_endpoint_disabled).",
         commands: &[
-            "az network private-dns link vnet list --resource-group RESOURCE_GROUP --zone-name privatelink.azurecr.io --output table",
+            "az network private-dns link vnet list --subscription ZONE_SUBSCRIPTION --resource-group ZONE_RESOURCE_GROUP --zone-name privatelink.azurecr.io --output table",
             "az acr show --name REGISTRY --query '[dataEndpointEnabled, publicNetworkAccess]'",
         ],
         verify: "Every nameserver of the node returns only private addresses for both names.",
@@ -97,8 +112,11 @@ pub const GUIDES: [Guide; 20] = [
     Guide {
         alert: "AcrVerifierDataPathBroken",
         meaning: "The login server answers, but layers cannot be fetched: pulls start and never complete.",
-        first: "Resolve the data endpoint on an affected node.",
+        first: "Check the reported cause: it shows whether the data endpoint's name, its address or the blob is at fault.",
         confirm: &[
+            EVENTS,
+            POD_OF_NODE,
+            CHECK,
             "dig REGISTRY.REGION.data.azurecr.io A",
             "curl --connect-timeout 5 -sv https://REGISTRY.REGION.data.azurecr.io -o /dev/null",
         ],
@@ -106,7 +124,7 @@ pub const GUIDES: [Guide; 20] = [
                a firewall allows only the login server ([`connect_timeout`](#connect_timeout)).",
         commands: &[
             "az acr show-endpoints --name REGISTRY",
-            "az network private-dns record-set a list --resource-group RESOURCE_GROUP --zone-name privatelink.azurecr.io --output table",
+            "az network private-dns record-set a list --subscription ZONE_SUBSCRIPTION --resource-group ZONE_RESOURCE_GROUP --zone-name privatelink.azurecr.io --output table",
         ],
         verify: SMOKE_PASSES,
     },
@@ -117,6 +135,8 @@ pub const GUIDES: [Guide; 20] = [
                 identity.",
         confirm: &[
             EVENTS,
+            POD_OF_NODE,
+            CHECK,
             "curl -so /dev/null -w '%{http_code}\\n' --user USERNAME 'https://REGISTRY.azurecr.io/oauth2/token?service=REGISTRY.azurecr.io&scope=repository:REPOSITORY:pull'",
         ],
         fix: "Follow the section of the reported cause: [`credentials_missing`](#credentials_missing), [`credentials_invalid`](#credentials_invalid), \
@@ -134,7 +154,7 @@ pub const GUIDES: [Guide; 20] = [
         meaning: "The credentials still work, but expire at the time given in the configuration or the Secret.",
         first: "Renew the other token password, so that the current one keeps working until every client has the new one.",
         confirm: &[
-            "kubectl get secret --namespace acr-verifier SECRET --output jsonpath='{.data.expiresAt}' | base64 -d",
+            "kubectl get secret SECRET --namespace acr-verifier --output jsonpath='{.data.expiresAt}' | base64 -d",
         ],
         fix: "Follow [`credentials_expiring`](#credentials_expiring).",
         commands: &[],
@@ -144,7 +164,7 @@ pub const GUIDES: [Guide; 20] = [
         alert: "AcrVerifierCertificateExpiring",
         meaning: "Azure renews its own certificates much earlier. One that expires soon usually belongs to a device that inspects TLS.",
         first: "Check who issued the certificate.",
-        confirm: &[CERTIFICATE],
+        confirm: &[POD_OF_NODE, CHECK, CERTIFICATE],
         fix: "Follow [`certificate_expiring`](#certificate_expiring).",
         commands: &[],
         verify: "`notAfter` is more than 14 days away on every node.",
@@ -153,7 +173,12 @@ pub const GUIDES: [Guide; 20] = [
         alert: "AcrVerifierResolversDisagree",
         meaning: "Whether a pull works, and which path it takes, depends on the nameserver that the node queries.",
         first: "Query each nameserver in /etc/resolv.conf and each one that the configuration compares.",
-        confirm: &["cat /etc/resolv.conf", "dig +short @NAMESERVER REGISTRY.azurecr.io A"],
+        confirm: &[
+            POD_OF_NODE,
+            CHECK,
+            "cat /etc/resolv.conf",
+            "dig +short @NAMESERVER REGISTRY.azurecr.io A",
+        ],
         fix: "Follow [`resolvers_disagree`](#resolvers_disagree).",
         commands: &[],
         verify: "All of them return the same addresses.",
@@ -163,16 +188,16 @@ pub const GUIDES: [Guide; 20] = [
         meaning: "The agent answers scrapes, but its last check is more than half an hour old, so its results are stale. If \
                 `fleetSize` stretches the interval beyond 20 minutes, raise the 1,800 seconds in the rule.",
         first: "Check the agent's log and its status page.",
-        confirm: &[PODS, LOG],
+        confirm: &[POD_OF_NODE, REPORT, LOG, CHECK],
         fix: "Restart the agent and keep its log: a check that never completes is a bug in acr-verifier.",
-        commands: &["kubectl delete pod --namespace acr-verifier POD"],
+        commands: &["kubectl delete pod POD --namespace acr-verifier"],
         verify: "`acr_verifier_last_check_timestamp_seconds` increases.",
     },
     Guide {
         alert: "AcrVerifierAgentAbsent",
         meaning: "Nothing is known about this node, while agents on other nodes report.",
         first: "Check whether the node has an agent Pod, and whether the Pod is ready.",
-        confirm: &[PODS, "kubectl describe daemonset --namespace acr-verifier acr-verifier", NODE],
+        confirm: &[POD_OF_NODE, REPORT, DAEMON_SET, NODE],
         fix: "If the DaemonSet does not tolerate a taint of the node, add the taint to the value `tolerations`. If the Pod exists \
                but is not scraped, check the PodMonitor's targets. If the node is being removed, wait.",
         commands: &["kubectl get node NODE --output jsonpath='{.spec.taints}'"],
@@ -185,14 +210,17 @@ pub const GUIDES: [Guide; 20] = [
         first: "Check whether the Pods are running. If they are, the scrape fails.",
         confirm: &[
             PODS,
+            REPORT,
             "kubectl get --raw /api/v1/namespaces/acr-verifier/pods/POD:9469/proxy/metrics | head",
-            "kubectl get podmonitors --all-namespaces",
+            "kubectl get podmonitors.azmonitoring.coreos.com --all-namespaces",
+            "kubectl get podmonitors.monitoring.coreos.com --all-namespaces",
         ],
         fix: "If the Pods run but are not scraped, create the PodMonitor with the API version that the collector reads, \
-               `azmonitoring.coreos.com/v1` for Azure Monitor. If there are no Pods, see \
+               `azmonitoring.coreos.com/v1` for Azure Monitor; a cluster without one of the two kinds answers that it does not \
+               have the resource type. If there are no Pods, see \
                [AcrVerifierAgentCannotStart](#acrverifieragentcannotstart).",
         commands: &[
-            "az aks show --resource-group RESOURCE_GROUP --name CLUSTER --query azureMonitorProfile.metrics.enabled",
+            "az aks show --subscription CLUSTER_SUBSCRIPTION --resource-group CLUSTER_RESOURCE_GROUP --name CLUSTER --query azureMonitorProfile.metrics.enabled",
         ],
         verify: "`count(acr_verifier_last_check_timestamp_seconds)` has a result.",
     },
@@ -201,13 +229,20 @@ pub const GUIDES: [Guide; 20] = [
         meaning: "Kubernetes cannot start the agent: its image cannot be pulled, or the agent exits immediately.",
         first: "Check what the Pod is waiting for.",
         confirm: &[
-            "kubectl describe pod --namespace acr-verifier POD",
-            "kubectl logs --namespace acr-verifier POD --previous",
+            PODS,
+            "kubectl describe pod POD --namespace acr-verifier",
+            "kubectl logs POD --namespace acr-verifier --previous",
         ],
         fix: "`ErrImagePull`: use an agent image from a registry that the nodes can reach, other than those that the agent \
                verifies. `CreateContainerConfigError`: create the Secret that the values name. `CrashLoopBackOff`: correct \
-               the configuration key that the last line of the log names.",
-        commands: &["kubectl rollout undo daemonset/acr-verifier --namespace acr-verifier"],
+               the configuration key that the last line of the log names. If an upgrade caused it, go back to the previous \
+               revision where the release is managed: revert the commit under Argo CD or Flux, which undo a manual change; \
+               otherwise `helm rollback`. `kubectl rollout undo` changes the DaemonSet behind Helm's back, and not its \
+               configuration.",
+        commands: &[
+            "helm history acr-verifier --namespace acr-verifier",
+            "helm rollback acr-verifier --namespace acr-verifier",
+        ],
         verify: "`kubectl rollout status daemonset/acr-verifier --namespace acr-verifier` exits with 0.",
     },
     Guide {
@@ -217,7 +252,7 @@ pub const GUIDES: [Guide; 20] = [
         confirm: &[
             "kubectl logs --namespace acr-verifier --selector app.kubernetes.io/name=acr-verifier --tail 20",
         ],
-        fix: "Correct the values and upgrade, or roll back to the previous release.",
+        fix: "Correct the values and upgrade, or roll back to the previous release; under Argo CD or Flux, revert the commit.",
         commands: &["helm rollback acr-verifier --namespace acr-verifier"],
         verify: "`acr_verifier_config_last_reload_successful` is 1 on every node.",
     },
@@ -238,9 +273,13 @@ pub const GUIDES: [Guide; 20] = [
         alert: "AcrVerifierChecksInconclusive",
         meaning: "The registry throttles the checks, so it is unknown whether nodes can pull. Pulls may be throttled as well.",
         first: "Check whether a large deployment is pulling images.",
-        confirm: &["curl -si --max-time 10 https://REGISTRY.azurecr.io/v2/ | head -20"],
-        fix: "Follow [`throttled`](#throttled). If the agents themselves cause the load, set `schedule.fleetSize`.",
-        commands: &["az acr show-usage --name REGISTRY --output table"],
+        confirm: &[POD_OF_NODE, REPORT],
+        fix: "Follow [`throttled`](#throttled): the registry's diagnostic logs show which client sends the most requests. If the \
+               agents themselves cause the load, set `schedule.fleetSize` to the number of nodes.",
+        commands: &[
+            "az monitor diagnostic-settings list --resource \"$(az acr show --name REGISTRY --query id --output tsv)\" --query \
+             \"[].{workspace:workspaceId, logs:logs[?enabled].category}\"",
+        ],
         verify: "The verdict of checks is `pass` again: `rate(acr_verifier_checks_total{verdict=\"unknown\"}[15m])` is 0.",
     },
     Guide {
@@ -248,9 +287,9 @@ pub const GUIDES: [Guide; 20] = [
         meaning: "More than 14.4 % of the checks failed in the last hour, and checks are still failing. An outage of many nodes in \
                 the last 15 minutes is excluded, because it has an alert of its own.",
         first: "Find out whether a few nodes fail continuously or many fail occasionally.",
-        confirm: &[EVENTS, CHECK_NOW],
+        confirm: &[EVENTS, POD_OF_NODE, CHECK, CHECK_NOW],
         fix: BURN,
-        commands: DRAIN,
+        commands: REPLACE,
         verify: "Fewer than 14.4 % of the checks in five minutes fail.",
     },
     Guide {
@@ -258,18 +297,18 @@ pub const GUIDES: [Guide; 20] = [
         meaning: "More than 6 % of the checks failed in the last six hours, and checks are still failing. An outage of many nodes \
                 in the last hour is excluded.",
         first: "Find out whether a few nodes fail continuously or many fail occasionally.",
-        confirm: &[EVENTS, CHECK_NOW],
+        confirm: &[EVENTS, POD_OF_NODE, CHECK, CHECK_NOW],
         fix: BURN,
-        commands: DRAIN,
+        commands: REPLACE,
         verify: "Fewer than 6 % of the checks in half an hour fail.",
     },
     Guide {
         alert: "AcrVerifierErrorBudgetBurn1d",
         meaning: "More than 3 % of the checks failed in the last day, and checks are still failing.",
         first: "Find the nodes that fail repeatedly.",
-        confirm: &[EVENTS, CHECK_NOW],
+        confirm: &[EVENTS, POD_OF_NODE, CHECK, CHECK_NOW],
         fix: BURN,
-        commands: DRAIN,
+        commands: REPLACE,
         verify: "Fewer than 3 % of the checks in two hours fail.",
     },
     Guide {
@@ -277,9 +316,9 @@ pub const GUIDES: [Guide; 20] = [
         meaning: "More than 1 % of the checks failed in the last three days, and checks are still failing: more than the objective of \
                 99 % allows.",
         first: "Find the nodes that fail repeatedly.",
-        confirm: &[EVENTS, CHECK_NOW],
+        confirm: &[EVENTS, POD_OF_NODE, CHECK, CHECK_NOW],
         fix: BURN,
-        commands: DRAIN,
+        commands: REPLACE,
         verify: "Fewer than 1 % of the checks in six hours fail.",
     },
 ];
