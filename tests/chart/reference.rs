@@ -81,9 +81,9 @@ fn installations() -> Vec<Vec<String>> {
 fn the_readme_install_commands_render() {
     let Some(programs) = helm::programs() else { return };
     let commands = installations();
-    assert_eq!(commands.len(), 4);
+    assert_eq!(commands.len(), 5);
     let acr_pull = "path: /var/run/secrets/acr-verifier/acr-pull";
-    let credentials = [acr_pull, acr_pull, "managedIdentity:", "workloadIdentity: {}"];
+    let credentials = [acr_pull, acr_pull, acr_pull, "managedIdentity:", "workloadIdentity: {}"];
     for (words, credentials) in commands.into_iter().zip(credentials) {
         assert_eq!(
             words[..7],
