@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::helm::{self, Programs};
 
 /// Settings added to the minimal values as JSON, and what the message must contain: key, value and expectation.
-const CASES: [(&[&str], &[&str]); 48] = [
+const CASES: [(&[&str], &[&str]); 49] = [
     // Labels and annotations.
     (
         &[r#"podLabels={"app.kubernetes.io/name":"other"}"#],
@@ -89,6 +89,10 @@ const CASES: [(&[&str], &[&str]); 48] = [
         &["extraVolumeMounts[1].mountPath", "duplicate path"],
     ),
     (&[r#"extraEnv=[{"name":"NETWORK_VIEW","value":"node"}]"#], &["extraEnv[0].name", "\"NETWORK_VIEW\""]),
+    (
+        &[r#"extraEnv=[{"name":"SSL_CERT_FILE","value":"/x"}]"#],
+        &["extraEnv[0].name", "\"SSL_CERT_FILE\"", "config.tls"],
+    ),
     (
         &[r#"extraEnv=[{"name":"A","value":"1"},{"name":"A","value":"2"}]"#],
         &["extraEnv[1].name", "duplicate variable"],

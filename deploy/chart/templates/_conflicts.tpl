@@ -70,10 +70,13 @@ updates, and the modes of the smoke check. Each template returns its errors as a
   {{- end -}}
 {{- end -}}
 {{- $variables := list "NODE_NAME" "POD_NAME" "POD_NAMESPACE" "POD_UID" "NETWORK_VIEW" -}}
+{{- $roots := list "SSL_CERT_FILE" "SSL_CERT_DIR" "ACR_VERIFIER_BUNDLED_ROOTS" -}}
 {{- $set := list -}}
 {{- range $index, $variable := .Values.extraEnv -}}
   {{- if has .name $variables -}}
     {{- $errors = append $errors (printf "invalid value %q for extraEnv[%d].name: the chart sets this variable; expected another one" .name $index) -}}
+  {{- else if has .name $roots -}}
+    {{- $errors = append $errors (printf "invalid value %q for extraEnv[%d].name: it replaces the trusted certificates; expected config.tls, which adds to them" .name $index) -}}
   {{- else if has .name $set -}}
     {{- $errors = append $errors (printf "invalid value %q for extraEnv[%d].name: duplicate variable; expected a unique one" .name $index) -}}
   {{- else if and (hasKey . "value") (hasKey . "valueFrom") -}}
