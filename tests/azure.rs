@@ -1,4 +1,4 @@
-//! The Azure walkthrough and the pipelines: every row of the table of omitted steps is reproduced in the lab, and every
+//! The Azure walkthrough, the chart's README and the pipelines: every row of the table of omitted steps is reproduced in the lab, and every
 //! command, link, key and file is valid.
 //!
 //! Covers what can be tested without Azure. The effect of the `az` commands is not tested.
@@ -24,6 +24,10 @@ pub(crate) const WALK_THROUGH: Document =
     Document { path: "deploy/azure/README.md", text: include_str!("../deploy/azure/README.md") };
 pub(crate) const PIPELINES: Document =
     Document { path: "deploy/pipelines/README.md", text: include_str!("../deploy/pipelines/README.md") };
+pub(crate) const CHART: Document =
+    Document { path: "deploy/chart/README.md", text: include_str!("../deploy/chart/README.md") };
+pub(crate) const EXAMPLES: Document =
+    Document { path: "deploy/examples/README.md", text: include_str!("../deploy/examples/README.md") };
 
 impl Document {
     /// Returns the fenced blocks of a language.
@@ -65,8 +69,14 @@ pub(crate) fn python() -> Result<PathBuf, String> {
 /// # Errors
 /// The reason why there is no parser.
 pub(crate) fn parsed(calls: &[String]) -> Result<String, String> {
+    parsed_in(calls, &root())
+}
+
+/// The same, with the folder of the files that the calls name.
+pub(crate) fn parsed_in(calls: &[String], folder: &Path) -> Result<String, String> {
     let mut parser = Command::new(python()?)
         .arg(root().join("tests/azure/arguments.py"))
+        .current_dir(folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -4,6 +4,9 @@
 //! effect in a cluster. Helm, kubectl and the validators are real; if they are unavailable, the tests are reported as skipped.
 
 mod configuration;
+mod conflicts;
+mod documents;
+mod examples;
 pub(crate) mod helm;
 mod identities;
 mod manifests;
@@ -12,4 +15,6 @@ mod permissions;
 mod reference;
 mod rejected_values;
 mod security;
+mod settings;
+mod smoke;
 mod validators;

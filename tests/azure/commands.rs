@@ -12,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::yaml::documents;
-use super::{PIPELINES, WALK_THROUGH, parsed, skip};
+use super::{CHART, PIPELINES, WALK_THROUGH, parsed_in, skip};
 
 const AZURE_DEVOPS: &str = include_str!("../../deploy/pipelines/azure-devops.yml");
 const GITHUB: &str = include_str!("../../deploy/pipelines/github-actions.yml");
@@ -134,6 +134,15 @@ fn walked_with(mode: &str) -> Stage {
     stage
 }
 
+/// Runs all blocks of the chart's README.
+fn installed() -> Stage {
+    let stage = Stage::new();
+    let script = format!("set -euo pipefail\n{}", CHART.blocks("sh").concat());
+    let output = stage.run(&script, &[]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    stage
+}
+
 /// Parses a command line of the program and returns the error, if any.
 fn problem_of(call: &str) -> Option<String> {
     let words: Vec<&str> = call.split(' ').map(|word| word.trim_matches('\'')).collect();
@@ -142,7 +151,7 @@ fn problem_of(call: &str) -> Option<String> {
 
 #[test]
 fn every_block_is_a_valid_script() {
-    let scripts = WALK_THROUGH.blocks("sh").into_iter().chain(PIPELINES.blocks("sh"));
+    let scripts = [WALK_THROUGH, PIPELINES, CHART].into_iter().flat_map(|document| document.blocks("sh"));
     let mut read = 0;
     for script in scripts {
         let output = Command::new("bash").args(["-n", "-c", script]).output().expect("bash runs");
@@ -170,6 +179,25 @@ fn the_walkthrough_completes_and_keeps_the_password_out_of_arguments() {
     let wrong: Vec<String> = stage.calls("acr-verifier").iter().filter_map(|call| problem_of(call)).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert!(stage.calls("helm").len() >= 2 && stage.calls("acr-verifier").len() >= 2, "{calls}");
+}
+
+#[test]
+fn the_readme_of_the_chart_keeps_the_password_out_of_arguments() {
+    if without_jq() {
+        return;
+    }
+    let stage = installed();
+    let calls = stage.read("calls");
+    assert!(!calls.contains("a-secret"), "{calls}");
+    let secret: Value = serde_json::from_str(&stage.read("secret")).expect("the Secret is JSON");
+    let expected = serde_json::json!({"username": "DemoToken", "password": "a-secret \"word"});
+    assert_eq!(secret["auths"]["contoso.azurecr.io"], expected);
+    let root = std::fs::read_to_string(root().join("README.md")).expect("the README");
+    let pipeline = |text: &str| {
+        let text = text.split("\naz acr token credential generate").nth(1).expect("the pipeline");
+        text.split("\nhelm").next().map(str::to_owned)
+    };
+    assert_eq!(pipeline(&root), pipeline(CHART.text), "the README installs in the same way");
 }
 
 #[test]
@@ -228,7 +256,8 @@ fn the_azure_cli_parses_every_command() {
     if without_jq() {
         return;
     }
-    let mut calls = walked().calls("az");
+    let installed = installed();
+    let mut calls = [walked().calls("az"), installed.calls("az")].concat();
     for (name, script) in scripts().into_iter().filter(|(_, script)| script.contains("az aks ")) {
         let stage = played(&script, "0\n", r#"{"exitCode": 0, "logs": "pass"}"#).0;
         assert!(!stage.calls("az").is_empty(), "{name}");
@@ -243,7 +272,8 @@ fn the_azure_cli_parses_every_command() {
     assert!(calls.len() >= 30, "{calls:#?}");
     let wrong: Vec<String> = stage.calls("acr-verifier").iter().filter_map(|call| problem_of(call)).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
-    match parsed(&calls) {
+    // Parameters of a policy are in a file that the README writes.
+    match parsed_in(&calls, installed.path()) {
         Ok(rejected) => assert!(rejected.is_empty(), "{rejected}"),
         Err(reason) => skip(&reason),
     }

@@ -7,12 +7,12 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::yaml::documents;
-use super::{PIPELINES, WALK_THROUGH, python, root, skip};
+use super::{CHART, EXAMPLES, PIPELINES, WALK_THROUGH, python, root, skip};
 
 #[test]
 fn links_are_valid() {
     let mut followed = 0;
-    for document in [WALK_THROUGH, PIPELINES] {
+    for document in [WALK_THROUGH, PIPELINES, CHART, EXAMPLES] {
         let folder = root().join(document.path).parent().map(Path::to_path_buf).expect("a folder");
         let targets = document.text.split("](").skip(1).filter_map(|text| text.split(')').next());
         for target in targets.filter(|target| !target.starts_with("https://")) {

@@ -16,19 +16,21 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const REQUIRE: &str = "ACR_VERIFIER_REQUIRE_CHART";
 
 /// Tested variants of the chart, with the values files of each, relative to the chart.
-pub(crate) const VARIANTS: [(&str, &[&str]); 7] = [
+pub(crate) const VARIANTS: [(&str, &[&str]); 9] = [
     ("minimal", &["ci/minimal-values.yaml"]),
     ("everything", &["ci/everything-values.yaml"]),
     ("aks-automatic", &["values-aks-automatic.yaml", "ci/aks-automatic-values.yaml"]),
     ("managed-identity", &["values-aks-managed-identity.yaml", "ci/aks-managed-identity-values.yaml"]),
     ("workload-identity", &["values-aks-automatic.yaml", "ci/aks-workload-identity-values.yaml"]),
     ("quiet", &["ci/quiet-values.yaml"]),
+    ("gitops", &["ci/gitops-values.yaml"]),
+    ("cronjob", &["ci/cronjob-values.yaml"]),
     ("manifests", &["../manifests/values.yaml"]),
 ];
 
 /// Whether the agents of a variant run on the host network.
 pub(crate) fn is_on_host(variant: &str) -> bool {
-    !["aks-automatic", "workload-identity"].contains(&variant)
+    !["aks-automatic", "workload-identity", "cronjob"].contains(&variant)
 }
 
 /// Returns a path in the checkout.
@@ -151,6 +153,19 @@ pub(crate) fn agent(objects: &[Value]) -> &Value {
     &the(objects, "DaemonSet")["spec"]["template"]["spec"]
 }
 
+/// Returns the specification of the smoke check's Job, whose kind depends on the mode.
+pub(crate) fn smoke_job(objects: &[Value]) -> &Value {
+    let specification = |object: &'_ Value| match object["kind"].as_str() {
+        Some("Job") => Some("/spec"),
+        Some("CronJob") => Some("/spec/jobTemplate/spec"),
+        _ => None,
+    };
+    let jobs: Vec<&Value> =
+        objects.iter().filter_map(|object| object.pointer(specification(object)?)).collect();
+    assert_eq!(jobs.len(), 1, "one smoke check");
+    jobs[0]
+}
+
 /// Returns the text of the agent's configuration file.
 pub(crate) fn configuration(objects: &[Value]) -> &str {
     the(objects, "ConfigMap")["data"]["config.yaml"].as_str().expect("a text")
@@ -184,7 +199,7 @@ fn every_values_file_is_a_variant() {
     let files = files.map(|entry| entry.expect("an entry").path().to_str().expect("UTF-8").to_owned());
     let values: Vec<String> =
         files.filter(|file| file.contains("values-") || file.contains("-values")).collect();
-    assert_eq!(values.len(), 8, "{values:?}");
+    assert_eq!(values.len(), 10, "{values:?}");
     for file in values {
         assert!(listed.contains(&file), "{file} is not tested");
     }

@@ -51,14 +51,48 @@ fn a_pod_monitor_selects_the_agents_and_honors_their_labels() {
         assert_eq!(monitor["metadata"]["namespace"], agent["metadata"]["namespace"]);
         assert_eq!(monitor["spec"]["selector"], agent["spec"]["selector"]);
         let port = &agent["spec"]["template"]["spec"]["containers"][0]["ports"][0]["name"];
-        let endpoint = json!({"port": port, "path": "/metrics", "interval": "30s", "honorLabels": true});
+        let endpoint = json!({
+            "port": port, "path": "/metrics", "interval": "30s", "scrapeTimeout": "10s", "honorLabels": true,
+            "relabelings": [
+                {"sourceLabels": ["__meta_kubernetes_node_label_topology_kubernetes_io_zone"], "targetLabel": "zone"}
+            ],
+            "metricRelabelings": [
+                {"sourceLabels": ["__name__"], "regex": "acr_verifier_stage_duration_seconds_bucket", "action": "drop"}
+            ],
+        });
         assert_eq!(monitor["spec"]["podMetricsEndpoints"], json!([endpoint]));
+        assert_eq!(monitor["spec"]["sampleLimit"], 5000);
+        assert_eq!(monitor["spec"]["attachMetadata"], json!({"node": true}));
         let is_azure = monitor["apiVersion"] == "azmonitoring.coreos.com/v1";
         for (key, limit) in
             [("labelLimit", 63), ("labelNameLengthLimit", 511), ("labelValueLengthLimit", 1023)]
         {
             assert_eq!(monitor["spec"].get(key), is_azure.then(|| json!(limit)).as_ref(), "{key}");
         }
+    }
+}
+
+#[test]
+fn a_pod_monitor_leaves_optional_settings_to_the_server() {
+    let Some(programs) = helm::programs() else { return };
+    let objects = programs.objects("minimal", &["--set", "podMonitor.azureMonitor=true"]);
+    let spec = &helm::the(&objects, "PodMonitor")["spec"];
+    let endpoint = json!({"port": "http", "path": "/metrics", "interval": "60s", "honorLabels": true});
+    assert_eq!(spec["podMetricsEndpoints"], json!([endpoint]));
+    assert!(spec.get("sampleLimit").is_none() && spec.get("attachMetadata").is_none(), "{spec}");
+}
+
+#[test]
+fn dashboards_in_another_namespace_name_their_release() {
+    let Some(programs) = helm::programs() else { return };
+    for (namespace, name) in [
+        ("monitoring", "acr-verifier-acr-verifier-dashboard-node"),
+        ("acr-verifier", "acr-verifier-dashboard-node"),
+    ] {
+        let setting = format!("dashboards.enabled=true,dashboards.namespace={namespace}");
+        let objects = programs.objects("minimal", &["--set", &setting]);
+        let found = objects.iter().find(|object| object["metadata"]["name"] == name).expect("the dashboard");
+        assert_eq!(found["metadata"]["namespace"], namespace);
     }
 }
 

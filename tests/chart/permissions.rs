@@ -37,18 +37,19 @@ fn each_account_has_exactly_the_permissions_it_needs() {
         "Role", "default", "acr-verifier",
         [{"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]}]
     ]);
-    let nodes = json!([
-        "ClusterRole", null, "acr-verifier-smoke",
-        [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]}]
-    ]);
-    let namespace = json!([
-        "Role", "acr-verifier", "acr-verifier-smoke",
-        [
-            {"apiGroups": ["apps"], "resources": ["daemonsets"], "verbs": ["get", "list"]},
-            {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}
-        ]
-    ]);
     for (variant, _) in VARIANTS {
+        let account = if variant == "everything" { "pull-gate" } else { "acr-verifier-smoke" };
+        let nodes = json!([
+            "ClusterRole", null, account,
+            [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]}]
+        ]);
+        let namespace = json!([
+            "Role", "acr-verifier", account,
+            [
+                {"apiGroups": ["apps"], "resources": ["daemonsets"], "verbs": ["get", "list"]},
+                {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}
+            ]
+        ]);
         let expected = match variant {
             "quiet" => vec![],
             "manifests" => vec![&events],
@@ -72,13 +73,13 @@ fn helm_leaves_only_the_job_which_its_ttl_removes() {
             .iter()
             .filter(|object| object["metadata"]["annotations"].get("helm.sh/hook").is_some())
             .collect();
-        assert_eq!(hooks.len(), usize::from(!["quiet", "manifests"].contains(&variant)), "{variant}");
+        let has_hook = !["quiet", "manifests", "gitops", "cronjob"].contains(&variant);
+        assert_eq!(hooks.len(), usize::from(has_hook), "{variant}");
         for hook in hooks {
             assert_eq!(hook["kind"], "Job");
-            assert_eq!(
-                hook["metadata"]["annotations"],
-                json!({"helm.sh/hook": "test", "helm.sh/hook-delete-policy": "before-hook-creation"})
-            );
+            let annotations = &hook["metadata"]["annotations"];
+            assert_eq!(annotations["helm.sh/hook"], "test", "{variant}");
+            assert_eq!(annotations["helm.sh/hook-delete-policy"], "before-hook-creation", "{variant}");
             assert!(hook["spec"]["ttlSecondsAfterFinished"].as_u64().is_some_and(|seconds| seconds <= 600));
         }
     }

@@ -10,11 +10,12 @@ use super::helm::{self, VARIANTS};
 
 /// Returns the pods of a rendering: kind of the owner, metadata and specification.
 fn pods(objects: &[Value]) -> Vec<(&str, &Value, &Value)> {
-    let templates = objects.iter().filter(|object| object["spec"].get("template").is_some());
-    templates
-        .map(|object| {
-            let template = &object["spec"]["template"];
-            (object["kind"].as_str().expect("a kind"), &template["metadata"], &template["spec"])
+    objects
+        .iter()
+        .filter_map(|object| {
+            let paths = ["/spec/template", "/spec/jobTemplate/spec/template"];
+            let template = paths.into_iter().find_map(|path| object.pointer(path))?;
+            Some((object["kind"].as_str().expect("a kind"), &template["metadata"], &template["spec"]))
         })
         .collect()
 }
@@ -76,8 +77,8 @@ fn only_the_host_network_and_node_files_exceed_restricted() {
         assert!(!pods.is_empty(), "{variant}");
         for (kind, _, pod) in pods {
             let on_host = match kind {
-                "Job" => variant == "everything",
-                _ => helm::is_on_host(variant),
+                "DaemonSet" => helm::is_on_host(variant),
+                _ => variant == "everything",
             };
             let mut expected = if on_host { vec!["hostNetwork"] } else { vec![] };
             if on_host && kind == "DaemonSet" {
@@ -198,7 +199,7 @@ fn the_check_for_restricted_detects_violations() {
 }
 
 #[test]
-fn every_container_has_resources_and_a_pinned_image_and_agents_have_probes() {
+fn every_container_has_resources_a_pinned_image_and_both_probes() {
     let Some(programs) = helm::programs() else { return };
     for (variant, _) in VARIANTS {
         for (kind, _, pod) in pods(&programs.objects(variant, &[])) {
@@ -214,13 +215,15 @@ fn every_container_has_resources_and_a_pinned_image_and_agents_have_probes() {
                 let image = container["image"].as_str().expect("an image");
                 let (_, version) = image.rsplit_once('/').expect("a registry");
                 assert!(version.contains(':') && !version.ends_with(":latest"), "{image}");
+                let (path, command) = ("/httpGet/port", json!({"command": ["/acr-verifier", "--version"]}));
                 for probe in ["livenessProbe", "readinessProbe"] {
-                    assert_eq!(
-                        container.get(probe).is_some(),
-                        kind == "DaemonSet",
-                        "{variant}: {kind} {probe}"
-                    );
-                    assert!(container[probe]["httpGet"].get("host").is_none());
+                    let probe = &container[probe];
+                    if kind == "DaemonSet" {
+                        assert_eq!(probe.pointer(path), Some(&json!("http")), "{variant}: {probe}");
+                        assert!(probe["httpGet"].get("host").is_none(), "{variant}: {probe}");
+                    } else {
+                        assert_eq!(probe["exec"], command, "{variant}: {kind}: {probe}");
+                    }
                 }
             }
         }

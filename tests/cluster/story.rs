@@ -25,6 +25,7 @@ pub(crate) const STEPS: [Step; 14] = [
     ("a Secret is rotated without a restart", rotation),
     ("cordoned nodes and nodes without the image are reported", states),
     ("upgrade, rollback: the agents stop and start quickly", upgrade),
+    ("the smoke check as a Job runs at every upgrade, and as a CronJob", modes),
     ("Pod Security: restricted accepts the preset, baseline fails", pod_security),
     ("uninstall leaves nothing behind", uninstall),
 ];
@@ -67,19 +68,13 @@ fn prepare(cluster: &Cluster, namespace: &str, level: &str) {
 /// Creates or replaces the Secret as in the README.
 fn write_secret(cluster: &Cluster, namespace: &str) {
     let namespace = format!("--namespace={namespace}");
-    let (user, password) = (cluster.inside.username(), cluster.inside.password());
-    let text = cluster.kubectl(&[
-        "create",
-        "secret",
-        "docker-registry",
-        "acr-pull",
-        &namespace,
-        "--docker-server=contoso.azurecr.io",
-        &format!("--docker-username={user}"),
-        &format!("--docker-password={password}"),
-        "--dry-run=client",
-        "--output=json",
-    ]);
+    let (username, password) = (cluster.inside.username(), cluster.inside.password());
+    let entries = json!({"auths": {"contoso.azurecr.io": {"username": username, "password": password}}});
+    let entries_file = cluster.path().join("config.json");
+    std::fs::write(&entries_file, entries.to_string()).expect("a file");
+    let from = format!("--from-file=.dockerconfigjson={}", entries_file.display());
+    let create = ["create", "secret", "docker-registry", "acr-pull", &namespace, &from];
+    let text = cluster.kubectl(&[&create[..], &["--dry-run=client", "--output=json"]].concat());
     let file = cluster.path().join("secret.json");
     std::fs::write(&file, text).expect("a file");
     cluster.kubectl(&["apply", "--filename", file.to_str().expect("UTF-8")]);
@@ -320,6 +315,30 @@ fn upgrade(cluster: &Cluster) {
     cluster.helm(&["rollback", "acr-verifier", NAMESPACE]);
     rolled_out(cluster, "acr-verifier", "acr-verifier");
     assert!(after.iter().zip(&agents(cluster)).all(|(before, after)| before.2 != after.2));
+}
+
+fn modes(cluster: &Cluster) {
+    let succeeded = |job: &str| {
+        let path = "--output=jsonpath={.status.succeeded}";
+        String::from_utf8_lossy(&cluster.try_kubectl(&["get", "job", job, NAMESPACE, path]).stdout) == "1"
+    };
+    let mut seen = BTreeSet::new();
+    for _ in 0..2 {
+        install_as(cluster, "acr-verifier", "acr-verifier", &["--set=smoke.mode=job"]);
+        let jobs = cluster.kubectl(&["get", "jobs", NAMESPACE, "--output=name"]);
+        let jobs: Vec<&str> = jobs.lines().filter(|job| job.contains("acr-verifier-smoke-")).collect();
+        assert_eq!(jobs.len(), 1, "Helm deletes the previous Job: {jobs:?}");
+        let job = jobs[0].trim_start_matches("job.batch/").to_owned();
+        wait("the Job to succeed", SOON, || succeeded(&job));
+        assert!(seen.insert(job), "{seen:?}");
+    }
+    install_as(cluster, "acr-verifier", "acr-verifier", &["--set=smoke.mode=cronjob"]);
+    cluster.kubectl(&["create", "job", "now", "--from=cronjob/acr-verifier-smoke", NAMESPACE]);
+    wait("the check to succeed", SOON, || succeeded("now"));
+    // The probes can be executed in the image.
+    let unhealthy = cluster.kubectl(&["get", "events", NAMESPACE, "--field-selector=reason=Unhealthy"]);
+    assert!(!unhealthy.contains("errored"), "{unhealthy}");
+    install_as(cluster, "acr-verifier", "acr-verifier", &[]);
 }
 
 fn pod_security(cluster: &Cluster) {

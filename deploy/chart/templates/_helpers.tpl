@@ -37,6 +37,18 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 app.kubernetes.io/version: {{ include "acr-verifier.tag" . | trunc 63 | trimAll "-_." | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/part-of: acr-verifier
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* The annotations of an object: `own`, and `commonAnnotations` of `root`. Empty if there are none. */}}
+{{- define "acr-verifier.annotations" -}}
+{{- $own := default dict .own -}}
+{{- with merge (deepCopy $own) (default dict .root.Values.commonAnnotations) -}}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end -}}
 {{- end -}}
 
 {{- define "acr-verifier.serviceAccountName" -}}
@@ -150,22 +162,18 @@ pod is created.
 {{- printf "sha256:%s" (printf "%s\n" (include "acr-verifier.config" .) | sha256sum) -}}
 {{- end -}}
 
-{{/* Passes Pod Security `restricted`. The user ID is above those that systems assign to people and services. */}}
+{{/*
+Passes Pod Security `restricted`. The user ID is above those that systems assign to people and services. Values add to these
+settings; `acr-verifier.validateContexts` rejects those that weaken them.
+*/}}
 {{- define "acr-verifier.podSecurityContext" -}}
-runAsNonRoot: true
-runAsUser: 65532
-runAsGroup: 65532
-fsGroup: 65532
-seccompProfile:
-  type: RuntimeDefault
+{{- $own := dict "runAsNonRoot" true "runAsUser" 65532 "runAsGroup" 65532 "fsGroup" 65532 "seccompProfile" (dict "type" "RuntimeDefault") -}}
+{{- mergeOverwrite $own (deepCopy (default dict .Values.podSecurityContext)) | toYaml -}}
 {{- end -}}
 
 {{- define "acr-verifier.securityContext" -}}
-allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
-runAsNonRoot: true
-capabilities:
-  drop: [ALL]
+{{- $own := dict "allowPrivilegeEscalation" false "readOnlyRootFilesystem" true "runAsNonRoot" true "capabilities" (dict "drop" (list "ALL")) -}}
+{{- mergeOverwrite $own (deepCopy (default dict .Values.securityContext)) | toYaml -}}
 {{- end -}}
 
 {{/*
@@ -199,12 +207,6 @@ do not use the API server, and which some clusters forbid or undo.
 {{- or (eq (toString .value) "true") (and (eq (toString .value) "auto") $has) -}}
 {{- end -}}
 
-{{/* Maximum seconds of a smoke check: each run has its timeout plus 30 s to pull its image and start. */}}
-{{- define "acr-verifier.smokeSeconds" -}}
-{{- $seconds := div (int64 (include "acr-verifier.milliseconds" .Values.smoke.timeout)) 1000 -}}
-{{- mul (add $seconds 30) (add (int .Values.smoke.retries) 1) -}}
-{{- end -}}
-
 {{/* "true" if the node's own files are mounted. */}}
 {{- define "acr-verifier.nodeFiles" -}}
 {{- ternary .Values.hostNetwork (eq (toString .Values.nodeFiles.enabled) "true") (eq (toString .Values.nodeFiles.enabled) "auto") -}}
@@ -213,4 +215,14 @@ do not use the API server, and which some clusters forbid or undo.
 {{/* The volume name for a path on the node. */}}
 {{- define "acr-verifier.nodeVolume" -}}
 {{- printf "node%s" (regexReplaceAll "[^a-z0-9]+" (lower .) "-") | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* Names of the chart's own volumes, as a JSON list. */}}
+{{- define "acr-verifier.volumeNames" -}}
+{{- $names := list "config" "api-token" -}}
+{{- range fromJsonArray (include "acr-verifier.secretNames" .) }}{{- $names = append $names (include "acr-verifier.secretVolume" .) -}}{{- end -}}
+{{- if eq (include "acr-verifier.nodeFiles" .) "true" -}}
+{{- range .Values.nodeFiles.paths }}{{- $names = append $names (include "acr-verifier.nodeVolume" .path) -}}{{- end -}}
+{{- end -}}
+{{- $names | toJson -}}
 {{- end -}}

@@ -226,23 +226,15 @@ once. The formats of single values are in values.schema.json, which Helm checks 
 {{- end -}}
 
 {{- define "acr-verifier.validate" -}}
-{{- $errors := concat (fromJsonArray (include "acr-verifier.validateConfig" .)) (fromJsonArray (include "acr-verifier.validateImages" .)) (fromJsonArray (include "acr-verifier.validateIdentities" .)) -}}
+{{- $errors := list -}}
+{{- range list "Config" "Images" "Identities" "Metadata" "Volumes" "Contexts" "Pods" "Scraping" "Smoke" -}}
+  {{- $errors = concat $errors (fromJsonArray (include (printf "acr-verifier.validate%s" .) $)) -}}
+{{- end -}}
 {{- if eq .Values.image.tag "latest" -}}
   {{- $errors = append $errors "invalid value \"latest\" for image.tag: it names changing images; expected the tag of a version, or none for the chart's own" -}}
 {{- end -}}
-{{- $labels := dict "podLabels" .Values.podLabels "podMonitor.additionalLabels" .Values.podMonitor.additionalLabels "dashboards.labels" .Values.dashboards.labels "rules.additionalLabels" .Values.rules.additionalLabels -}}
-{{- range $where, $map := $labels -}}
-  {{- range $key, $_ := $map -}}
-    {{- if regexMatch "^([^/]*\\.)?kubernetes\\.azure\\.com/" $key -}}
-      {{- $errors = append $errors (printf "invalid label %q in %s: kubernetes.azure.com is reserved for AKS" $key $where) -}}
-    {{- end -}}
-  {{- end -}}
-{{- end -}}
 {{- if and .Values.networkPolicy.enabled .Values.hostNetwork -}}
   {{- $errors = append $errors "networkPolicy.enabled cannot be used with hostNetwork: a NetworkPolicy has no effect on the host network" -}}
-{{- end -}}
-{{- if and .Values.prometheusAnnotations (or (eq (toString .Values.podMonitor.prometheusOperator) "true") (eq (toString .Values.podMonitor.azureMonitor) "true")) -}}
-  {{- $errors = append $errors "prometheusAnnotations cannot be used with a PodMonitor: every sample would be scraped twice" -}}
 {{- end -}}
 {{- if and .Values.dashboards.enabled (not (.Files.Glob "files/dashboards/*.json")) -}}
   {{- $errors = append $errors "invalid value true for dashboards.enabled: this chart contains no files/dashboards/*.json" -}}

@@ -1,0 +1,207 @@
+{{/*
+Contradictions between values and the objects that the chart renders: labels, annotations, volumes, variables, security contexts,
+updates, and the modes of the smoke check. Each template returns its errors as a JSON list; `_validate.tpl` reports them.
+*/}}
+
+{{/* Labels and annotations that the chart sets itself, or that mean something else there. */}}
+{{- define "acr-verifier.validateMetadata" -}}
+{{- $errors := list -}}
+{{- $own := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/version" "app.kubernetes.io/component" "app.kubernetes.io/managed-by" "app.kubernetes.io/part-of" "helm.sh/chart" -}}
+{{- $common := default dict .Values.commonLabels -}}
+{{- $labels := dict "commonLabels" $common "podLabels" .Values.podLabels "podMonitor.additionalLabels" .Values.podMonitor.additionalLabels "dashboards.labels" .Values.dashboards.labels "rules.additionalLabels" .Values.rules.additionalLabels -}}
+{{- range $where, $map := $labels -}}
+  {{- range $key, $_ := $map -}}
+    {{- if regexMatch "^([^/]*\\.)?kubernetes\\.azure\\.com/" $key -}}
+      {{- $errors = append $errors (printf "invalid label %q in %s: kubernetes.azure.com is reserved for AKS" $key $where) -}}
+    {{- else if has $key $own -}}
+      {{- $errors = append $errors (printf "invalid label %q in %s: duplicate key; the chart sets it, and its selectors depend on it" $key $where) -}}
+    {{- else if and (ne $where "commonLabels") (hasKey $common $key) -}}
+      {{- $errors = append $errors (printf "invalid label %q in %s: duplicate key; commonLabels has it too" $key $where) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- if hasKey $common "azure.workload.identity/use" -}}
+  {{- $errors = append $errors "invalid label \"azure.workload.identity/use\" in commonLabels: it would also select the smoke check; the chart sets it for workloadIdentity" -}}
+{{- end -}}
+{{- range $key, $_ := .Values.commonAnnotations -}}
+  {{- if regexMatch "^(helm\\.sh|argocd\\.argoproj\\.io)/hook" $key -}}
+    {{- $errors = append $errors (printf "invalid annotation %q in commonAnnotations: it would turn every object into a hook; expected it in smoke.annotations" $key) -}}
+  {{- end -}}
+{{- end -}}
+{{- $prometheus := .Values.prometheusAnnotations -}}
+{{- range $key, $_ := .Values.podAnnotations -}}
+  {{- if or (eq $key "acr-verifier/start-settings") (and $prometheus (has $key (list "prometheus.io/scrape" "prometheus.io/path" "prometheus.io/port"))) -}}
+    {{- $errors = append $errors (printf "invalid annotation %q in podAnnotations: duplicate key; the chart sets it" $key) -}}
+  {{- end -}}
+{{- end -}}
+{{- $errors | toJson -}}
+{{- end -}}
+
+{{/* Volumes, mounts and variables that collide with the chart's own or with each other. */}}
+{{- define "acr-verifier.validateVolumes" -}}
+{{- $errors := list -}}
+{{- $taken := fromJsonArray (include "acr-verifier.volumeNames" .) -}}
+{{- $names := list -}}
+{{- range $index, $volume := .Values.extraVolumes -}}
+  {{- if has .name $taken -}}
+    {{- $errors = append $errors (printf "invalid value %q for extraVolumes[%d].name: the chart has a volume of this name; expected another name" .name $index) -}}
+  {{- else if has .name $names -}}
+    {{- $errors = append $errors (printf "invalid value %q for extraVolumes[%d].name: duplicate name; expected a unique one" .name $index) -}}
+  {{- end -}}
+  {{- $names = append $names .name -}}
+{{- end -}}
+{{- $own := list "/acr-verifier" "/etc/acr-verifier" "/var/run/secrets/kubernetes.io/serviceaccount" -}}
+{{- range fromJsonArray (include "acr-verifier.secretNames" .) }}{{- $own = append $own (include "acr-verifier.credentialsPath" .) -}}{{- end -}}
+{{- if eq (include "acr-verifier.nodeFiles" .) "true" }}{{- $own = append $own "/host" -}}{{- end -}}
+{{- $paths := list -}}
+{{- range $index, $mount := .Values.extraVolumeMounts -}}
+  {{- $path := clean .mountPath -}}
+  {{- range $own -}}
+    {{- if or (hasPrefix (printf "%s/" .) (printf "%s/" $path)) (hasPrefix (printf "%s/" (trimSuffix "/" $path)) (printf "%s/" .)) -}}
+      {{- $errors = append $errors (printf "invalid value %q for extraVolumeMounts[%d].mountPath: it would cover %s of the chart; expected another path, such as /mnt/acr" $mount.mountPath $index .) -}}
+    {{- end -}}
+  {{- end -}}
+  {{- if has $path $paths -}}
+    {{- $errors = append $errors (printf "invalid value %q for extraVolumeMounts[%d].mountPath: duplicate path; expected a unique one" .mountPath $index) -}}
+  {{- end -}}
+  {{- $paths = append $paths $path -}}
+  {{- if not (has .name $names) -}}
+    {{- $errors = append $errors (printf "invalid value %q for extraVolumeMounts[%d].name: no such volume; expected the name of one in extraVolumes" .name $index) -}}
+  {{- end -}}
+{{- end -}}
+{{- $variables := list "NODE_NAME" "POD_NAME" "POD_NAMESPACE" "POD_UID" "NETWORK_VIEW" -}}
+{{- $roots := list "SSL_CERT_FILE" "SSL_CERT_DIR" "ACR_VERIFIER_BUNDLED_ROOTS" -}}
+{{- $set := list -}}
+{{- range $index, $variable := .Values.extraEnv -}}
+  {{- if has .name $variables -}}
+    {{- $errors = append $errors (printf "invalid value %q for extraEnv[%d].name: the chart sets this variable; expected another one" .name $index) -}}
+  {{- else if has .name $roots -}}
+    {{- $errors = append $errors (printf "invalid value %q for extraEnv[%d].name: it replaces the trusted certificates; expected config.tls, which adds to them" .name $index) -}}
+  {{- else if has .name $set -}}
+    {{- $errors = append $errors (printf "invalid value %q for extraEnv[%d].name: duplicate variable; expected a unique one" .name $index) -}}
+  {{- else if and (hasKey . "value") (hasKey . "valueFrom") -}}
+    {{- $errors = append $errors (printf "extraEnv[%d]: value cannot be used with valueFrom" $index) -}}
+  {{- end -}}
+  {{- $set = append $set .name -}}
+{{- end -}}
+{{- $errors | toJson -}}
+{{- end -}}
+
+{{/* Security contexts weaker than what the chart guarantees. */}}
+{{- define "acr-verifier.validateContexts" -}}
+{{- $errors := list -}}
+{{- range $where, $context := dict "podSecurityContext" .Values.podSecurityContext "securityContext" .Values.securityContext -}}
+  {{- range $key, $value := $context -}}
+    {{- if has $key (list "runAsUser" "runAsGroup" "fsGroup") -}}
+      {{- if eq (int64 $value) 0 -}}
+        {{- $errors = append $errors (printf "invalid value 0 for %s.%s: agents and smoke check do not run as root; expected an ID from 1" $where $key) -}}
+      {{- end -}}
+    {{- else if eq $key "supplementalGroups" -}}
+      {{- range $value -}}
+        {{- if eq (int64 .) 0 -}}
+          {{- $errors = append $errors (printf "invalid value 0 for %s.%s: it permits what only root's group may read; expected IDs from 1" $where $key) -}}
+        {{- end -}}
+      {{- end -}}
+    {{- else if has $key (list "seccompProfile" "appArmorProfile") -}}
+      {{- if eq (toString $value.type) "Unconfined" -}}
+        {{- $errors = append $errors (printf "invalid value \"Unconfined\" for %s.%s.type: it weakens what the chart guarantees; expected RuntimeDefault or Localhost" $where $key) -}}
+      {{- end -}}
+    {{- else if has $key (list "runAsNonRoot" "readOnlyRootFilesystem") -}}
+      {{- if not $value -}}
+        {{- $errors = append $errors (printf "invalid value false for %s.%s: it weakens what the chart guarantees; expected true" $where $key) -}}
+      {{- end -}}
+    {{- else if has $key (list "allowPrivilegeEscalation" "privileged") -}}
+      {{- if $value -}}
+        {{- $errors = append $errors (printf "invalid value true for %s.%s: it weakens what the chart guarantees; expected false" $where $key) -}}
+      {{- end -}}
+    {{- else if eq $key "capabilities" -}}
+      {{- if or $value.add (and (hasKey $value "drop") (not (has "ALL" (default list $value.drop)))) -}}
+        {{- $errors = append $errors (printf "invalid value for %s.capabilities: the agent needs no capability; expected drop: [ALL]" $where) -}}
+      {{- end -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- $errors | toJson -}}
+{{- end -}}
+
+{{/* Updates, nodes, and DNS settings that contradict how the agents run. */}}
+{{- define "acr-verifier.validatePods" -}}
+{{- $errors := list -}}
+{{- $update := .Values.updateStrategy -}}
+{{- $unavailable := ne (toString $update.maxUnavailable) "0" -}}
+{{- if and (eq $update.type "RollingUpdate") (not $unavailable) (not $update.maxSurge) -}}
+  {{- $errors = append $errors "invalid value 0 for updateStrategy.maxUnavailable: no agent could be replaced; expected a number from 1, a percentage, or maxSurge" -}}
+{{- end -}}
+{{- if $update.maxSurge -}}
+  {{- if .Values.hostNetwork -}}
+    {{- $errors = append $errors (printf "updateStrategy.maxSurge cannot be used with hostNetwork: the old and the new agent of a node would both listen on port %d" (int .Values.port)) -}}
+  {{- end -}}
+  {{- if ne $update.type "RollingUpdate" -}}
+    {{- $errors = append $errors (printf "updateStrategy.maxSurge cannot be used with type %s" $update.type) -}}
+  {{- else if $unavailable -}}
+    {{- $errors = append $errors (printf "updateStrategy.maxSurge cannot be used with maxUnavailable %v: Kubernetes accepts only one of them; expected maxUnavailable: 0" $update.maxUnavailable) -}}
+  {{- end -}}
+{{- end -}}
+{{- range $where, $selector := dict "nodeSelector" .Values.nodeSelector "smoke.nodeSelector" .Values.smoke.nodeSelector -}}
+  {{- $system := get (default dict $selector) "kubernetes.io/os" -}}
+  {{- if and $system (ne $system "linux") -}}
+    {{- $errors = append $errors (printf "invalid value %q for kubernetes.io/os in %s: the program runs on Linux only" $system $where) -}}
+  {{- end -}}
+{{- end -}}
+{{- if (.Values.dnsConfig).nameservers -}}
+  {{- $errors = append $errors "dnsConfig.nameservers: the check must query the node's own nameservers, as containerd does; expected config.resolvers.compare for others" -}}
+{{- end -}}
+{{- $checked := list -}}
+{{- range .Values.config.images -}}
+  {{- $checked = append $checked (include "acr-verifier.registryOf" .image | splitList ":" | first) -}}
+  {{- range .dataEndpoints }}{{- $checked = append $checked (lower .) -}}{{- end -}}
+{{- end -}}
+{{- range $index, $alias := .Values.hostAliases -}}
+  {{- range .hostnames -}}
+    {{- if has (lower .) $checked -}}
+      {{- $errors = append $errors (printf "invalid value %q for hostAliases[%d].hostnames: a check resolves registries only by DNS; expected other names" . $index) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- $errors | toJson -}}
+{{- end -}}
+
+{{/* Scraping. */}}
+{{- define "acr-verifier.validateScraping" -}}
+{{- $errors := list -}}
+{{- $monitor := .Values.podMonitor -}}
+{{- $kinds := list -}}
+{{- range $api, $value := dict "monitoring.coreos.com" $monitor.prometheusOperator "azmonitoring.coreos.com" $monitor.azureMonitor -}}
+  {{- if eq "true" (include "acr-verifier.isWanted" (dict "root" $ "value" $value "api" (printf "%s/v1/PodMonitor" $api))) }}{{- $kinds = append $kinds $api -}}{{- end -}}
+{{- end -}}
+{{- if and .Values.prometheusAnnotations $kinds -}}
+  {{- $errors = append $errors (printf "prometheusAnnotations cannot be used with a PodMonitor of %s: every sample would be scraped twice; expected podMonitor.prometheusOperator: false and podMonitor.azureMonitor: false" (join " and " $kinds)) -}}
+{{- end -}}
+{{- if $monitor.scrapeTimeout -}}
+  {{- if gt (int64 (include "acr-verifier.milliseconds" $monitor.scrapeTimeout)) (int64 (include "acr-verifier.milliseconds" $monitor.interval)) -}}
+    {{- $errors = append $errors (printf "invalid value %q for podMonitor.scrapeTimeout: Prometheus rejects a timeout above the interval; expected at most %s" $monitor.scrapeTimeout $monitor.interval) -}}
+  {{- end -}}
+{{- end -}}
+{{- $errors | toJson -}}
+{{- end -}}
+
+{{/* The smoke check. */}}
+{{- define "acr-verifier.validateSmoke" -}}
+{{- $errors := list -}}
+{{- $smoke := .Values.smoke -}}
+{{- if and $smoke.enabled (ne $smoke.mode "job") -}}
+  {{- range $key, $_ := $smoke.annotations -}}
+    {{- if regexMatch "^(helm\\.sh|argocd\\.argoproj\\.io)/hook" $key -}}
+      {{- $errors = append $errors (printf "invalid annotation %q in smoke.annotations: cannot be used with smoke.mode %s; expected smoke.mode: job" $key $smoke.mode) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- if not $smoke.serviceAccount.create -}}
+  {{- if not $smoke.serviceAccount.name -}}
+    {{- $errors = append $errors "smoke.serviceAccount.name: required without smoke.serviceAccount.create; expected the name of an existing account" -}}
+  {{- end -}}
+{{- else if and .Values.serviceAccount.create $smoke.enabled (eq (include "acr-verifier.smokeAccount" .) (include "acr-verifier.serviceAccountName" .)) -}}
+  {{- $errors = append $errors (printf "invalid value %q for smoke.serviceAccount.name: the agents have an account of this name; expected another name, because the smoke check may list nodes" $smoke.serviceAccount.name) -}}
+{{- end -}}
+{{- $errors | toJson -}}
+{{- end -}}
