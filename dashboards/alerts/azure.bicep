@@ -3,16 +3,18 @@
 param location string = resourceGroup().location
 @description('Resource ID of the Azure Monitor workspace.')
 param workspaceId string
-@description('Name of the AKS cluster: the value of the label cluster.')
-param clusterName string
+@description('Name of the AKS cluster: the value of the label cluster. Empty: one group of rules for all clusters of the workspace.')
+param clusterName string = ''
+@description('Resource ID of the AKS cluster, on whose page the alerts then appear. Empty: none.')
+param clusterId string = ''
 @description('Resource ID of the action group that receives the alerts.')
 param actionGroupId string
 
 resource recording 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
-  name: 'acr-verifier.recording.${clusterName}'
+  name: empty(clusterName) ? 'acr-verifier.recording' : 'acr-verifier.recording.${clusterName}'
   location: location
   properties: {
-    clusterName: clusterName
+    clusterName: empty(clusterName) ? null : clusterName
     enabled: true
     interval: 'PT1M'
     rules: [
@@ -82,17 +84,15 @@ resource recording 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' 
         record: 'registry:acr_verifier_nodes_broken:ratio_avg6h'
       }
     ]
-    scopes: [
-      workspaceId
-    ]
+    scopes: empty(clusterId) ? [workspaceId] : [workspaceId, clusterId]
   }
 }
 
 resource days 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
-  name: 'acr-verifier.days.${clusterName}'
+  name: empty(clusterName) ? 'acr-verifier.days' : 'acr-verifier.days.${clusterName}'
   location: location
   properties: {
-    clusterName: clusterName
+    clusterName: empty(clusterName) ? null : clusterName
     enabled: true
     interval: 'PT5M'
     rules: [
@@ -107,17 +107,15 @@ resource days 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         record: 'registry:acr_verifier_nodes_broken:ratio_avg3d'
       }
     ]
-    scopes: [
-      workspaceId
-    ]
+    scopes: empty(clusterId) ? [workspaceId] : [workspaceId, clusterId]
   }
 }
 
 resource path 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
-  name: 'acr-verifier.path.${clusterName}'
+  name: empty(clusterName) ? 'acr-verifier.path' : 'acr-verifier.path.${clusterName}'
   location: location
   properties: {
-    clusterName: clusterName
+    clusterName: empty(clusterName) ? null : clusterName
     enabled: true
     interval: 'PT1M'
     rules: [
@@ -362,17 +360,15 @@ resource path 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         severity: 2
       }
     ]
-    scopes: [
-      workspaceId
-    ]
+    scopes: empty(clusterId) ? [workspaceId] : [workspaceId, clusterId]
   }
 }
 
 resource agents 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
-  name: 'acr-verifier.agents.${clusterName}'
+  name: empty(clusterName) ? 'acr-verifier.agents' : 'acr-verifier.agents.${clusterName}'
   location: location
   properties: {
-    clusterName: clusterName
+    clusterName: empty(clusterName) ? null : clusterName
     enabled: true
     interval: 'PT1M'
     rules: [
@@ -545,17 +541,15 @@ resource agents 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         severity: 2
       }
     ]
-    scopes: [
-      workspaceId
-    ]
+    scopes: empty(clusterId) ? [workspaceId] : [workspaceId, clusterId]
   }
 }
 
 resource slo 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
-  name: 'acr-verifier.slo.${clusterName}'
+  name: empty(clusterName) ? 'acr-verifier.slo' : 'acr-verifier.slo.${clusterName}'
   location: location
   properties: {
-    clusterName: clusterName
+    clusterName: empty(clusterName) ? null : clusterName
     enabled: true
     interval: 'PT1M'
     rules: [
@@ -656,8 +650,6 @@ resource slo 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         severity: 2
       }
     ]
-    scopes: [
-      workspaceId
-    ]
+    scopes: empty(clusterId) ? [workspaceId] : [workspaceId, clusterId]
   }
 }

@@ -8,12 +8,13 @@ use serde_json::Value;
 use super::helm;
 
 /// Maps with user-defined content: one row each, whatever their defaults.
-const WHOLE: [&str; 8] = [
+const WHOLE: [&str; 9] = [
     "affinity",
     "dashboards.labels",
     "networkPolicy.apiServerPorts",
     "nodeFiles.paths",
     "resources",
+    "rules.alerts",
     "smoke.resources",
     "tolerations",
     "config.images",
