@@ -27,7 +27,7 @@ use crate::cause::Cause;
 use crate::config::LabEndpoints;
 use crate::credentials::{AmbientCredentials, Fingerprint};
 use crate::events::{self, Publisher, event};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, NodeLabels};
 use crate::pass::{self, NodeContext};
 use crate::run::{CheckRun, ImageResult, NodeFilesReport};
 use crate::schedule::{CheckFeedback, Timetable};
@@ -63,6 +63,8 @@ pub struct AgentContext {
     pub pass: NodeContext,
     /// The agent's own Pod, if the downward API provides it.
     pub pod: Option<event::Pod>,
+    /// What metrics say about the node.
+    pub labels: NodeLabels,
     /// Whether the agent runs in a pod of a cluster.
     pub in_cluster: bool,
     /// Returns a random number from 0 to 1.
@@ -84,7 +86,8 @@ pub async fn run(
     let listener = server::listen(address).with_context(|| format!("cannot listen on {address}"))?;
     // Port 0 selects a free port.
     let address = listener.local_addr().unwrap_or(address);
-    let metrics = Arc::new(Metrics::new(&context.pass.node, env!("CARGO_PKG_VERSION"), revision()));
+    let metrics = Arc::new(Metrics::new(&context.labels, env!("CARGO_PKG_VERSION"), revision()));
+    metrics.set_stage_histograms(&settings.config.stage_histograms);
     metrics.record_reload(true, now);
     let publisher = publisher(&settings, &context, &metrics);
     let (requests, waiting) = mpsc::channel(REQUESTS);
@@ -343,6 +346,7 @@ impl Agent {
         let before = self.settings.pace().interval;
         if let Some(outcome) = self.settings.read_again() {
             self.metrics.record_reload(outcome.is_ok(), now);
+            self.metrics.set_stage_histograms(&self.settings.config.stage_histograms);
             let rejected = outcome.err();
             let in_force = self.settings.config.digest.clone();
             match &rejected {

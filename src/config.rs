@@ -50,6 +50,8 @@ pub struct Config {
     pub lab: LabEndpoints,
     /// The address on which the agent serves HTTP.
     pub server_address: SocketAddr,
+    /// Which histograms of stages the agent exposes.
+    pub stage_histograms: StageHistograms,
     /// Whether the agent publishes Kubernetes Events.
     pub events: bool,
     /// The digest of the configuration file; absent if the settings come from the command line.
@@ -100,6 +102,18 @@ pub struct LabEndpoints {
     pub imds: Option<SocketAddr>,
     /// Replaces the addresses of Entra ID; its name and certificate remain.
     pub entra: Option<SocketAddr>,
+}
+
+/// Which histograms of stages the agent exposes.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub enum StageHistograms {
+    /// Those of the reference: 120 series for a registry.
+    #[default]
+    Full,
+    /// With these upper bounds in seconds, in ascending order.
+    Buckets(Vec<f64>),
+    /// None, and the other series are reduced to at most 40 for a healthy registry.
+    Off,
 }
 
 /// The resolvers to query.
@@ -153,6 +167,7 @@ impl Config {
             allow_loopback: false,
             lab: LabEndpoints::default(),
             server_address: DEFAULT_SERVER_ADDRESS,
+            stage_histograms: StageHistograms::Full,
             events: true,
             digest: None,
         }

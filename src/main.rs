@@ -9,6 +9,7 @@ use acr_verifier::agent::{self, AgentContext};
 use acr_verifier::cli::{self, Command, Environment, pages};
 use acr_verifier::credentials::WorkloadIdentity;
 use acr_verifier::events::event::Pod;
+use acr_verifier::metrics::NodeLabels;
 use acr_verifier::pass::NodeContext;
 use acr_verifier::report::catalogue;
 use acr_verifier::run::NetworkView;
@@ -89,12 +90,14 @@ fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 
-/// Returns the agent's own Pod as the downward API of the DaemonSet exposes it.
+/// Returns the agent's own Pod and its node's pool and zone, as the DaemonSet exposes them.
 fn agent_context() -> anyhow::Result<AgentContext> {
     let variable = |name| env::var(name).ok().filter(|value| !value.is_empty());
+    let pass = node_context()?;
     let pod = variable("POD_NAME").zip(variable("POD_NAMESPACE"));
     Ok(AgentContext {
-        pass: node_context()?,
+        labels: NodeLabels::new(&pass, variable("NODE_POOL"), variable("NODE_ZONE")),
+        pass,
         pod: pod.map(|(name, namespace)| Pod { name, namespace, uid: variable("POD_UID") }),
         in_cluster: variable("KUBERNETES_SERVICE_HOST").is_some(),
         chance: fastrand::f64,

@@ -21,7 +21,9 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::MetricFamily;
 use prometheus::{Encoder, GaugeVec, IntCounterVec, Registry, TextEncoder};
 
-use crate::run::{CheckRun, ImageResult};
+use crate::config::StageHistograms;
+use crate::pass::NodeContext;
+use crate::run::{CheckRun, ImageResult, NetworkView};
 use crate::transition::EventResult;
 
 use families::FamilyBuilder;
@@ -39,7 +41,49 @@ pub struct Metrics {
     events: IntCounterVec,
     reload_successful: GaugeVec,
     reload_timestamp: GaugeVec,
-    series: Mutex<BTreeMap<Labels, TargetMetrics>>,
+    series: Mutex<Series>,
+}
+
+/// The series of all registries and named images.
+#[derive(Default)]
+struct Series {
+    histograms: StageHistograms,
+    of: BTreeMap<Labels, TargetMetrics>,
+}
+
+/// The node that the metrics are about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeLabels {
+    /// Its name.
+    pub node: String,
+    /// Its node pool; empty if unknown.
+    pub pool: String,
+    /// Its zone; empty if unknown.
+    pub zone: String,
+    /// The network of the checks.
+    pub network_view: NetworkView,
+}
+
+impl NodeLabels {
+    /// Describes a node. Without a pool, it is taken from a name that AKS gives to nodes of a scale set:
+    /// `aks-POOL-NUMBER-vmssINSTANCE`.
+    #[must_use]
+    pub fn new(context: &NodeContext, pool: Option<String>, zone: Option<String>) -> Self {
+        let pool = pool.or_else(|| pool_in(&context.node).map(str::to_owned));
+        Self {
+            node: context.node.clone(),
+            pool: pool.unwrap_or_default(),
+            zone: zone.unwrap_or_default(),
+            network_view: context.network_view,
+        }
+    }
+}
+
+fn pool_in(node: &str) -> Option<&str> {
+    let mut parts = node.strip_prefix("aks-")?.split('-');
+    let (pool, number, instance) = (parts.next()?, parts.next()?, parts.next()?);
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    (is_number && instance.starts_with("vmss") && parts.next().is_none()).then_some(pool)
 }
 
 impl fmt::Debug for Metrics {
@@ -51,11 +95,14 @@ impl fmt::Debug for Metrics {
 impl Metrics {
     /// Returns the metrics of an agent before its first check.
     #[must_use]
-    pub fn new(node: &str, version: &str, revision: &str) -> Self {
+    pub fn new(about: &NodeLabels, version: &str, revision: &str) -> Self {
+        let node = about.node.as_str();
         let program = FamilyBuilder::new(&[]);
         program.gauge(&families::BUILD_INFO).with_label_values(&[version, revision]).set(1.0);
         program.add(ProcessCollector::for_self());
         let agent = FamilyBuilder::new(&[("node", node)]);
+        let node_info = [about.pool.as_str(), about.zone.as_str(), about.network_view.as_str()];
+        agent.gauge(&families::NODE_INFO).with_label_values(&node_info).set(1.0);
         let events = agent.counter(&families::EVENTS);
         for result in EventResult::ALL {
             events.with_label_values(&[result.as_str()]);
@@ -70,6 +117,14 @@ impl Metrics {
         }
     }
 
+    /// Sets which histograms of stages are kept. A change starts all series of registries again, from 0.
+    pub fn set_stage_histograms(&self, histograms: &StageHistograms) {
+        let mut series = self.lock();
+        if series.histograms != *histograms {
+            *series = Series { histograms: histograms.clone(), of: BTreeMap::new() };
+        }
+    }
+
     /// Records a run. Removes the series of registries and named images that it lacks: a run covers the whole configuration.
     pub fn record(&self, run: &CheckRun) {
         let mut owners: BTreeMap<Labels, Vec<&ImageResult>> = BTreeMap::new();
@@ -78,10 +133,11 @@ impl Metrics {
         }
         let finished_at = run.started_at.checked_add(run.duration).unwrap_or(run.started_at);
         let mut series = self.lock();
-        series.retain(|owner, _| owners.contains_key(owner));
+        let Series { histograms, of } = &mut *series;
+        of.retain(|owner, _| owners.contains_key(owner));
         for (owner, checks) in owners {
-            let new = |owner: &Labels| TargetMetrics::new(&self.node, owner);
-            series.entry(owner).or_insert_with_key(new).record(&checks, finished_at);
+            let new = |owner: &Labels| TargetMetrics::new(&self.node, owner, histograms);
+            of.entry(owner).or_insert_with_key(new).record(&checks, finished_at);
         }
     }
 
@@ -102,7 +158,7 @@ impl Metrics {
         let mut families: BTreeMap<String, MetricFamily> = BTreeMap::new();
         let series = self.lock();
         let own = self.own.iter().flat_map(Registry::gather);
-        for mut family in own.chain(series.values().flat_map(TargetMetrics::gather)) {
+        for mut family in own.chain(series.of.values().flat_map(TargetMetrics::gather)) {
             match families.get_mut(family.name()) {
                 Some(known) => known.mut_metric().append(family.mut_metric()),
                 None => drop(families.insert(family.name().to_owned(), family)),
@@ -112,7 +168,7 @@ impl Metrics {
         text(&families.into_values().collect::<Vec<_>>())
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Labels, TargetMetrics>> {
+    fn lock(&self) -> MutexGuard<'_, Series> {
         self.series.lock().expect("nothing panics while a check is recorded or read")
     }
 }

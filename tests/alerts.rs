@@ -1,11 +1,12 @@
 //! The alert rules: Prometheus accepts them, each is tested and has a runbook section, and they use only exported names.
 //!
-//! The package `generate` generates the other forms from the rule file. Without Debian's package `prometheus`, the unit tests of the rules print
+//! The package `generate` generates all forms from the chart's file. Without Debian's package `prometheus`, the unit tests of the rules print
 //! `SKIPPED prometheus: …` and pass; `ACR_VERIFIER_REQUIRE_PROMETHEUS=1` makes that a failure.
 
 mod forms;
 mod names;
 mod paging;
+mod states;
 
 use std::path::PathBuf;
 use std::process::Command;

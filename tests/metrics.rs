@@ -3,11 +3,13 @@
 mod budget;
 mod declared;
 mod live;
+mod reduced;
 mod scrape;
 mod values;
 
-use acr_verifier::metrics::Metrics;
-use acr_verifier::run::{CheckRun, ImageResult};
+use acr_verifier::metrics::{Metrics, NodeLabels};
+use acr_verifier::pass::NodeContext;
+use acr_verifier::run::{CheckRun, ImageResult, NetworkView};
 
 use crate::report::samples;
 use scrape::Scrape;
@@ -15,7 +17,14 @@ use scrape::Scrape;
 const NODE: &str = "aks-np1-12345678-vmss000000";
 
 fn metrics() -> Metrics {
-    Metrics::new(NODE, "0.1.0", "7c43e5d")
+    Metrics::new(&labels(NODE), "0.1.0", "7c43e5d")
+}
+
+/// The labels of a node in a zone.
+pub(crate) fn labels(node: &str) -> NodeLabels {
+    let context =
+        NodeContext { node: node.to_owned(), network_view: NetworkView::Node, now: jiff::Timestamp::now };
+    NodeLabels::new(&context, None, Some("westeurope-1".to_owned()))
 }
 
 fn scrape(metrics: &Metrics) -> Scrape {

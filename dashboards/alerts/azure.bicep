@@ -3,23 +3,35 @@
 param location string = resourceGroup().location
 @description('Resource ID of the Azure Monitor workspace.')
 param workspaceId string
-@description('Name of the AKS cluster: the value of the label cluster.')
-param clusterName string
+@description('Name of the AKS cluster: the value of the label cluster. Empty: one group of rules for all clusters of the workspace.')
+param clusterName string = ''
+@description('Resource ID of the AKS cluster, on whose page the alerts then appear. Empty: none.')
+param clusterId string = ''
 @description('Resource ID of the action group that receives the alerts.')
 param actionGroupId string
 
 resource recording 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
-  name: 'acr-verifier.recording.${clusterName}'
+  name: empty(clusterName) ? 'acr-verifier.recording' : 'acr-verifier.recording.${clusterName}'
   location: location
   properties: {
-    clusterName: clusterName
+    clusterName: empty(clusterName) ? null : clusterName
     enabled: true
     interval: 'PT1M'
     rules: [
       {
         enabled: true
-        expression: 'max by (cluster, node, registry) (acr_verifier_check_success)'
+        expression: 'max by (cluster, node, registry) (acr_verifier_check_success{node!~"virtual-.+"}) unless on (cluster, node) (kube_node_status_condition{condition="Ready",status="true"} == 0)'
         record: 'node_registry:acr_verifier_check_success:max'
+      }
+      {
+        enabled: true
+        expression: 'max by (cluster, node, registry) (acr_verifier_cause{severity="fail",cause=~"no_nameserver|dns_timeout|dns_server_failure|name_not_found|private_record_missing|private_zone_not_linked|no_private_endpoint|mixed_addresses|unexpected_address|reserved_address|connect_timeout|connect_refused|network_unreachable|connection_reset|certificate_untrusted|certificate_name_mismatch|certificate_expired|certificate_not_yet_valid|tls_handshake_failed|response_timeout|registry_error|access_denied|not_a_registry|untrusted_redirect|untrusted_realm|data_endpoint_disabled|blob_not_found|blob_denied"} or acr_verifier_cause{severity="fail",cause=~"identity_unavailable|identity_not_found|pull_role_missing"} and on (cluster, node, registry) acr_verifier_credentials_info{credentials="managed_identity"}) and on (cluster, node, registry) node_registry:acr_verifier_check_success:max == 0'
+        record: 'node_registry:acr_verifier_path_broken:max'
+      }
+      {
+        enabled: true
+        expression: 'max by (cluster, node, registry) (acr_verifier_cause{cause=~"private_zone_not_linked|no_private_endpoint|mixed_addresses|data_endpoint_disabled"} or acr_verifier_dns_answers{resolver="system",scope="public"} > 0) and on (cluster, node, registry) acr_verifier_last_check_timestamp_seconds{node!~"virtual-.+"} unless on (cluster, node) (kube_node_status_condition{condition="Ready",status="true"} == 0)'
+        record: 'node_registry:acr_verifier_public_path:max'
       }
       {
         enabled: true
@@ -28,61 +40,82 @@ resource recording 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' 
       }
       {
         enabled: true
-        expression: 'sum by (cluster, registry) (1 - node_registry:acr_verifier_check_success:max)'
-        record: 'registry:acr_verifier_nodes_failing:sum'
+        expression: 'count by (cluster, registry) (node_registry:acr_verifier_path_broken:max) or 0 * registry:acr_verifier_nodes:count'
+        record: 'registry:acr_verifier_nodes_broken:count'
       }
       {
         enabled: true
-        expression: '(registry:acr_verifier_nodes_failing:sum == registry:acr_verifier_nodes:count) or (registry:acr_verifier_nodes_failing:sum >= 10) or ((registry:acr_verifier_nodes_failing:sum >= 2) and (registry:acr_verifier_nodes_failing:sum / registry:acr_verifier_nodes:count >= 0.2))'
-        record: 'registry:acr_verifier_nodes_failing_outage:sum'
+        expression: 'registry:acr_verifier_nodes_broken:count >= 2 and (registry:acr_verifier_nodes_broken:count >= 10 or registry:acr_verifier_nodes_broken:count / registry:acr_verifier_nodes:count >= 0.2)'
+        record: 'registry:acr_verifier_nodes_broken_outage:count'
       }
       {
         enabled: true
-        expression: 'sum by (cluster, registry) (rate(acr_verifier_checks_total{verdict="fail"}[5m])) / sum by (cluster, registry) (rate(acr_verifier_checks_total{verdict!="unknown"}[5m]))'
-        record: 'registry:acr_verifier_checks_failed:ratio_rate5m'
+        expression: 'count by (cluster, registry) (node_registry:acr_verifier_public_path:max) >= 2 and (count by (cluster, registry) (node_registry:acr_verifier_public_path:max) >= 10 or count by (cluster, registry) (node_registry:acr_verifier_public_path:max) / registry:acr_verifier_nodes:count >= 0.2)'
+        record: 'registry:acr_verifier_nodes_public_outage:count'
       }
       {
         enabled: true
-        expression: 'sum by (cluster, registry) (rate(acr_verifier_checks_total{verdict="fail"}[30m])) / sum by (cluster, registry) (rate(acr_verifier_checks_total{verdict!="unknown"}[30m]))'
-        record: 'registry:acr_verifier_checks_failed:ratio_rate30m'
+        expression: '(registry:acr_verifier_nodes_broken:count >= bool 2) * registry:acr_verifier_nodes_broken:count / registry:acr_verifier_nodes:count'
+        record: 'registry:acr_verifier_nodes_broken:ratio'
       }
       {
         enabled: true
-        expression: 'sum by (cluster, registry) (rate(acr_verifier_checks_total{verdict="fail"}[1h])) / sum by (cluster, registry) (rate(acr_verifier_checks_total{verdict!="unknown"}[1h]))'
-        record: 'registry:acr_verifier_checks_failed:ratio_rate1h'
+        expression: 'avg_over_time(registry:acr_verifier_nodes_broken:ratio[5m])'
+        record: 'registry:acr_verifier_nodes_broken:ratio_avg5m'
       }
       {
         enabled: true
-        expression: 'sum by (cluster, registry) (rate(acr_verifier_checks_total{verdict="fail"}[2h])) / sum by (cluster, registry) (rate(acr_verifier_checks_total{verdict!="unknown"}[2h]))'
-        record: 'registry:acr_verifier_checks_failed:ratio_rate2h'
+        expression: 'avg_over_time(registry:acr_verifier_nodes_broken:ratio_avg5m[30m:5m])'
+        record: 'registry:acr_verifier_nodes_broken:ratio_avg30m'
       }
       {
         enabled: true
-        expression: 'sum by (cluster, registry) (rate(acr_verifier_checks_total{verdict="fail"}[6h])) / sum by (cluster, registry) (rate(acr_verifier_checks_total{verdict!="unknown"}[6h]))'
-        record: 'registry:acr_verifier_checks_failed:ratio_rate6h'
+        expression: 'avg_over_time(registry:acr_verifier_nodes_broken:ratio_avg5m[1h:5m])'
+        record: 'registry:acr_verifier_nodes_broken:ratio_avg1h'
       }
       {
         enabled: true
-        expression: 'sum by (cluster, registry) (rate(acr_verifier_checks_total{verdict="fail"}[1d])) / sum by (cluster, registry) (rate(acr_verifier_checks_total{verdict!="unknown"}[1d]))'
-        record: 'registry:acr_verifier_checks_failed:ratio_rate1d'
+        expression: 'avg_over_time(registry:acr_verifier_nodes_broken:ratio_avg5m[2h:10m])'
+        record: 'registry:acr_verifier_nodes_broken:ratio_avg2h'
       }
       {
         enabled: true
-        expression: 'sum by (cluster, registry) (rate(acr_verifier_checks_total{verdict="fail"}[3d])) / sum by (cluster, registry) (rate(acr_verifier_checks_total{verdict!="unknown"}[3d]))'
-        record: 'registry:acr_verifier_checks_failed:ratio_rate3d'
+        expression: 'avg_over_time(registry:acr_verifier_nodes_broken:ratio_avg5m[6h:10m])'
+        record: 'registry:acr_verifier_nodes_broken:ratio_avg6h'
       }
     ]
-    scopes: [
-      workspaceId
-    ]
+    scopes: empty(clusterId) ? [workspaceId] : [workspaceId, clusterId]
   }
 }
 
-resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
-  name: 'acr-verifier.alerts.${clusterName}'
+resource days 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
+  name: empty(clusterName) ? 'acr-verifier.days' : 'acr-verifier.days.${clusterName}'
   location: location
   properties: {
-    clusterName: clusterName
+    clusterName: empty(clusterName) ? null : clusterName
+    enabled: true
+    interval: 'PT5M'
+    rules: [
+      {
+        enabled: true
+        expression: 'avg_over_time(registry:acr_verifier_nodes_broken:ratio_avg30m[1d:30m])'
+        record: 'registry:acr_verifier_nodes_broken:ratio_avg1d'
+      }
+      {
+        enabled: true
+        expression: 'avg_over_time(registry:acr_verifier_nodes_broken:ratio_avg1h[3d:1h])'
+        record: 'registry:acr_verifier_nodes_broken:ratio_avg3d'
+      }
+    ]
+    scopes: empty(clusterId) ? [workspaceId] : [workspaceId, clusterId]
+  }
+}
+
+resource path 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
+  name: empty(clusterName) ? 'acr-verifier.path' : 'acr-verifier.path.${clusterName}'
+  location: location
+  properties: {
+    clusterName: empty(clusterName) ? null : clusterName
     enabled: true
     interval: 'PT1M'
     rules: [
@@ -94,12 +127,12 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         ]
         alert: 'AcrVerifierRegistryUnreachable'
         annotations: {
-          description: '{{ $value }} nodes{{ with $labels.cluster }} in cluster {{ . }}{{ end }} have been unable to pull from {{ $labels.registry }} for more than 5 minutes. Check the reported cause first: count by (cause) (acr_verifier_cause{registry="{{ $labels.registry }}"}).'
+          description: 'The path to {{ $labels.registry }} is broken on {{ $value }} node{{ if ne $value 1.0 }}s{{ end }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}: pulls fail there. Check the reported cause first: count by (cause) (acr_verifier_cause{registry="{{ $labels.registry }}",severity="fail"}).'
           runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifierregistryunreachable'
-          summary: 'Many nodes cannot pull from a registry.'
+          summary: 'Pulls from a registry fail on many nodes.'
         }
         enabled: true
-        expression: 'registry:acr_verifier_nodes_failing_outage:sum > 0'
+        expression: 'registry:acr_verifier_nodes_broken_outage:count > 0'
         for: 'PT5M'
         labels: {
           severity: 'critical'
@@ -118,36 +151,12 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         ]
         alert: 'AcrVerifierRegistryUnreachableFromNode'
         annotations: {
-          description: 'Node {{ $labels.node }} has been unable to pull from {{ $labels.registry }} for more than 10 minutes; most other nodes can. Run kubectl describe node {{ $labels.node }} first: an Event names the cause.'
+          description: 'The path to {{ $labels.registry }} is broken on node {{ $labels.node }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}; most other nodes can pull. Run kubectl describe node {{ $labels.node }} first: an Event names the cause.'
           runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifierregistryunreachablefromnode'
-          summary: 'A node cannot pull from a registry that most other nodes can pull from.'
+          summary: 'Pulls from a registry fail on a node, and not on most others.'
         }
         enabled: true
-        expression: 'node_registry:acr_verifier_check_success:max == 0 unless on (cluster, registry) registry:acr_verifier_nodes_failing_outage:sum'
-        for: 'PT10M'
-        labels: {
-          severity: 'warning'
-        }
-        resolveConfiguration: {
-          autoResolved: true
-          timeToResolve: 'PT10M'
-        }
-        severity: 2
-      }
-      {
-        actions: [
-          {
-            actionGroupId: actionGroupId
-          }
-        ]
-        alert: 'AcrVerifierImageNotPullable'
-        annotations: {
-          description: '{{ $value }} node(s) have been unable to pull {{ with $labels.image }}the image {{ . }}{{ else }}an image without a name{{ end }} from {{ $labels.registry }} for more than 10 minutes but can pull another image. Check first that its repository, tag and platform exist.'
-          runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifierimagenotpullable'
-          summary: 'Nodes cannot pull an image from a registry that serves other images.'
-        }
-        enabled: true
-        expression: 'count by (cluster, registry, image) (max by (cluster, node, registry, image) (acr_verifier_check_success) == 0 and on (cluster, node, registry) node_registry:acr_verifier_check_success:max == 1)'
+        expression: 'node_registry:acr_verifier_path_broken:max unless on (cluster, registry) registry:acr_verifier_nodes_broken_outage:count'
         for: 'PT10M'
         labels: {
           severity: 'warning'
@@ -166,12 +175,12 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         ]
         alert: 'AcrVerifierPublicPathInUse'
         annotations: {
-          description: 'On {{ $value }} node(s), pulls from {{ $labels.registry }} leave, or would leave, the private network. Check first that the private DNS zone is linked to the VNet of the nodes and that the dedicated data endpoint is enabled.'
+          description: 'Pulls from {{ $labels.registry }} leave, or would leave, the private network on {{ $value }} node{{ if ne $value 1.0 }}s{{ end }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}. Check first that the private DNS zone is linked to the VNet of the nodes and that the dedicated data endpoint is enabled.'
           runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifierpublicpathinuse'
           summary: 'Image pulls leave, or would leave, the private network.'
         }
         enabled: true
-        expression: 'count by (cluster, registry) (max by (cluster, node, registry) (acr_verifier_cause{cause=~"private_zone_not_linked|no_private_endpoint|mixed_addresses|data_endpoint_disabled"} or acr_verifier_dns_answers{resolver="system",scope="public"} > 0))'
+        expression: 'registry:acr_verifier_nodes_public_outage:count > 0'
         for: 'PT5M'
         labels: {
           severity: 'critical'
@@ -188,14 +197,62 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
             actionGroupId: actionGroupId
           }
         ]
-        alert: 'AcrVerifierDataPathBroken'
+        alert: 'AcrVerifierPublicPathInUseFromNode'
         annotations: {
-          description: '{{ $value }} node(s) have been unable to pull layers from the data endpoint of {{ $labels.registry }} for more than 10 minutes. Resolve REGISTRY.REGION.data.azurecr.io from an affected node first.'
-          runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifierdatapathbroken'
-          summary: 'Nodes cannot pull layers from the data endpoint.'
+          description: 'Pulls from {{ $labels.registry }} leave, or would leave, the private network on node {{ $labels.node }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}; on most other nodes they do not. Compare the nameservers in /etc/resolv.conf of the node with those of another one first.'
+          runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifierpublicpathinusefromnode'
+          summary: 'Image pulls of a node leave, or would leave, the private network.'
         }
         enabled: true
-        expression: 'count by (cluster, registry) (min by (cluster, node, registry) (acr_verifier_stage_success{endpoint="data"} or acr_verifier_stage_success{stage="blob"}) == 0)'
+        expression: 'node_registry:acr_verifier_public_path:max unless on (cluster, registry) registry:acr_verifier_nodes_public_outage:count'
+        for: 'PT10M'
+        labels: {
+          severity: 'warning'
+        }
+        resolveConfiguration: {
+          autoResolved: true
+          timeToResolve: 'PT10M'
+        }
+        severity: 2
+      }
+      {
+        actions: [
+          {
+            actionGroupId: actionGroupId
+          }
+        ]
+        alert: 'AcrVerifierDataPathBroken'
+        annotations: {
+          description: 'Layers of {{ $labels.registry }} cannot be pulled from the data endpoint on {{ $value }} node{{ if ne $value 1.0 }}s{{ end }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}. Resolve REGISTRY.REGION.data.azurecr.io from an affected node first.'
+          runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifierdatapathbroken'
+          summary: 'Layers cannot be pulled from the data endpoint.'
+        }
+        enabled: true
+        expression: 'count by (cluster, registry) (min by (cluster, node, registry) (acr_verifier_stage_success{endpoint="data",node!~"virtual-.+"} or acr_verifier_stage_success{stage="blob",node!~"virtual-.+"}) == 0)'
+        for: 'PT10M'
+        labels: {
+          severity: 'warning'
+        }
+        resolveConfiguration: {
+          autoResolved: true
+          timeToResolve: 'PT10M'
+        }
+        severity: 2
+      }
+      {
+        actions: [
+          {
+            actionGroupId: actionGroupId
+          }
+        ]
+        alert: 'AcrVerifierImageNotPullable'
+        annotations: {
+          description: '{{ with $labels.image }}The image {{ . }}{{ else }}An image{{ end }} of {{ $labels.registry }} cannot be pulled on {{ $value }} node{{ if ne $value 1.0 }}s{{ end }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}: {{ $labels.cause }}. Check first that its repository, tag and platform exist: other images may be fine.'
+          runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifierimagenotpullable'
+          summary: 'A checked image cannot be pulled from a registry that is reachable.'
+        }
+        enabled: true
+        expression: 'count by (cluster, registry, image, cause) (max by (cluster, node, registry, image, cause) (acr_verifier_cause{severity="fail",node!~"virtual-.+",cause=~"repository_not_found|manifest_not_found|manifest_quarantined|cache_rule_failed|manifest_invalid|digest_mismatch|platform_missing"} or acr_verifier_cause{severity="fail",node!~"virtual-.+",cause!~"credentials_missing|credentials_invalid|credentials_rejected|token_refused|scope_missing|identity_unavailable|identity_not_found|entra_unreachable|identity_rejected|pull_role_missing"} and on (cluster, node, registry) node_registry:acr_verifier_check_success:max == 1))'
         for: 'PT10M'
         labels: {
           severity: 'warning'
@@ -214,12 +271,12 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         ]
         alert: 'AcrVerifierCredentialsRejected'
         annotations: {
-          description: 'On {{ $value }} node(s), the credentials or the identity for {{ $labels.registry }} are missing, unusable, rejected or not authorized to pull. Check the Secret or the identity of the agent first.'
+          description: 'The credentials or the identity of the check for {{ $labels.registry }} do not work on {{ $value }} node{{ if ne $value 1.0 }}s{{ end }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}: {{ $labels.cause }}. Check the Secret or the identity of the agent first; Pods with other credentials may still pull.'
           runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifiercredentialsrejected'
           summary: 'Credentials or an identity for a registry are missing, invalid or rejected.'
         }
         enabled: true
-        expression: 'count by (cluster, registry) (max by (cluster, node, registry) (acr_verifier_cause{cause=~"credentials_missing|credentials_invalid|credentials_rejected|token_refused|scope_missing|identity_unavailable|identity_not_found|entra_unreachable|identity_rejected|pull_role_missing"}))'
+        expression: 'count by (cluster, registry, cause) (max by (cluster, node, registry, cause) (acr_verifier_cause{severity="fail",node!~"virtual-.+",cause=~"credentials_missing|credentials_invalid|credentials_rejected|token_refused|scope_missing|identity_unavailable|identity_not_found|entra_unreachable|identity_rejected|pull_role_missing"}))'
         for: 'PT10M'
         labels: {
           severity: 'warning'
@@ -238,9 +295,9 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         ]
         alert: 'AcrVerifierCredentialsExpiring'
         annotations: {
-          description: 'The credentials for {{ $labels.registry }} expire in {{ $value | humanizeDuration }}. Renew the password and update the Secret.'
+          description: 'The credentials for {{ $labels.registry }}{{ with $labels.cluster }} in cluster {{ . }}{{ end }} expire in {{ $value | humanizeDuration }}. Renew the password and update the Secret.'
           runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifiercredentialsexpiring'
-          summary: 'Credentials expire within 14 days.'
+          summary: 'Credentials expire soon.'
         }
         enabled: true
         expression: 'min by (cluster, registry) (acr_verifier_credentials_expiry_timestamp_seconds) - time() < 14 * 86400'
@@ -262,9 +319,9 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         ]
         alert: 'AcrVerifierCertificateExpiring'
         annotations: {
-          description: 'The certificate of the {{ $labels.endpoint }} endpoint of {{ $labels.registry }} expires in {{ $value | humanizeDuration }}. Check its issuer first: a device that inspects TLS presents its own certificate.'
+          description: 'The certificate of the {{ $labels.endpoint }} endpoint of {{ $labels.registry }}{{ with $labels.cluster }} in cluster {{ . }}{{ end }} expires in {{ $value | humanizeDuration }}. Check its issuer first: a device that inspects TLS presents its own certificate.'
           runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifiercertificateexpiring'
-          summary: 'A certificate expires within 14 days.'
+          summary: 'A certificate expires soon.'
         }
         enabled: true
         expression: 'min by (cluster, registry, endpoint) (acr_verifier_tls_certificate_expiry_timestamp_seconds) - time() < 14 * 86400'
@@ -286,12 +343,12 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         ]
         alert: 'AcrVerifierResolversDisagree'
         annotations: {
-          description: 'On {{ $value }} node(s), resolvers return different answers for {{ $labels.registry }}. Query each nameserver with dig first.'
+          description: 'Resolvers return different answers for {{ $labels.registry }} on {{ $value }} node{{ if ne $value 1.0 }}s{{ end }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}. Query each nameserver with dig first.'
           runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifierresolversdisagree'
           summary: 'Resolvers return different answers for a registry.'
         }
         enabled: true
-        expression: 'count by (cluster, registry) (max by (cluster, node, registry) (acr_verifier_dns_resolvers_disagree) == 1)'
+        expression: 'count by (cluster, registry) (max by (cluster, node, registry) (acr_verifier_dns_resolvers_disagree{node!~"virtual-.+"}) == 1)'
         for: 'PT15M'
         labels: {
           severity: 'warning'
@@ -302,6 +359,19 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         }
         severity: 2
       }
+    ]
+    scopes: empty(clusterId) ? [workspaceId] : [workspaceId, clusterId]
+  }
+}
+
+resource agents 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
+  name: empty(clusterName) ? 'acr-verifier.agents' : 'acr-verifier.agents.${clusterName}'
+  location: location
+  properties: {
+    clusterName: empty(clusterName) ? null : clusterName
+    enabled: true
+    interval: 'PT1M'
+    rules: [
       {
         actions: [
           {
@@ -310,12 +380,12 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         ]
         alert: 'AcrVerifierChecksStale'
         annotations: {
-          description: 'The last check of {{ $labels.registry }} on node {{ $labels.node }} completed {{ $value | humanizeDuration }} ago. Check the log of the agent on that node first.'
+          description: 'The last check of {{ $labels.registry }} on node {{ $labels.node }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }} completed {{ $value | humanizeDuration }} ago. Check the log of the agent on that node first.'
           runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifierchecksstale'
           summary: 'An agent is running but has stopped checking.'
         }
         enabled: true
-        expression: 'time() - max by (cluster, node, registry) (acr_verifier_last_check_timestamp_seconds) > 1800'
+        expression: 'time() - max by (cluster, node, registry) (acr_verifier_last_check_timestamp_seconds{node!~"virtual-.+"}) > 1800'
         for: 'PT10M'
         labels: {
           severity: 'warning'
@@ -334,12 +404,12 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         ]
         alert: 'AcrVerifierAgentAbsent'
         annotations: {
-          description: 'Node {{ $labels.node }} has had no acr-verifier agent reporting for more than 15 minutes. Check first that an agent pod is scheduled on the node and is scraped.'
+          description: 'No acr-verifier agent has reported from node {{ $labels.node }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }} for more than 15 minutes. Check first that an agent pod is scheduled on the node and is scraped.'
           runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifieragentabsent'
           summary: 'A node has no acr-verifier agent reporting.'
         }
         enabled: true
-        expression: 'max by (cluster, node) (kube_node_info{node!~"virtual-.+",kubelet_version!~".*-vk-.*",os_image!~"Windows.*"}) unless on (cluster, node) acr_verifier_last_check_timestamp_seconds and on (cluster) acr_verifier_last_check_timestamp_seconds'
+        expression: 'max by (cluster, node) (kube_node_info{node!~"virtual-.+",kubelet_version!~".*-vk-.*",os_image!~"Windows.*"}) unless on (cluster, node) acr_verifier_last_check_timestamp_seconds unless on (cluster, node) (kube_node_status_condition{condition="Ready",status="true"} == 0) and on (cluster) acr_verifier_last_check_timestamp_seconds unless on (cluster) (count by (cluster) (max by (cluster, node) (acr_verifier_last_check_timestamp_seconds)) >= on (cluster) max by (cluster) (kube_daemonset_status_desired_number_scheduled{daemonset=~"(.+-)?acr-verifier"}))'
         for: 'PT15M'
         labels: {
           severity: 'warning'
@@ -358,7 +428,7 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         ]
         alert: 'AcrVerifierAllAgentsAbsent'
         annotations: {
-          description: 'None of the {{ $value }} node(s){{ with $labels.cluster }} in cluster {{ . }}{{ end }} has had an acr-verifier agent reporting for more than 15 minutes. Check first that the agent pods are running, then that they are scraped.'
+          description: 'No acr-verifier agent has reported from any of the {{ $value }} Linux nodes{{ with $labels.cluster }} of cluster {{ . }}{{ end }} for more than 15 minutes. Check first that the agent pods are running, then that they are scraped.'
           runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifierallagentsabsent'
           summary: 'No acr-verifier agent in the cluster is reporting.'
         }
@@ -382,7 +452,7 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         ]
         alert: 'AcrVerifierAgentCannotStart'
         annotations: {
-          description: '{{ $value }} agent(s) in namespace {{ $labels.namespace }} have been waiting with reason {{ $labels.reason }} for more than 15 minutes. Run kubectl describe pod on one of them first.'
+          description: '{{ $value }} agent{{ if ne $value 1.0 }}s{{ end }} in namespace {{ $labels.namespace }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }} cannot start: {{ $labels.reason }}. Run kubectl describe pod on one of them first.'
           runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifieragentcannotstart'
           summary: 'Agents cannot start.'
         }
@@ -406,7 +476,7 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         ]
         alert: 'AcrVerifierConfigurationReloadFailed'
         annotations: {
-          description: '{{ $value }} agent(s) rejected the latest configuration and continue with the previous one. Check the agent log first: it names the invalid key.'
+          description: 'The latest configuration was rejected on {{ $value }} node{{ if ne $value 1.0 }}s{{ end }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}; the agent there continues with the previous one. Check the agent log first: it names the invalid key.'
           runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifierconfigurationreloadfailed'
           summary: 'Agents are running with an outdated configuration.'
         }
@@ -430,7 +500,7 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         ]
         alert: 'AcrVerifierEventsNotPublished'
         annotations: {
-          description: 'About {{ $value | humanize }} Events could not be published in the last 30 minutes. Check the RoleBinding of the agent in namespace default first.'
+          description: 'Events could not be published{{ with $labels.cluster }} in cluster {{ . }}{{ end }}: about {{ $value | humanize }} in the last 30 minutes. Check the RoleBinding of the agent in namespace default first.'
           runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifiereventsnotpublished'
           summary: 'Agents cannot publish Kubernetes Events.'
         }
@@ -454,7 +524,7 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         ]
         alert: 'AcrVerifierChecksInconclusive'
         annotations: {
-          description: '{{ $value | humanizePercentage }} of the checks of {{ $labels.registry }} are inconclusive. Check first whether the registry throttles requests: the reported cause is then throttled.'
+          description: '{{ $value | humanizePercentage }} of the checks of {{ $labels.registry }}{{ with $labels.cluster }} in cluster {{ . }}{{ end }} are inconclusive. Check first whether the registry throttles requests: the reported cause is then throttled.'
           runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifierchecksinconclusive'
           summary: 'Many checks are inconclusive.'
         }
@@ -470,6 +540,19 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         }
         severity: 2
       }
+    ]
+    scopes: empty(clusterId) ? [workspaceId] : [workspaceId, clusterId]
+  }
+}
+
+resource slo 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
+  name: empty(clusterName) ? 'acr-verifier.slo' : 'acr-verifier.slo.${clusterName}'
+  location: location
+  properties: {
+    clusterName: empty(clusterName) ? null : clusterName
+    enabled: true
+    interval: 'PT1M'
+    rules: [
       {
         actions: [
           {
@@ -478,12 +561,12 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         ]
         alert: 'AcrVerifierErrorBudgetBurn1h'
         annotations: {
-          description: '{{ $value | humanizePercentage }} of the checks of {{ $labels.registry }} failed in the last hour; the error budget is 1 %. Check first which nodes fail and with which cause.'
+          description: 'On average, the path to {{ $labels.registry }}{{ with $labels.cluster }} in cluster {{ . }}{{ end }} was broken on {{ $value | humanizePercentage }} of the nodes in the last hour; the objective is 99 %. Check first which nodes fail and with which cause.'
           runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifiererrorbudgetburn1h'
           summary: 'At this rate, the 30-day error budget is exhausted in two days.'
         }
         enabled: true
-        expression: '(registry:acr_verifier_checks_failed:ratio_rate1h > 14.4 * 0.01 and registry:acr_verifier_checks_failed:ratio_rate5m > 14.4 * 0.01) unless on (cluster, registry) max_over_time(registry:acr_verifier_nodes_failing_outage:sum[15m])'
+        expression: 'registry:acr_verifier_nodes_broken:ratio_avg1h > 14.4 * (1 - 0.99) and registry:acr_verifier_nodes_broken:ratio_avg5m > 14.4 * (1 - 0.99) unless on (cluster, registry) max_over_time(registry:acr_verifier_nodes_broken_outage:count[15m])'
         for: 'PT2M'
         labels: {
           severity: 'critical'
@@ -502,12 +585,12 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         ]
         alert: 'AcrVerifierErrorBudgetBurn6h'
         annotations: {
-          description: '{{ $value | humanizePercentage }} of the checks of {{ $labels.registry }} failed in the last 6 hours; the error budget is 1 %. Check first which nodes fail and with which cause.'
+          description: 'On average, the path to {{ $labels.registry }}{{ with $labels.cluster }} in cluster {{ . }}{{ end }} was broken on {{ $value | humanizePercentage }} of the nodes in the last 6 hours; the objective is 99 %. Check first which nodes fail and with which cause.'
           runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifiererrorbudgetburn6h'
           summary: 'At this rate, the 30-day error budget is exhausted in five days.'
         }
         enabled: true
-        expression: '(registry:acr_verifier_checks_failed:ratio_rate6h > 6 * 0.01 and registry:acr_verifier_checks_failed:ratio_rate30m > 6 * 0.01) unless on (cluster, registry) max_over_time(registry:acr_verifier_nodes_failing_outage:sum[1h])'
+        expression: 'registry:acr_verifier_nodes_broken:ratio_avg6h > 6 * (1 - 0.99) and registry:acr_verifier_nodes_broken:ratio_avg30m > 6 * (1 - 0.99) unless on (cluster, registry) max_over_time(registry:acr_verifier_nodes_broken_outage:count[1h])'
         for: 'PT15M'
         labels: {
           severity: 'critical'
@@ -526,12 +609,12 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         ]
         alert: 'AcrVerifierErrorBudgetBurn1d'
         annotations: {
-          description: '{{ $value | humanizePercentage }} of the checks of {{ $labels.registry }} failed in the last day; the error budget is 1 %. Check first which nodes fail repeatedly.'
+          description: 'On average, the path to {{ $labels.registry }}{{ with $labels.cluster }} in cluster {{ . }}{{ end }} was broken on {{ $value | humanizePercentage }} of the nodes in the last day; the objective is 99 %. Check first which nodes fail and with which cause.'
           runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifiererrorbudgetburn1d'
           summary: 'At this rate, the 30-day error budget is exhausted in ten days.'
         }
         enabled: true
-        expression: 'registry:acr_verifier_checks_failed:ratio_rate1d > 3 * 0.01 and registry:acr_verifier_checks_failed:ratio_rate2h > 3 * 0.01'
+        expression: 'registry:acr_verifier_nodes_broken:ratio_avg1d > 3 * (1 - 0.99) and registry:acr_verifier_nodes_broken:ratio_avg2h > 3 * (1 - 0.99)'
         for: 'PT1H'
         labels: {
           severity: 'warning'
@@ -550,12 +633,12 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         ]
         alert: 'AcrVerifierErrorBudgetBurn3d'
         annotations: {
-          description: '{{ $value | humanizePercentage }} of the checks of {{ $labels.registry }} failed in the last 3 days; the error budget is 1 %. Check first which nodes fail repeatedly.'
+          description: 'On average, the path to {{ $labels.registry }}{{ with $labels.cluster }} in cluster {{ . }}{{ end }} was broken on {{ $value | humanizePercentage }} of the nodes in the last 3 days; the objective is 99 %. Check first which nodes fail and with which cause.'
           runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifiererrorbudgetburn3d'
           summary: 'The 30-day error budget is being exhausted.'
         }
         enabled: true
-        expression: 'registry:acr_verifier_checks_failed:ratio_rate3d > 0.01 and registry:acr_verifier_checks_failed:ratio_rate6h > 0.01'
+        expression: 'registry:acr_verifier_nodes_broken:ratio_avg3d > (1 - 0.99) and registry:acr_verifier_nodes_broken:ratio_avg6h > (1 - 0.99)'
         for: 'PT3H'
         labels: {
           severity: 'warning'
@@ -567,8 +650,6 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         severity: 2
       }
     ]
-    scopes: [
-      workspaceId
-    ]
+    scopes: empty(clusterId) ? [workspaceId] : [workspaceId, clusterId]
   }
 }

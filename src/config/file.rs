@@ -3,6 +3,7 @@
 //! Owns the keys, their bounds and their conflicts. All problems of a file are reported at once. `yaml` reads the YAML,
 //! [`value`] parses single values. Paths in the file are not opened here: an agent's Secret may be mounted later.
 
+mod metrics;
 mod private_endpoint;
 
 use std::net::SocketAddr;
@@ -82,7 +83,8 @@ pub fn digest(text: &str) -> String {
 }
 
 fn read_config(reader: &mut Reader, root: &Field<'_>) -> Option<Config> {
-    const KEYS: [&str; 7] = ["images", "resolvers", "tls", "nodeFiles", "schedule", "server", "events"];
+    const KEYS: [&str; 8] =
+        ["images", "resolvers", "tls", "nodeFiles", "schedule", "metrics", "server", "events"];
     let section = reader.section(root, &KEYS)?;
     let images = section.require(reader, "images").cloned().and_then(|field| read_images(reader, &field));
     let defaults = Config::of(Vec::new());
@@ -94,6 +96,8 @@ fn read_config(reader: &mut Reader, root: &Field<'_>) -> Option<Config> {
     });
     let node_root = optional(&section, "nodeFiles", None, |field| read_node_files(reader, field).map(Some));
     let schedule = optional(&section, "schedule", Schedule::default(), |field| read_schedule(reader, field));
+    let stage_histograms =
+        optional(&section, "metrics", defaults.stage_histograms, |field| metrics::read(reader, field));
     let server_address =
         optional(&section, "server", defaults.server_address, |field| read_server(reader, field));
     let events = optional(&section, "events", defaults.events, |field| read_events(reader, field));
@@ -103,6 +107,7 @@ fn read_config(reader: &mut Reader, root: &Field<'_>) -> Option<Config> {
         ca_file: ca_file?,
         node_root: node_root?,
         schedule: schedule?,
+        stage_histograms: stage_histograms?,
         server_address: server_address?,
         events: events?,
         ..defaults
@@ -305,13 +310,16 @@ fn read_server(reader: &mut Reader, field: &Field<'_>) -> Option<SocketAddr> {
 
 fn read_events(reader: &mut Reader, field: &Field<'_>) -> Option<bool> {
     let section = reader.section(field, &["enabled"])?;
-    optional(&section, "enabled", true, |field| {
-        reader.plain(field, "true or false", |text| match text {
-            "true" | "True" | "TRUE" => Some(true),
-            "false" | "False" | "FALSE" => Some(false),
-            _ => None,
-        })
-    })
+    optional(&section, "enabled", true, |field| reader.plain(field, "true or false", boolean))
+}
+
+/// The words for a boolean in YAML's core schema.
+fn boolean(text: &str) -> Option<bool> {
+    match text {
+        "true" | "True" | "TRUE" => Some(true),
+        "false" | "False" | "FALSE" => Some(false),
+        _ => None,
+    }
 }
 
 fn read_schedule(reader: &mut Reader, field: &Field<'_>) -> Option<Schedule> {

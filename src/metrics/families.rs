@@ -75,7 +75,7 @@ impl Subject {
 }
 
 /// Every metric, in the order of the reference.
-pub const FAMILIES: [Family; 18] = [
+pub const FAMILIES: [Family; 20] = [
     CHECK_SUCCESS,
     CHECKS,
     FAILURES,
@@ -89,18 +89,22 @@ pub const FAMILIES: [Family; 18] = [
     DNS_DISAGREE,
     CERTIFICATE_EXPIRY,
     CREDENTIALS_EXPIRY,
+    CREDENTIALS_INFO,
     REQUESTS,
     EVENTS,
     RELOAD_SUCCESSFUL,
     RELOAD_TIMESTAMP,
+    NODE_INFO,
     BUILD_INFO,
 ];
 
 /// A cached name takes less than a millisecond, TCP within a region one or two, a response of the registry 20 to 500. The
 /// last bound exceeds the default per-stage timeout (10 s). All stages share one set, so they can be summed.
-const STAGE_BUCKETS: [f64; 7] = [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 15.0];
+pub(super) const STAGE_BUCKETS: [f64; 7] = [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 15.0];
 /// A healthy check takes 50 to 300 ms; the last bound exceeds the default overall timeout (60 s).
-const CHECK_BUCKETS: [f64; 8] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 75.0];
+pub(super) const CHECK_BUCKETS: [f64; 8] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 75.0];
+/// Without histograms of stages: only whether a check took longer than a second.
+pub(super) const FEW_CHECK_BUCKETS: [f64; 1] = [1.0];
 
 pub(super) const CHECK_SUCCESS: Family = of_registry(
     "acr_verifier_check_success",
@@ -185,6 +189,13 @@ pub(super) const CREDENTIALS_EXPIRY: Family = of_registry(
     "Expiry of the credentials used by the last check, as a Unix timestamp in seconds. Absent if neither the \
      configuration nor the Secret states it.",
 );
+pub(super) const CREDENTIALS_INFO: Family = of_registry(
+    "acr_verifier_credentials_info",
+    Kind::Gauge,
+    &["credentials"],
+    "Kind of credentials that the last check used: `secret`, `anonymous`, `managed_identity` or `workload_identity` (always 1). \
+     Absent if they could not be read.",
+);
 pub(super) const REQUESTS: Family = of_registry(
     "acr_verifier_registry_requests_total",
     Kind::Counter,
@@ -209,6 +220,12 @@ pub(super) const RELOAD_TIMESTAMP: Family = of_node(
     Kind::Gauge,
     &[],
     "Unix timestamp of the last configuration reload attempt in seconds.",
+);
+pub(super) const NODE_INFO: Family = of_node(
+    "acr_verifier_node_info",
+    Kind::Gauge,
+    &["pool", "zone", "network_view"],
+    "Node pool and zone of the node, empty where unknown, and the network of the checks, `node` or `pod` (always 1).",
 );
 pub(super) const BUILD_INFO: Family = Family {
     name: "acr_verifier_build_info",

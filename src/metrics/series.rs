@@ -8,12 +8,14 @@
 //! dns_answers            2 endpoints × 4 scopes × (the system's resolver + 2 compared ones)              24
 //! stage_success         12, checks_total 4, dns_resolvers_disagree 2, tls_certificate_expiry 2           20
 //! check_success          1, last_check 1, last_success 1, credentials_expiry 1                            4
+//! credentials_info       one kind for each image that shares the series                              at most 4
 //! failures_total         the most recent kinds of failure                                           at most 32
 //! registry_requests      the most recent kinds of response                                          at most 16
 //! cause                  current causes: as many as one check can report at once                fewer than 23
 //! ```
 //!
-//! Each further compared resolver adds 8. `prometheus` itself keeps every series, so the two counters of recent kinds are limited
+//! `metrics.stageHistograms: false` leaves out the first line, all but one bucket of the second, and the scopes of addresses that
+//! no answer has: a healthy registry then has at most 40 series. Each further compared resolver adds 8. `prometheus` itself keeps every series, so the two counters of recent kinds are limited
 //! here.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -22,8 +24,9 @@ use jiff::Timestamp;
 use prometheus::proto::MetricFamily;
 use prometheus::{GaugeVec, HistogramVec, IntCounterVec};
 
-use super::families::{self, Family, FamilyBuilder, Kind};
+use super::families::{self, FamilyBuilder};
 use crate::address::Scope;
+use crate::config::StageHistograms;
 use crate::findings::Comparison;
 use crate::observation::{Endpoint, Stage};
 use crate::run::{ImageResult, StageStatus};
@@ -56,7 +59,7 @@ pub(super) struct TargetMetrics {
     failures: BoundedCounter,
     cause: GaugeVec,
     stage_success: GaugeVec,
-    stage_duration: HistogramVec,
+    stage_duration: Option<HistogramVec>,
     check_duration: HistogramVec,
     last_check: GaugeVec,
     last_success: GaugeVec,
@@ -64,12 +67,15 @@ pub(super) struct TargetMetrics {
     dns_disagree: GaugeVec,
     certificate_expiry: GaugeVec,
     credentials_expiry: GaugeVec,
+    credentials_info: GaugeVec,
     requests: BoundedCounter,
+    /// Whether a scope without addresses is reported too.
+    reports_every_scope: bool,
 }
 
 impl TargetMetrics {
     /// Returns the series before the first check: only the verdict counters, at 0.
-    pub(super) fn new(node: &str, owner: &Labels) -> Self {
+    pub(super) fn new(node: &str, owner: &Labels, histograms: &StageHistograms) -> Self {
         let mut labels = vec![("node", node), ("registry", owner.registry.as_str())];
         labels.extend(owner.image.as_deref().map(|image| ("image", image)));
         let maker = FamilyBuilder::new(&labels);
@@ -77,20 +83,32 @@ impl TargetMetrics {
         for verdict in Verdict::ALL {
             checks.with_label_values(&[verdict.as_str()]);
         }
+        let stages = &families::STAGE_DURATION;
+        let (stage_duration, check_buckets) = match histograms {
+            StageHistograms::Full => {
+                (Some(maker.histogram(stages, &families::STAGE_BUCKETS)), families::CHECK_BUCKETS.as_slice())
+            }
+            StageHistograms::Buckets(buckets) => {
+                (Some(maker.histogram(stages, buckets)), families::CHECK_BUCKETS.as_slice())
+            }
+            StageHistograms::Off => (None, families::FEW_CHECK_BUCKETS.as_slice()),
+        };
         Self {
             check_success: maker.gauge(&families::CHECK_SUCCESS),
             checks,
             failures: BoundedCounter::new(maker.counter(&families::FAILURES), MAX_FAILURES),
             cause: maker.gauge(&families::CAUSE),
             stage_success: maker.gauge(&families::STAGE_SUCCESS),
-            stage_duration: histogram(&maker, &families::STAGE_DURATION),
-            check_duration: histogram(&maker, &families::CHECK_DURATION),
+            stage_duration,
+            check_duration: maker.histogram(&families::CHECK_DURATION, check_buckets),
             last_check: maker.gauge(&families::LAST_CHECK),
             last_success: maker.gauge(&families::LAST_SUCCESS),
             dns_answers: maker.gauge(&families::DNS_ANSWERS),
             dns_disagree: maker.gauge(&families::DNS_DISAGREE),
             certificate_expiry: maker.gauge(&families::CERTIFICATE_EXPIRY),
             credentials_expiry: maker.gauge(&families::CREDENTIALS_EXPIRY),
+            credentials_info: maker.gauge(&families::CREDENTIALS_INFO),
+            reports_every_scope: *histograms != StageHistograms::Off,
             requests: BoundedCounter::new(maker.counter(&families::REQUESTS), MAX_REQUESTS),
             registry: maker.registry,
         }
@@ -110,6 +128,7 @@ impl TargetMetrics {
             &self.dns_disagree,
             &self.certificate_expiry,
             &self.credentials_expiry,
+            &self.credentials_info,
         ] {
             gauge.reset();
         }
@@ -128,9 +147,11 @@ impl TargetMetrics {
         self.check_duration
             .with_label_values::<&str>(&[])
             .observe(checked.observation.duration.as_secs_f64());
-        for mark in &checked.observation.marks {
-            let labels = [mark.endpoint.as_str(), mark.stage.as_str()];
-            self.stage_duration.with_label_values(&labels).observe(mark.duration.as_secs_f64());
+        if let Some(stage_duration) = &self.stage_duration {
+            for mark in &checked.observation.marks {
+                let labels = [mark.endpoint.as_str(), mark.stage.as_str()];
+                stage_duration.with_label_values(&labels).observe(mark.duration.as_secs_f64());
+            }
         }
         for request in &checked.observation.requests {
             self.requests.count(&[request.stage.as_str(), code(request.status)]);
@@ -174,7 +195,8 @@ impl TargetMetrics {
     fn tell_names(&self, checks: &[&ImageResult]) {
         for checked in checks {
             for seen in &checked.observation.resolutions {
-                for scope in Scope::ALL {
+                let usual = [Scope::Private, Scope::Public];
+                for &scope in if self.reports_every_scope { Scope::ALL.as_slice() } else { &usual } {
                     let labels = [seen.endpoint.as_str(), seen.resolver.label(), scope.as_str()];
                     set(&self.dns_answers, &labels, 0.0);
                 }
@@ -213,6 +235,9 @@ impl TargetMetrics {
             if let Some(not_after) = first {
                 set(&self.certificate_expiry, &[endpoint.as_str()], seconds(not_after));
             }
+        }
+        for used in checks.iter().filter_map(|checked| checked.observation.credentials) {
+            set(&self.credentials_info, &[used.as_str()], 1.0);
         }
         if let Some(first) =
             checks.iter().filter_map(|checked| checked.observation.credentials_expire_at).min()
@@ -293,13 +318,6 @@ fn code(status: Option<u16>) -> &'static str {
         Some(400..=499) => "4xx",
         Some(500..=599) => "5xx",
         Some(_) => "other",
-    }
-}
-
-fn histogram(maker: &FamilyBuilder, family: &Family) -> HistogramVec {
-    match family.kind {
-        Kind::Histogram(buckets) => maker.histogram(family, buckets),
-        Kind::Counter | Kind::Gauge => unreachable!("{} is declared a histogram", family.name),
     }
 }
 

@@ -24,6 +24,7 @@ const SETTLED: Duration = Duration::from_secs(8);
 /// node, and one node cannot reach `northwind`.
 fn page(contoso: u8) -> String {
     let mut page = String::new();
+    let now = jiff::Timestamp::now().as_second();
     for number in 0..NODES {
         let lonely = u8::from(number != 0);
         write!(
@@ -32,9 +33,20 @@ fn page(contoso: u8) -> String {
              acr_verifier_stage_success{{node=\"n{number}\",registry=\"contoso.azurecr.io\",endpoint=\"data\",stage=\"connect\"}} {contoso}\n\
              acr_verifier_check_success{{node=\"n{number}\",registry=\"fabrikam.azurecr.io\"}} 0\n\
              acr_verifier_dns_answers{{node=\"n{number}\",registry=\"fabrikam.azurecr.io\",endpoint=\"login\",resolver=\"system\",scope=\"public\"}} 1\n\
+             acr_verifier_last_check_timestamp_seconds{{node=\"n{number}\",registry=\"fabrikam.azurecr.io\"}} {now}\n\
+             acr_verifier_cause{{node=\"n{number}\",registry=\"fabrikam.azurecr.io\",cause=\"private_zone_not_linked\",severity=\"fail\"}} 1\n\
              acr_verifier_check_success{{node=\"n{number}\",registry=\"northwind.azurecr.io\"}} {lonely}\n"
         )
         .expect("writing to a string cannot fail");
+        for (registry, passes) in [("contoso", contoso), ("northwind", lonely)] {
+            if passes == 0 {
+                writeln!(
+                    page,
+                    "acr_verifier_cause{{node=\"n{number}\",registry=\"{registry}.azurecr.io\",cause=\"connect_timeout\",severity=\"fail\"}} 1"
+                )
+                .expect("writing to a string cannot fail");
+            }
+        }
     }
     page
 }

@@ -124,6 +124,7 @@ fn the_pod_sets_the_node_context() {
             pod["containers"][0]["env"],
             json!([
                 {"name": "NODE_NAME", "valueFrom": field("spec.nodeName")},
+                {"name": "NODE_ZONE", "valueFrom": field("metadata.labels['topology.kubernetes.io/zone']")},
                 {"name": "POD_NAME", "valueFrom": field("metadata.name")},
                 {"name": "POD_NAMESPACE", "valueFrom": field("metadata.namespace")},
                 {"name": "POD_UID", "valueFrom": field("metadata.uid")},

@@ -1,5 +1,6 @@
 //! PodMonitors, annotations, dashboards and rules.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use serde_json::{Value, json};
@@ -138,6 +139,91 @@ fn dashboards_and_rules_are_rendered_unchanged() {
         (&json!("PrometheusRule"), &json!("monitoring"))
     );
     assert_eq!(found["spec"], helm::parse(rules)[0]);
+}
+
+/// The rules of an installed chart, named `acr-verifier`.
+fn installed_rules(programs: &Programs, settings: &[&str]) -> Value {
+    let mut arguments = vec!["--set", "rules.enabled=true"];
+    for setting in settings {
+        arguments.extend(["--set-json", setting]);
+    }
+    let objects = programs.objects("minimal", &arguments);
+    helm::the(&objects, "PrometheusRule")["spec"].clone()
+}
+
+#[test]
+fn the_default_values_render_the_rules_of_the_repository() {
+    let Some(programs) = helm::programs() else { return };
+    // The repository's file does not know the name of the release.
+    let shipped = generate::alerts::rules().replace("(.+-)?acr-verifier", "acr-verifier");
+    assert_eq!(installed_rules(&programs, &[]), helm::parse(&shipped)[0]);
+}
+
+/// Every text in a value, with its key, one for each line.
+fn texts(value: &Value) -> String {
+    match value {
+        Value::Array(items) => items.iter().map(texts).collect(),
+        Value::Object(members) => {
+            let lines = members.iter().map(|(key, inner)| match inner {
+                Value::String(text) => format!("{key}: {text}\n"),
+                _ => texts(inner),
+            });
+            lines.collect()
+        }
+        _ => String::new(),
+    }
+}
+
+#[test]
+fn every_setting_of_the_rules_reaches_an_expression_or_a_text() {
+    let Some(programs) = helm::programs() else { return };
+    let outage = r#"rules.outage={"minNodes": 3, "nodes": 25, "ratio": 0.15}"#;
+    let cases: [(&str, &[&str]); 11] = [
+        (r#"rules.excludedNodes="aks-gpu-\\d+""#, &[r#"node!~"aks-gpu-\\d+""#]),
+        (outage, &["nodes_broken:count >= 3 and", ">= 25 or", ">= 0.15)"]),
+        ("rules.objective=0.999", &["14.4 * (1 - 0.999)", "the objective is 99.9 %"]),
+        ("rules.expiryDays=30", &["< 30 * 86400"]),
+        ("rules.staleSeconds=7200", &["> 7200"]),
+        ("rules.inconclusiveRatio=0.5", &["> 0.5"]),
+        (
+            r#"rules.runbookUrl="https://wiki.contoso.com/runbook""#,
+            &["runbook_url: https://wiki.contoso.com/runbook#acrverifierchecksstale"],
+        ),
+        (r#"rules.alerts.AcrVerifierChecksStale={"for": "45m"}"#, &["for: 45m"]),
+        (r#"rules.alerts.AcrVerifierChecksStale={"severity": "ticket"}"#, &["severity: ticket"]),
+        (r#"rules.labels={"team": "platform"}"#, &["team: platform"]),
+        (r#"fullnameOverride="pull-check""#, &[r#"daemonset=~"pull-check""#, r#"pod=~"pull-check-.+""#]),
+    ];
+    for (setting, expected) in cases {
+        let rules = texts(&installed_rules(&programs, &[setting]));
+        for text in expected {
+            assert!(rules.contains(text), "{setting}: no {text} in {rules}");
+        }
+        assert!(!rules.contains("$("), "{setting}: {rules}");
+    }
+}
+
+#[test]
+fn an_alert_that_is_switched_off_is_left_out() {
+    let Some(programs) = helm::programs() else { return };
+    let setting = "rules.alerts.AcrVerifierChecksStale={\"enabled\": false}";
+    let rules = installed_rules(&programs, &[setting]).to_string();
+    assert!(!rules.contains("AcrVerifierChecksStale") && rules.contains("AcrVerifierAgentAbsent"), "{rules}");
+}
+
+#[test]
+fn every_alert_has_settings_in_values_and_schema() {
+    let values = &helm::parse(&fs::read_to_string(helm::chart().join("values.yaml")).expect("values"))[0];
+    let schema: Value = serde_json::from_str(
+        &fs::read_to_string(helm::chart().join("values.schema.json")).expect("a schema"),
+    )
+    .expect("JSON");
+    let known = &schema["properties"]["rules"]["properties"]["alerts"]["properties"];
+    let alerts: Vec<String> = generate::alerts::alerts().into_iter().map(|(name, _)| name).collect();
+    for keys in [&values["rules"]["alerts"], known] {
+        let keys: BTreeSet<&String> = keys.as_object().expect("a map").keys().collect();
+        assert_eq!(keys, alerts.iter().collect());
+    }
 }
 
 #[test]

@@ -8,12 +8,13 @@ use serde_json::Value;
 use super::helm;
 
 /// Maps with user-defined content: one row each, whatever their defaults.
-const WHOLE: [&str; 8] = [
+const WHOLE: [&str; 9] = [
     "affinity",
     "dashboards.labels",
     "networkPolicy.apiServerPorts",
     "nodeFiles.paths",
     "resources",
+    "rules.alerts",
     "smoke.resources",
     "tolerations",
     "config.images",
@@ -87,10 +88,10 @@ fn installations() -> Vec<Vec<String>> {
 fn the_readme_install_commands_render() {
     let Some(programs) = helm::programs() else { return };
     let commands = installations();
-    assert_eq!(commands.len(), 5);
+    assert_eq!(commands.len(), 6);
     let acr_pull = "path: /var/run/secrets/acr-verifier/acr-pull";
     let addresses = "contoso.azurecr.io:\n      - 10.60.4.5";
-    let expected = [acr_pull, acr_pull, "managedIdentity:", "workloadIdentity: {}", addresses];
+    let expected = [acr_pull, acr_pull, acr_pull, "managedIdentity:", "workloadIdentity: {}", addresses];
     for (words, expected) in commands.into_iter().zip(expected) {
         assert_eq!(
             words[..7],

@@ -9,11 +9,10 @@ use std::time::Instant;
 
 use acr_verifier::address::ExpectedAddresses;
 use acr_verifier::agent::{self, AgentContext};
-use acr_verifier::config::{
-    Config, CredentialsConfig, ImageConfig, LabEndpoints, Resolvers, Schedule, SystemResolver,
-};
+use acr_verifier::config::{Config, CredentialsConfig, ImageConfig, LabEndpoints, Resolvers, SystemResolver};
 use acr_verifier::credentials::AmbientCredentials;
 use acr_verifier::logging::{self, LogFormat, Logging};
+use acr_verifier::metrics::NodeLabels;
 use acr_verifier::pass::{NodeContext, verify};
 use acr_verifier::probe::Trust;
 use acr_verifier::report::{Format, write};
@@ -148,7 +147,13 @@ fn watch(lab: Lab, healthy: Settings) -> anyhow::Result<()> {
         network_view: NetworkView::Node,
         now: jiff::Timestamp::now,
     };
-    let context = AgentContext { pass: node, pod: None, in_cluster: false, chance: fastrand::f64 };
+    let context = AgentContext {
+        labels: NodeLabels::new(&node, None, None),
+        pass: node,
+        pod: None,
+        in_cluster: false,
+        chance: fastrand::f64,
+    };
     headline("The agent is running: open http://127.0.0.1:9469/, /metrics or /report")?;
     logging::start(Logging { verbosity: 1, format: LogFormat::Text });
     let folder = lab.folder().to_owned();
@@ -236,20 +241,16 @@ fn config(lab: &Lab, puller: Puller) -> anyhow::Result<Config> {
         data_endpoints: Vec::new(),
     };
     Ok(Config {
-        images: vec![image],
         resolvers: Resolvers {
             system: SystemResolver::Servers(lab.nameservers().into_iter().map(Into::into).collect()),
             compare: Vec::new(),
         },
         ca_file: Some(lab.ca_file()),
-        node_root: None,
-        schedule: Schedule::default(),
-        blob: true,
         allow_loopback: true,
         lab: endpoints,
         server_address: ([127, 0, 0, 1], 0).into(),
         events: false,
-        digest: None,
+        ..Config::of(vec![image])
     })
 }
 

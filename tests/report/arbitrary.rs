@@ -85,7 +85,7 @@ proptest! {
     #[test]
     fn page_and_metrics_stay_valid_for_any_observation(images in checks()) {
         let run = run(images);
-        let metrics = Metrics::new("node", "0.1.0", "");
+        let metrics = Metrics::new(&crate::metrics::labels("node"), "0.1.0", "");
         metrics.record(&run);
         let samples = String::from_utf8(metrics.encode()).expect("UTF-8");
         visible(&samples)?;

@@ -146,6 +146,7 @@ pod is created.
 {{- $_ := set $config "images" $images -}}
 {{- with .Values.config.resolvers }}{{- $_ := set $config "resolvers" . -}}{{- end -}}
 {{- with .Values.config.schedule }}{{- $_ := set $config "schedule" . -}}{{- end -}}
+{{- with .Values.config.metrics }}{{- $_ := set $config "metrics" . -}}{{- end -}}
 {{- with .Values.config.tls -}}
   {{- $file := .caFile -}}
   {{- if .caConfigMap }}{{- $file = "/etc/acr-verifier/ca.pem" -}}{{- end -}}

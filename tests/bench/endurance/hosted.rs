@@ -8,6 +8,7 @@ use std::io::{self, BufRead as _, Write as _};
 use acr_verifier::agent::{self, AgentContext};
 use acr_verifier::cli::{self, Command, Environment};
 use acr_verifier::events::event::Pod;
+use acr_verifier::metrics::NodeLabels;
 use acr_verifier::pass::NodeContext;
 use acr_verifier::run::NetworkView;
 use anyhow::{Context as _, bail};
@@ -44,7 +45,14 @@ pub(crate) fn run(words: impl Iterator<Item = OsString>) -> anyhow::Result<()> {
         network_view: NetworkView::Node,
         now: jiff::Timestamp::now,
     };
-    let place = AgentContext { pass: surroundings, pod: Some(pod), in_cluster: true, chance: fastrand::f64 };
+    let place = AgentContext {
+        pass: surroundings,
+        pod: Some(pod),
+        pool: None,
+        zone: None,
+        in_cluster: true,
+        chance: fastrand::f64,
+    };
     runtime.block_on(agent::run(options, place, async {
         // Dropping the sender stops the agent too.
         let _ = ended.await;

@@ -27,16 +27,18 @@ pub(crate) enum Rule {
     Unreachable,
     FromNode,
     PublicPath,
+    PublicPathFromNode,
     Credentials,
     Inconclusive,
     Stale,
 }
 
 impl Rule {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Unreachable,
         Self::FromNode,
         Self::PublicPath,
+        Self::PublicPathFromNode,
         Self::Credentials,
         Self::Inconclusive,
         Self::Stale,
@@ -47,6 +49,7 @@ impl Rule {
             Self::Unreachable => "AcrVerifierRegistryUnreachable",
             Self::FromNode => "AcrVerifierRegistryUnreachableFromNode",
             Self::PublicPath => "AcrVerifierPublicPathInUse",
+            Self::PublicPathFromNode => "AcrVerifierPublicPathInUseFromNode",
             Self::Credentials => "AcrVerifierCredentialsRejected",
             Self::Inconclusive => "AcrVerifierChecksInconclusive",
             Self::Stale => "AcrVerifierChecksStale",
@@ -56,35 +59,73 @@ impl Rule {
     /// Returns the expression that the conditions below implement.
     const fn holds(self) -> &'static str {
         match self {
-            Self::Unreachable => "registry:acr_verifier_nodes_failing_outage:sum > 0",
+            Self::Unreachable => "registry:acr_verifier_nodes_broken_outage:count > 0",
             Self::FromNode => {
-                "node_registry:acr_verifier_check_success:max == 0 unless on (cluster, registry) \
-                 registry:acr_verifier_nodes_failing_outage:sum"
+                "node_registry:acr_verifier_path_broken:max unless on (cluster, registry) \
+                 registry:acr_verifier_nodes_broken_outage:count"
             }
-            Self::PublicPath => {
-                "count by (cluster, registry) (max by (cluster, node, registry) \
-                 (acr_verifier_cause{cause=~\"private_zone_not_linked|no_private_endpoint|mixed_addresses|data_endpoint_disabled\"} \
-                 or acr_verifier_dns_answers{resolver=\"system\",scope=\"public\"} > 0))"
+            Self::PublicPath => "registry:acr_verifier_nodes_public_outage:count > 0",
+            Self::PublicPathFromNode => {
+                "node_registry:acr_verifier_public_path:max unless on (cluster, registry) \
+                 registry:acr_verifier_nodes_public_outage:count"
             }
             Self::Credentials => {
-                "count by (cluster, registry) (max by (cluster, node, registry) \
-                 (acr_verifier_cause{cause=~\"credentials_missing|credentials_invalid|credentials_rejected|token_refused|scope_missing|identity_unavailable|identity_not_found|entra_unreachable|identity_rejected|pull_role_missing\"}))"
+                "count by (cluster, registry, cause) (max by (cluster, node, registry, cause) \
+                 (acr_verifier_cause{severity=\"fail\",node!~\"virtual-.+\",cause=~\"credentials_missing|credentials_invalid|credentials_rejected|token_refused|scope_missing|identity_unavailable|identity_not_found|entra_unreachable|identity_rejected|pull_role_missing\"}))"
             }
             Self::Inconclusive => {
-                "sum by (cluster, registry) (rate(acr_verifier_checks_total{verdict=\"unknown\"}[15m])) \
-                 / sum by (cluster, registry) (rate(acr_verifier_checks_total[15m])) > 0.2"
+                "sum by (cluster, registry) (rate(acr_verifier_checks_total{verdict=\"unknown\"}[15m])) / \
+                 sum by (cluster, registry) (rate(acr_verifier_checks_total[15m])) > 0.2"
             }
             Self::Stale => {
-                "time() - max by (cluster, node, registry) (acr_verifier_last_check_timestamp_seconds) > 1800"
+                "time() - max by (cluster, node, registry) \
+                 (acr_verifier_last_check_timestamp_seconds{node!~\"virtual-.+\"}) > 1800"
             }
         }
     }
 }
 
-/// Expected recording rule of [`Rule::Unreachable`].
-const OUTAGE: &str = "(registry:acr_verifier_nodes_failing:sum == registry:acr_verifier_nodes:count) \
-    or (registry:acr_verifier_nodes_failing:sum >= 10) or ((registry:acr_verifier_nodes_failing:sum >= 2) \
-    and (registry:acr_verifier_nodes_failing:sum / registry:acr_verifier_nodes:count >= 0.2))";
+/// Expected recording rules of [`Rule::Unreachable`] and [`Rule::PublicPath`].
+const RECORDED: [(&str, &str); 6] = [
+    (
+        "node_registry:acr_verifier_check_success:max",
+        "max by (cluster, node, registry) (acr_verifier_check_success{node!~\"virtual-.+\"}) unless \
+         on (cluster, node) (kube_node_status_condition{condition=\"Ready\",status=\"true\"} == 0)",
+    ),
+    (
+        "registry:acr_verifier_nodes:count",
+        "count by (cluster, registry) (node_registry:acr_verifier_check_success:max)",
+    ),
+    (
+        "registry:acr_verifier_nodes_broken:count",
+        "count by (cluster, registry) (node_registry:acr_verifier_path_broken:max) or 0 * \
+         registry:acr_verifier_nodes:count",
+    ),
+    (
+        "registry:acr_verifier_nodes_broken_outage:count",
+        "registry:acr_verifier_nodes_broken:count >= 2 and \
+         (registry:acr_verifier_nodes_broken:count >= 10 or \
+         registry:acr_verifier_nodes_broken:count / registry:acr_verifier_nodes:count >= 0.2)",
+    ),
+    (
+        "node_registry:acr_verifier_public_path:max",
+        "max by (cluster, node, registry) \
+         (acr_verifier_cause{cause=~\"private_zone_not_linked|no_private_endpoint|mixed_addresses|data_endpoint_disabled\"} \
+         or acr_verifier_dns_answers{resolver=\"system\",scope=\"public\"} > 0) and on (cluster, \
+         node, registry) acr_verifier_last_check_timestamp_seconds{node!~\"virtual-.+\"} unless on \
+         (cluster, node) (kube_node_status_condition{condition=\"Ready\",status=\"true\"} == 0)",
+    ),
+    (
+        "registry:acr_verifier_nodes_public_outage:count",
+        "count by (cluster, registry) (node_registry:acr_verifier_public_path:max) >= 2 and (count \
+         by (cluster, registry) (node_registry:acr_verifier_public_path:max) >= 10 or count by \
+         (cluster, registry) (node_registry:acr_verifier_public_path:max) / \
+         registry:acr_verifier_nodes:count >= 0.2)",
+    ),
+];
+
+/// The recording rule with the causes of a broken path.
+const BROKEN: &str = "node_registry:acr_verifier_path_broken:max";
 
 /// Returns the `for` duration of each rule from the rules file.
 fn patience() -> anyhow::Result<BTreeMap<Rule, Duration>> {
@@ -99,8 +140,15 @@ fn patience() -> anyhow::Result<BTreeMap<Rule, Duration>> {
     let find = |key: &str, name: &str| {
         all.iter().find(|rule| rule[key] == name).with_context(|| format!("there is no rule {name}"))
     };
-    let outage = find("record", "registry:acr_verifier_nodes_failing_outage:sum")?;
-    ensure!(outage["expr"] == OUTAGE, "the record of outages is another: {}", outage["expr"]);
+    for (record, expected) in RECORDED {
+        let found = find("record", record)?;
+        ensure!(found["expr"] == expected, "{record} is another: {}", found["expr"]);
+    }
+    let broken = find("record", BROKEN)?["expr"].as_str().unwrap_or_default();
+    let of_path =
+        [Cause::PrivateZoneNotLinked, Cause::RegistryError, Cause::ConnectRefused, Cause::ConnectTimeout];
+    ensure!(of_path.iter().all(|cause| broken.contains(cause.code())), "{BROKEN} is another: {broken}");
+    ensure!(!broken.contains(Cause::CredentialsRejected.code()), "{BROKEN} is another: {broken}");
     let mut patience = BTreeMap::new();
     for rule in Rule::ALL {
         let found = find("alert", rule.name())?;
@@ -134,6 +182,15 @@ impl Exposed {
     pub(crate) fn is_failing(&self) -> bool {
         self.success == Some(false)
     }
+
+    /// Whether it counts as a broken path. The faults of the day have one other cause that fails.
+    fn is_path_broken(&self) -> bool {
+        self.is_failing() && self.cause != Some(Cause::CredentialsRejected)
+    }
+
+    fn is_public(&self) -> bool {
+        self.cause == Some(Cause::PrivateZoneNotLinked)
+    }
 }
 
 /// An alert about a registry, for one node or for all.
@@ -160,6 +217,8 @@ pub(crate) struct Watcher {
     scraped: Vec<[Option<Exposed>; REGISTRIES]>,
     /// Last recorded outages, by registry.
     outages: [bool; REGISTRIES],
+    /// Those of them in which names resolve to public addresses.
+    public: [bool; REGISTRIES],
     /// Time since which the condition of a rule has held.
     pending: BTreeMap<Subject, Duration>,
     firing: BTreeSet<Subject>,
@@ -172,6 +231,7 @@ impl Watcher {
             patience: patience()?,
             scraped: vec![[None; REGISTRIES]; nodes],
             outages: [false; REGISTRIES],
+            public: [false; REGISTRIES],
             pending: BTreeMap::new(),
             firing: BTreeSet::new(),
             fired: Vec::new(),
@@ -194,10 +254,10 @@ impl Watcher {
     pub(crate) fn record(&mut self) {
         for registry in 0..REGISTRIES {
             let judged = self.of(registry).filter(|(_, seen)| seen.success.is_some()).count();
-            let failing = self.of(registry).filter(|(_, seen)| seen.is_failing()).count();
-            let share = failing as f64 / judged as f64;
+            let is_outage = |nodes: usize| nodes >= 2 && (nodes >= 10 || nodes as f64 / judged as f64 >= 0.2);
             self.outages[registry] =
-                failing > 0 && (failing == judged || failing >= 10 || (failing >= 2 && share >= 0.2));
+                is_outage(self.of(registry).filter(|(_, seen)| seen.is_path_broken()).count());
+            self.public[registry] = is_outage(self.of(registry).filter(|(_, seen)| seen.is_public()).count());
         }
     }
 
@@ -221,19 +281,22 @@ impl Watcher {
             if self.outages[registry] {
                 held.insert((Rule::Unreachable, registry, None));
             }
+            if self.public[registry] {
+                held.insert((Rule::PublicPath, registry, None));
+            }
             for (node, seen) in self.of(registry) {
-                if seen.is_failing() && !self.outages[registry] {
+                if seen.is_path_broken() && !self.outages[registry] {
                     held.insert((Rule::FromNode, registry, Some(node)));
+                }
+                if seen.is_public() && !self.public[registry] {
+                    held.insert((Rule::PublicPathFromNode, registry, Some(node)));
                 }
                 if now.saturating_sub(seen.checked_at) > Duration::from_secs(1800) {
                     held.insert((Rule::Stale, registry, Some(node)));
                 }
-                let rule = match seen.cause {
-                    Some(Cause::PrivateZoneNotLinked) => Rule::PublicPath,
-                    Some(Cause::CredentialsRejected) => Rule::Credentials,
-                    Some(_) | None => continue,
-                };
-                held.insert((rule, registry, None));
+                if seen.cause == Some(Cause::CredentialsRejected) {
+                    held.insert((Rule::Credentials, registry, None));
+                }
             }
             let sum = |of: fn(&Minute) -> [u32; REGISTRIES]| -> u32 {
                 quarter.iter().map(|minute| of(minute)[registry]).sum()

@@ -10,7 +10,7 @@ use std::time::Duration;
 use acr_verifier::agent::LOOK;
 use acr_verifier::cause::Cause;
 use acr_verifier::config::Schedule;
-use acr_verifier::metrics::Metrics;
+use acr_verifier::metrics::{Metrics, NodeLabels};
 use acr_verifier::run::{CheckRun, NetworkView};
 use acr_verifier::schedule::{self, Pace, Timetable, requests_of_a_round};
 use acr_verifier::smoke;
@@ -210,7 +210,13 @@ impl Fleet<'_> {
         node.timetable = Timetable::start(&node.name, &pace);
         node.tracks = Default::default();
         node.metrics = number.is_multiple_of(SAMPLED).then(|| {
-            let metrics = Metrics::new(&node.name, env!("CARGO_PKG_VERSION"), "unknown");
+            let labels = NodeLabels {
+                node: node.name.clone(),
+                pool: String::new(),
+                zone: String::new(),
+                network_view: NetworkView::Node,
+            };
+            let metrics = Metrics::new(&labels, env!("CARGO_PKG_VERSION"), "unknown");
             metrics.record_reload(true, self.midnight);
             metrics
         });

@@ -20,11 +20,11 @@ const AFTERMATH: f64 = 1800.0;
 /// Returns the rules that must fire for a condition.
 pub(crate) const fn rules(condition: Condition, node: Option<usize>) -> &'static [Rule] {
     match (condition, node) {
+        (Condition::NotLinked, Some(_)) => &[Rule::FromNode, Rule::PublicPathFromNode],
         (_, Some(_)) => &[Rule::FromNode],
         (Condition::NotLinked, None) => &[Rule::PublicPath, Rule::Unreachable],
         (Condition::Throttled, None) => &[Rule::Inconclusive],
-        // A tenth of the nodes check in the minute without a valid password.
-        (Condition::Rejected, None) => &[Rule::Credentials, Rule::Unreachable],
+        (Condition::Rejected, None) => &[Rule::Credentials],
         (Condition::Away | Condition::Cut | Condition::Hanging, None) => &[Rule::Unreachable],
         (Condition::Healthy, None) => &[],
     }

@@ -43,9 +43,8 @@ const BY_CAUSE: &str = "Look up the cause in the table above: its section has th
                         Container Insights, if the cluster has it: see [logs.md](logs.md).";
 const BURN: &str = "Find the nodes and causes that failed in the window, \
                     `topk(10, sum by (node, cause) (increase(acr_verifier_failures_total[WINDOW])))` with the alert's 1h, 6h, 1d \
-                    or 3d as WINDOW, and fix the cause as its section describes. One node that fails continuously counts as much \
-                    here as many that fail occasionally: if it cannot be fixed, replace it. Draining is not enough, because the \
-                    agent also checks from a cordoned node until the node is deleted. `kubectl drain` evicts the node's Pods: \
+                    or 3d as WINDOW, and fix the cause as its section describes. If a node cannot be fixed, replace it. Draining is \
+                    not enough, because the agent also checks from a cordoned node until the node is deleted. `kubectl drain` evicts the node's Pods: \
                     check their disruption budgets first. Remove the machine with the last command and scale the pool; \
                     `kubectl delete node NODE` replaces a node of node auto-provisioning.";
 const REPLACE: &[&str] = &[
@@ -56,10 +55,12 @@ const REPLACE: &[&str] = &[
 ];
 
 /// All of them, in the order of the rule file.
-pub const GUIDES: [Guide; 20] = [
+pub const GUIDES: [Guide; 21] = [
     Guide {
         alert: "AcrVerifierRegistryUnreachable",
-        meaning: "All nodes, ten of them, or a fifth cannot pull: new Pods do not start there. Running Pods are not affected.",
+        meaning: "The path that all Pods pull by is broken, from DNS to the data endpoint or in the kubelet's identity, on at least two \
+                nodes that are ten or a fifth of all: new Pods do not start there. Running Pods are not affected. Rejected \
+                credentials of the check and missing images do not count.",
         first: "Check which cause the nodes report, and whether DNS, the private endpoint, a firewall or the registry's \
                 settings changed in the last hour.",
         confirm: &[EVENTS, POD_OF_NODE, CHECK, LOGIN, CHALLENGE],
@@ -110,6 +111,18 @@ pub const GUIDES: [Guide; 20] = [
         verify: "Every nameserver of the node returns only private addresses for both names.",
     },
     Guide {
+        alert: "AcrVerifierPublicPathInUseFromNode",
+        meaning: "The node queries other nameservers than most, or they answer it differently: its pulls leave the private network \
+                if a firewall allows it, and fail otherwise.",
+        first: "Compare the nameservers of the node with those of a node that passes.",
+        confirm: &[NODE, LOGIN, "dig REGISTRY.REGION.data.azurecr.io A"],
+        fix: "The causes are [`private_zone_not_linked`](#private_zone_not_linked), \
+               [`no_private_endpoint`](#no_private_endpoint), [`mixed_addresses`](#mixed_addresses) and \
+               [`data_endpoint_disabled`](#data_endpoint_disabled).",
+        commands: &["kubectl cordon NODE"],
+        verify: "Every nameserver of the node returns only private addresses for both names; then run `kubectl uncordon NODE`.",
+    },
+    Guide {
         alert: "AcrVerifierDataPathBroken",
         meaning: "The login server answers, but layers cannot be fetched: pulls start and never complete.",
         first: "Check the reported cause: it shows whether the data endpoint's name, its address or the blob is at fault.",
@@ -130,7 +143,8 @@ pub const GUIDES: [Guide; 20] = [
     },
     Guide {
         alert: "AcrVerifierCredentialsRejected",
-        meaning: "The agent cannot pull with the Secret that it mounts, or with its identity. Pods that use the same do not start.",
+        meaning: "The agent cannot pull with the Secret that it mounts, or with its identity. Pods that use the same do not start; others may. \
+                Where the kubelet's identity is what fails on many nodes, AcrVerifierRegistryUnreachable pages as well.",
         first: "Check whether a password was renewed, a token disabled or a role assignment removed, and whether Pods use the same token or \
                 identity.",
         confirm: &[
@@ -186,7 +200,7 @@ pub const GUIDES: [Guide; 20] = [
     Guide {
         alert: "AcrVerifierChecksStale",
         meaning: "The agent answers scrapes, but its last check is more than half an hour old, so its results are stale. If \
-                `fleetSize` stretches the interval beyond 20 minutes, raise the 1,800 seconds in the rule.",
+                `fleetSize` stretches the interval beyond 20 minutes, raise `rules.staleSeconds` of the chart.",
         first: "Check the agent's log and its status page.",
         confirm: &[POD_OF_NODE, REPORT, LOG, CHECK],
         fix: "Restart the agent and keep its log: a check that never completes is a bug in acr-verifier.",
@@ -284,41 +298,42 @@ pub const GUIDES: [Guide; 20] = [
     },
     Guide {
         alert: "AcrVerifierErrorBudgetBurn1h",
-        meaning: "More than 14.4 % of the checks failed in the last hour, and checks are still failing. An outage of many nodes in \
-                the last 15 minutes is excluded, because it has an alert of its own.",
+        meaning: "In the last hour the path was broken on more than 14.4 % of the nodes on average, and it still is. Minutes in which \
+                only one node fails do not count, nor does an outage of many nodes in the last 15 minutes, which has an alert of \
+                its own.",
         first: "Find out whether a few nodes fail continuously or many fail occasionally.",
         confirm: &[EVENTS, POD_OF_NODE, CHECK, CHECK_NOW],
         fix: BURN,
         commands: REPLACE,
-        verify: "Fewer than 14.4 % of the checks in five minutes fail.",
+        verify: "On average, fewer than 14.4 % of the nodes fail in five minutes.",
     },
     Guide {
         alert: "AcrVerifierErrorBudgetBurn6h",
-        meaning: "More than 6 % of the checks failed in the last six hours, and checks are still failing. An outage of many nodes \
-                in the last hour is excluded.",
+        meaning: "In the last six hours the path was broken on more than 6 % of the nodes on average, and it still is. Minutes in which \
+                only one node fails do not count, nor does an outage of many nodes in the last hour.",
         first: "Find out whether a few nodes fail continuously or many fail occasionally.",
         confirm: &[EVENTS, POD_OF_NODE, CHECK, CHECK_NOW],
         fix: BURN,
         commands: REPLACE,
-        verify: "Fewer than 6 % of the checks in half an hour fail.",
+        verify: "On average, fewer than 6 % of the nodes fail in half an hour.",
     },
     Guide {
         alert: "AcrVerifierErrorBudgetBurn1d",
-        meaning: "More than 3 % of the checks failed in the last day, and checks are still failing.",
+        meaning: "In the last day the path was broken on more than 3 % of the nodes on average, and it still is.",
         first: "Find the nodes that fail repeatedly.",
         confirm: &[EVENTS, POD_OF_NODE, CHECK, CHECK_NOW],
         fix: BURN,
         commands: REPLACE,
-        verify: "Fewer than 3 % of the checks in two hours fail.",
+        verify: "On average, fewer than 3 % of the nodes fail in two hours.",
     },
     Guide {
         alert: "AcrVerifierErrorBudgetBurn3d",
-        meaning: "More than 1 % of the checks failed in the last three days, and checks are still failing: more than the objective of \
-                99 % allows.",
+        meaning: "In the last three days the path was broken on more than 1 % of the nodes on average, and it still is: more than the \
+                objective of 99 % allows.",
         first: "Find the nodes that fail repeatedly.",
         confirm: &[EVENTS, POD_OF_NODE, CHECK, CHECK_NOW],
         fix: BURN,
         commands: REPLACE,
-        verify: "Fewer than 1 % of the checks in six hours fail.",
+        verify: "On average, fewer than 1 % of the nodes fail in six hours.",
     },
 ];

@@ -1,0 +1,43 @@
+//! The values `$(…)` in the source of the rules: `rules.…` of the chart.
+//!
+//! The chart replaces them with an operator's values; here they become the defaults of its values.yaml.
+
+use serde_json::Value;
+
+const VALUES: &str = include_str!("../../../deploy/chart/values.yaml");
+
+/// The names of DaemonSets and Pods if the release is not known: any release of the chart without `fullnameOverride`.
+const ANY_RELEASE: &str = "(.+-)?acr-verifier";
+
+/// Replaces every value in a text with its default.
+pub(super) fn fill(text: &str) -> String {
+    let values: Value = serde_saphyr::from_str(VALUES).expect("the values of the chart");
+    let mut parts = text.split("$(");
+    let mut filled = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (name, rest) = part.split_once(')').expect("the end of a name");
+        filled.push_str(&default(&values["rules"], name));
+        filled.push_str(rest);
+    }
+    filled
+}
+
+fn default(rules: &Value, name: &str) -> String {
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        other => panic!("rules.{name} is {other}: expected a string or a number"),
+    };
+    match name {
+        "name" => ANY_RELEASE.to_owned(),
+        "objectivePercent" => {
+            let percent = 100.0 * rules["objective"].as_f64().expect("rules.objective");
+            format!("{} %", (percent * 1e6).round() / 1e6)
+        }
+        _ if name.starts_with("AcrVerifier") => {
+            let (alert, key) = name.split_once('.').expect("an alert and a key");
+            text(&rules["alerts"][alert][key])
+        }
+        _ => text(name.split('.').fold(rules, |at, key| &at[key])),
+    }
+}
