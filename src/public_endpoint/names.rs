@@ -151,7 +151,7 @@ fn scope_of(address: IpAddr, loopback_is_public: bool) -> Scope {
     if loopback_is_public && address.is_loopback() {
         return Scope::Public;
     }
-    AddressPolicy::default().classify(address)
+    AddressPolicy::default().classify("", address)
 }
 
 fn failures(resolutions: &[Resolution], family: AddressFamily) -> Vec<FailedQuery> {

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::yaml::documents;
-use super::{CHART, PIPELINES, WALK_THROUGH, parsed_in, skip};
+use super::{CHART, PIPELINES, WALK_THROUGH, parsed_in, root, skip};
 
 const AZURE_DEVOPS: &str = include_str!("../../deploy/pipelines/azure-devops.yml");
 const GITHUB: &str = include_str!("../../deploy/pipelines/github-actions.yml");

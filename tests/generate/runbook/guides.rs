@@ -115,7 +115,7 @@ pub const GUIDES: [Guide; 21] = [
         meaning: "The node queries other nameservers than most, or they answer it differently: its pulls leave the private network \
                 if a firewall allows it, and fail otherwise.",
         first: "Compare the nameservers of the node with those of a node that passes.",
-        confirm: &[NODE, LOGIN, "dig REGISTRY.REGION.data.azurecr.io A"],
+        confirm: &[NODE, POD_OF_NODE, CHECK, LOGIN, "dig REGISTRY.REGION.data.azurecr.io A"],
         fix: "The causes are [`private_zone_not_linked`](#private_zone_not_linked), \
                [`no_private_endpoint`](#no_private_endpoint), [`mixed_addresses`](#mixed_addresses) and \
                [`data_endpoint_disabled`](#data_endpoint_disabled).",
