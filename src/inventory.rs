@@ -282,7 +282,7 @@ impl Inventory {
                 image: reference.clone(),
                 pull_secrets: valid_names(&pod.pull_secrets).into_iter().map(ToOwned::to_owned).collect(),
                 reason,
-                cause: kubelet::cause_of(&state.message),
+                claim: kubelet::claim_of(&state.message),
                 message,
             });
         }

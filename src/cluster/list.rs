@@ -196,9 +196,13 @@ impl Cluster {
         }
         if !status.is_success() {
             let is_passing = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
-            return Err(match of.refusal("list", status, &body) {
+            let error = of.refusal("list", status, &body);
+            return Err(match error {
                 ClusterError::Unavailable(reason) if is_passing => PageError::Unavailable(reason),
-                error => PageError::Failed(error),
+                ClusterError::Unavailable(_)
+                | ClusterError::Settings(_)
+                | ClusterError::Forbidden { .. }
+                | ClusterError::DaemonSet(_) => PageError::Failed(error),
             });
         }
         serde_json::from_slice(&body).map_err(|error| {

@@ -1,7 +1,9 @@
-//! The kubelet's account of a failed pull: its reason, its message, and the cause that the message certainly names.
+//! The kubelet's account of a failed pull: its reason, its message, and what the message certainly shows.
 //!
 //! Owns the texts of kubelet, containerd and Go that decide a cause. A message that fits none has no cause: a guess would send the
 //! operator the wrong way. The messages are untrusted and may contain secrets, such as the signed URL of a layer.
+
+use self::Progress::{Answered, Credentials, NoSuchImage, NotReached, PublicSide};
 
 use crate::cause::Cause;
 use crate::observation::Endpoint;
@@ -37,69 +39,93 @@ impl PullReason {
     }
 }
 
-/// What a message must contain for a cause: every one of the texts, in lower case.
-struct Sign(&'static [&'static str], Cause);
+/// What a message certainly shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// The cause.
+    pub cause: Cause,
+    /// How far the pull got.
+    pub progress: Progress,
+}
+
+/// How far a failed pull got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// The registry was not reached.
+    NotReached,
+    /// The registry's public side rejected the node's address.
+    PublicSide,
+    /// The registry rejected the credentials.
+    Credentials,
+    /// The registry has no such image.
+    NoSuchImage,
+    /// The registry answered; something else failed.
+    Answered,
+}
+
+impl Progress {
+    /// Whether the registry answered: the path to it works, although it may not be the private one.
+    #[must_use]
+    pub const fn is_answer(self) -> bool {
+        match self {
+            Self::NotReached | Self::PublicSide => false,
+            Self::Credentials | Self::NoSuchImage | Self::Answered => true,
+        }
+    }
+}
+
+/// What a message must contain for a claim: every one of the texts, in lower case.
+struct Sign(&'static [&'static str], Cause, Progress);
 
 /// The first sign that a message has decides.
 const SIGNS: [Sign; 24] = [
-    Sign(&["client with ip", "is not allowed access"], Cause::AccessDenied),
-    Sign(&["no match for platform in manifest"], Cause::PlatformMissing),
-    Sign(&["429 too many requests"], Cause::Throttled),
-    Sign(&["toomanyrequests"], Cause::Throttled),
+    Sign(&["client with ip", "is not allowed access"], Cause::AccessDenied, PublicSide),
+    Sign(&["no match for platform in manifest"], Cause::PlatformMissing, Answered),
+    Sign(&["429 too many requests"], Cause::Throttled, Answered),
+    Sign(&["toomanyrequests"], Cause::Throttled, Answered),
     // The name of the registry in front of a colon, and the resolver behind `on`.
-    Sign(&["lookup ", ": no such host"], Cause::NameNotFound),
-    Sign(&["lookup ", ": server misbehaving"], Cause::DnsServerFailure),
-    Sign(&["lookup ", ": i/o timeout"], Cause::DnsTimeout),
-    Sign(&["dial tcp", "connect: connection refused"], Cause::ConnectRefused),
-    Sign(&["dial tcp", "no route to host"], Cause::NetworkUnreachable),
-    Sign(&["dial tcp", "network is unreachable"], Cause::NetworkUnreachable),
-    Sign(&["dial tcp", "i/o timeout"], Cause::ConnectTimeout),
-    Sign(&["dial tcp", "connect: connection timed out"], Cause::ConnectTimeout),
-    Sign(&["x509: certificate signed by unknown authority"], Cause::CertificateUntrusted),
-    Sign(&["x509: certificate is valid for"], Cause::CertificateNameMismatch),
-    Sign(&["x509: certificate has expired or is not yet valid", " is after "], Cause::CertificateExpired),
+    Sign(&["lookup ", ": no such host"], Cause::NameNotFound, NotReached),
+    Sign(&["lookup ", ": server misbehaving"], Cause::DnsServerFailure, NotReached),
+    Sign(&["lookup ", ": i/o timeout"], Cause::DnsTimeout, NotReached),
+    Sign(&["dial tcp", "connect: connection refused"], Cause::ConnectRefused, NotReached),
+    Sign(&["dial tcp", "no route to host"], Cause::NetworkUnreachable, NotReached),
+    Sign(&["dial tcp", "network is unreachable"], Cause::NetworkUnreachable, NotReached),
+    Sign(&["dial tcp", "i/o timeout"], Cause::ConnectTimeout, NotReached),
+    Sign(&["dial tcp", "connect: connection timed out"], Cause::ConnectTimeout, NotReached),
+    Sign(&["x509: certificate signed by unknown authority"], Cause::CertificateUntrusted, NotReached),
+    Sign(&["x509: certificate is valid for"], Cause::CertificateNameMismatch, NotReached),
+    Sign(
+        &["x509: certificate has expired or is not yet valid", " is after "],
+        Cause::CertificateExpired,
+        NotReached,
+    ),
     Sign(
         &["x509: certificate has expired or is not yet valid", " is before "],
         Cause::CertificateNotYetValid,
+        NotReached,
     ),
-    Sign(&["failed to fetch anonymous token", "401 unauthorized"], Cause::CredentialsMissing),
-    Sign(&["failed to fetch oauth token", "401 unauthorized"], Cause::CredentialsRejected),
-    Sign(&["failed to authorize", "invalid username or password"], Cause::CredentialsRejected),
-    Sign(&["insufficient_scope"], Cause::ScopeMissing),
-    Sign(&["httpreadseeker", "not found"], Cause::BlobNotFound),
-    Sign(&["failed to resolve", ": not found"], Cause::ManifestNotFound),
-    Sign(&["name_unknown"], Cause::RepositoryNotFound),
-    Sign(&["manifest_unknown"], Cause::ManifestNotFound),
+    Sign(&["failed to fetch anonymous token", "401 unauthorized"], Cause::CredentialsMissing, Credentials),
+    Sign(&["failed to fetch oauth token", "401 unauthorized"], Cause::CredentialsRejected, Credentials),
+    Sign(&["failed to authorize", "invalid username or password"], Cause::CredentialsRejected, Credentials),
+    Sign(&["insufficient_scope"], Cause::ScopeMissing, Credentials),
+    Sign(&["httpreadseeker", "not found"], Cause::BlobNotFound, Answered),
+    Sign(&["failed to resolve", ": not found"], Cause::ManifestNotFound, NoSuchImage),
+    Sign(&["name_unknown"], Cause::RepositoryNotFound, NoSuchImage),
+    Sign(&["manifest_unknown"], Cause::ManifestNotFound, NoSuchImage),
 ];
 
-/// Returns the cause that a message certainly names.
+/// Returns what a message certainly shows.
 #[must_use]
-pub fn cause_of(message: &str) -> Option<Cause> {
+pub fn claim_of(message: &str) -> Option<Claim> {
     let message = message.to_lowercase();
-    let sign = SIGNS.iter().find(|Sign(texts, _)| texts.iter().all(|text| message.contains(text)))?;
-    Some(sign.1)
+    let sign = SIGNS.iter().find(|Sign(texts, ..)| texts.iter().all(|text| message.contains(text)))?;
+    Some(Claim { cause: sign.1, progress: sign.2 })
 }
 
 /// Returns the endpoint that a message is about: containerd copies layers from the data endpoint.
 #[must_use]
 pub(super) fn endpoint_of(message: &str) -> Endpoint {
     if message.to_lowercase().contains("httpreadseeker") { Endpoint::Data } else { Endpoint::Login }
-}
-
-/// Whether a cause shows that the registry answered: the path to it works, although it may not be the private one.
-#[must_use]
-pub const fn shows_an_answer(cause: Cause) -> bool {
-    matches!(
-        cause,
-        Cause::PlatformMissing
-            | Cause::Throttled
-            | Cause::CredentialsMissing
-            | Cause::CredentialsRejected
-            | Cause::ScopeMissing
-            | Cause::BlobNotFound
-            | Cause::ManifestNotFound
-            | Cause::RepositoryNotFound
-    )
 }
 
 /// Returns a kubelet's message that is safe to show.
@@ -111,7 +137,7 @@ pub(super) fn message(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{cause_of, message};
+    use super::{claim_of, message};
     use crate::cause::Cause;
 
     /// Messages of containerd 1.7 and 2.x, as kubelets of 1.28 to 1.34 pass them on.
@@ -168,7 +194,7 @@ mod tests {
     #[test]
     fn only_certain_messages_have_a_cause() {
         for (text, cause) in MESSAGES {
-            assert_eq!(cause_of(text), cause, "{text}");
+            assert_eq!(claim_of(text).map(|claim| claim.cause), cause, "{text}");
         }
     }
 

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::kubelet::{PullReason, shows_an_answer};
+use super::kubelet::{Claim, Progress, PullReason};
 use crate::cause::Cause;
 use crate::fleet::report::{ImageDiagnosis, ImageReport, NodeReport};
 use crate::image::ImageReference;
-use crate::observation::{CredentialsUsed, Stage};
+use crate::observation::{CredentialsUsed, Endpoint, Stage};
 use crate::text::words::{any_of, list, span};
 use crate::verdict::Verdict;
 
@@ -39,8 +39,8 @@ pub struct WaitingImage {
     pub reason: PullReason,
     /// The kubelet's message, without secrets.
     pub message: String,
-    /// The cause that the message certainly names.
-    pub cause: Option<Cause>,
+    /// What the message certainly shows.
+    pub claim: Option<Claim>,
 }
 
 /// What the agent of a node reports about a registry.
@@ -192,10 +192,18 @@ impl AgentView {
 }
 
 impl CheckedImage {
-    /// Whether the problem is on the path to the registry, which all its images share.
+    /// Whether the problem is on the path to the registry or its layers, which all its images share.
     fn is_of_path(&self) -> bool {
+        let known = self.diagnosis.as_ref().and_then(ImageDiagnosis::known_cause);
+        let is_of_layers = known == Some(Cause::DataEndpointDisabled);
+        is_of_layers || Endpoint::ALL.into_iter().any(|endpoint| self.is_of_path_to(endpoint))
+    }
+
+    fn is_of_path_to(&self, endpoint: Endpoint) -> bool {
         self.diagnosis.as_ref().is_some_and(|diagnosis| match diagnosis.stage {
-            Stage::Dns | Stage::Address | Stage::Connect | Stage::Tls | Stage::Challenge => true,
+            Stage::Dns | Stage::Address | Stage::Connect | Stage::Tls | Stage::Challenge => {
+                diagnosis.endpoint == endpoint
+            }
             Stage::Token | Stage::Manifest | Stage::Blob => false,
         })
     }
@@ -210,7 +218,7 @@ impl CheckedImage {
     /// Whether the kubelet's message shows the agent's cause, about credentials.
     fn has_same_cause(&self, waiting: &WaitingImage) -> bool {
         let known = self.diagnosis.as_ref().and_then(ImageDiagnosis::known_cause);
-        self.is_of_credentials() && known.is_some() && known == waiting.cause
+        self.is_of_credentials() && known.is_some() && known == waiting.claim.map(|claim| claim.cause)
     }
 
     /// Whether the agent and the kubelet pull with the node's identity, which does not work.
@@ -278,14 +286,14 @@ fn conclude(waiting: &WaitingImage, agent: &AgentView, now: Timestamp) -> (Concl
             Conclusion::Explained,
             format!("The agent on this node cannot pull this image either ({cause})."),
         ),
-        Verdict::Fail if checked.is_of_path() && waiting.cause.is_some_and(shows_an_answer) => (
+        Verdict::Fail if checked.is_of_path_to(Endpoint::Login) && was_answered(waiting) => (
             Conclusion::MayExplain,
             format!(
-                "The kubelet received an answer of {registry}, but the agent's check of the private path fails ({cause}): \
+                "The kubelet received an answer from {registry}, but the agent's check of the private path fails ({cause}): \
                  containerd may use another path, such as the public one. Both problems need a fix."
             ),
         ),
-        Verdict::Fail if checked.is_of_path() => (
+        Verdict::Fail if checked.is_of_path() && !was_answered(waiting) => (
             Conclusion::Explained,
             format!(
                 "The agent on this node cannot pull from {registry} either ({cause}), so the problem is not in the Pod."
@@ -324,10 +332,15 @@ fn conclude(waiting: &WaitingImage, agent: &AgentView, now: Timestamp) -> (Concl
     }
 }
 
+/// Whether the kubelet certainly received an answer from the registry.
+fn was_answered(waiting: &WaitingImage) -> bool {
+    waiting.claim.is_some_and(|claim| claim.progress.is_answer())
+}
+
 /// What the kubelet's message certainly shows without an agent.
 fn kubelets_own(waiting: &WaitingImage) -> String {
-    match waiting.cause {
-        Some(cause) => format!(" The kubelet's message shows {cause}."),
+    match waiting.claim {
+        Some(claim) => format!(" The kubelet's message shows {}.", claim.cause),
         None => String::new(),
     }
 }
@@ -341,41 +354,34 @@ fn disagreement(waiting: &WaitingImage, checked: &CheckedImage, now: Timestamp) 
         checked.with_credentials(),
         span(age)
     );
-    let mut reasons: Vec<String> = Vec::new();
-    match waiting.cause {
-        Some(cause) if shows_an_answer(cause) || cause == Cause::AccessDenied => {
-            return format!(
-                "{tested} The kubelet's message shows {cause} for this Pod's image: {}.",
-                remaining(waiting, cause)
-            );
-        }
-        Some(cause) => {
-            return format!(
-                "{tested} The kubelet's message shows {cause}. Either the problem is resolved and the kubelet has not retried yet, \
-                 which takes up to five minutes, or containerd uses another path than the agent, such as a proxy or a mirror."
-            );
-        }
-        None if checked.is_same => {}
-        None => reasons.push("this image, tag or digest does not exist".to_owned()),
+    if let Some(Claim { cause, progress }) = waiting.claim {
+        return format!("{tested} The kubelet's message shows {cause}{}", remaining(waiting, progress));
+    }
+    let mut reasons = Vec::new();
+    if !checked.is_same {
+        reasons.push("this image, tag or digest does not exist".to_owned());
     }
     reasons.push(format!("the Pod's own credentials do not work ({})", pulled_with(waiting)));
     reasons.push("the problem is resolved and the kubelet has not retried yet".to_owned());
     format!("{tested} Remaining reasons: {}.", any_of(&reasons, reasons.len()))
 }
 
-/// The reason that remains if the registry answered the kubelet.
-fn remaining(waiting: &WaitingImage, cause: Cause) -> String {
-    match cause {
-        Cause::ManifestNotFound | Cause::RepositoryNotFound => {
-            "the registry has no such repository, tag or digest".to_owned()
+/// The reason that remains, as the end of a sentence.
+fn remaining(waiting: &WaitingImage, progress: Progress) -> String {
+    match progress {
+        Progress::NoSuchImage => {
+            " for this Pod's image: the registry has no such repository, tag or digest.".to_owned()
         }
-        Cause::CredentialsMissing | Cause::CredentialsRejected | Cause::ScopeMissing => {
-            format!("the credentials of the Pod are not the agent's ({})", pulled_with(waiting))
+        Progress::Credentials => {
+            format!(": the credentials of the Pod are not the agent's ({}).", pulled_with(waiting))
         }
-        Cause::AccessDenied => {
-            "containerd reached the registry's public side, such as through a proxy".to_owned()
+        Progress::PublicSide => {
+            ": containerd reached the registry's public side, such as through a proxy.".to_owned()
         }
-        cause => format!("see {}", crate::cause::runbook(cause)),
+        Progress::Answered => " for this Pod's image.".to_owned(),
+        Progress::NotReached => ". Either the problem is resolved and the kubelet has not retried yet, which takes up to five \
+                                 minutes, or containerd uses another path than the agent, such as a proxy or a mirror."
+            .to_owned(),
     }
 }
 

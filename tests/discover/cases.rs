@@ -32,6 +32,9 @@ fn two_nodes() -> Cluster {
     Cluster::of(pods, vec![agent("node-0", true), agent("node-1", true)], report)
 }
 
+/// Pods and agents, the reply of an agent by its name, the exit code, and what the report contains.
+type CoverageCase = (Vec<Value>, Vec<Value>, fn(&str) -> Reply, i32, &'static str);
+
 #[test]
 fn waiting_pods_are_explained_by_the_agent_of_their_node() {
     let cluster = two_nodes();
@@ -90,7 +93,7 @@ fn coverage_decides_the_exit_code() {
     let fabrikam = || pod("shop", "web", "node-0", "fabrikam.azurecr.io/web:1");
     let silent = |_: &str| (503, json!({"error": "the first check has not completed yet"}).to_string());
     let ready = || vec![agent("node-0", true)];
-    let cases: [(Vec<Value>, Vec<Value>, fn(&str) -> Reply, i32, &str); 6] = [
+    let cases: [CoverageCase; 6] = [
         (vec![pod("a", "b", "node-0", API)], ready(), report, 0, "The agents check every registry in use"),
         (vec![fabrikam()], ready(), report, 1, "The agents do not check fabrikam.azurecr.io"),
         (vec![fabrikam()], vec![], report, 1, "There is no agent in namespace acr-verifier"),

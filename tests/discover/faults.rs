@@ -8,6 +8,11 @@ use serde_json::{Value, json};
 use super::cases::{API, report, text};
 use super::cluster::{Cluster, Objects, Reply, agent, pod, waiting};
 
+/// Decides about a request for Pods, by its query and a counter.
+type Answer = Box<dyn Fn(&str, &AtomicUsize) -> Option<Reply> + Send + Sync>;
+/// Decides about a request, by its path and query.
+type Always = fn(&str, &str) -> Option<Reply>;
+
 #[test]
 fn a_missing_permission_is_named() {
     let agents = "/api/v1/namespaces/acr-verifier/pods";
@@ -53,7 +58,6 @@ fn a_list_is_complete_even_if_it_expires_or_a_page_is_too_long() {
         (410, json!({"code": 410, "reason": "Expired", "metadata": {"continue": token}}).to_string())
     };
     let long = || (200, format!("{{\"items\": [{}", " ".repeat(17 << 20)));
-    type Answer = Box<dyn Fn(&str, &AtomicUsize) -> Option<Reply> + Send + Sync>;
     let is_second = |query: &str| query.contains("continue=20");
     let cases: [(&str, Answer, i32); 6] = [
         ("continued", Box::new(move |query, _| is_second(query).then(|| gone("30"))), 50),
@@ -106,7 +110,7 @@ fn a_hostile_api_server_is_reported() {
     let lost = |_: &str, _: &str| Some((500, json!({"message": "\u{1b}[31mred"}).to_string()));
     let invalid =
         |_: &str, _: &str| Some((400, json!({"message": "unable to parse requirement"}).to_string()));
-    let cases: [(fn(&str, &str) -> Option<Reply>, i32, &str); 6] = [
+    let cases: [(Always, i32, &str); 6] = [
         (endless, 3, "the list of pods exceeds 1000 pages"),
         (html, 3, "its list of pods cannot be parsed"),
         (wrong, 3, "its list of pods cannot be parsed"),

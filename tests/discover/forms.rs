@@ -3,7 +3,7 @@
 use acr_verifier::fleet::report::ImageDiagnosis;
 use acr_verifier::inventory::coverage::Coverage;
 use acr_verifier::inventory::discovery::Discovery;
-use acr_verifier::inventory::waiting::{AgentView, Conclusion, Silence};
+use acr_verifier::inventory::waiting::{AgentView, Conclusion, Silence, WaitingImage};
 use acr_verifier::observation::{CredentialsUsed, Endpoint, Stage};
 use acr_verifier::report::Style;
 use acr_verifier::report::discover::{self, Format, json::JSON_SCHEMA};
@@ -11,6 +11,9 @@ use acr_verifier::verdict::{Severity, Verdict};
 use serde_json::Value;
 
 use super::samples::{self, discovery, inventory, mixed, pod, view, waiting, with_secret};
+
+/// Returns what the agent of a waiting Pod's node reports.
+type View = fn(&WaitingImage) -> AgentView;
 
 const PLAIN: Style = Style { color: false, unicode: false, width: 100 };
 
@@ -121,6 +124,10 @@ fn each_waiting_pod_has_one_conclusion() {
 fn the_conclusion_depends_on_both_sides() {
     use crate::report::samples as checks;
     let zone = |image: &_| AgentView::of(&samples::report("n", vec![checks::zone_not_linked()]), "p", image);
+    let layers =
+        |image: &_| AgentView::of(&samples::report("n", vec![checks::data_record_missing()]), "p", image);
+    let no_such_host = "failed to copy: httpReadSeeker: failed open: failed to do request: Get \"https://x/?sig=a\": dial tcp: \
+        lookup contoso.westeurope.data.azurecr.io on 10.0.0.10:53: no such host";
     let passes = |image: &_| AgentView::of(&samples::report("n", vec![checks::healthy()]), "p", image);
     let throttled = |image: &_| AgentView::of(&samples::report("n", vec![checks::throttled()]), "p", image);
     let other = "contoso.azurecr.io/other:1";
@@ -157,12 +164,14 @@ fn the_conclusion_depends_on_both_sides() {
         "failed to authorize: failed to fetch oauth token: unexpected status: 401 Unauthorized";
     let anonymous =
         "failed to authorize: failed to fetch anonymous token: unexpected status: 401 Unauthorized";
-    type View = fn(&acr_verifier::inventory::waiting::WaitingImage) -> AgentView;
-    let cases: [(&str, &str, View, Conclusion, &str); 11] = [
+    let cases: [(&str, &str, View, Conclusion, &str); 13] = [
         (other, "", zone, Conclusion::Explained, "the problem is not in the Pod"),
         (checks::IMAGE, "", zone, Conclusion::Explained, "cannot pull this image either"),
         // The registry answered the kubelet although the private path is broken: it uses another one.
         (other, samples::NOT_FOUND, zone, Conclusion::MayExplain, "containerd may use another path"),
+        // Layers fail, but the registry has no such image either.
+        (other, samples::NOT_FOUND, layers, Conclusion::MayExplain, "The agent on this node reaches"),
+        (other, no_such_host, layers, Conclusion::Explained, "the problem is not in the Pod"),
         (other, "", throttled, Conclusion::Inconclusive, "could not determine"),
         (other, "", passes, Conclusion::Disagree, "this image, tag or digest does not exist"),
         (checks::IMAGE, "", passes, Conclusion::Disagree, "the Pod's own credentials do not work"),

@@ -11,8 +11,8 @@ const PODS: usize = 50_000;
 const NODES: usize = 5_000;
 /// Bytes of a Pod that a discovery does not need: environment, annotations and managed fields.
 const REST: usize = 4_000;
-/// Limit in KiB: the program itself, a page of 250 Pods, and the counts of 2,000 images.
-const ALLOWED: u64 = 40 * 1024;
+/// Limit in KiB: the program itself, a page of 250 Pods, the counts of 2,000 images, and 1,000 explanations. Measured: 38 MiB.
+const ALLOWED: u64 = 48 * 1024;
 
 fn page(query: &str) -> String {
     let number = |name: &str, default: usize| {
@@ -73,5 +73,4 @@ fn memory_stays_bounded_with_fifty_thousand_pods() {
     );
     assert_eq!(found["leftOut"], json!({"images": 0, "registries": 0, "waiting": PODS / 10 - 1_000}));
     assert!(peak < ALLOWED, "peak {peak} KiB");
-    println!("50,000 Pods on 5,000 nodes: peak {peak} KiB");
 }

@@ -52,7 +52,9 @@ pub(super) fn waiting(mut pod: Pod, reason: &str, message: &str) -> Pod {
 
 pub(super) fn inventory(pods: &[Pod]) -> Inventory {
     let mut inventory = Inventory::new(Suffixes::default());
-    pods.iter().for_each(|pod| inventory.add(pod));
+    for pod in pods {
+        inventory.add(pod);
+    }
     inventory
 }
 

@@ -39,7 +39,9 @@ fn each_repository_has_one_image_with_the_credentials_of_its_pods() {
             .map(|index| waiting(pod("shop", &format!("w{index}"), "n", &[&api(3)]), "ImagePullBackOff", "")),
     );
     let mut all = Inventory::new(Suffixes::new(vec!["contoso.internal".to_owned()]));
-    pods.iter().for_each(|pod| all.add(pod));
+    for pod in &pods {
+        all.add(pod);
+    }
     let mut found = discovery(all, view);
     let expected = |identity: Value| {
         json!({"config": {"images": [

@@ -23,7 +23,7 @@ pub struct Fix {
 
 /// Returns the fixes, the most likely first.
 pub(super) fn choose(waiting: &WaitingImage, agent: &AgentView, conclusion: Conclusion) -> Vec<Fix> {
-    let of_kubelet = waiting.cause.map(|cause| of_cause(waiting, cause));
+    let of_kubelet = waiting.claim.map(|claim| of_cause(waiting, claim.cause));
     let of_agent = match agent {
         AgentView::Checked(checked) => checked.diagnosis.as_ref().map(|diagnosis| {
             let Advice { remedy, commands, runbook, .. } = advice_on(&checked.report, diagnosis);

@@ -263,7 +263,7 @@ fn waiting(explanation: &Explanation) -> WaitingEntry<'_> {
         kubelet: KubeletEntry {
             reason: image.reason.as_str(),
             message: &image.message,
-            cause: image.cause.map(crate::cause::Cause::code),
+            cause: image.claim.map(|claim| claim.cause.code()),
         },
         agent: agent(&explanation.agent),
         conclusion: explanation.conclusion.as_str(),

@@ -72,7 +72,7 @@ fn is_alike(one: &Explanation, other: &Explanation) -> bool {
     };
     one.conclusion == other.conclusion
         && one.waiting.image.registry() == other.waiting.image.registry()
-        && one.waiting.cause == other.waiting.cause
+        && one.waiting.claim == other.waiting.claim
         && is_same_image
         && agents_cause(one) == agents_cause(other)
 }
