@@ -77,12 +77,23 @@ impl Progress {
 /// What a message must contain for a claim: every one of the texts, in lower case.
 struct Sign(&'static [&'static str], Cause, Progress);
 
-/// The first sign that a message has decides.
+/// What each attempt's message begins with: a kubelet tries every matching credential and lists the errors of all.
+const ATTEMPT: &str = "failed to pull and unpack image";
+
+/// The first sign of an attempt decides, and of several attempts the one whose sign comes first: the pull got furthest with it.
 const SIGNS: [Sign; 24] = [
-    Sign(&["client with ip", "is not allowed access"], Cause::AccessDenied, PublicSide),
     Sign(&["no match for platform in manifest"], Cause::PlatformMissing, Answered),
+    Sign(&["httpreadseeker", "not found"], Cause::BlobNotFound, Answered),
+    Sign(&["failed to resolve", ": not found"], Cause::ManifestNotFound, NoSuchImage),
+    Sign(&["name_unknown"], Cause::RepositoryNotFound, NoSuchImage),
+    Sign(&["manifest_unknown"], Cause::ManifestNotFound, NoSuchImage),
     Sign(&["429 too many requests"], Cause::Throttled, Answered),
     Sign(&["toomanyrequests"], Cause::Throttled, Answered),
+    Sign(&["insufficient_scope"], Cause::ScopeMissing, Credentials),
+    Sign(&["failed to fetch oauth token", "401 unauthorized"], Cause::CredentialsRejected, Credentials),
+    Sign(&["failed to authorize", "invalid username or password"], Cause::CredentialsRejected, Credentials),
+    Sign(&["failed to fetch anonymous token", "401 unauthorized"], Cause::CredentialsMissing, Credentials),
+    Sign(&["client with ip", "is not allowed access"], Cause::AccessDenied, PublicSide),
     // The name of the registry in front of a colon, and the resolver behind `on`.
     Sign(&["lookup ", ": no such host"], Cause::NameNotFound, NotReached),
     Sign(&["lookup ", ": server misbehaving"], Cause::DnsServerFailure, NotReached),
@@ -104,22 +115,17 @@ const SIGNS: [Sign; 24] = [
         Cause::CertificateNotYetValid,
         NotReached,
     ),
-    Sign(&["failed to fetch anonymous token", "401 unauthorized"], Cause::CredentialsMissing, Credentials),
-    Sign(&["failed to fetch oauth token", "401 unauthorized"], Cause::CredentialsRejected, Credentials),
-    Sign(&["failed to authorize", "invalid username or password"], Cause::CredentialsRejected, Credentials),
-    Sign(&["insufficient_scope"], Cause::ScopeMissing, Credentials),
-    Sign(&["httpreadseeker", "not found"], Cause::BlobNotFound, Answered),
-    Sign(&["failed to resolve", ": not found"], Cause::ManifestNotFound, NoSuchImage),
-    Sign(&["name_unknown"], Cause::RepositoryNotFound, NoSuchImage),
-    Sign(&["manifest_unknown"], Cause::ManifestNotFound, NoSuchImage),
 ];
 
 /// Returns what a message certainly shows.
 #[must_use]
 pub fn claim_of(message: &str) -> Option<Claim> {
     let message = message.to_lowercase();
-    let sign = SIGNS.iter().find(|Sign(texts, ..)| texts.iter().all(|text| message.contains(text)))?;
-    Some(Claim { cause: sign.1, progress: sign.2 })
+    let sign_of = |attempt: &str| {
+        SIGNS.iter().position(|Sign(texts, ..)| texts.iter().all(|text| attempt.contains(text)))
+    };
+    let Sign(_, cause, progress) = SIGNS[message.split(ATTEMPT).filter_map(sign_of).min()?];
+    Some(Claim { cause, progress })
 }
 
 /// Returns the endpoint that a message is about: containerd copies layers from the data endpoint.
@@ -141,7 +147,7 @@ mod tests {
     use crate::cause::Cause;
 
     /// Messages of containerd 1.7 and 2.x, as kubelets of 1.28 to 1.34 pass them on.
-    const MESSAGES: [(&str, Option<Cause>); 14] = [
+    const MESSAGES: [(&str, Option<Cause>); 17] = [
         (
             "Back-off pulling image \"contoso.azurecr.io/app:9\": ErrImagePull: rpc error: code = NotFound desc = failed to \
              pull and unpack image \"contoso.azurecr.io/app:9\": failed to resolve reference \"contoso.azurecr.io/app:9\": \
@@ -188,6 +194,27 @@ mod tests {
             Some(Cause::BlobNotFound),
         ),
         ("no match for platform in manifest: not found", Some(Cause::PlatformMissing)),
+        // A node with a credential provider tries the pull secret, then the provider's credentials or none.
+        (
+            "[rpc error: code = NotFound desc = failed to pull and unpack image \"contoso.azurecr.io/app:9\": failed to resolve \
+             reference \"contoso.azurecr.io/app:9\": contoso.azurecr.io/app:9: not found, failed to pull and unpack image \
+             \"contoso.azurecr.io/app:9\": failed to resolve reference \"contoso.azurecr.io/app:9\": failed to authorize: failed \
+             to fetch anonymous token: unexpected status: 401 Unauthorized]",
+            Some(Cause::ManifestNotFound),
+        ),
+        (
+            "[failed to pull and unpack image \"a\": failed to authorize: failed to fetch anonymous token: unexpected status: 401 \
+             Unauthorized, failed to pull and unpack image \"a\": failed to authorize: failed to fetch oauth token: unexpected \
+             status: 401 Unauthorized]",
+            Some(Cause::CredentialsRejected),
+        ),
+        // The words of one attempt do not complete the sign of another.
+        (
+            "[failed to pull and unpack image \"a\": failed to authorize: failed to fetch oauth token: Post \
+             \"https://contoso.azurecr.io/oauth2/token\": EOF, failed to pull and unpack image \"a\": failed to authorize: failed \
+             to fetch anonymous token: unexpected status: 401 Unauthorized]",
+            Some(Cause::CredentialsMissing),
+        ),
         ("context deadline exceeded", None),
     ];
 

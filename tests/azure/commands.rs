@@ -260,7 +260,7 @@ fn the_azure_cli_parses_every_command() {
     let mut calls = [walked().calls("az"), installed.calls("az")].concat();
     for (name, script) in scripts().into_iter().filter(|(_, script)| script.contains("az aks ")) {
         let stage = played(&script, "0\n", r#"{"exitCode": 0, "logs": "pass"}"#).0;
-        assert!(!stage.calls("az").is_empty(), "{name}");
+        assert_eq!(stage.calls("az").is_empty(), script.contains("discover --coverage"), "{name}");
         calls.extend(stage.calls("az"));
     }
     let stage = Stage::new();
@@ -356,6 +356,25 @@ fn pipelines_retry_an_inconclusive_result_once_and_never_a_problem() {
         }
     }
     assert_eq!(gates, 2);
+}
+
+#[test]
+fn pipelines_fail_if_a_registry_in_use_is_not_checked() {
+    if without_jq() {
+        return;
+    }
+    let steps: Vec<_> =
+        scripts().into_iter().filter(|(_, script)| script.contains("discover --coverage")).collect();
+    assert_eq!(steps.len(), 2);
+    for (name, script) in steps {
+        for code in [0, 1, 3] {
+            let (stage, output) = played(&script, &format!("{code}\n"), "");
+            assert_eq!(output.status.code(), Some(code), "{name}");
+            let calls = stage.calls("acr-verifier");
+            let wrong: Vec<String> = calls.iter().filter_map(|call| problem_of(call)).collect();
+            assert!(calls.len() == 1 && wrong.is_empty(), "{name}: {calls:?} {wrong:#?}");
+        }
+    }
 }
 
 #[test]

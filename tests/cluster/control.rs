@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use support::certificates::{Authority, Pair, token_keys};
 use support::namespaces::network::{Namespace, Network};
@@ -16,6 +16,8 @@ pub(crate) const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 30);
 pub(crate) const PORT: u16 = 6443;
 /// Address of its Service, which Pods use.
 pub(crate) const SERVICE: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 1);
+/// Namespace of the accounts whose requests the API server records.
+pub(crate) const RECORDED: &str = "discover";
 /// Timeout of a kubectl or helm in seconds.
 const LONGEST_CALL: &str = "300";
 
@@ -35,11 +37,20 @@ impl Programs {
     }
 
     pub(crate) fn kubeconfig(&self, pair: &Pair) -> String {
+        self.kubeconfig_of(&json!({"client-certificate": pair.certificate, "client-key": pair.key}))
+    }
+
+    /// Returns a kubeconfig with the token of a service account.
+    pub(crate) fn kubeconfig_with_token(&self, token: &str) -> String {
+        self.kubeconfig_of(&json!({"token": token}))
+    }
+
+    fn kubeconfig_of(&self, user: &Value) -> String {
         json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "tests",
             "clusters": [{"name": "tests", "cluster": {
                 "server": format!("https://{ADDRESS}:{PORT}"), "certificate-authority": self.authority}}],
-            "users": [{"name": "tests", "user": {"client-certificate": pair.certificate, "client-key": pair.key}}],
+            "users": [{"name": "tests", "user": user}],
             "contexts": [{"name": "tests", "context": {"cluster": "tests", "user": "tests"}}],
         })
         .to_string()
@@ -71,6 +82,8 @@ impl Control {
         let mut control =
             Self { programs, kubeconfig, authority, folder: folder.to_owned(), servers: Vec::new() };
 
+        let policy = folder.join("audit-policy.yaml");
+        fs::write(&policy, audit_policy().to_string()).expect("a file");
         let etcd = [
             ("data-dir", show(&folder.join("etcd"))),
             ("listen-client-urls", "http://127.0.0.1:2379".to_owned()),
@@ -96,6 +109,9 @@ impl Control {
             ("kubelet-client-certificate", show(&administrator.certificate)),
             ("kubelet-client-key", show(&administrator.key)),
             ("kubelet-preferred-address-types", "InternalIP".to_owned()),
+            ("audit-policy-file", show(&policy)),
+            ("audit-log-path", show(&control.audit_log())),
+            ("audit-log-mode", "blocking".to_owned()),
         ];
         let manager = [
             ("kubeconfig", show(&control.kubeconfig)),
@@ -159,6 +175,26 @@ impl Control {
             .expect("timeout is there")
     }
 
+    /// Runs a line of a shell in a folder as an administrator would, with the program on the PATH. The caller must be in the VNet.
+    pub(crate) fn shell(&self, line: &str, folder: &Path) -> Output {
+        let own = Path::new(env!("CARGO_BIN_EXE_acr-verifier")).parent().expect("a program is in a folder");
+        Command::new("timeout")
+            .args(["--kill-after=5", LONGEST_CALL, "sh", "-c", line])
+            .current_dir(folder)
+            .env_clear()
+            .env("PATH", format!("{}:{}:/usr/bin:/bin", own.display(), self.programs.folder.display()))
+            .env("HOME", &self.folder)
+            .env("KUBECONFIG", &self.kubeconfig)
+            .stdin(Stdio::null())
+            .output()
+            .expect("timeout is there")
+    }
+
+    /// Returns the file with the recorded requests, one JSON object per line.
+    pub(crate) fn audit_log(&self) -> PathBuf {
+        self.folder.join("audit.log")
+    }
+
     /// Returns the last lines of the logs.
     pub(crate) fn logs(&self) -> String {
         ["kube-apiserver", "kube-controller-manager"]
@@ -169,4 +205,16 @@ impl Control {
             })
             .join("\n")
     }
+}
+
+/// Records the requests of the accounts in one namespace, without their contents.
+fn audit_policy() -> Value {
+    json!({
+        "apiVersion": "audit.k8s.io/v1", "kind": "Policy",
+        "omitStages": ["RequestReceived", "ResponseStarted"],
+        "rules": [
+            {"level": "Metadata", "userGroups": [format!("system:serviceaccounts:{RECORDED}")]},
+            {"level": "None"},
+        ],
+    })
 }

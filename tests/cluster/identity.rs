@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::story::{CHART, QUICK, rolled_out};
+use super::waiting;
 use super::whole::{Cluster, wait};
 use lab::answers::Step;
 use lab::settings::{Identity, Rights};
@@ -46,10 +47,8 @@ pub(super) fn flags(plugin: &Path, folder: &Path) -> Vec<String> {
     ]
 }
 
-pub(super) fn pull(cluster: &Cluster) {
-    if !cluster.has_plugin {
-        return;
-    }
+/// Writes the node's configuration, which the credential provider reads.
+pub(super) fn configure(cluster: &Cluster) {
     let identity = Identity::default();
     let node = &cluster.workers[NODE];
     let azure_json = json!({
@@ -58,11 +57,18 @@ pub(super) fn pull(cluster: &Cluster) {
     });
     node.write(AZURE_JSON, &azure_json.to_string());
     node.shell(&format!("chmod 600 {AZURE_JSON}"));
-    install(cluster, identity.kubelet_client_id());
+}
+
+pub(super) fn pull(cluster: &Cluster) {
+    if !cluster.has_plugin {
+        return;
+    }
+    configure(cluster);
+    install(cluster, Identity::default().kubelet_client_id());
     wait("the pass", SOON, || report(cluster)["verdict"] == "pass");
     let passed = report(cluster);
     assert_eq!(passed["images"][0]["credentials"], "managed_identity", "{passed:#}");
-    start_pod(cluster, "granted");
+    cluster.start_pod("identity", "granted", NODE, "apps/tool:1", None);
     cluster.kubectl(&["wait", "--for=condition=Ready", "pod/granted", NAMESPACE, "--timeout=60s"]);
     let exchanges = cluster.inside.requests_of(Step::Exchange);
     let by_kubelet = |request: &lab::log::Request| {
@@ -72,8 +78,8 @@ pub(super) fn pull(cluster: &Cluster) {
 
     cluster.inside.change(|settings| settings.identity.rights = Rights::None);
     // It has the credentials in its cache for an hour.
-    node.restart_kubelet();
-    start_pod(cluster, "refused");
+    cluster.workers[NODE].restart_kubelet();
+    cluster.start_pod("identity", "refused", NODE, "apps/tool:1", None);
     wait("the missing role", SOON, || {
         let diagnosis = &report(cluster)["images"][0]["diagnoses"][0];
         let names_role = diagnosis["message"].as_str().is_some_and(|message| message.contains("AcrPull"));
@@ -83,6 +89,7 @@ pub(super) fn pull(cluster: &Cluster) {
         let text = cluster.kubectl(&["describe", "pod", "refused", NAMESPACE]);
         text.contains("Failed to pull image") && text.contains("401")
     });
+    waiting::explains_missing_role(cluster);
     cluster.inside.change(|settings| settings.identity.rights = Rights::Pull);
     cluster.helm(&["uninstall", "acr-verifier", NAMESPACE, "--wait"]);
     cluster.kubectl(&["delete", "namespace", "identity", "--wait=false"]);
@@ -122,20 +129,4 @@ fn report(cluster: &Cluster) -> Value {
     let path = format!("/api/v1/namespaces/identity/pods/{pod}:{PORT}/proxy/report");
     let output = cluster.try_kubectl(&["get", "--raw", &path]);
     serde_json::from_slice(&output.stdout).unwrap_or_default()
-}
-
-/// Starts a Pod on the node with an image from the registry, without a pull secret.
-fn start_pod(cluster: &Cluster, name: &str) {
-    let image = cluster.inside.image_of("apps/tool", ":1");
-    let pod = json!({
-        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "identity"},
-        "spec": {
-            "nodeName": cluster.workers[NODE].name, "terminationGracePeriodSeconds": 0,
-            "automountServiceAccountToken": false,
-            "containers": [{"name": "tool", "image": image, "imagePullPolicy": "Always"}],
-        },
-    });
-    let file = cluster.path().join(format!("{name}.json"));
-    fs::write(&file, pod.to_string()).expect("a file");
-    cluster.kubectl(&["create", "--filename", file.to_str().expect("UTF-8")]);
 }

@@ -11,12 +11,15 @@
 #![allow(clippy::disallowed_methods, reason = "tests may use the clock and the environment")]
 
 mod control;
+mod discover;
 mod identity;
 mod image;
 mod node_files;
+mod quick_start;
 mod requirements;
 mod runbook;
 mod story;
+mod waiting;
 mod whole;
 mod worker;
 

@@ -5,23 +5,26 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::whole::{Cluster, wait};
-use super::{identity, node_files, runbook};
+use super::whole::{Cluster, UNLINKED, wait};
+use super::{discover, identity, node_files, quick_start, runbook, waiting};
 
 /// A step, with its name.
 type Step = (&'static str, fn(&Cluster));
 
 /// All steps in order: each leaves the cluster as the next one needs it.
-pub(crate) const STEPS: [Step; 14] = [
+pub(crate) const STEPS: [Step; 18] = [
+    ("the README's quick start, with the nodes' identity and without a Secret", quick_start::run),
     ("helm upgrade --install, agents Ready on all nodes", install),
     ("kubectl describe node shows the Event", events),
     ("the agent answers for its node, as in the runbook", runbook::ask_the_agent),
     ("agents follow changes of node files, and write nothing", node_files::follow),
     ("a Pod's image is pulled through the private endpoint", pull),
+    ("discover needs exactly the documented permissions", discover::permissions),
     ("a Pod's image is pulled with the node's identity until its role is removed", identity::pull),
     ("the accounts have only the documented permissions", rights),
     ("broken DNS on one node fails only its checks and pulls", one_node),
     ("helm test and smoke pass after the fix", repaired),
+    ("discover explains Pods that wait for a data record and a tag", waiting::explains_record_and_tag),
     ("a Secret is rotated without a restart", rotation),
     ("cordoned nodes and nodes without the image are reported", states),
     ("upgrade, rollback: the agents stop and start quickly", upgrade),
@@ -141,24 +144,8 @@ fn described(cluster: &Cluster, node: &str, word: &str) -> bool {
     cluster.kubectl(&["describe", "node", node]).lines().any(|line| line.contains(word))
 }
 
-/// Starts a Pod on a node with an image from the registry.
-fn start_pod(cluster: &Cluster, name: &str, node: &str) {
-    let image = cluster.inside.image_of("apps/tool", ":1");
-    let pod = json!({
-        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "acr-verifier"},
-        "spec": {
-            "nodeName": node, "terminationGracePeriodSeconds": 0, "automountServiceAccountToken": false,
-            "imagePullSecrets": [{"name": "acr-pull"}],
-            "containers": [{"name": "tool", "image": image, "imagePullPolicy": "Always"}],
-        },
-    });
-    let file = cluster.path().join(format!("{name}.json"));
-    std::fs::write(&file, pod.to_string()).expect("a file");
-    cluster.kubectl(&["create", "--filename", file.to_str().expect("UTF-8")]);
-}
-
 fn pull(cluster: &Cluster) {
-    start_pod(cluster, "tool", &cluster.workers[0].name);
+    cluster.start_pod("acr-verifier", "tool", 0, "apps/tool:1", Some("acr-pull"));
     cluster.kubectl(&["wait", "--for=condition=Ready", "pod/tool", NAMESPACE, "--timeout=60s"]);
     cluster.kubectl(&["delete", "pod", "tool", NAMESPACE]);
     assert_eq!(cluster.public_packets(), 0, "something took the public path");
@@ -199,7 +186,7 @@ fn smoke_json(cluster: &Cluster, namespace: &str, timeout: &str) -> (Option<i32>
 
 fn one_node(cluster: &Cluster) {
     let broken = &cluster.workers[2].name;
-    cluster.break_names(2);
+    cluster.break_names(2, UNLINKED);
     let (code, report) = smoke_json(cluster, "acr-verifier", RED);
     assert_eq!(code, Some(1), "{report:#}");
     let groups = report["groups"].as_array().expect("groups");
@@ -230,13 +217,14 @@ fn one_node(cluster: &Cluster) {
     let tested = cluster.try_helm(&["test", "acr-verifier", NAMESPACE, "--timeout=120s"]);
     assert!(!tested.status.success(), "{}", String::from_utf8_lossy(&tested.stdout));
     // Real pulls match the verdicts: they fail on the broken node and work elsewhere.
-    start_pod(cluster, "refused", broken);
-    start_pod(cluster, "granted", &cluster.workers[0].name);
+    cluster.start_pod("acr-verifier", "refused", 2, "apps/tool:1", Some("acr-pull"));
+    cluster.start_pod("acr-verifier", "granted", 0, "apps/tool:1", Some("acr-pull"));
     cluster.kubectl(&["wait", "--for=condition=Ready", "pod/granted", NAMESPACE, "--timeout=60s"]);
     wait("the pull to fail", SOON, || {
         let text = cluster.kubectl(&["describe", "pod", "refused", NAMESPACE]);
         text.contains("Failed to pull image") && text.contains("403")
     });
+    waiting::explains_unlinked_zone(cluster);
     assert!(cluster.public_packets() > 0, "the pull took some other path");
     cluster.kubectl(&["delete", "pod", "refused", "granted", NAMESPACE]);
     // The next Event must come from the recovery.
@@ -262,6 +250,7 @@ fn rotation(cluster: &Cluster) {
     assert_eq!(code, Some(1), "{report:#}");
     assert_eq!(report["groups"][0]["cause"], "credentials_rejected");
     assert_eq!(report["groups"][0]["nodes"].as_array().expect("nodes").len(), 3);
+    waiting::explains_rejected_token(cluster);
     write_secret(cluster, "acr-verifier");
     let (code, report) = smoke_json(cluster, "acr-verifier", "100s");
     assert_eq!(code, Some(0), "{report:#}");
@@ -379,6 +368,7 @@ fn objects(cluster: &Cluster) -> BTreeSet<String> {
 fn uninstall(cluster: &Cluster) {
     cluster.helm(&["uninstall", "acr-verifier", NAMESPACE, "--wait"]);
     // The operator created these.
+    discover::remove(cluster);
     cluster.kubectl(&["delete", "namespace", "acr-verifier"]);
     let before: BTreeSet<String> = std::fs::read_to_string(cluster.path().join("before.json"))
         .ok()

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::control::Control;
@@ -25,7 +26,11 @@ use support::namespaces::registry::{self, Registry};
 use support::tell;
 
 /// A resolver of the VNet that does not see the private zone.
-const UNLINKED: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 14);
+pub(crate) const UNLINKED: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 14);
+/// A resolver of the VNet whose private zone lacks the data endpoint's record.
+pub(crate) const INCOMPLETE: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 15);
+/// The server of that zone.
+const INCOMPLETE_ZONE: Ipv4Addr = Ipv4Addr::new(10, 60, 0, 16);
 /// Number of nodes.
 const NODES: usize = 3;
 /// Polling interval.
@@ -39,7 +44,7 @@ pub(crate) struct Cluster {
     _outside: Lab,
     _registry: Registry,
     _resolvers: Resolvers,
-    _unlinked: Server,
+    _faulty_resolvers: Vec<Server>,
     network: Network,
     image: PathBuf,
     /// Whether the kubelet of one node has the credential provider of AKS.
@@ -72,10 +77,16 @@ impl Cluster {
         });
         let registry = Registry::start(&network.vnet, path, &inside);
         let resolvers = Resolvers::start(&network, path);
-        network.vnet.ip(&format!("address add {UNLINKED}/32 dev node\n"));
-        let unlinked = names::unlinked(&network, path, UNLINKED);
-        let tool = Image::make(path, "tool");
-        registry.add("apps/tool", "1", &tool.manifest, &tool.blobs);
+        for address in [UNLINKED, INCOMPLETE, INCOMPLETE_ZONE] {
+            network.vnet.ip(&format!("address add {address}/32 dev node\n"));
+        }
+        let mut faulty_resolvers = vec![names::unlinked(&network, path, UNLINKED)];
+        faulty_resolvers.extend(names::without_data_record(&network, path, INCOMPLETE, INCOMPLETE_ZONE));
+        // No node has the layers of the second one before its step.
+        for name in ["tool", "job"] {
+            let image = Image::make(path, name);
+            registry.add(&format!("apps/{name}"), "1", &image.manifest, &image.blobs);
+        }
         // In Azure, one authority signs both certificates; here, a node trusts two.
         let authorities = [inside.ca_pem(), outside.ca_pem()].concat();
         std::fs::write(path.join("authorities.pem"), &authorities).expect("a file");
@@ -86,7 +97,7 @@ impl Cluster {
             _outside: outside,
             _registry: registry,
             _resolvers: resolvers,
-            _unlinked: unlinked,
+            _faulty_resolvers: faulty_resolvers,
             network,
             image: image.to_owned(),
             has_plugin: plugin.is_some(),
@@ -152,20 +163,73 @@ impl Cluster {
 
     /// Runs the smoke check from outside the cluster, through the API server. Returns its exit code and output.
     pub(crate) fn smoke(&self, arguments: &[&str]) -> (Option<i32>, String) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_acr-verifier"));
-        command.args(["smoke", "--kubeconfig"]).arg(&self.control.kubeconfig).args(arguments);
-        command.stdin(Stdio::null()).env_remove("KUBERNETES_SERVICE_HOST");
-        let output = self.network.vnet.run(|| command.output().expect("the program starts"));
+        let output = self.program("smoke", &self.control.kubeconfig, arguments);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         (output.status.code(), text + &String::from_utf8_lossy(&output.stderr))
     }
 
-    /// Breaks DNS on one node: its resolver is replaced by one that does not see the private zone.
-    pub(crate) fn break_names(&self, index: usize) {
+    /// Runs a command of the program from outside the cluster.
+    pub(crate) fn program(&self, name: &str, kubeconfig: &Path, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_acr-verifier"));
+        command.arg(name).arg("--kubeconfig").arg(kubeconfig).args(arguments);
+        command.stdin(Stdio::null()).env_remove("KUBERNETES_SERVICE_HOST");
+        self.network.vnet.run(|| command.output().expect("the program starts"))
+    }
+
+    /// Runs a line of a document in a folder, which must succeed, and returns its output.
+    #[track_caller]
+    pub(crate) fn shell(&self, line: &str, folder: &Path) -> String {
+        succeeded("sh", &[line], &self.network.vnet.run(|| self.control.shell(line, folder)))
+    }
+
+    /// Creates objects.
+    pub(crate) fn create(&self, objects: &Value) {
+        let file = self.path().join("objects.json");
+        std::fs::write(&file, objects.to_string()).expect("a file");
+        self.kubectl(&["create", "--filename", file.to_str().expect("UTF-8")]);
+    }
+
+    /// Writes a kubeconfig with a token of a service account.
+    pub(crate) fn kubeconfig_of(&self, namespace: &str, account: &str) -> PathBuf {
+        let token = self.kubectl(&["create", "token", account, "--namespace", namespace]);
+        let file = self.path().join(format!("kubeconfig-{account}"));
+        std::fs::write(&file, self.control.programs.kubeconfig_with_token(token.trim())).expect("a file");
+        file
+    }
+
+    /// Returns the requests that the API server recorded.
+    pub(crate) fn recorded_requests(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.control.audit_log()).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    }
+
+    /// Starts a Pod on a node with an image of the registry, such as `apps/tool:1`.
+    pub(crate) fn start_pod(
+        &self,
+        namespace: &str,
+        name: &str,
+        index: usize,
+        image: &str,
+        pull_secret: Option<&str>,
+    ) {
+        let image = format!("{}/{image}", self.inside.registry());
+        let secrets: Vec<Value> = pull_secret.into_iter().map(|name| json!({"name": name})).collect();
+        self.create(&json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": namespace},
+            "spec": {
+                "nodeName": self.workers[index].name, "terminationGracePeriodSeconds": 0,
+                "automountServiceAccountToken": false, "imagePullSecrets": secrets,
+                "containers": [{"name": "tool", "image": image, "imagePullPolicy": "Always"}],
+            },
+        }));
+    }
+
+    /// Breaks DNS on one node: its resolver is replaced by another one.
+    pub(crate) fn break_names(&self, index: usize, resolver: Ipv4Addr) {
         let rules: String = ["udp", "tcp"]
             .map(|protocol| {
                 format!(
-                    "add rule ip node names ip daddr {FORWARDER} {protocol} dport 53 dnat to {UNLINKED}\n"
+                    "add rule ip node names ip daddr {FORWARDER} {protocol} dport 53 dnat to {resolver}\n"
                 )
             })
             .concat();

@@ -136,6 +136,19 @@ pub fn unlinked(network: &Network, folder: &Path, address: Ipv4Addr) -> Server {
     unbound(&network.vnet, folder, "unlinked", address, &[], &zone_clause("forward", ".", PUBLIC_DNS))
 }
 
+/// A resolver of the VNet whose private zone lacks the data endpoint's record, and the zone's server.
+pub fn without_data_record(
+    network: &Network,
+    folder: &Path,
+    resolver: Ipv4Addr,
+    server: Ipv4Addr,
+) -> [Server; 2] {
+    let names = Names { records: vec![login_record(LOGIN)], ..Names::default() };
+    let zone = nsd(&network.vnet, folder, "incomplete-zone", server, &private_zones(&names));
+    let zones = zone_clause("stub", PRIVATE_DNS_ZONE, server) + &zone_clause("forward", ".", PUBLIC_DNS);
+    [unbound(&network.vnet, folder, "incomplete", resolver, &[], &zones), zone]
+}
+
 /// A zone and its records.
 type Zone = (String, Vec<String>);
 
