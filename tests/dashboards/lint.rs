@@ -43,7 +43,9 @@ fn dashboards_can_be_imported_anywhere() {
         let variables = dashboard["templating"]["list"].as_array().expect("variables");
         let names: BTreeSet<&str> =
             variables.iter().filter_map(|variable| variable["name"].as_str()).collect();
-        assert_eq!(names, ["cluster", "datasource", "image", "node", "registry"].into());
+        let mut expected = BTreeSet::from(["cluster", "datasource", "image", "node", "registry"]);
+        expected.extend((name == "overview").then_some("pool"));
+        assert_eq!(names, expected);
         for variable in &variables[1..] {
             assert_eq!((&variable["datasource"], &variable["refresh"]), (&datasource(), &2.into()));
             if variable["includeAll"] == true {
@@ -260,7 +262,8 @@ fn every_query_parses_and_uses_only_exported_names() {
 
 #[test]
 fn errors_in_queries_are_detected() {
-    let chosen = r#"cluster=~"$cluster",registry=~"$registry",image=~"$image",node=~"$node""#;
+    let chosen =
+        r#"cluster=~"$cluster",registry=~"$registry",image=~"$image",node=~"$node",node=~"${pool:pipe}""#;
     for (expression, fault) in [
         ("sum(acr_verifier_check_sucess{CHOSEN})", "no series is called acr_verifier_check_sucess"),
         ("sum by (nodes) (acr_verifier_check_success{CHOSEN})", "nothing has a label nodes"),

@@ -238,7 +238,8 @@ fn every_panel_shows_the_expected_values_in_every_state() {
     ] {
         assert!(recovered.contains(line), "{line}\n{recovered}");
     }
-    for title in ["Nodes that can pull", "Problems by cause", "Public answers", "Current causes", "Verdict\n"]
+    for title in
+        ["Nodes whose check passes", "Problems by cause", "Public answers", "Current causes", "Verdict\n"]
     {
         assert!(!recovered.contains(&format!(": {title}")), "{title} did not recover:\n{recovered}");
     }

@@ -24,8 +24,8 @@ fn the_overview_stays_readable_with_a_thousand_nodes() {
             .1
     };
     let one = |panel: &str| of(panel)[0].1[0].1;
-    assert!((one("Nodes that can pull") - 0.997).abs() < 1e-9);
-    assert!((one("Nodes that cannot pull") - 3.0).abs() < 1e-9);
+    assert!((one("Nodes whose check passes") - 0.997).abs() < 1e-9);
+    assert!((one("Nodes whose check fails") - 3.0).abs() < 1e-9);
     assert!((one("Reporting nodes") - 1000.0).abs() < 1e-9);
 
     // All 1,000 nodes warn; the rows show those that fail, then others up to the limit.

@@ -141,6 +141,7 @@ impl Fleet {
             cluster: cluster.to_owned(),
             registry: self.lab.registry().replace('.', "\\\\."),
             image: ".*".to_owned(),
+            pool: ".*".to_owned(),
             node,
             rate_interval: format!("{}s", WINDOW.as_secs()),
             range: format!("{:.0}s", (until - since).max(1.0)),

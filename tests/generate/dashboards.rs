@@ -82,6 +82,7 @@ pub struct Chosen {
     pub cluster: String,
     pub registry: String,
     pub image: String,
+    pub pool: String,
     pub node: String,
     pub rate_interval: String,
     pub range: String,
@@ -95,6 +96,7 @@ impl Default for Chosen {
             cluster: all(),
             registry: all(),
             image: all(),
+            pool: all(),
             node: all(),
             rate_interval: "4m".to_owned(),
             range: "1h".to_owned(),
@@ -110,6 +112,7 @@ impl Chosen {
             .replace("$cluster", &self.cluster)
             .replace("$registry", &self.registry)
             .replace("$image", &self.image)
+            .replace("${pool:pipe}", &self.pool)
             .replace("$node", &self.node);
         assert!(!expression.contains('$'), "unknown variable: {expression}");
         expression

@@ -188,7 +188,8 @@ fn speed() -> Vec<Panel> {
          Expected: constant. The part that grows is the slow one.",
     )
     .unit("s")
-    .stacked("normal");
+    .stacked("normal")
+    .without("off: metrics.stageHistograms");
     for endpoint in Endpoint::ALL {
         for stage in Stage::of(endpoint) {
             let series = |suffix: &str| {

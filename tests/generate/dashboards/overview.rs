@@ -7,15 +7,17 @@ mod trends;
 
 use serde_json::Value;
 
-use super::panel::{BLUE, GREEN, Panel, RED, YELLOW, dashboard, variable};
+use super::panel::{BLUE, GREEN, Panel, RED, YELLOW, dashboard, matched, variable};
 use super::shared::{NODE_LINK, RUNBOOK_LINK, VERDICTS, verdict};
 
 /// Maximum rows of a panel with a row per node.
 const ROWS: u32 = 40;
 /// The selector of the variables for series of a registry.
-const CHOSEN: &str = r#"cluster=~"$cluster",registry=~"$registry",image=~"$image",node=~"$node""#;
-/// The same for series of a node.
-const NODES: &str = r#"cluster=~"$cluster",node=~"$node""#;
+const CHOSEN: &str =
+    r#"cluster=~"$cluster",registry=~"$registry",image=~"$image",node=~"$node",node=~"${pool:pipe}""#;
+/// The same for series of a node. AKS's names of nodes contain their pool, so the value of a pool is a pattern of names and no
+/// query needs a join.
+const NODES: &str = r#"cluster=~"$cluster",node=~"$node",node=~"${pool:pipe}""#;
 /// The labels that identify an image on a node.
 const WHOSE: &str = "cluster, node, registry, image";
 
@@ -34,10 +36,19 @@ pub(super) fn overview() -> Value {
             r#"label_values(acr_verifier_checks_total{cluster=~"$cluster",registry=~"$registry"}, image)"#,
             false,
         ),
+        matched(
+            variable(
+                "pool",
+                "Node pool",
+                r#"query_result(label_replace(group by (pool) (acr_verifier_node_info{cluster=~"$cluster",pool!=""}), "nodes", ".*-$1-.*", "pool", "(.+)"))"#,
+                false,
+            ),
+            r#"/nodes="(?<value>[^"]*)".*pool="(?<text>[^"]*)"/"#,
+        ),
         variable(
             "node",
             "Node",
-            r#"label_values(acr_verifier_config_last_reload_successful{cluster=~"$cluster"}, node)"#,
+            r#"label_values(acr_verifier_node_info{cluster=~"$cluster",node=~"${pool:pipe}"}, node)"#,
             false,
         ),
     ];
@@ -45,7 +56,7 @@ pub(super) fn overview() -> Value {
     dashboard(
         "acr-verifier-overview",
         "ACR verifier / Overview",
-        "Which nodes of the fleet can pull from their private Azure Container Registries, and why others cannot.",
+        "On which nodes of the fleet the checks of private Azure Container Registries pass, and why they fail on others.",
         variables,
         panels,
     )
@@ -55,16 +66,17 @@ fn now() -> Vec<Panel> {
     vec![
         Panel::row("Now"),
         Panel::stat(
-            "Nodes that can pull",
+            "Nodes whose check passes",
             "Share of nodes with a conclusive result whose last check passed for every selected image, warnings included. \
-             Expected: 100 %. Otherwise see “Problems by cause” for the cause and “Nodes with a problem” for the nodes.",
+             Expected: 100 %. Otherwise see “Problems by cause” for the cause and “Nodes with a problem” for the nodes. Pods \
+             pull by the same path, but only with the kubelet's identity also with the same credentials: see “Credentials”.",
             &format!("avg(min by (cluster, node) (acr_verifier_check_success{{{CHOSEN}}}))"),
         )
         .unit("percentunit")
         .colours(RED, &[(0.95, YELLOW), (1.0, GREEN)])
         .without("inconclusive"),
         Panel::stat(
-            "Nodes that cannot pull",
+            "Nodes whose check fails",
             "Nodes whose last check failed for at least one selected image. Expected: 0. A single node points to its \
              subnet, DNS or Secret; all nodes at once point to the registry or its private endpoint.",
             &format!("sum(min by (cluster, node) (acr_verifier_check_success{{{CHOSEN}}}) == bool 0)"),
@@ -149,16 +161,17 @@ fn absent() -> String {
 fn by_cause() -> String {
     // The counter has the endpoint and stage of a cause; the gauges show whether it currently applies.
     format!(
-        "label_replace(count by (cause, endpoint, stage, registry) (group by (cluster, node, registry, cause, endpoint, \
+        "label_replace(count by (cluster, cause, endpoint, stage, registry) (group by (cluster, node, registry, cause, endpoint, \
          stage) (acr_verifier_failures_total{{{CHOSEN}}} and on ({WHOSE}, endpoint, stage) \
          (acr_verifier_stage_success{{{CHOSEN}}} == 0) and on ({WHOSE}, cause) \
          acr_verifier_cause{{{CHOSEN},severity=\"fail\"}})), \"severity\", \"fail\", \"\", \"\") or \
-         count by (cause, severity, registry) (group by (cluster, node, registry, cause, severity) \
+         count by (cluster, cause, severity, registry) (group by (cluster, node, registry, cause, severity) \
          (acr_verifier_cause{{{CHOSEN},severity!=\"fail\"}}))"
     )
 }
 
 fn wrong() -> Vec<Panel> {
+    const INFO: &str = r#"group by (cluster, node, pool, zone) (acr_verifier_node_info{cluster=~"$cluster",node=~"$node",node=~"${pool:pipe}"})"#;
     let causes_of = |severity: &str| {
         format!(
             "group by ({WHOSE}, cause, severity) (acr_verifier_cause{{{CHOSEN},severity=\"{severity}\"}})"
@@ -193,6 +206,7 @@ fn wrong() -> Vec<Panel> {
         )
         .columns(&[
             "severity=Severity",
+            "cluster=Cluster",
             "cause=Cause",
             "endpoint=Endpoint",
             "stage=Stage",
@@ -222,6 +236,30 @@ fn wrong() -> Vec<Panel> {
         .cells("Severity")
         .link("Node dashboard", NODE_LINK)
         .without("no problems"),
+        Panel::table(
+            "Nodes by cluster, pool and zone",
+            "Number of nodes whose last check failed, per cluster, node pool and zone, most failures first. Expected: 0 \
+             everywhere. A single pool or zone with failures points to its subnet, its DNS or its identity. A pool is taken \
+             from the node's name or NODE_POOL, a zone is known from Kubernetes 1.35 on; both are empty where unknown.",
+            &format!(
+                "sort_desc(count by (cluster, pool, zone) ({INFO} and on (cluster, node) (min by (cluster, node) \
+                 (acr_verifier_check_success{{{CHOSEN}}}) == 0)) or 0 * count by (cluster, pool, zone) ({INFO}))"
+            ),
+        )
+        .columns(&["cluster=Cluster", "pool=Pool", "zone=Zone", "Value=Failing"])
+        .without("no agent"),
+        Panel::table(
+            "Credentials",
+            "Number of nodes by the credentials that their checks use. Expected: one row for each registry. \
+             `managed_identity` is what the kubelet pulls with unless Pods name a Secret; with `secret`, a check shows the path \
+             and its own token, not the Secrets of Pods.",
+            &format!(
+                "count by (cluster, registry, credentials) (group by (cluster, node, registry, credentials) \
+                 (acr_verifier_credentials_info{{{CHOSEN}}}))"
+            ),
+        )
+        .columns(&["cluster=Cluster", "registry=Registry", "credentials=Credentials", "Value=Nodes"])
+        .without("unknown"),
         Panel::timeline(
             "Verdicts of nodes with a problem",
             &format!(
@@ -245,8 +283,8 @@ fn wrong() -> Vec<Panel> {
         .rename("2", "unknown", BLUE)
         .rename("3", "fail", RED),
         Panel::history(
-            "Share of nodes that can pull, by image",
-            "Share of nodes with a conclusive result that can pull, per registry and named image. Expected: green \
+            "Share of nodes whose check passes, by image",
+            "Share of nodes with a conclusive result whose check passes, per registry and named image. Expected: green \
              throughout. A single red row is a problem of that registry or image.",
         )
         .range(

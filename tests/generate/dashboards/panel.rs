@@ -258,6 +258,12 @@ pub(super) fn variable(name: &str, label: &str, query: &str, one: bool) -> Value
     variable
 }
 
+/// Lets a regular expression pick the value and the text of each choice from the results of the query.
+pub(super) fn matched(mut variable: Value, regex: &str) -> Value {
+    variable["regex"] = regex.into();
+    variable
+}
+
 fn datasource_variable() -> Value {
     json!({
         "type": "datasource", "name": "datasource", "label": "Data source", "query": "prometheus", "current": {},

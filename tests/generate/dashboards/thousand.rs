@@ -125,6 +125,13 @@ fn write_fleet(path: &Path, begin: u64) {
     let registry = format!(",registry=\"{REGISTRY}\"");
     let sample = |labels: &str, value: f64| vec![(format!("{registry}{labels}"), value)];
     family("gauge", "acr_verifier_config_last_reload_successful", &|_, _| vec![(String::new(), 1.0)]);
+    family("gauge", "acr_verifier_node_info", &|node, _| {
+        let zone = 1 + node % 3;
+        vec![(format!(",pool=\"np1\",zone=\"westeurope-{zone}\",network_view=\"node\""), 1.0)]
+    });
+    family("gauge", "acr_verifier_credentials_info", &|_, _| {
+        sample(",credentials=\"managed_identity\"", 1.0)
+    });
     family("gauge", "acr_verifier_build_info", &|node, minute| {
         let version = if u64::from(node) < minute * 10 { "0.2.0" } else { "0.1.0" };
         vec![(format!(",version=\"{version}\",revision=\"7c43e5d\""), 1.0)]

@@ -97,7 +97,11 @@ pub(super) fn speed() -> Vec<Panel> {
     let of_stages =
         |share: &str| quantile(share, "le, endpoint, stage", "acr_verifier_stage_duration_seconds", CHOSEN);
     let stages = |title: &str, share: &str, reading: &str| {
-        Panel::curves(title, reading).range(&of_stages(share), "{{endpoint}} {{stage}}").unit("s").size(8, 8)
+        Panel::curves(title, reading)
+            .range(&of_stages(share), "{{endpoint}} {{stage}}")
+            .unit("s")
+            .size(8, 8)
+            .without("off: metrics.stageHistograms")
     };
     vec![
         Panel::row("Speed and load"),
@@ -118,7 +122,8 @@ pub(super) fn speed() -> Vec<Panel> {
             &format!(
                 "sum by (le) (increase(acr_verifier_stage_duration_seconds_bucket{{{CHOSEN}}}[$__rate_interval]))"
             ),
-        ),
+        )
+        .without("off: metrics.stageHistograms"),
         stages(
             "Stage duration, p50",
             "0.5",
