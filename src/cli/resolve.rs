@@ -12,8 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::arguments::{
     AgentArguments, Arguments, CheckArguments, CommandArguments, DiscoverArguments, ExposureArguments,
-    LabArguments,
-    SmokeArguments,
+    LabArguments, SmokeArguments,
 };
 use super::values::Identity;
 use super::{Check, Command, Invocation};
