@@ -31,7 +31,7 @@ case "${0##*/} $*" in
 "az network nic show"*) cat "$STAND_INS/interface" ;;
 "az "*"--query id"* | "az network private-endpoint show"*) echo /subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/r/providers/Microsoft.A/b/c ;;
 "kubectl create secret"*) cat >"$STAND_INS/secret" ;;
-"acr-verifier smoke"*)
+"acr-verifier smoke"* | "acr-verifier discover"*)
     read -r code <"$STAND_INS/codes"
     sed -i 1d "$STAND_INS/codes"
     exit "$code" ;;
@@ -307,7 +307,7 @@ fn collect(name: &str, node: &Value, scripts: &mut Vec<(String, String)>) {
     }
 }
 
-/// Runs a pipeline's script with given exit codes of `acr-verifier smoke` and output of `az aks command invoke`.
+/// Runs a pipeline's script with given exit codes of `acr-verifier` and output of `az aks command invoke`.
 fn played(script: &str, codes: &str, invoked: &str) -> (Stage, Output) {
     let stage = Stage::new();
     stage.put("codes", codes);
