@@ -63,7 +63,7 @@ pub struct AgentContext {
     pub pass: NodeContext,
     /// The agent's own Pod, if the downward API provides it.
     pub pod: Option<event::Pod>,
-    /// What metrics say about the node.
+    /// The labels of the node in metrics.
     pub labels: NodeLabels,
     /// Whether the agent runs in a pod of a cluster.
     pub in_cluster: bool,

@@ -96,7 +96,7 @@ fn agent_context() -> anyhow::Result<AgentContext> {
     let pass = node_context()?;
     let pod = variable("POD_NAME").zip(variable("POD_NAMESPACE"));
     Ok(AgentContext {
-        labels: NodeLabels::new(&pass, variable("NODE_POOL"), variable("NODE_ZONE")),
+        labels: NodeLabels::new(&pass.node, pass.network_view, variable("NODE_POOL"), variable("NODE_ZONE")),
         pass,
         pod: pod.map(|(name, namespace)| Pod { name, namespace, uid: variable("POD_UID") }),
         in_cluster: variable("KUBERNETES_SERVICE_HOST").is_some(),

@@ -22,7 +22,6 @@ use prometheus::proto::MetricFamily;
 use prometheus::{Encoder, GaugeVec, IntCounterVec, Registry, TextEncoder};
 
 use crate::config::StageHistograms;
-use crate::pass::NodeContext;
 use crate::run::{CheckRun, ImageResult, NetworkView};
 use crate::transition::EventResult;
 
@@ -68,13 +67,13 @@ impl NodeLabels {
     /// Describes a node. Without a pool, it is taken from a name that AKS gives to nodes of a scale set:
     /// `aks-POOL-NUMBER-vmssINSTANCE`.
     #[must_use]
-    pub fn new(context: &NodeContext, pool: Option<String>, zone: Option<String>) -> Self {
-        let pool = pool.or_else(|| pool_in(&context.node).map(str::to_owned));
+    pub fn new(node: &str, network_view: NetworkView, pool: Option<String>, zone: Option<String>) -> Self {
+        let pool = pool.or_else(|| pool_in(node).map(str::to_owned));
         Self {
-            node: context.node.clone(),
+            node: node.to_owned(),
             pool: pool.unwrap_or_default(),
             zone: zone.unwrap_or_default(),
-            network_view: context.network_view,
+            network_view,
         }
     }
 }

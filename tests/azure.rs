@@ -7,6 +7,7 @@ mod commands;
 mod files;
 mod identities;
 mod logs;
+mod pipelines;
 mod steps;
 mod yaml;
 

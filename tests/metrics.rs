@@ -8,7 +8,6 @@ mod scrape;
 mod values;
 
 use acr_verifier::metrics::{Metrics, NodeLabels};
-use acr_verifier::pass::NodeContext;
 use acr_verifier::run::{CheckRun, ImageResult, NetworkView};
 
 use crate::report::samples;
@@ -22,9 +21,7 @@ fn metrics() -> Metrics {
 
 /// The labels of a node in a zone.
 pub(crate) fn labels(node: &str) -> NodeLabels {
-    let context =
-        NodeContext { node: node.to_owned(), network_view: NetworkView::Node, now: jiff::Timestamp::now };
-    NodeLabels::new(&context, None, Some("westeurope-1".to_owned()))
+    NodeLabels::new(node, NetworkView::Node, None, Some("westeurope-1".to_owned()))
 }
 
 fn scrape(metrics: &Metrics) -> Scrape {

@@ -4,10 +4,8 @@
 //! it reads by its resource ID, and where it takes no ID, by the owner's subscription and resource group. Commands about the
 //! registry itself use the current subscription: its name is unique.
 
-use super::names::{Names, on_node};
+use super::names::{Names, ZONE, on_node};
 
-/// The subscription and resource group of the private DNS zone.
-const ZONE: &str = "--subscription ZONE_SUBSCRIPTION --resource-group ZONE_RESOURCE_GROUP";
 /// The subscription and resource group of the private endpoint.
 const ENDPOINT: &str = "--subscription ENDPOINT_SUBSCRIPTION --resource-group ENDPOINT_RESOURCE_GROUP";
 /// The subscription and resource group of the cluster.

@@ -18,6 +18,9 @@ pub const DEBUG: &str = "kubectl debug node/NODE --namespace acr-verifier -it --
 /// Most commands that add addresses to a record, and most that remove some: more are not typed one by one.
 const MAX_CHANGES: usize = 4;
 
+/// The subscription and resource group of the private DNS zone.
+pub(super) const ZONE: &str = "--subscription ZONE_SUBSCRIPTION --resource-group ZONE_RESOURCE_GROUP";
+
 /// The names of one image at one endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Names {
@@ -58,7 +61,7 @@ impl RecordChange {
         let Self { verb, address, .. } = self;
         let (set, option) = if self.is_v6 { ("aaaa", "ipv6-address") } else { ("a", "ipv4-address") };
         format!(
-            "az network private-dns record-set {set} {verb}-record --resource-group RESOURCE_GROUP --zone-name {zone} \
+            "az network private-dns record-set {set} {verb}-record {ZONE} --zone-name {zone} \
              --record-set-name {record} --{option} {address}"
         )
     }

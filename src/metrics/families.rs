@@ -225,7 +225,7 @@ pub(super) const NODE_INFO: Family = of_node(
     "acr_verifier_node_info",
     Kind::Gauge,
     &["pool", "zone", "network_view"],
-    "Node pool and zone of the node, empty where unknown, and the network of the checks, `node` or `pod` (always 1).",
+    "Node pool and zone of the node, empty if unknown, and the network of the checks, `node` or `pod` (always 1).",
 );
 pub(super) const BUILD_INFO: Family = Family {
     name: "acr_verifier_build_info",

@@ -1,4 +1,4 @@
-//! The commands of the walkthrough and the scripts of the pipelines.
+//! The commands of the walkthrough and of the chart's README, and the stubs that also run the scripts of the pipelines.
 //!
 //! A real shell runs them with stubs for the programs that they call, which record their arguments. The parsers of
 //! the Azure CLI and of the program then parse the recorded commands. Nothing here connects to Azure.
@@ -11,14 +11,11 @@ use acr_verifier::cli;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::yaml::documents;
+use super::pipelines::{played, scripts};
 use super::{CHART, PIPELINES, WALK_THROUGH, parsed_in, root, skip};
 
-const AZURE_DEVOPS: &str = include_str!("../../deploy/pipelines/azure-devops.yml");
-const GITHUB: &str = include_str!("../../deploy/pipelines/github-actions.yml");
-
 /// Records its name and arguments, one quoted line per call; reads its exit code from the list `codes`.
-const STAND_IN: &str = r#"#!/usr/bin/env bash
+pub(super) const STAND_IN: &str = r#"#!/usr/bin/env bash
 { printf '%q' "${0##*/}"; printf ' %q' "$@"; echo; } >>"$STAND_INS/calls"
 case "${0##*/} $*" in
 "az acr token credential generate"*)
@@ -50,12 +47,12 @@ const INTERFACE: &str = r#"{"ipConfigurations": [
 {"privateIPAddress": "10.60.4.5", "privateLinkConnectionProperties": {"fqdns": ["contoso.azurecr.io"]}}]}"#;
 
 /// A folder with the stubs, first in the `PATH` of the scripts.
-struct Stage {
+pub(super) struct Stage {
     folder: TempDir,
 }
 
 impl Stage {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let stage = Self { folder };
         std::fs::create_dir_all(stage.path().join("bin")).expect("a folder");
@@ -73,19 +70,19 @@ impl Stage {
         stage
     }
 
-    fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    fn put(&self, name: &str, text: &str) {
+    pub(super) fn put(&self, name: &str, text: &str) {
         std::fs::write(self.path().join(name), text).expect("a file");
     }
 
-    fn read(&self, name: &str) -> String {
+    pub(super) fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.path().join(name)).unwrap_or_default()
     }
 
-    fn run(&self, script: &str, environment: &[(&str, &str)]) -> Output {
+    pub(super) fn run(&self, script: &str, environment: &[(&str, &str)]) -> Output {
         let path =
             format!("{}:{}", self.path().join("bin").display(), std::env::var("PATH").expect("a path"));
         Command::new("bash")
@@ -102,7 +99,7 @@ impl Stage {
     }
 
     /// Returns the calls of one program, quoted for a shell.
-    fn calls(&self, program: &str) -> Vec<String> {
+    pub(super) fn calls(&self, program: &str) -> Vec<String> {
         let calls = self.read("calls");
         let of_it = |line: &&str| line.split(' ').next() == Some(program);
         calls.lines().filter(of_it).map(str::to_owned).collect()
@@ -110,7 +107,7 @@ impl Stage {
 }
 
 /// Skips the test if jq, which the scripts need, is missing.
-fn without_jq() -> bool {
+pub(super) fn without_jq() -> bool {
     let found = Command::new("jq").arg("--version").output().is_ok_and(|output| output.status.success());
     if !found {
         skip("jq is missing: the walkthrough and the pipelines cannot be run with stubs");
@@ -137,6 +134,7 @@ fn walked_with(mode: &str) -> Stage {
 /// Runs all blocks of the chart's README.
 fn installed() -> Stage {
     let stage = Stage::new();
+    stage.put("codes", "0\n");
     let script = format!("set -euo pipefail\n{}", CHART.blocks("sh").concat());
     let output = stage.run(&script, &[]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -144,7 +142,7 @@ fn installed() -> Stage {
 }
 
 /// Parses a command line of the program and returns the error, if any.
-fn problem_of(call: &str) -> Option<String> {
+pub(super) fn problem_of(call: &str) -> Option<String> {
     let words: Vec<&str> = call.split(' ').map(|word| word.trim_matches('\'')).collect();
     cli::parse(words.into_iter().map(OsString::from)).err().map(|error| format!("{call}: {error}"))
 }
@@ -277,155 +275,4 @@ fn the_azure_cli_parses_every_command() {
         Ok(rejected) => assert!(rejected.is_empty(), "{rejected}"),
         Err(reason) => skip(&reason),
     }
-}
-
-/// Returns the scripts of the pipelines with their file names.
-fn scripts() -> Vec<(String, String)> {
-    let mut scripts = Vec::new();
-    for (file, text) in [("azure-devops.yml", AZURE_DEVOPS), ("github-actions.yml", GITHUB)] {
-        let pipeline = documents(file, text).pop().expect("a document");
-        collect(file, &pipeline, &mut scripts);
-    }
-    assert_eq!(scripts.len(), 6, "{scripts:?}");
-    scripts
-}
-
-fn collect(name: &str, node: &Value, scripts: &mut Vec<(String, String)>) {
-    match node {
-        Value::Object(entries) => {
-            for (key, value) in entries {
-                match value.as_str() {
-                    Some(script) if ["run", "script", "inlineScript"].contains(&key.as_str()) => {
-                        scripts.push((name.to_owned(), script.to_owned()));
-                    }
-                    _ => collect(name, value, scripts),
-                }
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| collect(name, item, scripts)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
-}
-
-/// Runs a pipeline's script with given exit codes of `acr-verifier` and output of `az aks command invoke`.
-fn played(script: &str, codes: &str, invoked: &str) -> (Stage, Output) {
-    let stage = Stage::new();
-    stage.put("codes", codes);
-    stage.put("invoked", invoked);
-    let output = play(&stage, script);
-    (stage, output)
-}
-
-/// Runs a pipeline's script on a stage.
-fn play(stage: &Stage, script: &str) -> Output {
-    let folder = stage.path().display().to_string();
-    let summary = stage.path().join("summary.md").display().to_string();
-    let environment = [
-        ("RESOURCEGROUP", "private-cluster-rg"),
-        ("RESOURCE_GROUP", "private-cluster-rg"),
-        ("CLUSTER", "private-aks-cluster"),
-        ("NAMESPACE", "acr-verifier"),
-        ("LOGINSERVER", "contoso.azurecr.io"),
-        ("LOGIN_SERVER", "contoso.azurecr.io"),
-        ("PIPELINE_WORKSPACE", folder.as_str()),
-        ("AGENT_TEMPDIRECTORY", folder.as_str()),
-        ("RUNNER_TEMP", folder.as_str()),
-        ("GITHUB_STEP_SUMMARY", summary.as_str()),
-    ];
-    stage.run(script, &environment)
-}
-
-#[test]
-fn pipelines_retry_an_inconclusive_result_once_and_never_a_problem() {
-    if without_jq() {
-        return;
-    }
-    let mut gates = 0;
-    for (name, script) in scripts().into_iter().filter(|(_, script)| script.contains("acr-verifier smoke")) {
-        gates += 1;
-        for (codes, expected, asked) in
-            [("0", 0, 1), ("1", 1, 1), ("2", 2, 1), ("3\n0", 0, 2), ("3\n1", 1, 2), ("3\n3", 3, 2)]
-        {
-            let (stage, output) = played(&script, &format!("{codes}\n"), "");
-            let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert_eq!(output.status.code(), Some(expected), "{name} {codes:?}: {said}");
-            let calls = stage.calls("acr-verifier");
-            assert_eq!(calls.len(), asked, "{name} {codes:?}");
-            let wrong: Vec<String> = calls.iter().filter_map(|call| problem_of(call)).collect();
-            assert!(wrong.is_empty(), "{wrong:#?}");
-        }
-    }
-    assert_eq!(gates, 2);
-}
-
-#[test]
-fn pipelines_fail_if_a_registry_in_use_is_not_checked() {
-    if without_jq() {
-        return;
-    }
-    let steps: Vec<_> =
-        scripts().into_iter().filter(|(_, script)| script.contains("discover --coverage")).collect();
-    assert_eq!(steps.len(), 2);
-    for (name, script) in steps {
-        for code in [0, 1, 3] {
-            let (stage, output) = played(&script, &format!("{code}\n"), "");
-            assert_eq!(output.status.code(), Some(code), "{name}");
-            let calls = stage.calls("acr-verifier");
-            let wrong: Vec<String> = calls.iter().filter_map(|call| problem_of(call)).collect();
-            assert!(calls.len() == 1 && wrong.is_empty(), "{name}: {calls:?} {wrong:#?}");
-        }
-    }
-}
-
-#[test]
-fn pipelines_through_azure_fail_if_the_command_fails_although_az_succeeds() {
-    if without_jq() {
-        return;
-    }
-    let mut gates = 0;
-    for (name, script) in scripts().into_iter().filter(|(_, script)| script.contains("command invoke")) {
-        gates += 1;
-        for (answer, expected, reported) in [
-            (r#"{"exitCode": 0, "logs": "3 of 3 nodes"}"#, 0, "3 of 3 nodes"),
-            (r#"{"exitCode": 1, "logs": "private_zone_not_linked"}"#, 1, "private_zone_not_linked"),
-            (
-                r#"{"exitCode": null, "logs": null, "reason": "KubernetesPerformanceError"}"#,
-                1,
-                "KubernetesPerf",
-            ),
-            (r#"{"exitCode": null, "logs": null, "provisioningState": "Running"}"#, 1, "no answer"),
-            ("", 1, "no answer"),
-        ] {
-            let (_, output) = played(&script, "", answer);
-            let shown = String::from_utf8_lossy(&output.stdout).into_owned();
-            assert_eq!(output.status.code(), Some(expected), "{name} {answer:?}: {shown}");
-            assert!(shown.contains(reported), "{name} {answer:?}: {shown}");
-        }
-    }
-    assert_eq!(gates, 2);
-}
-
-#[test]
-fn pipelines_pass_only_if_the_public_endpoint_rejects_the_agent() {
-    let mut jobs = 0;
-    for (name, script) in scripts().into_iter().filter(|(_, script)| script.contains("acr-verifier exposure"))
-    {
-        jobs += 1;
-        for code in [0, 1, 2, 3] {
-            let stage = Stage::new();
-            stage.put("exposure", &code.to_string());
-            // The downloaded binary, below the folder that the script expects.
-            let folder = if name == "azure-devops.yml" { "acr-verifier" } else { "program" };
-            std::fs::create_dir_all(stage.path().join(folder)).expect("a folder");
-            stage.put(&format!("{folder}/acr-verifier"), STAND_IN);
-            let output = play(&stage, &script);
-            let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert_eq!(output.status.code(), Some(code), "{name}: {said}");
-            let calls = stage.calls("acr-verifier");
-            assert_eq!(calls.len(), 1, "{name}: {calls:?}");
-            assert!(calls[0].ends_with(" contoso.azurecr.io"), "{calls:?}");
-            assert_eq!(problem_of(&calls[0]), None);
-        }
-    }
-    assert_eq!(jobs, 2);
 }

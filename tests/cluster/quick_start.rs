@@ -14,6 +14,8 @@ use super::whole::Cluster;
 const README: &str = include_str!("../../README.md");
 const CHART_README: &str = include_str!("../../deploy/chart/README.md");
 const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
+/// The registry of the agent's image, in which the README's readers have put it.
+const REGISTRY: &str = " --set image.registry=fabrikam.azurecr.io";
 /// Values in addition to the quick start's.
 const LAB_VALUES: &str = "lab.json";
 
@@ -50,6 +52,8 @@ pub(super) fn run(cluster: &Cluster) {
     for command in &commands {
         let is_installation = command.starts_with("helm upgrade --install");
         let more = if is_installation { format!(" --values {LAB_VALUES}") } else { String::new() };
+        // The nodes have the agent's image already.
+        let command = command.replace(REGISTRY, "");
         let output = cluster.shell(&(command.clone() + &more), &folder);
         if command.starts_with("helm test") {
             assert!(output.contains("Succeeded"), "{output}");

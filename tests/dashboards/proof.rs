@@ -138,17 +138,17 @@ fn text(said: &Said, before: Option<&Said>) -> String {
 /// The alerts that arrive for each registry, and for no registry: one per outage, since the others are inhibited.
 const PAGES: [(&str, &[&str]); 13] = [
     ("healthy", &[]),
-    ("zone", &["AcrVerifierPublicPathInUse"]),
+    ("zone", &["AcrVerifierPublicPathInUseFromNode"]),
     ("public", &["AcrVerifierPublicPathInUse"]),
-    ("storage", &["AcrVerifierPublicPathInUse"]),
-    ("rejected", &["AcrVerifierCredentialsRejected", "AcrVerifierRegistryUnreachable"]),
+    ("storage", &["AcrVerifierDataPathBroken", "AcrVerifierPublicPathInUseFromNode"]),
+    ("rejected", &["AcrVerifierCredentialsRejected"]),
     ("expiring", &["AcrVerifierCertificateExpiring", "AcrVerifierCredentialsExpiring"]),
     ("disagree", &["AcrVerifierResolversDisagree"]),
-    ("silent", &["AcrVerifierRegistryUnreachable"]),
-    ("missing", &["AcrVerifierRegistryUnreachable"]),
+    ("silent", &["AcrVerifierRegistryUnreachableFromNode"]),
+    ("missing", &["AcrVerifierImageNotPullable"]),
     ("throttled", &["AcrVerifierChecksInconclusive"]),
     ("refused", &["AcrVerifierRegistryUnreachable"]),
-    ("full", &["AcrVerifierRegistryUnreachable"]),
+    ("full", &["AcrVerifierDataPathBroken", "AcrVerifierRegistryUnreachableFromNode"]),
     ("", &["AcrVerifierAgentAbsent", "AcrVerifierConfigurationReloadFailed"]),
 ];
 
@@ -227,7 +227,7 @@ fn every_panel_shows_the_expected_values_in_every_state() {
     let zone = fleets.iter().position(|fleet| fleet.state.name == "zone").expect("a state");
     fleets[zone].lab.change(|settings| settings.nameservers[1].login = View::Private);
     wait_until("recovery", || count("count(acr_verifier_check_success{cluster='zone'} == 1)") >= 3.0);
-    wait_until("the end of the page", || pager.has("AcrVerifierPublicPathInUse", "zone", "resolved"));
+    wait_until("the end of the page", || pager.has("AcrVerifierPublicPathInUseFromNode", "zone", "resolved"));
     // The last step of a range is up to a second before its end.
     std::thread::sleep(Duration::from_secs(3));
     let until = now();

@@ -81,7 +81,7 @@ pub(super) const STATES: [State; 13] = [
     },
     State {
         name: "refused",
-        nodes: 1,
+        nodes: 2,
         cause: "connect_refused",
         fault: |settings| settings.data.transport = Transport::Closed,
     },

@@ -148,7 +148,7 @@ fn watch(lab: Lab, healthy: Settings) -> anyhow::Result<()> {
         now: jiff::Timestamp::now,
     };
     let context = AgentContext {
-        labels: NodeLabels::new(&node, None, None),
+        labels: NodeLabels::new(&node.node, node.network_view, None, None),
         pass: node,
         pod: None,
         in_cluster: false,

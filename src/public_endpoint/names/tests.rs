@@ -129,7 +129,7 @@ proptest! {
             match plan {
                 Plan::Request { address, others, .. } => {
                     for address in others.into_iter().chain([address.get()]) {
-                        prop_assert_eq!(AddressPolicy::default().classify(address), Scope::Public);
+                        prop_assert_eq!(AddressPolicy::default().classify("", address), Scope::Public);
                     }
                 }
                 Plan::Nothing { gap, .. } => {

@@ -46,10 +46,9 @@ pub(crate) fn run(words: impl Iterator<Item = OsString>) -> anyhow::Result<()> {
         now: jiff::Timestamp::now,
     };
     let place = AgentContext {
+        labels: NodeLabels::new(&surroundings.node, surroundings.network_view, None, None),
         pass: surroundings,
         pod: Some(pod),
-        pool: None,
-        zone: None,
         in_cluster: true,
         chance: fastrand::f64,
     };

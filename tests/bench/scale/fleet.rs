@@ -210,12 +210,7 @@ impl Fleet<'_> {
         node.timetable = Timetable::start(&node.name, &pace);
         node.tracks = Default::default();
         node.metrics = number.is_multiple_of(SAMPLED).then(|| {
-            let labels = NodeLabels {
-                node: node.name.clone(),
-                pool: String::new(),
-                zone: String::new(),
-                network_view: NetworkView::Node,
-            };
+            let labels = NodeLabels::new(&node.name, NetworkView::Node, None, None);
             let metrics = Metrics::new(&labels, env!("CARGO_PKG_VERSION"), "unknown");
             metrics.record_reload(true, self.midnight);
             metrics

@@ -240,7 +240,7 @@ fn wrong() -> Vec<Panel> {
             "Nodes by cluster, pool and zone",
             "Number of nodes whose last check failed, per cluster, node pool and zone, most failures first. Expected: 0 \
              everywhere. A single pool or zone with failures points to its subnet, its DNS or its identity. A pool is taken \
-             from the node's name or NODE_POOL, a zone is known from Kubernetes 1.35 on; both are empty where unknown.",
+             from the node's name or NODE_POOL, a zone is known from Kubernetes 1.35 on; both are empty if unknown.",
             &format!(
                 "sort_desc(count by (cluster, pool, zone) ({INFO} and on (cluster, node) (min by (cluster, node) \
                  (acr_verifier_check_success{{{CHOSEN}}}) == 0)) or 0 * count by (cluster, pool, zone) ({INFO}))"

@@ -59,7 +59,7 @@ az acr network-rule remove --name REGISTRY --ip-address CIDR
 
 Both affect more than pulls. Outside of the allowed networks, `az acr login`, `az acr build` and hosted pipeline agents can no
 longer push, and the Azure portal no longer lists repositories; push from an agent in the virtual network. Trusted services of
-Azure still pass unless the bypass is `None` (`az acr update --allow-trusted-services false`). For `not_tested`, the report
+Azure still pass unless the bypass is `None` (`az acr update --name REGISTRY --allow-trusted-services false`). For `not_tested`, the report
 names what answered and from where to run the command instead.
 
 **Verify.** A rule takes minutes to apply:

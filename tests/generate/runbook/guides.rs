@@ -78,24 +78,6 @@ pub const GUIDES: [Guide; 21] = [
         verify: "The node has the Event `RegistryVerified`; then run `kubectl uncordon NODE`.",
     },
     Guide {
-        alert: "AcrVerifierImageNotPullable",
-        meaning: "One image is missing, in quarantine, not built for this platform, not fetched by its cache rule, or outside the \
-                scope of the credentials.",
-        first: "Check whether its tag was deleted, moved or locked.",
-        confirm: &[EVENTS, POD_OF_NODE, CHECK],
-        fix: "Usual causes are [`repository_not_found`](#repository_not_found), \
-               [`manifest_not_found`](#manifest_not_found), [`manifest_quarantined`](#manifest_quarantined), \
-               [`cache_rule_failed`](#cache_rule_failed), [`platform_missing`](#platform_missing) and \
-               [`scope_missing`](#scope_missing), [`identity_unavailable`](#identity_unavailable), \
-               [`identity_not_found`](#identity_not_found), [`entra_unreachable`](#entra_unreachable), \
-               [`identity_rejected`](#identity_rejected), [`pull_role_missing`](#pull_role_missing).",
-        commands: &[
-            "az acr manifest list-metadata --registry REGISTRY --name REPOSITORY --output table",
-            "az acr repository show-tags --name REGISTRY --repository REPOSITORY --output table",
-        ],
-        verify: SMOKE_PASSES,
-    },
-    Guide {
         alert: "AcrVerifierPublicPathInUse",
         meaning: "Names resolve to public addresses, or layers come from public storage: pulls leave the private network \
                 if a firewall allows it, and fail otherwise.",
@@ -138,6 +120,24 @@ pub const GUIDES: [Guide; 21] = [
         commands: &[
             "az acr show-endpoints --name REGISTRY",
             "az network private-dns record-set a list --subscription ZONE_SUBSCRIPTION --resource-group ZONE_RESOURCE_GROUP --zone-name privatelink.azurecr.io --output table",
+        ],
+        verify: SMOKE_PASSES,
+    },
+    Guide {
+        alert: "AcrVerifierImageNotPullable",
+        meaning: "One image is missing, in quarantine, not built for this platform, not fetched by its cache rule, or outside the \
+                scope of the credentials.",
+        first: "Check whether its tag was deleted, moved or locked.",
+        confirm: &[EVENTS, POD_OF_NODE, CHECK],
+        fix: "Usual causes are [`repository_not_found`](#repository_not_found), \
+               [`manifest_not_found`](#manifest_not_found), [`manifest_quarantined`](#manifest_quarantined), \
+               [`cache_rule_failed`](#cache_rule_failed), [`platform_missing`](#platform_missing) and \
+               [`scope_missing`](#scope_missing), [`identity_unavailable`](#identity_unavailable), \
+               [`identity_not_found`](#identity_not_found), [`entra_unreachable`](#entra_unreachable), \
+               [`identity_rejected`](#identity_rejected), [`pull_role_missing`](#pull_role_missing).",
+        commands: &[
+            "az acr manifest list-metadata --registry REGISTRY --name REPOSITORY --output table",
+            "az acr repository show-tags --name REGISTRY --repository REPOSITORY --output table",
         ],
         verify: SMOKE_PASSES,
     },
