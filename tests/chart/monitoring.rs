@@ -166,11 +166,13 @@ fn texts(value: &Value) -> String {
         Value::Object(members) => {
             let lines = members.iter().map(|(key, inner)| match inner {
                 Value::String(text) => format!("{key}: {text}\n"),
-                _ => texts(inner),
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+                    texts(inner)
+                }
             });
             lines.collect()
         }
-        _ => String::new(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => String::new(),
     }
 }
 

@@ -211,12 +211,10 @@ impl Fleet<'_> {
         node.tracks = Default::default();
         node.metrics = number.is_multiple_of(SAMPLED).then(|| {
             let labels = NodeLabels::new(&node.name, NetworkView::Node, None, None);
-            let metrics = Metrics::new(&labels, env!("CARGO_PKG_VERSION"), "unknown");
-            metrics.record_reload(true, self.midnight);
-            metrics
+            Metrics::new(&labels, "0.0.0", "unknown")
         });
         if !node.has_renewed {
-            // The first look at files after the kubelet has updated them.
+            // The first look after the kubelet's update.
             let looks = (node.renewed_at - now.as_secs_f64()) / LOOK.as_secs_f64();
             let at = now + LOOK.mul_f64(looks.ceil());
             let life = node.life;

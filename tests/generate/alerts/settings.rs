@@ -26,7 +26,9 @@ fn default(rules: &Value, name: &str) -> String {
     let text = |value: &Value| match value {
         Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string(),
-        other => panic!("rules.{name} is {other}: expected a string or a number"),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
+            panic!("rules.{name} is {value}: expected a string or a number")
+        }
     };
     match name {
         "name" => ANY_RELEASE.to_owned(),

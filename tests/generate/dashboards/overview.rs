@@ -52,7 +52,8 @@ pub(super) fn overview() -> Value {
             false,
         ),
     ];
-    let panels = [now(), wrong(), names(), trends::ends(), trends::speed(), trends::agents()].concat();
+    let panels =
+        [now(), wrong(), groups(), names(), trends::ends(), trends::speed(), trends::agents()].concat();
     dashboard(
         "acr-verifier-overview",
         "ACR verifier / Overview",
@@ -171,7 +172,6 @@ fn by_cause() -> String {
 }
 
 fn wrong() -> Vec<Panel> {
-    const INFO: &str = r#"group by (cluster, node, pool, zone) (acr_verifier_node_info{cluster=~"$cluster",node=~"$node",node=~"${pool:pipe}"})"#;
     let causes_of = |severity: &str| {
         format!(
             "group by ({WHOSE}, cause, severity) (acr_verifier_cause{{{CHOSEN},severity=\"{severity}\"}})"
@@ -236,30 +236,6 @@ fn wrong() -> Vec<Panel> {
         .cells("Severity")
         .link("Node dashboard", NODE_LINK)
         .without("no problems"),
-        Panel::table(
-            "Nodes by cluster, pool and zone",
-            "Number of nodes whose last check failed, per cluster, node pool and zone, most failures first. Expected: 0 \
-             everywhere. A single pool or zone with failures points to its subnet, its DNS or its identity. A pool is taken \
-             from the node's name or NODE_POOL, a zone is known from Kubernetes 1.35 on; both are empty if unknown.",
-            &format!(
-                "sort_desc(count by (cluster, pool, zone) ({INFO} and on (cluster, node) (min by (cluster, node) \
-                 (acr_verifier_check_success{{{CHOSEN}}}) == 0)) or 0 * count by (cluster, pool, zone) ({INFO}))"
-            ),
-        )
-        .columns(&["cluster=Cluster", "pool=Pool", "zone=Zone", "Value=Failing"])
-        .without("no agent"),
-        Panel::table(
-            "Credentials",
-            "Number of nodes by the credentials that their checks use. Expected: one row for each registry. \
-             `managed_identity` is what the kubelet pulls with unless Pods name a Secret; with `secret`, a check shows the path \
-             and its own token, not the Secrets of Pods.",
-            &format!(
-                "count by (cluster, registry, credentials) (group by (cluster, node, registry, credentials) \
-                 (acr_verifier_credentials_info{{{CHOSEN}}}))"
-            ),
-        )
-        .columns(&["cluster=Cluster", "registry=Registry", "credentials=Credentials", "Value=Nodes"])
-        .without("unknown"),
         Panel::timeline(
             "Verdicts of nodes with a problem",
             &format!(
@@ -293,6 +269,37 @@ fn wrong() -> Vec<Panel> {
         )
         .unit("percentunit")
         .colours(RED, &[(0.5, YELLOW), (1.0, GREEN)]),
+    ]
+}
+
+/// The nodes by what they have in common.
+fn groups() -> Vec<Panel> {
+    const INFO: &str = r#"group by (cluster, node, pool, zone) (acr_verifier_node_info{cluster=~"$cluster",node=~"$node",node=~"${pool:pipe}"})"#;
+    vec![
+        Panel::table(
+            "Nodes by cluster, pool and zone",
+            "Number of nodes whose last check failed, per cluster, node pool and zone, most failures first. Expected: 0 \
+             everywhere. A single pool or zone with failures points to its subnet, its DNS or its identity. A pool is taken \
+             from the node's name or NODE_POOL, a zone is known from Kubernetes 1.35 on; both are empty if unknown.",
+            &format!(
+                "sort_desc(count by (cluster, pool, zone) ({INFO} and on (cluster, node) (min by (cluster, node) \
+                 (acr_verifier_check_success{{{CHOSEN}}}) == 0)) or 0 * count by (cluster, pool, zone) ({INFO}))"
+            ),
+        )
+        .columns(&["cluster=Cluster", "pool=Pool", "zone=Zone", "Value=Failing"])
+        .without("no agent"),
+        Panel::table(
+            "Credentials",
+            "Number of nodes by the credentials that their checks use. Expected: one row for each registry. \
+             `managed_identity` is what the kubelet pulls with unless Pods name a Secret; with `secret`, a check shows the path \
+             and its own token, not the Secrets of Pods.",
+            &format!(
+                "count by (cluster, registry, credentials) (group by (cluster, node, registry, credentials) \
+                 (acr_verifier_credentials_info{{{CHOSEN}}}))"
+            ),
+        )
+        .columns(&["cluster=Cluster", "registry=Registry", "credentials=Credentials", "Value=Nodes"])
+        .without("unknown"),
     ]
 }
 
