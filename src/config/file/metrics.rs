@@ -41,3 +41,39 @@ fn read_buckets(reader: &mut Reader, field: &Field<'_>) -> Option<StageHistogram
     }
     Some(StageHistograms::Buckets(bounds))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::config::StageHistograms;
+    use crate::config::file::parse;
+
+    fn read(value: &str) -> Result<StageHistograms, String> {
+        let text =
+            format!("images: [{{image: contoso.azurecr.io/app:1}}]\nmetrics: {{stageHistograms: {value}}}");
+        parse(Path::new("c"), &text)
+            .map(|config| config.stage_histograms)
+            .map_err(|errors| errors.to_string())
+    }
+
+    #[test]
+    fn histograms_are_on_off_or_have_ascending_buckets() {
+        assert_eq!(read("true"), Ok(StageHistograms::Full));
+        assert_eq!(read("false"), Ok(StageHistograms::Off));
+        assert_eq!(read("[0.25, 1, 10]"), Ok(StageHistograms::Buckets(vec![0.25, 1.0, 10.0])));
+        for (value, expected) in [
+            ("[]", "expected 1 to 16 numbers in ascending order"),
+            ("[1, 1]", "expected 1 to 16 numbers in ascending order"),
+            ("[2, 1]", "expected 1 to 16 numbers in ascending order"),
+            ("[0]", "expected a number of seconds greater than 0"),
+            ("[.inf]", "expected a number of seconds greater than 0"),
+            ("[a]", "expected a number of seconds greater than 0"),
+            ("sometimes", "expected true, false, or a list of upper bounds in seconds"),
+            ("{on: true}", "expected true, false, or a list of upper bounds in seconds"),
+        ] {
+            let message = read(value).expect_err(value);
+            assert!(message.starts_with("c:2:") && message.contains(expected), "{value}: {message}");
+        }
+    }
+}

@@ -140,7 +140,7 @@ colour: red
         "c:10:19: invalid value \"0.0.0.0\" for server.address: expected an IP address with a port, such as \
          0.0.0.0:9469 or [::]:9469",
         "c:11:19: invalid value \"true\" for events.enabled: it is a string; expected true or false",
-        "c:12:1: unknown key \"colour\": expected one of images, resolvers, tls, nodeFiles, schedule, server, events",
+        "c:12:1: unknown key \"colour\": expected one of images, resolvers, tls, nodeFiles, schedule, metrics, server, events",
     ];
     assert_eq!(found, expected, "{found:#?}");
     assert!(!found.concat().contains("hunter2"));

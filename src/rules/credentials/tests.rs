@@ -167,5 +167,5 @@ fn the_key_of_a_new_secret_is_the_registry_as_written_in_the_image() {
         "contoso.azurecr.io:443/app",
         vec![entry("contoso.azurecr.io:443", CredentialKind::RepositoryToken, &[])],
     );
-    assert!(diagnosis.commands.iter().any(|command| command.contains("\"contoso.azurecr.io:443\":")));
+    assert!(diagnosis.commands.iter().any(|command| command.contains("\"contoso.azurecr.io:443\"")));
 }
