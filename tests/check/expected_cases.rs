@@ -261,8 +261,8 @@ fn each_difference_is_described_with_the_commands_that_fix_it() {
 fn commands_add_the_expected_record_and_remove_the_wrong_one() {
     let set = |set: &str, verb: &str, option: &str| {
         format!(
-            "az network private-dns record-set {set} {verb}-record --resource-group RESOURCE_GROUP --zone-name \
-             privatelink.azurecr.io --record-set-name contoso --{option}"
+            "az network private-dns record-set {set} {verb}-record --subscription ZONE_SUBSCRIPTION --resource-group \
+             ZONE_RESOURCE_GROUP --zone-name privatelink.azurecr.io --record-set-name contoso --{option}"
         )
     };
     for (login, dig, changes) in [
