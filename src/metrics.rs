@@ -178,3 +178,29 @@ fn text(families: &[MetricFamily]) -> Vec<u8> {
     written.expect("every family has a name and series, and writing to memory cannot fail");
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::NodeLabels;
+    use crate::run::NetworkView;
+
+    #[test]
+    fn the_pool_is_taken_from_names_of_scale_sets_only() {
+        let pool = |node: &str, given: Option<&str>| {
+            NodeLabels::new(node, NetworkView::Node, given.map(str::to_owned), None).pool
+        };
+        for (node, expected) in [
+            ("aks-np1-12345678-vmss000000", "np1"),
+            ("aks-system-00000001-vmss00000a", "system"),
+            ("aks-default-x7k2p", ""),
+            ("aks-np1-1234567x-vmss000000", ""),
+            ("aks-np1--vmss000000", ""),
+            ("aks-np1-12345678-vm000000", ""),
+            ("aks-np1-12345678-vmss000000-1", ""),
+            ("node-1", ""),
+        ] {
+            assert_eq!(pool(node, None), expected, "{node}");
+        }
+        assert_eq!(pool("aks-np1-12345678-vmss000000", Some("gpu")), "gpu");
+    }
+}

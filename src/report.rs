@@ -1,8 +1,8 @@
 //! Renders the result of a run for people, programs and pipelines.
 //!
-//! Owns the output formats and the wording that they share. The renderers are [`text`], [`json`], [`junit`] and, for the list
-//! of causes, [`catalogue`]; each writes to a given `io::Write`. Evaluation is in `rules`; The commands decide where
-//! a report goes.
+//! Owns the output formats and the wording that they share. The renderers of a check are [`text`], [`json`] and [`junit`];
+//! [`fleet`], [`exposure`] and [`discover`] render the results of the other commands, and [`catalogue`] the list of causes.
+//! Each writes to a given `io::Write`. Evaluation is elsewhere, and the commands decide where a report goes.
 
 pub mod catalogue;
 pub mod discover;

@@ -114,7 +114,7 @@ impl Gap {
                 "Check the spelling of the login server, and whether the registry exists: `az acr list` shows the names."
             }
             GapKind::NotResolved => {
-                "Repair the nameservers of this place, or name another one with --nameserver."
+                "Fix the nameservers of this machine, or name another one with --nameserver."
             }
             GapKind::PrivateAnswer => {
                 "Run the command outside of the virtual network, or name a resolver that does not see the private zone with \
