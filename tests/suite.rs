@@ -23,6 +23,7 @@ mod image;
 mod language;
 mod metrics;
 mod observations;
+mod plugin;
 mod readme;
 mod release;
 mod report;
