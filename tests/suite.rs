@@ -13,6 +13,7 @@ mod browser;
 mod chart;
 mod check;
 mod cli;
+mod community;
 mod dashboards;
 mod discover;
 mod exposure;
