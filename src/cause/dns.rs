@@ -139,8 +139,8 @@ pub(super) const NODE_CACHE_STALE: CauseInfo = CauseInfo {
     code: "node_cache_stale",
     severity: Severity::Fail,
     stages: &[Stage::Dns, Stage::Address],
-    meaning: "AKS LocalDNS, the DNS cache of the node, returns an answer that is out of date: a DNS change has not reached the \
-              node, or the server that it forwards to is silent. The verdict is `warn` if a pull works with the answer.",
+    meaning: "AKS LocalDNS, the DNS cache of the node, returns an answer that is out of date, because a DNS change has not reached \
+              it or the server that it forwards to is silent.",
     detection: "the cache replaced its answer a moment later by that of the compared resolvers; or all servers that it forwards \
                 to return another answer; or its answer has expired (TTL 0), was not renewed, and no compared resolver answers",
     remedy: "Restart AKS LocalDNS on the node, or wait until its cache renews the answer, which takes an hour at most.",

@@ -297,6 +297,16 @@ impl Name<'_> {
         if let Some(remedy) = remedy {
             remedy.clone_into(&mut diagnosis.remedy);
         }
+        match &stale.evidence {
+            StaleEvidence::UpstreamDiffers(_) => {}
+            // Only the query: the cache needs no restart.
+            StaleEvidence::Replaced(_) => diagnosis.commands.truncate(1),
+            // A restart would drop the last good answer.
+            StaleEvidence::NotRenewed(servers) => {
+                let names = Names::new(self.image, self.name.endpoint, Some(host), first(servers));
+                diagnosis.commands = Cause::DnsTimeout.commands(&names);
+            }
+        }
         diagnosis
     }
 

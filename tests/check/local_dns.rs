@@ -235,6 +235,13 @@ fn old_answers_of_the_cache_are_the_cause_only_if_proven() {
         }
         if let Some(diagnosis) = outcome.diagnoses.first() {
             assert!(diagnosis.remedy.contains(case.remedy), "{}, {known:?}: {diagnosis:?}", case.name);
+            let restarts = diagnosis.commands.iter().any(|command| command.ends_with("restart localdns"));
+            assert_eq!(
+                restarts,
+                case.remedy.starts_with("Restart"),
+                "{}, {known:?}: {diagnosis:?}",
+                case.name
+            );
         }
     };
     let (cases, next) = (cases(), AtomicUsize::new(0));
