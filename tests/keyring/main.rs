@@ -165,8 +165,12 @@ fn program() -> Result<PathBuf, String> {
 
 #[test]
 fn the_version_is_one_of_the_cluster_suite() {
-    let line = include_str!("go/go.mod").lines().find_map(|line| line.trim().strip_prefix("k8s.io/kubernetes v"));
+    let line =
+        include_str!("go/go.mod").lines().find_map(|line| line.trim().strip_prefix("k8s.io/kubernetes v"));
     let own = line.and_then(|line| line.split(' ').next()).expect("a version");
     let versions = include_str!("../cluster/versions");
-    assert!(versions.split_whitespace().any(|version| version == own), "{own} is not in tests/cluster/versions");
+    assert!(
+        versions.split_whitespace().any(|version| version == own),
+        "{own} is not in tests/cluster/versions"
+    );
 }
