@@ -66,6 +66,7 @@ pub mod smoke;
 
 pub mod acr;
 pub mod address;
+pub mod check_key;
 pub mod credentials;
 pub mod image;
 pub mod node;

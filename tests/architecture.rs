@@ -29,7 +29,7 @@ const LAYERS: [&[&str]; 20] = [
     &["rules", "run"],
     // Settings and what is read from files; what public endpoints answer.
     &["config", "public_endpoint"],
-    &["credentials", "node", "schedule"],
+    &["check_key", "credentials", "node", "schedule"],
     // The requests of a check.
     &["probe"],
     // The types of reports, for their writers and readers.
