@@ -104,7 +104,14 @@ mod tests {
             CheckKey::read(&path)
         };
         let long = "k".repeat(256);
-        for content in [KEY, &format!("{KEY}\n"), &format!("{KEY}\r\n"), &format!(" {KEY}\n\n"), &long, "~!@#$%^&*()_+=-`"] {
+        for content in [
+            KEY,
+            &format!("{KEY}\n"),
+            &format!("{KEY}\r\n"),
+            &format!(" {KEY}\n\n"),
+            &long,
+            "~!@#$%^&*()_+=-`",
+        ] {
             let key = read(content.as_bytes()).expect(content);
             assert_eq!(key.expose(), content.trim());
             assert!(!format!("{key:?}").contains(content.trim()), "{key:?}");
@@ -135,7 +142,8 @@ mod tests {
         std::fs::write(&path, KEY).expect("a file");
         let key = CheckKey::read(&path).expect("a key");
         assert!(key.matches(KEY.as_bytes()));
-        for other in ["", &KEY[1..], &KEY[..31], &KEY.to_uppercase(), &format!("{KEY}\n"), &format!("{KEY}0")] {
+        for other in ["", &KEY[1..], &KEY[..31], &KEY.to_uppercase(), &format!("{KEY}\n"), &format!("{KEY}0")]
+        {
             assert!(!key.matches(other.as_bytes()), "{other}");
         }
     }

@@ -77,7 +77,8 @@ impl ListenAddress {
         );
         let texts: Vec<&str> = node_ips.into_iter().flat_map(|text| text.split(',')).map(str::trim).collect();
         if texts.is_empty() || texts.len() > MAX_NODE_ADDRESSES {
-            let found = if texts.is_empty() { "it is not set".to_owned() } else { format!("found {}", texts.len()) };
+            let found =
+                if texts.is_empty() { "it is not set".to_owned() } else { format!("found {}", texts.len()) };
             return Err(Refusal::unquoted(found, expected));
         }
         let mut addresses: Vec<IpAddr> = Vec::new();
@@ -90,10 +91,8 @@ impl ListenAddress {
                 None => return Err(Refusal::new(text, expected)),
             }
         }
-        let loopback: [(fn(&IpAddr) -> bool, IpAddr); 2] = [
-            (IpAddr::is_ipv4, Ipv4Addr::LOCALHOST.into()),
-            (IpAddr::is_ipv6, Ipv6Addr::LOCALHOST.into()),
-        ];
+        let loopback: [(fn(&IpAddr) -> bool, IpAddr); 2] =
+            [(IpAddr::is_ipv4, Ipv4Addr::LOCALHOST.into()), (IpAddr::is_ipv6, Ipv6Addr::LOCALHOST.into())];
         for (is_of_family, address) in loopback {
             if addresses.iter().any(is_of_family) && !addresses.contains(&address) {
                 addresses.push(address);
@@ -112,16 +111,11 @@ mod tests {
         for (node_ips, expected) in [
             ("10.224.0.4", vec!["10.224.0.4:9469", "127.0.0.1:9469"]),
             ("fd00::4", vec!["[fd00::4]:9469", "[::1]:9469"]),
+            ("10.224.0.4,fd00::4", vec!["10.224.0.4:9469", "[fd00::4]:9469", "127.0.0.1:9469", "[::1]:9469"]),
             (
-                "10.224.0.4,fd00::4",
-                vec!["10.224.0.4:9469", "[fd00::4]:9469", "127.0.0.1:9469", "[::1]:9469"],
+                "fd00::4, 10.224.0.4,fd00::4",
+                vec!["[fd00::4]:9469", "10.224.0.4:9469", "127.0.0.1:9469", "[::1]:9469"],
             ),
-            ("fd00::4, 10.224.0.4,fd00::4", vec![
-                "[fd00::4]:9469",
-                "10.224.0.4:9469",
-                "127.0.0.1:9469",
-                "[::1]:9469",
-            ]),
             ("127.0.0.1", vec!["127.0.0.1:9469"]),
         ] {
             let found = ListenAddress::Node(9469).resolve(Some(node_ips)).expect(node_ips);

@@ -38,19 +38,28 @@ struct Wrong {
 
 impl Admission {
     /// Admits a request, or returns the answer to it.
-    pub(super) fn admit(&self, access: &CheckAccess, peer: IpAddr, headers: &HeaderMap) -> Result<(), Problem> {
+    pub(super) fn admit(
+        &self,
+        access: &CheckAccess,
+        peer: IpAddr,
+        headers: &HeaderMap,
+    ) -> Result<(), Problem> {
         let key = match access {
             CheckAccess::Open => return Ok(()),
-            CheckAccess::Disabled => return Err(Problem::not_on_demand(
-                StatusCode::FORBIDDEN,
-                "disabled",
-                "checks on demand are disabled (server.checksOnDemand): GET /report returns the report of the last check",
-            )),
-            CheckAccess::NoKey(_) => return Err(Problem::not_on_demand(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "key",
-                "checks on demand require a key, and the agent has none (server.keyFile): its log has the reason",
-            )),
+            CheckAccess::Disabled => {
+                return Err(Problem::not_on_demand(
+                    StatusCode::FORBIDDEN,
+                    "disabled",
+                    "checks on demand are disabled (server.checksOnDemand): GET /report returns the report of the last check",
+                ));
+            }
+            CheckAccess::NoKey(_) => {
+                return Err(Problem::not_on_demand(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "key",
+                    "checks on demand require a key, and the agent has none (server.keyFile): its log has the reason",
+                ));
+            }
             CheckAccess::Key(key) => key,
         };
         let Some(sent) = headers.get(HEADER) else {

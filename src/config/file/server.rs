@@ -9,9 +9,8 @@ use crate::config::value::{self, Refusal};
 pub(super) fn read(reader: &mut Reader, field: &Field<'_>) -> Option<ServerConfig> {
     let section = reader.section(field, &["address", "checksOnDemand", "keyFile"])?;
     let defaults = ServerConfig::default();
-    let address = optional(&section, "address", defaults.address, |field| {
-        reader.text(field, value::listen_address)
-    });
+    let address =
+        optional(&section, "address", defaults.address, |field| reader.text(field, value::listen_address));
     let mode = optional(&section, "checksOnDemand", "open", |field| {
         let found = reader.text(field, |text| {
             ["open", "key", "disabled"]
@@ -32,7 +31,8 @@ pub(super) fn read(reader: &mut Reader, field: &Field<'_>) -> Option<ServerConfi
         }
         (_, Some(_)) => {
             let place = section.get("keyFile").unwrap_or(field);
-            reader.refuse_at(place.node.position, format!("{} requires server.checksOnDemand: key", place.key));
+            reader
+                .refuse_at(place.node.position, format!("{} requires server.checksOnDemand: key", place.key));
             return None;
         }
         ("disabled", None) => ChecksOnDemand::Disabled,
@@ -59,9 +59,15 @@ mod tests {
         assert_eq!(checks("{}"), ChecksOnDemand::Open);
         assert_eq!(checks("{checksOnDemand: open}"), ChecksOnDemand::Open);
         assert_eq!(checks("{checksOnDemand: disabled}"), ChecksOnDemand::Disabled);
-        assert_eq!(checks("{checksOnDemand: key, keyFile: /run/key}"), ChecksOnDemand::Key("/run/key".into()));
+        assert_eq!(
+            checks("{checksOnDemand: key, keyFile: /run/key}"),
+            ChecksOnDemand::Key("/run/key".into())
+        );
         for (section, expected) in [
-            ("{checksOnDemand: off}", "invalid value \"off\" for server.checksOnDemand: expected open, key or disabled"),
+            (
+                "{checksOnDemand: off}",
+                "invalid value \"off\" for server.checksOnDemand: expected open, key or disabled",
+            ),
             ("{checksOnDemand: false}", "expected open, key or disabled"),
             ("{checksOnDemand: [key]}", "expected open, key or disabled"),
             ("{checksOnDemand: key}", "server.checksOnDemand key requires server.keyFile"),
@@ -81,7 +87,9 @@ mod tests {
         assert_eq!(address("{}"), ServerConfig::default().address);
         assert_eq!(address("{address: 'node:9469'}"), ListenAddress::Node(9469));
         assert_eq!(address("{address: '[::]:80'}"), ListenAddress::At(([0_u16; 8], 80).into()));
-        for value in ["node", "'node:'", "'node:x'", "'node:65536'", "'node:+1'", "'Node:9469'", "'host:9469'", "9469"] {
+        for value in
+            ["node", "'node:'", "'node:x'", "'node:65536'", "'node:+1'", "'Node:9469'", "'host:9469'", "9469"]
+        {
             let message = read(&format!("{{address: {value}}}")).expect_err(value);
             assert!(message.contains("expected an IP address with a port"), "{value}: {message}");
         }
