@@ -102,6 +102,20 @@ impl ListenAddress {
     }
 }
 
+/// The address that a server listens on: `node:PORT` for those of the node.
+///
+/// # Errors
+/// The text is not an address with a port.
+pub fn listen_address(text: &str) -> Result<ListenAddress, Refusal> {
+    let port = text.strip_prefix("node:").filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
+    let parsed = match port {
+        Some(port) => port.parse().ok().map(ListenAddress::Node),
+        None => text.parse().ok().map(ListenAddress::At),
+    };
+    let expected = "an IP address with a port, such as 0.0.0.0:9469 or [::]:9469, or node:9469";
+    parsed.ok_or_else(|| Refusal::new(text, expected))
+}
+
 #[cfg(test)]
 mod tests {
     use super::ListenAddress;

@@ -11,7 +11,6 @@ use std::time::Duration;
 use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp, fmt::friendly::SpanParser};
 
-use super::server::ListenAddress;
 use crate::address::NameserverAddress;
 use crate::image::{ImageReference, is_host_name};
 use crate::text::quote::quote_value;
@@ -217,20 +216,6 @@ pub fn host(text: &str) -> Result<String, Refusal> {
         text,
         "a host name without scheme, port or path, such as contoso.westeurope.data.azurecr.io",
     ))
-}
-
-/// The address that a server listens on: `node:PORT` for those of the node.
-///
-/// # Errors
-/// The text is not an address with a port.
-pub fn listen_address(text: &str) -> Result<ListenAddress, Refusal> {
-    let port = text.strip_prefix("node:").filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
-    let parsed = match port {
-        Some(port) => port.parse().ok().map(ListenAddress::Node),
-        None => text.parse().ok().map(ListenAddress::At),
-    };
-    let expected = "an IP address with a port, such as 0.0.0.0:9469 or [::]:9469, or node:9469";
-    parsed.ok_or_else(|| Refusal::new(text, expected))
 }
 
 /// A time as in RFC 3339.

@@ -2,7 +2,7 @@
 
 use super::optional;
 use crate::config::section::{Field, Reader};
-use crate::config::server::{ChecksOnDemand, ServerConfig};
+use crate::config::server::{self, ChecksOnDemand, ServerConfig};
 use crate::config::value::{self, Refusal};
 
 /// Reads the section.
@@ -10,7 +10,7 @@ pub(super) fn read(reader: &mut Reader, field: &Field<'_>) -> Option<ServerConfi
     let section = reader.section(field, &["address", "checksOnDemand", "keyFile"])?;
     let defaults = ServerConfig::default();
     let address =
-        optional(&section, "address", defaults.address, |field| reader.text(field, value::listen_address));
+        optional(&section, "address", defaults.address, |field| reader.text(field, server::listen_address));
     let mode = optional(&section, "checksOnDemand", "open", |field| {
         let found = reader.text(field, |text| {
             ["open", "key", "disabled"]
