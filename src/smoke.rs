@@ -49,7 +49,7 @@ const SPACING: Duration = Duration::from_millis(60);
 /// Pause before a node that did not pass is queried again: doubled from the first to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// Pause before the report of an agent's last check is read again, if the agent starts no check on demand.
+/// Pause between two requests for the report of the last check, if an agent starts no check on demand.
 const REGULAR_PAUSE: Duration = Duration::from_secs(5);
 /// Pause between two reads of the node and Pod lists while nodes are pending.
 const BETWEEN_LISTS: Duration = Duration::from_secs(3);

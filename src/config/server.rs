@@ -84,7 +84,7 @@ impl ListenAddress {
         let mut addresses: Vec<IpAddr> = Vec::new();
         for text in texts {
             let parsed: Option<IpAddr> = text.parse().ok();
-            // Every address of the machine, and groups, are no address of a node.
+            // The unspecified address means every interface, and a multicast address a group.
             match parsed.filter(|address| !address.is_unspecified() && !address.is_multicast()) {
                 Some(address) if addresses.contains(&address) => {}
                 Some(address) => addresses.push(address),
