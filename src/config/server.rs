@@ -91,13 +91,12 @@ impl ListenAddress {
                 None => return Err(Refusal::new(text, expected)),
             }
         }
-        let loopback: [(fn(&IpAddr) -> bool, IpAddr); 2] =
-            [(IpAddr::is_ipv4, Ipv4Addr::LOCALHOST.into()), (IpAddr::is_ipv6, Ipv6Addr::LOCALHOST.into())];
-        for (is_of_family, address) in loopback {
-            if addresses.iter().any(is_of_family) && !addresses.contains(&address) {
-                addresses.push(address);
-            }
-        }
+        let families: Vec<IpAddr> = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
+            .into_iter()
+            .filter(|loopback: &IpAddr| addresses.iter().any(|own| own.is_ipv4() == loopback.is_ipv4()))
+            .filter(|loopback| !addresses.contains(loopback))
+            .collect();
+        addresses.extend(families);
         Ok(addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect())
     }
 }

@@ -13,7 +13,7 @@ use axum::http::header::HeaderMap;
 use tokio::time::Instant;
 
 use super::CheckAccess;
-use super::problem::Problem;
+use super::problem::{OnDemand, Problem};
 use crate::check_key::HEADER;
 
 /// Wrong keys of one address within the window. The next ones are not compared.
@@ -49,14 +49,14 @@ impl Admission {
             CheckAccess::Disabled => {
                 return Err(Problem::not_on_demand(
                     StatusCode::FORBIDDEN,
-                    "disabled",
+                    OnDemand::Disabled,
                     "checks on demand are disabled (server.checksOnDemand): GET /report returns the report of the last check",
                 ));
             }
             CheckAccess::NoKey(_) => {
                 return Err(Problem::not_on_demand(
                     StatusCode::SERVICE_UNAVAILABLE,
-                    "key",
+                    OnDemand::Key,
                     "checks on demand require a key, and the agent has none (server.keyFile): its log has the reason",
                 ));
             }
@@ -65,7 +65,7 @@ impl Admission {
         let Some(sent) = headers.get(HEADER) else {
             return Err(Problem::not_on_demand(
                 StatusCode::UNAUTHORIZED,
-                "key",
+                OnDemand::Key,
                 "checks on demand require the key in the header Acr-Verifier-Key",
             ));
         };
@@ -79,7 +79,7 @@ impl Admission {
         }
         self.record(peer, now);
         let error = "the key in the header Acr-Verifier-Key is wrong";
-        Err(Problem::not_on_demand(StatusCode::FORBIDDEN, "key", error))
+        Err(Problem::not_on_demand(StatusCode::FORBIDDEN, OnDemand::Key, error))
     }
 
     /// Returns how long the keys of this address are not compared, if so.

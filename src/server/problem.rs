@@ -25,9 +25,17 @@ pub(super) struct Problem {
     /// The configuration in force, if it is not the requested one.
     #[serde(skip_serializing_if = "Option::is_none")]
     configuration: Option<ConfigurationReport>,
-    /// `disabled` or `key`, if the caller may not trigger a check.
+    /// Set if the caller may not trigger a check.
     #[serde(skip_serializing_if = "Option::is_none")]
-    checks_on_demand: Option<&'static str>,
+    checks_on_demand: Option<OnDemand>,
+}
+
+/// The setting of `server.checksOnDemand` that rejects a caller.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum OnDemand {
+    Key,
+    Disabled,
 }
 
 impl Problem {
@@ -40,8 +48,8 @@ impl Problem {
         Self { retry_after: Some(retry_after), ..Self::new(StatusCode::TOO_MANY_REQUESTS, error) }
     }
 
-    /// Explains why the caller may not trigger a check; `setting` is that of `server.checksOnDemand`.
-    pub(super) fn not_on_demand(status: StatusCode, setting: &'static str, error: &str) -> Self {
+    /// Explains why the caller may not trigger a check.
+    pub(super) fn not_on_demand(status: StatusCode, setting: OnDemand, error: &str) -> Self {
         Self { checks_on_demand: Some(setting), ..Self::new(status, error) }
     }
 
