@@ -40,6 +40,7 @@ mod echo;
 pub mod fuzz;
 mod identity;
 mod manifest;
+mod path;
 mod phase;
 mod protocol;
 mod public;
@@ -71,6 +72,7 @@ use resolve::Gate;
 use session::Session;
 
 pub use manifest::Platform;
+pub use path::observe_path;
 pub use public::{PublicTask, request_public};
 pub use tls::Trust;
 pub use trust_store::TrustError;

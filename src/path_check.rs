@@ -1,0 +1,89 @@
+//! The outcome of a path check: which causes break the path of a pull, from DNS to TLS, at each endpoint.
+//!
+//! Owns the comparison of two outcomes, and so the decision whether a whole check follows. Only codes are compared and shown: the
+//! messages of a path check are never used. The times are `schedule`'s, the requests `probe`'s.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use crate::cause::Cause;
+use crate::diagnosis::Diagnosis;
+use crate::observation::{Endpoint, Observation, Stage};
+use crate::verdict::Severity;
+
+/// What the stages from DNS to TLS of one image showed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PathOutcome {
+    /// The causes at each endpoint that failed or could not be determined; absent if the endpoint was not reached.
+    login: Option<BTreeSet<Cause>>,
+    data: Option<BTreeSet<Cause>>,
+}
+
+/// How an outcome differs from an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathChange {
+    /// The same causes, as far as both reached the endpoints.
+    Unchanged,
+    /// A cause that was not there before.
+    Broken,
+    /// Only causes that are gone.
+    Recovered,
+}
+
+/// The latest path check of one image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathStatus {
+    /// When it started.
+    pub checked_at: Timestamp,
+    /// Whether its outcome differs from the last whole check's.
+    pub is_changed: bool,
+    /// The causes that break the path; empty if it is open.
+    pub causes: Vec<Cause>,
+}
+
+impl PathOutcome {
+    /// Returns the outcome of a whole check or of a path check.
+    #[must_use]
+    pub fn of(observation: &Observation, diagnoses: &[Diagnosis]) -> Self {
+        let at = |endpoint| {
+            let causes: BTreeSet<Cause> = diagnoses
+                .iter()
+                .filter(|diagnosis| diagnosis.endpoint == endpoint && diagnosis.stage <= Stage::Tls)
+                .filter(|diagnosis| diagnosis.severity < Severity::Warn)
+                .map(|diagnosis| diagnosis.cause)
+                .collect();
+            let is_reached = observation.reached(endpoint, Stage::Connect) || !causes.is_empty();
+            is_reached.then_some(causes)
+        };
+        Self { login: at(Endpoint::Login), data: at(Endpoint::Data) }
+    }
+
+    /// Compares this outcome with an earlier one. An endpoint that one of the two did not reach counts as unchanged.
+    #[must_use]
+    pub fn change_from(&self, earlier: &Self) -> PathChange {
+        let pairs = [(&self.login, &earlier.login), (&self.data, &earlier.data)];
+        let known: Vec<_> =
+            pairs.into_iter().filter_map(|(now, before)| now.as_ref().zip(before.as_ref())).collect();
+        if known.iter().any(|(now, before)| !now.is_subset(before)) {
+            PathChange::Broken
+        } else if known.iter().any(|(now, before)| now != before) {
+            PathChange::Recovered
+        } else {
+            PathChange::Unchanged
+        }
+    }
+
+    /// Returns this outcome, with that of an earlier one for endpoints that were not reached.
+    #[must_use]
+    pub fn or(self, earlier: Self) -> Self {
+        Self { login: self.login.or(earlier.login), data: self.data.or(earlier.data) }
+    }
+
+    /// Returns the causes of both endpoints.
+    #[must_use]
+    pub fn causes(&self) -> Vec<Cause> {
+        let all: BTreeSet<Cause> = self.login.iter().chain(&self.data).flatten().copied().collect();
+        all.into_iter().collect()
+    }
+}
