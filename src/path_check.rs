@@ -20,15 +20,20 @@ pub struct PathOutcome {
     data: Option<BTreeSet<Cause>>,
 }
 
-/// How an outcome differs from an earlier one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How an outcome differs from an earlier one; of several images, the last of these decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PathChange {
     /// The same causes, as far as both reached the endpoints.
     Unchanged,
-    /// A cause that was not there before.
-    Broken,
     /// Only causes that are gone.
     Recovered,
+    /// A cause that was not there before.
+    Broken,
+}
+
+impl PathChange {
+    /// Both values of the label `result`.
+    pub const RESULTS: [&'static str; 2] = ["unchanged", "changed"];
 }
 
 /// The latest path check of one image.
@@ -43,6 +48,12 @@ pub struct PathStatus {
 }
 
 impl PathOutcome {
+    /// An open path to the login server; nothing is known about the data endpoint.
+    #[must_use]
+    pub fn open() -> Self {
+        Self { login: Some(BTreeSet::new()), data: None }
+    }
+
     /// Returns the outcome of a whole check or of a path check.
     #[must_use]
     pub fn of(observation: &Observation, diagnoses: &[Diagnosis]) -> Self {
