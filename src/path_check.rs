@@ -98,3 +98,45 @@ impl PathOutcome {
         all.into_iter().collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{PathChange, PathOutcome};
+    use crate::cause::Cause;
+
+    fn outcome(login: Option<&[Cause]>, data: Option<&[Cause]>) -> PathOutcome {
+        let causes = |causes: &[Cause]| causes.iter().copied().collect();
+        PathOutcome { login: login.map(causes), data: data.map(causes) }
+    }
+
+    #[test]
+    fn only_a_new_cause_breaks_a_path_and_what_was_not_reached_counts_as_unchanged() {
+        const ZONE: &[Cause] = &[Cause::PrivateZoneNotLinked];
+        const TIMEOUT: &[Cause] = &[Cause::ConnectTimeout];
+        const BOTH: &[Cause] = &[Cause::PrivateZoneNotLinked, Cause::ConnectTimeout];
+        const OPEN: &[Cause] = &[];
+        for (before, now, expected) in [
+            ((Some(OPEN), Some(OPEN)), (Some(OPEN), Some(OPEN)), PathChange::Unchanged),
+            ((Some(OPEN), Some(OPEN)), (Some(ZONE), None), PathChange::Broken),
+            ((Some(OPEN), Some(OPEN)), (Some(OPEN), Some(TIMEOUT)), PathChange::Broken),
+            ((Some(OPEN), None), (Some(OPEN), Some(TIMEOUT)), PathChange::Unchanged),
+            ((Some(ZONE), None), (Some(ZONE), None), PathChange::Unchanged),
+            ((Some(ZONE), None), (Some(TIMEOUT), None), PathChange::Broken),
+            ((Some(BOTH), None), (Some(ZONE), None), PathChange::Recovered),
+            ((Some(ZONE), None), (Some(OPEN), Some(OPEN)), PathChange::Recovered),
+            ((Some(ZONE), Some(OPEN)), (Some(OPEN), Some(TIMEOUT)), PathChange::Broken),
+            ((None, None), (Some(ZONE), None), PathChange::Unchanged),
+        ] {
+            let (before, now) = (outcome(before.0, before.1), outcome(now.0, now.1));
+            assert_eq!(now.change_from(&before), expected, "{before:?} to {now:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_whole_check_did_not_reach_is_kept() {
+        let known = outcome(Some(&[]), Some(&[Cause::ConnectTimeout]));
+        let rejected_token = outcome(Some(&[]), None);
+        assert_eq!(rejected_token.or(known.clone()), known);
+        assert_eq!(known.causes(), [Cause::ConnectTimeout]);
+    }
+}

@@ -277,21 +277,23 @@ mod tests {
         let pace = Pace { interval: seconds(600), path: Some(seconds(60)), after_change: None, ..PACE };
         let mut timetable = Timetable::start(NODE, &pace);
         assert!(timetable.path_due().is_some_and(|due| due < seconds(60)));
-        timetable.begin(seconds(100));
-        timetable.finish(&pace, GOOD, 0.5, seconds(101));
-        assert_eq!(timetable.path_due(), Some(seconds(161)));
-        timetable.begin_path(&pace, seconds(161));
-        assert_eq!((timetable.path_due(), timetable.due()), (Some(seconds(221)), seconds(701)));
-        timetable.path_broke(seconds(162));
-        assert_eq!(timetable.due(), seconds(162));
-        timetable.begin(seconds(162));
-        timetable.finish(&pace, GOOD, 0.5, seconds(163));
-        assert_eq!(timetable.due(), seconds(701), "the regular check stays where it is");
-        timetable.path_was_open(&pace, seconds(163));
-        timetable.path_broke(seconds(300));
-        assert_eq!(timetable.due(), seconds(701), "a path that was open is not checked at once again");
-        timetable.path_broke(seconds(763));
-        assert_eq!(timetable.due(), seconds(701).min(seconds(763)));
+        timetable.begin(seconds(600));
+        timetable.finish(&pace, GOOD, 0.5, seconds(600));
+        assert_eq!(timetable.path_due(), Some(seconds(660)));
+        timetable.begin_path(&pace, seconds(660));
+        assert_eq!((timetable.path_due(), timetable.due()), (Some(seconds(720)), seconds(1200)));
+        timetable.path_broke(seconds(661));
+        assert_eq!(timetable.due(), seconds(661));
+        timetable.begin(seconds(661));
+        timetable.finish(&pace, GOOD, 0.5, seconds(662));
+        assert_eq!(timetable.due(), seconds(1200), "the regular check stays where it is");
+        timetable.path_was_open(&pace, seconds(662));
+        timetable.path_broke(seconds(800));
+        assert_eq!(timetable.due(), seconds(1200), "a path that was open is not checked at once again");
+        timetable.begin(seconds(1200));
+        timetable.finish(&pace, GOOD, 0.5, seconds(1200));
+        timetable.path_broke(seconds(1262));
+        assert_eq!(timetable.due(), seconds(1262));
     }
 
     #[test]

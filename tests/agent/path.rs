@@ -53,27 +53,32 @@ fn path_checks_send_no_request_and_report_their_age() {
     assert!(agent.get("/").body.contains("Path check (DNS, address, TCP, TLS)"));
 }
 
+/// Breaks the path, waits for the whole check that reports the cause, and restores it.
+fn break_and_restore((cause, fault): Fault) {
+    let lab = Lab::start(Settings::default());
+    let agent = start(&lab);
+    let before = path_checks(&agent, "unchanged");
+    agent.wait_for("a path check", |agent| path_checks(agent, "unchanged") > before);
+    let mut healthy = Settings::default();
+    lab.change(|settings| {
+        healthy = settings.clone();
+        fault(settings);
+    });
+    agent.wait_for(cause, |agent| agent.get("/report").json()["images"][0]["diagnoses"][0]["cause"] == cause);
+    assert_eq!(agent.metric("acr_verifier_check_success"), Some(0.0), "{cause}");
+    assert!(path_checks(&agent, "\"changed\"") >= 1.0, "{cause}");
+    lab.change(|settings| *settings = healthy);
+    agent.wait_for("the recovery", |agent| agent.metric("acr_verifier_check_success") == Some(1.0));
+    assert_eq!(verdict(&agent.get("/report")), "pass", "{cause}");
+}
+
 #[test]
 fn a_broken_path_is_checked_whole_at_once_and_its_recovery_too() {
-    for (cause, fault) in FAULTS {
-        let lab = Lab::start(Settings::default());
-        let agent = start(&lab);
-        let before = path_checks(&agent, "unchanged");
-        agent.wait_for("a path check", |agent| path_checks(agent, "unchanged") > before);
-        let mut healthy = Settings::default();
-        lab.change(|settings| {
-            healthy = settings.clone();
-            fault(settings);
-        });
-        agent.wait_for(cause, |agent| {
-            agent.get("/report").json()["images"][0]["diagnoses"][0]["cause"] == cause
-        });
-        assert_eq!(agent.metric("acr_verifier_check_success"), Some(0.0), "{cause}");
-        assert!(path_checks(&agent, "\"changed\"") >= 1.0, "{cause}");
-        lab.change(|settings| *settings = healthy);
-        agent.wait_for("the recovery", |agent| agent.metric("acr_verifier_check_success") == Some(1.0));
-        assert_eq!(verdict(&agent.get("/report")), "pass", "{cause}");
-    }
+    std::thread::scope(|scope| {
+        for fault in FAULTS {
+            scope.spawn(move || break_and_restore(fault));
+        }
+    });
 }
 
 /// What needs a request is the whole check's: a path check must not claim it.
