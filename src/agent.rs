@@ -4,15 +4,15 @@
 //! runs a check, `schedule` decides when, `transition` decides what to announce. The loop hands results to each sink and
 //! never waits for it.
 
+mod announcer;
 mod callers;
-mod publishing;
+mod paths;
 mod reach;
+mod running;
 mod settings;
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,22 +22,25 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
+use self::announcer::Announcer;
 use self::callers::Callers;
+use self::paths::Paths;
 use self::reach::Access;
+use self::running::{Completed, Running, finished};
 use self::settings::Settings;
 use crate::address::NameserverAddress;
 use crate::cause::Cause;
 use crate::config::LabEndpoints;
 use crate::config::server::ChecksOnDemand;
 use crate::credentials::{AmbientCredentials, Fingerprint};
-use crate::events::{Publisher, event};
+use crate::events::event;
 use crate::metrics::{Metrics, NodeLabels};
 use crate::pass::{self, NodeContext};
+use crate::path_check::{PathChange, PathOutcome};
 use crate::run::{CheckRun, ImageResult, NodeFilesReport};
 use crate::schedule::{CheckFeedback, Timetable};
 use crate::server::{self, CheckRequest, Limits, Shared};
 use crate::status::{AgentState, Configuration};
-use crate::transition::Debouncer;
 
 /// Poll interval for configuration and credential files: a change is detected within three polls.
 pub const LOOK: Duration = Duration::from_secs(5);
@@ -92,7 +95,7 @@ pub async fn run(
     let metrics = Arc::new(Metrics::new(&context.labels, env!("CARGO_PKG_VERSION"), revision()));
     metrics.set_stage_histograms(&settings.config.stage_histograms);
     metrics.record_reload(true, now);
-    let publisher = publishing::start(&settings, &context, &metrics);
+    let announcer = Announcer::new(&settings.config, &context, &metrics);
     let (requests, waiting) = mpsc::channel(REQUESTS);
     let (heartbeat, beats) = watch::channel(Instant::now());
     let (status, statuses) = watch::channel(first_status(&settings, &context, now));
@@ -125,16 +128,15 @@ pub async fn run(
         started: Instant::now(),
         timetable: Timetable::start(&context.pass.node, &settings.pace()),
         fingerprints: settings.fingerprints(),
-        publishes: settings.config.events,
+        paths: Paths::of(&settings.config),
         settings,
         context,
         metrics,
-        publisher,
+        announcer,
         status,
         heartbeat,
         access,
         completed,
-        tracks: BTreeMap::new(),
         callers: Callers::default(),
     };
     tokio::select! {
@@ -177,6 +179,7 @@ fn first_status(settings: &Settings, context: &AgentContext, now: Timestamp) -> 
         started_at: now,
         latest: None,
         verdict_since: None,
+        paths: Vec::new(),
         since: Vec::new(),
         history: std::collections::VecDeque::new(),
         due_at: None,
@@ -186,27 +189,22 @@ fn first_status(settings: &Settings, context: &AgentContext, now: Timestamp) -> 
     }
 }
 
-type Pass = Pin<Box<dyn Future<Output = CheckRun>>>;
-
 /// The main loop and its state.
 struct Agent {
     settings: Settings,
     fingerprints: Vec<Fingerprint>,
     context: AgentContext,
     metrics: Arc<Metrics>,
-    publisher: Option<Publisher>,
-    /// The value of `events` that `publisher` was created for.
-    publishes: bool,
+    announcer: Announcer,
     status: watch::Sender<AgentState>,
     heartbeat: watch::Sender<Instant>,
     access: Access,
-    /// When the latest check completed.
+    /// When the latest whole check completed.
     completed: watch::Sender<Instant>,
-    /// One per image and name: an image may be configured under several names.
-    tracks: BTreeMap<(String, Option<String>), Debouncer>,
     /// The start of the timetable's clock.
     started: Instant,
     timetable: Timetable,
+    paths: Paths,
     callers: Callers,
 }
 
@@ -215,17 +213,26 @@ impl Agent {
         self.tell_due();
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut running: Option<Pass> = None;
+        let mut running: Option<Running> = None;
         loop {
             self.heartbeat.send_replace(Instant::now());
-            let next = self.next_begin(running.is_some());
+            let (next, is_path) = self.next_begin(running.is_some());
             tokio::select! {
-                run = finished(&mut running) => {
+                completed = finished(&mut running) => {
                     running = None;
-                    self.conclude(run);
+                    match completed {
+                        Completed::Whole(run) => self.conclude(run),
+                        Completed::Path(started_at, outcomes) => self.conclude_path(started_at, &outcomes),
+                    }
                 }
-                Some(request) = requests.recv() => self.admit(request, running.is_some()),
-                () = sleep_until(next), if running.is_none() => running = Some(self.start()),
+                Some(request) = requests.recv() => {
+                    // A caller wants a whole check, and does not wait for a part of one.
+                    running.take_if(|check| matches!(check, Running::Path(..)));
+                    self.admit(request, running.is_some());
+                }
+                () = sleep_until(next), if running.is_none() => {
+                    running = Some(if is_path { self.start_path() } else { self.start() });
+                }
                 _ = look.tick() => {
                     self.look_at_files();
                     if running.is_none() {
@@ -238,12 +245,17 @@ impl Agent {
         }
     }
 
-    /// When the next check starts: the planned one, or sooner for waiting callers. Meaningless while one runs.
-    fn next_begin(&mut self, is_running: bool) -> Instant {
+    /// When the next check starts, and whether it is a path check: a whole check that is planned or that callers wait for goes
+    /// first. Meaningless while one runs.
+    fn next_begin(&mut self, is_running: bool) -> (Instant, bool) {
         let due = self.timetable.due();
         let wanted =
             if is_running { None } else { self.callers.wanted_at(&self.timetable, self.started.elapsed()) };
-        self.started + wanted.map_or(due, |at| at.min(due))
+        let whole = wanted.map_or(due, |at| at.min(due));
+        match self.timetable.path_due() {
+            Some(path) if path < whole => (self.started + path, true),
+            Some(_) | None => (self.started + whole, false),
+        }
     }
 
     fn admit(&mut self, request: CheckRequest, is_running: bool) {
@@ -251,19 +263,48 @@ impl Agent {
         self.callers.admit(request, &self.status.borrow().configuration, soon);
     }
 
-    fn start(&mut self) -> Pass {
+    fn start(&mut self) -> Running {
         self.timetable.begin(self.started.elapsed());
         self.callers.begin(&self.status.borrow().configuration);
         self.status.send_modify(|status| status.due_at = None);
         let settings = self.settings.clone();
         let node_context = self.context.pass.clone();
-        Box::pin(async move {
+        Running::Whole(Box::pin(async move {
             let (trust, node) = (&settings.trust, settings.node.as_deref());
             let mut run = pass::run(&settings.config, &settings.ambient, &node_context, trust, node).await;
             // Without node files, the agent reports that they were not read.
             run.node_files.get_or_insert_with(|| NodeFilesReport::unread(trust.roots()));
             run
-        })
+        }))
+    }
+
+    fn start_path(&mut self) -> Running {
+        self.timetable.begin_path(&self.settings.pace(), self.started.elapsed());
+        let (settings, node_context) = (self.settings.clone(), self.context.pass.clone());
+        let (started_at, data) = ((node_context.now)(), self.paths.data_endpoints());
+        let work = async move {
+            let (trust, node) = (&settings.trust, settings.node.as_deref());
+            pass::run_paths(&settings.config, &node_context, trust, node, &data).await
+        };
+        Running::Path(started_at, Box::pin(work))
+    }
+
+    /// Compares a completed path check with the last whole one, and plans a whole one if the path has changed.
+    fn conclude_path(&mut self, started_at: Timestamp, outcomes: &[PathOutcome]) {
+        let (change, statuses) = self.paths.compare(outcomes, started_at);
+        self.metrics.record_paths(&self.settings.config.images, &statuses);
+        self.status.send_modify(|status| status.paths = statuses);
+        let (pace, now) = (self.settings.pace(), self.started.elapsed());
+        match change {
+            PathChange::Unchanged => {}
+            // Now the registry has to be queried, so the budget decides when.
+            PathChange::Recovered => {
+                self.timetable.change();
+                self.timetable.plan(&pace, (self.context.chance)(), now);
+            }
+            PathChange::Broken => self.timetable.path_broke(now),
+        }
+        self.tell_due();
     }
 
     /// Passes a completed run to all sinks and plans the next check.
@@ -274,13 +315,16 @@ impl Agent {
         self.completed.send_replace(Instant::now());
         self.status.send_modify(|status| status.record(Arc::clone(&run)));
         self.callers.finish(&run);
-        self.announce(&run, now);
+        self.announcer.announce(&run, self.settings.config.schedule.confirm_after, now);
         let feedback = CheckFeedback {
             is_throttled: run.images.iter().any(is_throttled),
             retry_after: run.images.iter().filter_map(|checked| checked.observation.retry_after()).max(),
         };
         let (pace, chance) = (self.settings.pace(), (self.context.chance)());
         self.timetable.finish(&pace, feedback, chance, self.started.elapsed());
+        if self.paths.adopt(&run) {
+            self.timetable.path_was_open(&pace, self.started.elapsed());
+        }
         self.tell_due();
     }
 
@@ -289,34 +333,6 @@ impl Agent {
         let left = self.timetable.due().saturating_sub(self.started.elapsed());
         let due_at = (self.context.pass.now)() + left;
         self.status.send_modify(|status| status.due_at = Some(due_at));
-    }
-
-    fn announce(&mut self, run: &CheckRun, now: Timestamp) {
-        let confirm_after = self.settings.config.schedule.confirm_after;
-        let key = |checked: &ImageResult| (checked.image.to_string(), checked.name.clone());
-        self.tracks.retain(|known, _| run.images.iter().any(|checked| key(checked) == *known));
-        for checked in &run.images {
-            let Some(announcement) =
-                self.tracks.entry(key(checked)).or_default().step(checked, confirm_after, now)
-            else {
-                continue;
-            };
-            let Some(publisher) = &self.publisher else { continue };
-            if let Err(result) = publisher.publish(announcement) {
-                self.metrics.record_event(result);
-            }
-        }
-    }
-
-    /// Starts or stops publishing Events if the configuration changed.
-    fn switch_events(&mut self) {
-        if self.settings.config.events == self.publishes {
-            return;
-        }
-        self.publishes = self.settings.config.events;
-        self.publisher = publishing::start(&self.settings, &self.context, &self.metrics);
-        // Announcements in the meantime were not published.
-        self.tracks.clear();
     }
 
     /// Applies changes in the configuration, credential and node files.
@@ -343,7 +359,9 @@ impl Agent {
             }
             if rejected.is_none() {
                 self.timetable.change();
-                self.switch_events();
+                self.announcer.switch(&self.settings.config, &self.context);
+                self.paths.reconfigure(&self.settings.config);
+                self.status.send_modify(|status| status.paths = Vec::new());
             }
             let interval = self.settings.pace().interval;
             self.timetable.change_interval(before, interval, self.started.elapsed());
@@ -369,12 +387,4 @@ impl Agent {
 /// Whether the registry throttled a check; other inconclusive checks are no reason to back off.
 fn is_throttled(checked: &ImageResult) -> bool {
     checked.diagnoses.iter().any(|diagnosis| diagnosis.cause == Cause::Throttled)
-}
-
-/// Completes with the running pass; never if none is running.
-async fn finished(running: &mut Option<Pass>) -> CheckRun {
-    match running {
-        Some(pass) => pass.await,
-        None => std::future::pending().await,
-    }
 }

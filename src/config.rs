@@ -159,6 +159,9 @@ pub struct Schedule {
     pub fleet_size: Option<u32>,
     /// Requests per minute for the whole fleet; set whenever `fleet_size` is.
     pub budget_per_minute: Option<u32>,
+    /// Time between two path checks, which send no request to the registry. Without effect unless the interval in force is
+    /// longer.
+    pub path_interval: Duration,
 }
 
 impl Config {
@@ -219,6 +222,7 @@ impl Default for Schedule {
             confirm_after: 2,
             fleet_size: None,
             budget_per_minute: None,
+            path_interval: Duration::from_secs(60),
         }
     }
 }

@@ -56,6 +56,7 @@ pub mod check;
 pub mod exposure;
 pub mod logging;
 pub mod pass;
+pub mod path_check;
 pub mod probe;
 
 pub mod cluster;

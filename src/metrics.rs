@@ -21,7 +21,8 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::MetricFamily;
 use prometheus::{Encoder, GaugeVec, IntCounterVec, Registry, TextEncoder};
 
-use crate::config::StageHistograms;
+use crate::config::{ImageConfig, StageHistograms};
+use crate::path_check::PathStatus;
 use crate::run::{CheckRun, ImageResult, NetworkView};
 use crate::transition::EventResult;
 
@@ -137,6 +138,20 @@ impl Metrics {
         for (owner, checks) in owners {
             let new = |owner: &Labels| TargetMetrics::new(&self.node, owner, histograms);
             of.entry(owner).or_insert_with_key(new).record(&checks, finished_at);
+        }
+    }
+
+    /// Counts the path checks of these images: one for each registry, and for each named image.
+    pub fn record_paths(&self, images: &[ImageConfig], statuses: &[PathStatus]) {
+        let mut owners: BTreeMap<Labels, bool> = BTreeMap::new();
+        for (image, status) in images.iter().zip(statuses) {
+            *owners.entry(Labels::of_image(image)).or_default() |= status.is_changed;
+        }
+        let mut series = self.lock();
+        let Series { histograms, of } = &mut *series;
+        for (owner, is_changed) in owners {
+            let new = |owner: &Labels| TargetMetrics::new(&self.node, owner, histograms);
+            of.entry(owner).or_insert_with_key(new).record_path(is_changed);
         }
     }
 

@@ -10,6 +10,7 @@ mod image;
 mod verdict;
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -111,6 +112,7 @@ fn summary(status: &AgentState, now: Timestamp, reload: Reload) -> Markup {
                         "Last check at " (moment(run.started_at, now)) ", " (span_of(run.started_at, now))
                         " ago, took " (taken(run.duration)) ". Checks run every " (span(status.interval)) "."
                     }
+                    (paths(status, now))
                 } @else {
                     p.facts {
                         "The agent started at " (moment(status.started_at, now)) ", " (span_of(status.started_at, now))
@@ -118,6 +120,29 @@ fn summary(status: &AgentState, now: Timestamp, reload: Reload) -> Markup {
                     }
                 }
                 (controls(status, reload))
+            }
+        }
+    }
+}
+
+/// The path checks since the last whole check: what they cover, how old they are, and whether they differ from it.
+fn paths(status: &AgentState, now: Timestamp) -> Markup {
+    let changed: Vec<_> = status.paths.iter().filter(|path| path.is_changed).collect();
+    let causes: BTreeSet<&str> =
+        changed.iter().flat_map(|path| &path.causes).map(|cause| cause.code()).collect();
+    html! {
+        @if let Some(path) = status.paths.first() {
+            p.facts {
+                "Path check (DNS, address, TCP, TLS) at " (moment(path.checked_at, now)) ", " (span_of(path.checked_at, now)) " ago: "
+                @if changed.is_empty() {
+                    "unchanged since then."
+                } @else if causes.is_empty() {
+                    "the path has recovered. The next check confirms it."
+                } @else {
+                    "the path has broken (" @for (place, cause) in causes.iter().enumerate() {
+                        @if place > 0 { ", " } code { (cause) }
+                    } "). A check follows."
+                }
             }
         }
     }

@@ -14,6 +14,7 @@ use crate::config::{Config, ImageConfig, SystemResolver};
 use crate::credentials::{AmbientCredentials, CredentialsSource};
 use crate::node::{NodeFiles, RESOLV_CONF};
 use crate::observation::Fact;
+use crate::path_check::PathOutcome;
 use crate::probe::{self, Task, Trust, TrustError};
 use crate::rules::Expectation;
 use crate::run::{CheckRun, ImageResult, NetworkView, NodeFilesReport};
@@ -56,6 +57,62 @@ pub async fn run(
         configuration: config.digest.clone(),
         images,
     }
+}
+
+/// Checks the path of every image once, several concurrently; results are in the order given. `data` is the data endpoint that
+/// the last whole check of each image used, if it got that far. Images with the same path share one check.
+pub async fn run_paths(
+    config: &Config,
+    context: &NodeContext,
+    trust: &Trust,
+    node: Option<&NodeFiles>,
+    data: &[Option<String>],
+) -> Vec<PathOutcome> {
+    let paths: Vec<_> = config.images.iter().zip(data).collect();
+    let first_of = |path| paths.iter().position(|earlier| is_same_path(*earlier, path)).unwrap_or_default();
+    let firsts: Vec<usize> = paths.iter().map(|path| first_of(*path)).collect();
+    let distinct: Vec<usize> =
+        firsts.iter().enumerate().filter_map(|(at, first)| (at == *first).then_some(at)).collect();
+    let checks = distinct
+        .iter()
+        .filter_map(|at| paths.get(*at))
+        .map(|(image, data)| check_path(config, image, data.as_deref(), context.now, (trust, node)));
+    let outcomes: Vec<_> = stream::iter(checks).buffered(AT_A_TIME).collect().await;
+    let outcome_of =
+        |first| distinct.iter().position(|at| *at == first).and_then(|place| outcomes.get(place)).cloned();
+    firsts.into_iter().map(|first| outcome_of(first).unwrap_or_default()).collect()
+}
+
+/// Whether two images are pulled over the same path, with the same expectations.
+fn is_same_path(
+    (one, data): (&ImageConfig, &Option<String>),
+    (other, other_data): (&ImageConfig, &Option<String>),
+) -> bool {
+    one.image.registry() == other.image.registry()
+        && data == other_data
+        && one.expected == other.expected
+        && one.expected_addresses == other.expected_addresses
+        && one.data_endpoints == other.data_endpoints
+}
+
+async fn check_path(
+    config: &Config,
+    image: &ImageConfig,
+    data: Option<&str>,
+    now: fn() -> Timestamp,
+    (trust, node): (&Trust, Option<&NodeFiles>),
+) -> PathOutcome {
+    let now = now();
+    // A path check reads no credentials.
+    let credentials = CredentialsSource::of(image, &AmbientCredentials::default());
+    let mut task = Task::new(config, image, credentials, trust, now);
+    if let Some(node) = node {
+        take_from_node(&mut task, config, node);
+    }
+    let observed = probe::observe_path(&task, data).await;
+    let expectation = Expectation { image: task.image, policy: task.policy, now };
+    let (observation, _, diagnoses) = observed.diagnose(&expectation);
+    PathOutcome::of(&observation, &diagnoses)
 }
 
 /// Checks one image: probes it, then applies the rules.

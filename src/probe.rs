@@ -41,6 +41,7 @@ pub mod fuzz;
 mod identity;
 mod manifest;
 mod node_cache;
+mod path;
 mod phase;
 mod protocol;
 mod public;
@@ -72,6 +73,7 @@ use resolve::Gate;
 use session::Session;
 
 pub use manifest::Platform;
+pub use path::observe_path;
 pub use public::{PublicTask, request_public};
 pub use tls::Trust;
 pub use trust_store::TrustError;

@@ -47,6 +47,8 @@ pub struct Pace {
     /// The window after the start in which the first check starts, spread by node name. Absent if a fleet size is set: such
     /// a fleet starts at once after an update, so the first check is the regular one.
     pub after_start: Option<Duration>,
+    /// Between two path checks; absent if whole checks are at least as frequent.
+    pub path: Option<Duration>,
 }
 
 impl Pace {
@@ -65,7 +67,8 @@ impl Pace {
                 window.map(|window| window.max(AFTER_CHANGE))
             }
         };
-        Self { interval, jitter: schedule.jitter, after_change, after_start }
+        let path = (schedule.path_interval < interval).then_some(schedule.path_interval);
+        Self { interval, jitter: schedule.jitter, after_change, after_start, path }
     }
 }
 

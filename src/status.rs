@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::path_check::PathStatus;
 use crate::run::{CheckRun, ImageResult, NetworkView, Rejected};
 use crate::verdict::Verdict;
 
@@ -28,6 +29,8 @@ pub struct AgentState {
     pub started_at: Timestamp,
     /// The latest run; absent before the first check.
     pub latest: Option<Arc<CheckRun>>,
+    /// The path checks since the latest run, one for each configured image; empty if there was none.
+    pub paths: Vec<PathStatus>,
     /// When the current verdict was first reached; absent before the first check.
     pub verdict_since: Option<Timestamp>,
     /// For each image of the latest run: the start of the first check in a row with its verdict and cause.
@@ -83,6 +86,8 @@ impl AgentState {
         while self.history.len() > MAX_HISTORY || self.history.front().is_some_and(|past| past.at < oldest) {
             self.history.pop_front();
         }
+        // The run includes what a path check covers.
+        self.paths.clear();
         self.latest = Some(run);
     }
     /// Returns since when an image has its verdict and cause, if the latest run has the same.

@@ -26,7 +26,7 @@ const LAYERS: [&[&str]; 20] = [
     // Their meaning.
     &["cause"],
     &["diagnosis"],
-    &["rules", "run"],
+    &["path_check", "rules", "run"],
     // Settings and what is read from files; what public endpoints answer.
     &["config", "public_endpoint"],
     &["check_key", "credentials", "node", "schedule"],

@@ -316,8 +316,16 @@ fn boolean(text: &str) -> Option<bool> {
 }
 
 fn read_schedule(reader: &mut Reader, field: &Field<'_>) -> Option<Schedule> {
-    const KEYS: [&str; 7] =
-        ["interval", "jitter", "timeout", "stageTimeout", "confirmAfter", "fleetSize", "budgetPerMinute"];
+    const KEYS: [&str; 8] = [
+        "interval",
+        "jitter",
+        "timeout",
+        "stageTimeout",
+        "confirmAfter",
+        "fleetSize",
+        "budgetPerMinute",
+        "pathInterval",
+    ];
     let section = reader.section(field, &KEYS)?;
     let defaults = Schedule::default();
     let mut duration = |name, shortest: Duration| {
@@ -326,6 +334,7 @@ fn read_schedule(reader: &mut Reader, field: &Field<'_>) -> Option<Schedule> {
         })
     };
     let interval = duration("interval", value::SHORTEST_INTERVAL);
+    let path_interval = duration("pathInterval", value::SHORTEST_INTERVAL);
     let timeout = duration("timeout", value::SHORTEST_LIMIT);
     let stage_timeout = duration("stageTimeout", value::SHORTEST_LIMIT);
     let jitter = optional(&section, "jitter", defaults.jitter, |field| {
@@ -355,6 +364,7 @@ fn read_schedule(reader: &mut Reader, field: &Field<'_>) -> Option<Schedule> {
         confirm_after: confirm_after?.unwrap_or(defaults.confirm_after),
         fleet_size: fleet_size?,
         budget_per_minute: None,
+        path_interval: path_interval?.unwrap_or(defaults.path_interval),
         ..defaults
     };
     schedule.budget_per_minute = match schedule.fleet_size {

@@ -75,7 +75,7 @@ impl Subject {
 }
 
 /// Every metric, in the order of the reference.
-pub const FAMILIES: [Family; 20] = [
+pub const FAMILIES: [Family; 21] = [
     CHECK_SUCCESS,
     CHECKS,
     FAILURES,
@@ -91,6 +91,7 @@ pub const FAMILIES: [Family; 20] = [
     CREDENTIALS_EXPIRY,
     CREDENTIALS_INFO,
     REQUESTS,
+    PATH_CHECKS,
     EVENTS,
     RELOAD_SUCCESSFUL,
     RELOAD_TIMESTAMP,
@@ -202,6 +203,13 @@ pub(super) const REQUESTS: Family = of_registry(
     &["stage", "code"],
     "Total number of HTTP requests to the registry by status code: `error` without a response, a class such as `4xx` for \
      uncommon codes.",
+);
+pub(super) const PATH_CHECKS: Family = of_registry(
+    "acr_verifier_path_checks_total",
+    Kind::Counter,
+    &["result"],
+    "Total number of path checks (DNS to TLS, without a request) between whole checks by result: `unchanged` or `changed` since the \
+     last whole check. Absent without path checks.",
 );
 pub(super) const EVENTS: Family = of_node(
     "acr_verifier_events_total",

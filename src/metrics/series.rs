@@ -11,6 +11,7 @@
 //! credentials_info       one kind for each image that shares the series                              at most 4
 //! failures_total         the most recent kinds of failure                                           at most 32
 //! registry_requests      the most recent kinds of response                                          at most 16
+//! path_checks            if there are any                                                                 2
 //! cause                  current causes: as many as one check can report at once                fewer than 23
 //! ```
 //!
@@ -26,9 +27,10 @@ use prometheus::{GaugeVec, HistogramVec, IntCounterVec};
 
 use super::families::{self, FamilyBuilder};
 use crate::address::Scope;
-use crate::config::StageHistograms;
+use crate::config::{ImageConfig, StageHistograms};
 use crate::findings::Comparison;
 use crate::observation::{Endpoint, Stage};
+use crate::path_check::PathChange;
 use crate::run::{ImageResult, StageStatus};
 use crate::verdict::{Severity, Verdict};
 
@@ -45,6 +47,11 @@ pub(super) struct Labels {
 }
 
 impl Labels {
+    /// Returns the owner of the series that path checks of an image are recorded in.
+    pub(super) fn of_image(image: &ImageConfig) -> Self {
+        Self { registry: image.image.registry(), image: image.name.clone() }
+    }
+
     /// Returns the owner of the series that a check is recorded in.
     pub(super) fn of(checked: &ImageResult) -> Self {
         Self { registry: checked.image.registry(), image: checked.name.clone() }
@@ -69,6 +76,7 @@ pub(super) struct TargetMetrics {
     credentials_expiry: GaugeVec,
     credentials_info: GaugeVec,
     requests: BoundedCounter,
+    path_checks: IntCounterVec,
     /// Whether a scope without addresses is reported too.
     reports_every_scope: bool,
 }
@@ -110,6 +118,7 @@ impl TargetMetrics {
             credentials_info: maker.gauge(&families::CREDENTIALS_INFO),
             reports_every_scope: *histograms != StageHistograms::Off,
             requests: BoundedCounter::new(maker.counter(&families::REQUESTS), MAX_REQUESTS),
+            path_checks: maker.counter(&families::PATH_CHECKS),
             registry: maker.registry,
         }
     }
@@ -135,6 +144,13 @@ impl TargetMetrics {
         self.tell_verdict(checks, finished_at);
         self.tell_names(checks);
         self.tell_expiries(checks);
+    }
+
+    /// Counts a path check.
+    pub(super) fn record_path(&self, is_changed: bool) {
+        for (result, count) in PathChange::RESULTS.into_iter().zip([!is_changed, is_changed]) {
+            self.path_checks.with_label_values(&[result]).inc_by(u64::from(count));
+        }
     }
 
     /// Returns every sample of these series.

@@ -18,7 +18,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValu
 use reqwest::{Client, Method, Response};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
-use tower::{Layer, Service};
+use tower::{BoxError, Layer, Service};
 use url::Url;
 
 use self::error::{connect_failure, is_reset, request_error, tls_error};
@@ -97,22 +97,27 @@ pub(super) struct Connection {
 impl Connection {
     /// Prepares a connection; nothing is sent before the first request.
     pub(super) fn new(trust: &Trust, host: &str, address: SocketAddr) -> Self {
-        Self::of(trust, host, address, true)
+        Self::of(trust, host, address, Purpose::Https)
+    }
+
+    /// Prepares a connection that is closed after its handshake, for [`Self::open`].
+    pub(super) fn handshake_only(trust: &Trust, host: &str, address: SocketAddr) -> Self {
+        Self::of(trust, host, address, Purpose::HandshakeOnly)
     }
 
     /// Prepares a connection without TLS; its URLs contain the address itself.
     pub(super) fn plain(trust: &Trust, address: SocketAddr) -> Self {
-        Self::of(trust, "", address, false)
+        Self::of(trust, "", address, Purpose::Http)
     }
 
-    fn of(trust: &Trust, host: &str, address: SocketAddr, https_only: bool) -> Self {
+    fn of(trust: &Trust, host: &str, address: SocketAddr, purpose: Purpose) -> Self {
         let (marks, phase) = Marks::new();
         let (tls, handshake) = trust.client_config(marks.clone());
         let client = Client::builder()
             .tls_backend_preconfigured(tls)
             .dns_resolver(Pinned { host: host.to_owned(), address })
-            .connector_layer(ReadyLayer(marks.clone()))
-            .https_only(https_only)
+            .connector_layer(ReadyLayer { marks: marks.clone(), purpose })
+            .https_only(purpose != Purpose::Http)
             .http1_only()
             .http1_max_headers(MAX_HEADERS)
             .redirect(reqwest::redirect::Policy::none())
@@ -138,6 +143,15 @@ impl Connection {
     /// Whether the last request used a connection that had already carried a response.
     pub(super) const fn is_reused(&self) -> bool {
         self.is_reused
+    }
+
+    /// Opens the connection and closes it: TCP and TLS as for a request, which is never sent.
+    pub(super) async fn open(&mut self, url: Url, clock: &Clock) -> Result<(), TransportError> {
+        match self.send(Call::get(url, HeaderMap::new()), clock, clock.limit()).await {
+            // The connector ends the request once TLS is established.
+            Err(_) if self.phase.borrow().phase == Phase::Ready => Ok(()),
+            outcome => outcome.map(drop),
+        }
     }
 
     /// Sends a request and waits for the response head within `limit`. If the connection has to be opened first, each of its
@@ -268,15 +282,29 @@ impl Resolve for Pinned {
     }
 }
 
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// Requests over TLS.
+    Https,
+    /// Requests without TLS.
+    Http,
+    /// A TLS handshake, and no request.
+    HandshakeOnly,
+}
+
 /// Marks the start of dialing and the end of the handshake.
 #[derive(Clone)]
-struct ReadyLayer(Marks);
+struct ReadyLayer {
+    marks: Marks,
+    purpose: Purpose,
+}
 
 impl<Inner> Layer<Inner> for ReadyLayer {
     type Service = Ready<Inner>;
 
     fn layer(&self, inner: Inner) -> Self::Service {
-        Ready { inner, marks: self.0.clone() }
+        Ready { inner, marks: self.marks.clone(), purpose: self.purpose }
     }
 }
 
@@ -284,15 +312,16 @@ impl<Inner> Layer<Inner> for ReadyLayer {
 struct Ready<Inner> {
     inner: Inner,
     marks: Marks,
+    purpose: Purpose,
 }
 
 impl<Request, Inner> Service<Request> for Ready<Inner>
 where
-    Inner: Service<Request>,
+    Inner: Service<Request, Error = BoxError>,
     Inner::Future: Send + 'static,
 {
     type Response = Inner::Response;
-    type Error = Inner::Error;
+    type Error = BoxError;
     type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -302,11 +331,15 @@ where
     fn call(&mut self, request: Request) -> Self::Future {
         self.marks.set(Phase::Dialling);
         let connecting = self.inner.call(request);
-        let marks = self.marks.clone();
+        let (marks, purpose) = (self.marks.clone(), self.purpose);
         Box::pin(async move {
             let connection = connecting.await?;
             marks.set(Phase::Ready);
-            Ok(connection)
+            match purpose {
+                Purpose::Https | Purpose::Http => Ok(connection),
+                // Nothing gets the connection, so no byte of a request can be sent over it.
+                Purpose::HandshakeOnly => Err("only the handshake was wanted".into()),
+            }
         })
     }
 }

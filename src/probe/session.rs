@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
 use std::net::SocketAddr;
 use tokio::time::Instant;
+use url::Url;
 
 use super::connection::{Call, Connection, Head, Reached, TransportError, chunk};
 use super::deadline::{Clock, Limit};
@@ -150,16 +151,54 @@ impl<'check> Session<'check> {
             let started = Instant::now();
             let mut connection = Connection::new(self.trust, &self.host, address);
             let head = connection.send(call.clone(), self.clock, self.clock.limit()).await;
-            let timings = connection.timings();
-            let connecting = timings.connect.unwrap_or_else(|| started.elapsed());
-            observation.mark(self.endpoint, Stage::Connect, connecting);
-            let attempt = |failure| Attempt { endpoint: self.endpoint, address, failure };
-            if let Err(TransportError::Connect(failure)) = &head {
-                observation.attempts.push(attempt(Some(*failure)));
+            self.note(&connection, address, started, head.as_ref().err(), observation);
+            if matches!(&head, Err(TransportError::Connect(_))) {
                 continue;
             }
+            self.connection = Some(connection);
+            return head.map_err(|error| self.failure(stage, error));
+        }
+        Err(self.not_connected())
+    }
+
+    /// Opens a connection and closes it, over the first address that accepts one: TCP and TLS as for a request, and no
+    /// request.
+    pub(super) async fn open(&self, url: &Url, observation: &mut Observation) -> Result<(), Failure> {
+        for address in self.addresses.clone() {
+            let started = Instant::now();
+            let mut connection = Connection::handshake_only(self.trust, &self.host, address);
+            let opened = connection.open(url.clone(), self.clock).await;
+            self.note(&connection, address, started, opened.as_ref().err(), observation);
+            if matches!(&opened, Err(TransportError::Connect(_))) {
+                continue;
+            }
+            return opened.map_err(|error| self.failure(Stage::Tls, error));
+        }
+        Err(self.not_connected())
+    }
+
+    const fn not_connected(&self) -> Failure {
+        Failure { endpoint: self.endpoint, stage: Stage::Connect, fault: Fault::NotConnected }
+    }
+
+    /// Records an attempt to connect, and the handshake if it came to one.
+    fn note(
+        &self,
+        connection: &Connection,
+        address: SocketAddr,
+        started: Instant,
+        error: Option<&TransportError>,
+        observation: &mut Observation,
+    ) {
+        let timings = connection.timings();
+        let connecting = timings.connect.unwrap_or_else(|| started.elapsed());
+        observation.mark(self.endpoint, Stage::Connect, connecting);
+        let attempt = |failure| Attempt { endpoint: self.endpoint, address, failure };
+        match error {
+            Some(TransportError::Connect(failure)) => observation.attempts.push(attempt(Some(*failure))),
             // An attempt cut off by the overall timeout did not fail by itself; earlier attempts did, and explain more.
-            if !matches!(&head, Err(TransportError::Deadline { reached: Reached::Connect })) {
+            Some(TransportError::Deadline { reached: Reached::Connect }) => {}
+            Some(_) | None => {
                 observation.attempts.push(attempt(None));
                 let tls = timings.tls.unwrap_or_else(|| started.elapsed().saturating_sub(connecting));
                 observation.mark(self.endpoint, Stage::Tls, tls);
@@ -171,10 +210,7 @@ impl<'check> Session<'check> {
                     certificate: connection.handshake().certificate(),
                 });
             }
-            self.connection = Some(connection);
-            return head.map_err(|error| self.failure(stage, error));
         }
-        Err(Failure { endpoint: self.endpoint, stage: Stage::Connect, fault: Fault::NotConnected })
     }
 
     /// Converts a transport error at a stage into a failure.

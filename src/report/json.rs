@@ -5,12 +5,14 @@ use std::io::{self, Write};
 use super::{dns_summary, runbook};
 use crate::diagnosis::Diagnosis;
 use crate::observation::{Endpoint, Fact, Lookup, Observation, Record, RecordData, Resolution, Stage};
+use crate::path_check::PathStatus;
 use crate::proxy::Proxy;
 use crate::run::{CheckRun, ImageResult, NodeFilesReport, Rejected, located_at};
 use crate::text::sanitize::{MAX_TEXT, MAX_WORD, pasteable, printable};
 use crate::wire::report::{
     Answer, BlobReport, ConfigurationReport, Connection, DiagnosisReport, ExtendedErrorReport, Image,
-    ManifestReport, NodeFilesEntry, RecordType, Report, ResolutionReport, SCHEMA, StageEntry, Transport,
+    ManifestReport, NodeFilesEntry, PathReport, RecordType, Report, ResolutionReport, SCHEMA, StageEntry,
+    Transport,
 };
 use crate::wire::{Moment, Seconds, Word};
 
@@ -62,6 +64,16 @@ impl Report {
     }
 }
 
+impl From<&PathStatus> for PathReport {
+    fn from(status: &PathStatus) -> Self {
+        Self {
+            checked_at: Moment(status.checked_at),
+            changed: status.is_changed,
+            causes: status.causes.iter().map(|cause| cause.code().to_owned()).collect(),
+        }
+    }
+}
+
 impl ConfigurationReport {
     /// Describes the configuration with this digest, and a newer one that is not in force.
     #[must_use]
@@ -106,6 +118,7 @@ impl From<&ImageResult> for Image {
             registry: checked.image.registry(),
             verdict: Word(checked.verdict()),
             since: None,
+            path: None,
             credentials: observation.credentials.map(Word),
             duration_seconds: observation.duration.into(),
             failed_stage: failed.map(|(_, stage)| Word(stage)),

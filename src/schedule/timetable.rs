@@ -30,6 +30,10 @@ pub struct Timetable {
     throttled: u32,
     /// Whether files have changed without a check planned for it.
     is_changed: bool,
+    /// When the next path check is due, if there are any.
+    path: Option<Duration>,
+    /// Until when a broken path triggers no whole check, because the last one that it triggered found the path open.
+    unconfirmed_until: Duration,
     /// The budget of on-demand checks.
     demand: Demand,
     /// Whether the running check is on demand.
@@ -46,6 +50,9 @@ impl Timetable {
             extra: pace.after_start.map(|window| window.mul_f64(share(node))),
             throttled: 0,
             is_changed: false,
+            // By name, so a fleet queries its nameservers evenly.
+            path: pace.path.map(|every| every.mul_f64(share(node))),
+            unconfirmed_until: Duration::ZERO,
             demand: Demand::default(),
             is_demanded: false,
         }
@@ -73,11 +80,37 @@ impl Timetable {
         }
         self.demand.heed(outcome.retry_after, now);
         self.throttled = if outcome.is_throttled { self.throttled.saturating_add(1) } else { 0 };
+        self.path = pace.path.map(|every| now + every);
         // A regular check that was not due stays where it is, unless the registry throttles.
         if self.regular <= now || outcome.is_throttled {
             let delay = next_delay(pace.interval, pace.jitter, chance, self.throttled, outcome.retry_after);
             self.regular = self.regular.max(now + delay);
         }
+    }
+
+    /// Returns when the next path check is due, if there are any.
+    #[must_use]
+    pub fn path_due(&self) -> Option<Duration> {
+        self.path
+    }
+
+    /// A path check starts. The next one is due after the same time, so a fleet keeps its spread.
+    pub fn begin_path(&mut self, pace: &Pace, now: Duration) {
+        self.path = pace.path.map(|every| now + every);
+    }
+
+    /// The path of a pull has broken since the last whole check: the next whole check is due at once. While the path is broken
+    /// it costs the registry nothing. If the last such check found the path open, it waits for the regular one: a path that
+    /// breaks and recovers all the time would otherwise exceed the budget.
+    pub fn path_broke(&mut self, now: Duration) {
+        if self.throttled == 0 && now >= self.unconfirmed_until {
+            self.extra = Some(now);
+        }
+    }
+
+    /// A whole check that a broken path triggered has found it open.
+    pub fn path_was_open(&mut self, pace: &Pace, now: Duration) {
+        self.unconfirmed_until = now + pace.interval;
     }
 
     /// Files have changed. A running check may have read the previous contents, so call [`Self::plan`] once none runs.
@@ -127,6 +160,7 @@ mod tests {
         jitter: 0.0,
         after_change: Some(Duration::from_secs(5)),
         after_start: None,
+        path: None,
     };
     const GOOD: CheckFeedback = CheckFeedback { is_throttled: false, retry_after: None };
     const THROTTLED: CheckFeedback = CheckFeedback { is_throttled: true, retry_after: None };
@@ -236,6 +270,38 @@ mod tests {
         }
         firsts.sort_unstable();
         assert!(firsts[50] > seconds(1) && firsts[150] < seconds(9), "spread over the ten seconds");
+    }
+
+    #[test]
+    fn path_checks_run_between_whole_checks_and_a_broken_path_is_checked_whole_at_once() {
+        let pace = Pace { interval: seconds(600), path: Some(seconds(60)), after_change: None, ..PACE };
+        let mut timetable = Timetable::start(NODE, &pace);
+        assert!(timetable.path_due().is_some_and(|due| due < seconds(60)));
+        timetable.begin(seconds(600));
+        timetable.finish(&pace, GOOD, 0.5, seconds(600));
+        assert_eq!(timetable.path_due(), Some(seconds(660)));
+        timetable.begin_path(&pace, seconds(660));
+        assert_eq!((timetable.path_due(), timetable.due()), (Some(seconds(720)), seconds(1200)));
+        timetable.path_broke(seconds(661));
+        assert_eq!(timetable.due(), seconds(661));
+        timetable.begin(seconds(661));
+        timetable.finish(&pace, GOOD, 0.5, seconds(662));
+        assert_eq!(timetable.due(), seconds(1200), "the regular check stays where it is");
+        timetable.path_was_open(&pace, seconds(662));
+        timetable.path_broke(seconds(800));
+        assert_eq!(timetable.due(), seconds(1200), "a path that was open is not checked at once again");
+        timetable.begin(seconds(1200));
+        timetable.finish(&pace, GOOD, 0.5, seconds(1200));
+        timetable.path_broke(seconds(1262));
+        assert_eq!(timetable.due(), seconds(1262));
+    }
+
+    #[test]
+    fn there_are_no_path_checks_if_whole_checks_are_as_frequent() {
+        assert_eq!(Pace::of(&Schedule::default(), REQUESTS_PER_IMAGE).path, None);
+        let sized = Schedule { fleet_size: Some(5000), ..Schedule::default() };
+        assert_eq!(Pace::of(&sized, REQUESTS_PER_IMAGE).path, Some(seconds(60)));
+        assert_eq!(Timetable::start(NODE, &PACE).path_due(), None);
     }
 
     #[test]

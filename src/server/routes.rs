@@ -28,7 +28,7 @@ use crate::report::json;
 use crate::run::CheckRun;
 use crate::text::words::seconds;
 use crate::wire::Moment;
-use crate::wire::report::Report;
+use crate::wire::report::{PathReport, Report};
 
 /// Listed in 404 and 405 responses.
 const PATHS: &str = "GET /, GET /metrics, GET /report, GET /livez, GET /readyz, POST /check";
@@ -207,15 +207,19 @@ fn to_the_page() -> Response {
 }
 
 fn report_of(run: &Arc<CheckRun>, shared: &Shared) -> Response {
-    let (rejected, since) = {
+    let (rejected, since, paths) = {
         let status = shared.status.borrow();
         let is_latest = status.latest.as_ref().is_some_and(|latest| Arc::ptr_eq(latest, run));
-        let since = if is_latest { status.since.clone() } else { Vec::new() };
-        (status.configuration.rejected.clone(), since)
+        let (since, paths) =
+            if is_latest { (status.since.clone(), status.paths.clone()) } else { Default::default() };
+        (status.configuration.rejected.clone(), since, paths)
     };
     let mut report = Report::of(run, rejected.as_ref());
     for (image, since) in report.images.iter_mut().zip(since) {
         image.since = Some(Moment(since));
+    }
+    for (image, path) in report.images.iter_mut().zip(&paths) {
+        image.path = Some(PathReport::from(path));
     }
     let mut text = Vec::new();
     json::write_report(&mut text, &report)

@@ -72,6 +72,18 @@ pub struct NodeFilesEntry {
     pub mirrors: String,
 }
 
+/// The latest path check of an image, from DNS to TLS and without a request. Everything else in the report is the whole check's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PathReport {
+    /// Start of the path check.
+    pub checked_at: Moment,
+    /// Whether it differs from the whole check: a whole check then follows.
+    pub changed: bool,
+    /// Codes of the causes that break the path; empty if it is open.
+    pub causes: Vec<String>,
+}
+
 /// The result for one image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -88,6 +100,9 @@ pub struct Image {
     /// Start of the first check in a row with this verdict and cause, as far as the agent has been running; absent without an agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Moment>,
+    /// The path check since then; absent without one, and without an agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathReport>,
     /// The source of the credentials; absent if they cannot be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<Word<CredentialsUsed>>,

@@ -146,7 +146,7 @@ images:
 resolvers:
   compare: {azure: 168.63.129.16, cluster: 10.0.0.10, other: "10.0.0.11:5353", six: "[fd00::10]:53"}
 tls: {caFile: /etc/acr-verifier/ca.pem}
-schedule: {interval: 90s, jitter: 0.1, timeout: 20s, stageTimeout: 2.5s, confirmAfter: 3, fleetSize: 1000000, budgetPerMinute: 1000000}
+schedule: {interval: 90s, jitter: 0.1, timeout: 20s, stageTimeout: 2.5s, confirmAfter: 3, fleetSize: 1000000, budgetPerMinute: 1000000, pathInterval: 30s}
 nodeFiles: {root: /host}
 server: {address: "[::]:9600", checksOnDemand: key, keyFile: /var/run/secrets/acr-verifier-check-key/key}
 events: {enabled: true}

@@ -51,6 +51,7 @@ pub(crate) fn before() -> AgentState {
         started_at: moment("2026-11-23T02:06:09Z"),
         latest: None,
         due_at: None,
+        paths: Vec::new(),
         verdict_since: None,
         since: Vec::new(),
         history: VecDeque::new(),

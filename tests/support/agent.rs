@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(40);
 pub fn config(lab: &Lab, interval: &str) -> String {
     format!(
         "images:\n  - image: {}\n    name: canary\n    credentials: {{path: {}}}\ntls: {{caFile: {}}}\nschedule: \
-         {{interval: {interval}, jitter: 0}}\nserver: {{address: \"127.0.0.1:0\"}}\n",
+         {{interval: {interval}, jitter: 0, pathInterval: 1h}}\nserver: {{address: \"127.0.0.1:0\"}}\n",
         lab.image(),
         lab.secret_folder().display(),
         lab.ca_file().display()

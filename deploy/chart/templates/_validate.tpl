@@ -168,12 +168,13 @@ once. The formats of single values are in values.schema.json, which Helm checks 
   {{- end -}}
 {{- end -}}
 {{- $schedule := $config.schedule | default dict -}}
-{{- range $key := list "interval" "timeout" "stageTimeout" -}}
+{{- range $key := list "interval" "pathInterval" "timeout" "stageTimeout" -}}
   {{- with get $schedule $key -}}
-    {{- $least := ternary 1000 1 (eq $key "interval") -}}
+    {{- $isInterval := has $key (list "interval" "pathInterval") -}}
+    {{- $least := ternary 1000 1 $isInterval -}}
     {{- $found := int64 (include "acr-verifier.milliseconds" .) -}}
     {{- if or (lt $found (int64 $least)) (gt $found (int64 86400000)) -}}
-      {{- $errors = append $errors (printf "invalid value %q for config.schedule.%s: expected a duration from %s to 24h" . $key (ternary "1s" "1ms" (eq $key "interval"))) -}}
+      {{- $errors = append $errors (printf "invalid value %q for config.schedule.%s: expected a duration from %s to 24h" . $key (ternary "1s" "1ms" $isInterval)) -}}
     {{- end -}}
   {{- end -}}
 {{- end -}}

@@ -31,7 +31,7 @@ images:
 resolvers: {system: /etc/other.conf, compare: {cluster: 10.0.0.10, azure: "168.63.129.16:5353"}}
 tls: {caFile: /etc/acr-verifier/ca.pem}
 nodeFiles: {root: /host}
-schedule: {interval: 90s, jitter: 0.5, timeout: 20s, stageTimeout: 4s, confirmAfter: 3, fleetSize: 5000}
+schedule: {interval: 90s, jitter: 0.5, timeout: 20s, stageTimeout: 4s, confirmAfter: 3, fleetSize: 5000, pathInterval: 30s}
 server: {address: "127.0.0.1:9000"}
 events: {enabled: false}
 "#,
@@ -56,6 +56,7 @@ events: {enabled: false}
     assert_eq!(config.schedule.stage_timeout, Duration::from_secs(4));
     assert_eq!((config.schedule.confirm_after, config.schedule.fleet_size), (3, Some(5000)));
     assert_eq!(config.schedule.budget_per_minute, Some(4000));
+    assert_eq!(config.schedule.path_interval, Duration::from_secs(30));
     assert_eq!(config.server.address, ListenAddress::At(([127, 0, 0, 1], 9000).into()));
     assert!(!config.events && config.blob && !config.allow_loopback);
 }

@@ -1,0 +1,98 @@
+//! Announces changes of the verdict as Events.
+//!
+//! Owns the debouncer of each image, and whether Events are published at all. `transition` decides what is announced, `events`
+//! publishes it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::AgentContext;
+use crate::config::Config;
+use crate::events::{self, Publisher, event};
+use crate::metrics::Metrics;
+use crate::run::{CheckRun, ImageResult};
+use crate::transition::Debouncer;
+
+/// The announcements of an agent.
+pub(super) struct Announcer {
+    publisher: Option<Publisher>,
+    /// The value of `events` that `publisher` was created for.
+    publishes: bool,
+    /// One per image and name: an image may be configured under several names.
+    tracks: BTreeMap<(String, Option<String>), Debouncer>,
+    metrics: Arc<Metrics>,
+}
+
+impl Announcer {
+    pub(super) fn new(config: &Config, context: &AgentContext, metrics: &Arc<Metrics>) -> Self {
+        Self {
+            publisher: publisher(config, context, metrics),
+            publishes: config.events,
+            tracks: BTreeMap::new(),
+            metrics: Arc::clone(metrics),
+        }
+    }
+
+    /// Announces what has changed with a run.
+    pub(super) fn announce(&mut self, run: &CheckRun, confirm_after: u32, now: Timestamp) {
+        let key = |checked: &ImageResult| (checked.image.to_string(), checked.name.clone());
+        self.tracks.retain(|known, _| run.images.iter().any(|checked| key(checked) == *known));
+        for checked in &run.images {
+            let Some(announcement) =
+                self.tracks.entry(key(checked)).or_default().step(checked, confirm_after, now)
+            else {
+                continue;
+            };
+            let Some(publisher) = &self.publisher else { continue };
+            if let Err(result) = publisher.publish(announcement) {
+                self.metrics.record_event(result);
+            }
+        }
+    }
+
+    /// Starts or stops publishing Events if the configuration changed.
+    pub(super) fn switch(&mut self, config: &Config, context: &AgentContext) {
+        if config.events == self.publishes {
+            return;
+        }
+        // Announcements in the meantime were not published, so the debouncers start anew.
+        *self = Self::new(config, context, &self.metrics);
+    }
+}
+
+/// Starts the task that publishes Events; `None` if Events are disabled or there is no cluster, which is logged once.
+fn publisher(config: &Config, context: &AgentContext, metrics: &Arc<Metrics>) -> Option<Publisher> {
+    if !config.events {
+        tracing::info!("Events are disabled by configuration");
+        return None;
+    }
+    let cluster = match events::in_cluster(context.in_cluster) {
+        Ok(Some(cluster)) => cluster,
+        Ok(None) => {
+            tracing::info!("Events are disabled: not running in a Kubernetes pod");
+            return None;
+        }
+        Err(reason) => {
+            tracing::warn!("Events are disabled: cannot use the API server: {reason}");
+            return None;
+        }
+    };
+    let reporter = event::Reporter {
+        node: context.pass.node.clone(),
+        pod: context.pod.clone(),
+        network_view: context.pass.network_view,
+    };
+    let counted = Arc::clone(metrics);
+    match events::prepare(cluster, reporter, move |result| counted.record_event(result)) {
+        Ok((publisher, work)) => {
+            tokio::spawn(work);
+            Some(publisher)
+        }
+        Err(reason) => {
+            tracing::warn!("Events are disabled: cannot use the API server: {reason}");
+            None
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Path checks: what they find between two whole checks, and that they send no request to the registry.
+
+use lab::Lab;
+use lab::settings::{Certificate, Settings, Transport, View};
+use support::agent::{Agent, config};
+
+use super::verdict;
+use crate::PROGRAM;
+
+/// Whole checks an hour apart, path checks every second.
+fn start(lab: &Lab) -> Agent {
+    let agent =
+        Agent::start(PROGRAM, lab, &config(lab, "1h").replace("pathInterval: 1h", "pathInterval: 1s"));
+    agent.wait_for("the first pass", |agent| agent.metric("acr_verifier_check_success") == Some(1.0));
+    agent
+}
+
+fn path_checks(agent: &Agent, result: &str) -> f64 {
+    let metrics = agent.get("/metrics").body;
+    let line = metrics
+        .lines()
+        .find(|line| line.starts_with("acr_verifier_path_checks_total{") && line.contains(result));
+    line.and_then(|line| line.rsplit(' ').next()).and_then(|value| value.parse().ok()).unwrap_or_default()
+}
+
+type Fault = (&'static str, fn(&mut Settings));
+
+/// Faults of each free stage, at both endpoints, with the cause that the whole check reports.
+const FAULTS: [Fault; 7] = [
+    ("private_record_missing", |settings| settings.nameservers[0].login = View::RecordMissing),
+    ("private_zone_not_linked", |settings| settings.nameservers[0].login = View::NotLinked),
+    ("connect_refused", |settings| settings.login.transport = Transport::Closed),
+    ("certificate_expired", |settings| settings.login.certificate = Certificate::Expired),
+    ("private_record_missing", |settings| settings.nameservers[0].data = View::RecordMissing),
+    ("connect_refused", |settings| settings.data.transport = Transport::Closed),
+    ("certificate_untrusted", |settings| settings.data.certificate = Certificate::Untrusted),
+];
+
+#[test]
+fn path_checks_send_no_request_and_report_their_age() {
+    let lab = Lab::start(Settings::default());
+    let agent = start(&lab);
+    let (requests, connections) = (lab.requests().len(), lab.all_connections().len());
+    let before = path_checks(&agent, "unchanged");
+    agent.wait_for("three path checks", |agent| path_checks(agent, "unchanged") >= before + 4.0);
+    assert_eq!(lab.requests().len(), requests, "free for the registry");
+    assert!(lab.all_connections().len() >= connections + 6, "both endpoints were connected to");
+    assert_eq!(path_checks(&agent, "\"changed\""), 0.0);
+    let report = agent.get("/report").json();
+    let path = &report["images"][0]["path"];
+    assert_eq!((&path["changed"], &path["causes"]), (&false.into(), &serde_json::json!([])));
+    assert!(path["checkedAt"].as_str() > report["startedAt"].as_str(), "{report}");
+    assert!(agent.get("/").body.contains("Path check (DNS, address, TCP, TLS)"));
+}
+
+/// Breaks the path, waits for the whole check that reports the cause, and restores it.
+fn break_and_restore((cause, fault): Fault) {
+    let lab = Lab::start(Settings::default());
+    let agent = start(&lab);
+    let before = path_checks(&agent, "unchanged");
+    agent.wait_for("a path check", |agent| path_checks(agent, "unchanged") > before);
+    let mut healthy = Settings::default();
+    lab.change(|settings| {
+        healthy = settings.clone();
+        fault(settings);
+    });
+    agent.wait_for(cause, |agent| agent.get("/report").json()["images"][0]["diagnoses"][0]["cause"] == cause);
+    assert_eq!(agent.metric("acr_verifier_check_success"), Some(0.0), "{cause}");
+    assert!(path_checks(&agent, "\"changed\"") >= 1.0, "{cause}");
+    lab.change(|settings| *settings = healthy);
+    agent.wait_for("the recovery", |agent| agent.metric("acr_verifier_check_success") == Some(1.0));
+    assert_eq!(verdict(&agent.get("/report")), "pass", "{cause}");
+}
+
+#[test]
+fn a_broken_path_is_checked_whole_at_once_and_its_recovery_too() {
+    std::thread::scope(|scope| {
+        for fault in FAULTS {
+            scope.spawn(move || break_and_restore(fault));
+        }
+    });
+}
+
+/// What needs a request is the whole check's: a path check must not claim it.
+#[test]
+fn a_rejected_token_stays_what_the_whole_check_found() {
+    let lab = Lab::start(Settings::default());
+    let agent = start(&lab);
+    lab.change(|settings| settings.credentials.password = "another".into());
+    let before = path_checks(&agent, "unchanged");
+    agent.wait_for("path checks", |agent| path_checks(agent, "unchanged") >= before + 2.0);
+    assert_eq!(verdict(&agent.get("/report")), "pass");
+    assert_eq!(verdict(&agent.post("/check")), "fail");
+    agent.wait_for("a path check", |agent| {
+        agent.get("/report").json()["images"][0]["path"]["changed"] == false
+    });
+    assert_eq!(verdict(&agent.get("/report")), "fail", "an open path is no pass");
+}
+
+/// A fleet of this size gets its first regular check after hours.
+#[test]
+fn a_path_that_is_broken_at_the_start_is_checked_whole_at_once() {
+    let lab = Lab::start(Settings::default());
+    lab.change(|settings| settings.nameservers[0].login = View::NotLinked);
+    let text = config(&lab, "1h").replace("pathInterval: 1h", "pathInterval: 1s, fleetSize: 100000");
+    let agent = Agent::start(PROGRAM, &lab, &text);
+    agent.wait_for("the failure", |agent| agent.metric("acr_verifier_check_success") == Some(0.0));
+    assert!(lab.requests().is_empty());
+}
