@@ -23,6 +23,8 @@ mod image;
 mod language;
 mod metrics;
 mod observations;
+#[cfg(target_os = "linux")]
+mod pictures;
 mod readme;
 mod release;
 mod report;
