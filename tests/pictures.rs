@@ -2,13 +2,14 @@
 //!
 //! Each picture has a network namespace with the registry's names and addresses, so the command and its output are those of a
 //! node. Without root the test is skipped; `EXPECTORATE=overwrite cargo test --test suite pictures::` draws the pictures again.
-//! Only times, digests, dates and the platform are replaced, since they differ in each run.
+//! Only times, digests, ids, dates and the platform are replaced, since they differ in each run.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::Command;
 
-use anstyle_svg::Term;
+use anstyle::RgbColor;
+use anstyle_svg::{Palette, Term};
 use lab::Lab;
 use lab::answers::{RedirectFault, Target};
 use lab::settings::{Nameserver, Settings, View};
@@ -40,6 +41,28 @@ const DIGESTS: [&str; 2] = [
     "7a2b9c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6e7f809",
 ];
 
+/// Colors with enough contrast to the background (WCAG AA).
+const PALETTE: Palette = Palette([
+    RgbColor(0x48, 0x4f, 0x58),
+    RgbColor(0xff, 0x7b, 0x72),
+    RgbColor(0x3f, 0xb9, 0x50),
+    RgbColor(0xd2, 0x99, 0x22),
+    RgbColor(0x58, 0xa6, 0xff),
+    RgbColor(0xbc, 0x8c, 0xff),
+    RgbColor(0x39, 0xc5, 0xcf),
+    RgbColor(0xb1, 0xba, 0xc4),
+    RgbColor(0x6e, 0x76, 0x81),
+    RgbColor(0xff, 0xa1, 0x98),
+    RgbColor(0x56, 0xd3, 0x64),
+    RgbColor(0xe3, 0xb3, 0x41),
+    RgbColor(0x79, 0xc0, 0xff),
+    RgbColor(0xd2, 0xa8, 0xff),
+    RgbColor(0x56, 0xd4, 0xdd),
+    RgbColor(0xff, 0xff, 0xff),
+]);
+const TEXT: RgbColor = RgbColor(0xe6, 0xed, 0xf3);
+const BACKGROUND: RgbColor = RgbColor(0x0d, 0x11, 0x17);
+
 /// A picture with the state of the registry that it shows.
 type Picture = (&'static str, i32, fn(&mut Settings));
 
@@ -65,7 +88,8 @@ fn pictures_of_the_terminal_are_current() {
     }
     for (name, code, change) in PICTURES {
         let shown = session(code, change);
-        let svg = Term::new().render_svg(&wrapped(&repeatable(&shown), COLUMNS.into()));
+        let term = Term::new().palette(PALETTE).fg_color(TEXT.into()).bg_color(BACKGROUND.into());
+        let svg = term.render_svg(&wrapped(&repeatable(&shown), COLUMNS.into()));
         expectorate::assert_contents(format!("docs/images/{name}.svg"), &svg);
     }
 }
@@ -121,6 +145,8 @@ fn repeatable(shown: &str) -> String {
     });
     let shown = pattern(r"until \d{4}-\d\d-\d\d").replace_all(&shown, "until 2027-03-11");
     let shown = pattern(r"linux/(amd64|arm64)").replace_all(&shown, "linux/amd64");
+    let id = pattern("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}");
+    let shown = id.replace_all(&shown, "6a1f0a52-3f0e-4d0b-9d0e-0c4a7c1f2b11");
     let mut known: Vec<String> = Vec::new();
     let digests = pattern(r"sha256:([0-9a-f]+)").replace_all(&shown, |found: &Captures<'_>| {
         let digest = &found[1];

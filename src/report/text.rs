@@ -7,6 +7,8 @@ mod several;
 
 use std::io::{self, Write};
 
+use textwrap::core::display_width;
+
 use super::layout::{Mark, Page, Tone};
 use super::problem::Problem;
 use super::sentence::sentence;
@@ -19,8 +21,10 @@ use crate::verdict::{Severity, Verdict};
 
 /// Columns taken by the stage and its duration, including the gaps before and between them and around the mark.
 const STAGE_COLUMNS: usize = 4 + 2 + 9 + 1 + 7 + 2;
-/// Below this width, continuation lines of findings move to the left.
+/// Below this width, continuation lines of findings move to the left, as they do for a digest that does not fit.
 const NARROW: usize = 80;
+/// Minimum indentation of those: below the marks.
+const MIN_COLUMN: usize = 6;
 
 /// Writes a run as text.
 ///
@@ -109,10 +113,22 @@ fn write_stage<W: Write>(
     if lines.is_empty() {
         lines.extend(report.diagnoses.first().map(|first| first.cause.code().replace('_', " ")));
     }
-    let is_narrow = page.width() < NARROW;
-    let column = if is_narrow { stage_column(page) } else { STAGE_COLUMNS + page.mark_width() };
+    let words = lines.iter().flat_map(|line| line.split(' '));
+    let widest = words.map(display_width).max().unwrap_or(0);
+    let usual = STAGE_COLUMNS + page.mark_width();
+    let column = if page.width() < NARROW || usual + widest > page.width() {
+        page.width().saturating_sub(widest).clamp(MIN_COLUMN, stage_column(page))
+    } else {
+        usual
+    };
     let hanging = " ".repeat(column);
-    page.paragraph(&prefix, column, lines.first().map_or("", String::as_str))?;
+    let first = lines.first().and_then(|line| line.split(' ').next()).map_or(0, display_width);
+    let mut start = prefix.as_str();
+    if usual + first > page.width() {
+        page.paragraph(start, column, "")?;
+        start = &hanging;
+    }
+    page.paragraph(start, column, lines.first().map_or("", String::as_str))?;
     for line in lines.iter().skip(1) {
         page.paragraph(&hanging, column, line)?;
     }

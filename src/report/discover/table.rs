@@ -17,12 +17,11 @@ pub(super) struct Table {
     pub(super) rows: Vec<Row>,
 }
 
-/// A line of a table.
+/// A line of a table; its words are the last column.
 pub(super) struct Row {
     pub(super) cells: Vec<String>,
-    /// The mark of a verdict in the last column.
+    /// The mark in front of the words, if they are a verdict.
     pub(super) mark: Option<Mark>,
-    /// The last column.
     pub(super) words: String,
 }
 

@@ -6,7 +6,9 @@
 use std::cmp::Reverse;
 use std::io::{self, Write};
 
-use super::super::layout::{Mark, Page, Tone};
+use textwrap::core::display_width;
+
+use super::super::layout::{Page, Tone};
 use super::super::problem::Problem;
 use super::super::sentence::{place, sentence};
 use super::{Details, titled, verdict_line, write_stages};
@@ -88,37 +90,30 @@ fn write_rows<W: Write>(page: &mut Page<'_, W>, run: &CheckRun, details: Details
         Details::Problems | Details::All => images.len(),
     };
     let (shown, more) = images.split_at(shown);
-    let verdict_of = |checked: &ImageResult| {
+    let verdict_of = |checked: &&ImageResult| {
         let verdict = checked.verdict();
-        (
-            page.verdict(Mark::from(verdict), verdict.as_str()),
-            width(&page.verdict(Mark::Good, verdict.as_str())),
-        )
+        page.verdict(verdict.into(), verdict.as_str())
     };
-    let verdicts = shown.iter().map(|checked| verdict_of(checked).1).max().unwrap_or(0);
-    let indent = 2 + verdicts + 2;
+    let verdicts: Vec<String> = shown.iter().map(verdict_of).collect();
     let names: Vec<String> = shown.iter().map(|checked| page.cell(&titled(checked), MAX_WORD)).collect();
-    let space = page.width().saturating_sub(indent + 2 + CAUSE_COLUMNS);
-    let column = names.iter().map(|name| width(name)).filter(|&width| width <= space).max().unwrap_or(0);
-    let rows: Vec<(String, String)> = shown
-        .iter()
-        .map(|checked| {
-            let (verdict, taken_columns) = verdict_of(checked);
-            let prefix = format!("  {verdict}{}  ", " ".repeat(verdicts.saturating_sub(taken_columns)));
-            let outcome = match checked.diagnoses.first() {
-                Some(first) => first.cause.code().to_owned(),
-                None => taken(checked.observation.duration),
-            };
-            (prefix, outcome)
-        })
-        .collect();
-    for ((prefix, outcome), name) in rows.iter().zip(&names) {
-        if width(name) <= column {
-            let padding = " ".repeat(column - width(name));
-            page.paragraph(&format!("{prefix}{name}{padding}  "), indent, outcome)?;
-        } else {
-            page.paragraph(prefix, indent, name)?;
-            page.paragraph(&" ".repeat(indent + 2), indent + 2, outcome)?;
+    let of_verdict = verdicts.iter().map(|verdict| display_width(verdict)).max().unwrap_or(0);
+    let indent = 2 + of_verdict + 2;
+    // A longer name has a line of its own.
+    let longest = page.width().saturating_sub(indent + 2 + CAUSE_COLUMNS);
+    let widths = names.iter().map(|name| display_width(name));
+    let of_name = widths.filter(|width| *width <= longest).max().unwrap_or(0);
+    for ((checked, verdict), name) in shown.iter().zip(&verdicts).zip(&names) {
+        let prefix = format!("  {verdict}{:gap$}  ", "", gap = of_verdict - display_width(verdict));
+        let outcome = match checked.diagnoses.first() {
+            Some(first) => first.cause.code().to_owned(),
+            None => taken(checked.observation.duration),
+        };
+        match of_name.checked_sub(display_width(name)) {
+            Some(gap) => page.paragraph(&format!("{prefix}{name}{:gap$}  ", ""), indent, &outcome)?,
+            None => {
+                page.paragraph(&prefix, indent, name)?;
+                page.paragraph(&" ".repeat(indent + 2), indent + 2, &outcome)?;
+            }
         }
     }
     if more.is_empty() {
@@ -126,10 +121,6 @@ fn write_rows<W: Write>(page: &mut Page<'_, W>, run: &CheckRun, details: Details
     }
     let counts = counts(more.iter().map(|checked| checked.verdict()));
     page.paragraph("  ", 4, &format!("and {} more: {counts}", more.len()))
-}
-
-fn width(text: &str) -> usize {
-    textwrap::core::display_width(text)
 }
 
 /// A problem of one or several images of a registry.
