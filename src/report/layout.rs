@@ -6,6 +6,7 @@
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Color};
+use textwrap::core::display_width;
 use textwrap::{Options, WordSplitter};
 
 use crate::text::sanitize::{MAX_TEXT, ascii, pasteable, printable};
@@ -170,6 +171,16 @@ impl<'out, W: Write> Page<'out, W> {
             writeln!(self.out, "{}", line.trim_end())?;
         }
         Ok(())
+    }
+
+    /// Writes a paragraph that starts below its prefix if the first word does not fit next to it.
+    pub(super) fn paragraph_or_below(&mut self, prefix: &str, indent: usize, text: &str) -> io::Result<()> {
+        let first = text.split(' ').next().map_or(0, display_width);
+        if display_width(prefix) + first <= self.width() {
+            return self.paragraph(prefix, indent, text);
+        }
+        self.paragraph(prefix, indent, "")?;
+        self.paragraph(&" ".repeat(indent), indent, text)
     }
 
     /// Writes a line in one color.

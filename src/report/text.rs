@@ -122,13 +122,7 @@ fn write_stage<W: Write>(
         usual
     };
     let hanging = " ".repeat(column);
-    let first = lines.first().and_then(|line| line.split(' ').next()).map_or(0, display_width);
-    let mut start = prefix.as_str();
-    if usual + first > page.width() {
-        page.paragraph(start, column, "")?;
-        start = &hanging;
-    }
-    page.paragraph(start, column, lines.first().map_or("", String::as_str))?;
+    page.paragraph_or_below(&prefix, column, lines.first().map_or("", String::as_str))?;
     for line in lines.iter().skip(1) {
         page.paragraph(&hanging, column, line)?;
     }

@@ -155,7 +155,7 @@ impl Shared<'_> {
             }
             [] => String::new(),
         };
-        page.paragraph(&format!("{prefix} "), 2, &images)?;
+        page.paragraph_or_below(&format!("{prefix} "), 2, &images)?;
         Problem::from(self.diagnosis).write(page)
     }
 }
