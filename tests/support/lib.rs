@@ -18,6 +18,8 @@ pub mod hostile;
 #[cfg(target_os = "linux")]
 pub mod namespaces;
 pub mod prometheus;
+#[cfg(target_os = "linux")]
+pub mod terminal;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
