@@ -46,6 +46,9 @@ pub fn with_value(path: &str, value: &str) -> String {
     };
     match path.strip_prefix("images[].") {
         Some("image") => format!("images: [{{image: {value}}}]"),
+        Some("credentials.expiresAt") => {
+            format!("images: [{{{image}, credentials: {{path: /a, expiresAt: {value}}}}}]")
+        }
         Some(path) => format!("images: [{{{image}, {}}}]", inner(path)),
         None if path == "images" => format!("images: {value}"),
         None => format!("images: [{{{image}}}]\n{}", inner(path)),

@@ -31,7 +31,6 @@ fn expected(key: &Key) -> String {
         let line = errors.into_iter().find(|line| line.contains(&place))?;
         line.split_once("expected ").map(|(_, expected)| expected.to_owned())
     };
-    let item = || about("[{}]", &format!("{path}[0]")).map(|item| format!("a list, each {item}"));
-    let found = about("[{}]", &path).or_else(item).or_else(|| about("x", &path));
+    let found = about("[{}]", &path).or_else(|| about("x", &path));
     found.unwrap_or_else(|| panic!("{} accepts everything", key.path)).replace('|', "\\|")
 }
