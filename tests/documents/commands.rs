@@ -15,31 +15,25 @@ const PATH_FLAGS: [&str; 5] = [
     "--report-file <PATH>",
     "--expect-file <FILE>",
 ];
-/// The first words of command lines, and what checks them.
-const PROGRAMS: [(&str, &str); 22] = [
+/// The first words of command lines, and what checks them. Scripts of the repository are checked by
+/// `files_and_packages_of_commands_exist`.
+const PROGRAMS: [(&str, &str); 13] = [
     ("acr-verifier", "`the_commands_of_the_program_parse`"),
     ("cargo", "`files_and_packages_of_commands_exist`"),
-    ("deploy/build", "the same"),
-    ("deploy/image", "the same"),
-    ("tests/run", "the same"),
-    ("tests/bench/truth", "the same"),
     ("kubectl", "`events::documents`, with the real kubectl"),
     ("helm", "`chart::reference` renders them; `installations_are_those_of_the_chart`"),
     ("az", "`azure::commands`, with the parser of the Azure CLI"),
+    ("skopeo", "`azure::commands`, with a stub"),
     ("cosign", "`release`, with the options of its reference"),
     ("gh", "`release`"),
-    ("skopeo", "`azure::commands`, with a stub"),
-    ("sha256sum", "coreutils, without options that vary"),
-    ("check-jsonschema", "the file exists"),
-    ("cat", "a file that the walkthrough writes"),
-    ("echo", "a builtin"),
-    ("dig", "`runbook`, as a command of a cause"),
-    ("openssl", "the same"),
-    ("curl", "the same"),
-    ("nc", "the same"),
-    ("crictl", "the same"),
-    ("EXPECTORATE=overwrite", "cargo with goldens, `files_and_packages_of_commands_exist`"),
+    ("check-jsonschema", "its file is a link of the same page"),
+    ("sha256sum", "coreutils"),
+    ("ln", "coreutils"),
+    ("git", "the release, by a person"),
+    ("export", "a builtin"),
 ];
+/// Where the scripts of the repository are.
+const SCRIPTS: [&str; 3] = [".ci/", "deploy/", "tests/"];
 /// Documents with tests of their own: `runbook` and `azure::commands`.
 const OWN_TESTS: [&str; 3] = ["dashboards/runbook.md", "deploy/azure/README.md", "deploy/chart/README.md"];
 
@@ -123,7 +117,7 @@ fn files_and_packages_of_commands_exist() {
         for line in page.commands().into_iter().chain(spans) {
             let words: Vec<&str> = line.split_whitespace().skip_while(|word| word.contains('=')).collect();
             let Some(program) = words.first() else { continue };
-            let is_script = ["deploy/", "tests/", ".ci/"].iter().any(|folder| program.starts_with(folder));
+            let is_script = SCRIPTS.iter().any(|folder| program.starts_with(folder));
             if is_script {
                 assert!(root().join(program).is_file(), "{}: {line}", page.path);
                 checked += 1;
