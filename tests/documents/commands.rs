@@ -17,7 +17,7 @@ const PATH_FLAGS: [&str; 5] = [
 ];
 /// The first words of command lines, and what checks them. Scripts of the repository are checked by
 /// `files_and_packages_of_commands_exist`.
-const PROGRAMS: [(&str, &str); 13] = [
+const PROGRAMS: [(&str, &str); 14] = [
     ("acr-verifier", "`the_commands_of_the_program_parse`"),
     ("cargo", "`files_and_packages_of_commands_exist`"),
     ("kubectl", "`events::documents`, with the real kubectl"),
@@ -29,6 +29,7 @@ const PROGRAMS: [(&str, &str); 13] = [
     ("check-jsonschema", "its file is a link of the same page"),
     ("sha256sum", "coreutils"),
     ("ln", "coreutils"),
+    ("command", "a builtin"),
     ("git", "the release, by a person"),
     ("export", "a builtin"),
 ];
@@ -95,12 +96,12 @@ fn every_program_of_a_script_has_a_test() {
     let mut unknown = BTreeSet::new();
     for page in others() {
         for line in page.commands() {
-            // A continued pipe or argument is not a command of its own.
-            let Some(first) = line.split_whitespace().next().filter(|_| !line.starts_with(' ')) else {
-                continue;
-            };
-            let is_assignment = first.contains('=') && !known.contains(first);
-            if !is_assignment && !known.contains(first) && !first.starts_with('#') {
+            // Assignments are followed by a command or nothing.
+            let mut words = line.split_whitespace();
+            let first = words.find(|word| !word.contains('=') || word.contains("=$("));
+            let first = first.map(|word| word.rsplit_once("=$(").map_or(word, |(_, program)| program));
+            let is_script = |word: &str| SCRIPTS.iter().any(|folder| word.starts_with(folder));
+            if first.is_some_and(|word| !known.contains(word) && !is_script(word)) {
                 unknown.insert(format!("{}: {line}", page.path));
             }
         }

@@ -119,15 +119,30 @@ impl Page {
         Self { path: self.path.clone(), text: self.text[found.range.end..end].to_owned() }
     }
 
-    /// Returns the targets of links and images.
+    /// Returns the targets of links and images, also of those in HTML.
     pub fn links(&self) -> Vec<String> {
-        let target = |(event, _)| {
-            let Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) = event else {
-                return None;
-            };
-            Some(dest_url.to_string())
+        let attribute = |html: &str| -> Vec<String> {
+            let values = html.split(" src=\"").skip(1).chain(html.split(" srcset=\"").skip(1));
+            values.filter_map(|value| value.split('"').next().map(str::to_owned)).collect()
         };
-        self.events().filter_map(target).collect()
+        let targets = |(event, _)| match event {
+            Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
+                vec![dest_url.to_string()]
+            }
+            Event::Html(html) | Event::InlineHtml(html) => attribute(&html),
+            Event::Start(_)
+            | Event::End(_)
+            | Event::Text(_)
+            | Event::Code(_)
+            | Event::InlineMath(_)
+            | Event::DisplayMath(_)
+            | Event::FootnoteReference(_)
+            | Event::SoftBreak
+            | Event::HardBreak
+            | Event::Rule
+            | Event::TaskListMarker(_) => Vec::new(),
+        };
+        self.events().flat_map(targets).collect()
     }
 
     /// Returns all blocks of code.
