@@ -1,11 +1,13 @@
 //! The command line: parsing, help and the resulting settings.
 //!
 //! `arguments` defines the flags and clap validates them; `values` has the parsers that only flags need. [`mod@resolve`]
-//! turns arguments into settings, and [`pages`] generates shell completions and the manual page.
+//! turns arguments into settings, [`pages`] generates shell completions and the manual page, and [`plugin`] makes the program a
+//! plugin of kubectl.
 
 mod arguments;
 mod help;
 pub mod pages;
+pub mod plugin;
 pub mod resolve;
 mod values;
 
@@ -72,7 +74,9 @@ pub struct Check {
 /// # Errors
 /// clap's error if the arguments cannot be parsed. Help and version are errors too, with exit code 0.
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Arguments, clap::Error> {
-    let matches = with_secret_flags(command()).try_get_matches_from(words).map_err(redact)?;
+    let words: Vec<_> = words.into_iter().collect();
+    let command = plugin::command_for(words.first());
+    let matches = with_secret_flags(command).try_get_matches_from(words).map_err(redact)?;
     Arguments::from_arg_matches(&matches)
 }
 

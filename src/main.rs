@@ -21,8 +21,12 @@ use anyhow::bail;
 const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    let words: Vec<_> = env::args_os().collect();
+    if let Some(values) = cli::plugin::completion(&words) {
+        return terminal::print(&values).map_or(ExitCode::from(EXIT_USAGE), |()| ExitCode::SUCCESS);
+    }
     // Help, version and invalid arguments: clap prints and exits with 0 or 2, even if the pipe is closed.
-    let arguments = cli::parse(env::args_os()).unwrap_or_else(|shown| shown.exit());
+    let arguments = cli::parse(words).unwrap_or_else(|shown| shown.exit());
     let environment = Environment {
         docker_config: env::var_os("DOCKER_CONFIG"),
         home: env::home_dir(),

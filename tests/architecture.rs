@@ -123,6 +123,7 @@ const CONFINED: [(&str, &[&str]); 17] = [
             "cli/arguments.rs",
             "cli/help.rs",
             "cli/pages.rs",
+            "cli/plugin.rs",
             "cli/resolve.rs",
             "cli/values.rs",
             "logging.rs",

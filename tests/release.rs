@@ -11,6 +11,7 @@ use regex::Regex;
 use serde_json::Value;
 
 const WORKFLOW: &str = include_str!("../.github/workflows/release.yml");
+const CI: &str = include_str!("../.github/workflows/ci.yml");
 const PIPELINE: &str = include_str!("../deploy/pipelines/github-actions.yml");
 const RELEASES: &str = include_str!("../deploy/releases.md");
 const CHANGELOG: &str = include_str!("../CHANGELOG.md");
@@ -44,7 +45,7 @@ fn step(job: &str, name: &str) -> Value {
 fn every_action_is_pinned_by_commit_with_its_version() {
     let pinned = Regex::new(r"^[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$").expect("a pattern");
     let mut pins: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for text in [WORKFLOW, PIPELINE] {
+    for text in [WORKFLOW, CI, PIPELINE] {
         let lines =
             text.lines().filter_map(|line| line.trim_start_matches([' ', '-']).strip_prefix("uses: "));
         for line in lines {

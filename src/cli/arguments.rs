@@ -216,6 +216,9 @@ pub(super) struct DiscoverArguments {
     /// Read only the Pods of this namespace [default: all namespaces]
     #[arg(long, short, value_name = "NAMESPACE", value_parser = values::namespace, help_heading = "Target options")]
     pub(super) namespace: Option<String>,
+    /// Read the Pods of all namespaces, which is the default
+    #[arg(long, short = 'A', conflicts_with_all = ["namespace", "pod"], help_heading = "Target options")]
+    pub(super) all_namespaces: bool,
     /// Read only this Pod; exit code 1 if it waits for an image
     #[arg(long, value_name = "NAMESPACE/NAME", value_parser = values::pod,
           conflicts_with_all = ["namespace", "owners", "coverage"], help_heading = "Target options")]

@@ -222,6 +222,14 @@ Examples:
   acr-verifier completions zsh > \"${fpath[1]}/_acr-verifier\"
   acr-verifier completions fish > ~/.config/fish/completions/acr-verifier.fish";
 
+/// `kubectl acr-verifier completions --help`, at the end.
+pub(super) const PLUGIN_COMPLETIONS_EXAMPLES: &str = "\
+kubectl completes a plugin with a second program next to it. A link is enough, for every shell that completes kubectl:
+  plugin=$(command -v kubectl-acr_verifier)
+  ln -s \"$plugin\" \"${plugin%/*}/kubectl_complete-acr_verifier\"
+
+The scripts that this command prints complete the program under its own name, acr-verifier.";
+
 /// `acr-verifier man --help`, at the end.
 pub(super) const MAN_EXAMPLES: &str = "\
 Examples:

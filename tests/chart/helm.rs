@@ -86,6 +86,10 @@ impl Programs {
         self.folder.join("helm")
     }
 
+    pub(crate) fn kubectl_path(&self) -> PathBuf {
+        self.folder.join("kubectl")
+    }
+
     /// Runs Helm and returns its standard output, or its standard error if it fails.
     pub(crate) fn helm(&self, arguments: &[&str]) -> Result<String, String> {
         // A separate home folder: the user's own Helm configuration must not matter.
@@ -120,8 +124,7 @@ impl Programs {
 
     /// Runs kubectl without a cluster.
     pub(crate) fn kubectl(&self, arguments: &[&str]) -> Result<String, String> {
-        let output =
-            Command::new(self.folder.join("kubectl")).args(arguments).output().expect("kubectl starts");
+        let output = Command::new(self.kubectl_path()).args(arguments).output().expect("kubectl starts");
         if output.status.success() {
             return Ok(String::from_utf8(output.stdout).expect("YAML in UTF-8"));
         }
