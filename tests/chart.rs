@@ -17,4 +17,4 @@ mod rejected_values;
 mod security;
 mod settings;
 mod smoke;
-mod validators;
+pub(crate) mod validators;

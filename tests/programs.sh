@@ -75,7 +75,7 @@ programs() {
 	fi
 	if [[ -n $lacks ]]; then
 		if ! command -v go >/dev/null; then
-			say "$cache does not contain ${lacks% }, and 'go' is not installed: install Go 1.24 or newer, or set $assets"
+			say "$cache does not contain ${lacks% }, and 'go' is not installed: install Go 1.26 or newer, or set $assets"
 			return 1
 		fi
 		mkdir -p "$cache"

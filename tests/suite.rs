@@ -22,6 +22,7 @@ mod fleet;
 mod generated;
 mod hostile;
 mod image;
+mod kubernetes;
 mod language;
 mod metrics;
 mod observations;

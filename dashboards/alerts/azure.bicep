@@ -35,6 +35,11 @@ resource recording 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' 
       }
       {
         enabled: true
+        expression: 'count by (cluster) (max by (cluster, node) (acr_verifier_last_check_timestamp_seconds))'
+        record: 'cluster:acr_verifier_agents:count'
+      }
+      {
+        enabled: true
         expression: 'count by (cluster, registry) (node_registry:acr_verifier_check_success:max)'
         record: 'registry:acr_verifier_nodes:count'
       }
@@ -433,7 +438,7 @@ resource agents 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
           summary: 'No acr-verifier agent in the cluster is reporting.'
         }
         enabled: true
-        expression: 'count by (cluster) (max by (cluster, node) (kube_node_info{node!~"virtual-.+",kubelet_version!~".*-vk-.*",os_image!~"Windows.*"})) unless on (cluster) acr_verifier_last_check_timestamp_seconds and on (cluster) (last_over_time(acr_verifier_last_check_timestamp_seconds[1d]) or kube_daemonset_status_desired_number_scheduled{daemonset=~"(.+-)?acr-verifier"})'
+        expression: 'count by (cluster) (max by (cluster, node) (kube_node_info{node!~"virtual-.+",kubelet_version!~".*-vk-.*",os_image!~"Windows.*"})) unless on (cluster) acr_verifier_last_check_timestamp_seconds and on (cluster) (last_over_time(cluster:acr_verifier_agents:count[1d:5m]) or kube_daemonset_status_desired_number_scheduled{daemonset=~"(.+-)?acr-verifier"})'
         for: 'PT15M'
         labels: {
           severity: 'warning'
@@ -492,6 +497,19 @@ resource agents 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         }
         severity: 2
       }
+    ]
+    scopes: empty(clusterId) ? [workspaceId] : [workspaceId, clusterId]
+  }
+}
+
+resource counters 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
+  name: empty(clusterName) ? 'acr-verifier.counters' : 'acr-verifier.counters.${clusterName}'
+  location: location
+  properties: {
+    clusterName: empty(clusterName) ? null : clusterName
+    enabled: true
+    interval: 'PT5M'
+    rules: [
       {
         actions: [
           {

@@ -1,6 +1,7 @@
 //! The rules use only exported metrics, labels, and values of labels with a closed set of values.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use acr_verifier::address::Scope;
 use acr_verifier::cause::Cause;
@@ -47,6 +48,10 @@ fn values(label: &str) -> Option<Vec<&str>> {
 /// The chart's default of the nodes that no rule counts.
 const EXCLUDED: &str = "virtual-.+";
 
+/// The longest range over series of each node: rules may read at most twice as many samples as are stored, and
+/// `tests/bench/rules.py` measures that.
+const LONGEST_RANGE: Duration = Duration::from_secs(30 * 60);
+
 type Labels = BTreeSet<String>;
 
 /// The state while the rules are read in order.
@@ -92,7 +97,12 @@ impl Names {
     fn carried(&self, expr: &Expr) -> Labels {
         match expr {
             Expr::VectorSelector(selector) => self.selected(selector),
-            Expr::MatrixSelector(matrix) => self.selected(&matrix.vs),
+            Expr::MatrixSelector(matrix) => {
+                let name = matrix.vs.name.as_deref().unwrap_or_default();
+                let is_short = self.recorded.contains_key(name) || matrix.range <= LONGEST_RANGE;
+                assert!(is_short, "{name} is read over {:?}: record it first", matrix.range);
+                self.selected(&matrix.vs)
+            }
             Expr::Subquery(query) => self.carried(&query.expr),
             Expr::Paren(inner) => self.carried(&inner.expr),
             Expr::Unary(inner) => self.carried(&inner.expr),
@@ -172,6 +182,14 @@ fn an_unknown_label_value_is_detected() {
 fn an_unknown_label_is_detected() {
     let names = Names { recorded: BTreeMap::new() };
     names.carried(&parser::parse("sum by (stage) (acr_verifier_check_success)").expect("an expression"));
+}
+
+#[test]
+#[should_panic(expected = "acr_verifier_last_check_timestamp_seconds is read over 86400s")]
+fn a_long_range_over_series_of_each_node_is_detected() {
+    let names = Names { recorded: BTreeMap::new() };
+    let expression = "last_over_time(acr_verifier_last_check_timestamp_seconds[1d])";
+    names.carried(&parser::parse(expression).expect("an expression"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::process::Command;
 use super::helm::{self, Programs, VARIANTS};
 
 /// Kubernetes versions whose schemas the objects are validated against, starting with the chart's `kubeVersion`.
-const KUBERNETES: [&str; 8] = ["1.30", "1.31", "1.32", "1.33", "1.34", "1.35", "1.36", "1.37"];
+pub(crate) const KUBERNETES: [&str; 8] = ["1.30", "1.31", "1.32", "1.33", "1.34", "1.35", "1.36", "1.37"];
 
 /// Excluded checks of the policy scan, each with its reason.
 const LEFT_OUT: [(&str, &str); 4] = [

@@ -2,7 +2,7 @@
 //! private registry with Azure's names. Installs the chart as in the README and runs the operator's commands.
 //!
 //! Needs root, some packages (`packages.txt`), the servers (`servers`) and the image (`deploy/image`). Without them, the test
-//! prints the reason and passes, unless they are required. All traffic stays inside the namespaces. Everything is cleaned up
+//! prints the reason and passes, unless they are required. `ACR_VERIFIER_KUBERNETES` selects a version of `versions`. All traffic stays inside the namespaces. Everything is cleaned up
 //! afterwards, including leftovers of a killed run.
 //!
 //! Reading order: `control` and `worker` are the cluster, `whole` adds the registry, `story` contains the steps.
@@ -42,6 +42,7 @@ fn the_documentation_holds_on_a_three_node_cluster() {
     if let Err(reason) = &plugin {
         plugin::skip("pulls with a node's identity", reason);
     }
+    tell(&format!("\nthe cluster of {}", programs.display()));
     let started = Instant::now();
     let cluster = Cluster::start(programs, &image, plugin.ok().as_deref());
     tell(&format!("\nstep {:<60} {:.1} s", "three nodes are Ready", started.elapsed().as_secs_f64()));

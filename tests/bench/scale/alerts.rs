@@ -1,4 +1,5 @@
-//! Alerts as Prometheus would evaluate them: scraped values, rules evaluated once a minute, and their `for` durations.
+//! Alerts as Prometheus would evaluate them: scraped values, rules evaluated once a minute (those over counters
+//! every five), and their `for` durations.
 //!
 //! Implements the conditions of the rules that the day can trigger. They are compared with the expressions and durations in
 //! `dashboards/alerts/acr-verifier.rules.yaml`; if those change, this fails.
@@ -17,6 +18,8 @@ use crate::tally::Minute;
 
 /// Scrape interval, and evaluation interval of a group.
 pub(crate) const SCRAPE: Duration = Duration::from_secs(60);
+/// Minutes between evaluations of the alerts over counters.
+const COUNTERS_EVERY: u64 = 5;
 /// Delay of the alerts' evaluation after their recording rules.
 pub(crate) const BETWEEN_GROUPS: Duration = Duration::from_secs(30);
 const RULES: &str = include_str!("../../../dashboards/alerts/acr-verifier.rules.yaml");
@@ -263,7 +266,12 @@ impl Watcher {
 
     /// Evaluates the alerting rules; `quarter` has the last fifteen minutes.
     pub(crate) fn evaluate(&mut self, now: Duration, quarter: &[Minute]) {
-        let held = self.conditions(now, quarter);
+        let mut held = self.conditions(now, quarter);
+        // Between its evaluations, an alert keeps its state.
+        if !now.as_secs().div_euclid(SCRAPE.as_secs()).is_multiple_of(COUNTERS_EVERY) {
+            held.retain(|(rule, ..)| *rule != Rule::Inconclusive);
+            held.extend(self.pending.keys().filter(|(rule, ..)| *rule == Rule::Inconclusive));
+        }
         self.pending.retain(|subject, _| held.contains(subject));
         self.firing.retain(|subject| held.contains(subject));
         for subject in held {

@@ -16,8 +16,9 @@ fn written_out(expr: &str, recorded: &[(String, String)]) -> String {
     for (name, means) in recorded.iter().rev() {
         while let Some(start) = found(&text, name) {
             let rest = text[start + name.len()..].to_owned();
-            // A range of a recorded series becomes a subquery with the recording interval as step.
+            // A range of a recorded series becomes a subquery with the recording interval as step, unless it has one.
             let (range, rest) = match rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+                Some((range, rest)) if range.contains(':') => (format!("[{range}]"), rest.to_owned()),
                 Some((range, rest)) => (format!("[{range}:1m]"), rest.to_owned()),
                 None => (String::new(), rest),
             };

@@ -1,5 +1,5 @@
 // The kubelet's keyring, by its published module. Not a program of ours: `tests/keyring/kubelet` builds it, and `go.sum` pins
-// every byte that goes into it. The version is that of tests/cluster/go.
+// every byte that goes into it. The version is one of tests/cluster/versions.
 module acr-verifier.invalid/keyring
 
 // The version that Kubernetes names in its own go.mod; it also sets the defaults of GODEBUG as there.
