@@ -5,6 +5,8 @@
 //! never waits for it.
 
 mod callers;
+mod publishing;
+mod reach;
 mod settings;
 
 use std::collections::BTreeMap;
@@ -21,12 +23,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use self::callers::Callers;
+use self::reach::Access;
 use self::settings::Settings;
 use crate::address::NameserverAddress;
 use crate::cause::Cause;
 use crate::config::LabEndpoints;
+use crate::config::server::ChecksOnDemand;
 use crate::credentials::{AmbientCredentials, Fingerprint};
-use crate::events::{self, Publisher, event};
+use crate::events::{Publisher, event};
 use crate::metrics::{Metrics, NodeLabels};
 use crate::pass::{self, NodeContext};
 use crate::run::{CheckRun, ImageResult, NodeFilesReport};
@@ -63,6 +67,8 @@ pub struct AgentContext {
     pub pass: NodeContext,
     /// The agent's own Pod, if the downward API provides it.
     pub pod: Option<event::Pod>,
+    /// The addresses of the node, as the downward API provides them: separated by commas.
+    pub node_ips: Option<String>,
     /// The labels of the node in metrics.
     pub labels: NodeLabels,
     /// Whether the agent runs in a pod of a cluster.
@@ -82,17 +88,16 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let now = (context.pass.now)();
     let settings = Settings::read(options)?;
-    let address = settings.config.server_address;
-    let listener = server::listen(address).with_context(|| format!("cannot listen on {address}"))?;
-    // Port 0 selects a free port.
-    let address = listener.local_addr().unwrap_or(address);
+    let (listeners, addresses) = reach::listen(&settings, context.node_ips.as_deref())?;
     let metrics = Arc::new(Metrics::new(&context.labels, env!("CARGO_PKG_VERSION"), revision()));
     metrics.set_stage_histograms(&settings.config.stage_histograms);
     metrics.record_reload(true, now);
-    let publisher = publisher(&settings, &context, &metrics);
+    let publisher = publishing::start(&settings, &context, &metrics);
     let (requests, waiting) = mpsc::channel(REQUESTS);
     let (heartbeat, beats) = watch::channel(Instant::now());
     let (status, statuses) = watch::channel(first_status(&settings, &context, now));
+    let (access, admitted) = Access::start(&settings);
+    let (completed, completions) = watch::channel(Instant::now());
     let exposed = Arc::clone(&metrics);
     let shared = Shared {
         status: statuses,
@@ -100,16 +105,18 @@ pub async fn run(
         checks: requests,
         heartbeat: beats,
         now: context.pass.now,
+        access: admitted,
+        completed: completions,
         limits: Limits::default(),
     };
     let (end, ended) = oneshot::channel::<()>();
-    let serving = tokio::spawn(server::serve(listener, Arc::new(shared), async {
+    let serving = tokio::spawn(server::serve(listeners, Arc::new(shared), async {
         // Dropped or sent, it means shutdown.
         let _ = ended.await;
     }));
     tracing::info!(
         node = context.pass.node,
-        %address,
+        address = addresses,
         images = settings.config.images.len(),
         configuration = settings.config.digest,
         "started"
@@ -125,6 +132,8 @@ pub async fn run(
         publisher,
         status,
         heartbeat,
+        access,
+        completed,
         tracks: BTreeMap::new(),
         callers: Callers::default(),
     };
@@ -173,41 +182,7 @@ fn first_status(settings: &Settings, context: &AgentContext, now: Timestamp) -> 
         due_at: None,
         interval: settings.pace().interval,
         configuration: Configuration { read_at: now, digest: settings.config.digest.clone(), rejected: None },
-    }
-}
-
-/// Starts the task that publishes Events; `None` if Events are disabled or there is no cluster, which is logged once.
-fn publisher(settings: &Settings, context: &AgentContext, metrics: &Arc<Metrics>) -> Option<Publisher> {
-    if !settings.config.events {
-        tracing::info!("Events are disabled by configuration");
-        return None;
-    }
-    let config = match events::in_cluster(context.in_cluster) {
-        Ok(Some(config)) => config,
-        Ok(None) => {
-            tracing::info!("Events are disabled: not running in a Kubernetes pod");
-            return None;
-        }
-        Err(reason) => {
-            tracing::warn!("Events are disabled: cannot use the API server: {reason}");
-            return None;
-        }
-    };
-    let reporter = event::Reporter {
-        node: context.pass.node.clone(),
-        pod: context.pod.clone(),
-        network_view: context.pass.network_view,
-    };
-    let counted = Arc::clone(metrics);
-    match events::prepare(config, reporter, move |result| counted.record_event(result)) {
-        Ok((publisher, work)) => {
-            tokio::spawn(work);
-            Some(publisher)
-        }
-        Err(reason) => {
-            tracing::warn!("Events are disabled: cannot use the API server: {reason}");
-            None
-        }
+        has_open_checks: settings.config.server.checks_on_demand == ChecksOnDemand::Open,
     }
 }
 
@@ -224,6 +199,9 @@ struct Agent {
     publishes: bool,
     status: watch::Sender<AgentState>,
     heartbeat: watch::Sender<Instant>,
+    access: Access,
+    /// When the latest check completed.
+    completed: watch::Sender<Instant>,
     /// One per image and name: an image may be configured under several names.
     tracks: BTreeMap<(String, Option<String>), Debouncer>,
     /// The start of the timetable's clock.
@@ -293,6 +271,7 @@ impl Agent {
         let now = (self.context.pass.now)();
         let run = Arc::new(run);
         self.metrics.record(&run);
+        self.completed.send_replace(Instant::now());
         self.status.send_modify(|status| status.record(Arc::clone(&run)));
         self.callers.finish(&run);
         self.announce(&run, now);
@@ -335,7 +314,7 @@ impl Agent {
             return;
         }
         self.publishes = self.settings.config.events;
-        self.publisher = publisher(&self.settings, &self.context, &self.metrics);
+        self.publisher = publishing::start(&self.settings, &self.context, &self.metrics);
         // Announcements in the meantime were not published.
         self.tracks.clear();
     }
@@ -379,6 +358,7 @@ impl Agent {
             tracing::info!("credential files changed");
             self.timetable.change();
         }
+        self.access.update(&self.settings, &self.status);
         if self.settings.read_node_again() {
             tracing::info!("node files changed");
             self.timetable.change();

@@ -8,25 +8,24 @@ pub mod expect_file;
 pub mod file;
 pub mod reference;
 mod section;
+pub mod server;
 pub mod value;
 mod yaml;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
 
+use self::server::ServerConfig;
 use self::value::Refusal;
 use crate::address::{ExpectedAddresses, NameserverAddress};
 use crate::image::ImageReference;
 
 /// The agent's default port.
 pub const DEFAULT_PORT: u16 = 9469;
-/// The agent's default HTTP address: every address of its network namespace.
-pub const DEFAULT_SERVER_ADDRESS: SocketAddr =
-    SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), DEFAULT_PORT);
 /// Nameservers that a node queries: glibc and Go read no more from a `resolv.conf` (`MAXNS` of resolv.conf(5)).
 pub const MAX_NAMESERVERS: usize = 3;
 
@@ -49,8 +48,8 @@ pub struct Config {
     pub allow_loopback: bool,
     /// Where a laboratory serves Azure's identity endpoints.
     pub lab: LabEndpoints,
-    /// The address on which the agent serves HTTP.
-    pub server_address: SocketAddr,
+    /// The agent's HTTP server.
+    pub server: ServerConfig,
     /// Which histograms of stages the agent exposes.
     pub stage_histograms: StageHistograms,
     /// Whether the agent publishes Kubernetes Events.
@@ -167,7 +166,7 @@ impl Config {
             blob: true,
             allow_loopback: false,
             lab: LabEndpoints::default(),
-            server_address: DEFAULT_SERVER_ADDRESS,
+            server: ServerConfig::default(),
             stage_histograms: StageHistograms::Full,
             events: true,
             digest: None,

@@ -119,6 +119,21 @@ pub enum Staleness {
         /// Digest of that configuration; `None` if the agent is too old to report it.
         digest: Option<String>,
     },
+    /// The agent starts no check on demand for this smoke check, which waits for a regular one.
+    NotOnDemand(NotOnDemand),
+}
+
+/// Why an agent starts no check on demand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotOnDemand {
+    /// Its configuration disables them.
+    Disabled,
+    /// It requires a key, and none was sent.
+    KeyRequired,
+    /// It rejected the key.
+    KeyRejected,
+    /// It requires a key and has none itself.
+    NoKey,
 }
 
 /// Why a DaemonSet runs no agent on a node.
@@ -223,10 +238,24 @@ impl fmt::Display for Staleness {
             Self::OtherConfiguration { digest: Some(digest) } => {
                 write!(formatter, "it uses another configuration, {digest}")
             }
+            Self::NotOnDemand(reason) => {
+                write!(formatter, "{reason}, and no regular check has started and completed since")
+            }
             Self::OtherConfiguration { digest: None } => {
                 formatter.write_str("it does not report which configuration it uses")
             }
         }
+    }
+}
+
+impl fmt::Display for NotOnDemand {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Disabled => "its configuration disables checks on demand",
+            Self::KeyRequired => "it requires a key for checks on demand (--key-file)",
+            Self::KeyRejected => "it rejected the key for checks on demand",
+            Self::NoKey => "it requires a key for checks on demand and has none itself",
+        })
     }
 }
 

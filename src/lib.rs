@@ -20,7 +20,7 @@
 //!
 //! [`agent`] runs the same pass continuously: [`schedule`] decides when, [`transition`] which changes to announce, and
 //! [`status`] holds the result of the loop. Its sinks are [`metrics`], [`events`] and [`server`] with its [`page`]; the loop
-//! never waits for a sink.
+//! never waits for a sink. [`check_key`] is the shared key that can limit who triggers a check.
 //!
 //! [`smoke`] is the gate over all nodes: [`cluster`] queries Kubernetes and the agents, and [`fleet`] combines the results of
 //! the nodes without IO. The gate never checks a registry itself: every verdict comes from an agent. [`discover`] uses the same
@@ -66,6 +66,7 @@ pub mod smoke;
 
 pub mod acr;
 pub mod address;
+pub mod check_key;
 pub mod credentials;
 pub mod image;
 pub mod node;

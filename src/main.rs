@@ -103,6 +103,7 @@ fn agent_context() -> anyhow::Result<AgentContext> {
         labels: NodeLabels::new(&pass.node, pass.network_view, variable("NODE_POOL"), variable("NODE_ZONE")),
         pass,
         pod: pod.map(|(name, namespace)| Pod { name, namespace, uid: variable("POD_UID") }),
+        node_ips: variable("NODE_IPS"),
         in_cluster: variable("KUBERNETES_SERVICE_HOST").is_some(),
         chance: fastrand::f64,
     })

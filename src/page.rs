@@ -117,7 +117,7 @@ fn summary(status: &AgentState, now: Timestamp, reload: Reload) -> Markup {
                         " ago. The first check is running or about to start."
                     }
                 }
-                (controls(reload))
+                (controls(status, reload))
             }
         }
     }
@@ -141,10 +141,12 @@ fn cause(run: &CheckRun) -> Markup {
 }
 
 /// Links and the form are relative, so they also work behind a proxy that serves the agent under a subpath.
-fn controls(reload: Reload) -> Markup {
+fn controls(status: &AgentState, reload: Reload) -> Markup {
     html! {
         div.controls {
-            form method="post" action="check" { button type="submit" { "Check now" } }
+            @if status.has_open_checks {
+                form method="post" action="check" { button type="submit" { "Check now" } }
+            }
             @match reload {
                 Reload::Off => { a href="?reload=on" { "Reload every " (RELOAD_SECONDS) " s" } }
                 Reload::On => {

@@ -4,6 +4,7 @@
 //! `middleware`. Slow, endless, greedy or a thousand concurrent clients cost a bounded amount of memory and none of the main
 //! loop's time: nothing here blocks, and the only change a request can make is to trigger a check.
 
+mod admission;
 mod connections;
 mod fair_share;
 mod middleware;
@@ -12,10 +13,11 @@ mod routes;
 mod timed_stream;
 mod waiting;
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
@@ -29,6 +31,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tower::Service;
 
+use crate::check_key::{CheckKey, KeyError};
 use crate::run::CheckRun;
 use crate::schedule::Postponed;
 use crate::status::{AgentState, Configuration};
@@ -63,8 +66,25 @@ pub struct Shared {
     pub heartbeat: watch::Receiver<Instant>,
     /// Returns the current time.
     pub now: fn() -> Timestamp,
+    /// Who may trigger a check.
+    pub access: watch::Receiver<CheckAccess>,
+    /// When the latest check completed.
+    pub completed: watch::Receiver<Instant>,
     /// Connection limits and timeouts.
     pub limits: Limits,
+}
+
+/// Who may trigger a check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CheckAccess {
+    /// Every client.
+    Open,
+    /// Clients with this key.
+    Key(CheckKey),
+    /// No client: a key is required, and its file has none.
+    NoKey(KeyError),
+    /// No client.
+    Disabled,
 }
 
 /// A request for the report of a check that has not started yet.
@@ -122,11 +142,22 @@ impl Default for Limits {
     }
 }
 
-/// Listens on an address.
+/// Listens on these addresses. Port 0 selects a free port, and the same for all of them.
 ///
 /// # Errors
-/// The address does not belong to this machine, or its port is in use.
-pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+/// The address that does not belong to this machine, or whose port is in use.
+pub fn listen(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, (SocketAddr, io::Error)> {
+    let mut listeners: Vec<TcpListener> = Vec::new();
+    for address in addresses {
+        let chosen = listeners.first().and_then(|first| first.local_addr().ok());
+        let port = chosen.map_or(address.port(), |chosen| chosen.port());
+        let address = SocketAddr::new(address.ip(), port);
+        listeners.push(listen_on(address).map_err(|error| (address, error))?);
+    }
+    Ok(listeners)
+}
+
+fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // Default outside Windows: connections of an agent that has just exited do not block the port for the next one.
     socket.set_reuseaddr(true)?;
@@ -135,12 +166,14 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Serves until `shutdown` completes, then lets connections finish.
-pub async fn serve(listener: TcpListener, shared: Arc<Shared>, shutdown: impl Future) {
+pub async fn serve(listeners: Vec<TcpListener>, shared: Arc<Shared>, shutdown: impl Future) {
     let limits = shared.limits;
     let router = routes::router(shared, Waiting::new(MAX_WAITING, MAX_WAITING_OF_ONE));
     let open = Arc::new(Connections::new(limits.connections));
     let (stop, stopped) = watch::channel(false);
     let mut connections = JoinSet::new();
+    // The listener that is polled first, in turn: none keeps the others from being accepted.
+    let mut first = 0;
     tokio::pin!(shutdown);
     loop {
         let accepted = tokio::select! {
@@ -151,8 +184,9 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>, shutdown: impl Fu
                 }
                 continue;
             }
-            accepted = listener.accept() => accepted,
+            accepted = accept(&listeners, first) => accepted,
         };
+        first = (first + 1) % listeners.len().max(1);
         match accepted {
             Ok((socket, peer)) => {
                 let Some(entered) = open.enter(peer.ip()) else {
@@ -169,12 +203,22 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>, shutdown: impl Fu
             }
         }
     }
-    drop(listener);
+    drop(listeners);
     stop.send_replace(true);
     let ended = async { while connections.join_next().await.is_some() {} };
     if timeout(limits.shutdown, ended).await.is_err() {
         tracing::debug!("closing remaining connections at shutdown");
     }
+}
+
+/// Accepts a connection on any of the listeners, in the order from `first`.
+async fn accept(listeners: &[TcpListener], first: usize) -> io::Result<(TcpStream, SocketAddr)> {
+    poll_fn(|context| {
+        let (before, from) = listeners.split_at(first.min(listeners.len()));
+        let mut accepted = from.iter().chain(before).map(|listener| listener.poll_accept(context));
+        accepted.find(Poll::is_ready).unwrap_or(Poll::Pending)
+    })
+    .await
 }
 
 /// Serves one connection until either side closes it.

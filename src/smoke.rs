@@ -15,7 +15,8 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep_until, timeout};
 
-use self::tracker::NodeTracker;
+use self::tracker::{NodeTracker, Request};
+use crate::check_key::CheckKey;
 use crate::cluster::ask::{self, Answer};
 use crate::cluster::{Agent, Cluster, ClusterError, ClusterNode, DaemonSet, KubeAccess, Route};
 use crate::exit::ExitStatus;
@@ -48,11 +49,15 @@ const SPACING: Duration = Duration::from_millis(60);
 /// Pause before a node that did not pass is queried again: doubled from the first to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Pause between two requests for the report of the last check, if an agent starts no check on demand.
+const REGULAR_PAUSE: Duration = Duration::from_secs(5);
 /// Pause between two reads of the node and Pod lists while nodes are pending.
 const BETWEEN_LISTS: Duration = Duration::from_secs(3);
 /// Timeout of one request to an agent: 90 s until a check starts, and a check of eight images which all time out after 60 s,
 /// four at a time.
 const ASK_LIMIT: Duration = Duration::from_secs(240);
+/// Timeout of one request for a report, which exists already.
+const REPORT_LIMIT: Duration = Duration::from_secs(20);
 /// Time for the other agents to respond once one rejects the expected configuration, after which the check cannot pass.
 const LAST_ANSWERS: Duration = Duration::from_secs(10);
 /// Attempts at the first lists, so that a single connection reset does not fail a pipeline.
@@ -74,6 +79,8 @@ pub struct Options {
     pub timeout: Duration,
     /// Digest of the configuration that every agent must use; `None` accepts any.
     pub expected_configuration: Option<String>,
+    /// The key for checks on demand, if the agents require one.
+    pub key: Option<CheckKey>,
     /// Whether a warning fails the check.
     pub strict: bool,
     /// Output format of the report.
@@ -94,6 +101,9 @@ enum TaskOutput {
 struct Asked {
     node: String,
     pod: String,
+    request: Request,
+    /// When the request was sent.
+    at: Instant,
 }
 
 /// Returns the interval to the next request after this number of requests to a fleet of this many nodes.
@@ -164,6 +174,9 @@ struct SmokeRun {
     started: Instant,
     timeout: Duration,
     expected: Option<String>,
+    key: Option<CheckKey>,
+    /// Whether a check on demand was rejected, which is logged once.
+    is_regular: bool,
     strict: bool,
     /// Number of requests sent, and the earliest time of the next.
     requests: usize,
@@ -197,6 +210,8 @@ impl SmokeRun {
             started,
             timeout: options.timeout,
             expected: options.expected_configuration.clone(),
+            key: options.key.clone(),
+            is_regular: false,
             strict: options.strict,
             requests: 0,
             next_request: started,
@@ -267,29 +282,43 @@ impl SmokeRun {
             if due > now {
                 return Some(due);
             }
-            let agent = self.tracker.begin(now)?;
+            let (agent, request) = self.tracker.begin(now)?;
             self.next_request = now + spacing(self.requests, self.tracker.len());
             self.requests += 1;
-            let (cluster, expected) = (self.cluster.clone(), self.expected.clone());
+            let (cluster, expected, key) = (self.cluster.clone(), self.expected.clone(), self.key.clone());
             let limit = ASK_LIMIT.min((self.started + self.timeout).saturating_duration_since(now));
             self.tasks.spawn(async move {
-                let asked = Asked { node: agent.node.clone(), pod: agent.name.clone() };
-                TaskOutput::Answer(
-                    Box::new(asked),
-                    ask::check(&cluster, &agent, expected.as_deref(), limit).await,
-                )
+                let (node, pod) = (agent.node.clone(), agent.name.clone());
+                let asked = Asked { node, pod, request, at: Instant::now() };
+                let answer = match request {
+                    Request::Check => {
+                        ask::check(&cluster, &agent, expected.as_deref(), key.as_ref(), limit).await
+                    }
+                    Request::LastReport => ask::report(&cluster, &agent, limit.min(REPORT_LIMIT)).await,
+                };
+                TaskOutput::Answer(Box::new(asked), answer)
             });
         }
     }
 
     fn take(&mut self, asked: &Asked, answer: Answer) {
         let now = Instant::now();
-        if matches!(answer, Answer::Later { .. } | Answer::OtherConfiguration(_)) {
+        if let (Answer::NotOnDemand(reason), false) = (&answer, self.is_regular) {
+            self.is_regular = true;
+            tracing::warn!("the agent on node {}: {reason}; waiting for regular checks instead", asked.node);
+        }
+        let is_free =
+            matches!(answer, Answer::Later { .. } | Answer::OtherConfiguration(_) | Answer::NotOnDemand(_));
+        if is_free || asked.request == Request::LastReport {
             // The agent sent no requests to the registry.
             self.requests = self.requests.saturating_sub(1);
         }
         // Compares durations and not clocks: a check that took longer than this smoke check has run started before it.
-        self.tracker.answered(&asked.node, &asked.pod, answer, now.duration_since(self.started), now);
+        let until = match asked.request {
+            Request::Check => now,
+            Request::LastReport => asked.at,
+        };
+        self.tracker.answered(&asked.node, &asked.pod, answer, until.duration_since(self.started), now);
     }
 
     fn take_lists(&mut self, read: Result<(DaemonSet, Vec<ClusterNode>, Vec<Agent>), ClusterError>) {

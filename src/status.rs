@@ -40,6 +40,8 @@ pub struct AgentState {
     pub interval: Duration,
     /// The configuration in force, and a newer one if it was rejected.
     pub configuration: Configuration,
+    /// Whether every client may trigger a check, so that the page has a button for it.
+    pub has_open_checks: bool,
 }
 
 /// A completed check.

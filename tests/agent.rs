@@ -4,6 +4,7 @@ mod demand;
 mod identity;
 mod node;
 mod node_files;
+mod reach;
 
 use std::os::unix::fs::symlink;
 use std::time::{Duration, Instant};

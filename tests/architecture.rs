@@ -29,7 +29,7 @@ const LAYERS: [&[&str]; 20] = [
     &["rules", "run"],
     // Settings and what is read from files; what public endpoints answer.
     &["config", "public_endpoint"],
-    &["credentials", "node", "schedule"],
+    &["check_key", "credentials", "node", "schedule"],
     // The requests of a check.
     &["probe"],
     // The types of reports, for their writers and readers.
@@ -92,7 +92,16 @@ const CONFINED: [(&str, &[&str]); 17] = [
     ),
     ("hyper", &["probe/connection/error.rs", "server.rs", "cluster/ask.rs", "cluster/list.rs"]),
     ("hyper_util", &["server.rs", "cluster/ask.rs"]),
-    ("axum", &["server.rs", "server/routes.rs", "server/middleware.rs", "server/problem.rs"]),
+    (
+        "axum",
+        &[
+            "server.rs",
+            "server/admission.rs",
+            "server/routes.rs",
+            "server/middleware.rs",
+            "server/problem.rs",
+        ],
+    ),
     ("maud", &["page.rs", "page/history.rs", "page/image.rs", "page/dns.rs", "page/verdict.rs"]),
     (
         "rustls",

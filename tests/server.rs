@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 mod limits;
+mod on_demand;
 mod page;
 mod paths;
 pub(crate) mod states;

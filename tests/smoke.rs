@@ -3,6 +3,7 @@
 
 mod answers;
 mod memory;
+mod on_demand;
 
 use std::collections::BTreeSet;
 use std::process::{Command, Output, Stdio};
@@ -35,6 +36,8 @@ struct Cluster {
 
 /// The response of each agent.
 type Answer = Box<dyn Fn(usize) -> Reply + Send + Sync>;
+/// The response of each agent to a request: method and path at the agent, and the request's head.
+type AnswerTo = Box<dyn Fn(usize, &str, &[String]) -> Reply + Send + Sync>;
 
 enum Reply {
     Report(Value),
@@ -44,6 +47,10 @@ enum Reply {
 
 impl Cluster {
     fn start(nodes: usize, answer: Answer) -> Self {
+        Self::serving(nodes, Box::new(move |index, _, _| answer(index)))
+    }
+
+    fn serving(nodes: usize, answer: AnswerTo) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -91,7 +98,7 @@ async fn serve(
     nodes: usize,
     asked: Arc<Mutex<BTreeSet<String>>>,
     most: Arc<Mutex<(usize, usize)>>,
-    answer: Arc<Answer>,
+    answer: Arc<AnswerTo>,
 ) {
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read);
@@ -113,7 +120,7 @@ async fn serve(
         let mut body = Vec::new();
         (&mut read).take(length).read_to_end(&mut body).await.expect("the body");
         let target = head[0].split(' ').nth(1).expect("a target").to_owned();
-        let reply = if let Some(index) = agent_of(&target) {
+        let reply = if let Some((index, path)) = agent_of(&target) {
             asked.lock().expect("no panic").insert(target.clone());
             {
                 let mut most = most.lock().expect("no panic");
@@ -122,7 +129,7 @@ async fn serve(
             }
             tokio::time::sleep(CHECK).await;
             most.lock().expect("no panic").0 -= 1;
-            match answer(index) {
+            match answer(index, &path, &head) {
                 Reply::Report(report) => http(200, &report.to_string()),
                 Reply::Raw(text) => text,
                 Reply::Nothing => {
@@ -146,11 +153,11 @@ fn http(status: u16, body: &str) -> String {
     )
 }
 
-/// Returns the index of the agent that a path addresses.
-fn agent_of(target: &str) -> Option<usize> {
-    let path = target.split('?').next()?;
-    let rest = path.strip_prefix("/api/v1/namespaces/acr-verifier/pods/http:agent-")?;
-    rest.strip_suffix(":9469/proxy/check")?.parse().ok()
+/// Returns the index of the agent that a path addresses, and the path there.
+fn agent_of(target: &str) -> Option<(usize, String)> {
+    let rest = target.strip_prefix("/api/v1/namespaces/acr-verifier/pods/http:agent-")?;
+    let (index, path) = rest.split_once(":9469/proxy")?;
+    Some((index.parse().ok()?, path.to_owned()))
 }
 
 fn list(target: &str, nodes: usize) -> Value {

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Options;
+use crate::check_key::CheckKey;
 use crate::config::file::{self, ConfigErrors};
+use crate::config::server::ChecksOnDemand;
 use crate::config::{Config, SystemResolver};
 use crate::credentials::{AmbientCredentials, CredentialsSource, Fingerprint};
 use crate::file::MAX_CA_FILE;
@@ -16,6 +18,7 @@ use crate::pass;
 use crate::probe::Trust;
 use crate::run::Rejected;
 use crate::schedule::{Pace, requests_of_a_round};
+use crate::server::CheckAccess;
 
 /// The settings of the agent: a new file replaces all of them or none.
 #[derive(Debug, Clone)]
@@ -70,7 +73,7 @@ impl Settings {
             digest: self.texts.config.as_deref().ok().map(file::digest),
         });
         Some(loaded.map(|Loaded { config, trust, node }| {
-            if config.server_address != self.config.server_address {
+            if config.server.address != self.config.server.address {
                 tracing::warn!("server.address has changed: it takes effect after a restart");
             }
             (self.config, self.trust, self.node) = (config, trust, node);
@@ -98,6 +101,17 @@ impl Settings {
     pub(super) fn fingerprints(&self) -> Vec<Fingerprint> {
         let sources = self.config.images.iter().map(|image| CredentialsSource::of(image, &self.ambient));
         sources.map(|source| source.fingerprint()).collect()
+    }
+
+    /// Returns who may trigger a check, with the current key.
+    pub(super) fn access(&self) -> CheckAccess {
+        match &self.config.server.checks_on_demand {
+            ChecksOnDemand::Open => CheckAccess::Open,
+            ChecksOnDemand::Disabled => CheckAccess::Disabled,
+            ChecksOnDemand::Key(path) => {
+                CheckKey::read(path).map_or_else(CheckAccess::NoKey, CheckAccess::Key)
+            }
+        }
     }
 
     /// Returns the pace of the checks.

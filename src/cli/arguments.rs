@@ -146,6 +146,12 @@ pub(super) struct SmokeArguments {
     /// rejects this configuration, the smoke check fails at once with the reason.
     #[arg(long, value_name = "DIGEST", value_parser = values::digest, help_heading = "Check options")]
     pub(super) expect_config: Option<String>,
+    /// File with the key for checks on demand, if the agents require one
+    ///
+    /// The file of the agents' `server.keyFile`. Without the key, the smoke check waits for the agents' regular checks, as it
+    /// does if checks on demand are disabled. A key cannot be passed as an argument.
+    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath, help_heading = "Check options")]
+    pub(super) key_file: Option<PathBuf>,
 
     /// Treat warnings as failures
     #[arg(long, help_heading = "Output options")]

@@ -96,7 +96,8 @@ effect, and the log, the metrics and the status page report the error. Events ab
 cluster. The agent stops within two seconds of SIGTERM or Ctrl-C.
 
 It serves /metrics, /report, /livez, /readyz, POST /check and the status page at /. The environment variables NODE_NAME, \
-NETWORK_VIEW (node or pod), POD_NAME, POD_NAMESPACE and POD_UID describe its node context.";
+NODE_IPS (for server.address node:PORT), NETWORK_VIEW (node or pod), POD_NAME, POD_NAMESPACE and POD_UID describe its node \
+context.";
 
 /// `acr-verifier agent --help`, at the end.
 pub(super) const AGENT_EXAMPLES: &str = "\
@@ -115,10 +116,12 @@ Trigger a check on every node and wait until all nodes pass: the gate after a de
 It finds the DaemonSet and the nodes that should run it, triggers a check on each agent, and waits until every node has \
 reported a pass newer than the start of the smoke check, or the timeout has elapsed. A node that does not report is a \
 failure. Pods that run but are not ready yet are checked as well. Nodes that the DaemonSet excludes, such as virtual nodes, are \
-listed but not required. A node that joins during the smoke check is not required until it has reported.
+listed but not required. A node that joins during the smoke check is not required until it has reported. If the agents start no \
+checks on demand, or only with a key that is not given, it waits for their regular checks.
 
 In a Pod it connects to the agents directly. Elsewhere it goes through the API server, as kubectl does, and needs permission \
-to list nodes and, in the agents' namespace, to list daemonsets and pods and to create pods/proxy.";
+to list nodes and, in the agents' namespace, to list daemonsets and pods and to create pods/proxy (to get it, if it waits for \
+regular checks).";
 
 /// `acr-verifier smoke --help`, at the end.
 pub(super) const SMOKE_EXAMPLES: &str = concat!(

@@ -193,12 +193,15 @@ fn resolve_agent(arguments: AgentArguments, environment: &Environment) -> Result
 }
 
 fn resolve_smoke(arguments: SmokeArguments, environment: &Environment) -> Result<smoke::Options, UsageError> {
+    let key = arguments.key_file.as_deref().map(paths::key).transpose();
+    let key = key.map_err(|refusal| UsageError::Value { argument: "--key-file <PATH>", refusal })?;
     Ok(smoke::Options {
         access: kube_access(arguments.kubeconfig, arguments.context, environment)?,
         namespace: arguments.namespace,
         selector: arguments.selector,
         timeout: arguments.timeout,
         expected_configuration: arguments.expect_config,
+        key,
         strict: arguments.strict,
         format: arguments.output,
         report_file: checked("--report-file <PATH>", arguments.report_file, paths::writable)?,

@@ -9,7 +9,8 @@ use std::time::Duration;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
-use hyper::header::{HOST, HeaderMap, RETRY_AFTER};
+use hyper::header::{AGE, HOST, HeaderMap, HeaderValue, RETRY_AFTER};
+use hyper::http::request::Builder;
 use hyper::http::response::Parts;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -21,6 +22,8 @@ use tokio::time::timeout;
 
 use super::list::ApiResource;
 use super::{Agent, Cluster, ClusterError, Route, describe};
+use crate::check_key::{self, CheckKey};
+use crate::fleet::NotOnDemand;
 use crate::fleet::report::claim::ConfigurationClaim;
 use crate::fleet::report::{ConfigurationState, NodeReport};
 use crate::text::sanitize::printable;
@@ -46,7 +49,14 @@ const MAX_MESSAGE: usize = 200;
 #[derive(Debug)]
 pub enum Answer {
     /// The agent returned a report.
-    Report(Box<NodeReport>),
+    Report {
+        /// The report.
+        report: Box<NodeReport>,
+        /// Time since its check completed, rounded up; `None` if the agent does not report it.
+        age: Option<Duration>,
+    },
+    /// The agent starts no check for this caller.
+    NotOnDemand(NotOnDemand),
     /// The agent postponed the check.
     Later {
         /// Time to wait before the next request.
@@ -67,6 +77,9 @@ struct Problem {
     error: String,
     #[serde(default)]
     configuration: Option<ConfigurationClaim>,
+    /// The agent's setting, if it starts no check for this caller.
+    #[serde(default, rename = "checksOnDemand")]
+    checks_on_demand: Option<String>,
 }
 
 /// A complete response.
@@ -78,7 +91,7 @@ struct Whole<'cluster> {
     _long: Option<SemaphorePermit<'cluster>>,
 }
 
-/// Triggers a check on an agent, with the expected configuration digest if set.
+/// Triggers a check on an agent, with the expected configuration digest and the key if set.
 ///
 /// # Errors
 /// The API server denies the caller access to the agents.
@@ -86,10 +99,12 @@ pub async fn check(
     cluster: &Cluster,
     agent: &Agent,
     expected: Option<&str>,
+    key: Option<&CheckKey>,
     limit: Duration,
 ) -> Result<Answer, ClusterError> {
     let query = expected.map(|digest| format!("?configuration={digest}")).unwrap_or_default();
-    let request = AgentRequest { method: Method::POST, verb: "create", path: format!("/check{query}") };
+    let path = format!("/check{query}");
+    let request = AgentRequest { method: Method::POST, verb: "create", path, key };
     send(cluster, agent, &request, limit).await
 }
 
@@ -98,21 +113,34 @@ pub async fn check(
 /// # Errors
 /// The API server denies the caller access to the agents.
 pub async fn report(cluster: &Cluster, agent: &Agent, limit: Duration) -> Result<Answer, ClusterError> {
-    let request = AgentRequest { method: Method::GET, verb: "get", path: "/report".to_owned() };
+    let request = AgentRequest { method: Method::GET, verb: "get", path: "/report".to_owned(), key: None };
     send(cluster, agent, &request, limit).await
 }
 
 /// A request to an agent, with the verb that RBAC requires to send it through the API server.
-struct AgentRequest {
+struct AgentRequest<'key> {
     method: Method,
     verb: &'static str,
     path: String,
+    key: Option<&'key CheckKey>,
+}
+
+impl AgentRequest<'_> {
+    /// Starts the request to this URI, with the key.
+    fn builder(&self, uri: &str) -> Result<Builder, String> {
+        let builder = Request::builder().method(&self.method).uri(uri);
+        let Some(key) = self.key else { return Ok(builder) };
+        let mut value = HeaderValue::from_str(key.expose()).map_err(|error| error.to_string())?;
+        // Hidden in the output of libraries.
+        value.set_sensitive(true);
+        Ok(builder.header(check_key::HEADER, value))
+    }
 }
 
 async fn send(
     cluster: &Cluster,
     agent: &Agent,
-    request: &AgentRequest,
+    request: &AgentRequest<'_>,
     limit: Duration,
 ) -> Result<Answer, ClusterError> {
     let asked = async {
@@ -126,6 +154,9 @@ async fn send(
         Ok(Err(reason)) => return Ok(Answer::Nothing(reason)),
         Err(_elapsed) => return Ok(Answer::Nothing(format!("no response within {}", seconds(limit)))),
     };
+    if let Some(reason) = not_on_demand(&whole) {
+        return Ok(Answer::NotOnDemand(reason));
+    }
     if cluster.route() == Route::Proxied && whole.status == StatusCode::FORBIDDEN {
         let of = ApiResource {
             resource: "pods/proxy",
@@ -141,7 +172,7 @@ async fn send(
 async fn directly<'cluster>(
     cluster: &'cluster Cluster,
     agent: &Agent,
-    request: &AgentRequest,
+    request: &AgentRequest<'_>,
 ) -> Result<Whole<'cluster>, String> {
     let address = match agent.address.parse() {
         Ok(address) => std::net::SocketAddr::new(address, agent.port),
@@ -154,7 +185,7 @@ async fn directly<'cluster>(
     };
     let failed = |error: hyper::Error| format!("incomplete response from {address} ({error})");
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
-    let request = Request::builder().method(&request.method).uri(&request.path);
+    let request = request.builder(&request.path)?;
     let request = request.header(HOST, address.to_string()).body(Empty::<Bytes>::new());
     let request = request.map_err(|error| error.to_string())?;
     let exchange = async {
@@ -179,7 +210,7 @@ async fn directly<'cluster>(
 async fn through_the_server<'cluster>(
     cluster: &'cluster Cluster,
     agent: &Agent,
-    request: &AgentRequest,
+    request: &AgentRequest<'_>,
 ) -> Result<Whole<'cluster>, String> {
     let path = format!(
         "/api/v1/namespaces/{}/pods/http:{}:{}/proxy{}",
@@ -188,11 +219,7 @@ async fn through_the_server<'cluster>(
         agent.port,
         request.path
     );
-    let request = Request::builder()
-        .method(&request.method)
-        .uri(path)
-        .body(Body::empty())
-        .map_err(|error| error.to_string())?;
+    let request = request.builder(&path)?.body(Body::empty()).map_err(|error| error.to_string())?;
     let response = cluster.client.send(request).await.map_err(|error| describe(&error))?;
     let (parts, body) = response.into_parts();
     whole(cluster, parts, body).await
@@ -224,6 +251,24 @@ where
     Ok(Whole { status: parts.status, headers: parts.headers, body, _long: long })
 }
 
+/// Returns why the agent starts no check for this caller, if so. The API server's own responses have no such key.
+fn not_on_demand(whole: &Whole<'_>) -> Option<NotOnDemand> {
+    if !matches!(
+        whole.status,
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::SERVICE_UNAVAILABLE
+    ) {
+        return None;
+    }
+    let problem: Problem = serde_json::from_slice(&whole.body).unwrap_or_default();
+    match (problem.checks_on_demand?.as_str(), whole.status) {
+        ("disabled", _) => Some(NotOnDemand::Disabled),
+        ("key", StatusCode::UNAUTHORIZED) => Some(NotOnDemand::KeyRequired),
+        ("key", StatusCode::FORBIDDEN) => Some(NotOnDemand::KeyRejected),
+        ("key", _) => Some(NotOnDemand::NoKey),
+        (_, _) => None,
+    }
+}
+
 fn evaluate(agent: &Agent, whole: &Whole<'_>) -> Answer {
     let Whole { status, headers, body, .. } = whole;
     let problem = || serde_json::from_slice::<Problem>(body).unwrap_or_default();
@@ -243,7 +288,10 @@ fn evaluate(agent: &Agent, whole: &Whole<'_>) -> Answer {
         return Answer::Nothing(format!("it responded with {}{separator}{message}", status.as_u16()));
     }
     match NodeReport::read(&agent.node, body) {
-        Ok(report) => Answer::Report(Box::new(report)),
+        Ok(report) => {
+            let age = headers.get(AGE).and_then(|value| value.to_str().ok()?.parse().ok());
+            Answer::Report { report: Box::new(report), age: age.map(Duration::from_secs) }
+        }
         Err(error) => Answer::Nothing(error.to_string()),
     }
 }

@@ -5,8 +5,8 @@
 
 mod metrics;
 mod private_endpoint;
+mod server;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -98,8 +98,7 @@ fn read_config(reader: &mut Reader, root: &Field<'_>) -> Option<Config> {
     let schedule = optional(&section, "schedule", Schedule::default(), |field| read_schedule(reader, field));
     let stage_histograms =
         optional(&section, "metrics", defaults.stage_histograms, |field| metrics::read(reader, field));
-    let server_address =
-        optional(&section, "server", defaults.server_address, |field| read_server(reader, field));
+    let server = optional(&section, "server", defaults.server, |field| server::read(reader, field));
     let events = optional(&section, "events", defaults.events, |field| read_events(reader, field));
     Some(Config {
         images: images?,
@@ -108,7 +107,7 @@ fn read_config(reader: &mut Reader, root: &Field<'_>) -> Option<Config> {
         node_root: node_root?,
         schedule: schedule?,
         stage_histograms: stage_histograms?,
-        server_address: server_address?,
+        server: server?,
         events: events?,
         ..defaults
     })
@@ -299,13 +298,6 @@ fn read_node_files(reader: &mut Reader, field: &Field<'_>) -> Option<PathBuf> {
     let section = reader.section(field, &["root"])?;
     let root = section.require(reader, "root")?.clone();
     reader.text(&root, value::path)
-}
-
-fn read_server(reader: &mut Reader, field: &Field<'_>) -> Option<SocketAddr> {
-    let section = reader.section(field, &["address"])?;
-    optional(&section, "address", super::DEFAULT_SERVER_ADDRESS, |field| {
-        reader.text(field, value::listen_address)
-    })
 }
 
 fn read_events(reader: &mut Reader, field: &Field<'_>) -> Option<bool> {

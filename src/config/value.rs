@@ -4,7 +4,7 @@
 //! value means the same in both. The caller adds the key or flag.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -216,15 +216,6 @@ pub fn host(text: &str) -> Result<String, Refusal> {
         text,
         "a host name without scheme, port or path, such as contoso.westeurope.data.azurecr.io",
     ))
-}
-
-/// The address that a server listens on.
-///
-/// # Errors
-/// The text is not an address with a port.
-pub fn listen_address(text: &str) -> Result<SocketAddr, Refusal> {
-    text.parse()
-        .map_err(|_| Refusal::new(text, "an IP address with a port, such as 0.0.0.0:9469 or [::]:9469"))
 }
 
 /// A time as in RFC 3339.

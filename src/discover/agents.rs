@@ -202,9 +202,10 @@ const fn preference(readiness: &Readiness) -> u8 {
 
 fn reason_or_report(answer: Answer) -> Result<Box<NodeReport>, String> {
     match answer {
-        Answer::Report(report) => Ok(report),
+        Answer::Report { report, age: _ } => Ok(report),
         Answer::Nothing(reason) => Err(reason),
         Answer::Later { reason, .. } => Err(format!("it is busy ({reason})")),
         Answer::OtherConfiguration(_) => Err("it responded with a conflict".to_owned()),
+        Answer::NotOnDemand(reason) => Err(reason.to_string()),
     }
 }

@@ -78,6 +78,11 @@ pub fn advice_without_report(fleet: &Fleet, node: &Node) -> Advice {
             "Run the smoke check again in two minutes, once the kubelet has updated the ConfigMap volume.",
             vec![logs],
         ),
+        State::Stale(Staleness::NotOnDemand(_)) => (
+            format!("The agent on this node returned no report newer than this smoke check: {reason}."),
+            "Run the smoke check again with the key, or with a --timeout longer than the interval between two checks.",
+            vec![logs],
+        ),
         State::Stale(_) => (
             format!("The agent on this node returned no report newer than this smoke check: {reason}."),
             "Run the smoke check again with a longer --timeout.",

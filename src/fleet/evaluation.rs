@@ -204,7 +204,9 @@ fn shared_reason(state: &State) -> Option<String> {
         State::Unready { reason }
         | State::NodeNotReady { reason }
         | State::ConfigurationRejected { reason } => Some(reason.clone()),
-        State::Stale(staleness @ Staleness::OtherConfiguration { .. }) => Some(staleness.to_string()),
+        State::Stale(staleness @ (Staleness::OtherConfiguration { .. } | Staleness::NotOnDemand(_))) => {
+            Some(staleness.to_string())
+        }
         State::Reported(_)
         | State::Missing
         | State::Unreachable { .. }

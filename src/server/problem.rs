@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -15,6 +15,7 @@ pub(super) const JSON: &str = "application/json";
 
 /// An error response as JSON.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Problem {
     #[serde(skip)]
     status: StatusCode,
@@ -24,16 +25,32 @@ pub(super) struct Problem {
     /// The configuration in force, if it is not the requested one.
     #[serde(skip_serializing_if = "Option::is_none")]
     configuration: Option<ConfigurationReport>,
+    /// Set if the caller may not trigger a check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checks_on_demand: Option<OnDemand>,
+}
+
+/// The setting of `server.checksOnDemand` that rejects a caller.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum OnDemand {
+    Key,
+    Disabled,
 }
 
 impl Problem {
     pub(super) fn new(status: StatusCode, error: impl Into<String>) -> Self {
-        Self { status, retry_after: None, error: error.into(), configuration: None }
+        Self { status, retry_after: None, error: error.into(), configuration: None, checks_on_demand: None }
     }
 
     /// Returns 429 with a Retry-After.
     pub(super) fn later(error: impl Into<String>, retry_after: Duration) -> Self {
         Self { retry_after: Some(retry_after), ..Self::new(StatusCode::TOO_MANY_REQUESTS, error) }
+    }
+
+    /// Explains why the caller may not trigger a check.
+    pub(super) fn not_on_demand(status: StatusCode, setting: OnDemand, error: &str) -> Self {
+        Self { checks_on_demand: Some(setting), ..Self::new(status, error) }
     }
 
     /// Explains why no check starts soon, and when the next one does.
@@ -69,7 +86,7 @@ impl Problem {
 }
 
 /// Rounds up, so a caller that retries then is not too early.
-fn whole_seconds(time: Duration) -> u64 {
+pub(super) fn whole_seconds(time: Duration) -> u64 {
     (time.as_secs() + u64::from(time.subsec_nanos() > 0)).max(1)
 }
 
@@ -78,6 +95,10 @@ impl IntoResponse for Problem {
         let mut text = serde_json::to_vec(&self).expect("a struct of strings serializes to JSON");
         text.push(b'\n');
         let mut response = answer(self.status, JSON, text);
+        if self.status == StatusCode::UNAUTHORIZED {
+            // Required by RFC 9110. Browsers do not know the scheme and show the body.
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Acr-Verifier-Key"));
+        }
         if let Some(wait) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, whole_seconds(wait).into());
         }

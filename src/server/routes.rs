@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{RawQuery, Request, State};
-use axum::http::header::{ACCEPT, HeaderMap, LOCATION};
+use axum::http::header::{ACCEPT, AGE, HeaderMap, LOCATION};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -15,9 +15,10 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use url::form_urlencoded;
 
+use super::admission::Admission;
 use super::fair_share::FairShare;
 use super::middleware::{common_headers, own_pages_only};
-use super::problem::{JSON, Problem, answer};
+use super::problem::{JSON, Problem, answer, whole_seconds};
 use super::waiting::Waiting;
 use super::{CheckAnswer, CheckRequest, Shared, Slot};
 use crate::image::is_sha256_digest;
@@ -42,6 +43,7 @@ struct Context {
     shared: Arc<Shared>,
     waiting: Waiting,
     fair_share: FairShare,
+    admission: Admission,
 }
 
 pub(super) fn router(shared: Arc<Shared>, waiting: Waiting) -> Router {
@@ -56,7 +58,12 @@ pub(super) fn router(shared: Arc<Shared>, waiting: Waiting) -> Router {
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn_with_state(patience, common_headers))
-        .with_state(Context { shared, waiting, fair_share: FairShare::default() })
+        .with_state(Context {
+            shared,
+            waiting,
+            fair_share: FairShare::default(),
+            admission: Admission::default(),
+        })
 }
 
 async fn status_page(State(context): State<Context>, RawQuery(query): RawQuery) -> Response {
@@ -83,7 +90,12 @@ async fn metrics(State(context): State<Context>) -> Response {
 async fn report(State(context): State<Context>) -> Response {
     let latest = context.shared.status.borrow().latest.clone();
     match latest {
-        Some(run) => context.fair_share.take(|| report_of(&run, &context.shared)).await,
+        Some(run) => {
+            let age = context.shared.completed.borrow().elapsed();
+            let mut response = context.fair_share.take(|| report_of(&run, &context.shared)).await;
+            response.headers_mut().insert(AGE, whole_seconds(age).into());
+            response
+        }
         None => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the first check has not completed yet")
             .into_response(),
     }
@@ -114,6 +126,10 @@ async fn check(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
+    let access = context.shared.access.borrow().clone();
+    if let Err(problem) = context.admission.admit(&access, slot.peer(), &headers) {
+        return problem.into_response();
+    }
     let configuration = match wanted_configuration(query.as_deref()) {
         Ok(configuration) => configuration,
         Err(problem) => return problem.into_response(),

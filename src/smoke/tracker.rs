@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{FIRST_PAUSE, LONGEST_PAUSE};
+use super::{FIRST_PAUSE, LONGEST_PAUSE, REGULAR_PAUSE};
 use crate::cluster::ask::Answer;
 use crate::cluster::{Agent, ClusterNode, DaemonSet, Readiness};
 use crate::fleet::placement::exclusion;
 use crate::fleet::report::{ConfigurationState, NodeReport, Texts};
-use crate::fleet::{Node, Staleness, State};
+use crate::fleet::{Node, NotOnDemand, Staleness, State};
 use crate::verdict::Verdict;
 
 /// All nodes that were ever listed, by name.
@@ -32,6 +32,17 @@ struct Entry {
     next: Next,
     /// Pause before the next retry if the node does not pass.
     pause: Duration,
+    /// Set once the agent has rejected a check on demand: its regular checks count then.
+    regular: Option<NotOnDemand>,
+}
+
+/// A request to an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Request {
+    /// Triggers a check.
+    Check,
+    /// Only reads the report of the last check.
+    LastReport,
 }
 
 /// When a node is queried next.
@@ -86,14 +97,15 @@ impl NodeTracker {
     }
 
     /// Takes the agent that has been due longest and marks its request as sent.
-    pub(super) fn begin(&mut self, now: Instant) -> Option<Agent> {
+    pub(super) fn begin(&mut self, now: Instant) -> Option<(Agent, Request)> {
         let entry = self
             .entries
             .values_mut()
             .filter(|entry| entry.due().is_some_and(|due| due <= now))
             .min_by_key(|entry| entry.due())?;
         entry.next = Next::Asked;
-        entry.agent.clone()
+        let request = if entry.regular.is_some() { Request::LastReport } else { Request::Check };
+        entry.agent.clone().map(|agent| (agent, request))
     }
 
     /// Applies new lists.
@@ -123,7 +135,8 @@ impl NodeTracker {
         self.has_begun = true;
     }
 
-    /// Applies a response. `elapsed` is the time since the smoke check started.
+    /// Applies a response. `elapsed` is the time from the start of the smoke check until the response, or until the request if it
+    /// only read a report, which may be older than its response.
     pub(super) fn answered(
         &mut self,
         node: &str,
@@ -137,7 +150,7 @@ impl NodeTracker {
         if entry.node.pod.as_deref() != Some(pod) || !matches!(entry.next, Next::Asked) {
             return;
         }
-        if let Answer::Report(report) = &mut answer {
+        if let Answer::Report { report, age: _ } = &mut answer {
             self.texts.share(report);
         }
         entry.take(answer, self.expected.as_deref(), elapsed, now);
@@ -178,6 +191,7 @@ impl Entry {
             agent: None,
             next: Next::Never,
             pause: FIRST_PAUSE,
+            regular: None,
         }
     }
 
@@ -202,6 +216,7 @@ impl Entry {
             return;
         }
         self.pause = FIRST_PAUSE;
+        self.regular = None;
         self.next = Next::Never;
         self.node.state = match (&self.agent, member.not_ready) {
             (None, _) if exclusion(&set.rules, &member.host).is_some() => {
@@ -250,7 +265,25 @@ impl Entry {
                 self.ask_again(now);
             }
             Answer::OtherConfiguration(configuration) => self.wait_for(Some(&configuration), expected, now),
-            Answer::Report(report) => self.take_report(report, expected, elapsed, now),
+            Answer::NotOnDemand(reason) => {
+                self.regular = Some(reason);
+                // An earlier report still holds.
+                if matches!(self.node.state, State::Stale(_)) {
+                    self.node.state = State::Stale(Staleness::NotOnDemand(reason));
+                }
+                self.next = Next::At(now + REGULAR_PAUSE);
+            }
+            Answer::Report { report, age } => match (self.regular, age) {
+                // Its check, and the time since, fit in the time since the start of the smoke check.
+                (Some(_), Some(age)) if report.duration + age <= elapsed => {
+                    self.take_report(report, expected, elapsed, now);
+                }
+                (Some(reason), Some(_) | None) => {
+                    self.node.state = State::Stale(Staleness::NotOnDemand(reason));
+                    self.next = Next::At(now + REGULAR_PAUSE);
+                }
+                (None, _) => self.take_report(report, expected, elapsed, now),
+            },
         }
     }
 

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use acr_verifier::cli;
+use acr_verifier::config::server::{ChecksOnDemand, ListenAddress};
 use acr_verifier::config::value::{self, SHORTEST_LIMIT};
-use acr_verifier::config::{Config, DEFAULT_SERVER_ADDRESS, file};
+use acr_verifier::config::{Config, file};
 use serde_json::{Value, json};
 
 use super::helm::{self, VARIANTS};
@@ -44,14 +45,81 @@ fn the_agent_accepts_every_rendered_configuration() {
         let container = &helm::agent(&objects)["containers"][0];
         assert_eq!(
             container["ports"],
-            json!([{"name": "http", "containerPort": config.server_address.port(), "protocol": "TCP"}]),
+            json!([{"name": "http", "containerPort": config.server.address.port(), "protocol": "TCP"}]),
             "{variant}"
         );
         let arguments = texts(&container["args"]);
         assert_eq!(arguments[..3], ["agent", "--config", "/etc/acr-verifier/config.yaml"], "{variant}");
         assert_eq!(argument_error(&arguments), None, "{variant}");
     }
-    assert_eq!(config_of(&programs.objects("minimal", &[])).server_address, DEFAULT_SERVER_ADDRESS);
+}
+
+#[test]
+fn the_agent_listens_on_its_node_unless_values_say_otherwise() {
+    let Some(programs) = helm::programs() else { return };
+    let at = |address: &str| ListenAddress::At(address.parse().expect("an address"));
+    let pods = "hostNetwork=false";
+    let cases: [(&[&str], ListenAddress); 7] = [
+        (&[], ListenAddress::Node(9469)),
+        (&["port=9470"], ListenAddress::Node(9470)),
+        (&["config.server.address=node:9469"], ListenAddress::Node(9469)),
+        (&["config.server.address=0.0.0.0:9469"], at("0.0.0.0:9469")),
+        (&["config.server.address=[::]:9469"], at("[::]:9469")),
+        (&[pods], at("0.0.0.0:9469")),
+        (&[pods, "config.server.address=[::]:9469"], at("[::]:9469")),
+    ];
+    for (settings, expected) in cases {
+        let arguments: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
+        let server = config_of(&programs.objects("minimal", &arguments)).server;
+        assert_eq!(server.address, expected, "{settings:?}");
+        assert_eq!(server.checks_on_demand, ChecksOnDemand::Open, "{settings:?}");
+    }
+}
+
+/// The key is mounted where the configuration and the smoke check expect it, and only that key of the Secret.
+#[test]
+fn agents_and_smoke_check_mount_the_same_key() {
+    let Some(programs) = helm::programs() else { return };
+    let settings = |checks: &str| vec!["--set".to_owned(), format!("config.server.checksOnDemand={checks}")];
+    let mut with_key = settings("key");
+    with_key.extend(["--set".to_owned(), "config.server.keySecret.name=check-key".to_owned()]);
+    for mode in ["test", "job", "cronjob"] {
+        let mut arguments = with_key.clone();
+        arguments.extend(["--set".to_owned(), format!("smoke.mode={mode}")]);
+        let objects = programs.objects("minimal", &arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        let ChecksOnDemand::Key(path) = config_of(&objects).server.checks_on_demand else {
+            panic!("the agent requires no key");
+        };
+        let job = helm::smoke_job(&objects);
+        let smoke = &job["template"]["spec"];
+        let arguments = texts(&smoke["containers"][0]["args"]);
+        let place = arguments.iter().position(|argument| *argument == "--key-file").expect("the flag");
+        assert_eq!(Some(arguments[place + 1]), path.to_str(), "{mode}");
+        for pod in [smoke, helm::agent(&objects)] {
+            let volume = named(&pod["volumes"], "check-key");
+            assert_eq!(volume["secret"]["secretName"], "check-key");
+            assert_eq!(volume["secret"]["items"], json!([{"key": "key", "path": "key"}]));
+            assert_eq!(volume["secret"]["optional"], true);
+            let mount = named(&pod["containers"][0]["volumeMounts"], "check-key");
+            assert_eq!(
+                Some(format!("{}/key", mount["mountPath"].as_str().expect("a path")).as_str()),
+                path.to_str()
+            );
+            assert_eq!(mount["readOnly"], true);
+        }
+    }
+    for checks in ["open", "disabled"] {
+        let arguments = settings(checks);
+        let objects = programs.objects("minimal", &arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(!serde_json::to_string(&objects).expect("JSON").contains("check-key"), "{checks}");
+        let expected = if checks == "open" { ChecksOnDemand::Open } else { ChecksOnDemand::Disabled };
+        assert_eq!(config_of(&objects).server.checks_on_demand, expected);
+    }
+}
+
+fn named<'list>(list: &'list Value, name: &str) -> &'list Value {
+    let found = list.as_array().expect("a list").iter().find(|item| item["name"] == name);
+    found.unwrap_or_else(|| panic!("no {name} in {list}"))
 }
 
 #[test]
@@ -80,7 +148,7 @@ resolvers:
 tls: {caFile: /etc/acr-verifier/ca.pem}
 schedule: {interval: 90s, jitter: 0.1, timeout: 20s, stageTimeout: 2.5s, confirmAfter: 3, fleetSize: 1000000, budgetPerMinute: 1000000}
 nodeFiles: {root: /host}
-server: {address: "[::]:9600"}
+server: {address: "[::]:9600", checksOnDemand: key, keyFile: /var/run/secrets/acr-verifier-check-key/key}
 events: {enabled: true}
 "#;
     let expected = file::parse(Path::new("expected"), text).expect("a configuration");
@@ -125,6 +193,7 @@ fn the_pod_sets_the_node_context() {
             json!([
                 {"name": "NODE_NAME", "valueFrom": field("spec.nodeName")},
                 {"name": "NODE_ZONE", "valueFrom": field("metadata.labels['topology.kubernetes.io/zone']")},
+                {"name": "NODE_IPS", "valueFrom": field("status.hostIPs")},
                 {"name": "POD_NAME", "valueFrom": field("metadata.name")},
                 {"name": "POD_NAMESPACE", "valueFrom": field("metadata.namespace")},
                 {"name": "POD_UID", "valueFrom": field("metadata.uid")},

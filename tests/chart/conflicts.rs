@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::helm::{self, Programs};
 
 /// Settings added to the minimal values as JSON, and what the message must contain: key, value and expectation.
-const CASES: [(&[&str], &[&str]); 49] = [
+const CASES: [(&[&str], &[&str]); 57] = [
     // Labels and annotations.
     (
         &[r#"podLabels={"app.kubernetes.io/name":"other"}"#],
@@ -150,6 +150,49 @@ const CASES: [(&[&str], &[&str]); 49] = [
     ),
     (&["updateStrategy.maxUnavailable=0"], &["updateStrategy.maxUnavailable", "a number from 1"]),
     (&[r#"nodeSelector={"kubernetes.io/os":"windows"}"#], &["\"windows\"", "nodeSelector", "Linux only"]),
+    // The agents' server.
+    (
+        &["hostNetwork=false", r#"config.server={"address":"node:9469"}"#],
+        &[
+            "\"node:9469\" for config.server.address",
+            "on the pod network",
+            "hostNetwork: true",
+            "0.0.0.0:9469",
+        ],
+    ),
+    (
+        &[r#"config.server={"checksOnDemand":"key"}"#],
+        &["checksOnDemand key requires config.server.keySecret", "the name of a Secret"],
+    ),
+    (
+        &[r#"config.server={"keySecret":{"name":"check-key"}}"#],
+        &["config.server.keySecret cannot be used with checksOnDemand open", "checksOnDemand: key"],
+    ),
+    (
+        &[r#"config.server={"checksOnDemand":"disabled","keySecret":{"name":"check-key"}}"#],
+        &["config.server.keySecret cannot be used with checksOnDemand disabled"],
+    ),
+    (
+        &[r#"config.server={"checksOnDemand":"disabled"}"#, r#"config.schedule={"interval":"5m"}"#],
+        &[
+            "smoke.timeout 3m",
+            "config.schedule.interval 5m",
+            "waits for a regular check",
+            "smoke.enabled: false",
+        ],
+    ),
+    (
+        &[r#"extraVolumes=[{"name":"check-key","emptyDir":{}}]"#],
+        &["\"check-key\" for extraVolumes[0].name", "another name"],
+    ),
+    (
+        &[
+            r#"extraVolumes=[{"name":"mine","emptyDir":{}}]"#,
+            r#"extraVolumeMounts=[{"name":"mine","mountPath":"/var/run/secrets/acr-verifier-check-key"}]"#,
+        ],
+        &["extraVolumeMounts[0].mountPath", "it would cover /var/run/secrets/acr-verifier-check-key"],
+    ),
+    (&[r#"extraEnv=[{"name":"NODE_IPS","value":"10.224.0.4"}]"#], &["extraEnv[0].name", "\"NODE_IPS\""]),
     (&[r#"dnsConfig={"nameservers":["10.0.0.10"]}"#], &["dnsConfig.nameservers", "config.resolvers.compare"]),
     (
         &[r#"hostAliases=[{"ip":"10.60.4.4","hostnames":["Contoso.azurecr.io"]}]"#],

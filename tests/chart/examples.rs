@@ -198,7 +198,7 @@ fn the_overlay_replaces_the_configuration_and_keeps_the_role_in_default() {
         let mut volumes = pod["volumes"].as_array().expect("volumes").iter();
         assert!(volumes.any(|volume| volume["name"] == mount["name"]), "{mount}");
     }
-    assert_eq!(container["ports"][0]["containerPort"], config.server_address.port());
+    assert_eq!(container["ports"][0]["containerPort"], config.server.address.port());
 }
 
 /// Renders a Go template with the functions that External Secrets and Helm share.

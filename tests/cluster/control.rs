@@ -155,6 +155,14 @@ impl Control {
         self.call("kubectl", arguments)
     }
 
+    /// Returns a kubectl that is not started yet, as administrator.
+    pub(crate) fn kubectl_command(&self) -> Command {
+        let mut command = Command::new(self.programs.path("kubectl"));
+        command.arg("--kubeconfig").arg(&self.kubeconfig);
+        command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", &self.folder);
+        command
+    }
+
     /// Runs helm as administrator. The caller must be in the VNet.
     pub(crate) fn helm(&self, arguments: &[&str]) -> Output {
         self.call("helm", arguments)

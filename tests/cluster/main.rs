@@ -16,6 +16,7 @@ mod identity;
 mod image;
 mod node_files;
 mod quick_start;
+mod reach;
 mod requirements;
 mod runbook;
 mod story;

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::whole::{Cluster, UNLINKED, wait};
-use super::{discover, identity, node_files, quick_start, runbook, waiting};
+use super::{discover, identity, node_files, quick_start, reach, runbook, waiting};
 
 /// A step, with its name.
 type Step = (&'static str, fn(&Cluster));
 
 /// All steps in order: each leaves the cluster as the next one needs it.
-pub(crate) const STEPS: [Step; 18] = [
+pub(crate) const STEPS: [Step; 19] = [
     ("the README's quick start, with the nodes' identity and without a Secret", quick_start::run),
     ("helm upgrade --install, agents Ready on all nodes", install),
     ("kubectl describe node shows the Event", events),
@@ -29,6 +29,7 @@ pub(crate) const STEPS: [Step; 18] = [
     ("cordoned nodes and nodes without the image are reported", states),
     ("upgrade, rollback: the agents stop and start quickly", upgrade),
     ("the smoke check as a Job runs at every upgrade, and as a CronJob", modes),
+    ("agents listen on their node and loopback, and a key admits the smoke check", reach::limited),
     ("Pod Security: restricted accepts the preset, baseline fails", pod_security),
     ("uninstall leaves nothing behind", uninstall),
 ];
@@ -83,7 +84,7 @@ fn write_secret(cluster: &Cluster, namespace: &str) {
     cluster.kubectl(&["apply", "--filename", file.to_str().expect("UTF-8")]);
 }
 
-fn install_as(cluster: &Cluster, release: &str, namespace: &str, more: &[&str]) {
+pub(super) fn install_as(cluster: &Cluster, release: &str, namespace: &str, more: &[&str]) {
     let namespace = format!("--namespace={namespace}");
     let settings = settings(&cluster.inside.image());
     let mut arguments = vec!["upgrade", "--install", release, CHART, namespace.as_str()];

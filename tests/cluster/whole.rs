@@ -254,15 +254,36 @@ impl Cluster {
     /// Requests a path from an agent, from inside the VNet.
     pub(crate) fn ask(&self, index: usize, path: &str) -> String {
         let address = format!("{}:9469", worker::address(index + 1));
+        self.network.vnet.run(|| request(&address, &format!("GET {path}"), ""))
+    }
+
+    /// Triggers a check on an agent from inside the VNet, with additional headers, each with its line break.
+    pub(crate) fn trigger(&self, index: usize, headers: &str) -> String {
+        let address = format!("{}:9469", worker::address(index + 1));
+        self.network.vnet.run(|| request(&address, "POST /check", headers))
+    }
+
+    /// Requests a path from an agent through `kubectl port-forward`.
+    pub(crate) fn forwarded(&self, pod: &str, path: &str) -> String {
+        const LOCAL: &str = "127.0.0.1:19469";
+        let mut command = self.control.kubectl_command();
+        command.args(["port-forward", "--namespace=acr-verifier", pod, "19469:9469"]);
         self.network.vnet.run(|| {
-            let mut stream = TcpStream::connect(&address).expect("the agent listens");
-            let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-            stream.write_all(request.as_bytes()).expect("the agent reads");
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).expect("the agent answers");
-            answer
+            let mut forward = Server::start(&mut command, &self.path().join("forward.log"));
+            forward.wait_until(|| TcpStream::connect(LOCAL).is_ok());
+            request(LOCAL, &format!("GET {path}"), "")
         })
     }
+}
+
+/// Sends a request and returns the whole answer.
+fn request(address: &str, line: &str, headers: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("the agent listens");
+    let request = format!("{line} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}\r\n");
+    stream.write_all(request.as_bytes()).expect("the agent reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("the agent answers");
+    answer
 }
 
 /// Waits for a condition, and panics after the limit.

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use acr_verifier::address::ExpectedAddresses;
 use acr_verifier::agent::{self, AgentContext};
+use acr_verifier::config::server::{ListenAddress, ServerConfig};
 use acr_verifier::config::{Config, CredentialsConfig, ImageConfig, LabEndpoints, Resolvers, SystemResolver};
 use acr_verifier::credentials::AmbientCredentials;
 use acr_verifier::logging::{self, LogFormat, Logging};
@@ -151,6 +152,7 @@ fn watch(lab: Lab, healthy: Settings) -> anyhow::Result<()> {
         labels: NodeLabels::new(&node.node, node.network_view, None, None),
         pass: node,
         pod: None,
+        node_ips: None,
         in_cluster: false,
         chance: fastrand::f64,
     };
@@ -248,7 +250,10 @@ fn config(lab: &Lab, puller: Puller) -> anyhow::Result<Config> {
         ca_file: Some(lab.ca_file()),
         allow_loopback: true,
         lab: endpoints,
-        server_address: ([127, 0, 0, 1], 0).into(),
+        server: ServerConfig {
+            address: ListenAddress::At(([127, 0, 0, 1], 0).into()),
+            ..ServerConfig::default()
+        },
         events: false,
         ..Config::of(vec![image])
     })

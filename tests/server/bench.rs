@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use acr_verifier::server::{CheckRequest, Limits, Shared, listen, serve};
+use acr_verifier::server::{CheckAccess, CheckRequest, Limits, Shared, listen, serve};
 use acr_verifier::status::AgentState;
 use jiff::Timestamp;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -23,6 +23,8 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) status: watch::Sender<AgentState>,
     pub(crate) heartbeat: watch::Sender<Instant>,
+    pub(crate) access: watch::Sender<CheckAccess>,
+    pub(crate) completed: watch::Sender<Instant>,
     pub(crate) checks: mpsc::Receiver<CheckRequest>,
     pub(crate) stop: oneshot::Sender<()>,
     pub(crate) served: JoinHandle<()>,
@@ -63,10 +65,12 @@ impl Server {
         limits: Limits,
         metrics: impl Fn() -> Vec<u8> + Send + Sync + 'static,
     ) -> Self {
-        let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
-        let address = listener.local_addr().expect("a bound socket has an address");
+        let listeners = listen(&[SocketAddr::from(([127, 0, 0, 1], 0))]).expect("a port");
+        let address = listeners[0].local_addr().expect("a bound socket has an address");
         let (status, status_seen) = watch::channel(status);
         let (heartbeat, beats) = watch::channel(Instant::now());
+        let (access, admitted) = watch::channel(CheckAccess::Open);
+        let (completed, completions) = watch::channel(Instant::now());
         let (queue, checks) = mpsc::channel(2);
         let shared = Shared {
             status: status_seen,
@@ -74,11 +78,13 @@ impl Server {
             checks: queue,
             heartbeat: beats,
             now: || NOW.parse::<Timestamp>().expect("a moment"),
+            access: admitted,
+            completed: completions,
             limits,
         };
         let (stop, stopped) = oneshot::channel();
-        let served = tokio::spawn(serve(listener, Arc::new(shared), stopped));
-        Self { address, status, heartbeat, checks, stop, served }
+        let served = tokio::spawn(serve(listeners, Arc::new(shared), stopped));
+        Self { address, status, heartbeat, access, completed, checks, stop, served }
     }
 
     /// Starts a server that shows a healthy run.

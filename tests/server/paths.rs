@@ -14,7 +14,7 @@ use super::bench::{Server, ask, limits, post};
 use super::states;
 use crate::report::samples;
 
-fn report() -> CheckAnswer {
+pub(super) fn report() -> CheckAnswer {
     CheckAnswer::Report(Arc::new(samples::run(vec![samples::healthy()])))
 }
 

@@ -36,6 +36,7 @@ pub(crate) fn all() -> Vec<(&'static str, AgentState)> {
         ("hostile", hostile()),
         ("without-blob", with(vec![samples::without_blob()])),
         ("late", late()),
+        ("without-button", AgentState { has_open_checks: false, ..healthy() }),
     ]
 }
 
@@ -59,6 +60,7 @@ pub(crate) fn before() -> AgentState {
             digest: Some(format!("sha256:{}", "3f".repeat(32))),
             rejected: None,
         },
+        has_open_checks: true,
     }
 }
 

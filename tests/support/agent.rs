@@ -43,10 +43,20 @@ fn command_asking(program: &str, nameservers: &[SocketAddr], config: &std::path:
 
 /// Runs an agent that is expected to fail at the start.
 pub fn run_to_the_end(program: &str, lab: &Lab, text: &str) -> Output {
+    run_to_the_end_as(program, lab, text, |command| command)
+}
+
+/// The same, with a modified command.
+pub fn run_to_the_end_as(
+    program: &str,
+    lab: &Lab,
+    text: &str,
+    wrap: impl FnOnce(Command) -> Command,
+) -> Output {
     let folder = TempDir::new().expect("a folder");
     let path = folder.path().join("config.yaml");
     std::fs::write(&path, text).expect("a file");
-    command(program, lab, &path).stderr(Stdio::piped()).output().expect("the program starts")
+    wrap(command(program, lab, &path)).stderr(Stdio::piped()).output().expect("the program starts")
 }
 
 /// A running agent, stopped on drop.
@@ -159,11 +169,20 @@ impl Agent {
         self.ask("POST", path)
     }
 
+    /// Posts with additional headers, each with its line break.
+    pub fn post_with(&self, path: &str, headers: &str) -> Reply {
+        self.ask_with("POST", path, headers)
+    }
+
     fn ask(&self, method: &str, path: &str) -> Reply {
+        self.ask_with(method, path, "")
+    }
+
+    fn ask_with(&self, method: &str, path: &str, headers: &str) -> Reply {
         let mut stream = TcpStream::connect(self.address).expect("the agent listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a limit");
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\nConnection: close\r\n{headers}\r\n",
             self.address
         );
         stream.write_all(request.as_bytes()).expect("the agent reads");
@@ -208,7 +227,8 @@ impl Drop for Agent {
 
 fn listening_address(line: &str) -> Option<SocketAddr> {
     let line: Value = serde_json::from_str(line).ok()?;
-    line["fields"]["address"].as_str()?.parse().ok()
+    // Several addresses are separated by commas.
+    line["fields"]["address"].as_str()?.split(", ").next()?.parse().ok()
 }
 
 /// An answer of the agent.

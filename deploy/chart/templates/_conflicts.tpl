@@ -50,7 +50,7 @@ updates, and the modes of the smoke check. Each template returns its errors as a
   {{- end -}}
   {{- $names = append $names .name -}}
 {{- end -}}
-{{- $own := list "/acr-verifier" "/etc/acr-verifier" "/var/run/secrets/kubernetes.io/serviceaccount" -}}
+{{- $own := list "/acr-verifier" "/etc/acr-verifier" "/var/run/secrets/kubernetes.io/serviceaccount" (include "acr-verifier.keyFolder" .) -}}
 {{- range fromJsonArray (include "acr-verifier.secretNames" .) }}{{- $own = append $own (include "acr-verifier.credentialsPath" .) -}}{{- end -}}
 {{- if eq (include "acr-verifier.nodeFiles" .) "true" }}{{- $own = append $own "/host" -}}{{- end -}}
 {{- $paths := list -}}
@@ -69,7 +69,7 @@ updates, and the modes of the smoke check. Each template returns its errors as a
     {{- $errors = append $errors (printf "invalid value %q for extraVolumeMounts[%d].name: no such volume; expected the name of one in extraVolumes" .name $index) -}}
   {{- end -}}
 {{- end -}}
-{{- $variables := list "NODE_NAME" "POD_NAME" "POD_NAMESPACE" "POD_UID" "NETWORK_VIEW" -}}
+{{- $variables := list "NODE_NAME" "NODE_IPS" "POD_NAME" "POD_NAMESPACE" "POD_UID" "NETWORK_VIEW" -}}
 {{- $roots := list "SSL_CERT_FILE" "SSL_CERT_DIR" "ACR_VERIFIER_BUNDLED_ROOTS" -}}
 {{- $set := list -}}
 {{- range $index, $variable := .Values.extraEnv -}}
@@ -161,6 +161,33 @@ updates, and the modes of the smoke check. Each template returns its errors as a
     {{- if has (lower .) $checked -}}
       {{- $errors = append $errors (printf "invalid value %q for hostAliases[%d].hostnames: a check resolves registries only by DNS; expected other names" . $index) -}}
     {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- $errors | toJson -}}
+{{- end -}}
+
+{{/* Where the agents listen, and who triggers checks. */}}
+{{- define "acr-verifier.validateServer" -}}
+{{- $errors := list -}}
+{{- $server := default dict .Values.config.server -}}
+{{- $checks := include "acr-verifier.checksOnDemand" . -}}
+{{- with $server.address -}}
+  {{- if not (hasSuffix (printf ":%d" (int $.Values.port)) .) -}}
+    {{- $errors = append $errors (printf "invalid value %q for config.server.address: expected the same port as `port`, %d" . (int $.Values.port)) -}}
+  {{- end -}}
+  {{- if and (hasPrefix "node:" .) (not $.Values.hostNetwork) -}}
+    {{- $errors = append $errors (printf "invalid value %q for config.server.address: on the pod network no agent has an address of its node; expected hostNetwork: true, or 0.0.0.0:%d or [::]:%d" . (int $.Values.port) (int $.Values.port)) -}}
+  {{- end -}}
+{{- end -}}
+{{- if and (eq $checks "key") (not $server.keySecret) -}}
+  {{- $errors = append $errors "config.server.checksOnDemand key requires config.server.keySecret: expected the name of a Secret in the namespace of the release" -}}
+{{- else if and $server.keySecret (ne $checks "key") -}}
+  {{- $errors = append $errors (printf "config.server.keySecret cannot be used with checksOnDemand %s: expected checksOnDemand: key" $checks) -}}
+{{- end -}}
+{{- if and (eq $checks "disabled") .Values.smoke.enabled -}}
+  {{- $interval := (.Values.config.schedule).interval | default "60s" -}}
+  {{- if ge (int64 (include "acr-verifier.milliseconds" $interval)) (int64 (include "acr-verifier.milliseconds" .Values.smoke.timeout)) -}}
+    {{- $errors = append $errors (printf "config.server.checksOnDemand disabled cannot be used with smoke.timeout %s and config.schedule.interval %s: the smoke check waits for a regular check on every node; expected a longer timeout, or smoke.enabled: false" .Values.smoke.timeout $interval) -}}
   {{- end -}}
 {{- end -}}
 {{- $errors | toJson -}}

@@ -73,8 +73,34 @@ annotations:
 {{- ne (toString (.Values.config.events).enabled) "false" -}}
 {{- end -}}
 
+{{/* On the host network the node's own addresses and loopback; on the pod network every address of the pod. */}}
 {{- define "acr-verifier.serverAddress" -}}
-{{- (.Values.config.server).address | default (printf "0.0.0.0:%d" (int .Values.port)) -}}
+{{- (.Values.config.server).address | default (printf "%s:%d" (.Values.hostNetwork | ternary "node" "0.0.0.0") (int .Values.port)) -}}
+{{- end -}}
+
+{{- define "acr-verifier.checksOnDemand" -}}
+{{- (.Values.config.server).checksOnDemand | default "open" -}}
+{{- end -}}
+
+{{/* The key of checks on demand, for agents and smoke check: the folder, its volume and its mount. */}}
+{{- define "acr-verifier.keyFolder" -}}
+/var/run/secrets/acr-verifier-check-key
+{{- end -}}
+
+{{- define "acr-verifier.keyVolume" -}}
+- name: check-key
+  secret:
+    secretName: {{ .Values.config.server.keySecret.name }}
+    items: [{key: {{ .Values.config.server.keySecret.key | default "key" | quote }}, path: key}]
+    defaultMode: 0440
+    # Without the Secret, the agents check on schedule, and no client can trigger a check.
+    optional: true
+{{- end -}}
+
+{{- define "acr-verifier.keyMount" -}}
+- name: check-key
+  mountPath: {{ include "acr-verifier.keyFolder" . }}
+  readOnly: true
 {{- end -}}
 
 {{/* Mount path of a Secret with credentials. */}}
@@ -153,7 +179,10 @@ pod is created.
   {{- $_ := set $config "tls" (dict "caFile" $file) -}}
 {{- end -}}
 {{- if eq (include "acr-verifier.nodeFiles" .) "true" }}{{- $_ := set $config "nodeFiles" (dict "root" "/host") -}}{{- end -}}
-{{- $_ := set $config "server" (dict "address" (include "acr-verifier.serverAddress" .)) -}}
+{{- $server := dict "address" (include "acr-verifier.serverAddress" .) -}}
+{{- with (.Values.config.server).checksOnDemand }}{{- $_ := set $server "checksOnDemand" . -}}{{- end -}}
+{{- if (.Values.config.server).keySecret }}{{- $_ := set $server "keyFile" (printf "%s/key" (include "acr-verifier.keyFolder" .)) -}}{{- end -}}
+{{- $_ := set $config "server" $server -}}
 {{- $_ := set $config "events" (dict "enabled" (eq (include "acr-verifier.events" .) "true")) -}}
 {{- toYaml $config -}}
 {{- end -}}
@@ -220,7 +249,7 @@ do not use the API server, and which some clusters forbid or undo.
 
 {{/* Names of the chart's own volumes, as a JSON list. */}}
 {{- define "acr-verifier.volumeNames" -}}
-{{- $names := list "config" "api-token" -}}
+{{- $names := list "config" "api-token" "check-key" -}}
 {{- range fromJsonArray (include "acr-verifier.secretNames" .) }}{{- $names = append $names (include "acr-verifier.secretVolume" .) -}}{{- end -}}
 {{- if eq (include "acr-verifier.nodeFiles" .) "true" -}}
 {{- range .Values.nodeFiles.paths }}{{- $names = append $names (include "acr-verifier.nodeVolume" .path) -}}{{- end -}}

@@ -94,6 +94,10 @@ template:
           - app.kubernetes.io/name={{ include "acr-verifier.name" . }},app.kubernetes.io/instance={{ .Release.Name }},app.kubernetes.io/component=agent
           - --timeout
           - {{ $smoke.timeout }}
+          {{- if (.Values.config.server).keySecret }}
+          - --key-file
+          - {{ include "acr-verifier.keyFolder" . }}/key
+          {{- end }}
           # A pass must apply to this release: agents that still run the previous configuration are retried.
           - --expect-config
           - {{ include "acr-verifier.configDigest" . }}
@@ -115,6 +119,12 @@ template:
           {{- include "acr-verifier.securityContext" . | nindent 10 }}
         volumeMounts:
           {{- include "acr-verifier.tokenMount" . | nindent 10 }}
+          {{- if (.Values.config.server).keySecret }}
+          {{- include "acr-verifier.keyMount" . | nindent 10 }}
+          {{- end }}
     volumes:
       {{- include "acr-verifier.tokenVolume" . | nindent 6 }}
+      {{- if (.Values.config.server).keySecret }}
+      {{- include "acr-verifier.keyVolume" . | nindent 6 }}
+      {{- end }}
 {{- end -}}

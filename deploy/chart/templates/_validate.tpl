@@ -186,11 +186,6 @@ once. The formats of single values are in values.schema.json, which Helm checks 
 {{- if and $schedule.budgetPerMinute (not $schedule.fleetSize) -}}
   {{- $errors = append $errors "config.schedule.budgetPerMinute requires fleetSize" -}}
 {{- end -}}
-{{- with ($config.server).address -}}
-  {{- if not (hasSuffix (printf ":%d" (int $.Values.port)) .) -}}
-    {{- $errors = append $errors (printf "invalid value %q for config.server.address: expected the same port as `port`, %d" . (int $.Values.port)) -}}
-  {{- end -}}
-{{- end -}}
 {{- with $config.tls -}}
   {{- if and .caFile .caConfigMap -}}
     {{- $errors = append $errors "config.tls: caFile cannot be used with caConfigMap" -}}
@@ -227,7 +222,7 @@ once. The formats of single values are in values.schema.json, which Helm checks 
 
 {{- define "acr-verifier.validate" -}}
 {{- $errors := list -}}
-{{- range list "Config" "Images" "Identities" "Metadata" "Volumes" "Contexts" "Pods" "Scraping" "Smoke" -}}
+{{- range list "Config" "Images" "Identities" "Metadata" "Volumes" "Contexts" "Pods" "Server" "Scraping" "Smoke" -}}
   {{- $errors = concat $errors (fromJsonArray (include (printf "acr-verifier.validate%s" .) $)) -}}
 {{- end -}}
 {{- if eq .Values.image.tag "latest" -}}

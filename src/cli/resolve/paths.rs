@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::check_key::{CheckKey, KeyError};
 use crate::config::value::Refusal;
 use crate::credentials::inspect;
 use crate::file::{self, FileError, MAX_CA_FILE};
@@ -22,6 +23,11 @@ pub(super) fn certificates(path: &Path) -> Result<(), Refusal> {
         return Err(refusal(path, "it contains no PEM certificate", EXPECTED));
     }
     Ok(())
+}
+
+/// A file with the key for checks on demand.
+pub(super) fn key(path: &Path) -> Result<CheckKey, Refusal> {
+    CheckKey::read(path).map_err(|error| refusal(path, &error.to_string(), KeyError::EXPECTED))
 }
 
 /// A source of credentials; the check finds out whether it has an entry for the registry.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Config, CredentialsConfig, SystemResolver, parse, read};
+use crate::config::server::{ListenAddress, ServerConfig};
 
 const IMAGES: &str = "images: [{image: contoso.azurecr.io/apps/canary:1}]\n";
 
@@ -55,7 +56,7 @@ events: {enabled: false}
     assert_eq!(config.schedule.stage_timeout, Duration::from_secs(4));
     assert_eq!((config.schedule.confirm_after, config.schedule.fleet_size), (3, Some(5000)));
     assert_eq!(config.schedule.budget_per_minute, Some(4000));
-    assert_eq!(config.server_address.to_string(), "127.0.0.1:9000");
+    assert_eq!(config.server.address, ListenAddress::At(([127, 0, 0, 1], 9000).into()));
     assert!(!config.events && config.blob && !config.allow_loopback);
 }
 
@@ -69,7 +70,7 @@ fn only_images_are_required_and_empty_sections_mean_defaults() {
     // What `printf abc | sha256sum` prints.
     let known = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     assert_eq!(super::digest("abc"), known);
-    assert_eq!(config.server_address.to_string(), "0.0.0.0:9469");
+    assert_eq!(config.server, ServerConfig::default());
 }
 
 #[test]
@@ -138,7 +139,7 @@ colour: red
          1000000",
         "c:9:87: schedule.budgetPerMinute requires schedule.fleetSize",
         "c:10:19: invalid value \"0.0.0.0\" for server.address: expected an IP address with a port, such as \
-         0.0.0.0:9469 or [::]:9469",
+         0.0.0.0:9469 or [::]:9469, or node:9469",
         "c:11:19: invalid value \"true\" for events.enabled: it is a string; expected true or false",
         "c:12:1: unknown key \"colour\": expected one of images, resolvers, tls, nodeFiles, schedule, metrics, server, events",
     ];

@@ -49,6 +49,7 @@ pub(crate) fn run(words: impl Iterator<Item = OsString>) -> anyhow::Result<()> {
         labels: NodeLabels::new(&surroundings.node, surroundings.network_view, None, None),
         pass: surroundings,
         pod: Some(pod),
+        node_ips: None,
         in_cluster: true,
         chance: fastrand::f64,
     };
