@@ -18,6 +18,13 @@ pub use nameserver::{DNS_PORT, NameserverAddress, NameserverAddressError};
 /// Azure's platform address: DNS, DHCP and health probes of every VNet. No registry can use it.
 pub const AZURE_PLATFORM: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
 
+/// The listeners of AKS LocalDNS, the DNS cache on the node: for the node and Pods with `dnsPolicy: Default`, which forwards to
+/// the VNet's DNS servers, and for the other Pods, which forwards to the cluster's DNS.
+pub const LOCAL_DNS: [Ipv4Addr; 2] = [Ipv4Addr::new(169, 254, 10, 10), Ipv4Addr::new(169, 254, 10, 11)];
+
+/// The name of that cache in texts.
+pub const LOCAL_DNS_NAME: &str = "AKS LocalDNS";
+
 /// Ranges that count as private: RFC 1918, shared address space (RFC 6598) and unique local (RFC 4193).
 pub const PRIVATE_RANGES: [&str; 5] =
     ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"];

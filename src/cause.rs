@@ -37,7 +37,9 @@ pub use address::NOT_OF_ENDPOINT_REMEDY;
 pub use confirm::Confirm;
 pub use connection::{NOT_OPENED_REMEDY, not_opened_commands};
 pub use credentials::{commands_of_rejected, remedy_of_rejected};
-pub use dns::COMPARED_SILENT_REMEDY;
+pub use dns::{
+    CACHE_RENEWED_REMEDY, COMPARED_SILENT_REMEDY, UPSTREAM_SILENT_REMEDY, UPSTREAM_UNKNOWN_REMEDY,
+};
 pub use identity::{NOT_INJECTED, REPOSITORY_ROLE, fix_of_rejected_identity};
 pub use names::{DEBUG, Names};
 
@@ -115,6 +117,7 @@ causes! {
     DnsServerFailure => dns::DNS_SERVER_FAILURE,
     NameNotFound => dns::NAME_NOT_FOUND,
     PrivateRecordMissing => dns::PRIVATE_RECORD_MISSING,
+    NodeCacheStale => dns::NODE_CACHE_STALE,
     PrivateZoneNotLinked => address::PRIVATE_ZONE_NOT_LINKED,
     NoPrivateEndpoint => address::NO_PRIVATE_ENDPOINT,
     MixedAddresses => address::MIXED_ADDRESSES,

@@ -46,7 +46,7 @@ pub struct Config {
     pub blob: bool,
     /// Whether loopback counts as private: only for a registry on this machine.
     pub allow_loopback: bool,
-    /// Where a laboratory serves Azure's identity endpoints.
+    /// Where a laboratory serves what has a fixed address on a node.
     pub lab: LabEndpoints,
     /// The agent's HTTP server.
     pub server: ServerConfig,
@@ -95,13 +95,17 @@ pub enum CredentialsConfig {
     WorkloadIdentity,
 }
 
-/// Where a laboratory serves Azure's identity endpoints; nowhere on a node.
+/// Where a laboratory serves what has a fixed address on a node of AKS; nowhere on a node.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LabEndpoints {
     /// Replaces the address of IMDS.
     pub imds: Option<SocketAddr>,
     /// Replaces the addresses of Entra ID; its name and certificate remain.
     pub entra: Option<SocketAddr>,
+    /// Replaces the address of AKS LocalDNS.
+    pub local_dns: Option<SocketAddr>,
+    /// Replaces the address of Azure's resolver.
+    pub azure_dns: Option<SocketAddr>,
 }
 
 /// Which histograms of stages the agent exposes.
@@ -123,6 +127,11 @@ pub struct Resolvers {
     pub system: SystemResolver,
     /// Resolvers to compare with, each with the operator's name for it.
     pub compare: Vec<(String, NameserverAddress)>,
+    /// Whether AKS LocalDNS, if it is a nameserver of the node, is compared with the servers that it forwards to. Any setting of
+    /// the operator overrides it.
+    pub compares_node_cache: bool,
+    /// The servers that AKS LocalDNS forwards to, from the node's own files; empty if unknown.
+    pub cache_upstreams: Vec<NameserverAddress>,
 }
 
 /// The source of the node's nameservers.
@@ -217,6 +226,11 @@ impl Default for Schedule {
 
 impl Default for Resolvers {
     fn default() -> Self {
-        Self { system: SystemResolver::File(PathBuf::from("/etc/resolv.conf")), compare: Vec::new() }
+        Self {
+            system: SystemResolver::File(PathBuf::from("/etc/resolv.conf")),
+            compare: Vec::new(),
+            compares_node_cache: true,
+            cache_upstreams: Vec::new(),
+        }
     }
 }

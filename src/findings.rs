@@ -9,6 +9,7 @@
 mod answer;
 mod comparison;
 mod evaluation;
+mod node_cache;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -17,11 +18,13 @@ use ipnet::IpNet;
 
 use self::comparison::Compared;
 use self::evaluation::Evaluation;
+use self::node_cache::{CachedName, is_about_cache};
 use crate::address::{AddressPolicy, NameserverAddress};
 use crate::image::ImageReference;
 use crate::observation::{DnsFailure, Endpoint, Observation, Rcode, Resolution, Resolver, Stage};
 
 pub use self::comparison::{Comparison, Comparisons};
+pub use self::node_cache::{StaleAnswer, StaleEvidence};
 
 /// The findings of one check, name by name. They can be read but not removed, so none can be lost before a connection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -85,6 +88,8 @@ pub enum Finding {
     },
     /// Compared resolvers gave no usable answer, and the others agree.
     NotCompared(Vec<FailedServer>),
+    /// The node's DNS cache returned an answer that is out of date.
+    StaleCache(StaleAnswer),
 }
 
 impl Finding {
@@ -94,6 +99,7 @@ impl Finding {
         match self {
             Self::NotSent(_) | Self::Silent(_) | Self::Unresolved(_) | Self::Negative(_) => Some(Stage::Dns),
             Self::Wrong { .. } => Some(Stage::Address),
+            Self::StaleCache(answer) => answer.blocks,
             Self::Failing { .. } | Self::Disagreement { .. } | Self::NotCompared(_) => None,
         }
     }
@@ -106,7 +112,8 @@ impl Finding {
             | Self::Wrong { .. }
             | Self::Failing { .. }
             | Self::Disagreement { .. }
-            | Self::NotCompared(_) => false,
+            | Self::NotCompared(_)
+            | Self::StaleCache(_) => false,
         }
     }
 
@@ -119,7 +126,8 @@ impl Finding {
             | Self::Failing { servers, makes_wait: _ }
             | Self::NotCompared(servers)
             | Self::Disagreement { unanswered: servers, groups: _, first: _ } => servers,
-            Self::Negative(_) | Self::Wrong { .. } => &mut [],
+            Self::StaleCache(StaleAnswer { evidence: StaleEvidence::NotRenewed(servers), .. }) => servers,
+            Self::Negative(_) | Self::Wrong { .. } | Self::StaleCache(_) => &mut [],
         };
         servers.iter_mut().flat_map(|failed| &mut failed.failures).map(|(_, failure)| failure)
     }
@@ -262,7 +270,8 @@ impl Findings {
     }
 
     /// Adds what a comparison of all resolvers shows, once all answers are known.
-    pub fn compare(&mut self, observation: &Observation) {
+    pub fn compare(&mut self, policy: &AddressPolicy, observation: &Observation) {
+        let cache = &observation.node_cache;
         let resolutions = &observation.resolutions;
         let names: BTreeSet<(Endpoint, &str)> =
             resolutions.iter().map(|seen| (seen.endpoint, seen.host.as_str())).collect();
@@ -277,8 +286,19 @@ impl Findings {
             let Some(name) = name.filter(|name| !name.findings.iter().any(Finding::is_without_answer)) else {
                 continue;
             };
+            let stale = CachedName { cache, policy, name, seen: &seen }.stale_answer();
+            if let Some(stale) = stale {
+                // One cause: what is wrong with the answer is no fault of the zone.
+                name.findings.retain(|finding| !is_about_cache(cache, finding));
+                name.findings.push(Finding::StaleCache(stale));
+                if compared.differs_only_from(cache) {
+                    continue;
+                }
+            }
             match result {
                 Comparison::Nothing | Comparison::Alike => {}
+                // Whether the cache forwards to the silent resolver is not known, and the operator has not asked.
+                Comparison::Incomplete if cache.compared_by_default && cache.upstreams.is_empty() => {}
                 Comparison::Incomplete => name.findings.push(Finding::NotCompared(compared.unanswered)),
                 Comparison::Different => {
                     let Compared { groups, unanswered, .. } = compared;

@@ -1,17 +1,20 @@
 //! The node's own files that containerd reads, below the directory where the chart mounts them.
 //!
-//! Owns the list of files and their combined meaning: resolver configuration, certificate authorities, proxy, mirrors. Each is
+//! Owns the list of files and their combined meaning: resolver configuration, the upstream of the node's DNS cache, certificate
+//! authorities, proxy, mirrors. Each is
 //! optional, bounded in size, and resolved below the root only, including symbolic links. An unreadable file means unknown,
 //! never "none". Nothing is written. [`crate::proxy`] interprets the proxy variables.
 
 mod authorities;
 mod hosts;
+mod local_dns;
 mod systemd;
 mod tree;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::address::NameserverAddress;
 use crate::config::ImageConfig;
 use crate::observation::Fact;
 use crate::proxy::ProxySettings;
@@ -75,6 +78,12 @@ impl NodeFiles {
     #[must_use]
     pub fn resolv_conf_name(&self) -> String {
         self.tree.shown(RESOLV_CONF)
+    }
+
+    /// The servers that AKS LocalDNS forwards to, as they are now; empty if unknown.
+    #[must_use]
+    pub fn local_dns_upstreams(&self) -> Vec<NameserverAddress> {
+        local_dns::upstreams(&self.tree)
     }
 
     /// The certificate authorities that containerd trusts, as PEM texts.

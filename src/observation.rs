@@ -9,6 +9,7 @@ mod dns;
 mod failure;
 mod identity;
 mod node;
+mod node_cache;
 mod system;
 
 use std::fmt;
@@ -26,6 +27,7 @@ pub use failure::{Answer, Failure, Fault, Reason, Sender};
 pub use identity::{
     EntraError, Identity, IdentityFailure, IdentityFault, IdentityKind, IdentityService, ServiceFault,
 };
+pub use node_cache::{NodeCache, SecondAnswer};
 pub use system::SystemError;
 
 pub use node::{Fact, Proxied, TrustedBy};
@@ -139,6 +141,8 @@ pub struct Observation {
     pub marks: Vec<Mark>,
     /// The answers of every nameserver for every name.
     pub resolutions: Vec<Resolution>,
+    /// The DNS cache of the node, if it is one of the nameservers.
+    pub node_cache: NodeCache,
     /// Every attempted TCP connection, in order.
     pub attempts: Vec<Attempt>,
     /// Every HTTP request, in order.

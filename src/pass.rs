@@ -102,13 +102,15 @@ pub fn trust(config: &Config, node: Option<&NodeFiles>) -> Result<Trust, TrustEr
     Trust::with_node(authorities, config.ca_file.as_deref())
 }
 
-/// Applies the node's files to a task: its current nameservers, and containerd's proxy and mirrors.
+/// Applies the node's files to a task: its current nameservers, what their cache forwards to, and containerd's proxy and
+/// mirrors.
 fn take_from_node(task: &mut Task, config: &Config, node: &NodeFiles) {
     if follows_node(config)
         && let Some(path) = node.resolv_conf()
     {
         task.resolvers.system = SystemResolver::File(path);
     }
+    task.resolvers.cache_upstreams = node.local_dns_upstreams();
     task.proxy = node.proxy().known().cloned();
     let mirrors = node.mirrors(&task.image.registry()).and_then(Fact::known);
     task.mirrors = mirrors.cloned().unwrap_or_default();

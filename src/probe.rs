@@ -40,6 +40,7 @@ mod echo;
 pub mod fuzz;
 mod identity;
 mod manifest;
+mod node_cache;
 mod phase;
 mod protocol;
 mod public;

@@ -10,6 +10,7 @@ mod dns;
 pub(crate) mod dns_failure;
 mod identity;
 mod registry;
+mod resolvers;
 mod transport;
 
 use std::time::Duration;
@@ -19,7 +20,7 @@ use jiff::Timestamp;
 use crate::address::{AddressPolicy, NameserverAddress};
 use crate::cause::{Cause, Names};
 use crate::diagnosis::Diagnosis;
-use crate::findings::Findings;
+use crate::findings::{Finding, Findings};
 use crate::image::ImageReference;
 use crate::observation::{Endpoint, Failure, Fault, IdentityFault, Observation, Stage};
 use crate::verdict::Severity;
@@ -46,7 +47,7 @@ pub struct Expectation {
 pub fn diagnose(expectation: &Expectation, observation: &Observation, findings: &Findings) -> Vec<Diagnosis> {
     let mut diagnoses = Vec::new();
     for endpoint in Endpoint::ALL {
-        diagnoses.extend(dns::diagnoses(&expectation.image, endpoint, findings));
+        diagnoses.extend(dns::diagnoses(&expectation.image, endpoint, &observation.node_cache, findings));
         diagnoses.extend(transport::diagnoses(expectation, endpoint, observation));
     }
     if let Some(failure) = &observation.failure {
@@ -59,12 +60,34 @@ pub fn diagnose(expectation: &Expectation, observation: &Observation, findings: 
         }
         diagnoses.extend(explain(expectation, failure, observation));
     }
+    blame_stale_addresses(&mut diagnoses, findings);
     diagnoses.extend(credentials::warn(expectation, observation));
     diagnoses.extend(identity::warn(expectation, observation));
     diagnoses.extend(registry::warn_of_platform(expectation, observation));
     // Stable sort: diagnoses of the same stage keep the order of the observation.
     diagnoses.sort_by_key(|diagnosis| (diagnosis.severity, diagnosis.endpoint, diagnosis.stage));
     diagnoses
+}
+
+/// Makes an outdated answer of the node's cache the cause if its address cannot be connected to, or is no longer the registry's.
+fn blame_stale_addresses(diagnoses: &mut [Diagnosis], findings: &Findings) {
+    for endpoint in Endpoint::ALL {
+        let is_outdated =
+            |finding: &Finding| matches!(finding, Finding::StaleCache(stale) if stale.differs());
+        let is_failure = |diagnosis: &Diagnosis| {
+            diagnosis.endpoint == endpoint
+                && diagnosis.severity == Severity::Fail
+                && (Stage::Connect..=Stage::Challenge).contains(&diagnosis.stage)
+        };
+        if findings.names_of(endpoint).any(|name| name.findings.iter().any(is_outdated))
+            && diagnoses.iter().any(is_failure)
+        {
+            let of_cache = diagnoses.iter_mut().filter(|diagnosis| {
+                (diagnosis.endpoint, diagnosis.cause) == (endpoint, Cause::NodeCacheStale)
+            });
+            of_cache.for_each(|diagnosis| diagnosis.severity = Severity::Fail);
+        }
+    }
 }
 
 /// Explains the failure that ended the check, except for names and addresses.

@@ -7,6 +7,7 @@ mod containerd;
 mod diagnosed;
 mod expectation;
 mod identity;
+mod node_cache;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -25,6 +26,7 @@ use proptest::sample::select;
 
 pub(crate) use self::diagnosed::{checked, comparisons, diagnose, evaluate};
 pub(crate) use self::expectation::expectation;
+pub(crate) use self::node_cache::{CacheChoices, cache_of};
 
 /// Years 1 to 9998: the range of certificates and clocks.
 const SECONDS: std::ops::Range<i64> = -62_000_000_000..253_000_000_000;
@@ -338,7 +340,15 @@ pub(crate) fn observation() -> impl Strategy<Value = Observation> {
     );
     let identity = (option::weighted(0.3, identity::identity()), option::weighted(0.1, warned));
     let ended = (option::of(words()), option::weighted(0.1, mismatch), option::weighted(0.8, failure));
-    (lists, option::of(moment()), (credentials(), identity), found(), containerd::facts(), ended, duration())
+    (
+        lists,
+        option::of(moment()),
+        (credentials(), identity),
+        found(),
+        containerd::facts(),
+        ended,
+        (duration(), any::<CacheChoices>()),
+    )
         .prop_map(
             |(
                 (marks, resolutions, attempts, requests, tls),
@@ -347,13 +357,14 @@ pub(crate) fn observation() -> impl Strategy<Value = Observation> {
                 found,
                 containerd,
                 ended,
-                duration,
+                (duration, cache),
             )| {
                 let (((credentials, rejected_entries), (identity, identity_failure)), (proxied, mirrors)) =
                     (tried, containerd);
                 let (token, manifest, blob) = found;
                 let (correlation_id, platform_mismatch, failure) = ended;
                 Observation {
+                    node_cache: cache_of(&resolutions, cache),
                     marks,
                     resolutions,
                     attempts,

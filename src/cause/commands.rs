@@ -16,6 +16,11 @@ pub(super) fn node_resolvers() -> String {
     on_node("chroot /host cat /etc/resolv.conf")
 }
 
+/// The servers that AKS LocalDNS forwards to, and the answer of the usual one.
+pub(super) fn cache_upstream(names: &Names) -> [String; 2] {
+    [on_node("chroot /host cat /etc/localdns/upstream-dns"), names.dig_azure()]
+}
+
 pub(super) fn vnet_resolvers() -> String {
     "az network vnet show --ids VNET_ID --query dhcpOptions.dnsServers".to_owned()
 }

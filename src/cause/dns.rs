@@ -1,10 +1,11 @@
 //! Causes of the stage `dns`: nameservers, names and records.
 
 use super::commands::{
-    ONE_ZONE_GROUP, REIMAGE, endpoint_addresses, node_resolvers, record, reimage, security_rules,
-    show_endpoints, vnet_resolvers, zone_group,
+    ONE_ZONE_GROUP, REIMAGE, cache_upstream, endpoint_addresses, node_resolvers, record, reimage,
+    security_rules, show_endpoints, vnet_resolvers, zone_group,
 };
 use super::confirm::{ADDRESSES, Confirm, ENDS_PRIVATE, NAMESERVERS, ONE_NAMESERVER, SHORT_FROM_NAMESERVER};
+use super::names::on_node;
 use super::{CauseInfo, Fix};
 use crate::observation::Stage;
 use crate::verdict::Severity;
@@ -133,6 +134,49 @@ pub(super) const PRIVATE_RECORD_MISSING: CauseInfo = CauseInfo {
     },
     verify: "The `privatelink` name resolves to the private endpoint's address.",
 };
+
+pub(super) const NODE_CACHE_STALE: CauseInfo = CauseInfo {
+    code: "node_cache_stale",
+    severity: Severity::Fail,
+    stages: &[Stage::Dns, Stage::Address],
+    meaning: "AKS LocalDNS, the DNS cache of the node, returns an answer that is out of date, because a DNS change has not reached \
+              it or the server that it forwards to is silent.",
+    detection: "the cache replaced its answer a moment later by that of the compared resolvers; or all servers that it forwards \
+                to return another answer; or its answer has expired (TTL 0), was not renewed, and no compared resolver answers",
+    remedy: "Restart AKS LocalDNS on the node, or wait until its cache renews the answer, which takes an hour at most.",
+    commands: |names| {
+        let mut commands = vec![names.dig("A")];
+        commands.extend(cache_upstream(names));
+        commands.push(on_node("chroot /host systemctl restart localdns"));
+        commands
+    },
+    at_data: None,
+    cautions: &[
+        "While AKS LocalDNS restarts, the node queries the VNet's DNS servers directly. Its cache starts empty: an answer that only \
+         the cache still had is lost.",
+    ],
+    confirm: Confirm {
+        commands: &[
+            "cat /etc/localdns/upstream-dns",
+            "dig @169.254.10.10 REGISTRY.azurecr.io A",
+            "dig @NAMESERVER REGISTRY.azurecr.io A",
+        ],
+        shows: "The cache (169.254.10.10) returns another answer than the servers in the file, or one in which every record has a \
+                TTL of 0 although it was queried a second time.",
+    },
+    verify: "Both return the private endpoint's address, and the TTL of the cache's answer is not 0.",
+};
+
+/// The remedy if the cache of the node has renewed its answer in the meantime.
+pub const CACHE_RENEWED_REMEDY: &str = "Check again: AKS LocalDNS has renewed its answer since.";
+
+/// The remedy if the servers that the cache of the node forwards to do not answer.
+pub const UPSTREAM_SILENT_REMEDY: &str = "Repair the DNS servers that AKS LocalDNS forwards to, and allow traffic from the node \
+                                          subnet to them on port 53 over UDP and TCP.";
+
+/// The remedy if the cache of the node differs from Azure's resolver, and may forward elsewhere.
+pub const UPSTREAM_UNKNOWN_REMEDY: &str = "Set `resolvers.compare` to the DNS servers of the VNet, or mount the node's \
+                                           /etc/localdns, so that AKS LocalDNS is compared with the servers that it forwards to.";
 
 pub(super) const RESOLVERS_DISAGREE: CauseInfo = CauseInfo {
     code: "resolvers_disagree",

@@ -346,7 +346,8 @@ pub(super) struct CheckArguments {
     #[arg(long, value_name = "ADDRESS[:PORT]", value_parser = value::nameserver, conflicts_with = "resolv_conf",
           help_heading = "Check options")]
     pub(super) nameserver: Vec<NameserverAddress>,
-    /// Query another resolver as well and report differences (repeatable)
+    /// Query another resolver as well and report differences (repeatable) [default for AKS LocalDNS: the servers that it forwards
+    /// to, if known, otherwise azure=168.63.129.16]
     #[arg(long, value_name = "NAME=ADDRESS[:PORT]", value_parser = value::named_nameserver,
           help_heading = "Check options")]
     pub(super) compare_resolver: Vec<(String, NameserverAddress)>,

@@ -161,6 +161,7 @@ fn resolve_check(arguments: CheckArguments, environment: &Environment) -> Result
         let names = arguments.compare_resolver.iter().map(|(name, _)| name);
         reject_duplicates("--compare-resolver <NAME=ADDRESS[:PORT]>", "name", names)?;
         config.resolvers.compare = arguments.compare_resolver;
+        config.resolvers.compares_node_cache = false;
     }
     if let Some(path) = checked("--ca-file <PATH>", arguments.ca_file, paths::certificates)? {
         config.ca_file = Some(path);
@@ -302,7 +303,7 @@ fn ambient(environment: &Environment) -> AmbientCredentials {
 }
 
 fn lab(arguments: &LabArguments) -> LabEndpoints {
-    LabEndpoints { imds: arguments.lab_imds, entra: arguments.lab_entra }
+    LabEndpoints { imds: arguments.lab_imds, entra: arguments.lab_entra, ..LabEndpoints::default() }
 }
 
 /// Returns the identity that all images are pulled with.

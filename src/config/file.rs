@@ -269,11 +269,12 @@ fn duplicate(value: &str, key: &str) -> String {
 fn read_resolvers(reader: &mut Reader, field: &Field<'_>) -> Option<Resolvers> {
     let section = reader.section(field, &["system", "compare"])?;
     let defaults = Resolvers::default();
-    let system = optional(&section, "system", defaults.system, |field| {
+    let system = optional(&section, "system", defaults.system.clone(), |field| {
         reader.text(field, value::path).map(SystemResolver::File)
     });
     let compare = optional(&section, "compare", Vec::new(), |field| read_compared(reader, field));
-    Some(Resolvers { system: system?, compare: compare? })
+    let compares_node_cache = section.get("compare").is_none();
+    Some(Resolvers { system: system?, compare: compare?, compares_node_cache, ..defaults })
 }
 
 fn read_compared(reader: &mut Reader, field: &Field<'_>) -> Option<Vec<(String, NameserverAddress)>> {

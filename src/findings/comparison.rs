@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::answer::{AnswerClass, class_of, failed_server, is_failed, server_of};
-use super::{AnswerGroup, FailedServer};
-use crate::observation::{Endpoint, Resolution, Resolver};
+use super::{AnswerGroup, FailedServer, Server};
+use crate::observation::{Endpoint, NodeCache, Resolution, Resolver};
 
 /// The result of a comparison, worst last.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,6 +68,12 @@ impl Compared {
             groups: groups(seen),
             unanswered: silent.map(|seen| failed_server(seen)).collect(),
         }
+    }
+
+    /// Returns whether all resolvers but the node's cache agree.
+    pub(super) fn differs_only_from(&self, cache: &NodeCache) -> bool {
+        let is_other = |server: &Server| !cache.is_listener(&server.address);
+        self.groups.iter().filter(|group| group.servers.iter().any(is_other)).count() <= 1
     }
 
     /// Returns the result for the name.

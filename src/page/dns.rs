@@ -53,7 +53,7 @@ fn answer(checked: &ImageResult, resolution: &Resolution) -> Markup {
     let (shown, folded) = hops.split_at(hops.len().min(SHOWN_HOPS));
     html! {
         p.server {
-            strong { (server(resolution)) }
+            strong { (server(&checked.observation, resolution)) }
             @match resolution.resolver {
                 Resolver::System => {}
                 Resolver::Compared(_) => { " comparison only" }

@@ -15,9 +15,9 @@ use crate::observation::{Endpoint, Observation, Resolution};
 
 /// How long a resolver may take to answer; a check that completes sooner waits for the remainder. A resolver that forwards
 /// across regions takes 200 ms.
-const GRACE: Duration = Duration::from_millis(500);
+pub(super) const GRACE: Duration = Duration::from_millis(500);
 /// The resend interval: after three lost datagrams there is still time for an answer.
-const RESEND: Duration = Duration::from_millis(120);
+pub(super) const RESEND: Duration = Duration::from_millis(120);
 
 /// The queries to the compared resolvers in one check. Dropping it cancels them.
 pub(super) struct Compared {
@@ -37,6 +37,11 @@ impl Compared {
     /// Prepares the resolvers; sends nothing.
     pub(super) fn new(nameservers: Vec<Nameserver>) -> Self {
         Self { nameservers, asked: Mutex::default() }
+    }
+
+    /// Returns whether there is no resolver to compare with.
+    pub(super) fn is_empty(&self) -> bool {
+        self.nameservers.is_empty()
     }
 
     /// Queries all of them for a name, once per name.

@@ -46,6 +46,8 @@ pub(super) fn redact_observation(
         mirrors: _,
         proxied,
         correlation_id: id,
+        // Addresses, and the names that were queried.
+        node_cache: _,
     } = observation;
     platform_mismatch.iter_mut().map(|PlatformMismatch { found, wanted: _ }| found).for_each(show);
     let show_id =

@@ -11,10 +11,12 @@ use tokio::time::Instant;
 use super::compared::Compared;
 use super::deadline::Clock;
 use super::dns::{self, Nameserver, Patience, ResolvConf};
+use super::node_cache::{self, SecondQueries};
 use super::{Stop, Task};
-use crate::config::{Resolvers, SystemResolver};
+use crate::address::NameserverAddress;
+use crate::config::SystemResolver;
 use crate::findings::{AllowedAddresses, Findings};
-use crate::observation::{Endpoint, Failure, Fault, Observation, Resolution, Resolver, Stage};
+use crate::observation::{Endpoint, Failure, Fault, NodeCache, Observation, Resolution, Resolver, Stage};
 
 /// The resolvers of one check, and the findings about their answers.
 pub(super) struct Gate<'check> {
@@ -22,15 +24,27 @@ pub(super) struct Gate<'check> {
     pub(super) clock: &'check Clock,
     nameservers: Vec<Nameserver>,
     compared: Compared,
+    cache: NodeCache,
+    second_queries: SecondQueries,
     findings: Mutex<Findings>,
 }
 
 impl<'check> Gate<'check> {
     /// The node's nameservers and the compared resolvers, as they are now.
     pub(super) fn new(task: &'check Task, clock: &'check Clock) -> Self {
-        let (nameservers, compared) = nameservers(&task.resolvers);
-        let compared = Compared::new(compared);
-        Self { task, clock, nameservers, compared, findings: Mutex::default() }
+        let (nameservers, tcp_only) = system_nameservers(&task.resolvers.system);
+        let cache = node_cache::of(&task.resolvers, task.lab, &nameservers);
+        let by_default = node_cache::default_comparison(&cache, task.lab, &nameservers);
+        // A compared resolver is queried over the same transport as the node's own.
+        let compared = |(name, address): &(String, NameserverAddress)| Nameserver {
+            resolver: Resolver::Compared(name.clone()),
+            address: address.clone(),
+            tcp_only,
+        };
+        let compared =
+            Compared::new(task.resolvers.compare.iter().chain(&by_default).map(compared).collect());
+        let (second_queries, findings) = Default::default();
+        Self { task, clock, nameservers, compared, cache, second_queries, findings }
     }
 
     /// The node's own nameservers.
@@ -40,9 +54,12 @@ impl<'check> Gate<'check> {
 
     /// Adds the answers of the compared resolvers to the observation, and returns all findings.
     pub(super) async fn finish(self, observation: &mut Observation) -> Findings {
-        self.compared.add_to(observation, self.clock.deadline()).await;
+        let (deadline, mut cache) = (self.clock.deadline(), self.cache);
+        self.compared.add_to(observation, deadline).await;
+        cache.second_answers = self.second_queries.finish(deadline).await;
+        observation.node_cache = cache;
         let mut findings = self.findings.into_inner().unwrap_or_else(PoisonError::into_inner);
-        findings.compare(observation);
+        findings.compare(&self.task.policy, observation);
         findings
     }
 
@@ -60,6 +77,7 @@ impl<'check> Gate<'check> {
             self.compared.ask(endpoint, host);
             let patience = Patience::until(limit.until);
             let answers = dns::resolve(endpoint, host, &self.nameservers, patience).await;
+            self.query_cache_again(&answers);
             observation.resolutions.extend(answers);
         }
         observation.mark(endpoint, Stage::Dns, started.elapsed());
@@ -89,10 +107,18 @@ impl<'check> Gate<'check> {
             dns::resolve(Endpoint::Data, host, &self.nameservers, patience)
         });
         observation.resolutions = join_all(asked).await.into_iter().flatten().collect();
+        self.query_cache_again(&observation.resolutions);
         observation.mark(Endpoint::Data, Stage::Dns, started.elapsed());
         let started = Instant::now();
         if self.evaluate(observation, |findings| findings.all_resolved(Endpoint::Data)) {
             observation.mark(Endpoint::Data, Stage::Address, started.elapsed());
+        }
+    }
+
+    /// Queries the node's cache again if something is compared with it.
+    fn query_cache_again(&self, answers: &[Resolution]) {
+        if !self.compared.is_empty() {
+            self.second_queries.follow(&self.cache, answers);
         }
     }
 
@@ -115,16 +141,4 @@ pub(super) fn system_nameservers(resolver: &SystemResolver) -> (Vec<Nameserver>,
     let tcp_only = found.tcp_only;
     let nameserver = |address| Nameserver { resolver: Resolver::System, address, tcp_only };
     (found.nameservers.into_iter().map(nameserver).collect(), tcp_only)
-}
-
-/// The node's own nameservers, and the compared resolvers.
-fn nameservers(resolvers: &Resolvers) -> (Vec<Nameserver>, Vec<Nameserver>) {
-    // A compared resolver is queried over the same transport as the node's own.
-    let (system, tcp_only) = system_nameservers(&resolvers.system);
-    let nameserver = |resolver, address| Nameserver { resolver, address, tcp_only };
-    let compared = resolvers
-        .compare
-        .iter()
-        .map(|(name, address)| nameserver(Resolver::Compared(name.clone()), address.clone()));
-    (system, compared.collect())
 }

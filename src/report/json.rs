@@ -166,6 +166,7 @@ fn resolution(checked: &ImageResult, resolution: &Resolution) -> ResolutionRepor
         host: word(&resolution.host),
         resolver: word(resolution.resolver.label()),
         server: resolution.server.to_string(),
+        node_cache: checked.observation.node_cache.is_listener(&resolution.server),
         rcode: dns_summary::rcode(resolution).map(|rcode| rcode.to_string()),
         answers: dns_summary::records(resolution).into_iter().map(Answer::from).collect(),
         addresses: resolution.addresses().iter().map(ToString::to_string).collect(),

@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use super::dns_summary;
-use crate::address::Scope;
+use crate::address::{LOCAL_DNS_NAME, Scope};
 use crate::observation::{
     Attempt, ConnectFailure, CredentialsUsed, Endpoint, Observation, Rcode, RecordData, Resolution, Resolver,
     Stage,
@@ -87,15 +87,19 @@ fn resolutions(observation: &Observation, endpoint: Endpoint) -> Vec<String> {
             } else {
                 String::new()
             };
-            format!("{host}{}: {}", server(resolution), chain(resolution))
+            format!("{host}{}: {}", server(observation, resolution), chain(resolution))
         })
         .collect()
 }
 
-/// Formats a nameserver: its address, the port unless it is 53, and the operator's name for it.
-pub(crate) fn server(resolution: &Resolution) -> String {
+/// Formats a nameserver: its address, the port unless it is 53, and the operator's name for it. The DNS cache of the node has its
+/// own.
+pub(crate) fn server(observation: &Observation, resolution: &Resolution) -> String {
     let address = printable(&resolution.server.short(), MAX_WORD);
     match &resolution.resolver {
+        Resolver::System if observation.node_cache.is_listener(&resolution.server) => {
+            format!("{address} ({LOCAL_DNS_NAME})")
+        }
         Resolver::System => address,
         Resolver::Compared(name) => format!("{} ({address})", printable(name, MAX_WORD)),
     }

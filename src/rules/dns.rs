@@ -5,23 +5,29 @@
 use std::net::IpAddr;
 
 use super::diagnosis;
-use super::dns_failure::phrases;
-use crate::address::NameserverAddress;
+use super::resolvers::{Words, address_list, answer};
+use crate::address::{LOCAL_DNS_NAME, NameserverAddress};
 use crate::cause::{self, Cause, Names};
 use crate::diagnosis::Diagnosis;
 use crate::findings::{
-    AddressFault, AnswerGroup, FailedServer, Finding, Findings, NameFindings, Negative, NegativeKind, Server,
+    AddressFault, FailedServer, Finding, Findings, NameFindings, Negative, NegativeKind, StaleAnswer,
+    StaleEvidence,
 };
 use crate::image::ImageReference;
-use crate::observation::{DnsFailure, Endpoint, Rcode, Resolver, Stage};
+use crate::observation::{Endpoint, NodeCache, Rcode, Stage};
 use crate::text::words::{list, noun_of, some_of, verb_of};
 use crate::verdict::Severity;
 
-/// Maximum number of addresses in a sentence; the report has all.
+/// Maximum number of names in a sentence; the report has all.
 const LISTED: usize = 4;
 
 /// Returns the diagnoses of the `dns` and `address` stages of an endpoint.
-pub(super) fn diagnoses(image: &ImageReference, endpoint: Endpoint, findings: &Findings) -> Vec<Diagnosis> {
+pub(super) fn diagnoses(
+    image: &ImageReference,
+    endpoint: Endpoint,
+    cache: &NodeCache,
+    findings: &Findings,
+) -> Vec<Diagnosis> {
     if findings.is_without_nameserver(endpoint) {
         let message =
             "The resolver configuration has no usable nameserver, so no name can be resolved.".to_owned();
@@ -29,7 +35,10 @@ pub(super) fn diagnoses(image: &ImageReference, endpoint: Endpoint, findings: &F
     }
     findings
         .names_of(endpoint)
-        .flat_map(|name| name.findings.iter().map(|finding| Name { image, name }.diagnose(finding)))
+        .flat_map(|name| {
+            let words = Words { cache };
+            name.findings.iter().map(move |finding| Name { image, name, words }.diagnose(finding))
+        })
         .collect()
 }
 
@@ -37,6 +46,7 @@ pub(super) fn diagnoses(image: &ImageReference, endpoint: Endpoint, findings: &F
 struct Name<'facts> {
     image: &'facts ImageReference,
     name: &'facts NameFindings,
+    words: Words<'facts>,
 }
 
 impl Name<'_> {
@@ -69,19 +79,36 @@ impl Name<'_> {
             }
             Finding::Failing { servers, makes_wait } => self.failing(servers, *makes_wait),
             Finding::Disagreement { groups, unanswered, first } => {
-                let answers: Vec<String> = groups.iter().map(group_phrase).collect();
+                let answers: Vec<String> = groups.iter().map(|group| self.words.group(group)).collect();
                 let mut message =
                     format!("The resolvers disagree about {}: {}.", self.name.host, answers.join("; "));
                 if !unanswered.is_empty() {
                     message = format!("{message} {}", self.not_compared(unanswered));
                 }
-                self.diagnosis(Cause::ResolversDisagree, Stage::Dns, Some(first), message)
+                let diagnosis =
+                    |message| self.diagnosis(Cause::ResolversDisagree, Stage::Dns, Some(first), message);
+                let cache = self.words.cache;
+                if !cache.compared_by_default || !cache.upstreams.is_empty() {
+                    return diagnosis(message);
+                }
+                // Azure's resolver is compared because it usually is the upstream of the cache.
+                let message = format!(
+                    "{message} The servers that {LOCAL_DNS_NAME} forwards to are not known: if the VNet has custom DNS servers, \
+                     its answer may be right."
+                );
+                Diagnosis { remedy: cause::UPSTREAM_UNKNOWN_REMEDY.to_owned(), ..diagnosis(message) }
             }
             Finding::NotCompared(servers) => {
                 let message = self.not_compared(servers);
                 let diagnosis = self.diagnosis(Cause::ResolversDisagree, Stage::Dns, first(servers), message);
-                Diagnosis { remedy: cause::COMPARED_SILENT_REMEDY.to_owned(), ..diagnosis }
+                let remedy = if self.words.cache.compared_by_default {
+                    cause::UPSTREAM_SILENT_REMEDY
+                } else {
+                    cause::COMPARED_SILENT_REMEDY
+                };
+                Diagnosis { remedy: remedy.to_owned(), ..diagnosis }
             }
+            Finding::StaleCache(stale) => self.stale(stale),
         }
     }
 
@@ -97,7 +124,7 @@ impl Name<'_> {
     }
 
     fn without_answer(&self, cause: Cause, could: &str, servers: &[FailedServer]) -> Diagnosis {
-        let failures = list(&failed_phrases(servers));
+        let failures = list(&self.words.failed(servers));
         let message = format!("No nameserver {could} {}: {failures}.", self.name.host);
         self.diagnosis(cause, Stage::Dns, first(servers), message)
     }
@@ -214,7 +241,7 @@ impl Name<'_> {
             servers.len(),
             noun_of(queried, "nameserver"),
             self.name.host,
-            list(&failed_phrases(servers))
+            list(&self.words.failed(servers))
         );
         let mut diagnosis = self.diagnosis(Cause::NameserverFailing, Stage::Dns, first(servers), message);
         let mut questions = servers.iter().take(1).flat_map(|failed| &failed.failures);
@@ -226,15 +253,72 @@ impl Name<'_> {
         diagnosis
     }
 
+    fn stale(&self, stale: &StaleAnswer) -> Diagnosis {
+        let host = self.name.host.as_str();
+        let cache = format!("{LOCAL_DNS_NAME} ({})", stale.server.short());
+        let cached = answer(stale.cached.iter().copied());
+        let (message, remedy) = match &stale.evidence {
+            StaleEvidence::Replaced(group) => {
+                let message = format!(
+                    "{cache} returned {cached} for {host} from its cache, and a moment later {}, the answer of {}.",
+                    answer(group.addresses.iter().copied()),
+                    self.words.resolvers(&group.servers)
+                );
+                (message, Some(cause::CACHE_RENEWED_REMEDY))
+            }
+            StaleEvidence::UpstreamDiffers(group) => {
+                let lifetime = match stale.ttl {
+                    Some(0) => ", although it has expired".to_owned(),
+                    Some(ttl) => format!(" for up to {ttl} s"),
+                    None => String::new(),
+                };
+                let message = format!(
+                    "{cache} returns {cached} for {host} from its cache{lifetime}, but {}, which it forwards to, {} {}.",
+                    self.words.resolvers(&group.servers),
+                    verb_of(group.servers.len(), "return"),
+                    answer(group.addresses.iter().copied())
+                );
+                (message, None)
+            }
+            StaleEvidence::NotRenewed(servers) => {
+                let message = format!(
+                    "{cache} returned {cached} for {host} after the answer had expired, and did not renew it: {}. Unless a \
+                     server that it forwards to answers, it drops the answer within an hour, and pulls fail.",
+                    list(&self.words.failed(servers))
+                );
+                (message, Some(cause::UPSTREAM_SILENT_REMEDY))
+            }
+        };
+        let stage = stale.blocks.unwrap_or(Stage::Dns);
+        let mut diagnosis = self.diagnosis(Cause::NodeCacheStale, stage, Some(&stale.server), message);
+        if stale.blocks.is_none() {
+            diagnosis.severity = Severity::Warn;
+        }
+        if let Some(remedy) = remedy {
+            remedy.clone_into(&mut diagnosis.remedy);
+        }
+        match &stale.evidence {
+            StaleEvidence::UpstreamDiffers(_) => {}
+            // Only the query: the cache needs no restart.
+            StaleEvidence::Replaced(_) => diagnosis.commands.truncate(1),
+            // A restart would drop the last good answer.
+            StaleEvidence::NotRenewed(servers) => {
+                let names = Names::new(self.image, self.name.endpoint, Some(host), first(servers));
+                diagnosis.commands = Cause::DnsTimeout.commands(&names);
+            }
+        }
+        diagnosis
+    }
+
     fn not_compared(&self, servers: &[FailedServer]) -> String {
         let noun = noun_of(servers.len(), "The compared resolver");
-        let failures = list(&failed_phrases(servers));
+        let failures = list(&self.words.failed(servers));
         format!("{noun} {failures} for {}: no comparison was made.", self.name.host)
     }
 
     /// Names the nameservers, and how many were queried if there are others.
     fn who(&self, servers: &[NameserverAddress]) -> String {
-        let names: Vec<String> = servers.iter().map(NameserverAddress::short).collect();
+        let names: Vec<String> = servers.iter().map(|server| self.words.nameserver(server)).collect();
         let noun = noun_of(servers.len(), "Nameserver");
         if servers.len() == self.name.nameservers {
             format!("{noun} {}", list(&names))
@@ -274,55 +358,4 @@ fn only_family(addresses: &[IpAddr]) -> Option<&'static str> {
     let first = is_v4(addresses.first()?);
     let family = if first { "IPv4" } else { "IPv6" };
     addresses.iter().all(|address| is_v4(address) == first).then_some(family)
-}
-
-fn address_list(addresses: &[IpAddr]) -> String {
-    some_of(&addresses.iter().map(ToString::to_string).collect::<Vec<_>>(), LISTED)
-}
-
-/// Describes an answer and its servers: `10.60.0.10 and 10.60.0.11 returned 10.60.4.4`.
-fn group_phrase(group: &AnswerGroup) -> String {
-    let addresses: Vec<IpAddr> = group.addresses.iter().copied().collect();
-    let addresses = if addresses.is_empty() { "no address".to_owned() } else { address_list(&addresses) };
-    let servers: Vec<String> = group.servers.iter().map(server_phrase).collect();
-    format!("{} returned {addresses}", list(&servers))
-}
-
-/// Names a resolver: `10.60.0.10`, or `168.63.129.16 (azure)` if it is a compared one.
-fn server_phrase(server: &Server) -> String {
-    match &server.resolver {
-        Resolver::System => server.address.short(),
-        Resolver::Compared(name) => format!("{} ({name})", server.address.short()),
-    }
-}
-
-/// Describes resolvers and their failed queries; the record type is named if the failures differ.
-fn failed_phrases(servers: &[FailedServer]) -> Vec<String> {
-    let phrase = |failed: &FailedServer| {
-        let failures = match failed.failures.as_slice() {
-            [(_, a), (_, aaaa)] if a.kind == aaaa.kind => failure_phrase(failed, a, ""),
-            failures => {
-                let phrases: Vec<String> = failures
-                    .iter()
-                    .map(|(question, failure)| {
-                        failure_phrase(failed, failure, &format!(" ({question} query)"))
-                    })
-                    .collect();
-                list(&phrases)
-            }
-        };
-        format!("{} {failures}", server_phrase(&failed.server))
-    };
-    servers.iter().map(phrase).collect()
-}
-
-fn failure_phrase(failed: &FailedServer, failure: &DnsFailure, question: &str) -> String {
-    let phrase = phrases(&failure.kind, failed.tcp_only).of_server;
-    let extended: Vec<String> = failure
-        .extended_errors
-        .iter()
-        .map(|error| format!("extended error {} {}", error.code, error.text).trim_end().to_owned())
-        .collect();
-    let extended = if extended.is_empty() { String::new() } else { format!(" ({})", extended.join(", ")) };
-    format!("{phrase}{question}{extended}")
 }

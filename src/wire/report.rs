@@ -182,6 +182,9 @@ pub struct ResolutionReport {
     pub resolver: String,
     /// The nameserver, `IP:PORT`.
     pub server: String,
+    /// Whether it is AKS LocalDNS, the DNS cache of the node; absent if not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub node_cache: bool,
     /// Response code for A, or for AAAA if A was not answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rcode: Option<String>,

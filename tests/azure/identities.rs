@@ -39,7 +39,11 @@ pub(super) fn left_out(key: &str, settings: &Settings) -> Option<Bench> {
     change(&mut settings.identity);
     let client_id = settings.identity.kubelet_client_id().to_owned();
     let mut bench = Bench::new(settings);
-    bench.task.lab = LabEndpoints { imds: Some(bench.lab.imds()), entra: Some(bench.lab.entra()) };
+    bench.task.lab = LabEndpoints {
+        imds: Some(bench.lab.imds()),
+        entra: Some(bench.lab.entra()),
+        ..LabEndpoints::default()
+    };
     let public_roots = [bench.lab.public_root_pem().as_bytes().to_vec()];
     bench.task.trust =
         Trust::with_node(Some(&public_roots), Some(&bench.lab.ca_file())).expect("the lab's roots");

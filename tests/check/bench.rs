@@ -66,7 +66,7 @@ impl Bench {
             data_endpoints: Vec::new(),
             credentials: CredentialsSource::named(lab.credentials_folder(), None),
             lab: LabEndpoints::default(),
-            resolvers: Resolvers { system: system_resolver(&lab), compare: Vec::new() },
+            resolvers: Resolvers { system: system_resolver(&lab), ..Resolvers::default() },
             trust: Trust::load(Some(&lab.ca_file())).expect("the lab's root is a certificate"),
             proxy: None,
             mirrors: Vec::new(),

@@ -23,7 +23,11 @@ pub(super) const PULL: &str = "manifest 200, manifest 200, manifest 200, blob re
 pub(super) fn use_managed(bench: &mut Bench, client_id: Option<&str>) {
     bench.task.credentials =
         CredentialsSource::ManagedIdentity(ManagedIdentity { client_id: client_id.map(str::to_owned) });
-    bench.task.lab = LabEndpoints { imds: Some(bench.lab.imds()), entra: Some(bench.lab.entra()) };
+    bench.task.lab = LabEndpoints {
+        imds: Some(bench.lab.imds()),
+        entra: Some(bench.lab.entra()),
+        ..LabEndpoints::default()
+    };
 }
 
 /// Returns the requests of a check in order, as `place status`.

@@ -20,6 +20,7 @@ mod hostile_cases;
 mod identity_cases;
 mod identity_program;
 mod identity_safety;
+mod local_dns;
 mod login_cases;
 mod name_cases;
 mod names_with_secrets;

@@ -35,7 +35,11 @@ pub(super) fn use_workload(bench: &mut Bench) {
     bench.task.trust = Trust::with_node(Some(&[roots]), Some(&bench.lab.ca_file()))
         .expect("the lab's roots are certificates");
     bench.task.credentials = CredentialsSource::WorkloadIdentity(variables(&bench.lab));
-    bench.task.lab = LabEndpoints { imds: Some(bench.lab.imds()), entra: Some(bench.lab.entra()) };
+    bench.task.lab = LabEndpoints {
+        imds: Some(bench.lab.imds()),
+        entra: Some(bench.lab.entra()),
+        ..LabEndpoints::default()
+    };
 }
 
 fn workload(

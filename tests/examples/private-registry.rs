@@ -140,7 +140,7 @@ fn watch(lab: Lab, healthy: Settings) -> anyhow::Result<()> {
         config: path,
         nameservers: lab.nameservers().into_iter().map(Into::into).collect(),
         allow_loopback: true,
-        lab: LabEndpoints { imds: Some(lab.imds()), entra: None },
+        lab: LabEndpoints { imds: Some(lab.imds()), ..LabEndpoints::default() },
         ambient: AmbientCredentials::default(),
     };
     let node = NodeContext {
@@ -231,7 +231,7 @@ fn config(lab: &Lab, puller: Puller) -> anyhow::Result<Config> {
         ),
         Puller::Identity => (
             CredentialsConfig::ManagedIdentity { client_id: None },
-            LabEndpoints { imds: Some(lab.imds()), entra: None },
+            LabEndpoints { imds: Some(lab.imds()), ..LabEndpoints::default() },
         ),
     };
     let image = ImageConfig {
@@ -245,7 +245,7 @@ fn config(lab: &Lab, puller: Puller) -> anyhow::Result<Config> {
     Ok(Config {
         resolvers: Resolvers {
             system: SystemResolver::Servers(lab.nameservers().into_iter().map(Into::into).collect()),
-            compare: Vec::new(),
+            ..Resolvers::default()
         },
         ca_file: Some(lab.ca_file()),
         allow_loopback: true,

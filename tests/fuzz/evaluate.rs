@@ -34,7 +34,7 @@ pub fn evaluate(observation: Observation) {
     let expectation = Expectation { image: IMAGE.clone(), policy: Default::default(), now };
     let mut findings = Findings::default();
     findings.evaluate(&expectation.image, &expectation.policy, &observation);
-    findings.compare(&observation);
+    findings.compare(&expectation.policy, &observation);
     let diagnoses = diagnose(&expectation, &observation, &findings);
     assert_eq!(diagnoses, diagnose(&expectation, &observation, &findings));
     assert!(

@@ -24,7 +24,7 @@ use super::authorities;
 use super::lies::{self, FORGED_ADDRESS};
 use super::log::{Protocol, Query};
 use super::places;
-use super::settings::{Behaviour, TcpDeath};
+use super::settings::{Behaviour, Nameserver, TcpDeath};
 use super::shared::Shared;
 use super::zones::{self, absolute};
 
@@ -287,6 +287,12 @@ impl Server {
                 asked.edns = None;
                 Reaction::Send(vec![lies::looped(&encode(&asked))])
             }
+            Behaviour::ServesStale(stale) if self.still_ignores(&query, stale.times) => {
+                let mut message = self.answer_of(&query, &Nameserver::seeing(stale.view));
+                message.answers.iter_mut().for_each(|record| record.ttl = stale.ttl);
+                one(&message)
+            }
+            Behaviour::ServesStale(_) => one(&right()),
             Behaviour::Rebinds(_) if self.still_ignores(&query, 1) => one(&right()),
             Behaviour::Rebinds(addresses) => one(&lies::elsewhere(skeleton(&query), &addresses)),
             Behaviour::Delay(delay) => {
@@ -328,10 +334,14 @@ impl Server {
         *so_far <= count
     }
 
-    /// The answer of the view, with the records added by the behaviour.
+    /// The answer of the current view.
     fn answer(&self, query: &Message) -> Message {
+        self.answer_of(query, &self.shared.settings().settings.nameservers[self.index])
+    }
+
+    /// The answer of a view, with the records added by the behaviour.
+    fn answer_of(&self, query: &Message, settings: &Nameserver) -> Message {
         let current = self.shared.settings();
-        let settings = &current.settings.nameservers[self.index];
         let mut message = skeleton(query);
         let Some(question) = query.queries.first() else { return message };
         let (name, kind) = (question.name(), question.query_type());

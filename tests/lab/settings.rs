@@ -21,7 +21,7 @@ pub use identity::{
     Service, TokenDefect, Validity,
 };
 pub use nameservers::{
-    Behaviour, ChainRecord, ExtendedError, Nameserver, Rcode, RecordValue, TcpDeath, View,
+    Behaviour, ChainRecord, ExtendedError, Nameserver, Rcode, RecordValue, Stale, TcpDeath, View,
 };
 pub use requests::{Methods, Post, Reuse};
 

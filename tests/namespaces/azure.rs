@@ -16,12 +16,13 @@ use tempfile::TempDir;
 
 use super::node::{self, Trusted};
 use super::pull::{self, Containerd, Newer, Order, Pulled};
-use super::states::{Credentials, State};
+use super::states::{Cached, Credentials, State};
 use lab::Lab;
 use lab::answers::{Canned, FirewallWording, Step};
 use lab::log::{Connection, Listener};
 use lab::settings::{Nameserver, Settings};
 use support::namespaces::leftovers;
+use support::namespaces::local_dns::LocalDns;
 use support::namespaces::names::{Names, Resolvers};
 use support::namespaces::network::{
     DATA, FOREIGN_DATA, FOREIGN_LOGIN, Faults, LINK_DNS, LOGIN, Network, ODD_DNS, PUBLIC_DATA, PUBLIC_LOGIN,
@@ -74,12 +75,14 @@ pub(crate) struct Azure {
     healthy_foreign: Settings,
     containerd: Option<Containerd>,
     newer: Option<Newer>,
+    /// CoreDNS, for the states with a cache on the node.
+    coredns: Option<PathBuf>,
     folder: TempDir,
 }
 
 impl Azure {
     /// Starts everything, with containerd 2 if its directory is given.
-    pub(crate) fn start(newer: Option<&Path>) -> Self {
+    pub(crate) fn start(newer: Option<&Path>, coredns: Option<&Path>) -> Self {
         let folder =
             tempfile::Builder::new().prefix(&leftovers::folder_prefix()).tempdir().expect("a folder");
         let network = Network::start();
@@ -122,6 +125,7 @@ impl Azure {
             healthy_foreign,
             containerd,
             newer: newer.map(Newer::of),
+            coredns: coredns.map(Path::to_owned),
             folder,
         };
         azure.write_files();
@@ -130,6 +134,7 @@ impl Azure {
 
     /// Applies a state, checks, lets the clients pull, and reverts the state.
     pub(crate) fn try_state(&mut self, state: &State) -> Outcome {
+        let cache = state.cache.as_ref().map(|cached| self.fill_cache(cached));
         self.resolvers.become_like(&self.network, &state.names);
         self.network.break_with(&state.faults);
         self.inside.change(|settings| (state.endpoints)(settings));
@@ -147,6 +152,7 @@ impl Azure {
         let after = self.network.strays();
         let connected = self.inside.all_connections();
         let pulled = self.pull(state);
+        drop(cache);
         if state.frozen {
             self.registry.server.signal(Signal::CONT);
         }
@@ -163,6 +169,13 @@ impl Azure {
             problems.extend(pulled.problems(&state.pulls()));
         }
         Outcome { problems, pulled }
+    }
+
+    /// Starts the cache on the node with the answers of an earlier setup.
+    fn fill_cache(&mut self, cached: &Cached) -> LocalDns {
+        self.resolvers.become_like(&self.network, &cached.before);
+        let coredns = self.coredns.as_deref().expect("the state is tried only with CoreDNS");
+        cached.fill(coredns, &self.network.node, self.folder.path())
     }
 
     /// Lets the real clients pull the same image.
@@ -228,6 +241,9 @@ impl Azure {
         let authorities =
             if state.trusted.by_node() { self.authorities() } else { self.outside.ca_pem().to_owned() };
         state.node.write(&folder.join(NODE_FILES), &self.inside.login_server(), &authorities, &first);
+        if let Some(cached) = state.cache.as_ref().filter(|cached| cached.known) {
+            node::write_upstream(&folder.join(NODE_FILES), cached.upstream);
+        }
         resolv_conf
     }
 
@@ -245,8 +261,14 @@ impl Azure {
         for variable in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"] {
             program.env(variable, format!("http://{UNUSED}:3128"));
         }
-        program.args(["check", &image, "--output", "json", "--stage-timeout", state.patience]);
-        program.arg("--resolv-conf").arg(folder.join("resolv.conf")).arg("--credentials").arg(credentials);
+        program.args(["check", "--output", "json", "--stage-timeout", state.patience]);
+        if state.cache.as_ref().is_some_and(|cached| cached.known) {
+            let file = node::configuration_of_check(&folder, &image, &credentials, &folder.join(NODE_FILES));
+            program.arg("--config").arg(file);
+        } else {
+            program.arg("--resolv-conf").arg(folder.join("resolv.conf"));
+            program.arg("--credentials").arg(credentials).arg(&image);
+        }
         if state.trusted == Trusted::ByNode {
             program.env("SSL_CERT_FILE", folder.join(AUTHORITIES));
         }

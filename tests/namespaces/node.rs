@@ -5,7 +5,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -84,6 +84,22 @@ impl Node {
     pub(crate) fn equip(&self, client: &mut Command) {
         client.envs(self.variables.iter().copied());
     }
+}
+
+/// Writes the file with the server that AKS LocalDNS forwards to, as its start script does.
+pub(crate) fn write_upstream(root: &Path, upstream: Ipv4Addr) {
+    write(&root.join("etc/localdns/upstream-dns"), &format!("{upstream}\n"));
+}
+
+/// Writes the configuration of a check, which names the node's files.
+pub(crate) fn configuration_of_check(folder: &Path, image: &str, credentials: &Path, root: &Path) -> PathBuf {
+    let file = folder.join("check.yaml");
+    let (credentials, root) = (credentials.display(), root.display());
+    let text = format!(
+        "images: [{{image: \"{image}\", credentials: {{path: {credentials}}}}}]\nnodeFiles: {{root: {root}}}\n"
+    );
+    write(&file, &text);
+    file
 }
 
 /// Runs the agent until its report has this verdict or the time has elapsed; returns the last report.

@@ -7,6 +7,7 @@ mod expected;
 mod files;
 mod flaky;
 mod healthy;
+mod local_dns;
 mod names;
 mod network;
 mod oddities;
@@ -17,14 +18,16 @@ mod resolvers;
 mod words;
 
 use std::net::Ipv4Addr;
+use std::path::Path;
 
 pub(crate) use self::expected::Expected;
 use super::node::{Node, Trusted};
 use super::pull::{Client, Difference, Expectation, Place};
 use lab::Lab;
 use lab::settings::Settings;
+use support::namespaces::local_dns::LocalDns;
 use support::namespaces::names::Names;
-use support::namespaces::network::{FORWARDER, Faults};
+use support::namespaces::network::{FORWARDER, Faults, Namespace};
 
 /// One state, with the check of it.
 pub(crate) struct State {
@@ -39,6 +42,8 @@ pub(crate) struct State {
     pub(crate) lost: Option<fn(&Lab) -> String>,
     /// docker-registry accepts connections but never responds.
     pub(crate) frozen: bool,
+    /// The cache on the node, if it has one.
+    pub(crate) cache: Option<Cached>,
     /// Nameservers in the node's resolv.conf.
     pub(crate) nameservers: Vec<Ipv4Addr>,
     /// An additional line of it.
@@ -60,6 +65,32 @@ pub(crate) struct State {
     /// The declared differences between real clients and the verdict.
     pub(crate) differences: Vec<Difference>,
     pub(crate) said: Said,
+}
+
+/// The answers in the cache on the node, AKS LocalDNS.
+pub(crate) struct Cached {
+    /// The DNS setup that they are from.
+    pub(crate) before: Names,
+    /// The names in the cache.
+    pub(crate) hosts: &'static [&'static str],
+    /// Whether they have expired.
+    pub(crate) expired: bool,
+    /// Whether the node's files name the server that the cache forwards to.
+    pub(crate) known: bool,
+    /// That server.
+    pub(crate) upstream: Ipv4Addr,
+}
+
+impl Cached {
+    /// Starts the cache, and fills it with the current answers.
+    pub(crate) fn fill(&self, program: &Path, node: &Namespace, folder: &Path) -> LocalDns {
+        let cache = LocalDns::start(program, node, folder, self.upstream, self.expired);
+        cache.fill(node, self.hosts);
+        if self.expired {
+            cache.expire();
+        }
+        cache
+    }
 }
 
 /// The messages of clients for a failed pull.
@@ -100,6 +131,7 @@ fn state(name: &'static str) -> State {
         foreign: |_| {},
         lost: None,
         frozen: false,
+        cache: None,
         nameservers: vec![FORWARDER],
         options: "",
         image: Lab::image,
@@ -289,6 +321,7 @@ pub(crate) fn all() -> Vec<State> {
         oddities::states(),
         requests::states(),
         resolvers::states(),
+        local_dns::states(),
     ]
     .into_iter()
     .flatten()

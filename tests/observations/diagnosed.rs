@@ -1,5 +1,6 @@
 //! Evaluates and diagnoses an observation, as a check does at its end.
 
+use acr_verifier::address::AddressPolicy;
 use acr_verifier::diagnosis::Diagnosis;
 use acr_verifier::findings::{Comparisons, Findings};
 use acr_verifier::observation::Observation;
@@ -13,14 +14,14 @@ use super::{expectation, observation};
 pub(crate) fn evaluate(expectation: &Expectation, observation: &Observation) -> Findings {
     let mut findings = Findings::default();
     findings.evaluate(&expectation.image, &expectation.policy, observation);
-    findings.compare(observation);
+    findings.compare(&expectation.policy, observation);
     findings
 }
 
 /// Returns how the answers of all resolvers compare.
 pub(crate) fn comparisons(observation: &Observation) -> Comparisons {
     let mut findings = Findings::default();
-    findings.compare(observation);
+    findings.compare(&AddressPolicy::default(), observation);
     findings.comparisons()
 }
 

@@ -378,3 +378,18 @@ fn expected_addresses_have_names_of_the_registry_and_addresses_that_an_endpoint_
     let many = problems(&file(&format!("{{addresses: {{{}}}}}", names.join(", "))));
     assert!(many[0].ends_with("found 257 names; expected the addresses of 1 to 256 names"), "{many:?}");
 }
+
+#[test]
+fn any_comparison_of_the_operator_overrides_that_of_local_dns() {
+    for (resolvers, expected) in [
+        ("", true),
+        ("resolvers: {}\n", true),
+        ("resolvers: {system: /etc/other.conf}\n", true),
+        ("resolvers: {compare: {}}\n", false),
+        ("resolvers: {compare: {hub: 10.0.0.10}}\n", false),
+    ] {
+        let text = format!("images: [{{image: contoso.azurecr.io/app}}]\n{resolvers}");
+        let config = parse(Path::new("c"), &text).expect("a configuration");
+        assert_eq!(config.resolvers.compares_node_cache, expected, "{resolvers:?}");
+    }
+}

@@ -207,7 +207,7 @@ fn config(lab: &Lab) -> anyhow::Result<Config> {
     let mut config = Config::of(vec![of(lab.image().parse()?, Some(credentials))]);
     config.resolvers = Resolvers {
         system: SystemResolver::Servers(lab.nameservers().into_iter().map(Into::into).collect()),
-        compare: Vec::new(),
+        ..Resolvers::default()
     };
     config.ca_file = Some(lab.ca_file());
     config.allow_loopback = true;

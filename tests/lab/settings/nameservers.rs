@@ -123,6 +123,18 @@ pub enum Behaviour {
     CompressionLoop,
     /// Answers each question (name and type) correctly once, then with these addresses. A change restarts the count.
     Rebinds(Vec<IpAddr>),
+    /// Answers each question (name and type) from an old view first, as a cache does. A change restarts the count.
+    ServesStale(Stale),
+}
+
+/// The old answers of a cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stale {
+    pub view: View,
+    /// The TTL of every record; 0 if they have expired.
+    pub ttl: u32,
+    /// How often each question is answered from the old view.
+    pub times: usize,
 }
 
 /// How a nameserver's TCP fails.

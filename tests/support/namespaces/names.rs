@@ -268,7 +268,8 @@ fn start(
     })
 }
 
-fn answers(address: Ipv4Addr) -> bool {
+/// Returns whether a server answers.
+pub(super) fn answers(address: Ipv4Addr) -> bool {
     let ask = || {
         let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
         socket.set_read_timeout(Some(PATIENCE))?;

@@ -41,6 +41,8 @@ pub const AZURE_DNS: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
 pub const STORAGE: Ipv4Addr = Ipv4Addr::new(20, 60, 1, 4);
 /// The authoritative server of all public names.
 pub const PUBLIC_DNS: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 53);
+/// The listener of AKS LocalDNS on the node, for the node itself.
+pub const LOCAL_DNS: Ipv4Addr = Ipv4Addr::new(169, 254, 10, 10);
 /// The metadata service of Azure, which issues tokens to managed identities. Only the states of identities have it.
 pub const IMDS: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 /// An address of Entra ID, which issues tokens to workload identities.
@@ -144,6 +146,7 @@ impl Network {
         }
         network.vnet.ip(&format!("address add {LINK_DNS}/64 dev node nodad\n"));
         // Skips the second of duplicate address detection on the link.
+        network.node.ip(&format!("address add {LOCAL_DNS}/32 dev lo\n"));
         network.node.ip("link set lo up\n\
              link set eth0 addrgenmode none\n\
              link set eth0 up\n\
