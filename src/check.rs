@@ -32,6 +32,8 @@ pub struct Options {
     pub strict: bool,
     /// The format of the report.
     pub format: report::Format,
+    /// The images whose stages a text report shows.
+    pub details: report::Details,
     /// A file to write the report to, in addition to standard output.
     pub report_file: Option<PathBuf>,
     /// The credentials in the environment.
@@ -114,12 +116,12 @@ fn pause_after(run: &CheckRun) -> Duration {
 /// Writes the report to standard output, and to the report file if set. If one of them fails, the other is still written.
 fn publish(run: &CheckRun, options: &Options) -> anyhow::Result<()> {
     let mut text = Vec::new();
-    report::write(&mut text, run, options.format, &terminal::style())?;
+    report::write(&mut text, run, options.format, options.details, &terminal::style())?;
     let printed = terminal::print(&text).context("cannot write the report to standard output");
     if let Some(path) = &options.report_file {
         let plain = Style { color: false, unicode: false, width: terminal::UNKNOWN_WIDTH };
         let mut text = Vec::new();
-        report::write(&mut text, run, options.format, &plain)?;
+        report::write(&mut text, run, options.format, options.details, &plain)?;
         output::replace(path, &text)
             .with_context(|| format!("cannot write the report to {}", path.display()))?;
     }

@@ -50,6 +50,7 @@ fn main() -> ExitCode {
         }
     };
     invocation.color.write_global();
+    terminal::set_character_set(|name| env::var_os(name));
     logging::start(invocation.logging);
     run(invocation.command).unwrap_or_else(|error| {
         terminal::complain(&format!("{error:#}"));

@@ -15,6 +15,7 @@ pub mod text;
 mod dns_summary;
 mod layout;
 mod problem;
+mod sentence;
 mod stage_summary;
 
 use std::io::{self, Write};
@@ -27,8 +28,9 @@ use crate::run::CheckRun;
 // Shared by the renderers and the status page.
 pub(crate) use dns_summary::records;
 pub use layout::Style;
+pub(crate) use sentence::sentence;
 pub(crate) use stage_summary::{ending, finding, host, scope, server};
-pub(crate) use text::{not_run, sentence};
+pub(crate) use text::not_run;
 
 /// The output format of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -41,13 +43,29 @@ pub enum Format {
     Junit,
 }
 
-/// Writes a run in the given format. Only [`Format::Text`] uses the style.
+/// The images whose stages the text report shows, if it is about several.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Details {
+    /// Those that do not pass.
+    #[default]
+    Problems,
+    /// All of them.
+    All,
+}
+
+/// Writes a run in the given format. Only [`Format::Text`] uses the details and the style.
 ///
 /// # Errors
 /// Returns the writer's error.
-pub fn write(out: &mut impl Write, run: &CheckRun, format: Format, style: &Style) -> io::Result<()> {
+pub fn write(
+    out: &mut impl Write,
+    run: &CheckRun,
+    format: Format,
+    details: Details,
+    style: &Style,
+) -> io::Result<()> {
     match format {
-        Format::Text => text::write(out, run, style),
+        Format::Text => text::write(out, run, details, style),
         Format::Json => json::write(out, run, None),
         Format::Junit => junit::write(out, run),
     }

@@ -1,12 +1,13 @@
 //! The status page in a real browser: Chromium opens each state from the real server, and axe checks accessibility.
 //!
-//! The screenshots are in `target/browser`. Without Chromium, Node and npm, the test prints that it is skipped and passes;
+//! The screenshots are in `target/browser`; two of them are in the documents. Without Chromium, Node and npm, the test prints that it is skipped and passes;
 //! `ACR_VERIFIER_REQUIRE_BROWSER=1` makes that a failure. `tests/browser/packages.txt` lists the Debian packages.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use acr_verifier::page::{self, Reload};
 use acr_verifier::server::{CheckAnswer, Limits};
 
 use crate::report::samples;
@@ -14,6 +15,10 @@ use crate::server::bench::Server;
 use crate::server::states;
 
 const CHROMIUM: &str = "/usr/bin/chromium";
+/// The state that the documents show: one cause, which is on the data path.
+const PICTURED: &str = "fail-blob";
+/// Maximum size of a picture in a document in bytes.
+const MAX_PICTURE: usize = 150_000;
 
 /// Returns the script after installing its packages.
 fn script() -> Result<PathBuf, String> {
@@ -60,6 +65,7 @@ async fn the_page_opens_in_a_browser_and_is_accessible() {
         .arg(CHROMIUM)
         .arg(&pictures)
         .arg(serde_json::Value::from(pages).to_string())
+        .arg(PICTURED)
         .kill_on_drop(true)
         .output();
     let output = tokio::time::timeout(std::time::Duration::from_secs(300), looked).await;
@@ -68,6 +74,39 @@ async fn the_page_opens_in_a_browser_and_is_accessible() {
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{printed}");
     say(printed.trim_end());
+    keep(&pictures);
+}
+
+/// Compares the pictures in the documents with the page that they show, which `EXPECTORATE=overwrite` replaces with the
+/// pictures. Their pixels depend on the browser, so only their size is compared.
+fn keep(taken: &Path) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let golden = format!("tests/golden/page/{PICTURED}.html");
+    let status = states::all().into_iter().find(|(name, _)| *name == PICTURED).expect("the state").1;
+    let mut page = Vec::new();
+    page::write(&mut page, &status, states::NOW.parse().expect("a moment"), Reload::Off)
+        .expect("memory takes everything");
+    let page = String::from_utf8(page).expect("UTF-8").replace("><", ">\n<") + "\n";
+    std::fs::create_dir_all(root.join("tests/golden/page")).expect("a directory");
+    let is_current = std::fs::read_to_string(root.join(&golden)).is_ok_and(|known| known == page);
+    expectorate::assert_contents(&golden, &page);
+    for look in ["light", "dark"] {
+        let picture = std::fs::read(taken.join(format!("{PICTURED}.{look}.top.png"))).expect("a screenshot");
+        let path = root.join(format!("docs/images/status-{look}.png"));
+        let is_absent = !path.exists() && std::env::var_os("EXPECTORATE").is_some();
+        if !is_current || is_absent {
+            std::fs::write(&path, &picture).expect("a picture");
+        }
+        let kept = std::fs::read(&path).expect("the picture is in the documents");
+        assert_eq!(size(&kept), size(&picture), "{look}: width and height");
+        assert!(kept.len() < MAX_PICTURE, "{look}: {} bytes", kept.len());
+    }
+}
+
+/// Returns width and height of a PNG, which follow the name of its first chunk.
+fn size(png: &[u8]) -> [u32; 2] {
+    assert_eq!(&png[..8], b"\x89PNG\r\n\x1a\n");
+    [16, 20].map(|at| u32::from_be_bytes(png[at..at + 4].try_into().expect("four bytes")))
 }
 
 /// Writes to standard error directly: the test runner hides the output of passing tests.

@@ -26,6 +26,8 @@ mod kubernetes;
 mod language;
 mod metrics;
 mod observations;
+#[cfg(target_os = "linux")]
+mod pictures;
 mod plugin;
 mod release;
 mod report;

@@ -379,6 +379,11 @@ pub(super) struct CheckArguments {
     /// Format of the report on standard output
     #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output options")]
     pub(super) output: Format,
+    /// With several images, show the stages of those that pass as well
+    ///
+    /// The text report on one image always has them, and so do the other formats.
+    #[arg(long, help_heading = "Output options")]
+    pub(super) details: bool,
     /// Also write the report to this file
     #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath, help_heading = "Output options")]
     pub(super) report_file: Option<PathBuf>,

@@ -27,6 +27,7 @@ use crate::credentials::{AmbientCredentials, CredentialsSource, WorkloadIdentity
 use crate::image::ImageReference;
 use crate::inventory::registries::Suffixes;
 use crate::logging::Logging;
+use crate::report::Details;
 use crate::report::discover::Format;
 use crate::text::quote::inside_quotes;
 use crate::{agent, check, discover, exposure, smoke};
@@ -175,6 +176,7 @@ fn resolve_check(arguments: CheckArguments, environment: &Environment) -> Result
         wait: arguments.wait,
         strict: arguments.strict,
         format: arguments.output,
+        details: if arguments.details { Details::All } else { Details::Problems },
         report_file: checked("--report-file <PATH>", arguments.report_file, paths::writable)?,
         ambient: ambient(environment),
     };

@@ -1,66 +1,94 @@
-//! The text report, to be read at three in the morning.
+//! The text report, to be read at three in the morning: verdict, cause and fix first, then the evidence.
 //!
-//! One line per stage with its duration and finding, then `problem:` and `fix:` with commands to paste, then one line that
-//! states exactly what the verdict covers.
+//! For one image: the verdict and what it covers, each problem with its fix and commands to paste, then a line per stage with
+//! its duration and finding. [`several`] puts a summary before the problems of several images.
+
+mod several;
 
 use std::io::{self, Write};
-use std::net::IpAddr;
 
-use super::Style;
-use super::layout::{Page, Tone};
+use textwrap::core::display_width;
+
+use super::layout::{Mark, Page, Tone};
 use super::problem::Problem;
-use super::stage_summary::{
-    self, LISTED, blob_size, common_name, finding, system_addresses, system_resolutions,
-};
-use crate::diagnosis::Diagnosis;
-use crate::observation::{CredentialsUsed, Endpoint, Resolver, TrustedBy};
-use crate::run::{CheckRun, ImageResult, NodeFilesReport, StageReport, StageStatus, located_at};
-use crate::text::sanitize::{MAX_TEXT, MAX_WORD, printable};
-use crate::text::words::{list, plural, some_of, taken, verb_of};
+use super::sentence::sentence;
+use super::stage_summary::{self, finding};
+use super::{Details, Style};
+use crate::run::{CheckRun, ImageResult, StageReport, StageStatus};
+use crate::text::sanitize::{MAX_WORD, printable};
+use crate::text::words::taken;
 use crate::verdict::{Severity, Verdict};
 
-/// Columns taken by the status, the stage and its duration, including the gaps before and between them.
-const FINDING_COLUMN: usize = 4 + 4 + 2 + 9 + 1 + 7 + 2;
-/// Below this width, continuation lines of findings move to the left.
+/// Columns taken by the stage and its duration, including the gaps before and between them and around the mark.
+const STAGE_COLUMNS: usize = 4 + 2 + 9 + 1 + 7 + 2;
+/// Below this width, continuation lines of findings move to the left, as they do for a digest that does not fit.
 const NARROW: usize = 80;
-/// Their indentation in that case: below the stage.
-const NARROW_COLUMN: usize = 10;
-/// Hexadecimal digits of a digest in the verdict line, enough to recognise it. The stage's line shows the whole digest.
-const SHORT_DIGEST: usize = 12;
+/// Minimum indentation of those: below the marks.
+const MIN_COLUMN: usize = 6;
 
 /// Writes a run as text.
 ///
 /// # Errors
 /// Returns the writer's error.
-pub fn write(out: &mut impl Write, run: &CheckRun, style: &Style) -> io::Result<()> {
+pub fn write(out: &mut impl Write, run: &CheckRun, details: Details, style: &Style) -> io::Result<()> {
     let mut page = Page::new(out, style);
-    for checked in &run.images {
-        write_image(&mut page, checked)?;
-        write_verdict(&mut page, run, checked)?;
-        page.gap()?;
+    match &run.images[..] {
+        [only] => write_one(&mut page, run, only),
+        _ => several::write(&mut page, run, details),
     }
-    if run.images.len() != 1 {
-        write_summary(&mut page, run)?;
+}
+
+fn write_one<W: Write>(page: &mut Page<'_, W>, run: &CheckRun, checked: &ImageResult) -> io::Result<()> {
+    verdict_line(page, checked.verdict(), &sentence(run, checked))?;
+    for diagnosis in &checked.diagnoses {
+        Problem::from(diagnosis).write(page)?;
+    }
+    page.gap()?;
+    page.heading(Tone::Strong, &titled(checked))?;
+    write_stages(page, checked)
+}
+
+/// Returns an image with the operator's name for it.
+fn titled(checked: &ImageResult) -> String {
+    let name = checked.name.as_deref().map(|name| format!(" ({})", printable(name, MAX_WORD)));
+    format!("{}{}", checked.image, name.unwrap_or_default())
+}
+
+fn verdict_line<W: Write>(page: &mut Page<'_, W>, verdict: Verdict, sentence: &str) -> io::Result<()> {
+    let prefix = format!("{} ", page.verdict(verdict.into(), &format!("{verdict}:")));
+    page.paragraph(&prefix, 2, sentence)
+}
+
+fn write_stages<W: Write>(page: &mut Page<'_, W>, checked: &ImageResult) -> io::Result<()> {
+    let stages = checked.stages();
+    for of_endpoint in stages.chunk_by(|one, other| one.endpoint == other.endpoint) {
+        let endpoint = of_endpoint[0].endpoint;
+        let host = stage_summary::host(checked, endpoint).unwrap_or_default();
+        page.paragraph("  ", 9, &format!("{:<5}  {host}", endpoint.as_str()))?;
+        let reason = |report: &StageReport<'_>| match report.status {
+            StageStatus::Skipped => Some(not_run(checked, report)),
+            StageStatus::Ok | StageStatus::Warning | StageStatus::Failed => None,
+        };
+        for alike in of_endpoint.chunk_by(|one, other| reason(one).is_some() && reason(one) == reason(other))
+        {
+            match (alike, reason(&alike[0])) {
+                ([_, _, ..], Some(reason)) => write_skipped(page, alike, &reason)?,
+                _ => write_stage(page, checked, &alike[0])?,
+            }
+        }
     }
     Ok(())
 }
 
-fn write_image<W: Write>(page: &mut Page<'_, W>, checked: &ImageResult) -> io::Result<()> {
-    let name = checked.name.as_deref().map(|name| format!(" ({})", printable(name, MAX_WORD)));
-    page.heading(Tone::Strong, &format!("{}{}", checked.image, name.unwrap_or_default()))?;
-    let mut heading = None;
-    for report in checked.stages() {
-        if heading != Some(report.endpoint) {
-            heading = Some(report.endpoint);
-            let host = stage_summary::host(checked, report.endpoint).unwrap_or_default();
-            page.paragraph("  ", 9, &format!("{:<5}  {host}", report.endpoint.as_str()))?;
-        }
-        write_stage(page, checked, &report)?;
-    }
-    for diagnosis in &checked.diagnoses {
-        Problem::from(diagnosis).write(page)?;
-    }
-    Ok(())
+/// Writes stages that did not run for the same reason in one line.
+fn write_skipped<W: Write>(
+    page: &mut Page<'_, W>,
+    stages: &[StageReport<'_>],
+    reason: &str,
+) -> io::Result<()> {
+    let names: Vec<&str> = stages.iter().map(|report| report.stage.as_str()).collect();
+    let prefix = format!("    {}  ", page.mark(Mark::Skipped));
+    page.paragraph(&prefix, stage_column(page), &format!("{}: {reason}", names.join(", ")))
 }
 
 fn write_stage<W: Write>(
@@ -69,15 +97,15 @@ fn write_stage<W: Write>(
     report: &StageReport<'_>,
 ) -> io::Result<()> {
     let unclear = report.diagnoses.first().is_some_and(|first| first.severity == Severity::Unknown);
-    let (tone, sign) = match report.status {
-        StageStatus::Ok => (Tone::Good, "ok  "),
-        StageStatus::Warning => (Tone::Warning, "warn"),
-        StageStatus::Failed if unclear => (Tone::Unclear, "?   "),
-        StageStatus::Failed => (Tone::Bad, "FAIL"),
-        StageStatus::Skipped => (Tone::Faint, "-   "),
+    let mark = match report.status {
+        StageStatus::Ok => Mark::Good,
+        StageStatus::Warning => Mark::Warning,
+        StageStatus::Failed if unclear => Mark::Unclear,
+        StageStatus::Failed => Mark::Bad,
+        StageStatus::Skipped => Mark::Skipped,
     };
     let time = report.duration.map(taken).unwrap_or_default();
-    let prefix = format!("    {}  {:<9} {time:>7}  ", page.paint(tone, sign), report.stage.as_str());
+    let prefix = format!("    {}  {:<9} {time:>7}  ", page.mark(mark), report.stage.as_str());
     let mut lines = match report.status {
         StageStatus::Skipped => vec![not_run(checked, report)],
         StageStatus::Ok | StageStatus::Warning | StageStatus::Failed => finding(checked, report),
@@ -85,223 +113,33 @@ fn write_stage<W: Write>(
     if lines.is_empty() {
         lines.extend(report.diagnoses.first().map(|first| first.cause.code().replace('_', " ")));
     }
-    let column = if page.width() < NARROW { NARROW_COLUMN } else { FINDING_COLUMN };
+    let words = lines.iter().flat_map(|line| line.split(' '));
+    let widest = words.map(display_width).max().unwrap_or(0);
+    let usual = STAGE_COLUMNS + page.mark_width();
+    let column = if page.width() < NARROW || usual + widest > page.width() {
+        page.width().saturating_sub(widest).clamp(MIN_COLUMN, stage_column(page))
+    } else {
+        usual
+    };
     let hanging = " ".repeat(column);
-    page.paragraph(&prefix, column, lines.first().map_or("", String::as_str))?;
+    page.paragraph_or_below(&prefix, column, lines.first().map_or("", String::as_str))?;
     for line in lines.iter().skip(1) {
         page.paragraph(&hanging, column, line)?;
     }
     Ok(())
 }
 
+/// Returns the column at which the names of stages start.
+fn stage_column<W: Write>(page: &Page<'_, W>) -> usize {
+    4 + page.mark_width() + 2
+}
+
 /// Returns why a stage did not run, for a place where the failed stage is visible as well.
 pub(crate) fn not_run(checked: &ImageResult, report: &StageReport<'_>) -> String {
-    // The FAIL line above is reason enough.
+    // The failed stage above is reason enough.
     if checked.decisive().is_some() {
         "not reached".to_owned()
     } else {
         checked.skip_reason(report.endpoint, report.stage)
     }
-}
-
-fn write_verdict<W: Write>(page: &mut Page<'_, W>, run: &CheckRun, checked: &ImageResult) -> io::Result<()> {
-    verdict_line(page, checked.verdict(), &sentence(run, checked))
-}
-
-/// Describes what the verdict on an image covers.
-pub(crate) fn sentence(run: &CheckRun, checked: &ImageResult) -> String {
-    let image = &checked.image;
-    let place_of_check = format!("from {} ({})", printable(&run.node, MAX_WORD), run.network_view.words());
-    let mut sentence = match checked.verdict() {
-        Verdict::Pass => {
-            format!("{image} can be pulled {place_of_check}: {}.", tested(run, checked))
-        }
-        Verdict::Warn => format!(
-            "{image} can be pulled {place_of_check}: {}. Warnings: {}.",
-            tested(run, checked),
-            causes(&checked.diagnoses)
-        ),
-        Verdict::Fail => {
-            format!("{image} cannot be pulled over the private path {place_of_check}: {}.", reason(checked))
-        }
-        Verdict::Unknown => format!("{image} could not be verified {place_of_check}: {}.", reason(checked)),
-    };
-    if !checked.blob_requested {
-        sentence.push_str(" Not tested: the data endpoint and the blob download (--no-blob).");
-    }
-    sentence.push_str(&of_node(run, checked));
-    if checked.policy.allow_loopback {
-        sentence.push_str(" Loopback addresses were treated as private.");
-    }
-    sentence
-}
-
-/// Describes the gaps from the node's own files: mirrors that were not tested, and files that could not be read.
-fn of_node(run: &CheckRun, checked: &ImageResult) -> String {
-    let mut sentences = String::new();
-    let mirrors = &checked.observation.mirrors;
-    if !mirrors.is_empty() {
-        let mirrors = printable(&list(mirrors), MAX_TEXT);
-        sentences.push_str(&format!(
-            " Not tested: pulls through {mirrors}, which containerd tries first (hosts.toml)."
-        ));
-    }
-    let unknown = run.node_files.as_ref().map(NodeFilesReport::unknown).unwrap_or_default();
-    if !unknown.is_empty() {
-        sentences.push_str(&format!(" Not read on the node: {}.", list(&unknown)));
-    }
-    sentences
-}
-
-/// States that the CA file of the operator decided, and whether the node would trust the registry without it.
-fn trusted_only_by_file(run: &CheckRun) -> &'static str {
-    match run.node_files.as_ref().map(|files| files.roots) {
-        Some(TrustedBy::Node) => {
-            "trusted only through the added CA file, which containerd on this node does not have"
-        }
-        Some(TrustedBy::Bundled | TrustedBy::System | TrustedBy::CaFile) | None => {
-            "trusted only through the added CA file"
-        }
-    }
-}
-
-fn verdict_line<W: Write>(page: &mut Page<'_, W>, verdict: Verdict, sentence: &str) -> io::Result<()> {
-    let tone = match verdict {
-        Verdict::Pass => Tone::Good,
-        Verdict::Warn => Tone::Warning,
-        Verdict::Unknown => Tone::Unclear,
-        Verdict::Fail => Tone::Bad,
-    };
-    let prefix = format!("{} ", page.paint(tone, &format!("{verdict}:")));
-    page.paragraph(&prefix, 2, sentence)
-}
-
-/// Describes what a pass covers.
-fn tested(run: &CheckRun, checked: &ImageResult) -> String {
-    let observation = &checked.observation;
-    let mut facts = vec![names(checked)];
-    facts.extend(expected(checked));
-    if let Some(session) = observation.tls_of(Endpoint::Login) {
-        let version = session.version.map_or("TLS", |version| version.as_str());
-        let issuer = session.certificate.as_ref().map(|certificate| common_name(&certificate.issuer));
-        facts.push(format!("{version} (issuer {})", issuer.as_deref().unwrap_or("unknown")));
-        if session.trusted_by == Some(TrustedBy::CaFile) {
-            facts.push(trusted_only_by_file(run).to_owned());
-        }
-    }
-    if observation.credentials == Some(CredentialsUsed::Anonymous) {
-        facts.push("pulled anonymously".to_owned());
-    } else if let Some(identity) = &observation.identity {
-        facts.push(format!("pulled with the {}", identity.name()));
-    }
-    if let Some(manifest) = &observation.manifest {
-        let platform = manifest.platform.as_deref().map(|platform| format!(" ({platform})"));
-        let platform = printable(&platform.unwrap_or_default(), MAX_WORD);
-        facts.push(format!("manifest {}{platform}", short_digest(&manifest.digest)));
-    }
-    if let Some(blob) = &observation.blob {
-        let size = blob_size(blob.bytes_read, blob.size);
-        facts.push(format!("blob {size} through {}", printable(&blob.host, MAX_WORD)));
-    }
-    facts.join(", ")
-}
-
-/// `2 nameservers agree on 10.60.4.4`: the node's own nameservers, for the login server.
-fn names(checked: &ImageResult) -> String {
-    let observation = &checked.observation;
-    let servers = observation
-        .resolutions
-        .iter()
-        .filter(|resolution| {
-            resolution.endpoint == Endpoint::Login && resolution.resolver == Resolver::System
-        })
-        .collect::<Vec<_>>();
-    let addresses: Vec<String> =
-        system_addresses(observation, Endpoint::Login).iter().map(ToString::to_string).collect();
-    let addresses = list(&addresses);
-    let sorted = |index: usize| {
-        let mut addresses = servers.get(index).map(|server| server.addresses()).unwrap_or_default();
-        addresses.sort_unstable();
-        addresses
-    };
-    let agree = (1..servers.len()).all(|index| sorted(index) == sorted(0));
-    let count = servers.len();
-    let verb = if agree && count != 1 { "agree on".to_owned() } else { verb_of(count, "answer") };
-    format!("{} {verb} {addresses}", plural(count, "nameserver"))
-}
-
-/// `exactly the expected addresses of contoso.azurecr.io`: the names whose addresses were compared one by one, and those that
-/// have only some of them.
-fn expected(checked: &ImageResult) -> Vec<String> {
-    let (mut all, mut some): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
-    let resolutions =
-        || Endpoint::ALL.into_iter().flat_map(|of| system_resolutions(&checked.observation, of));
-    for resolution in resolutions() {
-        let host = resolution.host.as_str();
-        let Some(expected) = checked.policy.exact.of(host) else { continue };
-        if all.contains(&host) || some.contains(&host) {
-            continue;
-        }
-        let is_found = |address: &IpAddr| {
-            let mut same = resolutions().filter(|other| other.host == host);
-            same.any(|other| other.addresses().iter().any(|found| found.to_canonical() == *address))
-        };
-        if expected.iter().all(is_found) { all.push(host) } else { some.push(host) }
-    }
-    let phrase = |quantity: &str, hosts: &[&str]| {
-        let names = printable(&some_of(hosts, LISTED), MAX_TEXT);
-        (!hosts.is_empty()).then(|| format!("{quantity} the expected addresses of {names}"))
-    };
-    phrase("exactly", &all).into_iter().chain(phrase("some of", &some)).collect()
-}
-
-fn reason(checked: &ImageResult) -> String {
-    match checked.decisive() {
-        Some(decisive) => {
-            let (endpoint, stage) = located_at(decisive);
-            let others: Vec<_> =
-                checked.diagnoses.iter().filter(|other| other.cause != decisive.cause).collect();
-            let others = match causes(others) {
-                others if others.is_empty() => others,
-                others => format!("; also {others}"),
-            };
-            format!("{} at {endpoint}.{stage}{others}", decisive.cause)
-        }
-        None => "no stage ran".to_owned(),
-    }
-}
-
-/// Returns the codes of the causes, without duplicates.
-fn causes<'run>(diagnoses: impl IntoIterator<Item = &'run Diagnosis>) -> String {
-    let mut codes: Vec<&str> = Vec::new();
-    for diagnosis in diagnoses {
-        if !codes.contains(&diagnosis.cause.code()) {
-            codes.push(diagnosis.cause.code());
-        }
-    }
-    codes.join(", ")
-}
-
-fn short_digest(digest: &str) -> String {
-    let length = "sha256:".len() + SHORT_DIGEST;
-    printable(digest, length)
-}
-
-fn write_summary<W: Write>(page: &mut Page<'_, W>, run: &CheckRun) -> io::Result<()> {
-    let count = |verdict| run.images.iter().filter(|checked| checked.verdict() == verdict).count();
-    let parts: Vec<String> = [
-        (Verdict::Fail, "failed"),
-        (Verdict::Unknown, "unknown"),
-        (Verdict::Warn, "with warnings"),
-        (Verdict::Pass, "passed"),
-    ]
-    .into_iter()
-    .filter(|&(verdict, _)| count(verdict) > 0)
-    .map(|(verdict, words)| format!("{} {words}", count(verdict)))
-    .collect();
-    let sentence = match run.images.len() {
-        0 => "no image was checked.".to_owned(),
-        total => format!("{total} images in {}: {}.", taken(run.duration), parts.join(", ")),
-    };
-    verdict_line(page, run.verdict(), &sentence)
 }

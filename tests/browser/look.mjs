@@ -1,7 +1,8 @@
 // Opens each state of the status page in Chromium: light and dark, on a desktop and on a phone. Takes screenshots, runs axe
 // for accessibility, and checks that there are no other requests and no overflow.
 //
-// Arguments: the browser, the directory for screenshots, and the states as JSON: [{"name": …, "url": …}].
+// Arguments: the browser, the directory for screenshots, the states as JSON: [{"name": …, "url": …}], and the name of the
+// state that the documents show.
 // Prints a line per problem, and exits with 1 if there are any.
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -9,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 
-const [executablePath, pictures, states] = process.argv.slice(2);
+const [executablePath, pictures, states, pictured] = process.argv.slice(2);
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
   "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"];
@@ -43,6 +44,11 @@ for (const { look, axe: isExamined = true, ...options } of looks) {
     await page.goto(url);
     opened += 1;
     await page.screenshot({ path: join(pictures, `${name}.${look}.png`), fullPage: true });
+    // The column of text on a desktop, for the documents.
+    const clip = { x: 112, y: 0, width: 1056, height: 860 };
+    if (name === pictured && options.viewport.width === 1280) {
+      await page.screenshot({ path: join(pictures, `${name}.${look}.top.png`), clip });
+    }
     const wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth");
     if (wide > 0) report(`is ${wide} px wider than the window`);
     const scripts = await page.evaluate("document.querySelectorAll('script, iframe, object, [onclick], [onerror]').length");

@@ -13,7 +13,7 @@ use acr_verifier::findings::Comparisons;
 use acr_verifier::observation::Observation;
 use acr_verifier::page::{self, Reload};
 use acr_verifier::probe::{Platform, Task, Trust, observe};
-use acr_verifier::report::{self, Format, Style};
+use acr_verifier::report::{self, Details, Format, Style};
 use acr_verifier::rules::Expectation;
 use acr_verifier::run::{CheckRun, ImageResult, NetworkView};
 use acr_verifier::transition::{Announcement, Change};
@@ -169,10 +169,12 @@ impl Outcome {
         let mut shown = Vec::new();
         let style = Style { color: false, unicode: true, width: 200 };
         for format in [Format::Text, Format::Json, Format::Junit] {
-            report::write(&mut shown, &run, format, &style).expect("writing to memory succeeds");
+            report::write(&mut shown, &run, format, Details::All, &style)
+                .expect("writing to memory succeeds");
         }
         let ascii = Style { unicode: false, ..style };
-        report::write(&mut shown, &run, Format::Text, &ascii).expect("writing to memory succeeds");
+        report::write(&mut shown, &run, Format::Text, Details::All, &ascii)
+            .expect("writing to memory succeeds");
         let status = states::with(run.images.clone());
         page::write(&mut shown, &status, bench.task.now, Reload::Off).expect("writing to memory succeeds");
         let notes: Vec<String> = self.diagnoses.iter().map(|diagnosis| note(bench, diagnosis)).collect();

@@ -28,6 +28,8 @@ mod node_cases;
 mod program;
 mod request_cases;
 mod safety;
+#[cfg(target_os = "linux")]
+mod terminal;
 mod workload_cases;
 
 use std::collections::BTreeSet;

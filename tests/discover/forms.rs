@@ -18,8 +18,12 @@ type View = fn(&WaitingImage) -> AgentView;
 const PLAIN: Style = Style { color: false, unicode: false, width: 100 };
 
 pub(super) fn render(discovery: &Discovery, format: Format) -> String {
+    styled(discovery, format, &PLAIN)
+}
+
+fn styled(discovery: &Discovery, format: Format, style: &Style) -> String {
     let mut out = Vec::new();
-    discover::write(&mut out, discovery, format, &PLAIN).expect("memory takes everything");
+    discover::write(&mut out, discovery, format, style).expect("memory takes everything");
     String::from_utf8(out).expect("UTF-8")
 }
 
@@ -64,6 +68,8 @@ fn every_format_matches_its_golden() {
         let value: Value = serde_json::from_str(&render(&discovery, Format::Json)).expect("JSON");
         golden(&format!("{name}.json"), &format!("{value:#}\n"));
     }
+    let terminal = Style { unicode: true, ..PLAIN };
+    golden("mixed.terminal.txt", &styled(&mixed(), Format::Text, &terminal));
 }
 
 #[test]

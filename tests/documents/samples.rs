@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use acr_verifier::probe::Platform;
-use acr_verifier::report::{self, Format, Style};
+use acr_verifier::report::{self, Details, Format, Style};
 use acr_verifier::run::{CheckRun, ImageResult, NetworkView};
 use lab::settings::{Settings, View};
 use support::markdown::{Page, pages, root};
@@ -98,7 +98,7 @@ pub(crate) fn print(bench: &Bench) -> String {
     };
     let mut text = Vec::new();
     let style = Style { color: false, unicode: false, width: 100 };
-    report::write(&mut text, &run, Format::Text, &style).expect("memory takes everything");
+    report::write(&mut text, &run, Format::Text, Details::Problems, &style).expect("memory takes everything");
     String::from_utf8(text).expect("UTF-8")
 }
 

@@ -16,7 +16,7 @@ use acr_verifier::logging::{self, LogFormat, Logging};
 use acr_verifier::metrics::NodeLabels;
 use acr_verifier::pass::{NodeContext, verify};
 use acr_verifier::probe::Trust;
-use acr_verifier::report::{Format, write};
+use acr_verifier::report::{Details, Format, write};
 use acr_verifier::run::{CheckRun, NetworkView};
 use acr_verifier::terminal;
 use clap::Parser;
@@ -279,7 +279,7 @@ fn check(config: &Config, trust: &Trust) -> anyhow::Result<()> {
         images: vec![checked],
     };
     let mut text = Vec::new();
-    write(&mut text, &run, Format::Text, &terminal::style())?;
+    write(&mut text, &run, Format::Text, Details::Problems, &terminal::style())?;
     Ok(terminal::print(&text)?)
 }
 

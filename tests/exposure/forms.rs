@@ -41,6 +41,9 @@ fn reports_match_their_goldens() {
     let narrow = Style { width: 60, ..PLAIN };
     let text = render(&samples::several(), Format::Text, &narrow);
     expectorate::assert_contents("tests/golden/exposure/several.narrow.txt", &text);
+    let terminal = Style { unicode: true, ..PLAIN };
+    let text = render(&samples::several(), Format::Text, &terminal);
+    expectorate::assert_contents("tests/golden/exposure/several.terminal.txt", &text);
 }
 
 #[test]

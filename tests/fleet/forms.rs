@@ -39,6 +39,7 @@ fn text_and_markdown_match_their_goldens() {
         golden(name, "md", &render(&fleet, Format::Markdown, &PLAIN));
     }
     golden("mixed", "narrow.txt", &render(&mixed(), Format::Text, &Style { width: 80, ..PLAIN }));
+    golden("mixed", "terminal.txt", &render(&mixed(), Format::Text, &Style { unicode: true, ..PLAIN }));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use acr_verifier::image::ImageReference;
 use acr_verifier::observation::Observation;
 use acr_verifier::probe::fuzz::{LOGIN, PLANTED, PartialCheck};
 use acr_verifier::public_endpoint::{ExposureRun, Probe, RegistryExposure};
-use acr_verifier::report::{self, Format, Style, exposure};
+use acr_verifier::report::{self, Details, Format, Style, exposure};
 use acr_verifier::rules::{Expectation, diagnose};
 use acr_verifier::run::{CheckRun, ImageResult, NetworkView};
 use jiff::Timestamp;
@@ -61,7 +61,7 @@ pub fn evaluate(observation: Observation) {
     };
     for format in [Format::Text, Format::Json, Format::Junit] {
         let mut bytes = Vec::new();
-        report::write(&mut bytes, &run, format, &STYLE).expect("writing to memory");
+        report::write(&mut bytes, &run, format, Details::All, &STYLE).expect("writing to memory");
         let text = readable(&bytes);
         assert!(!text.contains(PLANTED), "a secret is shown: {text}");
         match format {

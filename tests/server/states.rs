@@ -27,6 +27,7 @@ pub(crate) fn all() -> Vec<(&'static str, AgentState)> {
         ("warn", with(vec![samples::certificate_expiring()])),
         ("fail-login", with(vec![samples::zone_not_linked()])),
         ("fail-data", with(vec![samples::data_record_missing()])),
+        ("fail-blob", with(vec![data_endpoint_disabled()])),
         ("pass-expected", with(vec![expected::as_expected()])),
         ("fail-expected", with(vec![expected::swapped()])),
         ("fail-mixed", with(vec![samples::public_ipv6()])),
@@ -85,6 +86,22 @@ pub(crate) fn with(images: Vec<ImageResult>) -> AgentState {
     status.verdict_since = Some(run.started_at - Duration::from_secs(minutes * 60));
     status.latest = Some(Arc::new(run));
     status
+}
+
+/// The registry redirects the blob to Azure's public storage, as in the lab.
+fn data_endpoint_disabled() -> ImageResult {
+    let mut checked = samples::healthy();
+    let observation = &mut checked.observation;
+    observation.marks.retain(|mark| mark.endpoint == Endpoint::Login || mark.stage == Stage::Blob);
+    observation.resolutions.retain(|resolution| resolution.endpoint == Endpoint::Login);
+    observation.attempts.retain(|attempt| attempt.endpoint == Endpoint::Login);
+    observation.tls.retain(|session| session.endpoint == Endpoint::Login);
+    observation.blob = None;
+    let message = "contoso.azurecr.io serves layers from weureplstore28.blob.core.windows.net, Azure's public storage, \
+                   instead of a data endpoint.";
+    checked.diagnoses =
+        vec![samples::diagnosis(Cause::DataEndpointDisabled, Stage::Blob, Endpoint::Data, None, message)];
+    checked
 }
 
 fn rejected() -> AgentState {

@@ -19,6 +19,8 @@ pub mod markdown;
 #[cfg(target_os = "linux")]
 pub mod namespaces;
 pub mod prometheus;
+#[cfg(target_os = "linux")]
+pub mod terminal;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -12,8 +12,8 @@ use crate::cli::{Check, Command, Invocation, parse};
 use crate::config::CredentialsConfig;
 use crate::config::SystemResolver;
 use crate::logging::LogFormat;
-use crate::report::Format;
 use crate::report::catalogue::CatalogueFormat;
+use crate::report::{Details, Format};
 
 const IMAGE: &str = "contoso.azurecr.io/apps/canary:1";
 
@@ -66,6 +66,7 @@ fn an_image_without_options_uses_the_defaults() {
     assert_eq!(config.resolvers.system, SystemResolver::File("/etc/resolv.conf".into()));
     assert!(config.blob && !config.allow_loopback && !options.strict);
     assert_eq!((options.format, options.wait), (Format::Text, None));
+    assert_eq!(options.details, Details::Problems);
     let usual = [Path::new("/docker/config.json"), Path::new("/home/me/.docker/config.json")];
     assert_eq!(options.ambient.files, usual);
 }
@@ -90,7 +91,7 @@ fn every_option_sets_its_setting() {
         "Contoso.azurecr.io.=10.60.4.5",
     ]);
     words.extend(["--wait", "10m", "--strict", "--no-blob", "--allow-loopback", "--output", "junit"]);
-    words.extend(["--report-file", &report, "-vv", "--log-format", "json", "--color", "never"]);
+    words.extend(["--details", "--report-file", &report, "-vv", "--log-format", "json", "--color", "never"]);
     let invocation = invoke(&words).expect("valid usage");
     assert_eq!((invocation.logging.verbosity, invocation.logging.format), (2, LogFormat::Json));
     assert_eq!(invocation.color, ColorChoice::Never);
@@ -111,6 +112,7 @@ fn every_option_sets_its_setting() {
     assert_eq!(config.schedule.stage_timeout, Duration::from_secs(2));
     assert!(!config.blob && config.allow_loopback && options.strict);
     assert_eq!((options.format, options.wait), (Format::Junit, Some(Duration::from_secs(600))));
+    assert_eq!(options.details, Details::All);
     assert_eq!(options.report_file.as_deref(), Some(Path::new(&report)));
     let resolv_conf = path("resolv.conf");
     let Check { config, .. } = check(&["check", IMAGE, "--resolv-conf", &resolv_conf]);

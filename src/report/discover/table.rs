@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 
-use super::super::Style;
-use super::super::layout::{Page, Tone};
-use crate::text::sanitize::{ascii, printable};
+use textwrap::core::display_width;
+
+use super::super::layout::{Mark, Page, Tone};
 
 /// Rows of a table; the JSON report has all of them.
 const MAX_ROWS: usize = 50;
@@ -14,20 +14,24 @@ const MAX_COLUMN: usize = 90;
 /// A table whose first column is text and whose last one wraps; those between are numbers.
 pub(super) struct Table {
     pub(super) headings: Vec<&'static str>,
-    pub(super) rows: Vec<(Vec<String>, String)>,
+    pub(super) rows: Vec<Row>,
+}
+
+/// A line of a table; its words are the last column.
+pub(super) struct Row {
+    pub(super) cells: Vec<String>,
+    /// The mark in front of the words, if they are a verdict.
+    pub(super) mark: Option<Mark>,
+    pub(super) words: String,
 }
 
 impl Table {
-    pub(super) fn write<W: Write>(&self, page: &mut Page<'_, W>, style: &Style) -> io::Result<()> {
-        let shown = |text: &str| {
-            let text = printable(text, MAX_COLUMN);
-            if style.unicode { text } else { ascii(&text) }
-        };
+    pub(super) fn write<W: Write>(&self, page: &mut Page<'_, W>) -> io::Result<()> {
         let last = self.headings.len() - 1;
         let widths: Vec<usize> = (0..last)
             .map(|column| {
-                let cells = self.rows.iter().map(|(cells, _)| shown(&cells[column]).chars().count());
-                cells.max().unwrap_or(0).max(self.headings[column].len())
+                let cells = self.rows.iter().map(|row| page.cell(&row.cells[column], MAX_COLUMN));
+                cells.map(|cell| display_width(&cell)).max().unwrap_or(0).max(self.headings[column].len())
             })
             .collect();
         let line = |cells: &[String]| {
@@ -38,9 +42,10 @@ impl Table {
         };
         let headings: Vec<String> = self.headings[..last].iter().map(|&heading| heading.to_owned()).collect();
         page.heading(Tone::Faint, &format!("{}{}", line(&headings), self.headings[last]))?;
-        for (cells, words) in self.rows.iter().take(MAX_ROWS) {
-            let prefix = line(&cells.iter().map(|cell| shown(cell)).collect::<Vec<_>>());
-            page.paragraph(&prefix, 4, words)?;
+        for Row { cells, mark, words } in self.rows.iter().take(MAX_ROWS) {
+            let cells: Vec<String> = cells.iter().map(|cell| page.cell(cell, MAX_COLUMN)).collect();
+            let mark = mark.map(|mark| page.mark_before(mark)).unwrap_or_default();
+            page.paragraph(&format!("{}{mark}", line(&cells)), 4, words)?;
         }
         let more = self.rows.len().saturating_sub(MAX_ROWS);
         if more > 0 {

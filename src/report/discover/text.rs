@@ -6,15 +6,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::super::Style;
-use super::super::layout::{Page, Tone};
-use super::table::Table;
+use super::super::layout::{Mark, Page, Tone};
+use super::table::{Row, Table};
 use crate::inventory::Inventory;
 use crate::inventory::coverage::Coverage;
 use crate::inventory::discovery::Discovery;
 use crate::inventory::usage::ImageUse;
 use crate::inventory::waiting::{AgentView, CheckedImage, Conclusion, Explanation, Fix, Silence};
 use crate::text::words::{plural, some_of, span, verb_of};
-use crate::verdict::Verdict;
 
 /// Problems of waiting Pods that are explained; the JSON report has all Pods.
 const MAX_PROBLEMS: usize = 10;
@@ -34,8 +33,8 @@ pub fn write(out: &mut impl Write, discovery: &Discovery, style: &Style) -> io::
     let mut page = Page::new(out, style);
     let now = discovery.started_at + discovery.duration;
     write_waiting(&mut page, discovery, now)?;
-    write_registries(&mut page, discovery, style)?;
-    write_images(&mut page, &discovery.inventory, style)?;
+    write_registries(&mut page, discovery)?;
+    write_images(&mut page, &discovery.inventory)?;
     write_summary(&mut page, discovery, now)
 }
 
@@ -125,9 +124,8 @@ fn write_problem<W: Write>(page: &mut Page<'_, W>, problem: &Problem<'_>, now: T
         message => format!("{}: {message}", waiting.reason.as_str()),
     };
     page.paragraph("    kubelet: ", 13, &kubelet)?;
-    let tone = tone_of_agent(agent);
     let (verdict, details) = agent_words(agent, now);
-    let prefix = format!("    agent:   {}", page.paint(tone, verdict));
+    let prefix = format!("    agent:   {}", page.verdict(mark_of(agent), verdict));
     page.paragraph(&prefix, 13, &details)?;
     let label = format!("    {} ", page.paint(tone_of(*conclusion), "result:"));
     page.paragraph(&label, 6, message)?;
@@ -149,15 +147,10 @@ fn write_fix<W: Write>(page: &mut Page<'_, W>, fix: &Fix) -> io::Result<()> {
     }
 }
 
-const fn tone_of_agent(agent: &AgentView) -> Tone {
+fn mark_of(agent: &AgentView) -> Mark {
     match agent {
-        AgentView::Checked(checked) => match checked.verdict {
-            Verdict::Pass => Tone::Good,
-            Verdict::Warn => Tone::Warning,
-            Verdict::Unknown => Tone::Unclear,
-            Verdict::Fail => Tone::Bad,
-        },
-        AgentView::Unchecked { .. } | AgentView::Silent(_) => Tone::Unclear,
+        AgentView::Checked(checked) => checked.verdict.into(),
+        AgentView::Unchecked { .. } | AgentView::Silent(_) => Mark::Unclear,
     }
 }
 
@@ -213,39 +206,35 @@ fn other_reasons(inventory: &Inventory) -> String {
     format!("Its containers wait for another reason: {}.", some_of(&reasons, MAX_PODS))
 }
 
-fn write_registries<W: Write>(
-    page: &mut Page<'_, W>,
-    discovery: &Discovery,
-    style: &Style,
-) -> io::Result<()> {
+fn write_registries<W: Write>(page: &mut Page<'_, W>, discovery: &Discovery) -> io::Result<()> {
     let inventory = &discovery.inventory;
     if inventory.registries.is_empty() {
         return Ok(());
     }
     page.heading(Tone::Strong, "Registries in use")?;
-    let mut rows: Vec<(bool, Vec<String>, String)> = Vec::new();
+    let mut rows: Vec<(bool, Row)> = Vec::new();
     for (registry, used) in &inventory.registries {
         let checked = discovery.coverage.of(registry);
-        let words = match checked {
-            None => "unknown".to_owned(),
-            Some(None) => "no".to_owned(),
-            Some(Some(verdict)) => format!("yes ({verdict})"),
+        let (mark, words) = match checked {
+            None => (Mark::Unclear, "unknown".to_owned()),
+            Some(None) => (Mark::Warning, "no".to_owned()),
+            Some(Some(verdict)) => (verdict.into(), format!("yes ({verdict})")),
         };
         let numbers = [used.images, used.pods, used.nodes.len(), used.waiting_pods];
         let cells = std::iter::once(registry.clone()).chain(numbers.map(|number| number.to_string()));
-        rows.push((checked != Some(None), cells.collect(), words));
+        rows.push((checked != Some(None), Row { cells: cells.collect(), mark: Some(mark), words }));
     }
     // Those that no agent checks first.
-    rows.sort();
+    rows.sort_by(|(one, this), (other, that)| (one, &this.cells).cmp(&(other, &that.cells)));
     let table = Table {
         headings: vec!["registry", "images", "pods", "nodes", "waiting", "checked by the agents"],
-        rows: rows.into_iter().map(|(_, cells, words)| (cells, words)).collect(),
+        rows: rows.into_iter().map(|(_, row)| row).collect(),
     };
-    table.write(page, style)?;
+    table.write(page)?;
     page.gap()
 }
 
-fn write_images<W: Write>(page: &mut Page<'_, W>, inventory: &Inventory, style: &Style) -> io::Result<()> {
+fn write_images<W: Write>(page: &mut Page<'_, W>, inventory: &Inventory) -> io::Result<()> {
     if inventory.images.is_empty() {
         return Ok(());
     }
@@ -259,14 +248,14 @@ fn write_images<W: Write>(page: &mut Page<'_, W>, inventory: &Inventory, style: 
         if has_workloads {
             cells.push(used.workloads.to_string());
         }
-        (cells, pull_secrets(used))
+        Row { cells, mark: None, words: pull_secrets(used) }
     });
     let mut headings = vec!["image", "pods", "nodes", "waiting"];
     if has_workloads {
         headings.push("workloads");
     }
     headings.push("pull secrets");
-    Table { headings, rows: rows.collect() }.write(page, style)?;
+    Table { headings, rows: rows.collect() }.write(page)?;
     page.gap()
 }
 

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::super::Style;
-use super::super::layout::{Page, Tone};
+use super::super::layout::{Mark, Page, Tone};
 use super::{requested, runbook, second};
 use crate::public_endpoint::settings::{NOT_VISIBLE, SETTINGS, Setting, settings_command};
 use crate::public_endpoint::{Exposure, ExposureRun, Probe, RegistryExposure};
@@ -37,7 +37,7 @@ pub fn write(out: &mut impl Write, run: &ExposureRun, style: &Style) -> io::Resu
 
 fn write_registry<W: Write>(page: &mut Page<'_, W>, registry: &RegistryExposure) -> io::Result<()> {
     let verdict = registry.verdict();
-    let prefix = format!("{} ", page.paint(tone(verdict), &format!("{}:", words(verdict))));
+    let prefix = format!("{} ", page.verdict(mark(verdict), &format!("{}:", words(verdict))));
     page.paragraph(&prefix, 2, &registry.message())?;
     for probe in &registry.probes {
         write_probe(page, probe)?;
@@ -55,18 +55,13 @@ fn write_registry<W: Write>(page: &mut Page<'_, W>, registry: &RegistryExposure)
 }
 
 fn write_probe<W: Write>(page: &mut Page<'_, W>, probe: &Probe) -> io::Result<()> {
-    let verdict = probe.verdict();
-    let sign = match verdict {
-        Exposure::Refused => "ok  ",
-        Exposure::NotTested => "?   ",
-        Exposure::Exposed => "FAIL",
-    };
-    let prefix = format!("    {}  ", page.paint(tone(verdict), sign));
+    let prefix = format!("    {}  ", page.mark(mark(probe.verdict())));
+    let indent = 4 + page.mark_width() + 2;
     let time = format!("{}, {}", second(probe.at), taken(probe.duration));
-    page.paragraph(&prefix, 10, &format!("{} ({time}): {}", probe.subject(), probe.message()))?;
+    page.paragraph(&prefix, indent, &format!("{} ({time}): {}", probe.subject(), probe.message()))?;
     let id = probe.outcome.answer().and_then(|answer| answer.correlation_id.as_deref());
     match id.map(|id| printable(id, MAX_WORD)) {
-        Some(id) => page.paragraph("          correlation id: ", 10, &id),
+        Some(id) => page.paragraph(&format!("{:indent$}correlation id: ", ""), indent, &id),
         None => Ok(()),
     }
 }
@@ -79,7 +74,7 @@ fn write_summary<W: Write>(page: &mut Page<'_, W>, run: &ExposureRun) -> io::Res
         .filter(|verdict| count(*verdict) > 0)
         .map(|verdict| format!("{} {}", count(verdict), words(verdict)))
         .collect();
-    let prefix = format!("{} ", page.paint(tone(run.verdict()), &format!("{}:", words(run.verdict()))));
+    let prefix = format!("{} ", page.verdict(mark(run.verdict()), &format!("{}:", words(run.verdict()))));
     page.paragraph(&prefix, 2, &format!("{} registries: {}.", run.registries.len(), parts.join(", ")))
 }
 
@@ -102,11 +97,11 @@ fn write_not_visible<W: Write>(page: &mut Page<'_, W>, run: &ExposureRun) -> io:
     Ok(())
 }
 
-const fn tone(verdict: Exposure) -> Tone {
+const fn mark(verdict: Exposure) -> Mark {
     match verdict {
-        Exposure::Refused => Tone::Good,
-        Exposure::NotTested => Tone::Unclear,
-        Exposure::Exposed => Tone::Bad,
+        Exposure::Refused => Mark::Good,
+        Exposure::NotTested => Mark::Unclear,
+        Exposure::Exposed => Mark::Bad,
     }
 }
 

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+use textwrap::core::display_width;
+
 use super::super::Style;
-use super::super::layout::{Page, Tone};
+use super::super::layout::{Mark, Page, Tone};
 use super::super::problem::Problem;
 use super::{MAX_COMMANDS, MAX_GROUPS, Row, headline, rows, sentence};
 use crate::fleet::Fleet;
 use crate::fleet::difference::{Difference, differences};
 use crate::fleet::evaluation::{Evaluation, Group};
-use crate::text::sanitize::printable;
-use crate::text::sanitize::{MAX_WORD, ascii};
+use crate::text::sanitize::{MAX_WORD, printable};
 use crate::text::words::plural;
 use crate::verdict::Verdict;
 
@@ -32,10 +33,10 @@ pub fn write(out: &mut impl Write, fleet: &Fleet, evaluation: &Evaluation, style
     let mut page = Page::new(out, style);
     let heading = format!("DaemonSet {} in namespace {}", fleet.daemon_set, fleet.namespace);
     page.heading(Tone::Strong, &heading)?;
-    write_matrix(&mut page, folded(rows(fleet)), style)?;
+    write_matrix(&mut page, folded(rows(fleet)))?;
     for group in evaluation.groups.iter().take(MAX_GROUPS) {
         page.gap()?;
-        write_group(&mut page, fleet, evaluation, group, style)?;
+        write_group(&mut page, fleet, evaluation, group)?;
     }
     if evaluation.groups.len() > MAX_GROUPS {
         page.gap()?;
@@ -43,7 +44,8 @@ pub fn write(out: &mut impl Write, fleet: &Fleet, evaluation: &Evaluation, style
         page.paragraph("", 2, &format!("And {more} more groups; the JSON report has all of them."))?;
     }
     page.gap()?;
-    let prefix = format!("{} ", page.paint(tone(evaluation.verdict), &format!("{}:", evaluation.verdict)));
+    let verdict = page.verdict(evaluation.verdict.into(), &format!("{}:", evaluation.verdict));
+    let prefix = format!("{verdict} ");
     page.paragraph(&prefix, 2, &sentence(fleet, evaluation))
 }
 
@@ -109,28 +111,23 @@ fn line_about(rank: u8, pool: &str, node: &str, verdict: &str, cause: &str) -> R
     }
 }
 
-/// Sanitises a cell or a name in a prefix, which [`Page`] does not.
-fn shown(text: &str, limit: usize, style: &Style) -> String {
-    let text = printable(text, limit);
-    if style.unicode { text } else { ascii(&text) }
-}
-
-fn write_matrix<W: Write>(page: &mut Page<'_, W>, mut rows: Vec<Row>, style: &Style) -> io::Result<()> {
+fn write_matrix<W: Write>(page: &mut Page<'_, W>, mut rows: Vec<Row>) -> io::Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
     for row in &mut rows {
         for cell in [&mut row.pool, &mut row.node, &mut row.verdict, &mut row.stage] {
-            *cell = shown(cell, MAX_COLUMN, style);
+            *cell = page.cell(cell, MAX_COLUMN);
         }
     }
     let width = |cell: fn(&Row) -> &str, heading: &str| {
-        let cells = rows.iter().map(|row| cell(row).chars().count());
+        let cells = rows.iter().map(|row| display_width(cell(row)));
         cells.max().unwrap_or(0).max(heading.len())
     };
     let pool = width(|row| &row.pool, "pool");
     let node = width(|row| &row.node, "node");
-    let verdict = width(|row| &row.verdict, "verdict");
+    let verdicts: Vec<String> = rows.iter().map(|row| verdict_cell(page, row)).collect();
+    let verdict = verdicts.iter().map(|cell| display_width(cell)).max().unwrap_or(0).max("verdict".len());
     let stage = width(|row| &row.stage, "stage");
     let heading = format!(
         "  {:<pool$}  {:<node$}  {:<verdict$}  {:<stage$}  cause",
@@ -140,10 +137,9 @@ fn write_matrix<W: Write>(page: &mut Page<'_, W>, mut rows: Vec<Row>, style: &St
     // A long cause wraps below its own start if there is enough space, otherwise below the node.
     let column = 2 + pool + 2 + node + 2 + verdict + 2 + stage + 2;
     let indent = if column + MIN_CAUSE <= page.width() { column } else { 2 + pool + 2 };
-    for row in &rows {
+    for (row, cell) in rows.iter().zip(&verdicts) {
         // Color only the text and not its padding, so that lines have no trailing blanks.
-        let padding = " ".repeat(verdict.saturating_sub(row.verdict.chars().count()));
-        let painted = page.paint(tone_of(row.rank), &row.verdict) + &padding;
+        let painted = cell.clone() + &" ".repeat(verdict.saturating_sub(display_width(cell)));
         let prefix =
             format!("  {:<pool$}  {:<node$}  {painted}  {:<stage$}  ", row.pool, row.node, row.stage);
         page.paragraph(&prefix, indent, &printable(&row.cause, MAX_WORD))?;
@@ -156,12 +152,11 @@ fn write_group<W: Write>(
     fleet: &Fleet,
     evaluation: &Evaluation,
     group: &Group,
-    style: &Style,
 ) -> io::Result<()> {
     page.heading(Tone::Strong, &headline(group, evaluation))?;
     let example = &group.example;
     let problem = Problem {
-        node: group.example_of.as_ref().map(|node| shown(node, MAX_COLUMN, style).into()),
+        node: group.example_of.as_ref().map(|node| page.cell(node, MAX_COLUMN).into()),
         commands: &example.commands[..example.commands.len().min(MAX_COMMANDS)],
         differences: differences(fleet, group).iter().map(Difference::sentence).collect(),
         ..Problem::of_nodes(example, group.severity)
@@ -169,20 +164,22 @@ fn write_group<W: Write>(
     problem.write(page)
 }
 
-const fn tone(verdict: Verdict) -> Tone {
-    match verdict {
-        Verdict::Pass => Tone::Good,
-        Verdict::Warn => Tone::Warning,
-        Verdict::Unknown => Tone::Unclear,
-        Verdict::Fail => Tone::Bad,
+/// Returns the verdict of a line with its mark. Lines that do not count have only a mark, or only a verdict.
+fn verdict_cell<W: Write>(page: &Page<'_, W>, row: &Row) -> String {
+    match mark_of(row) {
+        Some(Mark::Skipped) | None => page.paint(Tone::Faint, &row.verdict),
+        Some(mark) => page.verdict(mark, &row.verdict),
     }
 }
 
-const fn tone_of(rank: u8) -> Tone {
-    match rank {
-        0 | 1 => Tone::Bad,
-        2 => Tone::Warning,
-        3 => Tone::Good,
-        _ => Tone::Faint,
+/// Returns the mark of a line; none for the number of lines that were left out.
+fn mark_of(row: &Row) -> Option<Mark> {
+    match row.rank {
+        0 | 1 if row.verdict == Verdict::Unknown.as_str() => Some(Mark::Unclear),
+        0 | 1 if row.verdict.is_empty() => None,
+        0 | 1 => Some(Mark::Bad),
+        2 => Some(Mark::Warning),
+        3 => Some(Mark::Good),
+        _ => Some(Mark::Skipped),
     }
 }

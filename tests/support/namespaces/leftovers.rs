@@ -14,7 +14,7 @@ use super::process::try_run;
 const PREFIX: &str = "acrv";
 const ROLES: [&str; 6] = ["node", "vnet", "internet", "worker1", "worker2", "worker3"];
 /// The prefixes of these tests' program names.
-const PROCESSES: [&str; 2] = ["namespaces-", "cluster-"];
+const PROCESSES: [&str; 3] = ["namespaces-", "cluster-", "suite-"];
 
 /// Returns the name of a new namespace of this run, numbered per role.
 pub fn namespace(role: &str) -> String {
