@@ -60,7 +60,7 @@ const fn key(path: &'static str, default: Option<&'static str>, user: User, mean
 }
 
 /// Every key, in the order of the file.
-pub const KEYS: [Key; 25] = [
+pub const KEYS: [Key; 27] = [
     key("images", None, User::Both, "The images to check, in this order. Required."),
     key(
         "images[].image",
@@ -130,9 +130,10 @@ pub const KEYS: [Key; 25] = [
     ),
     key(
         "resolvers.compare",
-        Some("{}"),
+        None,
         User::Both,
-        "Other resolvers by name: a warning if their answers differ, or if one does not answer.",
+        "Other resolvers by name: a warning if their answers differ, or if one does not answer. `{}` compares nothing; without the \
+         key, only AKS LocalDNS is compared, with the servers that it forwards to.",
     ),
     key("tls.caFile", None, User::Both, "Certificates in PEM that are trusted in addition, at most 4 MiB."),
     key(
@@ -184,7 +185,15 @@ pub const KEYS: [Key; 25] = [
         "server.address",
         Some("0.0.0.0:9469"),
         User::Agent,
-        "Where the agent serves HTTP; a change takes effect after a restart.",
+        "Where the agent serves HTTP. With `node:PORT` it is the addresses in `NODE_IPS` and loopback. A change takes effect after a \
+         restart.",
+    ),
+    key("server.checksOnDemand", Some("open"), User::Agent, "Who triggers checks with `POST /check`."),
+    key(
+        "server.keyFile",
+        None,
+        User::Agent,
+        "The file with the key for checks on demand; required with `checksOnDemand: key`, an error otherwise.",
     ),
     key("events.enabled", Some("true"), User::Agent, "Whether the agent publishes Events."),
 ];
