@@ -23,9 +23,10 @@ fn resolved(page: &Page, link: &str) -> (String, String) {
     let mut path = PathBuf::new();
     let folder = Path::new(&page.path).parent().unwrap_or(Path::new(""));
     for part in folder.join(file).components() {
-        match part {
-            Component::ParentDir => assert!(path.pop(), "{}: {link} leaves the repository", page.path),
-            other => path.push(other),
+        if part == Component::ParentDir {
+            assert!(path.pop(), "{}: {link} leaves the repository", page.path);
+        } else {
+            path.push(part);
         }
     }
     (path.to_string_lossy().into_owned(), anchor.to_owned())
@@ -35,6 +36,10 @@ fn is_external(link: &str) -> bool {
     ["https://", "http://127.0.0.1", "mailto:"].iter().any(|scheme| link.starts_with(scheme))
 }
 
+fn is_document(file: &str) -> bool {
+    Path::new(file).extension().is_some_and(|extension| extension == "md")
+}
+
 /// Panics if a file or its heading is missing.
 fn assert_exists(source: &str, file: &str, anchor: &str) {
     let path = root().join(file);
@@ -42,7 +47,7 @@ fn assert_exists(source: &str, file: &str, anchor: &str) {
     if anchor.is_empty() {
         return;
     }
-    assert!(file.ends_with(".md"), "{source}: {file} has no anchors");
+    assert!(is_document(file), "{source}: {file} has no anchors");
     let headings = Page::read(file).headings();
     assert!(headings.iter().any(|heading| heading.anchor == anchor), "{source}: {file} has no #{anchor}");
 }
@@ -64,7 +69,9 @@ fn links_resolve() {
 fn addresses_of_documents_in_other_texts_resolve() {
     let pattern = Regex::new(PUBLISHED).expect("a pattern");
     let mut files = Vec::new();
-    LINKING.iter().for_each(|folder| collect(&root().join(folder), &mut files));
+    for folder in LINKING {
+        collect(&root().join(folder), &mut files);
+    }
     let mut followed = BTreeSet::new();
     for file in files {
         // Archives and pictures are not text.
@@ -78,7 +85,7 @@ fn addresses_of_documents_in_other_texts_resolve() {
     let mut headings: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (source, page, anchor) in followed {
         assert!(root().join(&page).exists(), "{source}: there is no {page}");
-        if !anchor.is_empty() && page.ends_with(".md") {
+        if !anchor.is_empty() && is_document(&page) {
             let known = headings.entry(page.clone()).or_insert_with(|| {
                 Page::read(&page).headings().into_iter().map(|heading| heading.anchor).collect()
             });

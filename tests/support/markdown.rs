@@ -109,6 +109,7 @@ impl Page {
     }
 
     /// Returns the part below a heading, up to the next one of its level or above.
+    #[must_use]
     #[track_caller]
     pub fn section(&self, heading: &str) -> Self {
         let headings = self.headings();
