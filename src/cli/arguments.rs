@@ -279,6 +279,7 @@ pub(super) struct CausesArguments {
 }
 
 /// Arguments of `check`.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("target").args(["images", "config"]).required(true))]
 pub(super) struct CheckArguments {

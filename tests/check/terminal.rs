@@ -8,8 +8,11 @@ use super::Bench;
 use super::program::{command, run, text};
 use lab::settings::View;
 
+/// Variables of an environment.
+type Variables = &'static [(&'static str, &'static str)];
+
 /// Environments, and whether the report has marks and colors in them.
-const ENVIRONMENTS: [(&[(&str, &str)], bool, bool); 6] = [
+const ENVIRONMENTS: [(Variables, bool, bool); 6] = [
     (&[("TERM", "xterm-256color"), ("LANG", "en_US.UTF-8")], true, true),
     (&[("TERM", "xterm-256color"), ("LANG", "en_US.UTF-8"), ("NO_COLOR", "1")], true, false),
     (&[("TERM", "xterm-256color"), ("LC_ALL", "C"), ("LANG", "en_US.UTF-8")], false, true),
@@ -18,7 +21,7 @@ const ENVIRONMENTS: [(&[(&str, &str)], bool, bool); 6] = [
     (&[("LANG", "C")], false, false),
 ];
 
-fn in_environment(mut command: Command, variables: &[(&str, &str)]) -> Command {
+fn in_environment(mut command: Command, variables: Variables) -> Command {
     for name in
         ["TERM", "LC_ALL", "LC_CTYPE", "LANG", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLORTERM", "CI"]
     {

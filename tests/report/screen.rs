@@ -12,6 +12,9 @@ use super::samples::{self, run};
 use super::{PLAIN, render};
 
 const TERMINAL: Style = Style { color: false, unicode: true, width: 80 };
+/// Whether a line is the one that is looked for.
+type Wanted<'run> = &'run dyn Fn(&str) -> bool;
+
 /// Lines of the smallest usual terminal.
 const SCREEN: usize = 24;
 
@@ -95,7 +98,7 @@ fn the_first_screen_has_verdict_cause_fix_and_first_command() {
         for style in [TERMINAL, Style { unicode: false, ..TERMINAL }] {
             let shown = show(&run, Details::Problems, &style);
             let first = run.images.iter().find_map(ImageResult::decisive).expect("a cause");
-            let parts: [(&str, &dyn Fn(&str) -> bool); 5] = [
+            let parts: [(&str, Wanted<'_>); 5] = [
                 ("verdict", &|line| line.starts_with("✗ fail: ") || line.starts_with("fail: ")),
                 ("cause", &|line| line.contains(first.cause.code())),
                 ("problem", &|line| line.starts_with("  problem: ")),

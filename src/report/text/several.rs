@@ -108,12 +108,11 @@ fn write_rows<W: Write>(page: &mut Page<'_, W>, run: &CheckRun, details: Details
             Some(first) => first.cause.code().to_owned(),
             None => taken(checked.observation.duration),
         };
-        match of_name.checked_sub(display_width(name)) {
-            Some(gap) => page.paragraph(&format!("{prefix}{name}{:gap$}  ", ""), indent, &outcome)?,
-            None => {
-                page.paragraph(&prefix, indent, name)?;
-                page.paragraph(&" ".repeat(indent + 2), indent + 2, &outcome)?;
-            }
+        if let Some(gap) = of_name.checked_sub(display_width(name)) {
+            page.paragraph(&format!("{prefix}{name}{:gap$}  ", ""), indent, &outcome)?;
+        } else {
+            page.paragraph(&prefix, indent, name)?;
+            page.paragraph(&" ".repeat(indent + 2), indent + 2, &outcome)?;
         }
     }
     if more.is_empty() {
