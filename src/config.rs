@@ -6,6 +6,7 @@
 pub mod endpoint;
 pub mod expect_file;
 pub mod file;
+pub mod reference;
 mod section;
 pub mod server;
 pub mod value;

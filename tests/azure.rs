@@ -1,5 +1,5 @@
 //! The Azure walkthrough, the chart's README and the pipelines: every row of the table of omitted steps is reproduced in the lab, and every
-//! command, link, key and file is valid.
+//! command, key and file is valid. `documents` follows their links.
 //!
 //! Covers what can be tested without Azure. The effect of the `az` commands is not tested.
 
@@ -27,8 +27,6 @@ pub(crate) const PIPELINES: Document =
     Document { path: "deploy/pipelines/README.md", text: include_str!("../deploy/pipelines/README.md") };
 pub(crate) const CHART: Document =
     Document { path: "deploy/chart/README.md", text: include_str!("../deploy/chart/README.md") };
-pub(crate) const EXAMPLES: Document =
-    Document { path: "deploy/examples/README.md", text: include_str!("../deploy/examples/README.md") };
 
 impl Document {
     /// Returns the fenced blocks of a language.

@@ -17,7 +17,7 @@ const GAP: &str = r"(?: ?\\n|\s*\\?\s+)(?:(?:///?|//!|#)[ \t]+)?";
 const CONTEXT: usize = 45;
 /// What the runbook has for each cause and each alert, in this order.
 const RUNBOOK_HEADINGS: [&str; 5] = ["Meaning", "Symptoms", "Confirm", "Fix", "Verify"];
-const README: &str = include_str!("../README.md");
+const CHECK: &str = include_str!("../docs/check.md");
 const RUNBOOK: &str = include_str!("../dashboards/runbook.md");
 
 fn whole(pattern: &str) -> Regex {
@@ -193,12 +193,12 @@ fn below<'text>(text: &'text str, heading: &str) -> &'text str {
 }
 
 #[test]
-fn exit_codes_are_the_same_in_readme_and_help() {
-    let readme = exit_codes(below(README, "### Exit codes\n"));
+fn exit_codes_are_the_same_in_documents_and_help() {
+    let page = exit_codes(below(CHECK, "### Exit codes\n"));
     let help = output(&["--help"]);
     let help = exit_codes(below(&help, "Exit codes:\n"));
-    assert_eq!(readme, help, "left: README, right: `--help`");
-    let codes: Vec<&str> = readme.iter().map(|(code, _)| code.as_str()).collect();
+    assert_eq!(page, help, "left: docs/check.md, right: `--help`");
+    let codes: Vec<&str> = page.iter().map(|(code, _)| code.as_str()).collect();
     assert_eq!(codes, ["0", "1", "2", "3", "130"]);
 }
 

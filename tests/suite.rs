@@ -16,6 +16,7 @@ mod cli;
 mod community;
 mod dashboards;
 mod discover;
+mod documents;
 mod exposure;
 mod fleet;
 mod generated;
@@ -28,7 +29,6 @@ mod observations;
 #[cfg(target_os = "linux")]
 mod pictures;
 mod plugin;
-mod readme;
 mod release;
 mod report;
 mod rules;

@@ -1,6 +1,6 @@
 //! The longer help texts: the purpose of each command, and examples to copy.
 
-/// The exit codes of `check` and `smoke`, in the words of the README.
+/// The exit codes of `check` and `smoke`, in the words of docs/check.md.
 macro_rules! exit_codes {
     ($interrupted:literal) => {
         concat!(

@@ -1,6 +1,6 @@
 //! Declarations of all metrics: name, type, labels and help text.
 //!
-//! Owns the contract's names. The series and the reference in the README are both generated from these declarations,
+//! Owns the contract's names. The series and the reference in docs/metrics.md are both generated from these declarations,
 //! so they cannot diverge. `series` decides what is counted and when.
 
 use std::collections::HashMap;

@@ -1,41 +1,12 @@
-//! Links, chart values and the Bicep file of the documents.
+//! Chart values and the Bicep file of the documents.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
 use super::yaml::documents;
-use super::{CHART, EXAMPLES, PIPELINES, WALK_THROUGH, python, root, skip};
-
-#[test]
-fn links_are_valid() {
-    let mut followed = 0;
-    for document in [WALK_THROUGH, PIPELINES, CHART, EXAMPLES] {
-        let folder = root().join(document.path).parent().map(Path::to_path_buf).expect("a folder");
-        let targets = document.text.split("](").skip(1).filter_map(|text| text.split(')').next());
-        for target in targets.filter(|target| !target.starts_with("https://")) {
-            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
-            let path = if file.is_empty() { root().join(document.path) } else { folder.join(file) };
-            assert!(path.exists(), "{}: {target}", document.path);
-            if !anchor.is_empty() {
-                let text = std::fs::read_to_string(&path).expect("a text");
-                let anchors: BTreeSet<String> =
-                    text.lines().filter(|line| line.starts_with('#')).map(anchor_of).collect();
-                assert!(anchors.contains(anchor), "{}: {target}", document.path);
-            }
-            followed += 1;
-        }
-    }
-    assert!(followed > 25, "{followed}");
-}
-
-/// Returns GitHub's anchor for a heading.
-fn anchor_of(heading: &str) -> String {
-    let text = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
-    text.chars().filter(|letter| letter.is_alphanumeric() || "-_".contains(*letter)).collect()
-}
+use super::{PIPELINES, WALK_THROUGH, python, root, skip};
 
 /// Returns the walkthrough's values files with their shell variables replaced.
 fn values() -> Vec<Value> {

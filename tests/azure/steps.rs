@@ -8,7 +8,7 @@ use acr_verifier::probe::Platform;
 
 use super::{WALK_THROUGH, identities, root};
 use crate::check::{Bench, Outcome, files_of};
-use crate::readme::samples::{print, shape};
+use crate::documents::samples::{print, shape};
 use lab::answers::{Canned, RedirectFault, Step, Target};
 use lab::settings::{Behaviour, Certificate, Grant, Nameserver, Settings, Transport, View};
 

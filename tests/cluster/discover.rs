@@ -1,4 +1,4 @@
-//! `acr-verifier discover` with an account that has exactly the permissions of the README, and with accounts that lack one of them.
+//! `acr-verifier discover` with an account that has exactly the documented permissions, and with accounts that lack one of them.
 //!
 //! Owns the accounts and how the steps run the command. `waiting` owns what it reports about Pods.
 
@@ -10,9 +10,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::control::RECORDED;
-use super::quick_start::readme_block;
+use super::quick_start::block_of;
 use super::whole::{Cluster, wait};
 
+const DOCUMENT: &str = include_str!("../../docs/discover.md");
 /// The account with all permissions, also the name of its bindings.
 const ACCOUNT: &str = "discover";
 /// The role that grants access to agents, bound in the namespaces of agents.
@@ -23,7 +24,7 @@ const PROXY: &str = "pods/proxy";
 const OPTIONAL: &str = "nodes";
 const SOON: Duration = Duration::from_secs(60);
 
-/// One permission of the README.
+/// One documented permission.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Permission {
     group: String,
@@ -48,9 +49,9 @@ impl Permission {
     }
 }
 
-/// Returns the permissions in the README.
+/// Returns the documented permissions.
 fn documented() -> BTreeSet<Permission> {
-    let rules: Vec<Value> = serde_saphyr::from_str(readme_block("cronjobs")).expect("YAML");
+    let rules: Vec<Value> = serde_saphyr::from_str(block_of(DOCUMENT, "cronjobs")).expect("YAML");
     let words = |rule: &Value, key: &str| -> Vec<String> {
         let list = rule[key].as_array().expect("a list").iter();
         list.map(|word| word.as_str().expect("a word").to_owned()).collect()
@@ -69,7 +70,7 @@ fn documented() -> BTreeSet<Permission> {
     rules.iter().flat_map(of_rule).collect()
 }
 
-/// Returns the objects of an account: the README requires access to agents only in their namespace.
+/// Returns the objects of an account: the document requires access to agents only in their namespace.
 fn account<'all>(name: &str, permissions: impl Iterator<Item = &'all Permission>) -> Vec<Value> {
     let (of_agents, of_cluster): (Vec<_>, Vec<_>) = permissions.partition(|one| one.resource == PROXY);
     let rules: Vec<Value> = of_cluster.into_iter().map(Permission::rule_object).collect();
@@ -171,7 +172,7 @@ pub(super) fn permissions(cluster: &Cluster) {
     let (code, values, errors) = run(cluster, &["--owners", "--output", "values"]);
     assert_eq!(code, Some(0), "{errors}");
     assert!(values.contains("- image: \"contoso.azurecr.io/apps/tool:1\""), "{values}");
-    assert_eq!(requested(cluster), documented, "left: requested from the API server, right: README");
+    assert_eq!(requested(cluster), documented, "left: requested from the API server, right: the document");
 
     for missing in &documented {
         let kubeconfig = cluster.kubeconfig_of(RECORDED, &missing.account());

@@ -1,4 +1,4 @@
-//! The README's quick start on a cluster: from nothing to a passing check, without YAML and without a Secret.
+//! The README's installation on a cluster: from nothing to a passing check, without YAML and without a Secret.
 //!
 //! Owns the commands, which are read from the README, and what the lab adds to them.
 
@@ -19,16 +19,16 @@ const REGISTRY: &str = " --set image.registry=fabrikam.azurecr.io";
 /// Values in addition to the quick start's.
 const LAB_VALUES: &str = "lab.json";
 
-/// Returns the block of the README that contains a word.
-pub(super) fn readme_block(word: &str) -> &'static str {
-    let mut blocks = README.split("\n```").skip(1).step_by(2);
-    let block = blocks.find(|block| block.contains(word)).expect("the README has this block");
+/// Returns the block of a document that contains a word.
+pub(super) fn block_of(document: &'static str, word: &str) -> &'static str {
+    let mut blocks = document.split("\n```").skip(1).step_by(2);
+    let block = blocks.find(|block| block.contains(word)).expect("the document has this block");
     block.split_once('\n').expect("a language, then lines").1
 }
 
 /// Returns the commands, each on one line.
 fn commands() -> Vec<String> {
-    let block = readme_block("discover --output values > values.yaml");
+    let block = block_of(README, "kubectl create namespace acr-verifier");
     assert!(CHART_README.contains(block), "the chart's README has the same commands");
     let block = block.replace("\\\n", " ");
     block.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()

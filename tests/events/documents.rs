@@ -6,10 +6,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
+use support::markdown::{Page, pages, root};
 use tempfile::TempDir;
 
 use super::server::{ApiServer, NODE};
@@ -17,13 +18,9 @@ use super::server::{ApiServer, NODE};
 const SETUP: &str = include_str!("documents.yaml");
 const POD: &str = "acr-verifier-x7k2p";
 const RUNBOOK: &str = include_str!("../../dashboards/runbook.md");
-const DOCUMENTS: [(&str, &str); 5] = [
-    ("dashboards/node.json", include_str!("../../dashboards/node.json")),
-    ("dashboards/runbook.md", RUNBOOK),
-    ("README.md", include_str!("../../README.md")),
-    ("deploy/chart/README.md", include_str!("../../deploy/chart/README.md")),
-    ("deploy/azure/README.md", include_str!("../../deploy/azure/README.md")),
-];
+const DASHBOARD: &str = "dashboards/node.json";
+/// Documents whose commands run in another place: in the pipelines' services.
+const ELSEWHERE: [&str; 2] = ["CHANGELOG.md", "deploy/pipelines/README.md"];
 /// The variables of the documents' scripts.
 const VARIABLES: [(&str, &str); 7] = [
     ("NODE", NODE),
@@ -70,8 +67,9 @@ impl<'server> Shell<'server> {
             fs::write(&path, text).expect("a file");
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("our own file");
         }
-        // README copies the program into a Pod.
+        // A document copies the program into a Pod, and another one applies the manifests.
         fs::write(folder.path().join("acr-verifier"), "").expect("a file");
+        symlink(root().join("deploy"), folder.path().join("deploy")).expect("a link");
         Self { server, folder }
     }
 
@@ -125,6 +123,15 @@ fn installed() -> Option<ApiServer> {
         done(server.kubectl(&["wait", "--for=condition=Established", kind, "--timeout=30s"]));
     }
     Some(server)
+}
+
+/// Returns the documents with kubectl lines, and the dashboard with texts.
+fn documents() -> Vec<Page> {
+    let mut documents = pages();
+    documents.push(Page::read(DASHBOARD));
+    documents.retain(|page| !ELSEWHERE.contains(&page.path.as_str()) && !lines(&page.text).is_empty());
+    assert!(documents.len() >= 9, "{}", documents.len());
+    documents
 }
 
 /// Returns the lines that run kubectl: of the blocks, with continuations joined, and in the text.
@@ -183,11 +190,10 @@ fn every_kubectl_line_of_the_documents_works() {
     let Some(server) = installed() else { return };
     let shell = Shell::new(&server, KUBECTL);
     let (mut wrong, mut done) = (Vec::new(), BTreeSet::new());
-    for (name, text) in DOCUMENTS {
-        let mut lines: Vec<String> = lines(text).iter().map(|line| filled(line)).collect();
+    for Page { path: name, text } in documents() {
+        let mut lines: Vec<String> = lines(&text).iter().map(|line| filled(line)).collect();
         // A drain rejects the Pods of node shells, which have no controller, while they run.
         lines.sort_by_key(|line| !line.contains("kubectl drain"));
-        assert!(!lines.is_empty(), "{name}");
         for line in lines.iter().filter(|line| !line.contains("kubectl replace")) {
             if !done.insert(line.clone()) {
                 continue;
@@ -275,9 +281,9 @@ fn assert_expiry(text: &str) {
 fn node_shells_use_the_namespace_of_the_agent_and_the_current_image() {
     let image = "--image=mcr.microsoft.com/azurelinux/busybox:1.36";
     let mut shells = 0;
-    for (name, text) in DOCUMENTS {
+    for Page { path: name, text } in documents() {
         assert!(!text.contains("cbl-mariner"), "{name}");
-        for line in lines(text).iter().filter(|line| line.contains("kubectl debug")) {
+        for line in lines(&text).iter().filter(|line| line.contains("kubectl debug")) {
             assert!(line.contains("--namespace acr-verifier") && line.contains(image), "{name}: {line}");
             shells += 1;
         }

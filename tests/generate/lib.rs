@@ -1,5 +1,5 @@
-//! Generates the files that are shipped but not written by hand: dashboards, forms of the alerts, runbook, schema, the table of
-//! metrics in the README, manifests.
+//! Generates the files that are shipped but not written by hand: dashboards, forms of the alerts, runbook, schema, tables and
+//! picture of the documents, manifests.
 //!
 //! `main` writes them. The suite only compares, with [`assert_current`]. Goldens of tests are not shipped and stay with the tests.
 
@@ -14,6 +14,7 @@
 
 pub mod alerts;
 pub mod dashboards;
+mod documents;
 pub mod manifests;
 pub mod runbook;
 mod source;
@@ -57,7 +58,8 @@ pub fn files() -> Vec<File> {
     let mut files = dashboards::files();
     files.extend(alerts::files());
     files.push(File::new("dashboards/runbook.md", runbook::text()));
-    files.extend([source::schema(), source::metrics()]);
+    files.push(source::schema());
+    files.extend(documents::files());
     files
 }
 

@@ -8,7 +8,7 @@ use regex::Regex;
 use syn::visit::Visit;
 
 /// Folders of the repository with text.
-const FOLDERS: [&str; 7] = [".cargo", ".ci", ".github", "dashboards", "deploy", "src", "tests"];
+const FOLDERS: [&str; 8] = [".cargo", ".ci", ".github", "dashboards", "deploy", "docs", "src", "tests"];
 /// Files of the root that are not ours to word.
 const FOREIGN: [&str; 2] = ["Cargo.lock", "LICENSE"];
 /// Folders and files below them that hold data, dependencies, pictures or the words themselves.

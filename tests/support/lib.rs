@@ -15,6 +15,7 @@ pub mod agent;
 pub mod api_server;
 pub mod certificates;
 pub mod hostile;
+pub mod markdown;
 #[cfg(target_os = "linux")]
 pub mod namespaces;
 pub mod prometheus;
