@@ -33,7 +33,7 @@ fn the_values_in_the_readme_render() {
     let readme = read("deploy/chart/README.md");
     let blocks: Vec<&str> =
         readme.split("```yaml\n").skip(1).map(|text| text.split("```").next().expect("its end")).collect();
-    assert_eq!(blocks.len(), 5);
+    assert_eq!(blocks.len(), 6);
     let folder = tempfile::tempdir().expect("a folder");
     let minimal = helm::values_of("minimal");
     for block in blocks {
