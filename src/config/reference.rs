@@ -175,6 +175,12 @@ pub const KEYS: [Key; 27] = [
         "Requests a minute of the fleet to one registry; 4000 if only `fleetSize` is set.",
     ),
     key(
+        "schedule.pathInterval",
+        Some("60s"),
+        User::Agent,
+        "Time between two path checks, which send no request; without effect unless the interval in force is longer.",
+    ),
+    key(
         "metrics.stageHistograms",
         Some("true"),
         User::Agent,
