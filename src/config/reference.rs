@@ -60,7 +60,7 @@ const fn key(path: &'static str, default: Option<&'static str>, user: User, mean
 }
 
 /// Every key, in the order of the file.
-pub const KEYS: [Key; 27] = [
+pub const KEYS: [Key; 28] = [
     key("images", None, User::Both, "The images to check, in this order. Required."),
     key(
         "images[].image",
