@@ -57,7 +57,7 @@ impl Announcer {
         if config.events == self.publishes {
             return;
         }
-        // Announcements in the meantime were not published, so the debouncers start anew.
+        // Announcements in the meantime were not published, so the debouncers are recreated.
         *self = Self::new(config, context, &self.metrics);
     }
 }

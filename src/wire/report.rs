@@ -72,13 +72,13 @@ pub struct NodeFilesEntry {
     pub mirrors: String,
 }
 
-/// The latest path check of an image, from DNS to TLS and without a request. Everything else in the report is the whole check's.
+/// The latest path check of an image, from DNS to TLS and without a request. Everything else in the report is of the last whole check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PathReport {
     /// Start of the path check.
     pub checked_at: Moment,
-    /// Whether it differs from the whole check: a whole check then follows.
+    /// Whether it differs from the last whole check: another one then follows.
     pub changed: bool,
     /// Codes of the causes that break the path; empty if it is open.
     pub causes: Vec<String>,

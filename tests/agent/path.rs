@@ -25,7 +25,7 @@ fn path_checks(agent: &Agent, result: &str) -> f64 {
 
 type Fault = (&'static str, fn(&mut Settings));
 
-/// Faults of each free stage, at both endpoints, with the cause that the whole check reports.
+/// Faults of each free stage, at both endpoints, with the cause that a whole check reports.
 const FAULTS: [Fault; 7] = [
     ("private_record_missing", |settings| settings.nameservers[0].login = View::RecordMissing),
     ("private_zone_not_linked", |settings| settings.nameservers[0].login = View::NotLinked),
@@ -53,7 +53,7 @@ fn path_checks_send_no_request_and_report_their_age() {
     assert!(agent.get("/").body.contains("Path check (DNS, address, TCP, TLS)"));
 }
 
-/// Breaks the path, waits for the whole check that reports the cause, and restores it.
+/// Breaks the path, waits for a whole check that reports the cause, and restores it.
 fn break_and_restore((cause, fault): Fault) {
     let lab = Lab::start(Settings::default());
     let agent = start(&lab);
@@ -81,9 +81,9 @@ fn a_broken_path_is_checked_whole_at_once_and_its_recovery_too() {
     });
 }
 
-/// What needs a request is the whole check's: a path check must not claim it.
+/// What needs a request is found by whole checks: a path check must not claim it.
 #[test]
-fn a_rejected_token_stays_what_the_whole_check_found() {
+fn a_rejected_token_is_found_by_whole_checks_only() {
     let lab = Lab::start(Settings::default());
     let agent = start(&lab);
     lab.change(|settings| settings.credentials.password = "another".into());

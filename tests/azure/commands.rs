@@ -28,7 +28,8 @@ case "${0##*/} $*" in
 "az aks show"*kubeletidentity* | "az identity show"*) echo 3f2504e0-4f89-41d3-9a0c-0305e82c3301 ;;
 "az network nic show"*) cat "$STAND_INS/interface" ;;
 "az "*"--query id"* | "az network private-endpoint show"*) echo /subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/r/providers/Microsoft.A/b/c ;;
-"kubectl create secret"*) cat >"$STAND_INS/secret" ;;
+"kubectl create secret docker-registry"*) cat >"$STAND_INS/secret" ;;
+"kubectl create secret generic"*) cat >"$STAND_INS/key" ;;
 "acr-verifier smoke"* | "acr-verifier discover"*)
     read -r code <"$STAND_INS/codes"
     sed -i 1d "$STAND_INS/codes"
@@ -200,6 +201,9 @@ fn the_readme_of_the_chart_keeps_the_password_out_of_arguments() {
     let secret: Value = serde_json::from_str(&stage.read("secret")).expect("the Secret is JSON");
     let expected = serde_json::json!({"username": "DemoToken", "password": "a-secret \"word"});
     assert_eq!(secret["auths"]["contoso.azurecr.io"], expected);
+    let key = stage.read("key");
+    assert_eq!(key.trim_end().len(), 64, "the key for checks on demand passes through a pipe too");
+    assert!(!calls.contains(key.trim_end()), "{calls}");
 }
 
 #[test]

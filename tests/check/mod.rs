@@ -138,6 +138,9 @@ pub(crate) fn run_all(cases: &[Case], each: impl Fn(&Case, &Bench, &Outcome) + S
     });
 }
 
+/// Causes that need more than one answer of a nameserver over time: `local_dns` has their cases.
+const ELSEWHERE: [Cause; 1] = [Cause::NodeCacheStale];
+
 #[test]
 fn every_case_has_exactly_its_diagnoses_and_every_cause_is_covered() {
     let cases = all_cases();
@@ -151,7 +154,8 @@ fn every_case_has_exactly_its_diagnoses_and_every_cause_is_covered() {
     let wrong = wrong.into_inner().expect("no case panicked");
     assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
     let reached = reached.into_inner().expect("no case panicked");
-    let missed: Vec<Cause> = Cause::ALL.into_iter().filter(|cause| !reached.contains(cause)).collect();
+    let is_missed = |cause: &Cause| !reached.contains(cause) && !ELSEWHERE.contains(cause);
+    let missed: Vec<Cause> = Cause::ALL.into_iter().filter(is_missed).collect();
     assert!(missed.is_empty(), "no case reaches {missed:?}");
 }
 

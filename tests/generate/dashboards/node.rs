@@ -239,11 +239,16 @@ fn speed() -> Vec<Panel> {
         .size(8, 8),
         Panel::curves(
             "Checks by verdict",
-            "Checks per minute, by verdict. Expected: only pass, one per image and interval.",
+            "Checks per minute, by verdict, and path checks between them by result. Expected: only pass, one per image and \
+             interval, and only unchanged.",
         )
         .range(
             &format!("60 * sum by (verdict) (rate(acr_verifier_checks_total{{{CHOSEN}}}[$__rate_interval]))"),
             "{{verdict}}",
+        )
+        .range(
+            &format!("60 * sum by (result) (rate(acr_verifier_path_checks_total{{{CHOSEN}}}[$__rate_interval]))"),
+            "path {{result}}",
         )
         .unit("cpm")
         .rename("pass", "pass", GREEN)
