@@ -54,7 +54,7 @@ mod tests {
             ("\"\"", ""),
             ("", ""),
         ] {
-            let read: Vec<String> = parse(text).iter().map(|server| server.short()).collect();
+            let read: Vec<String> = parse(text).iter().map(super::NameserverAddress::short).collect();
             assert_eq!(read.join(" "), expected, "{text:?}");
         }
     }

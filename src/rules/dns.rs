@@ -37,7 +37,7 @@ pub(super) fn diagnoses(
         .names_of(endpoint)
         .flat_map(|name| {
             let words = Words { cache };
-            name.findings.iter().map(move |finding| Name { image, name, words }.diagnose(finding))
+            name.findings.iter().map(move |finding| Name { image, found: name, words }.diagnose(finding))
         })
         .collect()
 }
@@ -45,7 +45,7 @@ pub(super) fn diagnoses(
 /// One name of an image.
 struct Name<'facts> {
     image: &'facts ImageReference,
-    name: &'facts NameFindings,
+    found: &'facts NameFindings,
     words: Words<'facts>,
 }
 
@@ -73,7 +73,7 @@ impl Name<'_> {
             Finding::Wrong { fault, servers } => {
                 let (cause, phrase) = self.address_fault(fault);
                 let verb = verb_of(servers.len(), "resolve");
-                let message = format!("{} {verb} {} to {phrase}.", self.who(servers), self.name.host);
+                let message = format!("{} {verb} {} to {phrase}.", self.who(servers), self.found.host);
                 let diagnosis = self.diagnosis(cause, Stage::Address, servers.first(), message);
                 self.with_record_changes(diagnosis, fault, servers.first())
             }
@@ -81,7 +81,7 @@ impl Name<'_> {
             Finding::Disagreement { groups, unanswered, first } => {
                 let answers: Vec<String> = groups.iter().map(|group| self.words.group(group)).collect();
                 let mut message =
-                    format!("The resolvers disagree about {}: {}.", self.name.host, answers.join("; "));
+                    format!("The resolvers disagree about {}: {}.", self.found.host, answers.join("; "));
                 if !unanswered.is_empty() {
                     message = format!("{message} {}", self.not_compared(unanswered));
                 }
@@ -119,20 +119,20 @@ impl Name<'_> {
         server: Option<&NameserverAddress>,
         message: String,
     ) -> Diagnosis {
-        let NameFindings { endpoint, host, .. } = self.name;
+        let NameFindings { endpoint, host, .. } = self.found;
         diagnosis(self.image, cause, (*endpoint, stage), Some(host), server, message)
     }
 
     fn without_answer(&self, cause: Cause, could: &str, servers: &[FailedServer]) -> Diagnosis {
         let failures = list(&self.words.failed(servers));
-        let message = format!("No nameserver {could} {}: {failures}.", self.name.host);
+        let message = format!("No nameserver {could} {}: {failures}.", self.found.host);
         self.diagnosis(cause, Stage::Dns, first(servers), message)
     }
 
     /// Describes a negative answer that one or more nameservers gave.
     fn negative(&self, negative: &Negative) -> String {
         let Negative { kind, servers, rcode, zone, privatelink, last } = negative;
-        let host = self.name.host.as_str();
+        let host = self.found.host.as_str();
         let who = self.who(servers);
         let last = last.as_deref().unwrap_or(host);
         if let (Some(alias), None, Rcode::NOERROR) = (privatelink, zone, *rcode) {
@@ -186,7 +186,7 @@ impl Name<'_> {
                 (Cause::PrivateZoneNotLinked, phrase)
             }
             AddressFault::NoPrivateEndpoint(public) => {
-                let meaning = match self.name.endpoint {
+                let meaning = match self.found.endpoint {
                     Endpoint::Login => "nothing shows that this registry has a private endpoint",
                     Endpoint::Data => "nothing points the data endpoint to the registry's private endpoint",
                 };
@@ -218,7 +218,7 @@ impl Name<'_> {
         let AddressFault::NotOfEndpoint { addresses, expected, right, owners: _ } = fault else {
             return diagnosis;
         };
-        let NameFindings { endpoint, host, .. } = self.name;
+        let NameFindings { endpoint, host, .. } = self.found;
         // One expected address is enough: an endpoint of another VNet may have the others.
         let missing = if right.is_empty() { expected.as_slice() } else { &[] };
         let names = Names::new(self.image, *endpoint, Some(host), server).changing(missing, addresses);
@@ -230,7 +230,7 @@ impl Name<'_> {
     }
 
     fn failing(&self, servers: &[FailedServer], makes_wait: bool) -> Diagnosis {
-        let queried = self.name.nameservers;
+        let queried = self.found.nameservers;
         let consequence = match (makes_wait, queried) {
             (true, 1) => "every pull waits for it",
             (true, _) => "a pull that queries it first waits for it",
@@ -240,13 +240,13 @@ impl Name<'_> {
             "{} of {queried} {} failed for {}: {}; {consequence}.",
             servers.len(),
             noun_of(queried, "nameserver"),
-            self.name.host,
+            self.found.host,
             list(&self.words.failed(servers))
         );
         let mut diagnosis = self.diagnosis(Cause::NameserverFailing, Stage::Dns, first(servers), message);
         let mut questions = servers.iter().take(1).flat_map(|failed| &failed.failures);
         if questions.all(|(question, _)| *question == "AAAA") {
-            let NameFindings { endpoint, host, .. } = self.name;
+            let NameFindings { endpoint, host, .. } = self.found;
             let names = Names::new(self.image, *endpoint, Some(host), first(servers));
             diagnosis.commands = Cause::NameserverFailing.commands(&names.asking("AAAA"));
         }
@@ -254,7 +254,7 @@ impl Name<'_> {
     }
 
     fn stale(&self, stale: &StaleAnswer) -> Diagnosis {
-        let host = self.name.host.as_str();
+        let host = self.found.host.as_str();
         let cache = format!("{LOCAL_DNS_NAME} ({})", stale.server.short());
         let cached = answer(stale.cached.iter().copied());
         let (message, remedy) = match &stale.evidence {
@@ -303,7 +303,7 @@ impl Name<'_> {
             StaleEvidence::Replaced(_) => diagnosis.commands.truncate(1),
             // A restart would drop the last good answer.
             StaleEvidence::NotRenewed(servers) => {
-                let names = Names::new(self.image, self.name.endpoint, Some(host), first(servers));
+                let names = Names::new(self.image, self.found.endpoint, Some(host), first(servers));
                 diagnosis.commands = Cause::DnsTimeout.commands(&names);
             }
         }
@@ -313,17 +313,17 @@ impl Name<'_> {
     fn not_compared(&self, servers: &[FailedServer]) -> String {
         let noun = noun_of(servers.len(), "The compared resolver");
         let failures = list(&self.words.failed(servers));
-        format!("{noun} {failures} for {}: no comparison was made.", self.name.host)
+        format!("{noun} {failures} for {}: no comparison was made.", self.found.host)
     }
 
     /// Names the nameservers, and how many were queried if there are others.
     fn who(&self, servers: &[NameserverAddress]) -> String {
         let names: Vec<String> = servers.iter().map(|server| self.words.nameserver(server)).collect();
         let noun = noun_of(servers.len(), "Nameserver");
-        if servers.len() == self.name.nameservers {
+        if servers.len() == self.found.nameservers {
             format!("{noun} {}", list(&names))
         } else {
-            format!("{noun} {} (of {})", list(&names), self.name.nameservers)
+            format!("{noun} {} (of {})", list(&names), self.found.nameservers)
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use acr_verifier::config::SystemResolver;
 use acr_verifier::findings::Comparison;
-use acr_verifier::observation::{Endpoint, Resolver};
+use acr_verifier::observation::{Endpoint, NodeCache, Resolver};
 
 use super::{Bench, Outcome};
 use lab::settings::{Behaviour, Nameserver, Stale, View};
@@ -66,6 +66,7 @@ struct Case {
     remedy: &'static str,
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn cases() -> Vec<Case> {
     let private = Nameserver::default;
     let public = || Nameserver::seeing(View::NotLinked);
@@ -289,7 +290,7 @@ fn nothing_is_compared_without_the_cache() {
     let outcome = bench.check();
     outcome.expect(&[]);
     assert_eq!(Endpoint::ALL.map(|endpoint| outcome.comparisons.of(endpoint)), [Comparison::Nothing; 2]);
-    assert_eq!(outcome.observation.node_cache, Default::default());
+    assert_eq!(outcome.observation.node_cache, NodeCache::default());
 }
 
 #[test]
