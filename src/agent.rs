@@ -24,7 +24,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use self::announcer::Announcer;
 use self::callers::Callers;
-use self::paths::Paths;
+use self::paths::{Compared, Paths};
 use self::reach::Access;
 use self::running::{Completed, Running, finished};
 use self::settings::Settings;
@@ -216,7 +216,8 @@ impl Agent {
         let mut running: Option<Running> = None;
         loop {
             self.heartbeat.send_replace(Instant::now());
-            let (next, is_path) = self.next_begin(running.is_some());
+            let is_whole = matches!(running, Some(Running::Whole(_)));
+            let (next, is_path) = self.next_begin(running.as_ref());
             tokio::select! {
                 completed = finished(&mut running) => {
                     running = None;
@@ -225,17 +226,17 @@ impl Agent {
                         Completed::Path(started_at, outcomes) => self.conclude_path(started_at, &outcomes),
                     }
                 }
-                Some(request) = requests.recv() => {
-                    // A caller wants a whole check, and does not wait for a part of one.
-                    running.take_if(|check| matches!(check, Running::Path(..)));
-                    self.admit(request, running.is_some());
-                }
-                () = sleep_until(next), if running.is_none() => {
+                Some(request) = requests.recv() => self.admit(request, is_whole),
+                // A whole check that is due replaces a path check, which is a part of it.
+                () = sleep_until(next), if !is_whole => {
                     running = Some(if is_path { self.start_path() } else { self.start() });
                 }
                 _ = look.tick() => {
-                    self.look_at_files();
-                    if running.is_none() {
+                    if self.look_at_files() {
+                        // Its images may be others.
+                        running.take_if(|check| matches!(check, Running::Path(..)));
+                    }
+                    if !is_whole {
                         let (pace, chance) = (self.settings.pace(), (self.context.chance)());
                         self.timetable.plan(&pace, chance, self.started.elapsed());
                         self.tell_due();
@@ -246,20 +247,22 @@ impl Agent {
     }
 
     /// When the next check starts, and whether it is a path check: a whole check that is planned or that callers wait for goes
-    /// first. Meaningless while one runs.
-    fn next_begin(&mut self, is_running: bool) -> (Instant, bool) {
+    /// first. Meaningless while a whole check runs.
+    fn next_begin(&mut self, running: Option<&Running>) -> (Instant, bool) {
         let due = self.timetable.due();
-        let wanted =
-            if is_running { None } else { self.callers.wanted_at(&self.timetable, self.started.elapsed()) };
+        let wanted = match running {
+            Some(Running::Whole(_)) => None,
+            Some(Running::Path(..)) | None => self.callers.wanted_at(&self.timetable, self.started.elapsed()),
+        };
         let whole = wanted.map_or(due, |at| at.min(due));
         match self.timetable.path_due() {
-            Some(path) if path < whole => (self.started + path, true),
+            Some(path) if path < whole && running.is_none() => (self.started + path, true),
             Some(_) | None => (self.started + whole, false),
         }
     }
 
-    fn admit(&mut self, request: CheckRequest, is_running: bool) {
-        let soon = (!is_running).then(|| self.timetable.on_demand(self.started.elapsed()));
+    fn admit(&mut self, request: CheckRequest, is_whole: bool) {
+        let soon = (!is_whole).then(|| self.timetable.on_demand(self.started.elapsed()));
         self.callers.admit(request, &self.status.borrow().configuration, soon);
     }
 
@@ -291,18 +294,22 @@ impl Agent {
 
     /// Compares a completed path check with the last whole one, and plans a whole one if the path has changed.
     fn conclude_path(&mut self, started_at: Timestamp, outcomes: &[PathOutcome]) {
-        let (change, statuses) = self.paths.compare(outcomes, started_at);
-        self.metrics.record_paths(&self.settings.config.images, &statuses);
+        let Compared { change, is_free, statuses } = self.paths.compare(outcomes, started_at);
+        self.metrics.record_paths(&statuses);
         self.status.send_modify(|status| status.paths = statuses);
         let (pace, now) = (self.settings.pace(), self.started.elapsed());
         match change {
             PathChange::Unchanged => {}
-            // Now the registry has to be queried, so the budget decides when.
-            PathChange::Recovered => {
+            PathChange::Broken if is_free => {
+                if self.timetable.path_broke(now) {
+                    self.paths.trigger();
+                }
+            }
+            // Requests will be sent to a registry, so the budget decides when.
+            PathChange::Broken | PathChange::Recovered => {
                 self.timetable.change();
                 self.timetable.plan(&pace, (self.context.chance)(), now);
             }
-            PathChange::Broken => self.timetable.path_broke(now),
         }
         self.tell_due();
     }
@@ -336,7 +343,9 @@ impl Agent {
     }
 
     /// Applies changes in the configuration, credential and node files.
-    fn look_at_files(&mut self) {
+    /// Returns whether another configuration is in force.
+    fn look_at_files(&mut self) -> bool {
+        let mut is_reconfigured = false;
         let now = (self.context.pass.now)();
         let before = self.settings.pace().interval;
         if let Some(outcome) = self.settings.read_again() {
@@ -358,6 +367,7 @@ impl Agent {
                 ),
             }
             if rejected.is_none() {
+                is_reconfigured = true;
                 self.timetable.change();
                 self.announcer.switch(&self.settings.config, &self.context);
                 self.paths.reconfigure(&self.settings.config);
@@ -381,6 +391,7 @@ impl Agent {
             tracing::info!("node files changed");
             self.timetable.change();
         }
+        is_reconfigured
     }
 }
 

@@ -21,7 +21,7 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::MetricFamily;
 use prometheus::{Encoder, GaugeVec, IntCounterVec, Registry, TextEncoder};
 
-use crate::config::{ImageConfig, StageHistograms};
+use crate::config::StageHistograms;
 use crate::path_check::PathStatus;
 use crate::run::{CheckRun, ImageResult, NetworkView};
 use crate::transition::EventResult;
@@ -141,11 +141,11 @@ impl Metrics {
         }
     }
 
-    /// Counts the path checks of these images: one for each registry, and for each named image.
-    pub fn record_paths(&self, images: &[ImageConfig], statuses: &[PathStatus]) {
+    /// Counts path checks: one for each registry, and for each named image.
+    pub fn record_paths(&self, statuses: &[PathStatus]) {
         let mut owners: BTreeMap<Labels, bool> = BTreeMap::new();
-        for (image, status) in images.iter().zip(statuses) {
-            *owners.entry(Labels::of_image(image)).or_default() |= status.is_changed;
+        for status in statuses {
+            *owners.entry(Labels::of_path(status)).or_default() |= status.is_changed;
         }
         let mut series = self.lock();
         let Series { histograms, of } = &mut *series;

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use crate::cause::Cause;
 use crate::diagnosis::Diagnosis;
+use crate::image::ImageReference;
 use crate::observation::{Endpoint, Observation, Stage};
 use crate::verdict::Severity;
 
@@ -39,6 +40,10 @@ impl PathChange {
 /// The latest path check of one image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathStatus {
+    /// The image.
+    pub image: ImageReference,
+    /// The operator's name for it.
+    pub name: Option<String>,
     /// When it started.
     pub checked_at: Timestamp,
     /// Whether its outcome differs from the last whole check's.
@@ -89,6 +94,12 @@ impl PathOutcome {
     #[must_use]
     pub fn or(self, earlier: Self) -> Self {
         Self { login: self.login.or(earlier.login), data: self.data.or(earlier.data) }
+    }
+
+    /// Returns whether no request can reach the login server, so that a whole check sends none.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.login.as_ref().is_some_and(|causes| !causes.is_empty())
     }
 
     /// Returns the causes of both endpoints.

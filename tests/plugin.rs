@@ -102,16 +102,19 @@ fn pack(folder: &Path) -> PathBuf {
 
 /// Fills in the manifest with the release workflow's own command.
 fn manifest(folder: &Path) -> PathBuf {
-    let is_ours =
-        |line: &&str| line.starts_with("sum() ") || line.ends_with("> target/files/acr-verifier.yaml");
+    let is_ours = |line: &&str| {
+        line.starts_with("sum() ")
+            || line.contains("64=$(sum ")
+            || line.ends_with("> target/files/acr-verifier.yaml")
+    };
     let commands: Vec<_> = WORKFLOW.lines().map(str::trim).filter(is_ours).collect();
-    assert_eq!(commands.len(), 2, "{commands:?}");
+    assert_eq!(commands.len(), 4, "{commands:?}");
     fs::create_dir_all(folder.join("deploy/krew")).expect("a folder");
     fs::write(folder.join("deploy/krew/acr-verifier.yaml"), MANIFEST).expect("a file");
     let other = folder.join("target/files/acr-verifier-1.2.3-linux-arm64.tar.gz");
     fs::write(other, "").expect("a file");
     let status = Command::new("bash")
-        .args(["-euc", &commands.join("\n")])
+        .args(["-euo", "pipefail", "-c", &commands.join("\n")])
         .current_dir(folder)
         .env("VERSION", "1.2.3")
         .status();

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 #[derive(Debug)]
 pub(super) struct Paths {
     known: Vec<Known>,
-    /// Whether the next whole check was triggered by a broken path.
+    /// Whether a broken path has triggered the next whole check.
     is_trigger: bool,
 }
 
@@ -23,6 +23,18 @@ struct Known {
     outcome: PathOutcome,
     /// The data endpoint that the last whole check used.
     data: Option<String>,
+    /// Whether the last path check found a new cause.
+    is_broken: bool,
+}
+
+/// What a path check shows.
+pub(super) struct Compared {
+    /// The difference from the last whole check; the worst of all images decides.
+    pub(super) change: PathChange,
+    /// Whether no path to a login server is open, so that a whole check sends no request.
+    pub(super) is_free: bool,
+    /// The status of each image.
+    pub(super) statuses: Vec<PathStatus>,
 }
 
 impl Paths {
@@ -33,6 +45,7 @@ impl Paths {
             image: image.clone(),
             outcome: PathOutcome::open(),
             data: None,
+            is_broken: false,
         });
         Self { known: known.collect(), is_trigger: false }
     }
@@ -53,7 +66,31 @@ impl Paths {
         self.known.iter().map(|known| known.data.clone()).collect()
     }
 
-    /// A whole check has completed. Returns whether a broken path had triggered it and it found every path open.
+    /// A path check has completed.
+    pub(super) fn compare(&mut self, outcomes: &[PathOutcome], checked_at: Timestamp) -> Compared {
+        let mut change = PathChange::Unchanged;
+        let mut statuses = Vec::new();
+        for (known, outcome) in self.known.iter_mut().zip(outcomes) {
+            let changed = outcome.change_from(&known.outcome);
+            known.is_broken = changed == PathChange::Broken;
+            change = change.max(changed);
+            statuses.push(PathStatus {
+                image: known.image.image.clone(),
+                name: known.image.name.clone(),
+                checked_at,
+                is_changed: changed != PathChange::Unchanged,
+                causes: outcome.causes(),
+            });
+        }
+        Compared { change, is_free: outcomes.iter().all(PathOutcome::is_closed), statuses }
+    }
+
+    /// The broken path has triggered the next whole check.
+    pub(super) fn trigger(&mut self) {
+        self.is_trigger = true;
+    }
+
+    /// A whole check has completed. Returns whether a broken path had triggered it and it found that path open.
     pub(super) fn adopt(&mut self, run: &CheckRun) -> bool {
         let mut is_open = true;
         for (known, checked) in self.known.iter_mut().zip(&run.images) {
@@ -61,30 +98,11 @@ impl Paths {
                 continue;
             }
             let outcome = PathOutcome::of(&checked.observation, &checked.diagnoses);
-            is_open &= outcome.causes().is_empty();
+            is_open &= !std::mem::take(&mut known.is_broken) || outcome.causes().is_empty();
             known.outcome = outcome.or(std::mem::take(&mut known.outcome));
             let blob = checked.observation.blob.as_ref();
             known.data = blob.map(|blob| blob.host.clone()).or(known.data.take());
         }
         std::mem::take(&mut self.is_trigger) && is_open
-    }
-
-    /// A path check has completed. Returns how it differs from the last whole check, and the status of each image.
-    pub(super) fn compare(
-        &mut self,
-        outcomes: &[PathOutcome],
-        checked_at: Timestamp,
-    ) -> (PathChange, Vec<PathStatus>) {
-        let changes = self.known.iter().zip(outcomes).map(|(known, now)| now.change_from(&known.outcome));
-        let changes: Vec<_> = changes.collect();
-        let statuses = changes.iter().zip(outcomes).map(|(change, outcome)| PathStatus {
-            checked_at,
-            is_changed: *change != PathChange::Unchanged,
-            causes: outcome.causes(),
-        });
-        let statuses = statuses.collect();
-        let change = changes.into_iter().max().unwrap_or(PathChange::Unchanged);
-        self.is_trigger |= change == PathChange::Broken;
-        (change, statuses)
     }
 }

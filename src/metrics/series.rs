@@ -27,10 +27,10 @@ use prometheus::{GaugeVec, HistogramVec, IntCounterVec};
 
 use super::families::{self, FamilyBuilder};
 use crate::address::Scope;
-use crate::config::{ImageConfig, StageHistograms};
+use crate::config::StageHistograms;
 use crate::findings::Comparison;
 use crate::observation::{Endpoint, Stage};
-use crate::path_check::PathChange;
+use crate::path_check::{PathChange, PathStatus};
 use crate::run::{ImageResult, StageStatus};
 use crate::verdict::{Severity, Verdict};
 
@@ -47,9 +47,9 @@ pub(super) struct Labels {
 }
 
 impl Labels {
-    /// Returns the owner of the series that path checks of an image are recorded in.
-    pub(super) fn of_image(image: &ImageConfig) -> Self {
-        Self { registry: image.image.registry(), image: image.name.clone() }
+    /// Returns the owner of the series that a path check is recorded in.
+    pub(super) fn of_path(status: &PathStatus) -> Self {
+        Self { registry: status.image.registry(), image: status.name.clone() }
     }
 
     /// Returns the owner of the series that a check is recorded in.

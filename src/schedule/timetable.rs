@@ -99,13 +99,15 @@ impl Timetable {
         self.path = pace.path.map(|every| now + every);
     }
 
-    /// The path of a pull has broken since the last whole check: the next whole check is due at once. While the path is broken
-    /// it costs the registry nothing. If the last such check found the path open, it waits for the regular one: a path that
-    /// breaks and recovers all the time would otherwise exceed the budget.
-    pub fn path_broke(&mut self, now: Duration) {
-        if self.throttled == 0 && now >= self.unconfirmed_until {
+    /// Every path to a registry is closed since the last whole check: the next one is due at once, since it sends no request. If
+    /// the last such check found the path open, it waits for the regular one: a path that breaks and recovers all the time would
+    /// otherwise exceed the budget. Returns whether a check is due.
+    pub fn path_broke(&mut self, now: Duration) -> bool {
+        let is_due = self.throttled == 0 && now >= self.unconfirmed_until;
+        if is_due {
             self.extra = Some(now);
         }
+        is_due
     }
 
     /// A whole check that a broken path triggered has found it open.
@@ -282,17 +284,17 @@ mod tests {
         assert_eq!(timetable.path_due(), Some(seconds(660)));
         timetable.begin_path(&pace, seconds(660));
         assert_eq!((timetable.path_due(), timetable.due()), (Some(seconds(720)), seconds(1200)));
-        timetable.path_broke(seconds(661));
+        assert!(timetable.path_broke(seconds(661)));
         assert_eq!(timetable.due(), seconds(661));
         timetable.begin(seconds(661));
         timetable.finish(&pace, GOOD, 0.5, seconds(662));
         assert_eq!(timetable.due(), seconds(1200), "the regular check stays where it is");
         timetable.path_was_open(&pace, seconds(662));
-        timetable.path_broke(seconds(800));
+        assert!(!timetable.path_broke(seconds(800)));
         assert_eq!(timetable.due(), seconds(1200), "a path that was open is not checked at once again");
         timetable.begin(seconds(1200));
         timetable.finish(&pace, GOOD, 0.5, seconds(1200));
-        timetable.path_broke(seconds(1262));
+        assert!(timetable.path_broke(seconds(1262)));
         assert_eq!(timetable.due(), seconds(1262));
     }
 

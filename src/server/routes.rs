@@ -218,8 +218,10 @@ fn report_of(run: &Arc<CheckRun>, shared: &Shared) -> Response {
     for (image, since) in report.images.iter_mut().zip(since) {
         image.since = Some(Moment(since));
     }
-    for (image, path) in report.images.iter_mut().zip(&paths) {
-        image.path = Some(PathReport::from(path));
+    // After a change of the configuration, path checks may be of other images than the run.
+    for (image, checked) in report.images.iter_mut().zip(&run.images) {
+        let path = paths.iter().find(|path| path.image == checked.image && path.name == checked.name);
+        image.path = path.map(PathReport::from);
     }
     let mut text = Vec::new();
     json::write_report(&mut text, &report)

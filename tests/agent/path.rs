@@ -107,3 +107,39 @@ fn a_path_that_is_broken_at_the_start_is_checked_whole_at_once() {
     agent.wait_for("the failure", |agent| agent.metric("acr_verifier_check_success") == Some(0.0));
     assert!(lab.requests().is_empty());
 }
+
+/// A whole check over an open login path sends requests, and this fleet uses its whole budget for the regular ones.
+#[test]
+fn a_broken_data_endpoint_waits_for_the_budget_of_a_fleet() {
+    let lab = Lab::start(Settings::default());
+    let text = config(&lab, "1h").replace("pathInterval: 1h", "pathInterval: 1s, fleetSize: 100000");
+    let agent = Agent::start(PROGRAM, &lab, &text);
+    assert_eq!(verdict(&agent.post("/check")), "pass");
+    let requests = lab.requests().len();
+    lab.change(|settings| settings.data.transport = Transport::Closed);
+    let path = |agent: &Agent| agent.get("/report").json()["images"][0]["path"].clone();
+    agent.wait_for("the path check", |agent| path(agent)["causes"] == serde_json::json!(["connect_refused"]));
+    let before = path_checks(&agent, "\"changed\"");
+    agent.wait_for("more of them", |agent| path_checks(agent, "\"changed\"") >= before + 3);
+    assert_eq!(lab.requests().len(), requests, "no node exceeds its share");
+    assert_eq!(verdict(&agent.get("/report")), "pass", "the report states what the whole check found");
+    assert_eq!(path(&agent)["changed"], true, "and that it is out of date");
+    assert_eq!(verdict(&agent.post("/check")), "fail");
+}
+
+/// The report is of the old configuration until the next whole check, which may be hours away.
+#[test]
+fn path_checks_of_a_new_configuration_are_not_reported_for_the_images_of_the_old_one() {
+    let lab = Lab::start(Settings::default());
+    let text = config(&lab, "1h").replace("pathInterval: 1h", "pathInterval: 1s, fleetSize: 100000");
+    let agent = Agent::start(PROGRAM, &lab, &text);
+    assert_eq!(verdict(&agent.post("/check")), "pass");
+    agent.wait_for("a path check", |agent| path_checks(agent, "unchanged") >= 1);
+    agent.replace(&text.replace("name: canary", "name: other"));
+    agent.wait_for("a path check of the new one", |agent| {
+        let metrics = agent.get("/metrics").body;
+        metrics.lines().any(|line| line.starts_with("acr_verifier_path_checks_total{image=\"other\""))
+    });
+    let image = agent.get("/report").json()["images"][0].clone();
+    assert_eq!((&image["name"], &image["path"]), (&"canary".into(), &serde_json::Value::Null));
+}

@@ -174,12 +174,15 @@ const CASES: [(&[&str], &[&str]); 57] = [
     ),
     (
         &[r#"config.server={"checksOnDemand":"disabled"}"#, r#"config.schedule={"interval":"5m"}"#],
-        &[
-            "smoke.timeout 3m",
-            "config.schedule.interval 5m",
-            "waits for a regular check",
-            "smoke.enabled: false",
-        ],
+        &["smoke.timeout 3m", "waits for a regular check", "360 s apart", "smoke.enabled: false"],
+    ),
+    (
+        &[r#"config.server={"checksOnDemand":"disabled"}"#, r#"config.schedule={"interval":"170s"}"#],
+        &["smoke.timeout 3m", "waits for a regular check", "204 s apart", "smoke.enabled: false"],
+    ),
+    (
+        &[r#"config.server={"checksOnDemand":"disabled"}"#, r#"config.schedule={"fleetSize":5000}"#],
+        &["smoke.timeout 3m", "waits for a regular check", "810 s apart", "smoke.enabled: false"],
     ),
     (
         &[r#"extraVolumes=[{"name":"check-key","emptyDir":{}}]"#],

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use acr_verifier::address::ExpectedAddresses;
 use acr_verifier::cause::Cause;
-use acr_verifier::config::ImageConfig;
 use acr_verifier::diagnosis::Diagnosis;
 use acr_verifier::metrics::{FAMILIES, Metrics, write_reference};
 use acr_verifier::observation::{Endpoint, Request, Resolver, Stage};
@@ -69,16 +67,13 @@ pub(super) fn experienced() -> Metrics {
     metrics.record_reload(true, "2026-11-23T02:00:00Z".parse().expect("a moment"));
     metrics.record_event(EventResult::Published);
     metrics.record(&run(vec![rich(), failing()]));
-    let image = ImageConfig {
+    metrics.record_paths(&[PathStatus {
         image: rich().image,
         name: rich().name,
-        credentials: None,
-        expected: Vec::new(),
-        expected_addresses: ExpectedAddresses::default(),
-        data_endpoints: Vec::new(),
-    };
-    let checked_at = "2026-11-23T02:01:00Z".parse().expect("a moment");
-    metrics.record_paths(&[image], &[PathStatus { checked_at, is_changed: false, causes: Vec::new() }]);
+        checked_at: "2026-11-23T02:01:00Z".parse().expect("a moment"),
+        is_changed: false,
+        causes: Vec::new(),
+    }]);
     metrics
 }
 

@@ -185,9 +185,16 @@ updates, and the modes of the smoke check. Each template returns its errors as a
   {{- $errors = append $errors (printf "config.server.keySecret cannot be used with checksOnDemand %s: expected checksOnDemand: key" $checks) -}}
 {{- end -}}
 {{- if and (eq $checks "disabled") .Values.smoke.enabled -}}
-  {{- $interval := (.Values.config.schedule).interval | default "60s" -}}
-  {{- if ge (int64 (include "acr-verifier.milliseconds" $interval)) (int64 (include "acr-verifier.milliseconds" .Values.smoke.timeout)) -}}
-    {{- $errors = append $errors (printf "config.server.checksOnDemand disabled cannot be used with smoke.timeout %s and config.schedule.interval %s: the smoke check waits for a regular check on every node; expected a longer timeout, or smoke.enabled: false" .Values.smoke.timeout $interval) -}}
+  {{- $schedule := .Values.config.schedule | default dict -}}
+  {{- $interval := int64 (include "acr-verifier.milliseconds" ($schedule.interval | default "60s")) -}}
+  {{- with $schedule.fleetSize -}}
+    {{- /* At most nine requests for each image, all of one registry. */ -}}
+    {{- $requests := mul (int64 .) 9 (len $.Values.config.images) -}}
+    {{- $interval = max $interval (div (mul $requests 60000) (int64 ($schedule.budgetPerMinute | default 4000))) -}}
+  {{- end -}}
+  {{- $jitter := ternary $schedule.jitter 0.2 (hasKey $schedule "jitter") -}}
+  {{- if ge (mulf $interval (addf 1 $jitter)) (float64 (include "acr-verifier.milliseconds" .Values.smoke.timeout)) -}}
+    {{- $errors = append $errors (printf "config.server.checksOnDemand disabled cannot be used with smoke.timeout %s: the smoke check waits for a regular check on every node, and these are up to %d s apart; expected a longer timeout, or smoke.enabled: false" .Values.smoke.timeout (div (int64 (mulf $interval (addf 1 $jitter))) 1000)) -}}
   {{- end -}}
 {{- end -}}
 {{- $errors | toJson -}}
