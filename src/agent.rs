@@ -250,10 +250,9 @@ impl Agent {
     /// first. Meaningless while a whole check runs.
     fn next_begin(&mut self, running: Option<&Running>) -> (Instant, bool) {
         let due = self.timetable.due();
-        let wanted = match running {
-            Some(Running::Whole(_)) => None,
-            Some(Running::Path(..)) | None => self.callers.wanted_at(&self.timetable, self.started.elapsed()),
-        };
+        let is_whole = matches!(running, Some(Running::Whole(_)));
+        let wanted =
+            if is_whole { None } else { self.callers.wanted_at(&self.timetable, self.started.elapsed()) };
         let whole = wanted.map_or(due, |at| at.min(due));
         match self.timetable.path_due() {
             Some(path) if path < whole && running.is_none() => (self.started + path, true),

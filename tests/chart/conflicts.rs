@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::helm::{self, Programs};
 
 /// Settings added to the minimal values as JSON, and what the message must contain: key, value and expectation.
-const CASES: [(&[&str], &[&str]); 57] = [
+const CASES: [(&[&str], &[&str]); 59] = [
     // Labels and annotations.
     (
         &[r#"podLabels={"app.kubernetes.io/name":"other"}"#],
