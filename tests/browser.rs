@@ -68,7 +68,7 @@ async fn the_page_opens_in_a_browser_and_is_accessible() {
         .arg(PICTURED)
         .kill_on_drop(true)
         .output();
-    let output = tokio::time::timeout(std::time::Duration::from_secs(300), looked).await;
+    let output = tokio::time::timeout(std::time::Duration::from_secs(600), looked).await;
     let output = output.expect("the browser finishes in time").expect("node runs");
     let printed =
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

@@ -174,9 +174,11 @@ fn config(state: &State, lab: &Lab) -> String {
     };
     // Short for the states about timeouts, otherwise long enough for a busy machine.
     let limit = if ["silent", "full"].contains(&state.name) { "2s" } else { "9s" };
+    // Between two checks of the healthy fleet there is time for a path check.
+    let path = if state.name == HEALTHY { "1s" } else { "2s" };
     format!(
         "images:\n{images}{compare}tls: {{caFile: {}}}\nschedule: {{interval: 2s, jitter: 0, timeout: 10s, stageTimeout: \
-         {limit}}}\nserver: {{address: \"127.0.0.1:0\"}}\n",
+         {limit}, pathInterval: {path}}}\nserver: {{address: \"127.0.0.1:0\"}}\n",
         lab.ca_file().display()
     )
 }
