@@ -14,9 +14,9 @@ use super::dns::{self, Family, Nameserver, Patience};
 use crate::observation::{Endpoint, Observation, Resolution};
 
 /// How long a resolver may take to answer; a check that completes sooner waits for the remainder. A resolver that forwards
-/// across regions takes 200 ms.
-pub(super) const GRACE: Duration = Duration::from_millis(500);
-/// The resend interval: after three lost datagrams there is still time for an answer.
+/// across regions takes 200 ms, and a node without a free core delays sending and receiving as well.
+pub(super) const GRACE: Duration = Duration::from_secs(1);
+/// The resend interval: after three lost datagrams most of the time is left for an answer.
 pub(super) const RESEND: Duration = Duration::from_millis(120);
 
 /// The queries to the compared resolvers in one check. Dropping it cancels them.

@@ -10,7 +10,7 @@ use acr_verifier::observation::{Endpoint, NodeCache, Resolver};
 use super::{Bench, Outcome};
 use lab::settings::{Behaviour, Nameserver, Stale, View};
 
-/// Number of concurrent cases: a compared resolver has half a second to answer.
+/// Number of concurrent cases: a compared resolver has a second to answer.
 const SIDE_BY_SIDE: usize = 2;
 
 /// Whether the node's files name the server that the cache forwards to.
