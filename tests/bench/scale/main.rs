@@ -17,9 +17,11 @@ mod day;
 mod fleet;
 mod goals;
 mod outcomes;
+mod paths;
 mod picture;
 mod queue;
 mod record;
+mod results;
 mod table;
 mod tally;
 
