@@ -4,10 +4,25 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::{alerts, groups};
+use super::{Rule, alerts, groups};
 
 /// The alerts of the service level: with inlined rules, a burn rate would read three days of raw series every minute.
 const SERVICE_LEVEL: &str = "AcrVerifierErrorBudgetBurn";
+
+/// What a condition on earlier recordings starts with. Grafana has none, so its alerts wait for another evaluation instead.
+const EARLIER: &str = " unless on (cluster, registry) registry:acr_verifier_nodes_";
+
+/// Returns expression and wait of an alert, without a condition on earlier recordings.
+fn without_earlier(rule: &Rule) -> (String, String) {
+    let wait = rule.wait.clone().expect("a wait");
+    match rule.expr.split_once(EARLIER) {
+        Some((expr, condition)) if condition.ends_with("_recovering:count") => {
+            let minutes = wait.strip_suffix('m').and_then(|minutes| minutes.parse::<u32>().ok());
+            (expr.to_owned(), format!("{}m", minutes.expect("minutes") + 1))
+        }
+        Some(_) | None => (rule.expr.clone(), wait),
+    }
+}
 
 /// Inlines recording rules into an expression, since Grafana records nothing here.
 fn written_out(expr: &str, recorded: &[(String, String)]) -> String {
@@ -51,7 +66,8 @@ pub fn grafana() -> String {
     );
     for (name, rule) in alerts() {
         let inlined = if name.starts_with(SERVICE_LEVEL) { &[] } else { recorded.as_slice() };
-        let expr = written_out(&rule.expr, inlined);
+        let (expr, wait) = without_earlier(&rule);
+        let expr = written_out(&expr, inlined);
         let annotations = rule.annotations.expect("annotations");
         // A JSON string is valid YAML; Grafana's templates access values by the query's name.
         let quoted =
@@ -66,10 +82,10 @@ pub fn grafana() -> String {
              datasourceUid: __expr__\n            model:\n              refId: B\n              type: math\n              \
              expression: is_number($${{A}})\n",
             name.to_lowercase(),
-            rule.wait.expect("a wait"),
+            wait,
             rule.labels.expect("labels").severity,
             quoted(&annotations.summary),
-            quoted(&annotations.description),
+            quoted(&annotations.description_without_query()),
             quoted(&annotations.runbook_url),
             quoted(&expr),
         )

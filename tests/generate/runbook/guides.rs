@@ -69,15 +69,6 @@ pub const GUIDES: [Guide; 21] = [
         verify: SMOKE_PASSES,
     },
     Guide {
-        alert: "AcrVerifierRegistryUnreachableFromNode",
-        meaning: "Pods on this node that need an image from the registry do not start.",
-        first: "Check the Events of the node, and cordon it if Pods are waiting.",
-        confirm: &[POD_OF_NODE, CHECK, NODE, LOGIN, CHALLENGE],
-        fix: BY_CAUSE,
-        commands: &["kubectl cordon NODE"],
-        verify: "The node has the Event `RegistryVerified`; then run `kubectl uncordon NODE`.",
-    },
-    Guide {
         alert: "AcrVerifierPublicPathInUse",
         meaning: "Names resolve to public addresses, or layers come from public storage: pulls leave the private network \
                 if a firewall allows it, and fail otherwise.",
@@ -91,6 +82,15 @@ pub const GUIDES: [Guide; 21] = [
             "az acr show --name REGISTRY --query '[dataEndpointEnabled, publicNetworkAccess]'",
         ],
         verify: "Every nameserver of the node returns only private addresses for both names.",
+    },
+    Guide {
+        alert: "AcrVerifierRegistryUnreachableFromNode",
+        meaning: "Pods on this node that need an image from the registry do not start.",
+        first: "Check the Events of the node, and cordon it if Pods are waiting.",
+        confirm: &[POD_OF_NODE, CHECK, NODE, LOGIN, CHALLENGE],
+        fix: BY_CAUSE,
+        commands: &["kubectl cordon NODE"],
+        verify: "The node has the Event `RegistryVerified`; then run `kubectl uncordon NODE`.",
     },
     Guide {
         alert: "AcrVerifierPublicPathInUseFromNode",
