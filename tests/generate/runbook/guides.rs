@@ -60,7 +60,7 @@ pub const GUIDES: [Guide; 21] = [
         alert: "AcrVerifierRegistryUnreachable",
         meaning: "The path that all Pods pull by is broken, from DNS to the data endpoint or in the kubelet's identity, on at least two \
                 nodes that are ten or a fifth of all: new Pods do not start there. Running Pods are not affected. Rejected \
-                credentials of the check and missing images do not count.",
+                credentials of the check and missing images do not count, and a fault of a few seconds does not page.",
         first: "Check which cause the nodes report, and whether DNS, the private endpoint, a firewall or the registry's \
                 settings changed in the last hour.",
         confirm: &[EVENTS, POD_OF_NODE, CHECK, LOGIN, CHALLENGE],
