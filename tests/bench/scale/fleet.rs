@@ -200,7 +200,7 @@ impl Fleet<'_> {
                 };
                 let failing = [failing(0), failing(1), failing(2)];
                 self.day.tally.at(now.saturating_sub(Duration::from_secs(1))).failing = failing;
-                self.day.watcher.record();
+                self.day.watcher.record(now);
                 self.queue.push(now + SCRAPE, Happening::Record);
             }
             Happening::Evaluate => {

@@ -12,6 +12,7 @@
     reason = "seconds and minutes of one day"
 )]
 
+mod affected;
 mod alerts;
 mod day;
 mod fleet;
