@@ -105,7 +105,14 @@ const CONFINED: [(&str, &[&str]); 17] = [
     ("maud", &["page.rs", "page/history.rs", "page/image.rs", "page/dns.rs", "page/verdict.rs"]),
     (
         "rustls",
-        &["probe/tls.rs", "probe/trust_store.rs", "probe/connection/error.rs", "events.rs", "cluster.rs"],
+        &[
+            "probe/tls.rs",
+            "probe/trust_store.rs",
+            "probe/signatures.rs",
+            "probe/connection/error.rs",
+            "events.rs",
+            "cluster.rs",
+        ],
     ),
     ("x509_parser", &["probe/tls.rs"]),
     (
