@@ -59,9 +59,8 @@ def read(path):
 
 def place_of(source, function):
     """The crate of an instruction, with the path of a module for the program's own."""
-    if found := re.search(r"/([A-Za-z][\w-]*?)-\d+\.\d+[^/]*/", source.split("/registry/src/")[-1]) if "/registry/src/" in source else None:
-        name = found[1].replace("-", "_")
-        return f"{name}:{function}"
+    if found := re.search(r"/registry/src/[^/]*/([A-Za-z][\w-]*?)-\d+\.\d+[^/]*/", source):
+        return f"{found[1].replace('-', '_')}:{function}"
     if found := re.search(r"(?:^|/)acr-verifier/src/(.*)\.rs$", source):
         return "acr_verifier::" + found[1].replace("/", "::")
     name = re.sub(r"^[<&(\[]*(?:mut |dyn |\*const |\*mut )*", "", function)
