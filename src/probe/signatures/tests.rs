@@ -60,7 +60,7 @@ fn the_memory_is_bounded_in_number_and_size() {
         assert!(!is_remembered(&[number]));
     }
     assert!(is_remembered(&[1]));
-    assert!(!is_remembered(&[0]), "the oldest makes room");
+    assert!(!is_remembered(&[0]), "the oldest was removed");
     let large = vec![b'm'; MAX_SIZE];
     assert!(!is_remembered(&large));
     assert!(!is_remembered(&large));
