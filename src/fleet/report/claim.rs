@@ -103,6 +103,7 @@ struct ImageClaim {
     image: String,
     name: Option<String>,
     verdict: Word<Verdict>,
+    started_at: Option<Moment>,
     since: Option<Moment>,
     credentials: Option<String>,
     duration_seconds: Seconds,
@@ -178,6 +179,7 @@ impl TryFrom<ImageClaim> for ImageReport {
             image: Arc::from(image.to_string()),
             name: name.transpose()?.map(Arc::from),
             verdict: claim.verdict.0,
+            started_at: claim.started_at.map(|started| started.0),
             since: claim.since.map(|since| since.0),
             credentials: claim
                 .credentials
