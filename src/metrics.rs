@@ -9,6 +9,7 @@
 //! names on all series of a metric, and only those of named images have `image`. They are merged when they are read,
 //! under the same lock that recording a check takes: a scrape sees all of a check or nothing of it.
 
+mod current;
 mod families;
 mod series;
 

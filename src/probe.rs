@@ -48,6 +48,7 @@ mod public;
 mod registry;
 mod resolve;
 mod session;
+mod signatures;
 mod system;
 mod tls;
 mod trust_store;

@@ -105,7 +105,14 @@ const CONFINED: [(&str, &[&str]); 17] = [
     ("maud", &["page.rs", "page/history.rs", "page/image.rs", "page/dns.rs", "page/verdict.rs"]),
     (
         "rustls",
-        &["probe/tls.rs", "probe/trust_store.rs", "probe/connection/error.rs", "events.rs", "cluster.rs"],
+        &[
+            "probe/tls.rs",
+            "probe/trust_store.rs",
+            "probe/signatures.rs",
+            "probe/connection/error.rs",
+            "events.rs",
+            "cluster.rs",
+        ],
     ),
     ("x509_parser", &["probe/tls.rs"]),
     (
@@ -120,7 +127,7 @@ const CONFINED: [(&str, &[&str]); 17] = [
             "probe/blob.rs",
         ],
     ),
-    ("prometheus", &["metrics.rs", "metrics/families.rs", "metrics/series.rs"]),
+    ("prometheus", &["metrics.rs", "metrics/current.rs", "metrics/families.rs", "metrics/series.rs"]),
     ("toml", &["node/hosts.rs"]),
     ("granit_parser", &["config/yaml.rs"]),
     ("quick_junit", &["report/junit.rs", "report/exposure/junit.rs", "report/fleet/junit.rs"]),

@@ -25,6 +25,7 @@ use jiff::Timestamp;
 use prometheus::proto::MetricFamily;
 use prometheus::{GaugeVec, HistogramVec, IntCounterVec};
 
+use super::current::CurrentGauges;
 use super::families::{self, FamilyBuilder};
 use crate::address::Scope;
 use crate::config::StageHistograms;
@@ -61,20 +62,20 @@ impl Labels {
 /// The series of one owner.
 pub(super) struct TargetMetrics {
     registry: prometheus::Registry,
-    check_success: GaugeVec,
+    check_success: CurrentGauges,
     checks: IntCounterVec,
     failures: BoundedCounter,
-    cause: GaugeVec,
-    stage_success: GaugeVec,
+    cause: CurrentGauges,
+    stage_success: CurrentGauges,
     stage_duration: Option<HistogramVec>,
     check_duration: HistogramVec,
     last_check: GaugeVec,
     last_success: GaugeVec,
-    dns_answers: GaugeVec,
-    dns_disagree: GaugeVec,
-    certificate_expiry: GaugeVec,
-    credentials_expiry: GaugeVec,
-    credentials_info: GaugeVec,
+    dns_answers: CurrentGauges,
+    dns_disagree: CurrentGauges,
+    certificate_expiry: CurrentGauges,
+    credentials_expiry: CurrentGauges,
+    credentials_info: CurrentGauges,
     requests: BoundedCounter,
     path_checks: IntCounterVec,
     /// Whether a scope without addresses is reported too.
@@ -102,20 +103,20 @@ impl TargetMetrics {
             StageHistograms::Off => (None, families::FEW_CHECK_BUCKETS.as_slice()),
         };
         Self {
-            check_success: maker.gauge(&families::CHECK_SUCCESS),
+            check_success: CurrentGauges::new(maker.gauge(&families::CHECK_SUCCESS)),
             checks,
             failures: BoundedCounter::new(maker.counter(&families::FAILURES), MAX_FAILURES),
-            cause: maker.gauge(&families::CAUSE),
-            stage_success: maker.gauge(&families::STAGE_SUCCESS),
+            cause: CurrentGauges::new(maker.gauge(&families::CAUSE)),
+            stage_success: CurrentGauges::new(maker.gauge(&families::STAGE_SUCCESS)),
             stage_duration,
             check_duration: maker.histogram(&families::CHECK_DURATION, check_buckets),
             last_check: maker.gauge(&families::LAST_CHECK),
             last_success: maker.gauge(&families::LAST_SUCCESS),
-            dns_answers: maker.gauge(&families::DNS_ANSWERS),
-            dns_disagree: maker.gauge(&families::DNS_DISAGREE),
-            certificate_expiry: maker.gauge(&families::CERTIFICATE_EXPIRY),
-            credentials_expiry: maker.gauge(&families::CREDENTIALS_EXPIRY),
-            credentials_info: maker.gauge(&families::CREDENTIALS_INFO),
+            dns_answers: CurrentGauges::new(maker.gauge(&families::DNS_ANSWERS)),
+            dns_disagree: CurrentGauges::new(maker.gauge(&families::DNS_DISAGREE)),
+            certificate_expiry: CurrentGauges::new(maker.gauge(&families::CERTIFICATE_EXPIRY)),
+            credentials_expiry: CurrentGauges::new(maker.gauge(&families::CREDENTIALS_EXPIRY)),
+            credentials_info: CurrentGauges::new(maker.gauge(&families::CREDENTIALS_INFO)),
             reports_every_scope: *histograms != StageHistograms::Off,
             requests: BoundedCounter::new(maker.counter(&families::REQUESTS), MAX_REQUESTS),
             path_checks: maker.counter(&families::PATH_CHECKS),
@@ -128,22 +129,25 @@ impl TargetMetrics {
         for checked in new {
             self.count(checked);
         }
-        // Values that this run does not report again must disappear.
-        for gauge in [
-            &self.check_success,
-            &self.cause,
-            &self.stage_success,
-            &self.dns_answers,
-            &self.dns_disagree,
-            &self.certificate_expiry,
-            &self.credentials_expiry,
-            &self.credentials_info,
-        ] {
-            gauge.reset();
-        }
+        self.current().into_iter().for_each(CurrentGauges::begin);
         self.tell_verdict(checks, finished_at);
         self.tell_names(checks);
         self.tell_expiries(checks);
+        self.current().into_iter().for_each(CurrentGauges::end);
+    }
+
+    /// The families whose values must disappear if a run does not report them again.
+    const fn current(&mut self) -> [&mut CurrentGauges; 8] {
+        [
+            &mut self.check_success,
+            &mut self.cause,
+            &mut self.stage_success,
+            &mut self.dns_answers,
+            &mut self.dns_disagree,
+            &mut self.certificate_expiry,
+            &mut self.credentials_expiry,
+            &mut self.credentials_info,
+        ]
     }
 
     /// Counts a path check.
@@ -184,45 +188,45 @@ impl TargetMetrics {
         }
     }
 
-    fn tell_verdict(&self, checks: &[&ImageResult], finished_at: Timestamp) {
+    fn tell_verdict(&mut self, checks: &[&ImageResult], finished_at: Timestamp) {
         let verdict = checks.iter().map(|checked| checked.verdict()).max().unwrap_or(Verdict::Unknown);
-        set(&self.last_check, &[], seconds(finished_at));
+        self.last_check.with_label_values::<&str>(&[]).set(seconds(finished_at));
         match verdict {
             Verdict::Pass | Verdict::Warn => {
-                set(&self.check_success, &[], 1.0);
-                set(&self.last_success, &[], seconds(finished_at));
+                set(&mut self.check_success, &[], 1.0);
+                self.last_success.with_label_values::<&str>(&[]).set(seconds(finished_at));
             }
-            Verdict::Fail => set(&self.check_success, &[], 0.0),
+            Verdict::Fail => set(&mut self.check_success, &[], 0.0),
             Verdict::Unknown => {}
         }
         for diagnosis in checks.iter().flat_map(|checked| &checked.diagnoses) {
-            set(&self.cause, &[diagnosis.cause.code(), diagnosis.severity.as_str()], 1.0);
+            set(&mut self.cause, &[diagnosis.cause.code(), diagnosis.severity.as_str()], 1.0);
         }
         for ((endpoint, stage), worst) in stages(checks) {
             let labels = [endpoint.as_str(), stage.as_str()];
             match worst {
-                Verdict::Pass | Verdict::Warn => set(&self.stage_success, &labels, 1.0),
-                Verdict::Fail => set(&self.stage_success, &labels, 0.0),
+                Verdict::Pass | Verdict::Warn => set(&mut self.stage_success, &labels, 1.0),
+                Verdict::Fail => set(&mut self.stage_success, &labels, 0.0),
                 Verdict::Unknown => {}
             }
         }
     }
 
-    fn tell_names(&self, checks: &[&ImageResult]) {
+    fn tell_names(&mut self, checks: &[&ImageResult]) {
         for checked in checks {
             for seen in &checked.observation.resolutions {
                 let usual = [Scope::Private, Scope::Public];
                 for &scope in if self.reports_every_scope { Scope::ALL.as_slice() } else { &usual } {
                     let labels = [seen.endpoint.as_str(), seen.resolver.label(), scope.as_str()];
-                    set(&self.dns_answers, &labels, 0.0);
+                    set(&mut self.dns_answers, &labels, 0.0);
                 }
             }
         }
         for endpoint in Endpoint::ALL {
             let compared = checks.iter().map(|checked| checked.comparisons.of(endpoint));
             match compared.max().unwrap_or(Comparison::Nothing) {
-                Comparison::Different => set(&self.dns_disagree, &[endpoint.as_str()], 1.0),
-                Comparison::Alike => set(&self.dns_disagree, &[endpoint.as_str()], 0.0),
+                Comparison::Different => set(&mut self.dns_disagree, &[endpoint.as_str()], 1.0),
+                Comparison::Alike => set(&mut self.dns_disagree, &[endpoint.as_str()], 0.0),
                 // Nothing was compared, or not all resolvers answered.
                 Comparison::Nothing | Comparison::Incomplete => {}
             }
@@ -239,26 +243,26 @@ impl TargetMetrics {
             })
             .collect();
         for (endpoint, resolver, scope, _, _) in answers {
-            self.dns_answers.with_label_values(&[endpoint.as_str(), resolver, scope.as_str()]).inc();
+            self.dns_answers.at(&[endpoint.as_str(), resolver, scope.as_str()]).inc();
         }
     }
 
-    fn tell_expiries(&self, checks: &[&ImageResult]) {
+    fn tell_expiries(&mut self, checks: &[&ImageResult]) {
         for endpoint in Endpoint::ALL {
             let sessions = checks.iter().filter_map(|checked| checked.observation.tls_of(endpoint));
             let first =
                 sessions.filter_map(|session| session.certificate.as_ref()).map(|seen| seen.not_after).min();
             if let Some(not_after) = first {
-                set(&self.certificate_expiry, &[endpoint.as_str()], seconds(not_after));
+                set(&mut self.certificate_expiry, &[endpoint.as_str()], seconds(not_after));
             }
         }
         for used in checks.iter().filter_map(|checked| checked.observation.credentials) {
-            set(&self.credentials_info, &[used.as_str()], 1.0);
+            set(&mut self.credentials_info, &[used.as_str()], 1.0);
         }
         if let Some(first) =
             checks.iter().filter_map(|checked| checked.observation.credentials_expire_at).min()
         {
-            set(&self.credentials_expiry, &[], seconds(first));
+            set(&mut self.credentials_expiry, &[], seconds(first));
         }
     }
 }
@@ -337,8 +341,8 @@ fn code(status: Option<u16>) -> &'static str {
     }
 }
 
-fn set(gauge: &GaugeVec, labels: &[&str], value: f64) {
-    gauge.with_label_values(labels).set(value);
+fn set(gauges: &mut CurrentGauges, labels: &[&str], value: f64) {
+    gauges.at(labels).set(value);
 }
 
 /// Converts to the Unix seconds that Prometheus expects.

@@ -30,27 +30,32 @@ pub(super) async fn fetch(
     redactor: &Redactor,
     observation: &mut Observation,
 ) -> Result<Reply, Failure> {
+    let limit = session.clock.limit();
+    let call = Call::get(url.clone(), headers("*/*", None));
+    let reply = session.send_with_retries(Stage::Blob, call, limit, observation).await?;
+    evaluate_answer(reply, now, || with_signature(redactor, &url)).await
+}
+
+/// The secrets of the check and those of a signed URL.
+fn with_signature(redactor: &Redactor, url: &Url) -> Redactor {
     let mut redactor = redactor.clone();
     for (key, value) in url.query_pairs() {
         // A parameter without a value could be the signature itself.
         let secret = if value.is_empty() { key } else { value };
         redactor.hide(&Secret::new(secret.into_owned()));
     }
-    let limit = session.clock.limit();
-    let call = Call::get(url, headers("*/*", None));
-    let reply = session.send_with_retries(Stage::Blob, call, limit, observation).await?;
-    evaluate_answer(reply, now, &redactor).await
+    redactor
 }
 
-/// Accepts a response of the data endpoint that contains the blob or redirects to it.
+/// Accepts a response of the data endpoint that contains the blob or redirects to it. Only another one may echo a secret.
 pub(super) async fn evaluate_answer(
     reply: Reply,
     now: Timestamp,
-    redactor: &Redactor,
+    redactor: impl FnOnce() -> Redactor,
 ) -> Result<Reply, Failure> {
     match reply.status {
         200..=399 => Ok(reply),
-        _ => Err(reply.into_failure(now, redactor).await),
+        _ => Err(reply.into_failure(now, &redactor()).await),
     }
 }
 

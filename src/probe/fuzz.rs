@@ -28,7 +28,7 @@ use url::{Host, Url};
 use super::connection::{Head, MAX_HEADERS, TransportError, http_error};
 use super::data_endpoint::check_configuration;
 use super::deadline::Clock;
-use super::manifest::{Descriptor, ImageManifest, MANIFEST_TYPES, media_type_of};
+use super::manifest::{Descriptor, ImageManifest, MANIFEST_TYPES, digest_of, media_type_of};
 use super::protocol::TokenRequest;
 use super::registry::{BlobAnswer, Challenge, Listed, Pull, at_blob, held_against};
 use super::session::{Reply, Session};
@@ -283,7 +283,8 @@ async fn read(
         Reading::Manifest => {
             let media_type = media_type_of(reply.header(CONTENT_TYPE)).to_owned();
             let body = pull.read_manifest_body(reply).await?;
-            let listed = pull.read_manifest(&body, &media_type, observation)?;
+            let wanted = Descriptor { digest: digest_of(&body), media_type, size: 0 };
+            let listed = pull.read_manifest(&body, &wanted, observation)?;
             let read = observation.manifest.as_ref().expect("it was recorded");
             assert!(MANIFEST_TYPES.contains(&read.media_type.as_str()) && is_sha256_digest(&read.digest));
             match listed {
@@ -309,7 +310,7 @@ async fn read(
         }
         Reading::Blob => {
             let asked = Url::parse(&format!("https://blobs.contoso.com/?d={DIGEST}")).expect("a URL");
-            let reply = blob::evaluate_answer(reply, pull.task.now, &pull.redactor).await?;
+            let reply = blob::evaluate_answer(reply, pull.task.now, || pull.redactor.clone()).await?;
             let mut reply = match pull.read_blob_answer(reply, &asked).await? {
                 BlobAnswer::Direct(reply) => reply,
                 BlobAnswer::Redirected(url) => {

@@ -17,6 +17,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::phase::Marks;
+use super::signatures;
 use super::trust_store::{Roots, TrustError};
 use crate::observation::{Certificate, TlsFailure, TlsVersion, TrustedBy};
 use crate::text::redact::bounded;
@@ -48,7 +49,7 @@ impl Trust {
     /// # Errors
     /// As [`Trust::load`].
     pub fn with_node(node: Option<&[Vec<u8>]>, ca_file: Option<&Path>) -> Result<Self, TrustError> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let provider = Arc::new(signatures::provider());
         let roots = Arc::new(Roots::load(Arc::clone(&provider), node, ca_file)?);
         let mut template = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()

@@ -246,12 +246,16 @@ fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustE
 #[cfg(test)]
 mod tests {
     use std::sync::{Arc, OnceLock};
+    use std::time::Duration;
 
-    use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+    use rcgen::{
+        BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd,
+    };
     use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 
     use super::Roots;
     use crate::observation::TrustedBy;
+    use crate::probe::signatures;
 
     const NAME: &str = "contoso.azurecr.io";
 
@@ -291,6 +295,34 @@ mod tests {
         assert_eq!(is_trusted(&roots, &foldered), Some(TrustedBy::System));
         assert_eq!(is_trusted(&roots, &foreign), None);
         assert_eq!(is_trusted(&roots, &operators), Some(TrustedBy::CaFile));
+    }
+
+    #[test]
+    fn a_remembered_signature_replaces_no_other_check_of_a_certificate() {
+        let (trusted, foreign) = (authority(), authority());
+        let roots_of = |issuer: &CertifiedIssuer<'static, KeyPair>| {
+            let base = (TrustedBy::System, vec![issuer.der().clone()]);
+            Roots::new(Arc::new(signatures::provider()), Vec::new(), base, Vec::new).expect("a root")
+        };
+        let (roots, others) = (roots_of(&trusted), roots_of(&foreign));
+        let mut params = CertificateParams::new([NAME.to_owned()]).expect("a name");
+        params.not_before = date_time_ymd(2026, 1, 1);
+        params.not_after = date_time_ymd(2026, 6, 30);
+        let certificate =
+            params.signed_by(&KeyPair::generate().expect("a key"), &trusted).expect("a certificate");
+        let is_valid = |roots: &Roots, name: &'static str, day: u64| {
+            let name = ServerName::try_from(name).expect("a name");
+            let now = UnixTime::since_unix_epoch(Duration::from_secs(day * 86_400));
+            roots.verify(certificate.der(), &[], &name, &[], now).is_ok()
+        };
+        let (january, july, another_year) = (20_470, 20_640, 20_000);
+        for _ in 0..2 {
+            assert!(is_valid(&roots, NAME, january));
+            assert!(!is_valid(&roots, NAME, july), "expired");
+            assert!(!is_valid(&roots, NAME, another_year), "not yet valid");
+            assert!(!is_valid(&roots, "fabrikam.azurecr.io", january), "another name");
+            assert!(!is_valid(&others, NAME, january), "another root");
+        }
     }
 
     #[test]

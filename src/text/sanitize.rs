@@ -27,6 +27,7 @@ pub(crate) fn visible(text: &str) -> impl Iterator<Item = char> {
     std::iter::from_fn(move || {
         loop {
             match characters.next()? {
+                plain @ ' '..='~' => return Some(plain),
                 '\u{1b}' => skip_escape(&mut characters),
                 '\u{9b}' => skip_control_sequence(&mut characters),
                 character if character.is_whitespace() => return Some(' '),
@@ -35,6 +36,11 @@ pub(crate) fn visible(text: &str) -> impl Iterator<Item = char> {
             }
         }
     })
+}
+
+/// Whether a text is entirely printable ASCII, so that [`visible`] changes nothing.
+pub(crate) fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 /// Sanitizes a suggested command. It is never cut, since half a command does something else.

@@ -86,9 +86,10 @@ impl Pull<'_> {
         }
         let status = Some(reply.status);
         let body = reply.body(MAX_EXCHANGE_BODY).await?;
-        let words = protocol::words_of_page(&body.bytes, &self.redactor);
-        let not_a_registry =
-            |reason: &str| reply.fail(Fault::NotARegistry { status, reason: format!("{reason}{words}") });
+        let not_a_registry = |reason: &str| {
+            let words = protocol::words_of_page(&body.bytes, &self.redactor);
+            reply.fail(Fault::NotARegistry { status, reason: format!("{reason}{words}") })
+        };
         if body.cut {
             return Err(not_a_registry("its exchange response is too large"));
         }

@@ -146,7 +146,7 @@ impl Pull<'_> {
             let reply = self.session.send_with_retries(Stage::Manifest, call, limit, observation).await?;
             let body = self.read_manifest_body(reply).await?;
             held_against(&wanted, &body)?;
-            match self.read_manifest(&body, &wanted.media_type, observation)? {
+            match self.read_manifest(&body, &wanted, observation)? {
                 Listed::Image(image) => return Ok(*image),
                 Listed::Entry(entry) => wanted = entry,
             }
@@ -154,19 +154,18 @@ impl Pull<'_> {
         Err(invalid(format!("its index nests indexes more than {MAX_INDEX_DEPTH} levels deep")))
     }
 
-    /// Parses a manifest: an image, or this node's entry in an index.
+    /// Parses a manifest that was compared with its descriptor: an image, or this node's entry in an index.
     pub(in crate::probe) fn read_manifest(
         &self,
         body: &[u8],
-        media_type: &str,
+        Descriptor { media_type, digest, size: _ }: &Descriptor,
         observation: &mut Observation,
     ) -> Result<Listed, Failure> {
         let parsed = manifest::read_manifest(media_type, body).map_err(invalid)?;
         // The report names the first manifest, the one that was requested.
         if observation.manifest.is_none() {
             let size = u64::try_from(body.len()).unwrap_or(u64::MAX);
-            let digest = manifest::digest_of(body);
-            let media_type = media_type.to_owned();
+            let (digest, media_type) = (digest.clone(), media_type.clone());
             observation.manifest = Some(Manifest { digest, media_type, size, platform: None });
         }
         let index = match parsed {
