@@ -78,6 +78,16 @@ pub fn advice_without_report(fleet: &Fleet, node: &Node) -> Advice {
             "Run the smoke check again in two minutes, once the kubelet has updated the ConfigMap volume.",
             vec![logs],
         ),
+        State::Stale(Staleness::PathBroken { .. }) => (
+            format!("The path from this node to the registry is broken: {reason}."),
+            "Run the smoke check again with a longer --timeout, which shows the evidence.",
+            vec![logs],
+        ),
+        State::Stale(Staleness::PathUnchecked) => (
+            format!("Nothing shows that the path of this node is open: {reason}."),
+            "Run the smoke check again with a --timeout longer than pathInterval, or with --sample all.",
+            vec![logs],
+        ),
         State::Stale(Staleness::NotOnDemand(_)) => (
             format!("The agent on this node returned no report newer than this smoke check: {reason}."),
             "Run the smoke check again with the key, or with a --timeout longer than the interval between two checks.",
@@ -88,7 +98,7 @@ pub fn advice_without_report(fleet: &Fleet, node: &Node) -> Advice {
             "Run the smoke check again with a longer --timeout.",
             vec![logs],
         ),
-        State::Missing | State::Reported(_) | State::Excluded(_) | State::Left => (
+        State::Missing | State::Reported(_) | State::PathOpen(_) | State::Excluded(_) | State::Left => (
             format!("The node should run an agent, but DaemonSet {} has no Pod on it.", fleet.daemon_set),
             "Find out why the DaemonSet has no Pod on the node.",
             vec![describe_set, describe_node],
