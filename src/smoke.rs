@@ -7,6 +7,7 @@
 mod lists;
 mod pace;
 mod publish;
+mod sampling;
 mod tracker;
 
 use std::path::PathBuf;
@@ -18,13 +19,13 @@ use tokio::time::{Instant, interval, sleep_until, timeout};
 
 use self::lists::Lists;
 use self::pace::{Lane, Pacer, Scope};
+use self::sampling::Stage;
 use self::tracker::{NodeTracker, Request};
 use crate::check_key::CheckKey;
 use crate::cluster::ask::{self, Answer};
 use crate::cluster::{Cluster, ClusterError, DaemonSet, KubeAccess, Route};
 use crate::exit::ExitStatus;
 use crate::fleet::evaluation::evaluate;
-use crate::fleet::sample::{placements, select};
 use crate::fleet::{Fleet, Node};
 use crate::report::fleet::{Format, progress};
 use crate::terminal::{self, Live};
@@ -152,9 +153,9 @@ struct SmokeRun {
     /// Whether a check on demand was rejected, which is logged once.
     is_regular: bool,
     strict: bool,
+    size: SampleSize,
+    stage: Stage,
     pacer: Pacer,
-    /// Whether it is still to be decided how many nodes are checked whole.
-    is_undecided: bool,
     /// Checks and requests for reports in flight.
     checks: usize,
     reports: usize,
@@ -180,59 +181,16 @@ impl SmokeRun {
             key: options.key.clone(),
             is_regular: false,
             strict: options.strict,
+            size: options.sample,
+            stage: Stage::Undecided,
             pacer: Pacer::new(Scope::All, Instant::now()),
-            is_undecided: false,
             checks: 0,
             reports: 0,
             tasks: JoinSet::new(),
             live: Live::default(),
         };
-        run.plan(options.sample);
+        run.plan();
         Ok(run)
-    }
-
-    /// Starts the checks. The automatic size of a sample depends on the requests of a check, so one node of each placement is
-    /// checked first.
-    fn plan(&mut self, size: SampleSize) {
-        let now = Instant::now();
-        match size {
-            SampleSize::All => self.tracker.check_all(now),
-            SampleSize::AtMost(limit) => self.check_sample(limit),
-            SampleSize::Auto => {
-                let candidates = self.tracker.candidates();
-                let placements = placements(&candidates);
-                let is_small =
-                    automatic_sample(candidates.len(), placements, self.pacer.requests(), self.timeout)
-                        .is_none();
-                self.pacer.scope = if is_small { Scope::Small } else { Scope::Sample };
-                self.tracker.check_first(&select(&candidates, placements, &self.salt()), now);
-                self.is_undecided = true;
-            }
-        }
-    }
-
-    /// Decides how many nodes are checked whole, once the requests of a check are known.
-    fn decide(&mut self) {
-        self.is_undecided = false;
-        let candidates = self.tracker.candidates();
-        let placements = placements(&candidates);
-        match automatic_sample(candidates.len(), placements, self.pacer.requests(), self.timeout) {
-            None => self.tracker.check_all(Instant::now()),
-            Some(limit) => self.check_sample(limit),
-        }
-    }
-
-    fn check_sample(&mut self, limit: usize) {
-        let sample = select(&self.tracker.candidates(), limit, &self.salt());
-        let (nodes, all) = (sample.summary.nodes, self.tracker.len());
-        tracing::info!("checking a sample of {nodes} of {all} nodes, and the paths of the others");
-        self.pacer.scope = Scope::Sample;
-        self.tracker.check_sample(sample, self.salt(), Instant::now());
-    }
-
-    /// Another smoke check tests other nodes.
-    fn salt(&self) -> String {
-        self.started_at.to_string()
     }
 
     /// Queries agents until all nodes pass, the timeout elapses, or Ctrl-C is pressed.
@@ -253,7 +211,7 @@ impl SmokeRun {
                 }
                 deadline = deadline.min(Instant::now() + LAST_ANSWERS);
             }
-            if self.is_undecided && self.started.elapsed() >= FIRST_REPORT {
+            if self.stage == Stage::Undecided && self.started.elapsed() >= FIRST_REPORT {
                 self.decide();
             }
             let next_ask = self.ask_who_is_due();
@@ -265,7 +223,7 @@ impl SmokeRun {
                     Ok(TaskOutput::Answer(asked, answer)) => {
                         let answer = answer?;
                         self.take(&asked, answer);
-                        if self.is_undecided && self.pacer.is_known() {
+                        if self.stage == Stage::Undecided && self.pacer.is_known() {
                             self.decide();
                         }
                     }
@@ -283,7 +241,10 @@ impl SmokeRun {
                     self.tasks.spawn(async move { TaskOutput::Lists(lists::read(&cluster).await) });
                 }
                 () = sleep_until(next_ask.unwrap_or(deadline)), if next_ask.is_some() => {}
-                _ = frames.tick() => self.draw(),
+                _ = frames.tick() => {
+                    self.hurry();
+                    self.draw();
+                }
             }
         };
         self.tasks.abort_all();

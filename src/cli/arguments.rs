@@ -142,12 +142,10 @@ pub(super) struct SmokeArguments {
     pub(super) timeout: Duration,
     /// Nodes that are checked whole: all, auto, or the largest number
     ///
-    /// The other nodes pass if their agent's own path check since the start of the smoke check found DNS, address, TCP and TLS in
-    /// order and its last whole check passed; the report counts them separately. A sample has nodes of every node pool, zone and
-    /// subnet, and stays under a fifth of a Premium registry's reads together with the agents' own checks. `auto` checks up to
-    /// 300 nodes whole (with one image in a registry), and of more nodes as many as fit the timeout, at most 500.
-    #[arg(long, value_name = "NODES", default_value = "auto", value_parser = values::sample,
-          help_heading = "Check options")]
+    /// Another node passes if its agent's path check since the start of the smoke check found DNS, address, TCP and TLS in order,
+    /// and its last whole check passed; it is counted separately. A sample has nodes of every node pool, zone and subnet. `auto`
+    /// checks up to 300 nodes whole (with one image in a registry), and of more as many as fit half of the timeout.
+    #[arg(long, value_name = "NODES", default_value = "auto", value_parser = values::sample, help_heading = "Check options")]
     pub(super) sample: SampleSize,
     /// Accept only reports about this configuration: sha256:… of the agents' file
     ///

@@ -68,10 +68,20 @@ pub fn advice_without_report(fleet: &Fleet, node: &Node) -> Advice {
             "Correct the configuration and apply it again.",
             vec![logs],
         ),
+        State::Unreachable { .. } if fleet.sample.is_some() => (
+            format!("The agent's Pod on this node is running but returned no report: {reason}."),
+            "Allow the smoke check to reach the agent's port, or give its first check time with a longer --timeout.",
+            vec![logs, describe_pod],
+        ),
         State::Unreachable { .. } => (
             format!("The agent's Pod on this node is running but returned no report: {reason}."),
             "Allow the smoke check to reach the agent's port in network policies and firewalls.",
             vec![logs, describe_pod],
+        ),
+        State::Stale(Staleness::OtherConfiguration { .. }) if fleet.sample.is_some() => (
+            format!("The agent on this node has not checked with the expected configuration: {reason}."),
+            "Run the smoke check again with a --timeout longer than the interval between two checks, or with --sample all.",
+            vec![logs],
         ),
         State::Stale(Staleness::OtherConfiguration { .. }) => (
             format!("The agent on this node returned no report for the expected configuration: {reason}."),

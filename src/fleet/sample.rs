@@ -124,7 +124,9 @@ fn by_placement<'fleet>(
         let ranked = placed.entry(&candidate.placement).or_default();
         ranked.push((rank(salt, &candidate.name), &candidate.name));
     }
-    placed.values_mut().for_each(|ranked| ranked.sort_unstable());
+    for ranked in placed.values_mut() {
+        ranked.sort_unstable();
+    }
     placed
 }
 

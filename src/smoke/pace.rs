@@ -22,6 +22,8 @@ pub(super) const WHOLE_BUDGET: u32 = Schedule::DEFAULT_BUDGET_PER_MINUTE * 3 / 5
 const LARGEST_SAMPLE: usize = 500;
 /// Share of the timeout in which a sample that is chosen automatically is checked; the rest is for retries.
 const SHARE_OF_TIMEOUT: u32 = 2;
+/// Share of the rest of the time in which nodes without any proof are checked whole, before the deadline.
+const SHARE_OF_REST: (u32, u32) = (4, 5);
 /// Interval between two requests for a report, which cost the registry nothing: 6,000 in 36 s.
 const BETWEEN_REPORTS: Duration = Duration::from_millis(6);
 /// Interval between the first requests: 100 checks per second, so a thousand agents are queried within ten seconds.
@@ -118,11 +120,21 @@ pub(super) struct Pacer {
     checks: usize,
     next_check: Instant,
     next_report: Instant,
+    /// The interval between two checks of a sample that the deadline requires, if shorter than its own.
+    hurry: Option<Duration>,
 }
 
 impl Pacer {
     pub(super) fn new(scope: Scope, now: Instant) -> Self {
-        Self { scope, requests: None, started: now, checks: 0, next_check: now, next_report: now }
+        Self {
+            scope,
+            requests: None,
+            started: now,
+            checks: 0,
+            next_check: now,
+            next_report: now,
+            hurry: None,
+        }
     }
 
     /// A report shows the requests of a check.
@@ -168,11 +180,26 @@ impl Pacer {
         }
     }
 
+    /// This many nodes need a whole check within this time. Returns whether that requires a faster pace than a sample's.
+    pub(super) fn hurry(&mut self, checks: usize, left: Duration, now: Instant) -> bool {
+        let Some(checks) = u32::try_from(checks).ok().filter(|&checks| checks > 0) else {
+            self.hurry = None;
+            return false;
+        };
+        let needed = (left * SHARE_OF_REST.0 / SHARE_OF_REST.1 / checks).max(SPACING);
+        let is_faster = needed < sample_spacing(self.requests());
+        self.hurry = is_faster.then_some(needed);
+        if is_faster {
+            self.next_check = self.next_check.min(now + needed);
+        }
+        is_faster
+    }
+
     fn spacing(&self, nodes: usize, now: Instant) -> Duration {
         let requests = self.requests();
         match self.scope {
             Scope::All => spacing(self.checks, nodes),
-            Scope::Sample => sample_spacing(requests),
+            Scope::Sample => self.hurry.unwrap_or_else(|| sample_spacing(requests)),
             Scope::Small => {
                 let sent = u32::try_from(self.checks + 1).unwrap_or(u32::MAX).saturating_mul(requests);
                 if sent < WHOLE_BUDGET {
@@ -257,6 +284,19 @@ mod tests {
         // It has had its time already.
         pacer.was_free(at, next + Duration::from_millis(1));
         assert_eq!(pacer.next(Lane::Checks), next + sample_spacing(REQUESTS_PER_IMAGE));
+    }
+
+    #[test]
+    fn only_a_deadline_makes_a_sample_faster_and_never_faster_than_a_thousand_a_minute() {
+        let start = Instant::now();
+        let mut pacer = Pacer::new(Scope::Sample, start);
+        for (checks, left, spacing) in [(10, 90, 960), (1_000, 90, 72), (6_000, 90, 60), (0, 1, 960)] {
+            let is_faster = pacer.hurry(checks, Duration::from_secs(left), start);
+            assert_eq!(is_faster, spacing < 960, "{checks}");
+            let at = pacer.next(Lane::Checks);
+            pacer.sent(Lane::Checks, 6_000, at);
+            assert_eq!(pacer.next(Lane::Checks) - at, Duration::from_millis(spacing), "{checks}");
+        }
     }
 
     proptest! {

@@ -100,6 +100,19 @@ impl NodeTracker {
         }
     }
 
+    /// Returns the number of nodes outside the sample that only a whole check can prove, since their agents have none of the
+    /// expected configuration. Zero if a node already decides that the smoke check does not pass.
+    pub(super) fn unproven(&self) -> usize {
+        let is_decided = |node: &Node| {
+            node.report().is_some() && matches!(node.verdict(), Some(Verdict::Unknown | Verdict::Fail))
+        };
+        if self.nodes().any(is_decided) {
+            0
+        } else {
+            self.entries.values().filter(|entry| entry.is_unproven()).count()
+        }
+    }
+
     /// Checks the first nodes of a sample before its size is decided.
     pub(super) fn check_first(&mut self, sample: &Sample, now: Instant) {
         for (rank, name) in sample.nodes.iter().enumerate() {

@@ -17,6 +17,9 @@ use support::agent::{Agent, config};
 /// Completion of the last whole check of a simulated agent, in seconds before its response.
 const LAST_CHECK: u64 = 300;
 
+/// The age of a path check in seconds and its causes, if there was one.
+type PathCheck = Option<(i64, &'static [&'static str])>;
+
 /// The reports of real checks.
 struct Checked {
     good: Value,
@@ -33,7 +36,7 @@ impl Checked {
 }
 
 /// The response of an agent to `GET /report`, with a path check of this age in seconds and these causes.
-fn last_report(report: &Value, index: usize, path: Option<(i64, &[&str])>) -> Reply {
+fn last_report(report: &Value, index: usize, path: PathCheck) -> Reply {
     let now = Timestamp::now();
     let mut report = named(report, index);
     if let Some((age, causes)) = path {
@@ -96,37 +99,68 @@ fn a_small_fleet_is_checked_whole() {
     assert_eq!(triggered(&cluster).len(), 200);
 }
 
-/// The images of the first report decide: with three in one registry, 200 nodes are too many.
+/// The images of the first report decide: with two in one registry, 200 nodes are too many.
 #[test]
 fn several_images_make_a_fleet_large() {
     let Checked { good, .. } = Checked::of_a_lab();
     let answer = move |index: usize, path: &str, _: &[String]| {
         let mut report = good.clone();
         let image = report["images"][0].clone();
-        report["images"] = vec![image; 3].into();
-        match path {
-            "/check" => Reply::Report(named(&report, index)),
-            _ => {
-                let path = json!({"checkedAt": Timestamp::now(), "changed": false, "causes": []});
-                for image in report["images"].as_array_mut().expect("images") {
-                    image["path"] = path.clone();
-                }
-                last_report(&report, index, None)
-            }
+        report["images"] = vec![image; 2].into();
+        if path == "/check" {
+            return Reply::Report(named(&report, index));
         }
+        let path = json!({"checkedAt": Timestamp::now(), "changed": false, "causes": []});
+        for image in report["images"].as_array_mut().expect("images") {
+            image["path"] = path.clone();
+        }
+        last_report(&report, index, None)
     };
     let cluster = Cluster::serving(200, Box::new(answer));
-    let output = cluster.smoke(&["--timeout", "20s", "--output", "json"]);
+    let output = cluster.smoke(&["--timeout", "50s", "--output", "json"]);
     let report = json_of(&output);
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!((&report["sample"]["nodes"], &report["counts"]["pass"]), (&json!(12), &json!(12)));
+}
+
+/// After a change of the configuration or a restart, no report proves anything: `auto` checks every node before the deadline, a
+/// number only as many as fit the budget.
+#[test]
+fn nodes_without_a_check_are_checked_whole_before_the_deadline() {
+    let Checked { good, .. } = Checked::of_a_lab();
+    let smoke = |arguments: &[&str]| {
+        let good = good.clone();
+        let answer = move |index: usize, path: &str, _: &[String]| match path {
+            "/check" => Reply::Report(named(&good, index)),
+            _ => Reply::Raw(http(503, r#"{"error": "the first check has not completed yet"}"#)),
+        };
+        let cluster = Cluster::serving(320, Box::new(answer));
+        let output = cluster.smoke(&[&["--output", "json"], arguments].concat());
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), json_of(&output), errors, triggered(&cluster).len())
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let (code, report, errors, checks) = smoke(&["--timeout", "46s"]);
+            assert_eq!((code, &report["counts"]["pass"]), (Some(0), &json!(320)), "{errors}");
+            assert_eq!(checks, 320);
+            assert_eq!(errors.matches("more than a fifth of the registry's reads").count(), 1, "{errors}");
+        });
+        scope.spawn(|| {
+            let (code, report, errors, checks) = smoke(&["--timeout", "20s", "--sample", "12"]);
+            assert_eq!(code, Some(1), "{errors}");
+            assert!((12..=22).contains(&checks), "{checks} checks in 20 s");
+            assert_eq!(report["counts"]["pass"], checks, "{report}");
+            assert!(!errors.contains("more than a fifth"), "{errors}");
+        });
+    });
 }
 
 /// The first and the later responses of an agent outside the sample, and what the smoke check makes of them.
 struct Case {
     name: &'static str,
     /// Whether the last whole check passed, and the age and causes of the path check.
-    reports: [(bool, Option<(i64, &'static [&'static str])>); 2],
+    reports: [(bool, PathCheck); 2],
     /// Whether a whole check passes; `None` if none may be triggered.
     check: Option<bool>,
     verdict: &'static str,

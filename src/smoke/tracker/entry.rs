@@ -110,6 +110,17 @@ impl Entry {
         !matches!(self.next, Next::Never) && matches!(self.node.state, State::Stale(Staleness::Unanswered))
     }
 
+    /// Returns whether only a whole check can prove the node, and one is planned.
+    pub(super) fn is_unproven(&self) -> bool {
+        let has_no_report = matches!(
+            self.node.state,
+            State::Stale(Staleness::OtherConfiguration { .. })
+                | State::Unreachable { .. }
+                | State::Unready { .. }
+        );
+        has_no_report && self.check_due.is_some()
+    }
+
     /// Returns whether a request to this Pod is in flight.
     pub(super) fn awaits(&self, pod: &str) -> bool {
         self.node.pod.as_deref() == Some(pod) && matches!(self.next, Next::Asked)
@@ -338,6 +349,9 @@ impl Entry {
     fn wait_for(&mut self, configuration: Option<&ConfigurationState>, expected: Option<&str>, now: Instant) {
         let rejected = configuration.and_then(|known| known.rejected.as_ref().map(|reason| (known, reason)));
         self.check_at(now + FIRST_PAUSE);
+        if self.depth == Depth::Path {
+            self.read_again(now);
+        }
         self.node.state = match (rejected, expected) {
             (Some((known, reason)), Some(expected)) if known.rejected_digest.as_deref() == Some(expected) => {
                 self.next = Next::Never;
