@@ -218,7 +218,7 @@ impl Pacer {
 mod tests {
     use super::{Lane, Pacer, SAMPLE_BUDGET, Scope, automatic_sample, sample_spacing};
     use crate::config::Schedule;
-    use crate::schedule::{Pace, REQUESTS_PER_IMAGE};
+    use crate::schedule::{Pace, REQUESTS_PER_IMAGE, first_delay, next_delay};
     use proptest::prelude::*;
     use std::time::Duration;
     use tokio::time::Instant;
@@ -284,6 +284,34 @@ mod tests {
         // It has had its time already.
         pacer.was_free(at, next + Duration::from_millis(1));
         assert_eq!(pacer.next(Lane::Checks), next + sample_spacing(REQUESTS_PER_IMAGE));
+    }
+
+    /// A fleet whose agents all started at once, over two hours, with a smoke check in every minute of them.
+    #[test]
+    fn a_smoke_check_of_6000_nodes_stays_under_a_fifth_of_the_reads_in_every_minute() {
+        const NODES: u32 = 6_000;
+        let schedule = Schedule { fleet_size: Some(NODES), ..Schedule::default() };
+        let Pace { interval, jitter, .. } = Pace::of(&schedule, REQUESTS_PER_IMAGE);
+        let mut checks = [0_usize; 120];
+        for node in 0..NODES {
+            let mut at = first_delay(&format!("aks-np1-12345678-vmss{node:06}"), interval, jitter);
+            let mut round = 0_u32;
+            while let Some(count) =
+                usize::try_from(at.as_secs() / 60).ok().and_then(|minute| checks.get_mut(minute))
+            {
+                *count += 1;
+                round += 1;
+                let chance = node.wrapping_mul(2_654_435_761).rotate_left(round * 7);
+                at += next_delay(interval, jitter, f64::from(chance) / f64::from(u32::MAX), 0, None);
+            }
+        }
+        let most = checks.iter().max().copied().unwrap_or_default();
+        assert!(most as f64 <= 500.0 * PEAK, "{most} regular checks in a minute, 500 on average");
+        let start = Instant::now();
+        let mut pacer = Pacer::new(Scope::Sample, start);
+        let sample = most_in_a_minute(&sent(&mut pacer, start, 500, 6_000, usize::MAX));
+        let reads = (most + sample) as f64 * f64::from(REQUESTS_PER_IMAGE) * READS;
+        assert!(reads <= FIFTH, "{reads} reads: {most} regular checks and {sample} of the sample");
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub(super) struct NodeTracker {
     has_begun: bool,
     /// Which nodes are checked whole.
     plan: Plan,
+    /// Whether any node is only read.
+    has_readers: bool,
 }
 
 /// Which nodes are checked whole.
@@ -132,6 +134,7 @@ impl NodeTracker {
 
     /// Checks a sample whole, and only the paths of the other nodes. A node that is being checked already stays in the sample.
     pub(super) fn check_sample(&mut self, sample: Sample, salt: String, now: Instant) {
+        self.has_readers = true;
         self.check_first(&sample, now);
         for entry in self.entries.values_mut() {
             entry.check_to(Depth::Path, usize::MAX, now);
@@ -141,6 +144,9 @@ impl NodeTracker {
 
     /// Returns when the next request is due.
     pub(super) fn next_due(&self, lane: Lane) -> Option<Instant> {
+        if lane == Lane::Reports && !self.has_readers {
+            return None;
+        }
         self.entries.values().filter_map(|entry| entry.due(lane)).min()
     }
 
@@ -220,6 +226,7 @@ impl NodeTracker {
         if !entry.awaits(pod) {
             return;
         }
+        self.has_readers |= matches!(answer, Answer::NotOnDemand(_));
         if let Answer::Report { report, age: _, path_age: _ } = &mut answer {
             self.texts.share(report);
         }

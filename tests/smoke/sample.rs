@@ -117,7 +117,7 @@ fn several_images_make_a_fleet_large() {
         last_report(&report, index, None)
     };
     let cluster = Cluster::serving(200, Box::new(answer));
-    let output = cluster.smoke(&["--timeout", "50s", "--output", "json"]);
+    let output = cluster.smoke(&["--timeout", "46s", "--output", "json"]);
     let report = json_of(&output);
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!((&report["sample"]["nodes"], &report["counts"]["pass"]), (&json!(12), &json!(12)));
