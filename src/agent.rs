@@ -6,7 +6,6 @@
 
 mod announcer;
 mod callers;
-mod paths;
 mod reach;
 mod running;
 mod settings;
@@ -24,7 +23,6 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use self::announcer::Announcer;
 use self::callers::Callers;
-use self::paths::{Compared, Paths};
 use self::reach::Access;
 use self::running::{Completed, Running, finished};
 use self::settings::Settings;
@@ -36,7 +34,7 @@ use crate::credentials::{AmbientCredentials, Fingerprint};
 use crate::events::event;
 use crate::metrics::{Metrics, NodeLabels};
 use crate::pass::{self, NodeContext};
-use crate::path_check::{PathChange, PathOutcome};
+use crate::path_check::{Compared, Paths};
 use crate::run::{CheckRun, ImageResult, NodeFilesReport};
 use crate::schedule::{CheckFeedback, Timetable};
 use crate::server::{self, CheckRequest, Limits, Shared};
@@ -128,7 +126,7 @@ pub async fn run(
         started: Instant::now(),
         timetable: Timetable::start(&context.pass.node, &settings.pace()),
         fingerprints: settings.fingerprints(),
-        paths: Paths::of(&settings.config),
+        paths: Paths::of(&settings.config.images),
         settings,
         context,
         metrics,
@@ -223,7 +221,7 @@ impl Agent {
                     running = None;
                     match completed {
                         Completed::Whole(run) => self.conclude(run),
-                        Completed::Path(started_at, outcomes) => self.conclude_path(started_at, &outcomes),
+                        Completed::Path(found) => self.conclude_path(&found),
                     }
                 }
                 Some(request) = requests.recv() => self.admit(request, is_whole),
@@ -232,9 +230,10 @@ impl Agent {
                     running = Some(if is_path { self.start_path() } else { self.start() });
                 }
                 _ = look.tick() => {
+                    self.announcer.release(self.started.elapsed());
                     if self.look_at_files() {
                         // Its images may be others.
-                        running.take_if(|check| matches!(check, Running::Path(..)));
+                        running.take_if(|check| matches!(check, Running::Path(_)));
                     }
                     if !is_whole {
                         let (pace, chance) = (self.settings.pace(), (self.context.chance)());
@@ -283,55 +282,54 @@ impl Agent {
     fn start_path(&mut self) -> Running {
         self.timetable.begin_path(&self.settings.pace(), self.started.elapsed());
         let (settings, node_context) = (self.settings.clone(), self.context.pass.clone());
-        let (started_at, data) = ((node_context.now)(), self.paths.data_endpoints());
-        let work = async move {
-            let (trust, node) = (&settings.trust, settings.node.as_deref());
-            pass::run_paths(&settings.config, &node_context, trust, node, &data).await
-        };
-        Running::Path(started_at, Box::pin(work))
+        let data = self.paths.data_endpoints();
+        Running::Path(Box::pin(async move {
+            let (config, ambient) = (&settings.config, &settings.ambient);
+            let node = (&settings.trust, settings.node.as_deref());
+            let mut found = pass::run_paths(config, ambient, &node_context, node, &data).await;
+            found.node_files.get_or_insert_with(|| NodeFilesReport::unread(settings.trust.roots()));
+            found
+        }))
     }
 
-    /// Compares a completed path check with the last whole one, and plans a whole one if the path has changed.
-    fn conclude_path(&mut self, started_at: Timestamp, outcomes: &[PathOutcome]) {
-        let Compared { change, is_free, statuses } = self.paths.compare(outcomes, started_at);
+    /// Publishes the results of broken paths, and plans a whole check if a path has recovered.
+    fn conclude_path(&mut self, found: &CheckRun) {
+        let latest = self.status.borrow().latest.clone();
+        let Compared { statuses, broken, has_recovered } = self.paths.compare(found, latest.as_deref());
         self.metrics.record_paths(&statuses);
+        if let Some(run) = broken {
+            self.publish(&Arc::new(run));
+        }
         self.status.send_modify(|status| status.paths = statuses);
-        let (pace, now) = (self.settings.pace(), self.started.elapsed());
-        match change {
-            PathChange::Unchanged => {}
-            PathChange::Broken if is_free => {
-                if self.timetable.path_broke(now) {
-                    self.paths.trigger();
-                }
-            }
-            // Requests will be sent to a registry, so the budget decides when.
-            PathChange::Broken | PathChange::Recovered => {
-                self.timetable.change();
-                self.timetable.plan(&pace, (self.context.chance)(), now);
-            }
+        if has_recovered {
+            self.timetable.change();
+            self.timetable.plan(&self.settings.pace(), (self.context.chance)(), self.started.elapsed());
         }
         self.tell_due();
     }
 
-    /// Passes a completed run to all sinks and plans the next check.
+    /// Publishes a completed whole check and plans the next one.
     fn conclude(&mut self, run: CheckRun) {
-        let now = (self.context.pass.now)();
         let run = Arc::new(run);
-        self.metrics.record(&run);
+        self.publish(&run);
         self.completed.send_replace(Instant::now());
-        self.status.send_modify(|status| status.record(Arc::clone(&run)));
         self.callers.finish(&run);
-        self.announcer.announce(&run, self.settings.config.schedule.confirm_after, now);
+        self.paths.adopt(&run);
         let feedback = CheckFeedback {
             is_throttled: run.images.iter().any(is_throttled),
             retry_after: run.images.iter().filter_map(|checked| checked.observation.retry_after()).max(),
         };
         let (pace, chance) = (self.settings.pace(), (self.context.chance)());
         self.timetable.finish(&pace, feedback, chance, self.started.elapsed());
-        if self.paths.adopt(&run) {
-            self.timetable.path_was_open(&pace, self.started.elapsed());
-        }
         self.tell_due();
+    }
+
+    /// Passes results to all sinks.
+    fn publish(&mut self, run: &Arc<CheckRun>) {
+        self.metrics.record(run);
+        self.status.send_modify(|status| status.record(Arc::clone(run)));
+        let (at, schedule) = ((self.context.pass.now)(), &self.settings.config.schedule);
+        self.announcer.announce(run, schedule, (at, self.started.elapsed()));
     }
 
     /// Publishes when the next check is due; only while none runs.

@@ -20,7 +20,7 @@
 //!
 //! [`agent`] runs the same pass continuously: [`schedule`] decides when, [`transition`] which changes to announce, and
 //! [`status`] holds the result of the loop. Between two passes far apart it repeats the part without requests, and [`path_check`]
-//! compares the results. Its sinks are [`metrics`], [`events`] and [`server`] with its [`page`]; the loop
+//! decides what follows. Its sinks are [`metrics`], [`events`] and [`server`] with its [`page`]; the loop
 //! never waits for a sink. [`check_key`] is the shared key that can limit who triggers a check.
 //!
 //! [`smoke`] is the gate over all nodes: [`cluster`] queries Kubernetes and the agents, and [`fleet`] combines the results of

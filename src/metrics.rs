@@ -22,8 +22,8 @@ use prometheus::proto::MetricFamily;
 use prometheus::{Encoder, GaugeVec, IntCounterVec, Registry, TextEncoder};
 
 use crate::config::StageHistograms;
-use crate::path_check::PathStatus;
-use crate::run::{CheckRun, ImageResult, NetworkView};
+use crate::path_check::{PathChange, PathStatus};
+use crate::run::{CheckRun, Extent, ImageResult, NetworkView};
 use crate::transition::EventResult;
 
 use families::FamilyBuilder;
@@ -125,7 +125,8 @@ impl Metrics {
         }
     }
 
-    /// Records a run. Removes the series of registries and named images that it lacks: a run covers the whole configuration.
+    /// Records a run. Results that are kept from an earlier one count only once. Removes the series of registries and named images
+    /// that a whole check lacks: it covers the whole configuration.
     pub fn record(&self, run: &CheckRun) {
         let mut owners: BTreeMap<Labels, Vec<&ImageResult>> = BTreeMap::new();
         for checked in &run.images {
@@ -134,10 +135,15 @@ impl Metrics {
         let finished_at = run.started_at.checked_add(run.duration).unwrap_or(run.started_at);
         let mut series = self.lock();
         let Series { histograms, of } = &mut *series;
-        of.retain(|owner, _| owners.contains_key(owner));
+        if run.images.iter().all(|checked| checked.extent == Extent::Whole && run.has_checked(checked)) {
+            of.retain(|owner, _| owners.contains_key(owner));
+        }
         for (owner, checks) in owners {
-            let new = |owner: &Labels| TargetMetrics::new(&self.node, owner, histograms);
-            of.entry(owner).or_insert_with_key(new).record(&checks, finished_at);
+            let new: Vec<_> = checks.iter().copied().filter(|checked| run.has_checked(checked)).collect();
+            if !new.is_empty() {
+                let first = |owner: &Labels| TargetMetrics::new(&self.node, owner, histograms);
+                of.entry(owner).or_insert_with_key(first).record(&checks, &new, finished_at);
+            }
         }
     }
 
@@ -145,7 +151,7 @@ impl Metrics {
     pub fn record_paths(&self, statuses: &[PathStatus]) {
         let mut owners: BTreeMap<Labels, bool> = BTreeMap::new();
         for status in statuses {
-            *owners.entry(Labels::of_path(status)).or_default() |= status.is_changed;
+            *owners.entry(Labels::of_path(status)).or_default() |= status.change != PathChange::Unchanged;
         }
         let mut series = self.lock();
         let Series { histograms, of } = &mut *series;

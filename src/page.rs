@@ -17,6 +17,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use crate::path_check::PathStatus;
 use crate::run::{CheckRun, ImageResult, located_at};
 use crate::status::AgentState;
 use crate::text::sanitize::{MAX_TEXT, MAX_WORD, printable};
@@ -73,7 +74,7 @@ fn document(status: &AgentState, now: Timestamp, reload: Reload) -> Markup {
                     @if let Some(run) = &status.latest {
                         @if run.images.len() > 1 { (overview(run)) }
                         @for (index, checked) in worst_first(run) {
-                            (image::section(run, checked, index))
+                            (image::section(run, checked, index, now))
                         }
                     }
                     (history::section(status, now))
@@ -125,23 +126,22 @@ fn summary(status: &AgentState, now: Timestamp, reload: Reload) -> Markup {
     }
 }
 
-/// The path checks since the last whole check: what they cover, how old they are, and whether they differ from it.
+/// The path checks since the last whole check: what they cover, how old they are, and what they found.
 fn paths(status: &AgentState, now: Timestamp) -> Markup {
-    let changed: Vec<_> = status.paths.iter().filter(|path| path.is_changed).collect();
     let causes: BTreeSet<&str> =
-        changed.iter().flat_map(|path| &path.causes).map(|cause| cause.code()).collect();
+        status.paths.iter().flat_map(|path| &path.causes).map(|cause| cause.code()).collect();
     html! {
         @if let Some(path) = status.paths.first() {
             p.facts {
                 "Path check (DNS, address, TCP, TLS) at " (moment(path.checked_at, now)) ", " (span_of(path.checked_at, now)) " ago: "
-                @if changed.is_empty() {
-                    "unchanged since then."
-                } @else if causes.is_empty() {
-                    "the path has recovered. The next check confirms it."
-                } @else {
-                    "the path has broken (" @for (place, cause) in causes.iter().enumerate() {
+                @if !causes.is_empty() {
+                    "the path is broken (" @for (place, cause) in causes.iter().enumerate() {
                         @if place > 0 { ", " } code { (cause) }
-                    } "). A check follows."
+                    } ")."
+                } @else if status.paths.iter().any(PathStatus::has_recovered) {
+                    "the path is open again. The next whole check confirms it."
+                } @else {
+                    "the path is open."
                 }
             }
         }

@@ -14,10 +14,9 @@ use crate::config::{Config, ImageConfig, SystemResolver};
 use crate::credentials::{AmbientCredentials, CredentialsSource};
 use crate::node::{NodeFiles, RESOLV_CONF};
 use crate::observation::Fact;
-use crate::path_check::PathOutcome;
-use crate::probe::{self, Task, Trust, TrustError};
+use crate::probe::{self, Observed, Task, Trust, TrustError};
 use crate::rules::Expectation;
-use crate::run::{CheckRun, ImageResult, NetworkView, NodeFilesReport};
+use crate::run::{CheckRun, Extent, ImageResult, NetworkView, NodeFilesReport};
 use crate::text::sanitize::{MAX_TEXT, printable};
 
 /// Images checked concurrently: enough to hide latency, few enough to spare the registry, and to keep memory low if a
@@ -48,6 +47,47 @@ pub async fn run(
     let checks =
         config.images.iter().map(|image| verify(config, image, ambient, (trust, node), (context.now)()));
     let images = stream::iter(checks).buffered(AT_A_TIME).collect().await;
+    assemble(config, context, (trust, node), (started_at, started), images)
+}
+
+/// Checks the path of every image once, several concurrently; results are in the order given. `data` is the data endpoint that
+/// the last whole check of each image used, if it got that far. Images with the same path share one check.
+pub async fn run_paths(
+    config: &Config,
+    ambient: &AmbientCredentials,
+    context: &NodeContext,
+    (trust, node): (&Trust, Option<&NodeFiles>),
+    data: &[Option<String>],
+) -> CheckRun {
+    let started_at = (context.now)();
+    let started = Instant::now();
+    let paths: Vec<_> = config.images.iter().zip(data).collect();
+    let mut distinct: Vec<(&ImageConfig, &Option<String>)> = Vec::new();
+    for path in &paths {
+        if !distinct.iter().any(|known| is_same_path(*known, *path)) {
+            distinct.push(*path);
+        }
+    }
+    let checks = distinct.iter().map(|(image, data)| {
+        check_path(config, image, (ambient, data.as_deref()), (trust, node), started_at)
+    });
+    let results: Vec<_> = stream::iter(checks).buffered(AT_A_TIME).collect().await;
+    let of = |path: (&ImageConfig, &Option<String>)| {
+        let shared = distinct.iter().zip(&results).find(|(known, _)| is_same_path(**known, path));
+        let (image, name) = (path.0.image.clone(), path.0.name.clone());
+        shared.map(|(_, checked)| ImageResult { image, name, ..checked.clone() })
+    };
+    let images = paths.into_iter().filter_map(of).collect();
+    assemble(config, context, (trust, node), (started_at, started), images)
+}
+
+fn assemble(
+    config: &Config,
+    context: &NodeContext,
+    (trust, node): (&Trust, Option<&NodeFiles>),
+    (started_at, started): (Timestamp, Instant),
+    images: Vec<ImageResult>,
+) -> CheckRun {
     CheckRun {
         node: context.node.clone(),
         network_view: context.network_view,
@@ -59,37 +99,14 @@ pub async fn run(
     }
 }
 
-/// Checks the path of every image once, several concurrently; results are in the order given. `data` is the data endpoint that
-/// the last whole check of each image used, if it got that far. Images with the same path share one check.
-pub async fn run_paths(
-    config: &Config,
-    context: &NodeContext,
-    trust: &Trust,
-    node: Option<&NodeFiles>,
-    data: &[Option<String>],
-) -> Vec<PathOutcome> {
-    let paths: Vec<_> = config.images.iter().zip(data).collect();
-    let first_of = |path| paths.iter().position(|earlier| is_same_path(*earlier, path)).unwrap_or_default();
-    let firsts: Vec<usize> = paths.iter().map(|path| first_of(*path)).collect();
-    let distinct: Vec<usize> =
-        firsts.iter().enumerate().filter_map(|(at, first)| (at == *first).then_some(at)).collect();
-    let checks = distinct
-        .iter()
-        .filter_map(|at| paths.get(*at))
-        .map(|(image, data)| check_path(config, image, data.as_deref(), context.now, (trust, node)));
-    let outcomes: Vec<_> = stream::iter(checks).buffered(AT_A_TIME).collect().await;
-    let outcome_of =
-        |first| distinct.iter().position(|at| *at == first).and_then(|place| outcomes.get(place)).cloned();
-    firsts.into_iter().map(|first| outcome_of(first).unwrap_or_default()).collect()
-}
-
-/// Whether two images are pulled over the same path, with the same expectations.
+/// Whether two images are pulled over the same path, with the same expectations and credentials.
 fn is_same_path(
     (one, data): (&ImageConfig, &Option<String>),
     (other, other_data): (&ImageConfig, &Option<String>),
 ) -> bool {
     one.image.registry() == other.image.registry()
         && data == other_data
+        && one.credentials == other.credentials
         && one.expected == other.expected
         && one.expected_addresses == other.expected_addresses
         && one.data_endpoints == other.data_endpoints
@@ -98,21 +115,13 @@ fn is_same_path(
 async fn check_path(
     config: &Config,
     image: &ImageConfig,
-    data: Option<&str>,
-    now: fn() -> Timestamp,
+    (ambient, data): (&AmbientCredentials, Option<&str>),
     (trust, node): (&Trust, Option<&NodeFiles>),
-) -> PathOutcome {
-    let now = now();
-    // A path check reads no credentials.
-    let credentials = CredentialsSource::of(image, &AmbientCredentials::default());
-    let mut task = Task::new(config, image, credentials, trust, now);
-    if let Some(node) = node {
-        take_from_node(&mut task, config, node);
-    }
+    started_at: Timestamp,
+) -> ImageResult {
+    let task = task(config, image, ambient, (trust, node), started_at);
     let observed = probe::observe_path(&task, data).await;
-    let expectation = Expectation { image: task.image, policy: task.policy, now };
-    let (observation, _, diagnoses) = observed.diagnose(&expectation);
-    PathOutcome::of(&observation, &diagnoses)
+    conclude(config, image, task, observed, Extent::Path)
 }
 
 /// Checks one image: probes it, then applies the rules.
@@ -120,18 +129,43 @@ pub async fn verify(
     config: &Config,
     image: &ImageConfig,
     ambient: &AmbientCredentials,
-    (trust, node): (&Trust, Option<&NodeFiles>),
+    node: (&Trust, Option<&NodeFiles>),
     now: Timestamp,
 ) -> ImageResult {
-    let credentials = CredentialsSource::of(image, ambient);
-    let mut task = Task::new(config, image, credentials, trust, now);
+    let task = task(config, image, ambient, node, now);
+    let observed = probe::observe(&task).await;
+    let checked = conclude(config, image, task, observed, Extent::Whole);
+    log(&checked);
+    checked
+}
+
+fn task(
+    config: &Config,
+    image: &ImageConfig,
+    ambient: &AmbientCredentials,
+    (trust, node): (&Trust, Option<&NodeFiles>),
+    now: Timestamp,
+) -> Task {
+    let mut task = Task::new(config, image, CredentialsSource::of(image, ambient), trust, now);
     if let Some(node) = node {
         take_from_node(&mut task, config, node);
     }
-    let observed = probe::observe(&task).await;
-    let expectation = Expectation { image: task.image.clone(), policy: task.policy, now };
+    task
+}
+
+/// Applies the rules to what a probe observed.
+fn conclude(
+    config: &Config,
+    image: &ImageConfig,
+    task: Task,
+    observed: Observed,
+    extent: Extent,
+) -> ImageResult {
+    let expectation = Expectation { image: task.image.clone(), policy: task.policy, now: task.now };
     let (observation, comparisons, diagnoses) = observed.diagnose(&expectation);
-    let checked = ImageResult {
+    ImageResult {
+        started_at: task.now,
+        extent,
         image: task.image,
         name: image.name.clone(),
         blob_requested: config.blob,
@@ -139,9 +173,7 @@ pub async fn verify(
         observation,
         comparisons,
         diagnoses,
-    };
-    log(&checked);
-    checked
+    }
 }
 
 /// The node's files, if the configuration names their folder.
@@ -204,7 +236,7 @@ fn describe(config: &Config, trust: &Trust, node: &NodeFiles) -> NodeFilesReport
 }
 
 /// Logs one line per check.
-fn log(checked: &ImageResult) {
+pub(crate) fn log(checked: &ImageResult) {
     let causes: Vec<&str> = checked.diagnoses.iter().map(|diagnosis| diagnosis.cause.code()).collect();
     let first = checked.diagnoses.first();
     tracing::info!(

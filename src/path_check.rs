@@ -1,7 +1,9 @@
 //! The outcome of a path check: which causes break the path of a pull, from DNS to TLS, at each endpoint.
 //!
-//! Owns the comparison of two outcomes, and so the decision whether a whole check follows. Only codes are compared and shown: the
-//! messages of a path check are never used. The times are `schedule`'s, the requests `probe`'s.
+//! Owns the comparison of two outcomes; [`paths`] decides what follows from it. The times are `schedule`'s, the connections
+//! `probe`'s.
+
+pub mod paths;
 
 use std::collections::BTreeSet;
 
@@ -21,8 +23,10 @@ pub struct PathOutcome {
     data: Option<BTreeSet<Cause>>,
 }
 
-/// How an outcome differs from an earlier one; of several images, the last of these decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub use paths::{Compared, Paths};
+
+/// How an outcome differs from an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PathChange {
     /// The same causes, as far as both reached the endpoints.
     Unchanged,
@@ -46,10 +50,24 @@ pub struct PathStatus {
     pub name: Option<String>,
     /// When it started.
     pub checked_at: Timestamp,
-    /// Whether its outcome differs from the last whole check's.
-    pub is_changed: bool,
+    /// How its outcome differs from that of the image's result before it.
+    pub change: PathChange,
     /// The causes that break the path; empty if it is open.
     pub causes: Vec<Cause>,
+}
+
+impl PathStatus {
+    /// Returns whether the path is broken, so that the path check is the image's result.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        !self.causes.is_empty()
+    }
+
+    /// Returns whether the path is open again, and a whole check has to confirm it.
+    #[must_use]
+    pub fn has_recovered(&self) -> bool {
+        self.change == PathChange::Recovered && !self.is_broken()
+    }
 }
 
 impl PathOutcome {
@@ -94,12 +112,6 @@ impl PathOutcome {
     #[must_use]
     pub fn or(self, earlier: Self) -> Self {
         Self { login: self.login.or(earlier.login), data: self.data.or(earlier.data) }
-    }
-
-    /// Returns whether no request can reach the login server, so that a whole check sends none.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.login.as_ref().is_some_and(|causes| !causes.is_empty())
     }
 
     /// Returns the causes of both endpoints.

@@ -147,12 +147,10 @@ impl Task {
 /// Checks an image, one stage at a time, until a stage fails.
 pub async fn observe(task: &Task) -> Observed {
     let clock = Clock::start(task.timeout, task.stage_timeout);
+    let gate = Gate::new(task, &clock);
     let mut observation = Observation::default();
-    let (outcome, findings, redactor) = run(task, &clock, &mut observation).await;
-    if let Err(Stop::Failed(failure)) = outcome {
-        observation.failure = Some(failure);
-    }
-    Observed { observation, findings, redactor }
+    let (outcome, redactor) = run(&gate, &mut observation).await;
+    Observed::release(gate, outcome, observation, redactor).await
 }
 
 /// A raw observation whose DNS names are still unredacted, because the rules need them. It is only released together with its
@@ -164,6 +162,25 @@ pub struct Observed {
 }
 
 impl Observed {
+    /// Completes an observation: waits for the resolvers that are only compared, and redacts it.
+    async fn release(
+        gate: Gate<'_>,
+        outcome: Result<(), Stop>,
+        mut observation: Observation,
+        redactor: Redactor,
+    ) -> Self {
+        observation.duration = gate.clock.elapsed();
+        let mut findings = gate.finish(&mut observation).await;
+        let mut failure = match outcome {
+            Err(Stop::Failed(failure)) => Some(failure),
+            Ok(()) | Err(Stop::NotAllowed) => None,
+        };
+        echo::redact_observation(&redactor, &mut observation, failure.as_mut());
+        echo::redact_findings(&redactor, &mut findings);
+        observation.failure = failure;
+        Self { observation, findings, redactor }
+    }
+
     /// Returns the observation and its diagnoses, both without secrets, and how the answers of all resolvers compare.
     #[must_use]
     pub fn diagnose(self, expectation: &Expectation) -> (Observation, Comparisons, Vec<Diagnosis>) {
@@ -198,18 +215,14 @@ impl Stop {
     }
 }
 
-async fn run(
-    task: &Task,
-    clock: &Clock,
-    observation: &mut Observation,
-) -> (Result<(), Stop>, Findings, Redactor) {
+async fn run(gate: &Gate<'_>, observation: &mut Observation) -> (Result<(), Stop>, Redactor) {
+    let task = gate.task;
     observation.mirrors.clone_from(&task.mirrors);
-    let gate = Gate::new(task, clock);
     let login = task.image.host();
     note_proxy(task, Endpoint::Login, login, observation);
     let mut configured = Observation::default();
     let (held, allowed, ()) = tokio::join!(
-        read_credentials(&gate),
+        read_credentials(gate),
         gate.resolve(Endpoint::Login, login, observation),
         gate.resolve_configured(&mut configured)
     );
@@ -219,23 +232,15 @@ async fn run(
         Ok(addresses) => (addresses, None),
         Err(stop) => (AllowedAddresses::default(), Some(stop)),
     };
-    let session = Session::new(Endpoint::Login, login, task.image.port(), &addresses, &task.trust, clock);
+    let session =
+        Session::new(Endpoint::Login, login, task.image.port(), &addresses, &task.trust, gate.clock);
     // Even if nothing is sent: a nameserver may echo a secret that an earlier check sent to its owner.
-    let mut pull = Pull::new(task, session, &held);
-    let mut outcome = match stopped {
+    let mut pull = Pull::new(task, session, held.secrets());
+    let outcome = match stopped {
         Some(stop) => Err(stop),
-        None => ask_registry(&gate, &mut pull, held, observation).await,
+        None => ask_registry(gate, &mut pull, held, observation).await,
     };
-    let redactor = pull.redactor;
-    observation.duration = clock.elapsed();
-    let mut findings = gate.finish(observation).await;
-    let failure = match &mut outcome {
-        Err(Stop::Failed(failure)) => Some(failure),
-        Ok(()) | Err(Stop::NotAllowed) => None,
-    };
-    echo::redact_observation(&redactor, observation, failure);
-    echo::redact_findings(&redactor, &mut findings);
-    (outcome, findings, redactor)
+    (outcome, pull.redactor)
 }
 
 /// Reads the credentials as they are now. An identity's token is requested at the same time as the names are resolved, as

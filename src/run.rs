@@ -132,11 +132,44 @@ impl CheckRun {
     pub fn verdict(&self) -> Verdict {
         self.images.iter().map(ImageResult::verdict).max().unwrap_or(Verdict::Unknown)
     }
+
+    /// Returns whether a result is of this run, and not kept from an earlier one.
+    #[must_use]
+    pub fn has_checked(&self, checked: &ImageResult) -> bool {
+        checked.started_at >= self.started_at
+    }
+}
+
+/// The part of a pull that a check covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// A whole pull.
+    Whole,
+    /// DNS, address, TCP and TLS, without a request.
+    Path,
+}
+
+impl Extent {
+    /// Both extents.
+    pub const ALL: [Self; 2] = [Self::Whole, Self::Path];
+
+    /// Returns the name used in reports.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Whole => "whole",
+            Self::Path => "path",
+        }
+    }
 }
 
 /// One image, checked once.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImageResult {
+    /// When its check started: in an agent, earlier than the run if a path check was of other images.
+    pub started_at: Timestamp,
+    /// What its check covered. A path check has a result only if it failed.
+    pub extent: Extent,
     /// The image reference.
     pub image: ImageReference,
     /// The operator's name for the image, if set.
@@ -201,8 +234,11 @@ impl ImageResult {
     #[must_use]
     pub fn skip_reason(&self, endpoint: Endpoint, stage: Stage) -> String {
         if let Some(decisive) = self.decisive() {
-            let (endpoint, stage) = located_at(decisive);
-            return format!("not reached: {endpoint}.{stage} failed");
+            let failed = located_at(decisive);
+            if self.extent == Extent::Path && (endpoint, stage) < failed {
+                return "not repeated: a path check sends no request".to_owned();
+            }
+            return format!("not reached: {}.{} failed", failed.0, failed.1);
         }
         if endpoint == Endpoint::Data {
             if !self.blob_requested {

@@ -29,6 +29,8 @@ const MAX_BACK_OFF: u32 = 8;
 /// and as a time: as many whole intervals as fit, at least one. A stretched interval already spares the registry. Whole
 /// intervals keep a fleet evenly spread: once the throttling ends, no two rounds of checks overlap.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(15 * 60);
+/// Events about failures that a whole fleet writes a minute, at most. A single kubelet may write 50 a second (`eventRecordQPS`).
+const EVENTS_PER_MINUTE: u32 = 2500;
 /// A change of files triggers a check within this time, if no fleet has to be spread.
 const AFTER_CHANGE: Duration = Duration::from_secs(5);
 /// The first check starts within this time, if no fleet has to be spread.
@@ -110,6 +112,17 @@ pub fn first_delay(node: &str, interval: Duration, jitter: f64) -> Duration {
     interval.mul_f64(rest(share(node), jitter))
 }
 
+/// Returns how long the Events of a node wait that announce `failing` failures at once. Path checks confirm a fault of all nodes
+/// within minutes, and without a spread the API server would get all Events in one of them. Zero if the size of the fleet is not set.
+#[must_use]
+pub fn event_delay(fleet_size: Option<u32>, node: &str, failing: usize) -> Duration {
+    let events =
+        f64::from(fleet_size.unwrap_or_default()) * f64::from(u32::try_from(failing).unwrap_or(u32::MAX));
+    let window = Duration::from_secs_f64(events / f64::from(EVENTS_PER_MINUTE) * 60.0);
+    // Independent of the node's position in the interval.
+    window.mul_f64(share(&format!("{node} Events")))
+}
+
 /// The position of a node in its fleet, from 0 to 1, from a hash of its name.
 fn share(node: &str) -> f64 {
     let hash = Sha256::digest(node.as_bytes());
@@ -156,8 +169,8 @@ pub fn next_delay(
 #[cfg(test)]
 mod tests {
     use super::{
-        AFTER_CHANGE, LONGEST_BACK_OFF, Pace, REQUESTS_PER_IMAGE, first_delay, interval, next_delay,
-        requests_of_a_round,
+        AFTER_CHANGE, LONGEST_BACK_OFF, Pace, REQUESTS_PER_IMAGE, event_delay, first_delay, interval,
+        next_delay, requests_of_a_round,
     };
     use crate::address::ExpectedAddresses;
     use crate::config::{CredentialsConfig, ImageConfig, Schedule};
@@ -215,6 +228,21 @@ mod tests {
         }
         // A tenth of the fleet in each tenth of an interval, from the start.
         assert!(tenths.iter().all(|count| (4700..=5300).contains(count)), "{tenths:?}");
+    }
+
+    #[test]
+    fn the_events_of_a_fleet_are_spread_by_the_number_of_failures() {
+        for (nodes, failing) in [(5000, 1), (5000, 3), (6000, 3), (50_000, 1)] {
+            let delays = (0..nodes).map(|node| event_delay(Some(nodes), &format!("node-{node}"), failing));
+            let mut minutes = std::collections::BTreeMap::<u64, usize>::new();
+            for delay in delays {
+                *minutes.entry(delay.as_secs() / 60).or_default() += failing;
+            }
+            let most = minutes.values().max().copied().unwrap_or_default();
+            assert!((2000..=2750).contains(&most), "{nodes} nodes, {failing} failures: {most} a minute");
+        }
+        assert_eq!(event_delay(None, "node-1", 3), Duration::ZERO);
+        assert!(event_delay(Some(100), "node-1", 1) < Duration::from_secs(3), "a small fleet does not wait");
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! Owns confirmation, change of cause, renewal and recovery, one image at a time. Pure: the time is an argument, and
 //! `events` publishes. Flapping is visible in the counters, not here: unconfirmed failures are never announced.
 
+mod outbox;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -12,6 +14,8 @@ use crate::diagnosis::Diagnosis;
 use crate::image::ImageReference;
 use crate::run::ImageResult;
 use crate::verdict::Verdict;
+
+pub use outbox::Outbox;
 
 /// Interval at which a persistent failure is announced again.
 pub const RENEW_AFTER: Duration = Duration::from_secs(60 * 60);
@@ -39,6 +43,15 @@ impl Announcement {
         match &self.name {
             Some(name) => format!("{} ({name})", self.image),
             None => self.image.to_string(),
+        }
+    }
+
+    /// Returns whether it announces a failure.
+    #[must_use]
+    pub const fn is_failure(&self) -> bool {
+        match self.change {
+            Change::Failing(_) | Change::StillFailing(_) => true,
+            Change::Verified => false,
         }
     }
 }
@@ -104,7 +117,7 @@ enum Announced {
 impl Debouncer {
     /// Records a check and returns what to announce.
     ///
-    /// A failure is announced after `confirm_after` consecutive failed checks, a new cause of an announced failure after
+    /// A failure is announced after `confirm_after` consecutive failed checks, of which path checks are a part, a new cause of an announced failure after
     /// as many with that cause, a recovery immediately. An inconclusive check changes nothing.
     pub fn step(
         &mut self,

@@ -26,10 +26,10 @@ const LAYERS: [&[&str]; 20] = [
     // Their meaning.
     &["cause"],
     &["diagnosis"],
-    &["path_check", "rules", "run"],
+    &["rules", "run"],
     // Settings and what is read from files; what public endpoints answer.
     &["config", "public_endpoint"],
-    &["check_key", "credentials", "node", "schedule"],
+    &["check_key", "credentials", "node", "path_check", "schedule"],
     // The requests of a check.
     &["probe"],
     // The types of reports, for their writers and readers.

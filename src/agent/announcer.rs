@@ -1,19 +1,21 @@
 //! Announces changes of the verdict as Events.
 //!
-//! Owns the debouncer of each image, and whether Events are published at all. `transition` decides what is announced, `events`
-//! publishes it.
+//! Owns the debouncer of each image, and whether Events are published at all. `transition` decides what is announced, `schedule`
+//! how long it waits, and `events` publishes it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::AgentContext;
-use crate::config::Config;
+use crate::config::{Config, Schedule};
 use crate::events::{self, Publisher, event};
 use crate::metrics::Metrics;
 use crate::run::{CheckRun, ImageResult};
-use crate::transition::Debouncer;
+use crate::schedule::event_delay;
+use crate::transition::{Announcement, Debouncer, EventResult, Outbox};
 
 /// The announcements of an agent.
 pub(super) struct Announcer {
@@ -22,6 +24,8 @@ pub(super) struct Announcer {
     publishes: bool,
     /// One per image and name: an image may be configured under several names.
     tracks: BTreeMap<(String, Option<String>), Debouncer>,
+    outbox: Outbox,
+    node: String,
     metrics: Arc<Metrics>,
 }
 
@@ -31,21 +35,36 @@ impl Announcer {
             publisher: publisher(config, context, metrics),
             publishes: config.events,
             tracks: BTreeMap::new(),
+            outbox: Outbox::default(),
+            node: context.pass.node.clone(),
             metrics: Arc::clone(metrics),
         }
     }
 
-    /// Announces what has changed with a run.
-    pub(super) fn announce(&mut self, run: &CheckRun, confirm_after: u32, now: Timestamp) {
+    /// Announces what has changed with a run. `at` is the time, also since the start of the agent.
+    pub(super) fn announce(&mut self, run: &CheckRun, schedule: &Schedule, at: (Timestamp, Duration)) {
         let key = |checked: &ImageResult| (checked.image.to_string(), checked.name.clone());
         self.tracks.retain(|known, _| run.images.iter().any(|checked| key(checked) == *known));
-        for checked in &run.images {
-            let Some(announcement) =
-                self.tracks.entry(key(checked)).or_default().step(checked, confirm_after, now)
-            else {
-                continue;
-            };
-            let Some(publisher) = &self.publisher else { continue };
+        let mut announcements = Vec::new();
+        for checked in run.images.iter().filter(|checked| run.has_checked(checked)) {
+            let track = self.tracks.entry(key(checked)).or_default();
+            announcements.extend(track.step(checked, schedule.confirm_after, at.0));
+        }
+        let failing = announcements.iter().filter(|announcement| announcement.is_failure()).count();
+        let delay = event_delay(schedule.fleet_size, &self.node, failing);
+        for announcement in announcements {
+            if self.outbox.add(announcement, delay, at.1) && self.publisher.is_some() {
+                self.metrics.record_event(EventResult::Suppressed);
+            }
+        }
+        self.release(at.1);
+    }
+
+    /// Publishes the announcements whose time has come.
+    pub(super) fn release(&mut self, now: Duration) {
+        let due: Vec<Announcement> = self.outbox.take_due(now);
+        let Some(publisher) = &self.publisher else { return };
+        for announcement in due {
             if let Err(result) = publisher.publish(announcement) {
                 self.metrics.record_event(result);
             }

@@ -3,30 +3,29 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use jiff::Timestamp;
-
-use crate::path_check::PathOutcome;
 use crate::run::CheckRun;
+
+type Work = Pin<Box<dyn Future<Output = CheckRun>>>;
 
 /// A check that runs.
 pub(super) enum Running {
     /// A whole check.
-    Whole(Pin<Box<dyn Future<Output = CheckRun>>>),
-    /// A path check, with its start.
-    Path(Timestamp, Pin<Box<dyn Future<Output = Vec<PathOutcome>>>>),
+    Whole(Work),
+    /// A path check.
+    Path(Work),
 }
 
 /// A check that has completed.
 pub(super) enum Completed {
     Whole(CheckRun),
-    Path(Timestamp, Vec<PathOutcome>),
+    Path(CheckRun),
 }
 
 /// Completes with the running check; never if none is running.
 pub(super) async fn finished(running: &mut Option<Running>) -> Completed {
     match running {
         Some(Running::Whole(check)) => Completed::Whole(check.await),
-        Some(Running::Path(started_at, check)) => Completed::Path(*started_at, check.await),
+        Some(Running::Path(check)) => Completed::Path(check.await),
         None => std::future::pending().await,
     }
 }

@@ -58,6 +58,8 @@ pub struct ImageReport {
     pub name: Option<Arc<str>>,
     /// Verdict on the image.
     pub verdict: Verdict,
+    /// Start of the check of this image, if it is older than the report's.
+    pub started_at: Option<Timestamp>,
     /// Since when it has this verdict and cause; `None` if the agent is too old to report it.
     pub since: Option<Timestamp>,
     /// The source of the credentials; `None` if unknown to the agent or to this program.

@@ -184,7 +184,7 @@ impl AgentView {
             credentials: image.credentials,
             verdict: image.verdict,
             since: image.since,
-            checked_at: report.started_at,
+            checked_at: image.started_at.unwrap_or(report.started_at),
             diagnosis: image.diagnoses.first().filter(|_| image.verdict != Verdict::Pass).cloned(),
             report: image.clone(),
         }))

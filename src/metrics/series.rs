@@ -123,9 +123,9 @@ impl TargetMetrics {
         }
     }
 
-    /// Records the checks of one run: counters add up, gauges take the worst result.
-    pub(super) fn record(&mut self, checks: &[&ImageResult], finished_at: Timestamp) {
-        for checked in checks {
+    /// Records the results of one run, of which some are new: counters add those up, gauges take the worst result.
+    pub(super) fn record(&mut self, checks: &[&ImageResult], new: &[&ImageResult], finished_at: Timestamp) {
+        for checked in new {
             self.count(checked);
         }
         // Values that this run does not report again must disappear.

@@ -1,17 +1,18 @@
 //! The section of an image: verdict, problems and fixes, then its twelve stages and its DNS answers.
 
+use jiff::Timestamp;
 use maud::{Markup, html};
 
-use super::{dns, verdict};
+use super::{dns, moment, span_of, verdict};
 use crate::diagnosis::Diagnosis;
 use crate::observation::Endpoint;
 use crate::report::{finding, host, not_run, runbook, sentence};
-use crate::run::{CheckRun, ImageResult, StageReport, StageStatus, located_at};
+use crate::run::{CheckRun, Extent, ImageResult, StageReport, StageStatus, located_at};
 use crate::text::sanitize::{MAX_TEXT, MAX_WORD, pasteable, printable};
 use crate::text::words::taken;
 use crate::verdict::{Severity, Verdict};
 
-pub(super) fn section(run: &CheckRun, checked: &ImageResult, index: usize) -> Markup {
+pub(super) fn section(run: &CheckRun, checked: &ImageResult, index: usize, now: Timestamp) -> Markup {
     let id = format!("image-{index}");
     let verdict = checked.verdict();
     html! {
@@ -21,6 +22,7 @@ pub(super) fn section(run: &CheckRun, checked: &ImageResult, index: usize) -> Ma
                 @if let Some(name) = &checked.name { span.name { " (" (printable(name, MAX_WORD)) ")" } }
             }
             p.sentence { (verdict::badge(verdict)) " " (printable(&sentence(run, checked), MAX_TEXT)) }
+            (source(run, checked, now))
             @for (place, diagnosis) in checked.diagnoses.iter().enumerate() {
                 (problem(diagnosis, &format!("{id}-problem-{place}")))
             }
@@ -34,6 +36,21 @@ pub(super) fn section(run: &CheckRun, checked: &ImageResult, index: usize) -> Ma
                 (stages(checked))
                 (dns::section(checked))
             }
+        }
+    }
+}
+
+/// Which check the result is of, if that is not a whole check of the latest run.
+fn source(run: &CheckRun, checked: &ImageResult, now: Timestamp) -> Markup {
+    html! {
+        @match checked.extent {
+            Extent::Path => p.facts {
+                "Found by a path check (DNS, address, TCP, TLS), which sends no request."
+            },
+            Extent::Whole if !run.has_checked(checked) => p.facts {
+                "Checked whole at " (moment(checked.started_at, now)) ", " (span_of(checked.started_at, now)) " ago."
+            },
+            Extent::Whole => {}
         }
     }
 }

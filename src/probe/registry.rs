@@ -66,23 +66,30 @@ pub(super) struct Granted {
     pub(super) manifest: ImageManifest,
 }
 
-impl<'check> Pull<'check> {
-    /// Prepares a pull with the current credentials.
-    pub(super) fn new(task: &'check Task, session: Session<'check>, held: &Held) -> Self {
+impl Held {
+    /// Returns a redactor that hides the secrets that a pull sends.
+    pub(super) fn secrets(&self) -> Redactor {
         let mut redactor = Redactor::default();
-        match held {
-            Held::Entries(found) => {
+        match self {
+            Self::Entries(found) => {
                 let attempts = found.as_ref().map_or(&[][..], tried);
                 for credentials in attempts.iter().filter_map(|attempt| attempt.credentials.as_ref()) {
                     redactor.hide_encoded(&authorization::pair(credentials));
                     redactor.hide_encoded(&credentials.password);
                 }
             }
-            Held::Identity(obtained) => {
+            Self::Identity(obtained) => {
                 let token = obtained.token.as_ref().ok().map(|token| &token.token);
                 token.into_iter().chain(&obtained.assertion).for_each(|secret| redactor.hide_encoded(secret));
             }
         }
+        redactor
+    }
+}
+
+impl<'check> Pull<'check> {
+    /// Prepares a pull.
+    pub(super) fn new(task: &'check Task, session: Session<'check>, redactor: Redactor) -> Self {
         Self { task, session, redactor }
     }
 

@@ -7,7 +7,7 @@ use crate::diagnosis::Diagnosis;
 use crate::observation::{Endpoint, Fact, Lookup, Observation, Record, RecordData, Resolution, Stage};
 use crate::path_check::PathStatus;
 use crate::proxy::Proxy;
-use crate::run::{CheckRun, ImageResult, NodeFilesReport, Rejected, located_at};
+use crate::run::{CheckRun, Extent, ImageResult, NodeFilesReport, Rejected, located_at};
 use crate::text::sanitize::{MAX_TEXT, MAX_WORD, pasteable, printable};
 use crate::wire::report::{
     Answer, BlobReport, ConfigurationReport, Connection, DiagnosisReport, ExtendedErrorReport, Image,
@@ -59,7 +59,7 @@ impl Report {
             started_at: Moment(run.started_at),
             duration_seconds: run.duration.into(),
             verdict: Word(run.verdict()),
-            images: run.images.iter().map(Image::from).collect(),
+            images: run.images.iter().map(|checked| image(run, checked)).collect(),
         }
     }
 }
@@ -68,7 +68,7 @@ impl From<&PathStatus> for PathReport {
     fn from(status: &PathStatus) -> Self {
         Self {
             checked_at: Moment(status.checked_at),
-            changed: status.is_changed,
+            changed: status.has_recovered(),
             causes: status.causes.iter().map(|cause| cause.code().to_owned()).collect(),
         }
     }
@@ -108,6 +108,15 @@ impl From<&NodeFilesReport> for NodeFilesEntry {
     }
 }
 
+/// Describes a result, and which check it is of if that is not a whole one of this run.
+fn image(run: &CheckRun, checked: &ImageResult) -> Image {
+    Image {
+        started_at: (!run.has_checked(checked)).then_some(Moment(checked.started_at)),
+        extent: (checked.extent != Extent::Whole).then_some(Word(checked.extent)),
+        ..Image::from(checked)
+    }
+}
+
 impl From<&ImageResult> for Image {
     fn from(checked: &ImageResult) -> Self {
         let observation = &checked.observation;
@@ -118,6 +127,8 @@ impl From<&ImageResult> for Image {
             registry: checked.image.registry(),
             verdict: Word(checked.verdict()),
             since: None,
+            started_at: None,
+            extent: None,
             path: None,
             credentials: observation.credentials.map(Word),
             duration_seconds: observation.duration.into(),

@@ -14,7 +14,7 @@ use super::problem::Problem;
 use super::sentence::sentence;
 use super::stage_summary::{self, finding};
 use super::{Details, Style};
-use crate::run::{CheckRun, ImageResult, StageReport, StageStatus};
+use crate::run::{CheckRun, Extent, ImageResult, StageReport, StageStatus};
 use crate::text::sanitize::{MAX_WORD, printable};
 use crate::text::words::taken;
 use crate::verdict::{Severity, Verdict};
@@ -137,7 +137,7 @@ fn stage_column<W: Write>(page: &Page<'_, W>) -> usize {
 /// Returns why a stage did not run, for a place where the failed stage is visible as well.
 pub(crate) fn not_run(checked: &ImageResult, report: &StageReport<'_>) -> String {
     // The failed stage above is reason enough.
-    if checked.decisive().is_some() {
+    if checked.decisive().is_some() && checked.extent == Extent::Whole {
         "not reached".to_owned()
     } else {
         checked.skip_reason(report.endpoint, report.stage)

@@ -28,12 +28,10 @@ pub struct Timetable {
     extra: Option<Duration>,
     /// Consecutive throttled checks.
     throttled: u32,
-    /// Whether files have changed without a check planned for it.
+    /// Whether something has changed without a check planned for it.
     is_changed: bool,
     /// When the next path check is due, if there are any.
     path: Option<Duration>,
-    /// Until when a broken path triggers no whole check, because the last one that it triggered found the path open.
-    unconfirmed_until: Duration,
     /// The budget of on-demand checks.
     demand: Demand,
     /// Whether the running check is on demand.
@@ -52,7 +50,6 @@ impl Timetable {
             is_changed: false,
             // By name, so a fleet queries its nameservers evenly.
             path: pace.path.map(|every| every.mul_f64(share(node))),
-            unconfirmed_until: Duration::ZERO,
             demand: Demand::default(),
             is_demanded: false,
         }
@@ -99,36 +96,21 @@ impl Timetable {
         self.path = pace.path.map(|every| now + every);
     }
 
-    /// Every path to a registry is closed since the last whole check: the next one is due at once, since it sends no request. If
-    /// the last such check found the path open, it waits for the regular one: a path that breaks and recovers all the time would
-    /// otherwise exceed the budget. Returns whether a check is due.
-    pub fn path_broke(&mut self, now: Duration) -> bool {
-        let is_due = self.throttled == 0 && now >= self.unconfirmed_until;
-        if is_due {
-            self.extra = Some(now);
-        }
-        is_due
-    }
-
-    /// A whole check that a broken path triggered has found it open.
-    pub fn path_was_open(&mut self, pace: &Pace, now: Duration) {
-        self.unconfirmed_until = now + pace.interval;
-    }
-
-    /// Files have changed. A running check may have read the previous contents, so call [`Self::plan`] once none runs.
+    /// Files have changed, or a path has recovered. A running check may have read the previous contents, so call [`Self::plan`]
+    /// once none runs.
     pub fn change(&mut self) {
         self.is_changed = true;
     }
 
-    /// Plans an earlier check if files have changed; only while none runs.
+    /// Plans an earlier check if something has changed; only while none runs. A check that is already planned covers it: if each
+    /// change chose a time again, the earliest would win, and a fleet would exceed its budget.
     pub fn plan(&mut self, pace: &Pace, chance: f64, now: Duration) {
-        if !std::mem::take(&mut self.is_changed) {
+        if !std::mem::take(&mut self.is_changed) || self.extra.is_some() {
             return;
         }
         // A registry that throttles is not checked sooner.
         let Some(window) = pace.after_change.filter(|_| self.throttled == 0) else { return };
-        let extra = now + window.mul_f64(chance.clamp(0.0, 1.0));
-        self.extra = Some(self.extra.map_or(extra, |planned| planned.min(extra)));
+        self.extra = Some(now + window.mul_f64(chance.clamp(0.0, 1.0)));
     }
 
     /// The interval has changed. The rest of the current one is scaled with it, so a fleet keeps its spread: otherwise nodes
@@ -275,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn path_checks_run_between_whole_checks_and_a_broken_path_is_checked_whole_at_once() {
+    fn path_checks_run_between_whole_checks() {
         let pace = Pace { interval: seconds(600), path: Some(seconds(60)), after_change: None, ..PACE };
         let mut timetable = Timetable::start(NODE, &pace);
         assert!(timetable.path_due().is_some_and(|due| due < seconds(60)));
@@ -284,18 +266,6 @@ mod tests {
         assert_eq!(timetable.path_due(), Some(seconds(660)));
         timetable.begin_path(&pace, seconds(660));
         assert_eq!((timetable.path_due(), timetable.due()), (Some(seconds(720)), seconds(1200)));
-        assert!(timetable.path_broke(seconds(661)));
-        assert_eq!(timetable.due(), seconds(661));
-        timetable.begin(seconds(661));
-        timetable.finish(&pace, GOOD, 0.5, seconds(662));
-        assert_eq!(timetable.due(), seconds(1200), "the regular check stays where it is");
-        timetable.path_was_open(&pace, seconds(662));
-        assert!(!timetable.path_broke(seconds(800)));
-        assert_eq!(timetable.due(), seconds(1200), "a path that was open is not checked at once again");
-        timetable.begin(seconds(1200));
-        timetable.finish(&pace, GOOD, 0.5, seconds(1200));
-        assert!(timetable.path_broke(seconds(1262)));
-        assert_eq!(timetable.due(), seconds(1262));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::cause::Cause;
 use crate::diagnosis::Diagnosis;
 use crate::findings::Comparisons;
 use crate::observation::{Endpoint, Mark, Observation, Stage};
-use crate::run::ImageResult;
+use crate::run::{Extent, ImageResult};
 use crate::verdict::Severity;
 
 /// A check with this result: `.` pass, `w` warn, `?` unknown, `a` and `b` failures of two causes.
@@ -35,6 +35,8 @@ fn checked(letter: char) -> ImageResult {
     };
     let mark = Mark { endpoint: Endpoint::Login, stage: Stage::Dns, duration: Duration::ZERO };
     ImageResult {
+        started_at: Timestamp::UNIX_EPOCH,
+        extent: Extent::Whole,
         image: "contoso.azurecr.io/apps/canary:1".parse().expect("a reference"),
         name: None,
         blob_requested: true,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Moment, Seconds, Word};
 use crate::observation::{CredentialsUsed, Endpoint, Stage, TrustedBy};
-use crate::run::{NetworkView, StageStatus};
+use crate::run::{Extent, NetworkView, StageStatus};
 use crate::verdict::{Severity, Verdict};
 
 /// Name and version of the format.
@@ -72,13 +72,13 @@ pub struct NodeFilesEntry {
     pub mirrors: String,
 }
 
-/// The latest path check of an image, from DNS to TLS and without a request. Everything else in the report is of the last whole check.
+/// The latest path check of an image, from DNS to TLS and without a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PathReport {
     /// Start of the path check.
     pub checked_at: Moment,
-    /// Whether it differs from the last whole check: another one then follows.
+    /// Whether the path is open again, although the result is a failure there: a whole check then follows.
     pub changed: bool,
     /// Codes of the causes that break the path; empty if it is open.
     pub causes: Vec<String>,
@@ -100,7 +100,13 @@ pub struct Image {
     /// Start of the first check in a row with this verdict and cause, as far as the agent has been running; absent without an agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Moment>,
-    /// The path check since then; absent without one, and without an agent.
+    /// Start of the check that the result is of; absent if it is the run's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Moment>,
+    /// What that check covered; absent if it was a whole check.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extent: Option<Word<Extent>>,
+    /// The path check since the last whole check; absent without one, and without an agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathReport>,
     /// The source of the credentials; absent if they cannot be read.

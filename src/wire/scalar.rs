@@ -11,7 +11,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::observation::{CredentialsUsed, Endpoint, Stage, TrustedBy};
-use crate::run::{NetworkView, StageStatus};
+use crate::run::{Extent, NetworkView, StageStatus};
 use crate::text::quote::quote;
 use crate::verdict::{Severity, Verdict};
 
@@ -50,6 +50,7 @@ macro_rules! listed {
 listed!(Verdict, "verdict", &Self::ALL);
 listed!(Severity, "severity", &[Self::Fail, Self::Unknown, Self::Warn]);
 listed!(StageStatus, "status", &Self::ALL);
+listed!(Extent, "extent", &Self::ALL);
 listed!(NetworkView, "network view", &Self::ALL);
 listed!(TrustedBy, "trust store", &Self::ALL);
 listed!(Endpoint, "endpoint", &Self::ALL);

@@ -2,6 +2,7 @@
 
 use lab::Lab;
 use lab::settings::{Certificate, Settings, Transport, View};
+use serde_json::Value;
 use support::agent::{Agent, config};
 
 use super::verdict;
@@ -53,32 +54,72 @@ fn path_checks_send_no_request_and_report_their_age() {
     assert!(agent.get("/").body.contains("Path check (DNS, address, TCP, TLS)"));
 }
 
-/// Breaks the path, waits for a whole check that reports the cause, and restores it.
+/// A fleet of this size gets its next regular check after hours: no request is left for any other.
+fn start_in_a_fleet(lab: &Lab) -> Agent {
+    let text = config(lab, "1h").replace("pathInterval: 1h", "pathInterval: 1s, fleetSize: 100000");
+    Agent::start(PROGRAM, lab, &text)
+}
+
+fn image(agent: &Agent) -> Value {
+    agent.get("/report").json()["images"][0].clone()
+}
+
+/// Breaks the path, waits for the result, and restores the path.
 fn break_and_restore((cause, fault): Fault) {
     let lab = Lab::start(Settings::default());
-    let agent = start(&lab);
-    let before = path_checks(&agent, "unchanged");
-    agent.wait_for("a path check", |agent| path_checks(agent, "unchanged") > before);
+    let agent = start_in_a_fleet(&lab);
+    assert_eq!(verdict(&agent.post("/check")), "pass", "{cause}");
+    let whole = agent.get("/report").json()["startedAt"].clone();
+    let requests = lab.requests().len();
     let mut healthy = Settings::default();
     lab.change(|settings| {
         healthy = settings.clone();
         fault(settings);
     });
-    agent.wait_for(cause, |agent| agent.get("/report").json()["images"][0]["diagnoses"][0]["cause"] == cause);
+    agent.wait_for(cause, |agent| image(agent)["diagnoses"][0]["cause"] == cause);
     assert_eq!(agent.metric("acr_verifier_check_success"), Some(0.0), "{cause}");
-    assert!(path_checks(&agent, "\"changed\"") >= 1, "{cause}");
+    let found = agent.get("/report").json();
+    assert_eq!(found["images"][0]["extent"], "path", "{found}");
+    assert!(found["startedAt"].as_str() > whole.as_str(), "{found}");
+    let page = agent.get("/").body;
+    assert!(page.contains("Found by a path check") && page.contains(cause), "{page}");
+    let whole_check = text_of(&agent.post("/check").json());
+    assert_eq!(text_of(&found), whole_check, "a whole check has the same message");
     lab.change(|settings| *settings = healthy);
-    agent.wait_for("the recovery", |agent| agent.metric("acr_verifier_check_success") == Some(1.0));
-    assert_eq!(verdict(&agent.get("/report")), "pass", "{cause}");
+    agent.wait_for("the recovery", |agent| image(agent)["path"]["changed"] == true);
+    assert_eq!(verdict(&agent.get("/report")), "fail", "an open path is no pass");
+    assert!(agent.get("/").body.contains("the path is open again"));
+    let sent = lab.requests().len() - requests;
+    assert!(sent < 8, "{cause}: {sent} requests, all of the whole check");
+    assert_eq!(verdict(&agent.post("/check")), "pass", "{cause}");
+}
+
+/// The causes, messages and fixes of a report.
+fn text_of(report: &Value) -> Vec<(Value, Value, Value)> {
+    let of = |diagnosis: &Value| {
+        (diagnosis["cause"].clone(), diagnosis["message"].clone(), diagnosis["remedy"].clone())
+    };
+    report["images"][0]["diagnoses"].as_array().expect("diagnoses").iter().map(of).collect()
 }
 
 #[test]
-fn a_broken_path_is_checked_whole_at_once_and_its_recovery_too() {
+fn a_broken_path_is_reported_without_a_request() {
     std::thread::scope(|scope| {
         for fault in FAULTS {
             scope.spawn(move || break_and_restore(fault));
         }
     });
+}
+
+#[test]
+fn a_whole_check_follows_a_recovery_if_the_budget_permits() {
+    let lab = Lab::start(Settings::default());
+    let agent = start(&lab);
+    lab.change(|settings| settings.login.transport = Transport::Closed);
+    agent.wait_for("the failure", |agent| agent.metric("acr_verifier_check_success") == Some(0.0));
+    lab.change(|settings| settings.login.transport = Transport::default());
+    agent.wait_for("the recovery", |agent| agent.metric("acr_verifier_check_success") == Some(1.0));
+    assert_eq!(verdict(&agent.get("/report")), "pass");
 }
 
 /// What needs a request is found by whole checks: a path check must not claim it.
@@ -91,40 +132,34 @@ fn a_rejected_token_is_found_by_whole_checks_only() {
     agent.wait_for("path checks", |agent| path_checks(agent, "unchanged") >= before + 2);
     assert_eq!(verdict(&agent.get("/report")), "pass");
     assert_eq!(verdict(&agent.post("/check")), "fail");
-    agent.wait_for("a path check", |agent| {
-        agent.get("/report").json()["images"][0]["path"]["changed"] == false
-    });
+    agent.wait_for("a path check", |agent| image(agent)["path"]["changed"] == false);
     assert_eq!(verdict(&agent.get("/report")), "fail", "an open path is no pass");
 }
 
-/// A fleet of this size gets its first regular check after hours.
 #[test]
-fn a_path_that_is_broken_at_the_start_is_checked_whole_at_once() {
+fn a_path_that_is_broken_at_the_start_is_reported_at_once() {
     let lab = Lab::start(Settings::default());
     lab.change(|settings| settings.nameservers[0].login = View::NotLinked);
-    let text = config(&lab, "1h").replace("pathInterval: 1h", "pathInterval: 1s, fleetSize: 100000");
-    let agent = Agent::start(PROGRAM, &lab, &text);
+    let agent = start_in_a_fleet(&lab);
     agent.wait_for("the failure", |agent| agent.metric("acr_verifier_check_success") == Some(0.0));
     assert!(lab.requests().is_empty());
 }
 
-/// A whole check over an open login path sends requests, and this fleet uses its whole budget for the regular ones.
+/// A registry that got the password in a whole check repeats it in a path check.
 #[test]
-fn a_broken_data_endpoint_waits_for_the_budget_of_a_fleet() {
-    let lab = Lab::start(Settings::default());
-    let text = config(&lab, "1h").replace("pathInterval: 1h", "pathInterval: 1s, fleetSize: 100000");
-    let agent = Agent::start(PROGRAM, &lab, &text);
+fn secrets_in_a_certificate_are_hidden() {
+    const PASSWORD: &str = "hunter2hunter2";
+    let mut settings = Settings::default();
+    settings.credentials.password = PASSWORD.to_owned();
+    let lab = Lab::start(settings);
+    let agent = start_in_a_fleet(&lab);
     assert_eq!(verdict(&agent.post("/check")), "pass");
-    let requests = lab.requests().len();
-    lab.change(|settings| settings.data.transport = Transport::Closed);
-    let path = |agent: &Agent| agent.get("/report").json()["images"][0]["path"].clone();
-    agent.wait_for("the path check", |agent| path(agent)["causes"] == serde_json::json!(["connect_refused"]));
-    let before = path_checks(&agent, "\"changed\"");
-    agent.wait_for("more of them", |agent| path_checks(agent, "\"changed\"") >= before + 3);
-    assert_eq!(lab.requests().len(), requests, "no node exceeds its share");
-    assert_eq!(verdict(&agent.get("/report")), "pass", "the report states what the whole check found");
-    assert_eq!(path(&agent)["changed"], true, "and that it is out of date");
-    assert_eq!(verdict(&agent.post("/check")), "fail");
+    lab.change(|settings| settings.login.certificate = Certificate::Saying("hunter2hunter2.example"));
+    agent.wait_for("the cause", |agent| image(agent)["diagnoses"][0]["cause"] == "certificate_name_mismatch");
+    for path in ["/report", "/", "/metrics"] {
+        assert!(!agent.get(path).body.contains(PASSWORD), "{path}");
+    }
+    assert_eq!(image(&agent)["extent"], "path");
 }
 
 /// The report is of the old configuration until the next whole check, which may be hours away.
@@ -140,6 +175,6 @@ fn path_checks_of_a_new_configuration_are_not_reported_for_the_images_of_the_old
         let metrics = agent.get("/metrics").body;
         metrics.lines().any(|line| line.starts_with("acr_verifier_path_checks_total{image=\"other\""))
     });
-    let image = agent.get("/report").json()["images"][0].clone();
-    assert_eq!((&image["name"], &image["path"]), (&"canary".into(), &serde_json::Value::Null));
+    let image = image(&agent);
+    assert_eq!((&image["name"], &image["path"]), (&"canary".into(), &Value::Null));
 }

@@ -15,7 +15,7 @@ use acr_verifier::page::{self, Reload};
 use acr_verifier::probe::{Platform, Task, Trust, observe};
 use acr_verifier::report::{self, Details, Format, Style};
 use acr_verifier::rules::Expectation;
-use acr_verifier::run::{CheckRun, ImageResult, NetworkView};
+use acr_verifier::run::{CheckRun, Extent, ImageResult, NetworkView};
 use acr_verifier::transition::{Announcement, Change};
 use acr_verifier::verdict::Verdict;
 use jiff::Timestamp;
@@ -184,6 +184,8 @@ impl Outcome {
     /// Returns a run with this check only.
     pub(crate) fn run(&self, bench: &Bench) -> CheckRun {
         let checked = ImageResult {
+            started_at: bench.task.now,
+            extent: Extent::Whole,
             image: bench.task.image.clone(),
             name: None,
             blob_requested: bench.task.blob,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use acr_verifier::probe::Platform;
 use acr_verifier::report::{self, Details, Format, Style};
-use acr_verifier::run::{CheckRun, ImageResult, NetworkView};
+use acr_verifier::run::{CheckRun, Extent, ImageResult, NetworkView};
 use lab::settings::{Settings, View};
 use support::markdown::{Page, pages, root};
 
@@ -74,6 +74,8 @@ fn not_linked() -> Settings {
 pub(crate) fn print(bench: &Bench) -> String {
     let outcome = bench.check();
     let checked = ImageResult {
+        started_at: bench.task.now,
+        extent: Extent::Whole,
         image: bench.task.image.clone(),
         name: None,
         blob_requested: true,

@@ -10,7 +10,7 @@ use acr_verifier::probe::fuzz::{LOGIN, PLANTED, PartialCheck};
 use acr_verifier::public_endpoint::{ExposureRun, Probe, RegistryExposure};
 use acr_verifier::report::{self, Details, Format, Style, exposure};
 use acr_verifier::rules::{Expectation, diagnose};
-use acr_verifier::run::{CheckRun, ImageResult, NetworkView};
+use acr_verifier::run::{CheckRun, Extent, ImageResult, NetworkView};
 use jiff::Timestamp;
 
 /// Far above the longest report for one image.
@@ -42,6 +42,8 @@ pub fn evaluate(observation: Observation) {
         "a failure without a diagnosis: {observation:?}"
     );
     let checked = ImageResult {
+        started_at: now,
+        extent: Extent::Whole,
         image: expectation.image,
         name: None,
         blob_requested: true,

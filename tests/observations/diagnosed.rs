@@ -5,7 +5,7 @@ use acr_verifier::diagnosis::Diagnosis;
 use acr_verifier::findings::{Comparisons, Findings};
 use acr_verifier::observation::Observation;
 use acr_verifier::rules::{self, Expectation};
-use acr_verifier::run::ImageResult;
+use acr_verifier::run::{Extent, ImageResult};
 use proptest::prelude::*;
 
 use super::{expectation, observation};
@@ -35,6 +35,8 @@ pub(crate) fn checked() -> impl Strategy<Value = ImageResult> {
     (expectation(), observation(), any::<bool>()).prop_map(|(expectation, observation, blob_requested)| {
         let findings = evaluate(&expectation, &observation);
         ImageResult {
+            started_at: jiff::Timestamp::UNIX_EPOCH,
+            extent: Extent::Whole,
             diagnoses: rules::diagnose(&expectation, &observation, &findings),
             comparisons: findings.comparisons(),
             image: expectation.image,

@@ -12,7 +12,7 @@ use acr_verifier::observation::{
     ExtendedError, Lookup, Manifest, Mark, Observation, Rcode, Record, RecordData, Resolution, Resolver,
     Stage, TlsSession, TlsVersion, Token, TrustedBy,
 };
-use acr_verifier::run::{CheckRun, ImageResult, NetworkView};
+use acr_verifier::run::{CheckRun, Extent, ImageResult, NetworkView};
 use acr_verifier::verdict::Severity;
 
 pub(crate) const IMAGE: &str = "contoso.azurecr.io/apps/canary:1";
@@ -22,6 +22,7 @@ pub(crate) const MANIFEST_DIGEST: &str =
     "sha256:0d1b2f6a5c8e4f7091a3b5c7d9e1f30425364758697a8b9cadbecfd0e1f20314";
 const BLOB_DIGEST: &str = "sha256:7a2b9c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6e7f809";
 const FIRST: &str = "10.60.0.10:53";
+const STARTED_AT: &str = "2026-11-23T02:06:00Z";
 const SECOND: &str = "10.60.0.11:53";
 pub(crate) const CORRELATION_ID: &str = "6a1f0a52-3f0e-4d0b-9d0e-0c4a7c1f2b11";
 
@@ -34,7 +35,7 @@ pub(crate) fn run(mut images: Vec<ImageResult>) -> CheckRun {
         node: "aks-np1-12345678-vmss000000".to_owned(),
         network_view: NetworkView::Node,
         node_files: None,
-        started_at: "2026-11-23T02:06:00Z".parse().expect("a moment"),
+        started_at: STARTED_AT.parse().expect("a moment"),
         duration: Duration::from_micros(84_321),
         configuration: None,
         images,
@@ -43,6 +44,8 @@ pub(crate) fn run(mut images: Vec<ImageResult>) -> CheckRun {
 
 pub(crate) fn healthy() -> ImageResult {
     ImageResult {
+        started_at: STARTED_AT.parse().expect("a moment"),
+        extent: Extent::Whole,
         image: IMAGE.parse().expect("an image"),
         name: None,
         blob_requested: true,
@@ -86,8 +89,7 @@ pub(crate) fn data_record_missing() -> ImageResult {
     checked.observation = stopped(Endpoint::Data, Stage::Dns);
     for resolution in &mut checked.observation.resolutions {
         if resolution.endpoint == Endpoint::Data {
-            resolution.a = no_record();
-            resolution.aaaa = no_record();
+            (resolution.a, resolution.aaaa) = (no_record(), no_record());
         }
     }
     checked.diagnoses = vec![diagnosis(
@@ -118,8 +120,7 @@ pub(crate) fn credentials_rejected() -> ImageResult {
 }
 
 pub(crate) fn throttled() -> ImageResult {
-    let mut checked = healthy();
-    checked.name = Some("canary".to_owned());
+    let mut checked = ImageResult { name: Some("canary".to_owned()), ..healthy() };
     checked.observation = stopped(Endpoint::Login, Stage::Manifest);
     checked.observation.manifest = None;
     checked.diagnoses = vec![diagnosis(

@@ -103,6 +103,7 @@ struct ImageClaim {
     image: String,
     name: Option<String>,
     verdict: Word<Verdict>,
+    started_at: Option<Moment>,
     since: Option<Moment>,
     path: Option<PathClaim>,
     credentials: Option<String>,
@@ -186,6 +187,7 @@ impl TryFrom<ImageClaim> for ImageReport {
             image: Arc::from(image.to_string()),
             name: name.transpose()?.map(Arc::from),
             verdict: claim.verdict.0,
+            started_at: claim.started_at.map(|started| started.0),
             since: claim.since.map(|since| since.0),
             path: claim.path.map(PathEvidence::try_from).transpose()?,
             credentials: claim
