@@ -111,6 +111,12 @@ impl NodeReport {
         self.images.iter().filter_map(|image| image.retry_after).max()
     }
 
+    /// Returns whether every result is of the run itself. A path check that finds a broken path keeps the results of other images.
+    #[must_use]
+    pub fn is_of_one_run(&self) -> bool {
+        self.images.iter().all(|image| image.started_at.is_none())
+    }
+
     /// Returns the start of the oldest path check since the last whole check; `None` if an image has none.
     #[must_use]
     pub fn path_checked_at(&self) -> Option<Timestamp> {

@@ -251,7 +251,11 @@ impl Entry {
                 // Its check, and the time since, fit in the time since the start of the smoke check.
                 let is_fresh = match request {
                     Request::Check => true,
-                    Request::LastReport => age.is_some_and(|age| report.duration + age <= elapsed),
+                    // A failure counts in any case.
+                    Request::LastReport if report.is_of_one_run() || report.verdict > Verdict::Warn => {
+                        age.is_some_and(|age| report.duration + age <= elapsed)
+                    }
+                    Request::LastReport => false,
                 };
                 if is_fresh {
                     self.take_report(report, expected, elapsed, now);
