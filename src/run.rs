@@ -141,7 +141,7 @@ impl CheckRun {
 }
 
 /// The part of a pull that a check covers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Extent {
     /// A whole pull.
     Whole,

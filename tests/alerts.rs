@@ -7,6 +7,7 @@ mod forms;
 mod names;
 mod paging;
 mod states;
+mod transients;
 
 use std::path::PathBuf;
 use std::process::Command;

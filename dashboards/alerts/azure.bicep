@@ -10,8 +10,8 @@ param clusterId string = ''
 @description('Resource ID of the action group that receives the alerts.')
 param actionGroupId string
 
-resource recording 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
-  name: empty(clusterName) ? 'acr-verifier.recording' : 'acr-verifier.recording.${clusterName}'
+resource outage 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
+  name: empty(clusterName) ? 'acr-verifier.outage' : 'acr-verifier.outage.${clusterName}'
   location: location
   properties: {
     clusterName: empty(clusterName) ? null : clusterName
@@ -35,13 +35,18 @@ resource recording 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' 
       }
       {
         enabled: true
-        expression: 'count by (cluster) (max by (cluster, node) (acr_verifier_last_check_timestamp_seconds))'
-        record: 'cluster:acr_verifier_agents:count'
+        expression: 'count by (cluster, registry) (node_registry:acr_verifier_check_success:max)'
+        record: 'registry:acr_verifier_nodes:count'
       }
       {
         enabled: true
-        expression: 'count by (cluster, registry) (node_registry:acr_verifier_check_success:max)'
-        record: 'registry:acr_verifier_nodes:count'
+        expression: 'count by (cluster, registry) (node_registry:acr_verifier_check_success:max and on (cluster, node, registry) (time() - acr_verifier_last_check_timestamp_seconds <= 300)) or 0 * registry:acr_verifier_nodes:count'
+        record: 'registry:acr_verifier_nodes_checked:count'
+      }
+      {
+        enabled: true
+        expression: 'count by (cluster, registry) (node_registry:acr_verifier_check_success:max and on (cluster, node, registry) (time() - acr_verifier_last_check_timestamp_seconds <= 40)) or 0 * registry:acr_verifier_nodes:count'
+        record: 'registry:acr_verifier_nodes_just_checked:count'
       }
       {
         enabled: true
@@ -55,8 +60,89 @@ resource recording 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' 
       }
       {
         enabled: true
-        expression: 'count by (cluster, registry) (node_registry:acr_verifier_public_path:max) >= 2 and (count by (cluster, registry) (node_registry:acr_verifier_public_path:max) >= 10 or count by (cluster, registry) (node_registry:acr_verifier_public_path:max) / registry:acr_verifier_nodes:count >= 0.2)'
+        expression: 'registry:acr_verifier_nodes_broken:count and on (cluster, registry) (count by (cluster, registry) (node_registry:acr_verifier_path_broken:max offset 1m unless on (cluster, node, registry) node_registry:acr_verifier_path_broken:max) > 0.5 * count by (cluster, registry) (node_registry:acr_verifier_path_broken:max offset 1m) unless on (cluster, registry) registry:acr_verifier_nodes_broken_outage:count offset 2m or 10 * (1 + (count by (cluster, registry) (node_registry:acr_verifier_path_broken:max and on (cluster, node, registry) (time() - acr_verifier_last_check_timestamp_seconds <= 40)) or 0 * registry:acr_verifier_nodes:count)) <= registry:acr_verifier_nodes_just_checked:count * registry:acr_verifier_nodes_broken:count / registry:acr_verifier_nodes:count)'
+        record: 'registry:acr_verifier_nodes_broken_recovering:count'
+      }
+      {
+        enabled: true
+        expression: 'count by (cluster, registry) (node_registry:acr_verifier_public_path:max)'
+        record: 'registry:acr_verifier_nodes_public:count'
+      }
+      {
+        enabled: true
+        expression: 'registry:acr_verifier_nodes_public:count >= 2 and (registry:acr_verifier_nodes_public:count >= 10 or registry:acr_verifier_nodes_public:count / registry:acr_verifier_nodes:count >= 0.2)'
         record: 'registry:acr_verifier_nodes_public_outage:count'
+      }
+      {
+        enabled: true
+        expression: 'registry:acr_verifier_nodes_public:count and on (cluster, registry) (count by (cluster, registry) (node_registry:acr_verifier_public_path:max offset 1m unless on (cluster, node, registry) node_registry:acr_verifier_public_path:max) > 0.5 * count by (cluster, registry) (node_registry:acr_verifier_public_path:max offset 1m) unless on (cluster, registry) registry:acr_verifier_nodes_public_outage:count offset 2m or 10 * (1 + (count by (cluster, registry) (node_registry:acr_verifier_public_path:max and on (cluster, node, registry) (time() - acr_verifier_last_check_timestamp_seconds <= 40)) or 0 * registry:acr_verifier_nodes:count)) <= registry:acr_verifier_nodes_just_checked:count * registry:acr_verifier_nodes_public:count / registry:acr_verifier_nodes:count)'
+        record: 'registry:acr_verifier_nodes_public_recovering:count'
+      }
+      {
+        actions: [
+          {
+            actionGroupId: actionGroupId
+          }
+        ]
+        alert: 'AcrVerifierRegistryUnreachable'
+        annotations: {
+          description: 'The path to {{ $labels.registry }} is broken on {{ $value }} node{{ if ne $value 1.0 }}s{{ end }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}: pulls fail there. This query counts the nodes that have checked in the last five minutes: count(time() - max by (cluster, node) (acr_verifier_last_check_timestamp_seconds{registry="{{ $labels.registry }}"}) <= 300). Check the reported cause first: count by (cause) (acr_verifier_cause{registry="{{ $labels.registry }}",severity="fail"}).'
+          runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifierregistryunreachable'
+          summary: 'Pulls from a registry fail on many nodes.'
+        }
+        enabled: true
+        expression: 'registry:acr_verifier_nodes_broken_outage:count > 0 unless on (cluster, registry) registry:acr_verifier_nodes_broken_recovering:count'
+        for: 'PT1M'
+        labels: {
+          severity: 'critical'
+        }
+        resolveConfiguration: {
+          autoResolved: true
+          timeToResolve: 'PT10M'
+        }
+        severity: 1
+      }
+      {
+        actions: [
+          {
+            actionGroupId: actionGroupId
+          }
+        ]
+        alert: 'AcrVerifierPublicPathInUse'
+        annotations: {
+          description: 'Pulls from {{ $labels.registry }} leave, or would leave, the private network on {{ $value }} node{{ if ne $value 1.0 }}s{{ end }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}. This query counts the nodes that have checked in the last five minutes: count(time() - max by (cluster, node) (acr_verifier_last_check_timestamp_seconds{registry="{{ $labels.registry }}"}) <= 300). Check first that the private DNS zone is linked to the VNet of the nodes and that the dedicated data endpoint is enabled.'
+          runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifierpublicpathinuse'
+          summary: 'Image pulls leave, or would leave, the private network.'
+        }
+        enabled: true
+        expression: 'registry:acr_verifier_nodes_public_outage:count > 0 unless on (cluster, registry) registry:acr_verifier_nodes_public_recovering:count'
+        for: 'PT1M'
+        labels: {
+          severity: 'critical'
+        }
+        resolveConfiguration: {
+          autoResolved: true
+          timeToResolve: 'PT10M'
+        }
+        severity: 1
+      }
+    ]
+    scopes: empty(clusterId) ? [workspaceId] : [workspaceId, clusterId]
+  }
+}
+
+resource recording 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
+  name: empty(clusterName) ? 'acr-verifier.recording' : 'acr-verifier.recording.${clusterName}'
+  location: location
+  properties: {
+    clusterName: empty(clusterName) ? null : clusterName
+    enabled: true
+    interval: 'PT1M'
+    rules: [
+      {
+        enabled: true
+        expression: 'count by (cluster) (max by (cluster, node) (acr_verifier_last_check_timestamp_seconds))'
+        record: 'cluster:acr_verifier_agents:count'
       }
       {
         enabled: true
@@ -130,30 +216,6 @@ resource path 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
             actionGroupId: actionGroupId
           }
         ]
-        alert: 'AcrVerifierRegistryUnreachable'
-        annotations: {
-          description: 'The path to {{ $labels.registry }} is broken on {{ $value }} node{{ if ne $value 1.0 }}s{{ end }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}: pulls fail there. Check the reported cause first: count by (cause) (acr_verifier_cause{registry="{{ $labels.registry }}",severity="fail"}).'
-          runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifierregistryunreachable'
-          summary: 'Pulls from a registry fail on many nodes.'
-        }
-        enabled: true
-        expression: 'registry:acr_verifier_nodes_broken_outage:count > 0'
-        for: 'PT5M'
-        labels: {
-          severity: 'critical'
-        }
-        resolveConfiguration: {
-          autoResolved: true
-          timeToResolve: 'PT10M'
-        }
-        severity: 1
-      }
-      {
-        actions: [
-          {
-            actionGroupId: actionGroupId
-          }
-        ]
         alert: 'AcrVerifierRegistryUnreachableFromNode'
         annotations: {
           description: 'The path to {{ $labels.registry }} is broken on node {{ $labels.node }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}; most other nodes can pull. Run kubectl describe node {{ $labels.node }} first: an Event names the cause.'
@@ -171,30 +233,6 @@ resource path 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
           timeToResolve: 'PT10M'
         }
         severity: 2
-      }
-      {
-        actions: [
-          {
-            actionGroupId: actionGroupId
-          }
-        ]
-        alert: 'AcrVerifierPublicPathInUse'
-        annotations: {
-          description: 'Pulls from {{ $labels.registry }} leave, or would leave, the private network on {{ $value }} node{{ if ne $value 1.0 }}s{{ end }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}. Check first that the private DNS zone is linked to the VNet of the nodes and that the dedicated data endpoint is enabled.'
-          runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifierpublicpathinuse'
-          summary: 'Image pulls leave, or would leave, the private network.'
-        }
-        enabled: true
-        expression: 'registry:acr_verifier_nodes_public_outage:count > 0'
-        for: 'PT5M'
-        labels: {
-          severity: 'critical'
-        }
-        resolveConfiguration: {
-          autoResolved: true
-          timeToResolve: 'PT10M'
-        }
-        severity: 1
       }
       {
         actions: [

@@ -30,6 +30,8 @@ fn azure_forms_match_the_rules_within_azures_limits() {
             for (_, text) in labels.iter().chain(rule["annotations"].as_object().unwrap_or(&none)) {
                 let text = text.as_str().expect("a text");
                 assert!(text.chars().count() <= LONGEST_ANNOTATION, "{text}");
+                // Azure documents no functions of templates.
+                assert!(!text.contains("| query"), "{text}");
                 // It would be a template expression.
                 assert!(!text.starts_with('['), "{text}");
             }
@@ -92,7 +94,41 @@ fn only_grafana_alerts_of_the_service_level_need_recording_rules() {
         let is_burn =
             rule["title"].as_str().is_some_and(|title| title.starts_with("AcrVerifierErrorBudgetBurn"));
         let recorded = ["registry:acr_verifier", "node_registry:acr_verifier"];
+        assert!(
+            !rule["annotations"]["description"].as_str().is_some_and(|text| text.contains("| query")),
+            "{rule}"
+        );
         assert!(is_burn == recorded.iter().any(|name| query.contains(name)), "{query}");
         assert!(!query.contains('$'), "{query}");
+    }
+}
+
+#[test]
+fn forms_without_queries_in_templates_have_the_query_as_text() {
+    let query = "This query counts the nodes that have checked in the last five minutes: count(time() - max by (cluster, node)";
+    let azure =
+        serde_json::to_string(&azure_groups().into_iter().map(|(_, group)| group).collect::<Vec<_>>());
+    for form in [azure.expect("JSON"), grafana()] {
+        assert_eq!(form.matches(query).count(), 2);
+    }
+    assert_eq!(rules().matches("registry:acr_verifier_nodes_checked:count%s").count(), 2);
+}
+
+#[test]
+fn alerts_that_page_about_an_outage_follow_what_they_need() {
+    let groups = generate::alerts::groups();
+    for name in ["AcrVerifierRegistryUnreachable", "AcrVerifierPublicPathInUse"] {
+        let is_alert = |rule: &generate::alerts::Rule| rule.alert.as_deref() == Some(name);
+        let group = groups.iter().find(|group| group.rules.iter().any(is_alert)).expect("its group");
+        let mut earlier = Vec::new();
+        for rule in &group.rules {
+            let needs =
+                rule.expr.split(|letter: char| !(letter.is_alphanumeric() || matches!(letter, '_' | ':')));
+            for needed in needs.filter(|word| word.contains(":acr_verifier")) {
+                assert!(earlier.contains(&needed), "{name}: {needed} is not recorded above");
+            }
+            earlier.extend(rule.record.as_deref());
+        }
+        assert_eq!(group.interval, "1m");
     }
 }

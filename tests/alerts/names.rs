@@ -161,6 +161,10 @@ fn the_rules_use_only_exported_names() {
                 let label = &label[..end.unwrap_or(label.len())];
                 assert!(carried.contains(label), "{:?} has no label {label} for its description", rule.alert);
             }
+            for queried in annotations.description.split("printf \"").skip(1) {
+                let Some((series, _)) = queried.split_once("%s\" $of | query") else { continue };
+                assert!(names.recorded.contains_key(series), "{:?} queries {series}", rule.alert);
+            }
         }
         if let Some(record) = rule.record {
             names.recorded.insert(record, carried);

@@ -241,7 +241,7 @@ fn expectation(text: &mut String, expr: &str, minute: usize, samples: &[(String,
 
 fn unit_test(rules: &Path) -> String {
     let mut text = format!(
-        "rule_files: ['{}']\nevaluation_interval: 1m\ngroup_eval_order: [acr-verifier.recording, \
+        "rule_files: ['{}']\nevaluation_interval: 1m\ngroup_eval_order: [acr-verifier.outage, acr-verifier.recording, \
          acr-verifier.days, acr-verifier.path, acr-verifier.agents, acr-verifier.counters, acr-verifier.slo]\ntests:\n",
         rules.display()
     );

@@ -64,6 +64,29 @@ pub struct Annotations {
     pub runbook_url: String,
 }
 
+/// Begin and end of the sentence that Prometheus fills with recorded numbers, by the function `query` of its templates.
+const QUERIED: (&str, &str) = ("{{ $of := ", " checked in the last five minutes.{{ end }}{{ end }}");
+
+impl Annotations {
+    /// Returns the description with another text in place of the sentence that needs the function `query`: Grafana's templates
+    /// have it without a result, and Azure's documentation does not mention it.
+    pub(crate) fn description_with(&self, text: &str) -> String {
+        let Some((before, rest)) = self.description.split_once(QUERIED.0) else {
+            return self.description.clone();
+        };
+        let (_, after) = rest.split_once(QUERIED.1).expect("the end of the queried sentence");
+        format!("{before}{text}{after}")
+    }
+
+    /// Returns the description with the query itself in place of its result.
+    pub(crate) fn description_without_query(&self) -> String {
+        self.description_with(
+            " This query counts the nodes that have checked in the last five minutes: count(time() - max by (cluster, node) \
+             (acr_verifier_last_check_timestamp_seconds{registry=\"{{ $labels.registry }}\"}) <= 300).",
+        )
+    }
+}
+
 /// The groups of the rule file.
 pub fn groups() -> Vec<Group> {
     serde_saphyr::from_str::<RuleFile>(&rules()).expect("a rule file").groups

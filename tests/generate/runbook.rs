@@ -58,7 +58,7 @@ fn section(text: &mut String, guide: &Guide, rule: Rule) {
          **Confirm.** {first}\n{}\n**Fix.** {fix}\n{}\n**Verify.** {verify} The alert resolves when this query has no \
          result:\n\n```promql\n{}\n```\n",
         annotations.summary,
-        annotations.description,
+        annotations.description_with(" … of … nodes have checked in the last five minutes."),
         blocks(confirm),
         block(commands),
         rule.expr

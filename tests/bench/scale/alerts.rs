@@ -13,6 +13,7 @@ use acr_verifier::verdict::Verdict;
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
+use crate::affected::Affected;
 use crate::outcomes::REGISTRIES;
 use crate::tally::Minute;
 
@@ -20,7 +21,7 @@ use crate::tally::Minute;
 pub(crate) const SCRAPE: Duration = Duration::from_secs(60);
 /// Minutes between evaluations of the alerts over counters.
 const COUNTERS_EVERY: u64 = 5;
-/// Delay of the alerts' evaluation after their recording rules.
+/// Delay of the evaluation of most alerts after the group with the outages, whose own alerts do not wait.
 pub(crate) const BETWEEN_GROUPS: Duration = Duration::from_secs(30);
 const RULES: &str = include_str!("../../../dashboards/alerts/acr-verifier.rules.yaml");
 
@@ -59,15 +60,26 @@ impl Rule {
         }
     }
 
+    /// Whether it is evaluated in the group that records the outages.
+    const fn is_of_outages(self) -> bool {
+        matches!(self, Self::Unreachable | Self::PublicPath)
+    }
+
     /// Returns the expression that the conditions below implement.
     const fn holds(self) -> &'static str {
         match self {
-            Self::Unreachable => "registry:acr_verifier_nodes_broken_outage:count > 0",
+            Self::Unreachable => {
+                "registry:acr_verifier_nodes_broken_outage:count > 0 unless on (cluster, registry) \
+                 registry:acr_verifier_nodes_broken_recovering:count"
+            }
             Self::FromNode => {
                 "node_registry:acr_verifier_path_broken:max unless on (cluster, registry) \
                  registry:acr_verifier_nodes_broken_outage:count"
             }
-            Self::PublicPath => "registry:acr_verifier_nodes_public_outage:count > 0",
+            Self::PublicPath => {
+                "registry:acr_verifier_nodes_public_outage:count > 0 unless on (cluster, registry) \
+                 registry:acr_verifier_nodes_public_recovering:count"
+            }
             Self::PublicPathFromNode => {
                 "node_registry:acr_verifier_public_path:max unless on (cluster, registry) \
                  registry:acr_verifier_nodes_public_outage:count"
@@ -89,7 +101,7 @@ impl Rule {
 }
 
 /// Expected recording rules of [`Rule::Unreachable`] and [`Rule::PublicPath`].
-const RECORDED: [(&str, &str); 6] = [
+const RECORDED: [(&str, &str); 10] = [
     (
         "node_registry:acr_verifier_check_success:max",
         "max by (cluster, node, registry) (acr_verifier_check_success{node!~\"virtual-.+\"}) unless \
@@ -119,11 +131,44 @@ const RECORDED: [(&str, &str); 6] = [
          (cluster, node) (kube_node_status_condition{condition=\"Ready\",status=\"true\"} == 0)",
     ),
     (
+        "registry:acr_verifier_nodes_public:count",
+        "count by (cluster, registry) (node_registry:acr_verifier_public_path:max)",
+    ),
+    (
         "registry:acr_verifier_nodes_public_outage:count",
-        "count by (cluster, registry) (node_registry:acr_verifier_public_path:max) >= 2 and (count \
-         by (cluster, registry) (node_registry:acr_verifier_public_path:max) >= 10 or count by \
-         (cluster, registry) (node_registry:acr_verifier_public_path:max) / \
-         registry:acr_verifier_nodes:count >= 0.2)",
+        "registry:acr_verifier_nodes_public:count >= 2 and \
+         (registry:acr_verifier_nodes_public:count >= 10 or \
+         registry:acr_verifier_nodes_public:count / registry:acr_verifier_nodes:count >= 0.2)",
+    ),
+    (
+        "registry:acr_verifier_nodes_just_checked:count",
+        "count by (cluster, registry) (node_registry:acr_verifier_check_success:max and on (cluster, \
+         node, registry) (time() - acr_verifier_last_check_timestamp_seconds <= 40)) or 0 * \
+         registry:acr_verifier_nodes:count",
+    ),
+    (
+        "registry:acr_verifier_nodes_broken_recovering:count",
+        "registry:acr_verifier_nodes_broken:count and on (cluster, registry) (count by (cluster, \
+         registry) (node_registry:acr_verifier_path_broken:max offset 1m unless on (cluster, node, \
+         registry) node_registry:acr_verifier_path_broken:max) > 0.5 * count by (cluster, registry) \
+         (node_registry:acr_verifier_path_broken:max offset 1m) unless on (cluster, registry) \
+         registry:acr_verifier_nodes_broken_outage:count offset 2m or 10 * (1 + (count by (cluster, \
+         registry) (node_registry:acr_verifier_path_broken:max and on (cluster, node, registry) \
+         (time() - acr_verifier_last_check_timestamp_seconds <= 40)) or 0 * \
+         registry:acr_verifier_nodes:count)) <= registry:acr_verifier_nodes_just_checked:count * \
+         registry:acr_verifier_nodes_broken:count / registry:acr_verifier_nodes:count)",
+    ),
+    (
+        "registry:acr_verifier_nodes_public_recovering:count",
+        "registry:acr_verifier_nodes_public:count and on (cluster, registry) (count by (cluster, \
+         registry) (node_registry:acr_verifier_public_path:max offset 1m unless on (cluster, node, \
+         registry) node_registry:acr_verifier_public_path:max) > 0.5 * count by (cluster, registry) \
+         (node_registry:acr_verifier_public_path:max offset 1m) unless on (cluster, registry) \
+         registry:acr_verifier_nodes_public_outage:count offset 2m or 10 * (1 + (count by (cluster, \
+         registry) (node_registry:acr_verifier_public_path:max and on (cluster, node, registry) \
+         (time() - acr_verifier_last_check_timestamp_seconds <= 40)) or 0 * \
+         registry:acr_verifier_nodes:count)) <= registry:acr_verifier_nodes_just_checked:count * \
+         registry:acr_verifier_nodes_public:count / registry:acr_verifier_nodes:count)",
     ),
 ];
 
@@ -218,10 +263,10 @@ impl Fired {
 pub(crate) struct Watcher {
     patience: BTreeMap<Rule, Duration>,
     scraped: Vec<[Option<Exposed>; REGISTRIES]>,
-    /// Last recorded outages, by registry.
-    outages: [bool; REGISTRIES],
-    /// Those of them in which names resolve to public addresses.
-    public: [bool; REGISTRIES],
+    /// Nodes with a broken path, by registry.
+    broken: [Affected; REGISTRIES],
+    /// Those whose names resolve to public addresses.
+    public: [Affected; REGISTRIES],
     /// Time since which the condition of a rule has held.
     pending: BTreeMap<Subject, Duration>,
     firing: BTreeSet<Subject>,
@@ -233,8 +278,8 @@ impl Watcher {
         Ok(Self {
             patience: patience()?,
             scraped: vec![[None; REGISTRIES]; nodes],
-            outages: [false; REGISTRIES],
-            public: [false; REGISTRIES],
+            broken: Default::default(),
+            public: Default::default(),
             pending: BTreeMap::new(),
             firing: BTreeSet::new(),
             fired: Vec::new(),
@@ -253,18 +298,25 @@ impl Watcher {
             .filter_map(move |(node, seen)| seen[registry].map(|seen| (node, seen)))
     }
 
-    /// Evaluates the recording rules.
-    pub(crate) fn record(&mut self) {
+    /// Evaluates the group with the outages: its recording rules, then its alerts.
+    pub(crate) fn record(&mut self, now: Duration) {
         for registry in 0..REGISTRIES {
-            let judged = self.of(registry).filter(|(_, seen)| seen.success.is_some()).count();
-            let is_outage = |nodes: usize| nodes >= 2 && (nodes >= 10 || nodes as f64 / judged as f64 >= 0.2);
-            self.outages[registry] =
-                is_outage(self.of(registry).filter(|(_, seen)| seen.is_path_broken()).count());
-            self.public[registry] = is_outage(self.of(registry).filter(|(_, seen)| seen.is_public()).count());
+            let judged: Vec<(usize, Exposed)> =
+                self.of(registry).filter(|(_, seen)| seen.success.is_some()).collect();
+            let broken = |seen: &Exposed| seen.is_path_broken();
+            let of_broken = self.broken[registry].next(&judged, broken, now);
+            let of_public = self.public[registry].next(&judged, Exposed::is_public, now);
+            (self.broken[registry], self.public[registry]) = (of_broken, of_public);
         }
+        let paging = [(Rule::Unreachable, &self.broken), (Rule::PublicPath, &self.public)];
+        let held = paging.into_iter().flat_map(|(rule, affected)| {
+            let pages = affected.iter().enumerate().filter(|(_, affected)| affected.pages());
+            pages.map(move |(registry, _)| (rule, registry, None))
+        });
+        self.hold(held.collect(), now, Rule::is_of_outages);
     }
 
-    /// Evaluates the alerting rules; `quarter` has the last fifteen minutes.
+    /// Evaluates the other alerting rules; `quarter` has the last fifteen minutes.
     pub(crate) fn evaluate(&mut self, now: Duration, quarter: &[Minute]) {
         let mut held = self.conditions(now, quarter);
         // Between its evaluations, an alert keeps its state.
@@ -272,8 +324,13 @@ impl Watcher {
             held.retain(|(rule, ..)| *rule != Rule::Inconclusive);
             held.extend(self.pending.keys().filter(|(rule, ..)| *rule == Rule::Inconclusive));
         }
-        self.pending.retain(|subject, _| held.contains(subject));
-        self.firing.retain(|subject| held.contains(subject));
+        self.hold(held, now, |rule| !rule.is_of_outages());
+    }
+
+    /// The conditions of the evaluated rules that hold now, and no others.
+    fn hold(&mut self, held: BTreeSet<Subject>, now: Duration, is_evaluated: fn(Rule) -> bool) {
+        self.pending.retain(|subject, _| !is_evaluated(subject.0) || held.contains(subject));
+        self.firing.retain(|subject| !is_evaluated(subject.0) || held.contains(subject));
         for subject in held {
             let since = *self.pending.entry(subject).or_insert(now);
             let (rule, registry, node) = subject;
@@ -286,17 +343,11 @@ impl Watcher {
     fn conditions(&self, now: Duration, quarter: &[Minute]) -> BTreeSet<Subject> {
         let mut held = BTreeSet::new();
         for registry in 0..REGISTRIES {
-            if self.outages[registry] {
-                held.insert((Rule::Unreachable, registry, None));
-            }
-            if self.public[registry] {
-                held.insert((Rule::PublicPath, registry, None));
-            }
             for (node, seen) in self.of(registry) {
-                if seen.is_path_broken() && !self.outages[registry] {
+                if seen.is_path_broken() && !self.broken[registry].is_outage() {
                     held.insert((Rule::FromNode, registry, Some(node)));
                 }
-                if seen.is_public() && !self.public[registry] {
+                if seen.is_public() && !self.public[registry].is_outage() {
                     held.insert((Rule::PublicPathFromNode, registry, Some(node)));
                 }
                 if now.saturating_sub(seen.checked_at) > Duration::from_secs(1800) {

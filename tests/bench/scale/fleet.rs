@@ -1,7 +1,7 @@
 //! The fleet: nodes with the program's own decisions, and an event queue.
 //!
 //! Simulates time. As in the agent's loop, `Timetable` and `Pace` decide when an agent checks, `Debouncer` what it announces, and
-//! `Metrics` what it exposes; results of checks were measured before. Kubelets, the DaemonSet controller and Prometheus are
+//! `Metrics` what it exposes; results of checks were measured before. `paths` has the path checks, `results` the sinks. Kubelets, the DaemonSet controller and Prometheus are
 //! simulated as far as they affect timing. Randomness is seeded, so that every run of a day is the same.
 
 use std::collections::VecDeque;
@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use acr_verifier::agent::LOOK;
 use acr_verifier::cause::Cause;
-use acr_verifier::config::Schedule;
+use acr_verifier::config::{ImageConfig, Schedule};
 use acr_verifier::metrics::{Metrics, NodeLabels};
-use acr_verifier::run::{CheckRun, NetworkView};
-use acr_verifier::schedule::{self, Pace, Timetable, requests_of_a_round};
+use acr_verifier::path_check::Paths;
+use acr_verifier::run::{Extent, NetworkView};
+use acr_verifier::schedule::{CheckFeedback, Pace, Timetable, requests_of_a_round};
 use acr_verifier::smoke;
-use acr_verifier::transition::{Debouncer, EventResult};
+use acr_verifier::transition::{Debouncer, Outbox};
 use acr_verifier::verdict::Verdict;
 use jiff::Timestamp;
 
@@ -22,7 +23,7 @@ use crate::alerts::{BETWEEN_GROUPS, Exposed, SCRAPE};
 use crate::day::{self, Visitor};
 use crate::outcomes::{Condition, Outcomes, REGISTRIES, images};
 use crate::queue::{Happening, Queue};
-use crate::record::{Day, Seen};
+use crate::record::Day;
 
 /// Time between the end of a pod and the start of its replacement.
 const REPLACEMENT: (f64, f64) = (5.0, 10.0);
@@ -34,46 +35,53 @@ const SAMPLED: usize = 250;
 const MIDNIGHT: &str = "2026-11-24T00:00:00Z";
 
 #[expect(clippy::struct_excessive_bools, reason = "each is waited for by somebody else")]
-struct Node {
-    name: String,
+pub(crate) struct Node {
+    pub(crate) name: String,
     /// Number of the node's current agent; 0 before the first start.
-    life: u32,
-    is_up: bool,
-    started: Duration,
-    timetable: Timetable,
-    tracks: [Debouncer; REGISTRIES],
-    /// Conditions for the running check.
-    running: Option<([Condition; REGISTRIES], Option<Duration>, Duration)>,
+    pub(crate) life: u32,
+    pub(crate) is_up: bool,
+    pub(crate) started: Duration,
+    pub(crate) timetable: Timetable,
+    pub(crate) paths: Paths,
+    pub(crate) tracks: [Debouncer; REGISTRIES],
+    pub(crate) outbox: Outbox,
+    /// Conditions for the running whole check, and for the running path check.
+    pub(crate) running: Option<([Condition; REGISTRIES], Option<Duration>, Duration)>,
+    pub(crate) path: Option<([Condition; REGISTRIES], Duration)>,
+    /// Verdict of the latest result of each registry.
+    pub(crate) verdicts: [Verdict; REGISTRIES],
     /// Whether the controller waits for it.
     is_replaced: bool,
     /// Whether the smoke check waits for it.
     is_asked: bool,
-    dns_share: f64,
-    renewed_at: f64,
+    pub(crate) dns_share: f64,
+    pub(crate) renewed_at: f64,
     has_renewed: bool,
-    scraped_at: Duration,
-    exposed: [Option<Exposed>; REGISTRIES],
-    metrics: Option<Metrics>,
+    pub(crate) scraped_at: Duration,
+    pub(crate) exposed: [Option<Exposed>; REGISTRIES],
+    pub(crate) metrics: Option<Metrics>,
 }
 
 /// A running simulation.
-struct Fleet<'outcomes> {
-    outcomes: &'outcomes Outcomes,
-    schedule: Schedule,
-    chance: fastrand::Rng,
-    nodes: Vec<Node>,
-    queue: Queue,
+pub(crate) struct Fleet<'outcomes> {
+    pub(crate) outcomes: &'outcomes Outcomes,
+    pub(crate) schedule: Schedule,
+    pub(crate) chance: fastrand::Rng,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) queue: Queue,
+    configured: Vec<ImageConfig>,
     /// Nodes waiting for the controller, and the number it waits for.
     waiting: VecDeque<usize>,
     unavailable: usize,
     demands: usize,
-    midnight: Timestamp,
-    day: Day,
+    pub(crate) midnight: Timestamp,
+    pub(crate) day: Day,
 }
 
 /// Simulates a day of a fleet with this schedule, or the start of it.
 pub(crate) fn live(outcomes: &Outcomes, schedule: Schedule, until: f64) -> anyhow::Result<Day> {
-    let pace = Pace::of(&schedule, requests_of_a_round(&images()?));
+    let configured = images()?;
+    let pace = Pace::of(&schedule, requests_of_a_round(&configured));
     let nodes = day::NODES + day::JOINING;
     let until = Duration::from_secs_f64(until);
     let day = Day::of(pace, until, nodes)?;
@@ -83,6 +91,7 @@ pub(crate) fn live(outcomes: &Outcomes, schedule: Schedule, until: f64) -> anyho
         chance: fastrand::Rng::with_seed(5000),
         nodes: Vec::new(),
         queue: Queue::default(),
+        configured,
         waiting: VecDeque::new(),
         unavailable: 0,
         demands: 0,
@@ -111,8 +120,12 @@ impl Fleet<'_> {
                 life: 0,
                 is_up: false,
                 started: Duration::ZERO,
+                paths: Paths::of(&self.configured),
                 tracks: Default::default(),
+                outbox: Outbox::default(),
                 running: None,
+                path: None,
+                verdicts: [Verdict::Unknown; REGISTRIES],
                 is_replaced: false,
                 is_asked: false,
                 dns_share: self.chance.f64(),
@@ -162,7 +175,11 @@ impl Fleet<'_> {
             }
             Happening::End(node, life) if self.lives(node, life) => self.end(node, now),
             Happening::Look(node, life, is_new) if self.lives(node, life) => self.look(node, is_new, now),
+            Happening::PathDue(node, life) if self.lives(node, life) => self.begin_path(node, now),
+            Happening::PathEnd(node, life) if self.lives(node, life) => self.end_path(node, now),
+            Happening::Announce(node, life) if self.lives(node, life) => self.release(node, now),
             Happening::End(..) | Happening::Look(..) => {}
+            Happening::PathDue(..) | Happening::PathEnd(..) | Happening::Announce(..) => {}
             Happening::Demand(node) => self.demand(node, now),
             Happening::Available(node) => {
                 self.nodes[node].is_replaced = false;
@@ -183,7 +200,7 @@ impl Fleet<'_> {
                 };
                 let failing = [failing(0), failing(1), failing(2)];
                 self.day.tally.at(now.saturating_sub(Duration::from_secs(1))).failing = failing;
-                self.day.watcher.record();
+                self.day.watcher.record(now);
                 self.queue.push(now + SCRAPE, Happening::Record);
             }
             Happening::Evaluate => {
@@ -208,7 +225,9 @@ impl Fleet<'_> {
         node.is_up = true;
         node.started = now;
         node.timetable = Timetable::start(&node.name, &pace);
-        node.tracks = Default::default();
+        node.paths = Paths::of(&self.configured);
+        (node.tracks, node.outbox) = Default::default();
+        node.verdicts = [Verdict::Unknown; REGISTRIES];
         node.metrics = number.is_multiple_of(SAMPLED).then(|| {
             let labels = NodeLabels::new(&node.name, NetworkView::Node, None, None);
             Metrics::new(&labels, "0.0.0", "unknown")
@@ -221,10 +240,11 @@ impl Fleet<'_> {
             self.queue.push(at, Happening::Look(number, life, true));
         }
         self.expect(number);
+        self.expect_path(number);
     }
 
     /// Queues a node's next check; an older entry is ignored because it is not due.
-    fn expect(&mut self, number: usize) {
+    pub(crate) fn expect(&mut self, number: usize) {
         let node = &self.nodes[number];
         let (at, life) = (node.started + node.timetable.due(), node.life);
         self.queue.push(at, Happening::Due(number, life));
@@ -232,6 +252,8 @@ impl Fleet<'_> {
 
     fn begin(&mut self, number: usize, now: Duration) {
         let node = &mut self.nodes[number];
+        // A whole check replaces a path check.
+        node.path = None;
         node.timetable.begin(now.saturating_sub(node.started));
         let visitor = Visitor { node: number, dns_share: node.dns_share, renewed_at: node.renewed_at };
         let faults = self.day.faults.iter().map(|(fault, _)| fault);
@@ -253,42 +275,27 @@ impl Fleet<'_> {
     fn end(&mut self, number: usize, now: Duration) {
         let node = &mut self.nodes[number];
         let Some((conditions, retry_after, begun)) = node.running.take() else { return };
-        let at = self.midnight + now;
-        let mut outcome = schedule::CheckFeedback { is_throttled: false, retry_after };
-        let mut announcements = Vec::new();
-        let mut verdicts = [Verdict::Pass; REGISTRIES];
+        let outcomes = self.outcomes;
+        let mut feedback = CheckFeedback { is_throttled: false, retry_after };
+        let mut images = Vec::new();
         for (registry, condition) in conditions.into_iter().enumerate() {
-            let checked = &self.outcomes.of(condition, registry).checked;
-            let verdict = checked.verdict();
-            verdicts[registry] = verdict;
-            outcome.is_throttled |=
+            let checked = &outcomes.of(condition, registry).checked;
+            feedback.is_throttled |=
                 checked.diagnoses.iter().any(|diagnosis| diagnosis.cause == Cause::Throttled);
-            announcements.push(node.tracks[registry].step(checked, self.schedule.confirm_after, at));
-            node.exposed[registry] = Some(Exposed::of(checked, now));
             let minute = self.day.tally.at(now);
             minute.checks[registry] += 1;
-            minute.unknown[registry] += u32::from(verdict == Verdict::Unknown);
+            minute.unknown[registry] += u32::from(checked.verdict() == Verdict::Unknown);
+            images.push(checked);
         }
+        let run = outcomes.run(conditions, Extent::Whole);
+        node.paths.adopt(&run);
         if let Some(metrics) = &node.metrics {
-            let images = conditions.into_iter().enumerate();
-            metrics.record(&CheckRun {
-                node: node.name.clone(),
-                network_view: NetworkView::Node,
-                node_files: None,
-                started_at: self.midnight + begun,
-                duration: now.saturating_sub(begun),
-                configuration: None,
-                images: images
-                    .map(|(registry, condition)| self.outcomes.of(condition, registry).checked.clone())
-                    .collect(),
-            });
-            announcements.iter().flatten().for_each(|_| metrics.record_event(EventResult::Published));
+            metrics.record(&run);
         }
         let since = now.checked_sub(node.started).expect("it has started");
-        node.timetable.finish(&self.day.pace, outcome, self.chance.f64(), since);
-        let to_scrape = (now.as_secs_f64() - node.scraped_at.as_secs_f64()) / SCRAPE.as_secs_f64();
-        let scraped = node.scraped_at + SCRAPE.mul_f64(to_scrape.ceil().max(0.0));
-        if std::mem::take(&mut node.is_asked) && verdicts.iter().all(|verdict| *verdict == Verdict::Pass) {
+        node.timetable.finish(&self.day.pace, feedback, self.chance.f64(), since);
+        let is_asked = std::mem::take(&mut node.is_asked);
+        if is_asked && images.iter().all(|checked| checked.verdict() == Verdict::Pass) {
             self.demands += 1;
             if self.demands == self.nodes.len() {
                 self.day.smoke = Some(now.as_secs_f64() - day::SMOKE);
@@ -297,18 +304,10 @@ impl Fleet<'_> {
         if self.nodes[number].is_replaced {
             self.queue.push(now + MIN_READY, Happening::Available(number));
         }
-        self.queue.push(scraped, Happening::Scrape(number));
         self.note_password(number, begun.as_secs_f64(), now.as_secs_f64());
-        let name = &self.nodes[number].name;
-        self.day.note(&Seen {
-            node: number,
-            name,
-            begun,
-            ended: now,
-            verdicts,
-            announcements: &announcements,
-        });
+        self.publish(number, &images, (begun, now));
         self.expect(number);
+        self.expect_path(number);
     }
 
     /// Records if a check is the first with the new password, or used the expired one.
@@ -369,7 +368,7 @@ impl Fleet<'_> {
             self.unavailable += 1;
             let pause = self.between(REPLACEMENT);
             let node = &mut self.nodes[number];
-            (node.is_up, node.is_replaced, node.running) = (false, true, None);
+            (node.is_up, node.is_replaced, node.running, node.path) = (false, true, None, None);
             node.exposed = [None; REGISTRIES];
             self.queue.push(now, Happening::Scrape(number));
             self.queue.push(now + Duration::from_secs_f64(pause), Happening::Start(number));
@@ -377,23 +376,5 @@ impl Fleet<'_> {
         if self.unavailable == 0 && self.waiting.is_empty() {
             self.day.rollout.get_or_insert(now.as_secs_f64() - day::ROLLOUT);
         }
-    }
-
-    /// Counts the series of the sampled nodes and extrapolates to all nodes.
-    fn measure(&mut self) {
-        let count = |metrics: &Metrics| {
-            let text = metrics.encode();
-            text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty() && line[0] != b'#').count()
-        };
-        let sampled: Vec<usize> = self
-            .nodes
-            .iter()
-            .filter(|node| node.is_up)
-            .filter_map(|node| node.metrics.as_ref())
-            .map(count)
-            .collect();
-        let up = self.nodes.iter().filter(|node| node.is_up).count();
-        let average = sampled.iter().sum::<usize>() as f64 / sampled.len() as f64;
-        self.day.series.push(average * up as f64);
     }
 }

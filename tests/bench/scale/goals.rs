@@ -9,13 +9,18 @@ use crate::day::{self, Fault};
 use crate::outcomes::{Condition, REGISTRIES, Requests};
 use crate::record::{Day, Delays};
 use crate::table::{READS, READS_OF_IDENTITY, most_reads};
-use crate::tally::Minute;
+use crate::tally::{Minute, quantile};
 
 /// Maximum Events a minute of the whole fleet: 50 a second, the default limit of a single kubelet. The API server has no
 /// limit for Events unless `EventRateLimit` is enabled.
 const EVENTS: u32 = 3000;
 /// Time after a fault in which its alerts may still fire, because of `for` and the range of rates.
 const AFTERMATH: f64 = 1800.0;
+
+/// Seconds after which the median node and all nodes must have found a fault of the path.
+const PATH_FOUND: (f64, f64) = (45.0, 90.0);
+/// Seconds from a fault of all nodes to its first page: a fault of the path, and one that only requests show.
+const PAGED: (f64, f64) = (180.0, 180.0);
 
 /// Returns the rules that must fire for a condition.
 pub(crate) const fn rules(condition: Condition, node: Option<usize>) -> &'static [Rule] {
@@ -117,6 +122,8 @@ pub(crate) fn missed(day: &Day) -> Vec<String> {
         missed.push(format!("{events} Events a minute are over {EVENTS}"));
     }
     missed.extend(day.faults.iter().filter_map(|(fault, delays)| untold(fault, delays)));
+    missed.extend(day.faults.iter().filter_map(|(fault, delays)| late(fault, delays)));
+    missed.extend(day.faults.iter().filter_map(|(fault, _)| late_page(day, fault)));
     missed.extend(untrue(day));
     for occasion in occasions(day) {
         let silent: Vec<&Subject> = occasion.due.difference(&occasion.fired).collect();
@@ -132,6 +139,27 @@ pub(crate) fn missed(day: &Day) -> Vec<String> {
         missed.push("the rollout or the smoke check is not over".to_owned());
     }
     missed
+}
+
+/// Returns a problem if the nodes have found a fault of the path too late.
+fn late(fault: &Fault, delays: &Delays) -> Option<String> {
+    let found: Vec<f64> = delays.found.values().copied().collect();
+    let (median, all) = (quantile(&found, 0.5)?, quantile(&found, 1.0)?);
+    // The median of a single node is the node itself.
+    let is_late = all > PATH_FOUND.1 || fault.node.is_none() && median > PATH_FOUND.0;
+    (fault.condition.is_of_path() && is_late)
+        .then(|| format!("\"{}\" was found after {median:.0} s (median) and {all:.0} s (all)", fault.name))
+}
+
+/// Returns a problem if the first page about a fault of all nodes comes too late.
+fn late_page(day: &Day, fault: &Fault) -> Option<String> {
+    let is_page = |rule: &Rule| matches!(rule, Rule::Unreachable | Rule::PublicPath);
+    let due = rules(fault.condition, fault.node).iter().any(is_page);
+    let limit = if fault.condition.is_of_path() { PAGED.0 } else { PAGED.1 };
+    let during = |fired: &&Fired| is_page(&fired.rule) && is_during((fault.from, fault.until), fired.at);
+    let first = day.watcher.fired.iter().find(during).map(|fired| fired.at.as_secs_f64() - fault.from);
+    (due && first.is_none_or(|first| first > limit))
+        .then(|| format!("the first page about \"{}\" came after {first:?} s", fault.name))
 }
 
 /// Returns how the nodes' reports of a fault deviate from the goals.

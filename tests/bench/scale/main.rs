@@ -12,14 +12,17 @@
     reason = "seconds and minutes of one day"
 )]
 
+mod affected;
 mod alerts;
 mod day;
 mod fleet;
 mod goals;
 mod outcomes;
+mod paths;
 mod picture;
 mod queue;
 mod record;
+mod results;
 mod table;
 mod tally;
 

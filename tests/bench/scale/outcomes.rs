@@ -2,6 +2,9 @@
 //!
 //! The simulation repeats these outcomes and their numbers of requests, instead of counting requests by hand.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 use acr_verifier::address::ExpectedAddresses;
@@ -10,22 +13,23 @@ use acr_verifier::config::{Config, CredentialsConfig, ImageConfig, Resolvers, Sy
 use acr_verifier::credentials::AmbientCredentials;
 use acr_verifier::image::ImageReference;
 use acr_verifier::observation::Stage;
-use acr_verifier::pass::verify;
+use acr_verifier::pass::{NodeContext, run_paths, verify};
 use acr_verifier::probe::Trust;
-use acr_verifier::run::ImageResult;
-use anyhow::ensure;
+use acr_verifier::run::{CheckRun, Extent, ImageResult, NetworkView};
+use anyhow::{Context as _, ensure};
 
 use lab::Lab;
 use lab::answers::{Canned, RetryAfter, Step};
 use lab::settings::{Settings, Transport, View};
 
+const NODE: &str = "aks-np1-12345678-vmss000000";
 const TENTH: Duration = Duration::from_millis(100);
 
 /// Number of registries that every node checks, one image each.
 pub(crate) const REGISTRIES: usize = 3;
 
 /// State of a registry for a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Condition {
     Healthy,
     /// The token service returns 503.
@@ -62,6 +66,14 @@ impl Condition {
             Self::Throttled => settings.answer(Step::Manifest, Canned::Throttled(RetryAfter::Seconds(60))),
             Self::Cut => settings.login.transport = Transport::Closed,
             Self::Hanging => settings.login.transport = Transport::AcceptQueueFull,
+        }
+    }
+
+    /// Returns whether path checks find it.
+    pub(crate) const fn is_of_path(self) -> bool {
+        match self {
+            Self::NotLinked | Self::Cut | Self::Hanging => true,
+            Self::Healthy | Self::Away | Self::Rejected | Self::Throttled => false,
         }
     }
 
@@ -134,10 +146,16 @@ pub(crate) struct Outcome {
     pub(crate) requests: Requests,
     /// Duration in whole seconds, at least a tenth of one, so that a busy machine simulates the same day.
     pub(crate) took: Duration,
+    /// The same of a path check, which sends no request.
+    pub(crate) path: ImageResult,
+    pub(crate) path_took: Duration,
 }
 
 /// The outcomes of every condition, for each registry.
-pub(crate) struct Outcomes(Vec<(Condition, Vec<Outcome>)>);
+pub(crate) struct Outcomes {
+    of: Vec<(Condition, Vec<Outcome>)>,
+    runs: RefCell<BTreeMap<([Condition; REGISTRIES], Extent), Rc<CheckRun>>>,
+}
 
 impl Outcomes {
     /// Runs one check in each condition.
@@ -149,6 +167,9 @@ impl Outcomes {
         let trust = Trust::load(config.ca_file.as_deref())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let ambient = AmbientCredentials::default();
+        let context =
+            NodeContext { node: NODE.into(), network_view: NetworkView::Node, now: jiff::Timestamp::now };
+        let mut data = None;
         let mut outcomes = Vec::new();
         for condition in Condition::ALL {
             lab.change(|settings| {
@@ -160,30 +181,77 @@ impl Outcomes {
             let mut checked = runtime.block_on(check);
             let reported = checked.decisive().map(|diagnosis| diagnosis.cause);
             ensure!(reported == condition.cause(), "{condition:?} was reported as {reported:?}");
-            let took = Duration::from_secs(checked.observation.duration.as_secs()).max(TENTH);
-            checked.observation.duration = took;
+            let took = round(&mut checked);
             let requests = Requests::of(&checked);
+            // The healthy condition is the first.
+            data = data.or_else(|| checked.observation.blob.as_ref().map(|blob| blob.host.clone()));
+            let sent = lab.requests().len();
+            let data = [data.clone()];
+            let found = runtime.block_on(run_paths(&config, &ambient, &context, (&trust, None), &data));
+            ensure!(lab.requests().len() == sent, "a path check in {condition:?} sent a request");
+            let CheckRun { images, .. } = found;
+            let mut path = images.into_iter().next().context("one image was checked")?;
+            let path_took = round(&mut path);
             let of = |registry: usize| -> anyhow::Result<Outcome> {
                 Ok(Outcome {
                     checked: ImageResult { image: image(registry)?, ..checked.clone() },
                     requests,
                     took,
+                    path: ImageResult { image: image(registry)?, ..path.clone() },
+                    path_took,
                 })
             };
             outcomes.push((condition, (0..REGISTRIES).map(of).collect::<anyhow::Result<_>>()?));
         }
-        Ok(Self(outcomes))
+        Ok(Self { of: outcomes, runs: RefCell::default() })
     }
 
     pub(crate) fn of(&self, condition: Condition, registry: usize) -> &Outcome {
-        let found = self.0.iter().find(|(known, _)| *known == condition);
+        let found = self.of.iter().find(|(known, _)| *known == condition);
         &found.expect("every condition was measured").1[registry]
     }
+
+    /// Returns a run in these conditions, at the start of the day: millions of runs of a day have the same results.
+    pub(crate) fn run(&self, conditions: [Condition; REGISTRIES], extent: Extent) -> Rc<CheckRun> {
+        let started_at = jiff::Timestamp::UNIX_EPOCH;
+        let image = |(registry, condition)| {
+            let outcome = self.of(condition, registry);
+            let checked = match extent {
+                Extent::Whole => &outcome.checked,
+                Extent::Path => &outcome.path,
+            };
+            ImageResult { started_at, ..checked.clone() }
+        };
+        let run = || CheckRun {
+            node: NODE.to_owned(),
+            network_view: NetworkView::Node,
+            node_files: None,
+            started_at,
+            duration: TENTH,
+            configuration: None,
+            images: conditions.into_iter().enumerate().map(image).collect(),
+        };
+        let mut runs = self.runs.borrow_mut();
+        Rc::clone(runs.entry((conditions, extent)).or_insert_with(|| Rc::new(run())))
+    }
+}
+
+/// Rounds the duration of a check, and returns it.
+fn round(checked: &mut ImageResult) -> Duration {
+    let took = Duration::from_secs(checked.observation.duration.as_secs()).max(TENTH);
+    checked.observation.duration = took;
+    took
 }
 
 /// Returns the image of a registry.
 fn image(registry: usize) -> anyhow::Result<ImageReference> {
     Ok(format!("contoso{}.azurecr.io/apps/canary:1", registry + 1).parse()?)
+}
+
+/// Returns the registry of an image.
+pub(crate) fn registry_of(image: &ImageReference) -> usize {
+    let number = image.registry().bytes().nth("contoso".len());
+    number.map_or(0, |digit| usize::from(digit - b'1'))
 }
 
 /// Returns the images of the fleet.

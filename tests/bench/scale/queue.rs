@@ -11,6 +11,11 @@ pub(crate) enum Happening {
     Start(usize),
     Due(usize, u32),
     End(usize, u32),
+    /// A path check is due, and has completed.
+    PathDue(usize, u32),
+    PathEnd(usize, u32),
+    /// An announcement has waited for its turn.
+    Announce(usize, u32),
     /// The agent's loop checks its files; `true` if it finds a change for the first time.
     Look(usize, u32, bool),
     Demand(usize),

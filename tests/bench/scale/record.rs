@@ -11,8 +11,11 @@ use acr_verifier::verdict::Verdict;
 
 use crate::alerts::Watcher;
 use crate::day::{self, DNS_LIFE, Fault};
-use crate::outcomes::REGISTRIES;
+use crate::outcomes::{REGISTRIES, registry_of};
 use crate::tally::Tally;
+
+/// Longest duration of a check in seconds: the per-stage timeout.
+const LONGEST: f64 = 11.0;
 
 /// Delays in seconds until the nodes found a fault, announced it, and found it resolved.
 #[derive(Default)]
@@ -47,16 +50,6 @@ pub(crate) struct Day {
     pub(crate) event_bytes: usize,
 }
 
-/// A completed check of a node.
-pub(crate) struct Seen<'check> {
-    pub(crate) node: usize,
-    pub(crate) name: &'check str,
-    pub(crate) begun: Duration,
-    pub(crate) ended: Duration,
-    pub(crate) verdicts: [Verdict; REGISTRIES],
-    pub(crate) announcements: &'check [Option<Announcement>],
-}
-
 impl Day {
     /// Creates an empty record.
     pub(crate) fn of(pace: Pace, until: Duration, nodes: usize) -> anyhow::Result<Self> {
@@ -77,67 +70,68 @@ impl Day {
         })
     }
 
-    /// Records Events and delays of a check.
-    pub(crate) fn note(&mut self, seen: &Seen<'_>) {
-        for announcement in seen.announcements.iter().flatten() {
-            let minute = self.tally.at(seen.ended);
-            match announcement.change {
-                Change::StillFailing(_) => minute.renewed += 1,
-                Change::Failing(_) | Change::Verified => minute.created += 1,
-            }
-            let pod = Pod { name: "acr-verifier-abcde".into(), namespace: "acr-verifier".into(), uid: None };
-            let reporter =
-                Reporter { node: seen.name.to_owned(), pod: Some(pod), network_view: NetworkView::Node };
-            let event = serde_json::to_vec(&event::new(&reporter, announcement)).map_or(0, |json| json.len());
-            self.event_bytes = self.event_bytes.max(event);
-        }
-        for (registry, announcement) in seen.announcements.iter().enumerate() {
-            if let Some(announcement) = announcement {
-                self.enter(seen, registry, &announcement.change);
-            }
-        }
-        let (begun, ended) = (seen.begun.as_secs_f64(), seen.ended.as_secs_f64());
+    /// Records the delays of a check, with the verdict of each registry.
+    pub(crate) fn note(
+        &mut self,
+        node: usize,
+        verdicts: [Verdict; REGISTRIES],
+        (begun, ended): (Duration, Duration),
+    ) {
+        let (begun, ended) = (begun.as_secs_f64(), ended.as_secs_f64());
         for (fault, delays) in &mut self.faults {
-            if fault.node.is_some_and(|node| node != seen.node) || begun < fault.from {
+            if fault.node.is_some_and(|affected| affected != node) || begun < fault.from {
                 continue;
             }
-            let worst = fault.registries.iter().map(|&registry| seen.verdicts[registry]).max();
+            let worst = fault.registries.iter().map(|&registry| verdicts[registry]).max();
             let is_good = worst.is_none_or(|worst| worst == Verdict::Pass);
-            let is_announced = fault.registries.iter().any(|&registry| {
-                matches!(&seen.announcements[registry], Some(Announcement { change: Change::Failing(_), .. }))
-            });
             if begun < fault.until && !is_good {
-                delays.found.entry(seen.node).or_insert(ended - fault.from);
+                delays.found.entry(node).or_insert(ended - fault.from);
             }
-            if begun < fault.until && is_announced {
-                delays.announced.entry(seen.node).or_insert(ended - fault.from);
-            }
-            if begun >= fault.until && is_good && delays.found.contains_key(&seen.node) {
-                delays.recovered.entry(seen.node).or_insert(ended - fault.until);
+            if begun >= fault.until && is_good && delays.found.contains_key(&node) {
+                delays.recovered.entry(node).or_insert(ended - fault.until);
             }
         }
     }
 
-    /// Assigns an announcement to its fault: the one of that time, node, registry and cause.
-    fn enter(&mut self, seen: &Seen<'_>, registry: usize, change: &Change) {
-        let (Change::Failing(diagnosis) | Change::StillFailing(diagnosis)) = change else {
+    /// Records an Event of a node, about a result `at` this time.
+    pub(crate) fn publish(
+        &mut self,
+        (node, name): (usize, &str),
+        announcement: &Announcement,
+        (at, now): (Duration, Duration),
+    ) {
+        let minute = self.tally.at(now);
+        match announcement.change {
+            Change::StillFailing(_) => minute.renewed += 1,
+            Change::Failing(_) | Change::Verified => minute.created += 1,
+        }
+        let pod = Pod { name: "acr-verifier-abcde".into(), namespace: "acr-verifier".into(), uid: None };
+        let reporter = Reporter { node: name.to_owned(), pod: Some(pod), network_view: NetworkView::Node };
+        let event = serde_json::to_vec(&event::new(&reporter, announcement)).map_or(0, |json| json.len());
+        self.event_bytes = self.event_bytes.max(event);
+        let (Change::Failing(diagnosis) | Change::StillFailing(diagnosis)) = &announcement.change else {
             self.verified += 1;
             return;
         };
-        let begun = seen.begun.as_secs_f64();
+        // The fault of that time, node, registry and cause.
+        let registry = registry_of(&announcement.image);
+        let at = at.as_secs_f64();
         let fault = self.faults.iter_mut().find(|(fault, _)| {
-            begun >= fault.from
-                && begun < fault.until + DNS_LIFE
-                && fault.node.is_none_or(|node| node == seen.node)
+            at >= fault.from
+                && at < fault.until + DNS_LIFE + LONGEST
+                && fault.node.is_none_or(|affected| affected == node)
                 && fault.registries.contains(&registry)
                 && fault.condition.cause() == Some(diagnosis.cause)
         });
-        let Some((_, delays)) = fault else {
+        let Some((fault, delays)) = fault else {
             self.unexplained += 1;
             return;
         };
-        let counts =
-            if matches!(change, Change::Failing(_)) { &mut delays.failures } else { &mut delays.renewed };
-        *counts.entry((seen.node, registry)).or_default() += 1;
+        if matches!(announcement.change, Change::Failing(_)) {
+            *delays.failures.entry((node, registry)).or_default() += 1;
+            delays.announced.entry(node).or_insert(now.as_secs_f64() - fault.from);
+        } else {
+            *delays.renewed.entry((node, registry)).or_default() += 1;
+        }
     }
 }

@@ -41,7 +41,7 @@ fn azure_rule(rule: Rule) -> Value {
         "labels": {"severity": labels.severity},
         "annotations": {
             "summary": annotations.summary,
-            "description": annotations.description,
+            "description": annotations.description_without_query(),
             "runbook_url": annotations.runbook_url,
         },
         "actions": [{"actionGroupId": "[parameters('actionGroupId')]"}],

@@ -60,22 +60,13 @@ pub const GUIDES: [Guide; 21] = [
         alert: "AcrVerifierRegistryUnreachable",
         meaning: "The path that all Pods pull by is broken, from DNS to the data endpoint or in the kubelet's identity, on at least two \
                 nodes that are ten or a fifth of all: new Pods do not start there. Running Pods are not affected. Rejected \
-                credentials of the check and missing images do not count.",
+                credentials of the check and missing images do not count, and a fault of a few seconds does not page.",
         first: "Check which cause the nodes report, and whether DNS, the private endpoint, a firewall or the registry's \
                 settings changed in the last hour.",
         confirm: &[EVENTS, POD_OF_NODE, CHECK, LOGIN, CHALLENGE],
         fix: BY_CAUSE,
         commands: &[],
         verify: SMOKE_PASSES,
-    },
-    Guide {
-        alert: "AcrVerifierRegistryUnreachableFromNode",
-        meaning: "Pods on this node that need an image from the registry do not start.",
-        first: "Check the Events of the node, and cordon it if Pods are waiting.",
-        confirm: &[POD_OF_NODE, CHECK, NODE, LOGIN, CHALLENGE],
-        fix: BY_CAUSE,
-        commands: &["kubectl cordon NODE"],
-        verify: "The node has the Event `RegistryVerified`; then run `kubectl uncordon NODE`.",
     },
     Guide {
         alert: "AcrVerifierPublicPathInUse",
@@ -91,6 +82,15 @@ pub const GUIDES: [Guide; 21] = [
             "az acr show --name REGISTRY --query '[dataEndpointEnabled, publicNetworkAccess]'",
         ],
         verify: "Every nameserver of the node returns only private addresses for both names.",
+    },
+    Guide {
+        alert: "AcrVerifierRegistryUnreachableFromNode",
+        meaning: "Pods on this node that need an image from the registry do not start.",
+        first: "Check the Events of the node, and cordon it if Pods are waiting.",
+        confirm: &[POD_OF_NODE, CHECK, NODE, LOGIN, CHALLENGE],
+        fix: BY_CAUSE,
+        commands: &["kubectl cordon NODE"],
+        verify: "The node has the Event `RegistryVerified`; then run `kubectl uncordon NODE`.",
     },
     Guide {
         alert: "AcrVerifierPublicPathInUseFromNode",
