@@ -1,13 +1,15 @@
 //! The results of a smoke check: all nodes of the cluster and the state of their agents.
 //!
 //! Owns the types shared by `cluster` and the reports. Agents evaluate the images, not this module. [`placement`] decides
-//! which nodes should run an agent, [`evaluation`] evaluates the fleet, and [`difference`] finds what bad nodes have in common.
+//! which nodes should run an agent, [`sample`] which of them are checked whole, [`evaluation`] evaluates the fleet, and
+//! [`difference`] finds what bad nodes have in common.
 
 pub mod advice;
 pub mod difference;
 pub mod evaluation;
 pub mod placement;
 pub mod report;
+pub mod sample;
 
 use std::fmt;
 use std::time::Duration;
@@ -15,6 +17,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use self::report::NodeReport;
+use self::sample::SampleSummary;
 use crate::text::words::seconds;
 use crate::verdict::Verdict;
 
@@ -31,6 +34,8 @@ pub struct Fleet {
     pub duration: Duration,
     /// Digest of the configuration that agents must use; `None` accepts any.
     pub expected_configuration: Option<String>,
+    /// The nodes that were checked whole; `None` if all were to be.
+    pub sample: Option<SampleSummary>,
     /// All nodes of the cluster, by name.
     pub nodes: Vec<Node>,
 }
@@ -61,6 +66,8 @@ pub struct Topology {
     pub zone: Option<String>,
     /// The subnet from the AKS labels, otherwise the /24 (or /64) of the internal address, marked as such.
     pub subnet: Option<String>,
+    /// Whether the subnet was derived from the address.
+    pub is_subnet_derived: bool,
     /// `kubernetes.azure.com/node-image-version`.
     pub node_image: Option<String>,
 }
@@ -70,6 +77,9 @@ pub struct Topology {
 pub enum State {
     /// The agent returned a report newer than the smoke check.
     Reported(Box<NodeReport>),
+    /// The node is not in the sample: a path check of each image since the start of the smoke check found the path open, and the
+    /// older report, of the last whole check, has the verdict pass or warn.
+    PathOpen(Box<NodeReport>),
     /// The node should run an agent and has none.
     Missing,
     /// The node is not ready, so its agent cannot be reached.
@@ -121,6 +131,13 @@ pub enum Staleness {
     },
     /// The agent starts no check on demand for this smoke check, which waits for a regular one.
     NotOnDemand(NotOnDemand),
+    /// The node is not in the sample, and its agent has not checked the path since the smoke check started.
+    PathUnchecked,
+    /// The node is not in the sample, and its last path check found these causes. A whole check follows.
+    PathBroken {
+        /// Codes of the causes, which may be newer than this program.
+        causes: String,
+    },
 }
 
 /// Why an agent starts no check on demand.
@@ -161,7 +178,7 @@ impl Node {
     #[must_use]
     pub fn verdict(&self) -> Option<Verdict> {
         match &self.state {
-            State::Reported(report) => {
+            State::Reported(report) | State::PathOpen(report) => {
                 // The report is untrusted: its verdict is never better than those of its images.
                 let images = report.images.iter().map(|image| image.verdict).max();
                 Some(images.unwrap_or(Verdict::Unknown).max(report.verdict))
@@ -181,7 +198,8 @@ impl Node {
     pub fn report(&self) -> Option<&NodeReport> {
         match &self.state {
             State::Reported(report) => Some(report),
-            State::Missing
+            State::PathOpen(_)
+            | State::Missing
             | State::NodeNotReady { .. }
             | State::Unready { .. }
             | State::ConfigurationRejected { .. }
@@ -191,6 +209,23 @@ impl Node {
             | State::Left => None,
         }
     }
+
+    /// Returns its fresh report, or the last one of a node whose path is open.
+    #[must_use]
+    pub fn last_report(&self) -> Option<&NodeReport> {
+        match &self.state {
+            State::PathOpen(report) => Some(report),
+            State::Reported(_)
+            | State::Missing
+            | State::NodeNotReady { .. }
+            | State::Unready { .. }
+            | State::ConfigurationRejected { .. }
+            | State::Unreachable { .. }
+            | State::Stale(_)
+            | State::Excluded(_)
+            | State::Left => self.report(),
+        }
+    }
 }
 
 impl State {
@@ -198,7 +233,7 @@ impl State {
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
-            Self::Reported(_) => "reported",
+            Self::Reported(_) | Self::PathOpen(_) => "reported",
             Self::Missing => "missing",
             Self::NodeNotReady { .. } => "node_not_ready",
             Self::Unready { .. } => "unready",
@@ -214,7 +249,7 @@ impl State {
     #[must_use]
     pub fn reason(&self) -> Option<String> {
         match self {
-            Self::Reported(_) | Self::Missing | Self::Left => None,
+            Self::Reported(_) | Self::PathOpen(_) | Self::Missing | Self::Left => None,
             Self::NodeNotReady { reason }
             | Self::Unready { reason }
             | Self::ConfigurationRejected { reason }
@@ -240,6 +275,15 @@ impl fmt::Display for Staleness {
             }
             Self::NotOnDemand(reason) => {
                 write!(formatter, "{reason}, and no regular check has started and completed since")
+            }
+            Self::PathUnchecked => {
+                formatter.write_str("it has not checked the path since the smoke check started")
+            }
+            Self::PathBroken { causes } => {
+                write!(
+                    formatter,
+                    "its last path check found {causes}, and no whole check has completed since"
+                )
             }
             Self::OtherConfiguration { digest: None } => {
                 formatter.write_str("it does not report which configuration it uses")

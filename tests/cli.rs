@@ -108,6 +108,10 @@ fn invalid_usage_exits_2_and_writes_nothing_to_standard_output() {
             "invalid value 'Team_A' for '--namespace <NAMESPACE>': expected a namespace",
         ),
         (vec!["smoke", "--selector", " "], "for '--selector <SELECTOR>': expected labels such as"),
+        (
+            vec!["smoke", "--sample", "0"],
+            "invalid value '0' for '--sample <NODES>': expected all, auto, or a number",
+        ),
         (vec!["smoke", "--timeout", "5"], "invalid value '5' for '--timeout <DURATION>': "),
         (vec!["smoke", "--kubeconfig", "/nowhere/config"], "for '--kubeconfig <PATH>': "),
         (vec!["smoke", "--report-file", "/nowhere/report.xml"], "for '--report-file <PATH>': "),

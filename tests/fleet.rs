@@ -32,6 +32,8 @@ const FOUR: Counts = Counts {
     fail: 0,
     unknown: 0,
     no_report: 0,
+    path_open: 0,
+    path_open_warn: 0,
     excluded: 0,
     joined_late: 0,
     left: 0,
@@ -74,6 +76,15 @@ fn without_report() -> Vec<Case> {
             |node| node.state = State::ConfigurationRejected { reason: "line 4: no such key".to_owned() },
             "configuration_rejected",
         ),
+        failed(
+            "path broken",
+            |node| {
+                let causes = "connect_timeout".to_owned();
+                node.state = State::Stale(Staleness::PathBroken { causes });
+            },
+            "stale",
+        ),
+        failed("path not checked", |node| node.state = State::Stale(Staleness::PathUnchecked), "stale"),
         failed("stale", |node| node.state = State::Stale(Staleness::Unanswered), "stale"),
         failed(
             "cordoned and missing",
@@ -123,6 +134,20 @@ fn with_report() -> Vec<Case> {
             |node| node.state = reported(&node.name, vec![checks::certificate_expiring()]),
             Verdict::Warn,
             Counts { warn: 1, ..FOUR },
+            Some(("certificate_expiring", Severity::Warn)),
+        ),
+        reports(
+            "path open",
+            |node| node.state = samples::path_open(&node.name, vec![checks::healthy()]),
+            Verdict::Pass,
+            Counts { path_open: 1, ..FOUR },
+            None,
+        ),
+        reports(
+            "path open, and the last check warned",
+            |node| node.state = samples::path_open(&node.name, vec![checks::certificate_expiring()]),
+            Verdict::Warn,
+            Counts { path_open_warn: 1, ..FOUR },
             Some(("certificate_expiring", Severity::Warn)),
         ),
         reports(
@@ -284,7 +309,7 @@ fn a_difference_is_described_in_one_sentence() {
 /// An arbitrary fleet with few pools, zones and subnets, so that they coincide, and some unknown ones.
 fn any_fleet() -> impl Strategy<Value = Fleet> {
     let topology = (proptest::option::of(0..3u8), proptest::option::of(0..3u8), 0..2u8);
-    proptest::collection::vec((0..10u8, topology, any::<bool>()), 0..12).prop_map(|nodes| {
+    proptest::collection::vec((0..12u8, topology, any::<bool>()), 0..12).prop_map(|nodes| {
         let nodes = nodes.into_iter().enumerate().map(|(index, (kind, (zone, subnet, pool), late))| {
             let mut node = node(index, &format!("np{pool}"), "snet-a");
             node.joined_late = late;
@@ -298,6 +323,8 @@ fn any_fleet() -> impl Strategy<Value = Fleet> {
                 4 => State::Left,
                 5 => reported(&node.name, vec![checks::zone_not_linked()]),
                 6 => reported(&node.name, vec![checks::throttled(), checks::certificate_expiring()]),
+                7 => samples::path_open(&node.name, vec![checks::healthy()]),
+                8 => samples::path_open(&node.name, vec![checks::certificate_expiring()]),
                 _ => node.state,
             };
             node
@@ -316,9 +343,10 @@ proptest! {
         let length = turned.nodes.len();
         turned.nodes.rotate_left(if length == 0 { 0 } else { turn % length });
         prop_assert_eq!(&evaluate(&turned), &evaluation);
-        let Counts { nodes, expected, pass, warn, fail, unknown, no_report, excluded, joined_late, left } =
+        let Counts { nodes, expected, pass, warn, fail, unknown, no_report, excluded, joined_late, left, .. } =
             evaluation.counts;
-        prop_assert_eq!(pass + warn + fail + unknown + no_report, expected);
+        let open = evaluation.counts.path_open + evaluation.counts.path_open_warn;
+        prop_assert_eq!(pass + warn + fail + unknown + no_report + open, expected);
         prop_assert_eq!(expected + excluded + joined_late + left, nodes);
         prop_assert_eq!(nodes, fleet.nodes.len());
         for group in &evaluation.groups {
@@ -345,7 +373,7 @@ proptest! {
                     if is_bad {
                         let named = value.as_ref().is_some_and(|value| difference.bad.contains(value));
                         prop_assert!(named, "{:?} of {} is not reported", difference.property, node.name);
-                    } else if node.verdict() == Some(Verdict::Pass) {
+                    } else if node.verdict() == Some(Verdict::Pass) && node.report().is_some() {
                         let shared = value.as_ref().is_none_or(|value| difference.bad.contains(value));
                         prop_assert!(!shared, "{:?} of {} is shared", difference.property, node.name);
                     }

@@ -21,6 +21,7 @@ use crate::logging::LogFormat;
 use crate::report::Format;
 use crate::report::catalogue::CatalogueFormat;
 use crate::report::{discover, exposure, fleet};
+use crate::smoke::SampleSize;
 
 /// Checks whether a machine can pull images from a private Azure Container Registry.
 #[derive(Debug, Parser)]
@@ -139,6 +140,13 @@ pub(super) struct SmokeArguments {
     #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = values::limit,
           help_heading = "Check options")]
     pub(super) timeout: Duration,
+    /// Nodes that are checked whole: all, auto, or the largest number
+    ///
+    /// Another node passes if its agent's path check since the start of the smoke check found DNS, address, TCP and TLS in order,
+    /// and its last whole check passed; it is counted separately. A sample has nodes of every node pool, zone and subnet. `auto`
+    /// checks up to 300 nodes whole (with one image in a registry), and of more as many as fit half of the timeout.
+    #[arg(long, value_name = "NODES", default_value = "auto", value_parser = values::sample, help_heading = "Check options")]
+    pub(super) sample: SampleSize,
     /// Accept only reports about this configuration: sha256:… of the agents' file
     ///
     /// The digest is the SHA-256 of the file's bytes, as `sha256sum` prints it; `helm test` passes it. An agent with another

@@ -117,11 +117,12 @@ It finds the DaemonSet and the nodes that should run it, triggers a check on eac
 reported a pass newer than the start of the smoke check, or the timeout has elapsed. A node that does not report is a \
 failure. Pods that run but are not ready yet are checked as well. Nodes that the DaemonSet excludes, such as virtual nodes, are \
 listed but not required. A node that joins during the smoke check is not required until it has reported. If the agents start no \
-checks on demand, or only with a key that is not given, it waits for their regular checks.
+checks on demand, or only with a key that is not given, it waits for their regular checks. Of more than 300 nodes, it checks a \
+sample whole, and the others pass with an open path and a last check that passed (--sample).
 
 In a Pod it connects to the agents directly. Elsewhere it goes through the API server, as kubectl does, and needs permission \
 to list nodes and, in the agents' namespace, to list daemonsets and pods and to create pods/proxy (to get it, if it waits for \
-regular checks).";
+regular checks or checks a sample).";
 
 /// `acr-verifier smoke --help`, at the end.
 pub(super) const SMOKE_EXAMPLES: &str = concat!(

@@ -203,6 +203,7 @@ fn resolve_smoke(arguments: SmokeArguments, environment: &Environment) -> Result
         namespace: arguments.namespace,
         selector: arguments.selector,
         timeout: arguments.timeout,
+        sample: arguments.sample,
         expected_configuration: arguments.expect_config,
         key,
         strict: arguments.strict,

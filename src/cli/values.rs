@@ -14,6 +14,7 @@ use crate::acr::{LoginServer, LoginServerError};
 use crate::config::value::{self, Refusal};
 use crate::fleet;
 use crate::image::is_sha256_digest;
+use crate::smoke::SampleSize;
 
 /// The identities of `--identity`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -40,6 +41,22 @@ const SECRET_FLAGS: [(&str, Option<char>); 6] = [
 /// A timeout.
 pub(super) fn limit(text: &str) -> Result<Duration, Refusal> {
     value::duration(text, value::SHORTEST_LIMIT)
+}
+
+/// The nodes that a smoke check checks whole.
+pub(super) fn sample(text: &str) -> Result<SampleSize, Refusal> {
+    match text {
+        "all" => Ok(SampleSize::All),
+        "auto" => Ok(SampleSize::Auto),
+        number => match number.parse::<u32>() {
+            Ok(most @ 1..) => usize::try_from(most).map(SampleSize::AtMost).map_err(|_| sample_refusal(text)),
+            Ok(0) | Err(_) => Err(sample_refusal(text)),
+        },
+    }
+}
+
+fn sample_refusal(text: &str) -> Refusal {
+    Refusal::new(text, "all, auto, or a number of nodes such as 100")
 }
 
 /// An address of this machine, for a laboratory.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
-use hyper::header::{AGE, HOST, HeaderMap, HeaderValue, RETRY_AFTER};
+use hyper::header::{AGE, DATE, HOST, HeaderMap, HeaderValue, RETRY_AFTER};
 use hyper::http::request::Builder;
 use hyper::http::response::Parts;
 use hyper::{Method, Request, StatusCode};
@@ -42,6 +42,8 @@ const BODY_LIMIT: Duration = Duration::from_secs(20);
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 /// Default without a `Retry-After`.
 const USUAL_WAIT: Duration = Duration::from_secs(5);
+/// Resolution of the header `Date`.
+const ONE_SECOND: Duration = Duration::from_secs(1);
 /// Maximum length of an agent's message in characters.
 const MAX_MESSAGE: usize = 200;
 
@@ -54,6 +56,8 @@ pub enum Answer {
         report: Box<NodeReport>,
         /// Time since its check completed, rounded up; `None` if the agent does not report it.
         age: Option<Duration>,
+        /// Time since the oldest path check of its images, rounded up; `None` if an image has none since that check.
+        path_age: Option<Duration>,
     },
     /// The agent starts no check for this caller.
     NotOnDemand(NotOnDemand),
@@ -290,8 +294,18 @@ fn evaluate(agent: &Agent, whole: &Whole<'_>) -> Answer {
     match NodeReport::read(&agent.node, body) {
         Ok(report) => {
             let age = headers.get(AGE).and_then(|value| value.to_str().ok()?.parse().ok());
-            Answer::Report { report: Box::new(report), age: age.map(Duration::from_secs) }
+            let path_age = path_age(&report, headers);
+            Answer::Report { report: Box::new(report), age: age.map(Duration::from_secs), path_age }
         }
         Err(error) => Answer::Nothing(error.to_string()),
     }
+}
+
+/// Compares two times of the agent's clock. `None` also if the clock was set back since the path check.
+fn path_age(report: &NodeReport, headers: &HeaderMap) -> Option<Duration> {
+    let now = headers.get(DATE)?.to_str().ok()?;
+    let now = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(now).ok()?;
+    // The header has whole seconds.
+    let next_second = now.checked_add(ONE_SECOND).ok()?;
+    Duration::try_from(next_second.duration_since(report.path_checked_at()?)).ok()
 }

@@ -288,6 +288,7 @@ fn topology(labels: &BTreeMap<String, String>, addresses: &[Address]) -> Topolog
     Topology {
         agent_pool: label("kubernetes.azure.com/agentpool").or_else(|| label("agentpool")),
         zone: label("topology.kubernetes.io/zone"),
+        is_subnet_derived: subnet.is_none(),
         subnet: subnet.or_else(|| internal.and_then(|internal| network_of(&internal.address))),
         node_image: label("kubernetes.azure.com/node-image-version"),
     }

@@ -202,7 +202,7 @@ const fn preference(readiness: &Readiness) -> u8 {
 
 fn reason_or_report(answer: Answer) -> Result<Box<NodeReport>, String> {
     match answer {
-        Answer::Report { report, age: _ } => Ok(report),
+        Answer::Report { report, age: _, path_age: _ } => Ok(report),
         Answer::Nothing(reason) => Err(reason),
         Answer::Later { reason, .. } => Err(format!("it is busy ({reason})")),
         Answer::OtherConfiguration(_) => Err("it responded with a conflict".to_owned()),

@@ -68,14 +68,34 @@ pub fn advice_without_report(fleet: &Fleet, node: &Node) -> Advice {
             "Correct the configuration and apply it again.",
             vec![logs],
         ),
+        State::Unreachable { .. } if fleet.sample.is_some() => (
+            format!("The agent's Pod on this node is running but returned no report: {reason}."),
+            "Allow the smoke check to reach the agent's port, or give its first check time with a longer --timeout.",
+            vec![logs, describe_pod],
+        ),
         State::Unreachable { .. } => (
             format!("The agent's Pod on this node is running but returned no report: {reason}."),
             "Allow the smoke check to reach the agent's port in network policies and firewalls.",
             vec![logs, describe_pod],
         ),
+        State::Stale(Staleness::OtherConfiguration { .. }) if fleet.sample.is_some() => (
+            format!("The agent on this node has not checked with the expected configuration: {reason}."),
+            "Run the smoke check again with a --timeout longer than the interval between two checks, or with --sample all.",
+            vec![logs],
+        ),
         State::Stale(Staleness::OtherConfiguration { .. }) => (
             format!("The agent on this node returned no report for the expected configuration: {reason}."),
             "Run the smoke check again in two minutes, once the kubelet has updated the ConfigMap volume.",
+            vec![logs],
+        ),
+        State::Stale(Staleness::PathBroken { .. }) => (
+            format!("The path from this node to the registry is broken: {reason}."),
+            "Run the smoke check again with a longer --timeout, which shows the evidence.",
+            vec![logs],
+        ),
+        State::Stale(Staleness::PathUnchecked) => (
+            format!("Nothing shows that the path of this node is open: {reason}."),
+            "Run the smoke check again with a --timeout longer than pathInterval, or with --sample all.",
             vec![logs],
         ),
         State::Stale(Staleness::NotOnDemand(_)) => (
@@ -88,7 +108,7 @@ pub fn advice_without_report(fleet: &Fleet, node: &Node) -> Advice {
             "Run the smoke check again with a longer --timeout.",
             vec![logs],
         ),
-        State::Missing | State::Reported(_) | State::Excluded(_) | State::Left => (
+        State::Missing | State::Reported(_) | State::PathOpen(_) | State::Excluded(_) | State::Left => (
             format!("The node should run an agent, but DaemonSet {} has no Pod on it.", fleet.daemon_set),
             "Find out why the DaemonSet has no Pod on the node.",
             vec![describe_set, describe_node],

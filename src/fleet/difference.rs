@@ -52,7 +52,7 @@ impl Property {
             Self::Zone => node.topology.zone.clone(),
             Self::Subnet => node.topology.subnet.clone(),
             Self::NodeImage => node.topology.node_image.clone(),
-            Self::Nameservers => node.report()?.nameservers.as_deref().map(str::to_owned),
+            Self::Nameservers => node.last_report()?.nameservers.as_deref().map(str::to_owned),
         }
     }
 
@@ -129,6 +129,7 @@ pub fn differences(fleet: &Fleet, group: &Group) -> Vec<Difference> {
 }
 
 fn is_good(node: &Node, group: &BTreeSet<&str>) -> bool {
-    let pulls = matches!(node.verdict(), Some(Verdict::Pass | Verdict::Warn));
+    // An open path does not show that a node can pull.
+    let pulls = node.report().is_some() && matches!(node.verdict(), Some(Verdict::Pass | Verdict::Warn));
     pulls && !group.contains(node.name.as_str())
 }

@@ -38,6 +38,10 @@ pub struct Counts {
     pub unknown: usize,
     /// Expected nodes without a fresh report.
     pub no_report: usize,
+    /// Expected nodes outside the sample with an open path and a last verdict of pass.
+    pub path_open: usize,
+    /// Expected nodes outside the sample with an open path and a last verdict of warn.
+    pub path_open_warn: usize,
     /// Nodes that the DaemonSet excludes.
     pub excluded: usize,
     /// Nodes that joined during the check and have not reported yet.
@@ -113,6 +117,11 @@ fn count(fleet: &Fleet) -> Counts {
             (State::Reported(_), Some(Verdict::Warn)) => &mut counts.warn,
             (State::Reported(_), Some(Verdict::Fail)) => &mut counts.fail,
             (State::Reported(_), Some(Verdict::Unknown)) => &mut counts.unknown,
+            (State::PathOpen(_), Some(Verdict::Pass)) => &mut counts.path_open,
+            // The path of a node whose last check failed is never counted as open.
+            (State::PathOpen(_), Some(Verdict::Warn | Verdict::Unknown | Verdict::Fail)) => {
+                &mut counts.path_open_warn
+            }
             (
                 State::Missing
                 | State::NodeNotReady { .. }
@@ -143,7 +152,7 @@ fn group(fleet: &Fleet) -> Vec<Group> {
     nodes.sort_by(|one, other| one.name.cmp(&other.name));
     let mut findings: BTreeMap<Finding, Vec<Said<'_>>> = BTreeMap::new();
     for node in nodes {
-        let Some(report) = node.report() else {
+        let Some(report) = node.last_report() else {
             let finding =
                 Finding::NoReport { state: node.state.as_str(), reason: shared_reason(&node.state) };
             let said = Said { node, severity: Severity::Fail, diagnosis: None };
@@ -204,10 +213,14 @@ fn shared_reason(state: &State) -> Option<String> {
         State::Unready { reason }
         | State::NodeNotReady { reason }
         | State::ConfigurationRejected { reason } => Some(reason.clone()),
-        State::Stale(staleness @ (Staleness::OtherConfiguration { .. } | Staleness::NotOnDemand(_))) => {
-            Some(staleness.to_string())
-        }
+        State::Stale(
+            staleness @ (Staleness::OtherConfiguration { .. }
+            | Staleness::NotOnDemand(_)
+            | Staleness::PathUnchecked
+            | Staleness::PathBroken { .. }),
+        ) => Some(staleness.to_string()),
         State::Reported(_)
+        | State::PathOpen(_)
         | State::Missing
         | State::Unreachable { .. }
         | State::Stale(_)

@@ -4,15 +4,17 @@
 
 pub mod claim;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::cause::Cause;
+use crate::image::ImageReference;
 use crate::observation::{CredentialsUsed, Endpoint, Stage};
 use crate::run::NetworkView;
+use crate::schedule::{REQUESTS_PER_IMAGE, REQUESTS_WITH_IDENTITY};
 use crate::verdict::{Severity, Verdict};
 
 /// An agent's report.
@@ -62,6 +64,8 @@ pub struct ImageReport {
     pub since: Option<Timestamp>,
     /// The source of the credentials; `None` if unknown to the agent or to this program.
     pub credentials: Option<CredentialsUsed>,
+    /// The path check since then; `None` without one.
+    pub path: Option<PathEvidence>,
     /// Duration of the check.
     pub duration: Duration,
     /// The first few diagnoses; the first one explains the verdict.
@@ -72,6 +76,15 @@ pub struct ImageReport {
     pub is_partial: bool,
     /// Whether loopback addresses were treated as private.
     pub loopback_allowed: bool,
+}
+
+/// The latest path check of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathEvidence {
+    /// Start of the path check, by the agent's clock.
+    pub checked_at: Timestamp,
+    /// Codes of the causes that break the path; empty if it is open.
+    pub causes: Vec<Arc<str>>,
 }
 
 /// A diagnosis of an image.
@@ -96,6 +109,44 @@ impl NodeReport {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.images.iter().filter_map(|image| image.retry_after).max()
+    }
+
+    /// Returns whether every result is of the run itself. A path check that finds a broken path keeps the results of other images.
+    #[must_use]
+    pub fn is_of_one_run(&self) -> bool {
+        self.images.iter().all(|image| image.started_at.is_none())
+    }
+
+    /// Returns the start of the oldest path check since the last whole check; `None` if an image has none.
+    #[must_use]
+    pub fn path_checked_at(&self) -> Option<Timestamp> {
+        let each: Option<Vec<Timestamp>> =
+            self.images.iter().map(|image| image.path.as_ref().map(|path| path.checked_at)).collect();
+        each?.into_iter().min()
+    }
+
+    /// Returns the codes of the causes that the latest path checks found.
+    #[must_use]
+    pub fn path_causes(&self) -> BTreeSet<&str> {
+        let paths = self.images.iter().filter_map(|image| image.path.as_ref());
+        paths.flat_map(|path| &path.causes).map(|cause| &**cause).collect()
+    }
+
+    /// Returns the requests of a check to the registry that gets the most.
+    #[must_use]
+    pub fn requests(&self) -> u32 {
+        let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+        for image in &self.images {
+            let Ok(reference) = image.image.parse::<ImageReference>() else { continue };
+            let requests = match image.credentials {
+                Some(CredentialsUsed::ManagedIdentity | CredentialsUsed::WorkloadIdentity) => {
+                    REQUESTS_WITH_IDENTITY
+                }
+                Some(CredentialsUsed::Secret | CredentialsUsed::Anonymous) | None => REQUESTS_PER_IMAGE,
+            };
+            *counts.entry(reference.registry()).or_default() += requests;
+        }
+        counts.into_values().max().unwrap_or_default()
     }
 }
 
@@ -132,6 +183,9 @@ impl Texts {
         for image in &mut report.images {
             self.intern(&mut image.image);
             self.intern_some(&mut image.name);
+            for cause in image.path.iter_mut().flat_map(|path| &mut path.causes) {
+                self.intern(cause);
+            }
             for diagnosis in &mut image.diagnoses {
                 self.intern(&mut diagnosis.cause);
                 self.intern(&mut diagnosis.message);

@@ -15,8 +15,9 @@ use std::io::{self, Write};
 use clap::ValueEnum;
 
 use super::Style;
-use crate::fleet::evaluation::{Evaluation, Finding, Group, evaluate};
+use crate::fleet::evaluation::{Counts, Evaluation, Finding, Group, evaluate};
 use crate::fleet::report::ImageReport;
+use crate::fleet::sample::SampleSummary;
 use crate::fleet::{Fleet, Node, State};
 use crate::text::words::{list, plural};
 use crate::verdict::Verdict;
@@ -60,6 +61,8 @@ const NO_IMAGE: &str = "no image was checked";
 const NO_DIAGNOSIS: &str = "no diagnosis";
 /// Shown for a node without a node pool label.
 const NO_POOL: &str = "-";
+/// Shown for a node outside the sample that counts because of its path.
+const PATH_OPEN: &str = "path open";
 
 /// A line of the matrix: a node, or an image with a problem on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +96,7 @@ fn rows_of(node: &Node, several_images: bool) -> Vec<Row> {
         stage,
         cause,
     };
-    let Some(report) = node.report() else {
+    let Some(report) = node.last_report() else {
         let (verdict, rank) = match (&node.state, node.verdict()) {
             (State::Excluded(_) | State::Left, _) => ("-", 5),
             (_, None) => ("waiting", 4),
@@ -107,6 +110,7 @@ fn rows_of(node: &Node, several_images: bool) -> Vec<Row> {
         };
         return vec![row(verdict, rank, String::new(), cause)];
     };
+    let is_path_open = node.report().is_none();
     let unwell: Vec<Row> = report
         .images
         .iter()
@@ -117,9 +121,13 @@ fn rows_of(node: &Node, several_images: bool) -> Vec<Row> {
             let cause = first.map_or(NO_DIAGNOSIS, |first| &*first.cause);
             let name = image.name.as_deref().unwrap_or(&image.image);
             let cause = if several_images { format!("{cause} ({name})") } else { cause.to_owned() };
+            let cause = if is_path_open { format!("{cause}, not in the sample") } else { cause };
             row(image.verdict.as_str(), rank(image.verdict), stage.unwrap_or_default(), cause)
         })
         .collect();
+    if unwell.is_empty() && is_path_open {
+        return vec![row(PATH_OPEN, rank(Verdict::Pass), String::new(), "not in the sample".to_owned())];
+    }
     if unwell.is_empty() {
         let verdict = node.verdict().unwrap_or(Verdict::Unknown);
         let cause = if report.images.is_empty() { NO_IMAGE } else { "" };
@@ -168,6 +176,8 @@ fn sentence(fleet: &Fleet, evaluation: &Evaluation) -> String {
         (counts.unknown, "could not be verified"),
         (counts.warn, "can pull with warnings"),
         (counts.pass, "can pull"),
+        (counts.path_open_warn, "not in the sample (path open, last check passed with warnings)"),
+        (counts.path_open, "not in the sample (path open, last check passed)"),
     ]
     .into_iter()
     .filter(|(count, _)| *count > 0)
@@ -178,6 +188,9 @@ fn sentence(fleet: &Fleet, evaluation: &Evaluation) -> String {
     } else {
         format!("of {} that should run the agent, {}.", plural(counts.expected, "node"), parts.join(", "))
     };
+    if let Some(sample) = &fleet.sample {
+        sentence.push_str(&coverage(sample, counts));
+    }
     let images = images(fleet);
     if !images.is_empty() {
         sentence.push_str(&format!(" Checked: {} ({}).", checked(fleet, &images), views(fleet)));
@@ -199,6 +212,25 @@ fn sentence(fleet: &Fleet, evaluation: &Evaluation) -> String {
         }
     }
     sentence
+}
+
+/// Describes the sample, and what an open path shows.
+fn coverage(sample: &SampleSummary, counts: &Counts) -> String {
+    let SampleSummary { nodes, placements, missing, of_each } = *sample;
+    let placed = plural(placements, "combination");
+    let represented = match (missing, of_each) {
+        (0, 0 | 1) => format!("at least 1 in each of {placed}"),
+        (0, _) => format!("at least {of_each}, or all if there are fewer, in each of {placed}"),
+        (_, _) => format!("in {} of {placed}", placements - missing),
+    };
+    let mut text =
+        format!(" Sample: {}, {represented} of node pool, zone and subnet.", plural(nodes, "node"));
+    if counts.path_open + counts.path_open_warn > 0 {
+        text.push_str(
+            " An open path covers DNS, address, TCP and TLS since the smoke check started, nothing else.",
+        );
+    }
+    text
 }
 
 fn all_images(fleet: &Fleet) -> impl Iterator<Item = &ImageReport> {

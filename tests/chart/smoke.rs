@@ -44,6 +44,8 @@ fn a_job_of_the_release_has_a_new_name_for_other_content() {
     for setting in [
         "config.images[0].image=contoso.azurecr.io/apps/canary:2",
         "smoke.timeout=4m",
+        "smoke.sample=all",
+        "smoke.sample=500",
         "image.tag=0.1.1",
         "commonLabels.team=platform",
         "smoke.tolerations=null",

@@ -25,6 +25,8 @@ fn all() -> Vec<(&'static str, Fleet)> {
         ("thousand", thousand()),
         ("hostile", samples::hostile()),
         ("empty", samples::fleet(Vec::new())),
+        ("sampled", samples::sampled()),
+        ("sampled-broken", samples::sampled_broken()),
     ]
 }
 
@@ -44,7 +46,7 @@ fn text_and_markdown_match_their_goldens() {
 
 #[test]
 fn short_json_and_junit_match_their_goldens() {
-    for (name, fleet) in [("healthy", healthy(1)), ("mixed", mixed())] {
+    for (name, fleet) in [("healthy", healthy(1)), ("mixed", mixed()), ("sampled", samples::sampled())] {
         let value: Value = serde_json::from_str(&render(&fleet, Format::Json, &PLAIN)).expect("JSON");
         golden(name, "json", &format!("{value:#}\n"));
         golden(name, "xml", &render(&fleet, Format::Junit, &PLAIN));
@@ -105,6 +107,8 @@ fn junit_fails_every_failed_node_and_passes_nothing_unchecked() {
         (mixed(), 18, 9, 1, 5),
         (unchecked, 18, 9, 2, 5),
         (thousand(), 1_000, 334, 0, 0),
+        (samples::sampled(), 6, 0, 0, 0),
+        (samples::sampled_broken(), 6, 3, 0, 0),
     ] {
         let xml = render(&fleet, Format::Junit, &PLAIN);
         let report = quick_junit::Report::deserialize_from_str(&xml).expect("JUnit");
@@ -115,7 +119,7 @@ fn junit_fails_every_failed_node_and_passes_nothing_unchecked() {
 
 #[test]
 fn small_fleets_list_every_node_and_large_ones_count_good_nodes() {
-    for fleet in [healthy(4), one_subnet(), mixed()] {
+    for fleet in [healthy(4), one_subnet(), mixed(), samples::sampled()] {
         let text = render(&fleet, Format::Text, &PLAIN);
         for node in &fleet.nodes {
             assert!(text.lines().any(|line| line.contains(&node.name)), "{} is not in {text}", node.name);
@@ -204,6 +208,29 @@ fn the_verdict_names_the_tested_configuration() {
     assert!(render(&fleet, Format::Junit, &PLAIN).contains(&digests[0]));
     set(&mut fleet.nodes[2], &digests[1]);
     assert!(text(&fleet).contains("The agents use 2 different configurations."), "{}", text(&fleet));
+}
+
+/// Outside the sample, an open path and an older check are never shown as a pull.
+#[test]
+fn a_sampled_pass_claims_no_more_than_was_proven() {
+    let sampled = samples::sampled();
+    let text = render(&sampled, Format::Text, &PLAIN).replace("\n  ", " ");
+    assert!(text.contains("of 6 nodes that should run the agent, 3 can pull, "), "{text}");
+    assert!(
+        text.contains(
+            "An open path covers DNS, address, TCP and TLS since the smoke check started, nothing else."
+        ),
+        "{text}"
+    );
+    let value: Value = serde_json::from_str(&render(&sampled, Format::Json, &PLAIN)).expect("JSON");
+    let counts = ["pass", "warn", "pathOpen", "pathOpenWarn"].map(|key| value["counts"][key].clone());
+    assert_eq!(counts, [3, 0, 2, 1]);
+    let proofs: Vec<_> = (0..6).map(|node| value["nodes"][node]["proof"].as_str()).collect();
+    assert_eq!(proofs, [None, None, None, Some("path"), Some("path"), Some("path")]);
+    let xml = render(&sampled, Format::Junit, &PLAIN);
+    assert_eq!(xml.matches("(path open, not in the sample)").count(), 3, "{xml}");
+    let all: Value = serde_json::from_str(&render(&healthy(6), Format::Json, &PLAIN)).expect("JSON");
+    assert!(all.get("sample").is_none() && all["counts"].get("pathOpen").is_none(), "{all}");
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use acr_verifier::fleet::report::NodeReport;
+use acr_verifier::fleet::report::{NodeReport, PathEvidence};
+use acr_verifier::fleet::sample::SampleSummary;
 use acr_verifier::fleet::{Exclusion, Fleet, Node, Staleness, State, Topology};
 use acr_verifier::run::ImageResult;
 use acr_verifier::wire::report::Report;
@@ -19,6 +20,7 @@ pub(crate) fn fleet(nodes: Vec<Node>) -> Fleet {
         started_at: "2026-11-23T02:05:55Z".parse().expect("a moment"),
         duration: Duration::from_millis(6_250),
         expected_configuration: None,
+        sample: None,
         nodes,
     }
 }
@@ -33,6 +35,7 @@ pub(crate) fn node(index: usize, pool: &str, subnet: &str) -> Node {
             agent_pool: Some(pool.to_owned()),
             zone: Some(format!("westeurope-{}", index % 3 + 1)),
             subnet: Some(subnet.to_owned()),
+            is_subnet_derived: false,
             node_image: Some("AKSUbuntu-2204gen2containerd-202611.03.0".to_owned()),
         },
         cordoned: false,
@@ -50,6 +53,38 @@ pub(crate) fn reported(node: &str, images: Vec<ImageResult>) -> State {
 
 pub(crate) fn healthy(count: usize) -> Fleet {
     fleet((0..count).map(|index| node(index, "np1", "snet-a")).collect())
+}
+
+/// The state of a node outside the sample: its path is open, and this was its last check.
+pub(crate) fn path_open(node: &str, images: Vec<ImageResult>) -> State {
+    let State::Reported(mut report) = reported(node, images) else { panic!("it reported") };
+    let checked_at = "2026-11-23T02:06:30Z".parse().expect("a moment");
+    for image in &mut report.images {
+        image.path = Some(PathEvidence { checked_at, causes: Vec::new() });
+    }
+    State::PathOpen(report)
+}
+
+/// A sample of 3 of 6 nodes, of which all are good; the last check of one warned.
+pub(crate) fn sampled() -> Fleet {
+    let mut fleet = healthy(6);
+    fleet.sample = Some(SampleSummary { nodes: 3, placements: 3, missing: 0, of_each: 1 });
+    for node in fleet.nodes.iter_mut().skip(3) {
+        node.state = path_open(&node.name, vec![checks::healthy()]);
+    }
+    fleet.nodes[5].state = path_open(&fleet.nodes[5].name, vec![checks::certificate_expiring()]);
+    fleet
+}
+
+/// The same, with a broken path, one that was not checked, and a check that failed.
+pub(crate) fn sampled_broken() -> Fleet {
+    let mut fleet = sampled();
+    fleet.sample = Some(SampleSummary { nodes: 2, placements: 3, missing: 1, of_each: 1 });
+    let causes = "connect_timeout".to_owned();
+    fleet.nodes[2].state = State::Stale(Staleness::PathBroken { causes });
+    fleet.nodes[3].state = State::Stale(Staleness::PathUnchecked);
+    fleet.nodes[5].state = reported(&fleet.nodes[5].name, vec![checks::zone_not_linked()]);
+    fleet
 }
 
 /// 37 of 40 nodes do not see the private zone: those of the second subnet.

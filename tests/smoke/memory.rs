@@ -52,6 +52,8 @@ fn memory_stays_bounded_with_a_thousand_failing_nodes_and_a_hostile_agent() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_acr-verifier"))
         .args([
             "smoke",
+            "--sample",
+            "all",
             "--timeout",
             timeout,
             "--output",

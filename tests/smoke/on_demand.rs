@@ -19,7 +19,7 @@ const KEY: &str = "planted-key-0123456789abcdef";
 const OTHER: &str = "planted-key-fedcba9876543210";
 
 /// Passes a request on as the API server does: without `Authorization`.
-fn pass_on(agent: SocketAddr, path: &str, head: &[String]) -> Reply {
+pub(super) fn pass_on(agent: SocketAddr, path: &str, head: &[String]) -> Reply {
     let method = head[0].split(' ').next().expect("a method");
     let headers: String = head[1..]
         .iter()

@@ -94,6 +94,9 @@ template:
           - app.kubernetes.io/name={{ include "acr-verifier.name" . }},app.kubernetes.io/instance={{ .Release.Name }},app.kubernetes.io/component=agent
           - --timeout
           - {{ $smoke.timeout }}
+          - --sample
+          # A number is a float in values.
+          - {{ kindIs "string" $smoke.sample | ternary $smoke.sample (int64 $smoke.sample | toString) | quote }}
           {{- if (.Values.config.server).keySecret }}
           - --key-file
           - {{ include "acr-verifier.keyFolder" . }}/key

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::{Error as _, IgnoredAny, SeqAccess, Visitor};
 
 use super::super::object_name;
-use super::{ConfigurationState, ImageDiagnosis, ImageReport, NodeReport};
+use super::{ConfigurationState, ImageDiagnosis, ImageReport, NodeReport, PathEvidence};
 use crate::config::{MAX_NAMESERVERS, value};
 use crate::image::{ImageReference, is_sha256_digest};
 use crate::observation::{CredentialsUsed, Endpoint, Stage};
@@ -105,6 +105,7 @@ struct ImageClaim {
     verdict: Word<Verdict>,
     started_at: Option<Moment>,
     since: Option<Moment>,
+    path: Option<PathClaim>,
     credentials: Option<String>,
     duration_seconds: Seconds,
     diagnoses: First<DiagnosisClaim, MAX_DIAGNOSES>,
@@ -114,6 +115,13 @@ struct ImageClaim {
     retry_after_seconds: Option<Seconds>,
     #[serde(default)]
     loopback_allowed: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PathClaim {
+    checked_at: Moment,
+    causes: First<String, MAX_DIAGNOSES>,
 }
 
 #[derive(Deserialize)]
@@ -181,6 +189,7 @@ impl TryFrom<ImageClaim> for ImageReport {
             verdict: claim.verdict.0,
             started_at: claim.started_at.map(|started| started.0),
             since: claim.since.map(|since| since.0),
+            path: claim.path.map(PathEvidence::try_from).transpose()?,
             credentials: claim
                 .credentials
                 .and_then(|word| CredentialsUsed::ALL.into_iter().find(|used| used.as_str() == word)),
@@ -190,6 +199,17 @@ impl TryFrom<ImageClaim> for ImageReport {
             is_partial: !claim.not_tested.0.is_empty(),
             loopback_allowed: claim.loopback_allowed,
         })
+    }
+}
+
+impl TryFrom<PathClaim> for PathEvidence {
+    type Error = String;
+
+    fn try_from(claim: PathClaim) -> Result<Self, String> {
+        let causes = claim.causes.0.into_iter().map(|cause| {
+            is_code(&cause).then(|| Arc::from(cause)).ok_or_else(|| "invalid value for cause".to_owned())
+        });
+        Ok(Self { checked_at: claim.checked_at.0, causes: causes.collect::<Result<_, _>>()? })
     }
 }
 

@@ -11,6 +11,7 @@ use serde::{Serialize, Serializer};
 use crate::fleet::difference::differences;
 use crate::fleet::evaluation::{Counts, Evaluation, Finding, Group};
 use crate::fleet::report::{ConfigurationState, ImageDiagnosis, ImageReport, NodeReport};
+use crate::fleet::sample::SampleSummary;
 use crate::fleet::{Fleet, Node};
 use crate::observation::{Endpoint, Stage};
 use crate::run::NetworkView;
@@ -36,6 +37,8 @@ struct SmokeReport<'fleet> {
     #[serde(skip_serializing_if = "Option::is_none")]
     expected_configuration: Option<&'fleet str>,
     verdict: Word<Verdict>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sample: Option<SampleEntry>,
     counts: CountsReport,
     #[serde(serialize_with = "groups")]
     groups: (&'fleet Fleet, &'fleet [Group]),
@@ -53,9 +56,22 @@ struct CountsReport {
     fail: usize,
     unknown: usize,
     no_report: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_open: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_open_warn: Option<usize>,
     excluded: usize,
     joined_late: usize,
     left: usize,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SampleEntry {
+    nodes: usize,
+    placements: usize,
+    placements_missing: usize,
+    of_each: usize,
 }
 
 #[derive(Serialize)]
@@ -114,6 +130,8 @@ struct NodeEntry<'fleet> {
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    proof: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     verdict: Option<Word<Verdict>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     report: Option<ReportEntry<'fleet>>,
@@ -129,6 +147,8 @@ struct ReportEntry<'fleet> {
     started_at: Moment,
     duration_seconds: Seconds,
     verdict: Word<Verdict>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_checked_at: Option<Moment>,
     #[serde(skip_serializing_if = "Option::is_none")]
     nameservers: Option<&'fleet str>,
     #[serde(serialize_with = "images")]
@@ -206,7 +226,11 @@ pub fn write(out: &mut impl Write, fleet: &Fleet, evaluation: &Evaluation) -> io
         duration_seconds: fleet.duration.into(),
         expected_configuration: fleet.expected_configuration.as_deref(),
         verdict: Word(evaluation.verdict),
-        counts: counts(&evaluation.counts),
+        sample: fleet.sample.map(|sample| {
+            let SampleSummary { nodes, placements, missing, of_each } = sample;
+            SampleEntry { nodes, placements, placements_missing: missing, of_each }
+        }),
+        counts: counts(&evaluation.counts, fleet.sample.is_some()),
         groups: (fleet, &evaluation.groups),
         nodes: &fleet.nodes,
     };
@@ -250,10 +274,21 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-fn counts(counts: &Counts) -> CountsReport {
-    let &Counts { nodes, expected, pass, warn, fail, unknown, no_report, excluded, joined_late, left } =
-        counts;
-    CountsReport { nodes, expected, pass, warn, fail, unknown, no_report, excluded, joined_late, left }
+fn counts(counts: &Counts, is_sampled: bool) -> CountsReport {
+    CountsReport {
+        nodes: counts.nodes,
+        expected: counts.expected,
+        pass: counts.pass,
+        warn: counts.warn,
+        fail: counts.fail,
+        unknown: counts.unknown,
+        no_report: counts.no_report,
+        path_open: is_sampled.then_some(counts.path_open),
+        path_open_warn: is_sampled.then_some(counts.path_open_warn),
+        excluded: counts.excluded,
+        joined_late: counts.joined_late,
+        left: counts.left,
+    }
 }
 
 fn group<'fleet>(fleet: &Fleet, group: &'fleet Group) -> GroupReport<'fleet> {
@@ -308,8 +343,9 @@ fn node(node: &Node) -> NodeEntry<'_> {
         pod: node.pod.as_deref(),
         state: node.state.as_str(),
         reason: node.state.reason(),
+        proof: (node.report().is_none() && node.last_report().is_some()).then_some("path"),
         verdict: node.verdict().map(Word),
-        report: node.report().map(report),
+        report: node.last_report().map(report),
     }
 }
 
@@ -322,6 +358,7 @@ fn report(report: &NodeReport) -> ReportEntry<'_> {
         started_at: Moment(report.started_at),
         duration_seconds: report.duration.into(),
         verdict: Word(report.verdict),
+        path_checked_at: report.path_checked_at().map(Moment),
         nameservers: report.nameservers.as_deref(),
         images: &report.images,
     }

@@ -1,7 +1,8 @@
 //! The JUnit report of a smoke check: one suite per node pool and one case for each image on each node.
 //!
 //! A node without a fresh report is one failed case. Nodes that the DaemonSet excludes, that left or that joined during the
-//! check are skipped with the reason. A warning is output of a passed case.
+//! check are skipped with the reason. A warning is output of a passed case. Names of cases outside the sample show that only the
+//! path was checked.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -38,6 +39,9 @@ pub fn write(out: &mut impl Write, fleet: &Fleet, evaluation: &Evaluation) -> io
         if let Some(digest) = &fleet.expected_configuration {
             suite.add_property(("expectedConfiguration", digest.as_str()));
         }
+        if let Some(sample) = &fleet.sample {
+            suite.add_property(("sample", sample.nodes.to_string().as_str()));
+        }
         for node in nodes {
             suite.add_test_cases(cases(fleet, node, pool));
         }
@@ -52,7 +56,7 @@ fn cases(fleet: &Fleet, node: &Node, pool: &str) -> Vec<TestCase> {
         case.set_classname(printable(&format!("acr-verifier.{pool}.{}", node.name), MAX_TEXT));
         case
     };
-    let Some(report) = node.report() else {
+    let Some(report) = node.last_report() else {
         let status = if node.verdict().is_some() {
             let advice = advice_without_report(fleet, node);
             failure(
@@ -73,12 +77,16 @@ fn cases(fleet: &Fleet, node: &Node, pool: &str) -> Vec<TestCase> {
         let status = failure(NonSuccessKind::Error, Verdict::Unknown.as_str(), NO_IMAGE, NO_IMAGE.to_owned());
         return vec![case(format!("{}: report", node.name), status)];
     }
+    let is_path_open = node.report().is_none();
     report
         .images
         .iter()
         .map(|image| {
-            let mut case = case(format!("{}: {}", node.name, image.image), status(image));
-            case.set_time(image.duration);
+            let part = if is_path_open { " (path open, not in the sample)" } else { "" };
+            let mut case = case(format!("{}: {}{part}", node.name, image.image), status(image));
+            if !is_path_open {
+                case.set_time(image.duration);
+            }
             let warnings: Vec<String> = image
                 .diagnoses
                 .iter()

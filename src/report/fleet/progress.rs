@@ -30,7 +30,9 @@ pub fn lines(nodes: &[&Node], line: &str, width: usize) -> Vec<String> {
         let standing = pools.entry(ascii(&printable(pool, MAX_POOL))).or_default();
         let topology = match (&node.state, node.verdict()) {
             (State::Excluded(_) | State::Left, _) => continue,
-            (State::Reported(_), Some(Verdict::Pass | Verdict::Warn)) => &mut standing.good,
+            (State::Reported(_) | State::PathOpen(_), Some(Verdict::Pass | Verdict::Warn)) => {
+                &mut standing.good
+            }
             (State::Reported(_), Some(Verdict::Unknown)) => &mut standing.unclear,
             (State::Reported(_), Some(Verdict::Fail)) => &mut standing.bad,
             (_, _) => &mut standing.waiting,
