@@ -1,7 +1,8 @@
 //! The fleet: nodes with the program's own decisions, and an event queue.
 //!
 //! Simulates time. As in the agent's loop, `Timetable` and `Pace` decide when an agent checks, `Debouncer` what it announces, and
-//! `Metrics` what it exposes; results of checks were measured before. `paths` has the path checks, `results` the sinks. Kubelets, the DaemonSet controller and Prometheus are
+//! `Metrics` what it exposes; results of checks were measured before. `paths` has the path checks, `results` the
+//! sinks, `gate` the smoke check. Kubelets, the DaemonSet controller and Prometheus are
 //! simulated as far as they affect timing. Randomness is seeded, so that every run of a day is the same.
 
 use std::collections::VecDeque;
@@ -14,13 +15,13 @@ use acr_verifier::metrics::{Metrics, NodeLabels};
 use acr_verifier::path_check::Paths;
 use acr_verifier::run::{Extent, NetworkView};
 use acr_verifier::schedule::{CheckFeedback, Pace, Timetable, requests_of_a_round};
-use acr_verifier::smoke;
 use acr_verifier::transition::{Debouncer, Outbox};
 use acr_verifier::verdict::Verdict;
 use jiff::Timestamp;
 
 use crate::alerts::{BETWEEN_GROUPS, Exposed, SCRAPE};
 use crate::day::{self, Visitor};
+use crate::gate::Awaited;
 use crate::outcomes::{Condition, Outcomes, REGISTRIES, images};
 use crate::queue::{Happening, Queue};
 use crate::record::Day;
@@ -52,8 +53,8 @@ pub(crate) struct Node {
     pub(crate) verdicts: [Verdict; REGISTRIES],
     /// Whether the controller waits for it.
     is_replaced: bool,
-    /// Whether the smoke check waits for it.
-    is_asked: bool,
+    /// What the smoke check waits for.
+    pub(crate) awaited: Awaited,
     pub(crate) dns_share: f64,
     pub(crate) renewed_at: f64,
     has_renewed: bool,
@@ -69,11 +70,11 @@ pub(crate) struct Fleet<'outcomes> {
     pub(crate) chance: fastrand::Rng,
     pub(crate) nodes: Vec<Node>,
     pub(crate) queue: Queue,
-    configured: Vec<ImageConfig>,
+    pub(crate) configured: Vec<ImageConfig>,
     /// Nodes waiting for the controller, and the number it waits for.
     waiting: VecDeque<usize>,
     unavailable: usize,
-    demands: usize,
+    pub(crate) passed: usize,
     pub(crate) midnight: Timestamp,
     pub(crate) day: Day,
 }
@@ -94,7 +95,7 @@ pub(crate) fn live(outcomes: &Outcomes, schedule: Schedule, until: f64) -> anyho
         configured,
         waiting: VecDeque::new(),
         unavailable: 0,
-        demands: 0,
+        passed: 0,
         midnight: MIDNIGHT.parse()?,
         day,
     };
@@ -127,7 +128,7 @@ impl Fleet<'_> {
                 path: None,
                 verdicts: [Verdict::Unknown; REGISTRIES],
                 is_replaced: false,
-                is_asked: false,
+                awaited: Awaited::Nothing,
                 dns_share: self.chance.f64(),
                 renewed_at: day::ROTATION + self.between(day::PROPAGATION),
                 // Nodes that join later never had the old password.
@@ -140,11 +141,7 @@ impl Fleet<'_> {
             self.queue.push(Duration::from_secs_f64(starts), Happening::Start(number));
         }
         self.queue.push(Duration::from_secs_f64(day::ROLLOUT), Happening::Rollout);
-        let mut at = Duration::from_secs_f64(day::SMOKE);
-        for number in 0..nodes {
-            self.queue.push(at, Happening::Demand(number));
-            at += smoke::spacing(number, nodes);
-        }
+        self.plan_smoke_check();
         self.queue.push(SCRAPE, Happening::Record);
         self.queue.push(SCRAPE + BETWEEN_GROUPS, Happening::Evaluate);
     }
@@ -250,7 +247,7 @@ impl Fleet<'_> {
         self.queue.push(at, Happening::Due(number, life));
     }
 
-    fn begin(&mut self, number: usize, now: Duration) {
+    pub(crate) fn begin(&mut self, number: usize, now: Duration) {
         let node = &mut self.nodes[number];
         // A whole check replaces a path check.
         node.path = None;
@@ -294,13 +291,8 @@ impl Fleet<'_> {
         }
         let since = now.checked_sub(node.started).expect("it has started");
         node.timetable.finish(&self.day.pace, feedback, self.chance.f64(), since);
-        let is_asked = std::mem::take(&mut node.is_asked);
-        if is_asked && images.iter().all(|checked| checked.verdict() == Verdict::Pass) {
-            self.demands += 1;
-            if self.demands == self.nodes.len() {
-                self.day.smoke = Some(now.as_secs_f64() - day::SMOKE);
-            }
-        }
+        let has_passed = images.iter().all(|checked| checked.verdict() == Verdict::Pass);
+        self.note_whole(number, has_passed, (begun, now));
         if self.nodes[number].is_replaced {
             self.queue.push(now + MIN_READY, Happening::Available(number));
         }
@@ -338,25 +330,6 @@ impl Fleet<'_> {
         let since = now.checked_sub(node.started).expect("it has started");
         node.timetable.plan(&self.day.pace, chance, since);
         self.expect(number);
-    }
-
-    /// The smoke check triggers a check on a node.
-    fn demand(&mut self, number: usize, now: Duration) {
-        let node = &mut self.nodes[number];
-        let since = now.saturating_sub(node.started);
-        if node.running.is_some() {
-            // Only a check that starts from now on counts.
-            self.queue.push(now + Duration::from_secs(1), Happening::Demand(number));
-            return;
-        }
-        match node.timetable.on_demand(since) {
-            Ok(at) if at <= since => {
-                node.is_asked = true;
-                self.begin(number, now);
-            }
-            Ok(at) => self.queue.push(now + at.saturating_sub(since), Happening::Demand(number)),
-            Err(postponed) => self.queue.push(now + postponed.retry_after, Happening::Demand(number)),
-        }
     }
 
     /// The DaemonSet controller replaces as many pods as allowed.

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use crate::alerts::{Fired, Rule, Subject};
 use crate::day::{self, Fault};
-use crate::outcomes::{Condition, REGISTRIES, Requests};
+use crate::outcomes::{Condition, REGISTRIES};
 use crate::record::{Day, Delays};
-use crate::table::{READS, READS_OF_IDENTITY, most_reads};
+use crate::table::{READS, most_reads};
 use crate::tally::{Minute, quantile};
 
 /// Maximum Events a minute of the whole fleet: 50 a second, the default limit of a single kubelet. The API server has no
@@ -111,11 +111,6 @@ pub(crate) fn missed(day: &Day) -> Vec<String> {
     let reads = most_reads(day);
     if reads > READS / 5 {
         missed.push(format!("{reads} reads a minute at a registry are over a fifth of its limit"));
-    }
-    let asked = day.tally.between(day::SMOKE, day::SMOKE + 3600.0);
-    let most = asked.iter().flat_map(|minute| minute.requests.map(Requests::reads_of_identity)).max();
-    if most.is_none_or(|most| most > READS_OF_IDENTITY * 4 / 5) {
-        missed.push(format!("{most:?} reads a minute of an identity are over four fifths of its limit"));
     }
     let events = day.tally.0.iter().map(Minute::events).max().unwrap_or_default();
     if events > EVENTS {

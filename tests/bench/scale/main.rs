@@ -16,6 +16,7 @@ mod affected;
 mod alerts;
 mod day;
 mod fleet;
+mod gate;
 mod goals;
 mod outcomes;
 mod paths;

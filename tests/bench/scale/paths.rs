@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use acr_verifier::path_check::Compared;
 use acr_verifier::run::{Extent, ImageResult};
+use acr_verifier::verdict::Verdict;
 
 use crate::day::{self, Visitor};
 use crate::fleet::Fleet;
@@ -51,9 +52,12 @@ impl Fleet<'_> {
             node.timetable.change();
             node.timetable.plan(&self.day.pace, chance, since);
         }
+        let has_passed = node.verdicts.iter().all(|verdict| *verdict == Verdict::Pass);
         if let Some(run) = broken {
             let results: Vec<&ImageResult> = run.images.iter().collect();
             self.publish(number, &results, (begun, now));
+        } else if has_passed && !has_recovered {
+            self.note_open_path(number, (begun, now));
         }
         self.expect(number);
         self.expect_path(number);

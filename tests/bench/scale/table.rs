@@ -25,10 +25,9 @@ pub(crate) fn minutes(day: &Day, phase: usize) -> &[Minute] {
     day.tally.between(PHASES[phase].from, until)
 }
 
-/// Returns the maximum reads at a registry in a minute without checks on demand.
+/// Returns the maximum reads at a registry in a minute.
 pub(crate) fn most_reads(day: &Day) -> u32 {
-    let unasked = (0..PHASES.len()).filter(|&phase| PHASES[phase].from.total_cmp(&day::SMOKE).is_ne());
-    unasked.map(|phase| peak(minutes(day, phase), Requests::reads)).max().unwrap_or_default()
+    peak(&day.tally.0, Requests::reads)
 }
 
 fn thousands(number: u32) -> String {
