@@ -35,7 +35,6 @@ const MAX_UNAVAILABLE: usize = 10;
 const SAMPLED: usize = 250;
 const MIDNIGHT: &str = "2026-11-24T00:00:00Z";
 
-#[expect(clippy::struct_excessive_bools, reason = "each is waited for by somebody else")]
 pub(crate) struct Node {
     pub(crate) name: String,
     /// Number of the node's current agent; 0 before the first start.

@@ -151,10 +151,13 @@ pub(crate) struct Outcome {
     pub(crate) path_took: Duration,
 }
 
+/// What decides the results of a run.
+type Kind = ([Condition; REGISTRIES], Extent);
+
 /// The outcomes of every condition, for each registry.
 pub(crate) struct Outcomes {
     of: Vec<(Condition, Vec<Outcome>)>,
-    runs: RefCell<BTreeMap<([Condition; REGISTRIES], Extent), Rc<CheckRun>>>,
+    runs: RefCell<BTreeMap<Kind, Rc<CheckRun>>>,
 }
 
 impl Outcomes {
@@ -250,7 +253,7 @@ fn image(registry: usize) -> anyhow::Result<ImageReference> {
 
 /// Returns the registry of an image.
 pub(crate) fn registry_of(image: &ImageReference) -> usize {
-    let number = image.registry().bytes().nth("contoso".len());
+    let number = image.registry().as_bytes().get("contoso".len()).copied();
     number.map_or(0, |digit| usize::from(digit - b'1'))
 }
 

@@ -45,7 +45,9 @@ impl Fleet<'_> {
         let Compared { statuses, broken, has_recovered } = node.paths.compare(&found, None);
         if let Some(metrics) = &node.metrics {
             metrics.record_paths(&statuses);
-            broken.iter().for_each(|run| metrics.record(run));
+            if let Some(run) = &broken {
+                metrics.record(run);
+            }
         }
         if has_recovered {
             let since = now.saturating_sub(node.started);
