@@ -330,6 +330,34 @@ mod tests {
             prop_assert!(plain >= 60.0 * (1.0 - jitter) - 0.001 && plain <= 60.0 * (1.0 + jitter) + 0.001);
         }
 
+        // What makes a fault of all nodes known within minutes in a fleet of any size, without exceeding the budget.
+        #[test]
+        fn each_minute_another_part_of_a_stretched_fleet_checks_within_the_budget(
+            nodes in 1000_u32..4000, images in 1_u32..=4, budget in 2000_u32..8000, seed in any::<u64>(),
+        ) {
+            let (requests, schedule) = (images * REQUESTS_PER_IMAGE, fleet(nodes, Some(budget)));
+            let interval = interval(&schedule, requests);
+            prop_assume!(interval > MINUTE);
+            let mut chance = fastrand::Rng::with_seed(seed);
+            let mut minutes = std::collections::BTreeMap::<u64, std::collections::BTreeSet<u32>>::new();
+            let until = interval * 3;
+            for node in 0..nodes {
+                let mut at = first_delay(&format!("{seed}-{node}"), interval, schedule.jitter);
+                while at < until {
+                    let is_first = minutes.entry(at.as_secs() / 60).or_default().insert(node);
+                    prop_assert!(is_first || interval < 2 * MINUTE, "no node checks twice in a minute");
+                    at += next_delay(interval, schedule.jitter, chance.f64(), 0, None);
+                }
+            }
+            let expected = f64::from(budget) / f64::from(requests);
+            // Five standard deviations of a random spread.
+            let margin = 5.0 * expected.sqrt() + 1.0;
+            for minute in 0..until.as_secs() / 60 {
+                let checks = minutes.get(&minute).map_or(0.0, |nodes| nodes.len() as f64);
+                prop_assert!((checks - expected).abs() <= margin, "{checks} in minute {minute}, {expected} expected");
+            }
+        }
+
         #[test]
         fn the_first_check_is_within_an_interval(
             node in ".{0,40}", seconds in 1_u64..90_000, jitter in 0.0..=1.0,
