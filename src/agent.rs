@@ -292,16 +292,16 @@ impl Agent {
         }))
     }
 
-    /// Publishes the results of broken paths, and plans a whole check if a path has recovered.
+    /// Publishes the results of broken paths, and plans a whole check if a path needs one.
     fn conclude_path(&mut self, found: &CheckRun) {
-        let latest = self.status.borrow().latest.clone();
-        let Compared { statuses, broken, has_recovered } = self.paths.compare(found, latest.as_deref());
+        let Compared { statuses, results, needs_whole_check } = self.paths.compare(found);
         self.metrics.record_paths(&statuses);
-        if let Some(run) = broken {
+        if let Some(run) = results {
+            pass::log_changes(&run, self.status.borrow().latest.as_deref());
             self.publish(&Arc::new(run));
         }
         self.status.send_modify(|status| status.paths = statuses);
-        if has_recovered {
+        if needs_whole_check {
             self.timetable.change();
             self.timetable.plan(&self.settings.pace(), (self.context.chance)(), self.started.elapsed());
         }
@@ -339,8 +339,7 @@ impl Agent {
         self.status.send_modify(|status| status.due_at = Some(due_at));
     }
 
-    /// Applies changes in the configuration, credential and node files.
-    /// Returns whether another configuration is in force.
+    /// Applies changes of configuration, credential and node files. Returns whether another configuration is in force.
     fn look_at_files(&mut self) -> bool {
         let mut is_reconfigured = false;
         let now = (self.context.pass.now)();
@@ -372,6 +371,8 @@ impl Agent {
             }
             let interval = self.settings.pace().interval;
             self.timetable.change_interval(before, interval, self.started.elapsed());
+            let (node, pace) = (&self.context.pass.node, self.settings.pace());
+            self.timetable.change_path(node, &pace, self.started.elapsed());
             self.status.send_modify(|status| {
                 status.configuration = Configuration { read_at: now, digest: in_force, rejected };
                 status.interval = interval;

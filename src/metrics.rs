@@ -23,7 +23,7 @@ use prometheus::proto::MetricFamily;
 use prometheus::{Encoder, GaugeVec, IntCounterVec, Registry, TextEncoder};
 
 use crate::config::StageHistograms;
-use crate::path_check::{PathChange, PathStatus};
+use crate::path_check::PathStatus;
 use crate::run::{CheckRun, Extent, ImageResult, NetworkView};
 use crate::transition::EventResult;
 
@@ -126,25 +126,29 @@ impl Metrics {
         }
     }
 
-    /// Records a run. Results that are kept from an earlier one count only once. Removes the series of registries and named images
+    /// Records a run. Counters and histograms are of whole checks, each counted once. Removes the series of registries and named images
     /// that a whole check lacks: it covers the whole configuration.
     pub fn record(&self, run: &CheckRun) {
         let mut owners: BTreeMap<Labels, Vec<&ImageResult>> = BTreeMap::new();
         for checked in &run.images {
             owners.entry(Labels::of(checked)).or_default().push(checked);
         }
-        let finished_at = run.started_at.checked_add(run.duration).unwrap_or(run.started_at);
+        let end = |started_at: Timestamp, duration| started_at.checked_add(duration).unwrap_or(started_at);
         let mut series = self.lock();
         let Series { histograms, of } = &mut *series;
-        if run.images.iter().all(|checked| checked.extent == Extent::Whole && run.has_checked(checked)) {
+        if run.images.iter().all(|checked| checked.extent == Extent::Whole && !checked.is_kept) {
             of.retain(|owner, _| owners.contains_key(owner));
         }
         for (owner, checks) in owners {
-            let new: Vec<_> = checks.iter().copied().filter(|checked| run.has_checked(checked)).collect();
-            if !new.is_empty() {
-                let first = |owner: &Labels| TargetMetrics::new(&self.node, owner, histograms);
-                of.entry(owner).or_insert_with_key(first).record(&checks, &new, finished_at);
-            }
+            let new = |owner: &Labels| TargetMetrics::new(&self.node, owner, histograms);
+            // Kept results are as old as they are.
+            let finished_at = if checks.iter().all(|checked| checked.is_kept) {
+                checks.iter().map(|checked| end(checked.started_at, checked.observation.duration)).max()
+            } else {
+                Some(end(run.started_at, run.duration))
+            };
+            let finished_at = finished_at.unwrap_or(run.started_at);
+            of.entry(owner).or_insert_with_key(new).record(&checks, finished_at);
         }
     }
 
@@ -152,7 +156,7 @@ impl Metrics {
     pub fn record_paths(&self, statuses: &[PathStatus]) {
         let mut owners: BTreeMap<Labels, bool> = BTreeMap::new();
         for status in statuses {
-            *owners.entry(Labels::of_path(status)).or_default() |= status.change != PathChange::Unchanged;
+            *owners.entry(Labels::of_path(status)).or_default() |= status.is_changed;
         }
         let mut series = self.lock();
         let Series { histograms, of } = &mut *series;

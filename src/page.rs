@@ -17,7 +17,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::path_check::PathStatus;
 use crate::run::{CheckRun, ImageResult, located_at};
 use crate::status::AgentState;
 use crate::text::sanitize::{MAX_TEXT, MAX_WORD, printable};
@@ -138,11 +137,10 @@ fn paths(status: &AgentState, now: Timestamp) -> Markup {
                     "the path is broken (" @for (place, cause) in causes.iter().enumerate() {
                         @if place > 0 { ", " } code { (cause) }
                     } ")."
-                } @else if status.paths.iter().any(PathStatus::has_recovered) {
-                    "the path is open again. The next whole check confirms it."
                 } @else {
                     "the path is open."
                 }
+                @if status.paths.iter().any(|path| path.is_outdated) { " A whole check follows." }
             }
         }
     }

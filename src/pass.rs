@@ -165,6 +165,7 @@ fn conclude(
     let (observation, comparisons, diagnoses) = observed.diagnose(&expectation);
     ImageResult {
         started_at: task.now,
+        is_kept: false,
         extent,
         image: task.image,
         name: image.name.clone(),
@@ -235,8 +236,14 @@ fn describe(config: &Config, trust: &Trust, node: &NodeFiles) -> NodeFilesReport
     }
 }
 
+/// Logs the results of a path check that differ from those of the latest run.
+pub(crate) fn log_changes(run: &CheckRun, latest: Option<&CheckRun>) {
+    let is_shown = |checked: &ImageResult| latest.is_some_and(|latest| latest.has_same(checked));
+    run.images.iter().filter(|checked| !is_shown(checked)).for_each(log);
+}
+
 /// Logs one line per check.
-pub(crate) fn log(checked: &ImageResult) {
+fn log(checked: &ImageResult) {
     let causes: Vec<&str> = checked.diagnoses.iter().map(|diagnosis| diagnosis.cause.code()).collect();
     let first = checked.diagnoses.first();
     tracing::info!(

@@ -50,23 +50,19 @@ pub struct PathStatus {
     pub name: Option<String>,
     /// When it started.
     pub checked_at: Timestamp,
-    /// How its outcome differs from that of the image's result before it.
-    pub change: PathChange,
+    /// Whether its outcome differs from the last whole check's.
+    pub is_changed: bool,
+    /// Whether the image's result does not show what it found, so that a whole check has to confirm it.
+    pub is_outdated: bool,
     /// The causes that break the path; empty if it is open.
     pub causes: Vec<Cause>,
 }
 
 impl PathStatus {
-    /// Returns whether the path is broken, so that the path check is the image's result.
+    /// Returns whether the path is broken.
     #[must_use]
     pub fn is_broken(&self) -> bool {
         !self.causes.is_empty()
-    }
-
-    /// Returns whether the path is open again, and a whole check has to confirm it.
-    #[must_use]
-    pub fn has_recovered(&self) -> bool {
-        self.change == PathChange::Recovered && !self.is_broken()
     }
 }
 
@@ -112,6 +108,12 @@ impl PathOutcome {
     #[must_use]
     pub fn or(self, earlier: Self) -> Self {
         Self { login: self.login.or(earlier.login), data: self.data.or(earlier.data) }
+    }
+
+    /// Returns whether nothing can reach the login server.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.login.as_ref().is_some_and(|causes| !causes.is_empty())
     }
 
     /// Returns the causes of both endpoints.

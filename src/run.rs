@@ -133,10 +133,16 @@ impl CheckRun {
         self.images.iter().map(ImageResult::verdict).max().unwrap_or(Verdict::Unknown)
     }
 
-    /// Returns whether a result is of this run, and not kept from an earlier one.
+    /// Returns whether it has a result of this image with the same causes.
     #[must_use]
-    pub fn has_checked(&self, checked: &ImageResult) -> bool {
-        checked.started_at >= self.started_at
+    pub fn has_same(&self, checked: &ImageResult) -> bool {
+        let causes = |result: &ImageResult| -> Vec<_> {
+            result.diagnoses.iter().map(|diagnosis| diagnosis.cause).collect()
+        };
+        let is_same = |result: &ImageResult| {
+            result.image == checked.image && result.name == checked.name && causes(result) == causes(checked)
+        };
+        self.images.iter().any(is_same)
     }
 }
 
@@ -166,8 +172,10 @@ impl Extent {
 /// One image, checked once.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImageResult {
-    /// When its check started: in an agent, earlier than the run if a path check was of other images.
+    /// When its check started.
     pub started_at: Timestamp,
+    /// Whether it is kept from an earlier run: an agent's path check replaces only the results of broken paths.
+    pub is_kept: bool,
     /// What its check covered. A path check has a result only if it failed.
     pub extent: Extent,
     /// The image reference.

@@ -133,6 +133,11 @@ impl Debouncer {
         Some(Announcement { image: checked.image.clone(), name: checked.name.clone(), change, at: now })
     }
 
+    /// The failures so far are not in a row with the next one.
+    pub fn interrupt(&mut self) {
+        (self.unconfirmed, self.candidate) = (0, None);
+    }
+
     fn pass(&mut self) -> Option<Change> {
         (self.unconfirmed, self.candidate) = (0, None);
         let before = std::mem::replace(&mut self.announced, Announced::Verified);

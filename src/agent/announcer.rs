@@ -13,7 +13,7 @@ use super::AgentContext;
 use crate::config::{Config, Schedule};
 use crate::events::{self, Publisher, event};
 use crate::metrics::Metrics;
-use crate::run::{CheckRun, ImageResult};
+use crate::run::{CheckRun, Extent, ImageResult};
 use crate::schedule::event_delay;
 use crate::transition::{Announcement, Debouncer, EventResult, Outbox};
 
@@ -44,13 +44,24 @@ impl Announcer {
     /// Announces what has changed with a run. `at` is the time, also since the start of the agent.
     pub(super) fn announce(&mut self, run: &CheckRun, schedule: &Schedule, at: (Timestamp, Duration)) {
         let key = |checked: &ImageResult| (checked.image.to_string(), checked.name.clone());
-        self.tracks.retain(|known, _| run.images.iter().any(|checked| key(checked) == *known));
+        // A whole check covers the whole configuration.
+        if run.images.iter().all(|checked| checked.extent == Extent::Whole && !checked.is_kept) {
+            self.tracks.retain(|known, _| run.images.iter().any(|checked| key(checked) == *known));
+        }
         let mut announcements = Vec::new();
-        for checked in run.images.iter().filter(|checked| run.has_checked(checked)) {
+        for checked in run.images.iter().filter(|checked| !checked.is_kept) {
             let track = self.tracks.entry(key(checked)).or_default();
             announcements.extend(track.step(checked, schedule.confirm_after, at.0));
         }
+        // The path is open again as in the last whole check, which passed.
+        for checked in run.images.iter().filter(|checked| checked.is_kept && checked.decisive().is_none()) {
+            self.tracks.entry(key(checked)).or_default().interrupt();
+            if self.outbox.withdraw(&checked.image, checked.name.as_deref()) && self.publisher.is_some() {
+                self.metrics.record_event(EventResult::Suppressed);
+            }
+        }
         let failing = announcements.iter().filter(|announcement| announcement.is_failure()).count();
+        let failing = failing + self.outbox.failures();
         let delay = event_delay(schedule.fleet_size, &self.node, failing);
         for announcement in announcements {
             if self.outbox.add(announcement, delay, at.1) && self.publisher.is_some() {

@@ -118,7 +118,7 @@ pub(super) const CHECKS: Family = of_registry(
     "acr_verifier_checks_total",
     Kind::Counter,
     &["verdict"],
-    "Total number of image checks by verdict.",
+    "Total number of whole image checks by verdict.",
 );
 pub(super) const FAILURES: Family = of_registry(
     "acr_verifier_failures_total",
@@ -208,8 +208,8 @@ pub(super) const PATH_CHECKS: Family = of_registry(
     "acr_verifier_path_checks_total",
     Kind::Counter,
     &["result"],
-    "Total number of path checks (DNS to TLS, without a request) between whole checks by result: `unchanged` or `changed` from the \
-     result before. Absent without path checks.",
+    "Total number of path checks (DNS to TLS, without a request) between whole checks by result: `unchanged` or `changed` since the \
+     last whole check. Absent without path checks.",
 );
 pub(super) const EVENTS: Family = of_node(
     "acr_verifier_events_total",

@@ -32,7 +32,7 @@ use crate::config::StageHistograms;
 use crate::findings::Comparison;
 use crate::observation::{Endpoint, Stage};
 use crate::path_check::{PathChange, PathStatus};
-use crate::run::{ImageResult, StageStatus};
+use crate::run::{Extent, ImageResult, StageStatus};
 use crate::verdict::{Severity, Verdict};
 
 /// Kinds of failure to keep; beyond that, the least recently seen kind is removed.
@@ -124,9 +124,9 @@ impl TargetMetrics {
         }
     }
 
-    /// Records the results of one run, of which some are new: counters add those up, gauges take the worst result.
-    pub(super) fn record(&mut self, checks: &[&ImageResult], new: &[&ImageResult], finished_at: Timestamp) {
-        for checked in new {
+    /// Records the results of one run: counters add up its whole checks, gauges take the worst result.
+    pub(super) fn record(&mut self, checks: &[&ImageResult], finished_at: Timestamp) {
+        for checked in checks.iter().filter(|checked| !checked.is_kept && checked.extent == Extent::Whole) {
             self.count(checked);
         }
         self.current().into_iter().for_each(CurrentGauges::begin);

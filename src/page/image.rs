@@ -22,7 +22,7 @@ pub(super) fn section(run: &CheckRun, checked: &ImageResult, index: usize, now: 
                 @if let Some(name) = &checked.name { span.name { " (" (printable(name, MAX_WORD)) ")" } }
             }
             p.sentence { (verdict::badge(verdict)) " " (printable(&sentence(run, checked), MAX_TEXT)) }
-            (source(run, checked, now))
+            (source(checked, now))
             @for (place, diagnosis) in checked.diagnoses.iter().enumerate() {
                 (problem(diagnosis, &format!("{id}-problem-{place}")))
             }
@@ -41,13 +41,13 @@ pub(super) fn section(run: &CheckRun, checked: &ImageResult, index: usize, now: 
 }
 
 /// Which check the result is of, if that is not a whole check of the latest run.
-fn source(run: &CheckRun, checked: &ImageResult, now: Timestamp) -> Markup {
+fn source(checked: &ImageResult, now: Timestamp) -> Markup {
     html! {
         @match checked.extent {
             Extent::Path => p.facts {
                 "Found by a path check (DNS, address, TCP, TLS), which sends no request."
             },
-            Extent::Whole if !run.has_checked(checked) => p.facts {
+            Extent::Whole if checked.is_kept => p.facts {
                 "Checked whole at " (moment(checked.started_at, now)) ", " (span_of(checked.started_at, now)) " ago."
             },
             Extent::Whole => {}

@@ -1,8 +1,9 @@
 //! What is known about the path of each image between two whole checks.
 //!
-//! Owns the result of a broken path, which counts as a check of its images: a pull would fail there as well, and finding it sends
-//! no request. An open path is no result: whether a pull works needs a whole check. Pure: `pass` runs path checks, `schedule`
-//! decides when, and the agent publishes the results.
+//! Owns the result of a broken path to the login server, which counts as a check of its images: a pull fails there as well, and
+//! finding it sends no request. Once the path is open as in the last whole check, that one's result holds again, with its age. Whether
+//! a pull works needs a whole check, also whether it still uses a data endpoint: a redirect decides. Pure: `pass` runs path checks,
+//! `schedule` decides when, and the agent publishes the results.
 
 use super::{PathChange, PathOutcome, PathStatus};
 use crate::config::{Config, ImageConfig};
@@ -17,12 +18,16 @@ pub struct Paths {
 #[derive(Debug)]
 struct Known {
     image: ImageConfig,
-    /// The outcome in the image's result. An endpoint that was not reached has that of an earlier one.
+    /// The result of the last whole check.
+    whole: Option<ImageResult>,
+    /// What it showed about the path. An endpoint that it did not reach has the outcome of an earlier one.
     outcome: PathOutcome,
-    /// The data endpoint that the last whole check used.
+    /// The data endpoint that a whole check used last.
     data: Option<String>,
-    /// Whether the path is open again and no whole check has confirmed it yet.
-    has_recovered: bool,
+    /// The result of the last path check if the path to the login server was broken.
+    broken: Option<ImageResult>,
+    /// Whether the path differs from what the result shows, so that a whole check is planned.
+    is_outdated: bool,
 }
 
 /// What a path check shows.
@@ -30,11 +35,10 @@ struct Known {
 pub struct Compared {
     /// The status of each image.
     pub statuses: Vec<PathStatus>,
-    /// The results of the images whose path is broken, and those of all other images in the latest run; absent if no path is
-    /// broken.
-    pub broken: Option<CheckRun>,
-    /// Whether a path has recovered since the last path check, so that a whole check must confirm it.
-    pub has_recovered: bool,
+    /// The results of all images, if those of some have changed or are confirmed; images without any result are left out.
+    pub results: Option<CheckRun>,
+    /// Whether a whole check should follow that was not planned before.
+    pub needs_whole_check: bool,
 }
 
 impl Paths {
@@ -43,9 +47,11 @@ impl Paths {
     pub fn of(images: &[ImageConfig]) -> Self {
         let known = images.iter().map(|image| Known {
             image: image.clone(),
+            whole: None,
             outcome: PathOutcome::open(),
             data: None,
-            has_recovered: false,
+            broken: None,
+            is_outdated: false,
         });
         Self { known: known.collect() }
     }
@@ -66,33 +72,47 @@ impl Paths {
         self.known.iter().map(|known| known.data.clone()).collect()
     }
 
-    /// A path check of all images has completed. `latest` is the latest run, whose results of other images are kept if it had
-    /// the same configuration.
-    pub fn compare(&mut self, found: &CheckRun, latest: Option<&CheckRun>) -> Compared {
+    /// A path check of all images has completed.
+    pub fn compare(&mut self, found: &CheckRun) -> Compared {
         let mut statuses = Vec::new();
-        let mut has_recovered = false;
+        let (mut has_results, mut needs_whole_check) = (false, false);
         for (known, checked) in self.known.iter_mut().zip(&found.images) {
             let outcome = PathOutcome::of(&checked.observation, &checked.diagnoses);
             let change = outcome.change_from(&known.outcome);
-            let causes = outcome.causes();
-            if causes.is_empty() {
-                let is_open_again = change == PathChange::Recovered;
-                has_recovered |= is_open_again && !known.has_recovered;
-                known.has_recovered = is_open_again;
-            } else {
-                known.outcome = outcome.or(std::mem::take(&mut known.outcome));
-                known.has_recovered = false;
-            }
+            let was_outdated = known.is_outdated;
+            let was_broken = known.broken.is_some();
+            known.broken = outcome.is_closed().then(|| checked.clone());
+            has_results |= was_broken || known.broken.is_some();
+            // What the path check found is in the result, unless a whole check must confirm it: that an earlier failure is gone, or
+            // that pulls still use a data endpoint that cannot be reached.
+            known.is_outdated = known.broken.is_none() && change != PathChange::Unchanged;
+            needs_whole_check |= known.is_outdated && !was_outdated;
             statuses.push(PathStatus {
                 image: checked.image.clone(),
                 name: checked.name.clone(),
                 checked_at: found.started_at,
-                change,
-                causes,
+                is_changed: change != PathChange::Unchanged,
+                is_outdated: known.is_outdated,
+                causes: outcome.causes(),
             });
         }
-        let broken = statuses.iter().any(PathStatus::is_broken).then(|| compose(found, &statuses, latest));
-        Compared { statuses, broken, has_recovered }
+        let results = has_results.then(|| self.compose(found));
+        Compared { statuses, results, needs_whole_check }
+    }
+
+    /// Returns the results of broken paths, and of the last whole check for all other images.
+    fn compose(&self, found: &CheckRun) -> CheckRun {
+        let result = |known: &Known| {
+            let kept = || known.whole.clone().map(|whole| ImageResult { is_kept: true, ..whole });
+            known.broken.clone().or_else(kept)
+        };
+        CheckRun {
+            node: found.node.clone(),
+            node_files: found.node_files.clone(),
+            configuration: found.configuration.clone(),
+            images: self.known.iter().filter_map(result).collect(),
+            ..*found
+        }
     }
 
     /// A whole check has completed.
@@ -103,31 +123,11 @@ impl Paths {
             }
             let outcome = PathOutcome::of(&checked.observation, &checked.diagnoses);
             known.outcome = outcome.or(std::mem::take(&mut known.outcome));
-            known.has_recovered = false;
             let blob = checked.observation.blob.as_ref();
             known.data = blob.map(|blob| blob.host.clone()).or(known.data.take());
+            known.whole = Some(checked.clone());
+            (known.broken, known.is_outdated) = (None, false);
         }
-    }
-}
-
-/// Replaces the results of images whose path is broken. Images without any result are left out.
-fn compose(found: &CheckRun, statuses: &[PathStatus], latest: Option<&CheckRun>) -> CheckRun {
-    let latest = latest.filter(|latest| latest.configuration == found.configuration);
-    let kept = |checked: &ImageResult| {
-        let is_same = |before: &&ImageResult| before.image == checked.image && before.name == checked.name;
-        latest.and_then(|latest| latest.images.iter().find(is_same))
-    };
-    let images = found
-        .images
-        .iter()
-        .zip(statuses)
-        .filter_map(|(checked, status)| if status.is_broken() { Some(checked) } else { kept(checked) });
-    CheckRun {
-        images: images.cloned().collect(),
-        node: found.node.clone(),
-        configuration: found.configuration.clone(),
-        node_files: found.node_files.clone(),
-        ..*found
     }
 }
 

@@ -59,7 +59,7 @@ impl Report {
             started_at: Moment(run.started_at),
             duration_seconds: run.duration.into(),
             verdict: Word(run.verdict()),
-            images: run.images.iter().map(|checked| image(run, checked)).collect(),
+            images: run.images.iter().map(image).collect(),
         }
     }
 }
@@ -68,7 +68,7 @@ impl From<&PathStatus> for PathReport {
     fn from(status: &PathStatus) -> Self {
         Self {
             checked_at: Moment(status.checked_at),
-            changed: status.has_recovered(),
+            changed: status.is_outdated,
             causes: status.causes.iter().map(|cause| cause.code().to_owned()).collect(),
         }
     }
@@ -109,9 +109,9 @@ impl From<&NodeFilesReport> for NodeFilesEntry {
 }
 
 /// Describes a result, and which check it is of if that is not a whole one of this run.
-fn image(run: &CheckRun, checked: &ImageResult) -> Image {
+fn image(checked: &ImageResult) -> Image {
     Image {
-        started_at: (!run.has_checked(checked)).then_some(Moment(checked.started_at)),
+        started_at: checked.is_kept.then_some(Moment(checked.started_at)),
         extent: (checked.extent != Extent::Whole).then_some(Word(checked.extent)),
         ..Image::from(checked)
     }

@@ -113,6 +113,12 @@ impl Timetable {
         self.extra = Some(now + window.mul_f64(chance.clamp(0.0, 1.0)));
     }
 
+    /// Path checks are wanted at another pace from now on. A fleet keeps its spread.
+    pub fn change_path(&mut self, node: &str, pace: &Pace, now: Duration) {
+        let next = |every: Duration| now + every.mul_f64(share(node));
+        self.path = pace.path.map(|every| self.path.map_or(next(every), |due| due.min(next(every))));
+    }
+
     /// The interval has changed. The rest of the current one is scaled with it, so a fleet keeps its spread: otherwise nodes
     /// spread over one minute would be a crowd in an interval of ten.
     pub fn change_interval(&mut self, before: Duration, after: Duration, now: Duration) {

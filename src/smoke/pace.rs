@@ -186,8 +186,9 @@ impl Pacer {
             self.hurry = None;
             return false;
         };
-        let needed = (left * SHARE_OF_REST.0 / SHARE_OF_REST.1 / checks).max(SPACING);
-        let is_faster = needed < sample_spacing(self.requests());
+        let needed = left * SHARE_OF_REST.0 / SHARE_OF_REST.1 / checks;
+        // If not even the fastest pace suffices, a faster one would only cost the registry more.
+        let is_faster = needed < sample_spacing(self.requests()) && needed >= SPACING;
         self.hurry = is_faster.then_some(needed);
         if is_faster {
             self.next_check = self.next_check.min(now + needed);

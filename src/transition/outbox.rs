@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::Announcement;
+use crate::image::ImageReference;
 
 /// The announcements of an agent that wait.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,16 +15,33 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Adds an announcement. A failure waits for `delay`, anything else does not. Returns whether it replaces one of the same image
-    /// that still waits.
+    /// Adds an announcement. A failure waits for `delay`, or as long as the failure of the same image that it replaces; anything else
+    /// does not wait. Returns whether it replaces one.
     pub fn add(&mut self, announcement: Announcement, delay: Duration, now: Duration) -> bool {
-        let before = self.waiting.len();
-        self.waiting
-            .retain(|(_, waiting)| waiting.image != announcement.image || waiting.name != announcement.name);
-        let is_replaced = self.waiting.len() < before;
-        let due = if announcement.is_failure() { now + delay } else { now };
+        let is_same = |(_, waiting): &(Duration, Announcement)| {
+            waiting.image == announcement.image && waiting.name == announcement.name
+        };
+        let replaced = self.waiting.iter().position(is_same).map(|place| self.waiting.remove(place));
+        let due = match (&replaced, announcement.is_failure()) {
+            (_, false) => now,
+            (None, true) => now + delay,
+            (Some((due, _)), true) => (*due).min(now + delay),
+        };
         self.waiting.push((due, announcement));
-        is_replaced
+        replaced.is_some()
+    }
+
+    /// Removes the announcement of an image, since it is no longer true. Returns whether there was one.
+    pub fn withdraw(&mut self, image: &ImageReference, name: Option<&str>) -> bool {
+        let before = self.waiting.len();
+        self.waiting.retain(|(_, waiting)| waiting.image != *image || waiting.name.as_deref() != name);
+        self.waiting.len() < before
+    }
+
+    /// Returns the number of failures that wait.
+    #[must_use]
+    pub fn failures(&self) -> usize {
+        self.waiting.iter().filter(|(_, announcement)| announcement.is_failure()).count()
     }
 
     /// Removes and returns the announcements whose time has come.
@@ -76,6 +94,8 @@ mod tests {
         assert!(!outbox.add(announcement("contoso", true), delay, now));
         assert!(!outbox.add(announcement("fabrikam", true), delay, now));
         assert_eq!((outbox.take_due(now).len(), outbox.next_due()), (0, Some(now + delay)));
+        assert!(outbox.add(announcement("contoso", true), delay, now + delay / 2), "it does not wait again");
+        assert_eq!((outbox.failures(), outbox.next_due()), (2, Some(now + delay)));
         assert!(outbox.add(announcement("contoso", false), delay, now));
         assert_eq!(outbox.take_due(now), [announcement("contoso", false)]);
         assert_eq!(outbox.take_due(now + delay), [announcement("fabrikam", true)]);

@@ -36,6 +36,7 @@ fn checked(letter: char) -> ImageResult {
     let mark = Mark { endpoint: Endpoint::Login, stage: Stage::Dns, duration: Duration::ZERO };
     ImageResult {
         started_at: Timestamp::UNIX_EPOCH,
+        is_kept: false,
         extent: Extent::Whole,
         image: "contoso.azurecr.io/apps/canary:1".parse().expect("a reference"),
         name: None,

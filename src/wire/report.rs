@@ -78,7 +78,8 @@ pub struct NodeFilesEntry {
 pub struct PathReport {
     /// Start of the path check.
     pub checked_at: Moment,
-    /// Whether the path is open again, although the result is a failure there: a whole check then follows.
+    /// Whether the result does not show this, so that a whole check follows: the path is open again, or a data endpoint cannot be
+    /// reached.
     pub changed: bool,
     /// Codes of the causes that break the path; empty if it is open.
     pub causes: Vec<String>,

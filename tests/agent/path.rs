@@ -26,15 +26,12 @@ fn path_checks(agent: &Agent, result: &str) -> u64 {
 
 type Fault = (&'static str, fn(&mut Settings));
 
-/// Faults of each free stage, at both endpoints, with the cause that a whole check reports.
-const FAULTS: [Fault; 7] = [
+/// Faults of each free stage at the login server, with the cause that a whole check reports.
+const FAULTS: [Fault; 4] = [
     ("private_record_missing", |settings| settings.nameservers[0].login = View::RecordMissing),
     ("private_zone_not_linked", |settings| settings.nameservers[0].login = View::NotLinked),
     ("connect_refused", |settings| settings.login.transport = Transport::Closed),
     ("certificate_expired", |settings| settings.login.certificate = Certificate::Expired),
-    ("private_record_missing", |settings| settings.nameservers[0].data = View::RecordMissing),
-    ("connect_refused", |settings| settings.data.transport = Transport::Closed),
-    ("certificate_untrusted", |settings| settings.data.certificate = Certificate::Untrusted),
 ];
 
 #[test]
@@ -86,12 +83,50 @@ fn break_and_restore((cause, fault): Fault) {
     let whole_check = text_of(&agent.post("/check").json());
     assert_eq!(text_of(&found), whole_check, "a whole check has the same message");
     lab.change(|settings| *settings = healthy);
+    // The whole check has found the path broken as well, so only another one can tell that pulls work.
     agent.wait_for("the recovery", |agent| image(agent)["path"]["changed"] == true);
     assert_eq!(verdict(&agent.get("/report")), "fail", "an open path is no pass");
-    assert!(agent.get("/").body.contains("the path is open again"));
-    let sent = lab.requests().len() - requests;
-    assert!(sent < 8, "{cause}: {sent} requests, all of the whole check");
+    assert!(agent.get("/").body.contains("the path is open. A whole check follows."));
+    assert_eq!(lab.requests().len(), requests, "{cause}: a path check sends none");
     assert_eq!(verdict(&agent.post("/check")), "pass", "{cause}");
+}
+
+#[test]
+fn after_a_short_fault_the_last_whole_check_holds_again() {
+    let lab = Lab::start(Settings::default());
+    let agent = start_in_a_fleet(&lab);
+    assert_eq!(verdict(&agent.post("/check")), "pass");
+    let last_check = |agent: &Agent| agent.metric("acr_verifier_last_check_timestamp_seconds");
+    let (requests, whole) = (lab.requests().len(), last_check(&agent));
+    lab.change(|settings| settings.login.transport = Transport::Closed);
+    agent.wait_for("the failure", |agent| agent.metric("acr_verifier_check_success") == Some(0.0));
+    assert!(last_check(&agent) > whole);
+    lab.change(|settings| settings.login.transport = Transport::default());
+    agent.wait_for("the recovery", |agent| agent.metric("acr_verifier_check_success") == Some(1.0));
+    assert_eq!((lab.requests().len(), last_check(&agent)), (requests, whole), "as old as it is");
+    let image = image(&agent);
+    assert_eq!((&image["verdict"], &image["path"]["changed"]), (&"pass".into(), &false.into()));
+    assert!(image["startedAt"].is_string() && image["extent"].is_null(), "{image}");
+    assert!(agent.get("/").body.contains("Checked whole at"));
+}
+
+/// A redirect decides which data endpoint a pull uses, and this fleet uses its whole budget for the regular checks.
+#[test]
+fn a_broken_data_endpoint_waits_for_a_whole_check() {
+    let lab = Lab::start(Settings::default());
+    let agent = start_in_a_fleet(&lab);
+    assert_eq!(verdict(&agent.post("/check")), "pass");
+    let requests = lab.requests().len();
+    lab.change(|settings| settings.data.transport = Transport::Closed);
+    agent.wait_for("the path check", |agent| {
+        image(agent)["path"]["causes"] == serde_json::json!(["connect_refused"])
+    });
+    let before = path_checks(&agent, "\"changed\"");
+    agent.wait_for("more of them", |agent| path_checks(agent, "\"changed\"") >= before + 3);
+    assert_eq!(lab.requests().len(), requests, "no node exceeds its share");
+    assert_eq!(verdict(&agent.get("/report")), "pass", "the report states what the whole check found");
+    assert_eq!(image(&agent)["path"]["changed"], true, "and that it is out of date");
+    assert_eq!(verdict(&agent.post("/check")), "fail");
 }
 
 /// The causes, messages and fixes of a report.

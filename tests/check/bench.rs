@@ -185,6 +185,7 @@ impl Outcome {
     pub(crate) fn run(&self, bench: &Bench) -> CheckRun {
         let checked = ImageResult {
             started_at: bench.task.now,
+            is_kept: false,
             extent: Extent::Whole,
             image: bench.task.image.clone(),
             name: None,

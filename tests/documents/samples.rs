@@ -75,6 +75,7 @@ pub(crate) fn print(bench: &Bench) -> String {
     let outcome = bench.check();
     let checked = ImageResult {
         started_at: bench.task.now,
+        is_kept: false,
         extent: Extent::Whole,
         image: bench.task.image.clone(),
         name: None,

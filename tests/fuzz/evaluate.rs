@@ -43,6 +43,7 @@ pub fn evaluate(observation: Observation) {
     );
     let checked = ImageResult {
         started_at: now,
+        is_kept: false,
         extent: Extent::Whole,
         image: expectation.image,
         name: None,

@@ -6,7 +6,7 @@ use acr_verifier::cause::Cause;
 use acr_verifier::diagnosis::Diagnosis;
 use acr_verifier::metrics::{FAMILIES, Metrics, write_reference};
 use acr_verifier::observation::{Endpoint, Request, Resolver, Stage};
-use acr_verifier::path_check::{PathChange, PathStatus};
+use acr_verifier::path_check::PathStatus;
 use acr_verifier::run::ImageResult;
 use acr_verifier::transition::EventResult;
 use acr_verifier::verdict::Severity;
@@ -71,7 +71,8 @@ pub(super) fn experienced() -> Metrics {
         image: rich().image,
         name: rich().name,
         checked_at: "2026-11-23T02:01:00Z".parse().expect("a moment"),
-        change: PathChange::Unchanged,
+        is_changed: false,
+        is_outdated: false,
         causes: Vec::new(),
     }]);
     metrics

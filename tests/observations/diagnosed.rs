@@ -36,6 +36,7 @@ pub(crate) fn checked() -> impl Strategy<Value = ImageResult> {
         let findings = evaluate(&expectation, &observation);
         ImageResult {
             started_at: jiff::Timestamp::UNIX_EPOCH,
+            is_kept: false,
             extent: Extent::Whole,
             diagnoses: rules::diagnose(&expectation, &observation, &findings),
             comparisons: findings.comparisons(),

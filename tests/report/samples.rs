@@ -45,6 +45,7 @@ pub(crate) fn run(mut images: Vec<ImageResult>) -> CheckRun {
 pub(crate) fn healthy() -> ImageResult {
     ImageResult {
         started_at: STARTED_AT.parse().expect("a moment"),
+        is_kept: false,
         extent: Extent::Whole,
         image: IMAGE.parse().expect("an image"),
         name: None,

@@ -35,6 +35,7 @@ fn paths() -> Paths {
 fn run(extent: Extent, minute: i64, causes: [Option<Cause>; 2]) -> CheckRun {
     let checked = |(image, cause): (&str, Option<Cause>)| ImageResult {
         started_at: at(minute),
+        is_kept: false,
         extent,
         image: image.parse().expect("a reference"),
         name: None,
@@ -83,48 +84,73 @@ fn results(run: &CheckRun) -> Vec<(Verdict, Timestamp, Extent)> {
 #[test]
 fn a_broken_path_is_the_result_of_its_image_and_of_no_other() {
     let mut paths = paths();
-    let whole = run(Extent::Whole, 0, [None, REJECTED]);
-    paths.adopt(&whole);
-    let open = paths.compare(&run(Extent::Path, 1, [None, None]), Some(&whole));
-    assert!(open.broken.is_none() && !open.has_recovered, "an open path is no result: {open:?}");
-    let broken = paths.compare(&run(Extent::Path, 2, [TIMEOUT, None]), Some(&whole));
-    let broken = broken.broken.expect("a result");
+    paths.adopt(&run(Extent::Whole, 0, [None, REJECTED]));
+    let open = paths.compare(&run(Extent::Path, 1, [None, None]));
+    assert!(open.results.is_none() && !open.needs_whole_check, "an open path is no result: {open:?}");
+    let broken = paths.compare(&run(Extent::Path, 2, [TIMEOUT, None])).results.expect("a result");
     assert_eq!(
         results(&broken),
         [(Verdict::Fail, at(2), Extent::Path), (Verdict::Fail, at(0), Extent::Whole)]
     );
-    assert!(broken.has_checked(&broken.images[0]) && !broken.has_checked(&broken.images[1]));
-    let again = paths.compare(&run(Extent::Path, 3, [TIMEOUT, None]), Some(&broken));
-    assert_eq!(results(&again.broken.expect("it persists"))[0].1, at(3), "each path check confirms it");
+    assert_eq!(broken.images.iter().map(|checked| checked.is_kept).collect::<Vec<_>>(), [false, true]);
+    let again = paths.compare(&run(Extent::Path, 3, [TIMEOUT, None])).results.expect("it persists");
+    assert_eq!(results(&again)[0].1, at(3), "each path check confirms it");
 }
 
 #[test]
-fn one_whole_check_follows_a_recovery() {
+fn the_result_of_the_last_whole_check_holds_again_once_the_path_is_as_it_was() {
     let mut paths = paths();
-    let whole = run(Extent::Whole, 0, [None, None]);
-    paths.adopt(&whole);
-    let broken = paths.compare(&run(Extent::Path, 1, [TIMEOUT, None]), Some(&whole)).broken;
-    let mut look = |minute, causes| paths.compare(&run(Extent::Path, minute, causes), broken.as_ref());
-    let Compared { broken, has_recovered, statuses } = look(2, [None, None]);
-    assert!(has_recovered && broken.is_none() && statuses[0].has_recovered() && !statuses[1].has_recovered());
-    let later = look(3, [None, None]);
-    assert!(!later.has_recovered, "it is planned once");
-    assert!(later.statuses[0].has_recovered(), "and not yet confirmed");
-    assert!(!look(4, [TIMEOUT, None]).has_recovered);
-    assert!(look(5, [None, None]).has_recovered);
-    paths.adopt(&run(Extent::Whole, 6, [None, None]));
-    let confirmed = paths.compare(&run(Extent::Path, 7, [None, None]), None);
-    assert!(!confirmed.has_recovered && !confirmed.statuses[0].has_recovered());
+    paths.adopt(&run(Extent::Whole, 0, [None, None]));
+    paths.compare(&run(Extent::Path, 1, [TIMEOUT, None]));
+    let Compared { results: restored, needs_whole_check, statuses } =
+        paths.compare(&run(Extent::Path, 2, [None, None]));
+    let restored = restored.expect("a result");
+    assert_eq!(results(&restored)[0], (Verdict::Pass, at(0), Extent::Whole), "as old as it is");
+    assert!(restored.images[0].is_kept && !needs_whole_check && !statuses[0].is_outdated);
+    assert!(paths.compare(&run(Extent::Path, 3, [None, None])).results.is_none());
 }
 
 #[test]
-fn images_without_a_result_of_the_same_configuration_are_left_out() {
-    let found = run(Extent::Path, 1, [TIMEOUT, None]);
-    let of =
-        |latest: Option<&CheckRun>| paths().compare(&found, latest).broken.expect("a result").images.len();
-    assert_eq!(of(None), 1, "before the first whole check");
-    let mut other = run(Extent::Whole, 0, [None, None]);
-    assert_eq!(of(Some(&other)), 2);
-    other.configuration = Some("sha256:2".to_owned());
-    assert_eq!(of(Some(&other)), 1);
+fn one_whole_check_follows_a_path_that_a_whole_check_found_broken() {
+    let mut paths = paths();
+    paths.adopt(&run(Extent::Whole, 0, [TIMEOUT, None]));
+    let mut look = |minute, causes| paths.compare(&run(Extent::Path, minute, causes));
+    let first = look(1, [None, None]);
+    assert!(first.needs_whole_check && first.results.is_none(), "an open path is no pass");
+    let later = look(2, [None, None]);
+    assert!(!later.needs_whole_check && later.statuses[0].is_outdated, "it is planned once");
+    assert!(!look(3, [TIMEOUT, None]).needs_whole_check);
+    assert!(look(4, [None, None]).needs_whole_check);
+    paths.adopt(&run(Extent::Whole, 5, [None, None]));
+    assert!(!paths.compare(&run(Extent::Path, 6, [None, None])).statuses[0].is_outdated);
+}
+
+/// A redirect decides which data endpoint a pull uses, and only a whole check gets one.
+#[test]
+fn a_data_endpoint_that_cannot_be_reached_needs_a_whole_check() {
+    let mut paths = paths();
+    paths.adopt(&data(run(Extent::Whole, 0, [None, None])));
+    let mut found = data(run(Extent::Path, 1, [TIMEOUT, None]));
+    for diagnosis in &mut found.images[0].diagnoses {
+        diagnosis.endpoint = Endpoint::Data;
+    }
+    let Compared { results, needs_whole_check, statuses } = paths.compare(&found);
+    assert!(results.is_none() && needs_whole_check);
+    assert!(statuses[0].is_outdated && statuses[0].causes == [Cause::ConnectTimeout]);
+}
+
+/// The same run, which reached the data endpoint.
+fn data(mut run: CheckRun) -> CheckRun {
+    for checked in &mut run.images {
+        let mark = Mark { endpoint: Endpoint::Data, stage: Stage::Connect, duration: Duration::ZERO };
+        checked.observation.marks.push(mark);
+    }
+    run
+}
+
+#[test]
+fn images_without_a_result_are_left_out() {
+    let mut paths = paths();
+    let broken = paths.compare(&run(Extent::Path, 1, [TIMEOUT, None])).results.expect("a result");
+    assert_eq!(broken.images.len(), 1, "before the first whole check");
 }

@@ -10,12 +10,15 @@ use crate::alerts::Exposed;
 /// Age of a check that counts as one of the newest.
 const NEW: Duration = Duration::from_secs(40);
 
+/// Minutes after which an outage pages even if the newest checks pass.
+const MINUTES: usize = 15;
+
 /// The affected nodes of a registry, as recorded in an evaluation.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Affected {
     nodes: BTreeSet<usize>,
-    /// Whether it was an outage in this evaluation and in the one before.
-    outages: [bool; 2],
+    /// Whether it was an outage in this evaluation and in those of the last minutes.
+    outages: [bool; MINUTES],
     is_recovering: bool,
 }
 
@@ -36,8 +39,11 @@ impl Affected {
         let most_pass_again = passing_again as f64 > 0.5 * self.nodes.len() as f64 && !self.outages[1];
         let just_checked = judged.iter().filter(is_new).count() as f64;
         let failed = judged.iter().filter(is_new).filter(affected).count() as f64;
-        let newest_pass = 10.0 * (1.0 + failed) <= just_checked * share;
-        Self { nodes, outages: [is_outage, self.is_outage()], is_recovering: most_pass_again || newest_pass }
+        let newest_pass = 10.0 * (1.0 + failed) <= just_checked * share && !self.outages[MINUTES - 1];
+        let mut outages = self.outages;
+        outages.rotate_right(1);
+        outages[0] = is_outage;
+        Self { nodes, outages, is_recovering: most_pass_again || newest_pass }
     }
 
     /// Whether the nodes are enough for an outage.

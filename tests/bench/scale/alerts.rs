@@ -156,7 +156,8 @@ const RECORDED: [(&str, &str); 10] = [
          registry) (node_registry:acr_verifier_path_broken:max and on (cluster, node, registry) \
          (time() - acr_verifier_last_check_timestamp_seconds <= 40)) or 0 * \
          registry:acr_verifier_nodes:count)) <= registry:acr_verifier_nodes_just_checked:count * \
-         registry:acr_verifier_nodes_broken:count / registry:acr_verifier_nodes:count)",
+         registry:acr_verifier_nodes_broken:count / registry:acr_verifier_nodes:count unless on \
+         (cluster, registry) registry:acr_verifier_nodes_broken_outage:count offset 15m)",
     ),
     (
         "registry:acr_verifier_nodes_public_recovering:count",
@@ -168,7 +169,8 @@ const RECORDED: [(&str, &str); 10] = [
          registry) (node_registry:acr_verifier_public_path:max and on (cluster, node, registry) \
          (time() - acr_verifier_last_check_timestamp_seconds <= 40)) or 0 * \
          registry:acr_verifier_nodes:count)) <= registry:acr_verifier_nodes_just_checked:count * \
-         registry:acr_verifier_nodes_public:count / registry:acr_verifier_nodes:count)",
+         registry:acr_verifier_nodes_public:count / registry:acr_verifier_nodes:count unless on \
+         (cluster, registry) registry:acr_verifier_nodes_public_outage:count offset 15m)",
     ),
 ];
 

@@ -42,23 +42,23 @@ impl Fleet<'_> {
         let found = self.outcomes.run(conditions, Extent::Path);
         let chance = self.chance.f64();
         let node = &mut self.nodes[number];
-        let Compared { statuses, broken, has_recovered } = node.paths.compare(&found, None);
+        let Compared { statuses, results, needs_whole_check } = node.paths.compare(&found);
         if let Some(metrics) = &node.metrics {
             metrics.record_paths(&statuses);
-            if let Some(run) = &broken {
+            if let Some(run) = &results {
                 metrics.record(run);
             }
         }
-        if has_recovered {
+        if needs_whole_check {
             let since = now.saturating_sub(node.started);
             node.timetable.change();
             node.timetable.plan(&self.day.pace, chance, since);
         }
         let has_passed = node.verdicts.iter().all(|verdict| *verdict == Verdict::Pass);
-        if let Some(run) = broken {
+        if let Some(run) = results {
             let results: Vec<&ImageResult> = run.images.iter().collect();
             self.publish(number, &results, (begun, now));
-        } else if has_passed && !has_recovered {
+        } else if has_passed && !needs_whole_check {
             self.note_open_path(number, (begun, now));
         }
         self.expect(number);

@@ -40,11 +40,16 @@ impl Fleet<'_> {
         let at = self.midnight + now;
         let node = &mut self.nodes[number];
         let mut announcements = Vec::new();
-        for checked in results {
+        for checked in results.iter().filter(|checked| checked.is_kept && checked.decisive().is_none()) {
+            node.tracks[registry_of(&checked.image)].interrupt();
+            node.outbox.withdraw(&checked.image, checked.name.as_deref());
+        }
+        for checked in results.iter().filter(|checked| !checked.is_kept) {
             let track = &mut node.tracks[crate::outcomes::registry_of(&checked.image)];
             announcements.extend(track.step(checked, self.schedule.confirm_after, at));
         }
         let failing = announcements.iter().filter(|announcement| announcement.is_failure()).count();
+        let failing = failing + node.outbox.failures();
         let delay = event_delay(self.schedule.fleet_size, &node.name, failing);
         let since = now.saturating_sub(node.started);
         for announcement in announcements {
