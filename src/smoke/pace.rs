@@ -180,7 +180,7 @@ impl Pacer {
         }
     }
 
-    /// This many nodes need a whole check within this time. Returns whether that requires a faster pace than a sample's.
+    /// This many nodes need a whole check within this time. Returns whether a faster pace than a sample's makes that possible.
     pub(super) fn hurry(&mut self, checks: usize, left: Duration, now: Instant) -> bool {
         let Some(checks) = u32::try_from(checks).ok().filter(|&checks| checks > 0) else {
             self.hurry = None;
@@ -316,10 +316,10 @@ mod tests {
     }
 
     #[test]
-    fn only_a_deadline_makes_a_sample_faster_and_never_faster_than_a_thousand_a_minute() {
+    fn only_a_deadline_that_can_be_met_makes_a_sample_faster() {
         let start = Instant::now();
         let mut pacer = Pacer::new(Scope::Sample, start);
-        for (checks, left, spacing) in [(10, 90, 960), (1_000, 90, 72), (6_000, 90, 60), (0, 1, 960)] {
+        for (checks, left, spacing) in [(10, 90, 960), (1_000, 90, 72), (6_000, 90, 960), (0, 1, 960)] {
             let is_faster = pacer.hurry(checks, Duration::from_secs(left), start);
             assert_eq!(is_faster, spacing < 960, "{checks}");
             let at = pacer.next(Lane::Checks);

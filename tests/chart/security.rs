@@ -310,6 +310,8 @@ fn the_smoke_check_job_fails_on_a_problem_and_retries_an_inconclusive_result() {
             "app.kubernetes.io/name=acr-verifier,app.kubernetes.io/instance=acr-verifier,app.kubernetes.io/component=agent",
             "--timeout",
             "10m",
+            "--sample",
+            "100",
             "--key-file",
             "/var/run/secrets/acr-verifier-check-key/key",
             "--expect-config",

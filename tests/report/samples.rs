@@ -108,13 +108,8 @@ pub(crate) fn credentials_rejected() -> ImageResult {
     let mut checked = healthy();
     checked.observation = stopped(Endpoint::Login, Stage::Token);
     checked.observation.token = None;
-    let mut rejected = diagnosis(
-        Cause::CredentialsRejected,
-        Stage::Token,
-        Endpoint::Login,
-        None,
-        "The token service of contoso.azurecr.io returned 401 UNAUTHORIZED for the credentials.",
-    );
+    let message = "The token service of contoso.azurecr.io returned 401 UNAUTHORIZED for the credentials.";
+    let mut rejected = diagnosis(Cause::CredentialsRejected, Stage::Token, Endpoint::Login, None, message);
     rejected.correlation_id = Some(CORRELATION_ID.to_owned());
     checked.diagnoses = vec![rejected];
     checked
