@@ -83,7 +83,7 @@ fn break_and_restore((cause, fault): Fault) {
     let whole_check = text_of(&agent.post("/check").json());
     assert_eq!(text_of(&found), whole_check, "a whole check has the same message");
     lab.change(|settings| *settings = healthy);
-    // The whole check has found the path broken as well, so only another one can tell that pulls work.
+    // That check has found the path broken as well, so only another one shows that pulls work.
     agent.wait_for("the recovery", |agent| image(agent)["path"]["changed"] == true);
     assert_eq!(verdict(&agent.get("/report")), "fail", "an open path is no pass");
     assert!(agent.get("/").body.contains("the path is open. A whole check follows."));
