@@ -21,7 +21,7 @@ const WAITS: [&str; 2] = ["response_timeout", "dns_server_failure"];
 /// The timeouts for all other attacks, so that a busy machine is not mistaken for the attack.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The margin for a busy machine, where an unoptimized build reads 4 MiB three times for each of four images.
-const SLACK: Duration = Duration::from_secs(10);
+const SLACK: Duration = Duration::from_secs(25);
 
 fn run(attack: &Attack) -> Ended {
     let mut settings = Settings::default();
