@@ -5,6 +5,8 @@
 //! a pull works needs a whole check, also whether it still uses a data endpoint: a redirect decides. Pure: `pass` runs path checks,
 //! `schedule` decides when, and the agent publishes the results.
 
+use std::sync::Arc;
+
 use super::{PathChange, PathOutcome, PathStatus};
 use crate::config::{Config, ImageConfig};
 use crate::run::{CheckRun, ImageResult};
@@ -18,8 +20,8 @@ pub struct Paths {
 #[derive(Debug)]
 struct Known {
     image: ImageConfig,
-    /// The result of the last whole check.
-    whole: Option<ImageResult>,
+    /// The last whole check, and the place of the image's result in it.
+    whole: Option<(Arc<CheckRun>, usize)>,
     /// What it showed about the path. An endpoint that it did not reach has the outcome of an earlier one.
     outcome: PathOutcome,
     /// The data endpoint that a whole check used last.
@@ -103,8 +105,10 @@ impl Paths {
     /// Returns the results of broken paths, and of the last whole check for all other images.
     fn compose(&self, found: &CheckRun) -> CheckRun {
         let result = |known: &Known| {
-            let kept = || known.whole.clone().map(|whole| ImageResult { is_kept: true, ..whole });
-            known.broken.clone().or_else(kept)
+            let kept = |(run, place): &(Arc<CheckRun>, usize)| {
+                run.images.get(*place).map(|whole| ImageResult { is_kept: true, ..whole.clone() })
+            };
+            known.broken.clone().or_else(|| known.whole.as_ref().and_then(kept))
         };
         CheckRun {
             node: found.node.clone(),
@@ -116,8 +120,8 @@ impl Paths {
     }
 
     /// A whole check has completed.
-    pub fn adopt(&mut self, run: &CheckRun) {
-        for (known, checked) in self.known.iter_mut().zip(&run.images) {
+    pub fn adopt(&mut self, run: &Arc<CheckRun>) {
+        for (place, (known, checked)) in self.known.iter_mut().zip(&run.images).enumerate() {
             if known.image.image != checked.image {
                 continue;
             }
@@ -125,7 +129,7 @@ impl Paths {
             known.outcome = outcome.or(std::mem::take(&mut known.outcome));
             let blob = checked.observation.blob.as_ref();
             known.data = blob.map(|blob| blob.host.clone()).or(known.data.take());
-            known.whole = Some(checked.clone());
+            known.whole = Some((Arc::clone(run), place));
             (known.broken, known.is_outdated) = (None, false);
         }
     }

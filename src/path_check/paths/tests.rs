@@ -84,7 +84,7 @@ fn results(run: &CheckRun) -> Vec<(Verdict, Timestamp, Extent)> {
 #[test]
 fn a_broken_path_is_the_result_of_its_image_and_of_no_other() {
     let mut paths = paths();
-    paths.adopt(&run(Extent::Whole, 0, [None, REJECTED]));
+    paths.adopt(&run(Extent::Whole, 0, [None, REJECTED]).into());
     let open = paths.compare(&run(Extent::Path, 1, [None, None]));
     assert!(open.results.is_none() && !open.needs_whole_check, "an open path is no result: {open:?}");
     let broken = paths.compare(&run(Extent::Path, 2, [TIMEOUT, None])).results.expect("a result");
@@ -100,7 +100,7 @@ fn a_broken_path_is_the_result_of_its_image_and_of_no_other() {
 #[test]
 fn the_result_of_the_last_whole_check_holds_again_once_the_path_is_as_it_was() {
     let mut paths = paths();
-    paths.adopt(&run(Extent::Whole, 0, [None, None]));
+    paths.adopt(&run(Extent::Whole, 0, [None, None]).into());
     paths.compare(&run(Extent::Path, 1, [TIMEOUT, None]));
     let Compared { results: restored, needs_whole_check, statuses } =
         paths.compare(&run(Extent::Path, 2, [None, None]));
@@ -113,7 +113,7 @@ fn the_result_of_the_last_whole_check_holds_again_once_the_path_is_as_it_was() {
 #[test]
 fn one_whole_check_follows_a_path_that_a_whole_check_found_broken() {
     let mut paths = paths();
-    paths.adopt(&run(Extent::Whole, 0, [TIMEOUT, None]));
+    paths.adopt(&run(Extent::Whole, 0, [TIMEOUT, None]).into());
     let mut look = |minute, causes| paths.compare(&run(Extent::Path, minute, causes));
     let first = look(1, [None, None]);
     assert!(first.needs_whole_check && first.results.is_none(), "an open path is no pass");
@@ -121,7 +121,7 @@ fn one_whole_check_follows_a_path_that_a_whole_check_found_broken() {
     assert!(!later.needs_whole_check && later.statuses[0].is_outdated, "it is planned once");
     assert!(!look(3, [TIMEOUT, None]).needs_whole_check);
     assert!(look(4, [None, None]).needs_whole_check);
-    paths.adopt(&run(Extent::Whole, 5, [None, None]));
+    paths.adopt(&run(Extent::Whole, 5, [None, None]).into());
     assert!(!paths.compare(&run(Extent::Path, 6, [None, None])).statuses[0].is_outdated);
 }
 
@@ -129,7 +129,7 @@ fn one_whole_check_follows_a_path_that_a_whole_check_found_broken() {
 #[test]
 fn a_data_endpoint_that_cannot_be_reached_needs_a_whole_check() {
     let mut paths = paths();
-    paths.adopt(&data(run(Extent::Whole, 0, [None, None])));
+    paths.adopt(&data(run(Extent::Whole, 0, [None, None])).into());
     let mut found = data(run(Extent::Path, 1, [TIMEOUT, None]));
     for diagnosis in &mut found.images[0].diagnoses {
         diagnosis.endpoint = Endpoint::Data;

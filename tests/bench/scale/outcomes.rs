@@ -4,7 +4,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use acr_verifier::address::ExpectedAddresses;
@@ -157,7 +157,7 @@ type Kind = ([Condition; REGISTRIES], Extent);
 /// The outcomes of every condition, for each registry.
 pub(crate) struct Outcomes {
     of: Vec<(Condition, Vec<Outcome>)>,
-    runs: RefCell<BTreeMap<Kind, Rc<CheckRun>>>,
+    runs: RefCell<BTreeMap<Kind, Arc<CheckRun>>>,
 }
 
 impl Outcomes {
@@ -215,7 +215,7 @@ impl Outcomes {
     }
 
     /// Returns a run in these conditions, at the start of the day: millions of runs of a day have the same results.
-    pub(crate) fn run(&self, conditions: [Condition; REGISTRIES], extent: Extent) -> Rc<CheckRun> {
+    pub(crate) fn run(&self, conditions: [Condition; REGISTRIES], extent: Extent) -> Arc<CheckRun> {
         let started_at = jiff::Timestamp::UNIX_EPOCH;
         let image = |(registry, condition)| {
             let outcome = self.of(condition, registry);
@@ -235,7 +235,7 @@ impl Outcomes {
             images: conditions.into_iter().enumerate().map(image).collect(),
         };
         let mut runs = self.runs.borrow_mut();
-        Rc::clone(runs.entry((conditions, extent)).or_insert_with(|| Rc::new(run())))
+        Arc::clone(runs.entry((conditions, extent)).or_insert_with(|| Arc::new(run())))
     }
 }
 
