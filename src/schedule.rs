@@ -175,6 +175,7 @@ mod tests {
     use crate::address::ExpectedAddresses;
     use crate::config::{CredentialsConfig, ImageConfig, Schedule};
     use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
     use std::time::Duration;
 
     const MINUTE: Duration = Duration::from_secs(60);
@@ -330,6 +331,20 @@ mod tests {
             prop_assert!(plain >= 60.0 * (1.0 - jitter) - 0.001 && plain <= 60.0 * (1.0 + jitter) + 0.001);
         }
 
+        #[test]
+        fn the_first_check_is_within_an_interval(
+            node in ".{0,40}", seconds in 1_u64..90_000, jitter in 0.0..=1.0,
+        ) {
+            let interval = Duration::from_secs(seconds);
+            prop_assert!(first_delay(&node, interval, 0.0) < interval);
+            prop_assert!(first_delay(&node, interval, jitter) <= interval.mul_f64(1.0 + jitter));
+        }
+    }
+
+    proptest! {
+        // The margin is statistical: the same cases in each run.
+        #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(20), ..ProptestConfig::default() })]
+
         // What makes a fault of all nodes known within minutes in a fleet of any size, without exceeding the budget.
         #[test]
         fn each_minute_another_part_of_a_stretched_fleet_checks_within_the_budget(
@@ -356,15 +371,6 @@ mod tests {
                 let checks = minutes.get(&minute).map_or(0.0, |nodes| nodes.len() as f64);
                 prop_assert!((checks - expected).abs() <= margin, "{checks} in minute {minute}, {expected} expected");
             }
-        }
-
-        #[test]
-        fn the_first_check_is_within_an_interval(
-            node in ".{0,40}", seconds in 1_u64..90_000, jitter in 0.0..=1.0,
-        ) {
-            let interval = Duration::from_secs(seconds);
-            prop_assert!(first_delay(&node, interval, 0.0) < interval);
-            prop_assert!(first_delay(&node, interval, jitter) <= interval.mul_f64(1.0 + jitter));
         }
     }
 }
