@@ -1,10 +1,11 @@
 //! Read access to the Kubernetes cluster: DaemonSet, nodes, Pods, and the agents in them.
 //!
-//! Owns the connection to the API server and the errors for denied requests. Bounded lists are in `list`, the objects of a smoke
+//! Owns the connection to the API server and the errors for denied requests. Bounded lists are in `list`, its files in `kubeconfig`, the objects of a smoke
 //! check in `objects`, Pods and workloads for `discover` in `pods` and `workloads`, requests to agents in [`ask`]. Nothing is ever
 //! written to the cluster, and no Secret is read. `fleet` and `inventory` evaluate the results.
 
 pub mod ask;
+mod kubeconfig;
 mod list;
 mod objects;
 mod pods;
@@ -14,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::KubeConfigOptions;
 use kube::{Client, Config};
 use tokio::sync::Semaphore;
 
@@ -39,8 +40,10 @@ const MAX_MESSAGE: usize = 300;
 /// How to connect to a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KubeAccess {
-    /// A kubeconfig instead of `$KUBECONFIG` and `~/.kube/config`.
+    /// A kubeconfig instead of the default ones.
     pub kubeconfig: Option<PathBuf>,
+    /// The files of `$KUBECONFIG`, otherwise `~/.kube/config`. Those that exist are merged.
+    pub default_kubeconfigs: Vec<PathBuf>,
     /// A context instead of the kubeconfig's current one.
     pub context: Option<String>,
     /// Whether to use the Pod's service account.
@@ -194,16 +197,13 @@ async fn settings(access: &KubeAccess) -> Result<Config, ClusterError> {
         return Config::incluster().map_err(|error| ClusterError::Settings(error.to_string()));
     }
     let options = KubeConfigOptions { context: access.context.clone(), ..KubeConfigOptions::default() };
-    let config = match &access.kubeconfig {
-        Some(path) => {
-            let read = Kubeconfig::read_from(path).map_err(|error| {
-                ClusterError::Settings(format!("--kubeconfig {}: {}", path.display(), chain(&error)))
-            })?;
-            Config::from_custom_kubeconfig(read, &options).await
-        }
-        None => Config::from_kubeconfig(&options).await,
-    };
-    config.map_err(|error| ClusterError::Settings(format!("the kubeconfig is not usable: {}", chain(&error))))
+    let kubeconfig = kubeconfig::load(access).map_err(|error| {
+        let origin = if access.kubeconfig.is_some() { "--kubeconfig " } else { "kubeconfig " };
+        ClusterError::Settings(format!("{origin}{error}"))
+    })?;
+    Config::from_custom_kubeconfig(kubeconfig, &options)
+        .await
+        .map_err(|error| ClusterError::Settings(format!("the kubeconfig is not usable: {}", chain(&error))))
 }
 
 /// Describes an error. Output of a credential plugin may contain credentials and is left out.

@@ -10,7 +10,6 @@ pub mod reference;
 mod section;
 pub mod server;
 pub mod value;
-mod yaml;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

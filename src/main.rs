@@ -29,6 +29,7 @@ fn main() -> ExitCode {
     let arguments = cli::parse(words).unwrap_or_else(|shown| shown.exit());
     let environment = Environment {
         docker_config: env::var_os("DOCKER_CONFIG"),
+        kubeconfig: env::var_os("KUBECONFIG"),
         home: env::home_dir(),
         workload_identity: WorkloadIdentity {
             client_id: env::var_os("AZURE_CLIENT_ID"),

@@ -70,7 +70,7 @@ const IO: [&str; 18] = [
 
 /// Network libraries and the files that may use them.
 const CONFINED: [(&str, &[&str]); 17] = [
-    ("kube", &["events.rs", "cluster.rs", "cluster/ask.rs", "cluster/list.rs"]),
+    ("kube", &["events.rs", "cluster.rs", "cluster/ask.rs", "cluster/kubeconfig.rs", "cluster/list.rs"]),
     ("k8s_openapi", &["events.rs", "events/event.rs"]),
     ("hickory_proto", &["probe/dns.rs", "probe/dns/answer.rs", "probe/dns/exchange.rs"]),
     ("rustix", &["probe/system.rs"]),
@@ -129,7 +129,7 @@ const CONFINED: [(&str, &[&str]); 17] = [
     ),
     ("prometheus", &["metrics.rs", "metrics/current.rs", "metrics/families.rs", "metrics/series.rs"]),
     ("toml", &["node/hosts.rs"]),
-    ("granit_parser", &["config/yaml.rs"]),
+    ("granit_parser", &["text/yaml.rs"]),
     ("quick_junit", &["report/junit.rs", "report/exposure/junit.rs", "report/fleet/junit.rs"]),
     // Outside `cli` only the derive of the values of a flag, next to what they mean.
     (

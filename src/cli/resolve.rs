@@ -37,6 +37,8 @@ use crate::{agent, check, discover, exposure, smoke};
 pub struct Environment {
     /// `$DOCKER_CONFIG`.
     pub docker_config: Option<OsString>,
+    /// `$KUBECONFIG`, paths separated as in `$PATH`.
+    pub kubeconfig: Option<OsString>,
     /// The home folder.
     pub home: Option<PathBuf>,
     /// The variables of the workload identity webhook.
@@ -295,6 +297,10 @@ fn kube_access(
     let is_elsewhere = kubeconfig.is_some() || context.is_some();
     Ok(KubeAccess {
         kubeconfig: checked("--kubeconfig <PATH>", kubeconfig, paths::file)?,
+        default_kubeconfigs: paths::default_kubeconfigs(
+            environment.kubeconfig.as_deref(),
+            environment.home.as_deref(),
+        ),
         context,
         in_cluster: environment.in_cluster && !is_elsewhere,
     })

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::endpoint::{endpoint_address, endpoint_name};
 use super::value::Refusal;
 use crate::address::{ExpectedAddresses, MAX_ADDRESSES, MAX_NAMES};
+use crate::text::encoding::decode;
 use crate::text::quote::quote_value;
 
 /// Largest file, in bytes: a private endpoint of a hundred regions takes a tenth of that.
@@ -57,20 +58,6 @@ fn addresses(bytes: &[u8]) -> Result<ExpectedAddresses, String> {
         read(item, &format!("[{index}]"), &mut found)?;
     }
     Ok(found)
-}
-
-fn decode(bytes: &[u8]) -> Option<String> {
-    let units = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
-        let (pairs, rest) = bytes.as_chunks::<2>();
-        let text = char::decode_utf16(pairs.iter().map(|pair| unit(*pair))).collect::<Result<String, _>>();
-        text.ok().filter(|_| rest.is_empty())
-    };
-    match bytes {
-        [0xff, 0xfe, rest @ ..] => units(rest, u16::from_le_bytes),
-        [0xfe, 0xff, rest @ ..] => units(rest, u16::from_be_bytes),
-        [0xef, 0xbb, 0xbf, rest @ ..] => String::from_utf8(rest.to_vec()).ok(),
-        all => String::from_utf8(all.to_vec()).ok(),
-    }
 }
 
 /// Adds the addresses of one entry of customDnsConfigs, one private endpoint or one network interface.

@@ -16,12 +16,12 @@ use self::private_endpoint::PrivateEndpoint;
 pub use super::section::ConfigErrors;
 use super::section::{Field, Reader, Section};
 use super::value::{self, Refusal};
-use super::yaml::{self, Node, Position, Value};
 use super::{Config, CredentialsConfig, ImageConfig, Resolvers, Schedule, SystemResolver};
 use crate::address::NameserverAddress;
 use crate::file::{self, FileError};
 use crate::image::ImageReference;
 use crate::text::quote::quote_value;
+use crate::text::yaml::{self, Node, Position, Value};
 
 /// Largest configuration file, in bytes: a thousand images need a tenth of that.
 const MAX_BYTES: u64 = 1 << 20;

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use strsim::osa_distance;
 
 use super::value::Refusal;
-use super::yaml::{Fault, Node, Position, Value};
 use crate::text::quote::{quote, quote_value};
+use crate::text::yaml::{Fault, Node, Position, Value};
 
 /// Problems shown for one file; with more than that it is probably the wrong file.
 const MAX_SHOWN: usize = 50;

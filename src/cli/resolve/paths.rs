@@ -1,6 +1,8 @@
 //! Paths on the command line. A path that does not exist, or is not what the flag expects, is invalid usage.
 
-use std::path::Path;
+use std::env;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 use crate::check_key::{CheckKey, KeyError};
 use crate::config::value::Refusal;
@@ -13,6 +15,13 @@ const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 /// A regular file that can be opened.
 pub(super) fn file(path: &Path) -> Result<(), Refusal> {
     file::open(path).map(drop).map_err(|error| refuse(path, error, "a readable file"))
+}
+
+/// The kubeconfigs that kubectl uses by default: those of `$KUBECONFIG`, otherwise the one in the home folder.
+pub(super) fn default_kubeconfigs(variable: Option<&OsStr>, home: Option<&Path>) -> Vec<PathBuf> {
+    let listed = variable.into_iter().flat_map(env::split_paths).filter(|path| !path.as_os_str().is_empty());
+    let listed: Vec<PathBuf> = listed.collect();
+    if listed.is_empty() { home.map(|home| home.join(".kube/config")).into_iter().collect() } else { listed }
 }
 
 /// A file with at least one PEM certificate.

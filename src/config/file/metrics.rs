@@ -4,7 +4,7 @@ use super::{boolean, optional};
 use crate::config::StageHistograms;
 use crate::config::section::{Field, Reader};
 use crate::config::value::Refusal;
-use crate::config::yaml::Value;
+use crate::text::yaml::Value;
 
 /// Most buckets of a histogram: twelve stages have one each.
 const MAX_BUCKETS: usize = 16;

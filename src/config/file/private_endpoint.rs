@@ -9,11 +9,11 @@ use ipnet::IpNet;
 use super::super::endpoint;
 use super::super::section::{Field, Reader};
 use super::super::value::{self, Refusal};
-use super::super::yaml::Position;
 use super::{EMPTY_LIST, read_list};
 use crate::address::{ExpectedAddresses, MAX_ADDRESSES, MAX_NAMES};
 use crate::image::ImageReference;
 use crate::text::quote::quote_value;
+use crate::text::yaml::Position;
 
 /// What an image's private endpoint is expected to have.
 #[derive(Default)]

@@ -1,7 +1,8 @@
 //! Parses YAML into a small tree with the position of every node.
 //!
 //! Rejects features that a configuration does not need and that would confuse an operator: duplicate keys, anchors,
-//! aliases, tags, several documents, deep nesting. Types and known keys are left to `file`.
+//! aliases, tags, several documents, deep nesting. Types and known keys are left to the modules that read a configuration or a
+//! kubeconfig. A fault names a place and never quotes the lines around it, which may contain a password.
 //!
 //! Builds on the parser's events rather than on serde-saphyr, which stops at the first error, and resolves what must be
 //! rejected: aliases and merge keys are expanded, tags dropped, and plain scalars lose their text (`1.10` becomes 1.1,
@@ -14,21 +15,21 @@ use granit_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
 use crate::text::quote::quote_value;
 
 /// Deepest nesting that is accepted; a configuration needs five levels.
-pub(super) const MAX_DEPTH: usize = 32;
+pub(crate) const MAX_DEPTH: usize = 32;
 
 /// Most keys of a mapping and items of a list. Every key is compared with those before it, so this bounds the time.
 const MAX_ENTRIES: usize = 1000;
 
 /// A position in the text; both numbers start at 1, columns count characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Position {
-    pub(super) line: usize,
-    pub(super) column: usize,
+pub(crate) struct Position {
+    pub(crate) line: usize,
+    pub(crate) column: usize,
 }
 
 impl Position {
     /// The start of the text.
-    pub(super) const START: Self = Self { line: 1, column: 1 };
+    pub(crate) const START: Self = Self { line: 1, column: 1 };
 
     fn of(marker: &Marker) -> Self {
         // The parser counts columns from 0.
@@ -44,14 +45,14 @@ impl fmt::Display for Position {
 
 /// One node of the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Node {
-    pub(super) position: Position,
-    pub(super) value: Value,
+pub(crate) struct Node {
+    pub(crate) position: Position,
+    pub(crate) value: Value,
 }
 
 /// The content of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     /// A scalar without quotation marks: a string, a number, a boolean or null.
     Plain(String),
     /// A quoted or block scalar: always a string.
@@ -65,40 +66,40 @@ pub(super) enum Value {
 impl Value {
     /// Whether the value is empty.
     #[must_use]
-    pub(super) fn is_null(&self) -> bool {
+    pub(crate) fn is_null(&self) -> bool {
         matches!(self, Self::Plain(text) if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
     }
 }
 
 /// A key with its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) key: String,
+pub(crate) struct Entry {
+    pub(crate) key: String,
     /// The position of the key.
-    pub(super) position: Position,
-    pub(super) value: Node,
+    pub(crate) position: Position,
+    pub(crate) value: Node,
 }
 
 /// Something that is not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault {
-    pub(super) position: Position,
+pub(crate) struct Fault {
+    pub(crate) position: Position,
     /// A sentence without its full stop.
-    pub(super) message: String,
+    pub(crate) message: String,
 }
 
 /// The tree of a text, as far as it was parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Tree {
+pub(crate) struct Tree {
     /// The document; absent if the text is empty or was not parsed to its end.
-    pub(super) root: Option<Node>,
+    pub(crate) root: Option<Node>,
     /// Everything that is not accepted; the tree is only valid if this is empty.
-    pub(super) faults: Vec<Fault>,
+    pub(crate) faults: Vec<Fault>,
 }
 
 /// Parses a text.
 #[must_use]
-pub(super) fn parse(text: &str) -> Tree {
+pub(crate) fn parse(text: &str) -> Tree {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut builder = Builder::default();
     let options = granit_parser::options! { emit_comments: false };
