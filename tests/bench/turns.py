@@ -24,7 +24,7 @@ ROUND_TRIPS = 14
 # The exchange of an identity's token; that token is requested while the name is resolved.
 EXCHANGE = 1
 # Maximum ratio of a check's time to that floor at the longest delay.
-FLOOR_GOAL = 1.15
+FLOOR_GOAL = 1.05
 # In MB.
 SIZE_GOAL = 7
 MEMORY_GOAL = 12
