@@ -1,8 +1,8 @@
 //! Read access to the Kubernetes cluster: DaemonSet, nodes, Pods, and the agents in them.
 //!
-//! Owns the connection to the API server and the errors for denied requests. Bounded lists are in `list`, its files in `kubeconfig`, the objects of a smoke
-//! check in `objects`, Pods and workloads for `discover` in `pods` and `workloads`, requests to agents in [`ask`]. Nothing is ever
-//! written to the cluster, and no Secret is read. `fleet` and `inventory` evaluate the results.
+//! Owns the connection to the API server and the errors for denied requests. Kubeconfigs are read in `kubeconfig`, bounded lists
+//! in `list`, the objects of a smoke check in `objects`, Pods and workloads for `discover` in `pods` and `workloads`, requests to
+//! agents in [`ask`]. Nothing is ever written to the cluster, and no Secret is read. `fleet` and `inventory` evaluate the results.
 
 pub mod ask;
 mod kubeconfig;
@@ -197,10 +197,7 @@ async fn settings(access: &KubeAccess) -> Result<Config, ClusterError> {
         return Config::incluster().map_err(|error| ClusterError::Settings(error.to_string()));
     }
     let options = KubeConfigOptions { context: access.context.clone(), ..KubeConfigOptions::default() };
-    let kubeconfig = kubeconfig::load(access).map_err(|error| {
-        let origin = if access.kubeconfig.is_some() { "--kubeconfig " } else { "kubeconfig " };
-        ClusterError::Settings(format!("{origin}{error}"))
-    })?;
+    let kubeconfig = kubeconfig::load(access).map_err(ClusterError::Settings)?;
     Config::from_custom_kubeconfig(kubeconfig, &options)
         .await
         .map_err(|error| ClusterError::Settings(format!("the kubeconfig is not usable: {}", chain(&error))))

@@ -21,17 +21,18 @@ const MAX_FILE: u64 = 16 << 20;
 /// Reads the named kubeconfig, or merges those that kubectl would use.
 pub(super) fn load(access: &KubeAccess) -> Result<Kubeconfig, String> {
     if let Some(path) = &access.kubeconfig {
-        return match read(path)? {
-            Some(kubeconfig) => Ok(kubeconfig),
-            None => Err(format!("{}: the file does not exist", path.display())),
+        return match read(path) {
+            Ok(Some(kubeconfig)) => Ok(kubeconfig),
+            Ok(None) => Err(format!("--kubeconfig {}: the file does not exist", path.display())),
+            Err(error) => Err(format!("--kubeconfig {error}")),
         };
     }
     let mut merged: Option<Kubeconfig> = None;
     for path in &access.default_kubeconfigs {
         // kubectl ignores a file of the list that does not exist.
-        if let Some(next) = read(path)? {
+        if let Some(next) = read(path).map_err(|error| format!("kubeconfig {error}"))? {
             let kubeconfig = merged.unwrap_or_default().merge(next);
-            merged = Some(kubeconfig.map_err(|error| format!("{}: {error}", path.display()))?);
+            merged = Some(kubeconfig.map_err(|error| format!("kubeconfig {}: {error}", path.display()))?);
         }
     }
     merged.ok_or_else(|| {
@@ -41,7 +42,7 @@ pub(super) fn load(access: &KubeAccess) -> Result<Kubeconfig, String> {
     })
 }
 
-/// Reads a file; `None` if it does not exist.
+/// Reads a file; `None` if it does not exist. An error starts with the path.
 fn read(path: &Path) -> Result<Option<Kubeconfig>, String> {
     let about = |what: &str| format!("{}: {what}", path.display());
     let bytes = match file::read(path, MAX_FILE) {
@@ -78,6 +79,7 @@ fn parse(text: &str) -> Result<Kubeconfig, String> {
             "users" => kubeconfig.auth_infos = list(entry)?,
             "contexts" => kubeconfig.contexts = list(entry)?,
             "current-context" => match entry.value.value {
+                nothing if nothing.is_null() => {}
                 Value::Plain(name) | Value::Quoted(name) => {
                     kubeconfig.current_context = Some(name).filter(|name| !name.is_empty());
                 }
@@ -238,8 +240,11 @@ mod tests {
         let token = user(&read).auth_info.as_ref().and_then(|user| user.token.as_ref()).expect("a token");
         assert_eq!(token.expose_secret(), "12345");
         assert_eq!(read.current_context, None);
-        for empty in ["", "---\n", "# nothing\n", "kind: Config\n"] {
-            assert!(parse(empty).expect(empty).contexts.is_empty());
+        for empty in
+            ["", "---\n", "# nothing\n", "kind: Config\n", "current-context:\n", "current-context: null\n"]
+        {
+            let read = parse(empty).expect(empty);
+            assert!(read.contexts.is_empty() && read.current_context.is_none());
         }
     }
 
@@ -265,7 +270,7 @@ mod tests {
             "no kubeconfig found: set --kubeconfig or $KUBECONFIG"
         );
         let error = load(&access(Some(absent.clone()), Vec::new())).expect_err("no file");
-        assert_eq!(error, format!("{}: the file does not exist", absent.display()));
+        assert_eq!(error, format!("--kubeconfig {}: the file does not exist", absent.display()));
     }
 
     #[test]
@@ -340,8 +345,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = written(folder.path(), "config", [0xff, 0x00, 0xc3]);
         let error = load(&access(Some(path.clone()), Vec::new())).expect_err("no text");
-        assert_eq!(error, format!("{}: the file is not UTF-8", path.display()));
+        assert_eq!(error, format!("--kubeconfig {}: the file is not UTF-8", path.display()));
         let error = load(&access(Some(PathBuf::from("/dev/zero")), Vec::new())).expect_err("no file");
-        assert_eq!(error, "/dev/zero: it is not a regular file");
+        assert_eq!(error, "--kubeconfig /dev/zero: it is not a regular file");
     }
 }

@@ -15,7 +15,8 @@ use libfuzzer_sys::fuzz_target;
 use tempfile::TempDir;
 
 const LOGIN: &str = "contoso.azurecr.io";
-const CONFIG: &str = "images:\n  - image: contoso.azurecr.io/apps/canary:1\n    credentials: {path: /nowhere}\n";
+const CONFIG: &str =
+    "images:\n  - image: contoso.azurecr.io/apps/canary:1\n    credentials: {path: /nowhere}\n";
 const FILES: [&str; 7] = [
     "etc/systemd/system/containerd.service",
     "etc/systemd/system/containerd.service.d/proxy.conf",
