@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kube::client::AuthError;
 use kube::config::KubeConfigOptions;
 use kube::{Client, Config};
 use tokio::sync::Semaphore;
@@ -203,10 +204,17 @@ async fn settings(access: &KubeAccess) -> Result<Config, ClusterError> {
         .map_err(|error| ClusterError::Settings(format!("the kubeconfig is not usable: {}", chain(&error))))
 }
 
-/// Describes an error. Output of a credential plugin may contain credentials and is left out.
+/// Describes an error. Output of a credential plugin and the URL of a proxy may contain credentials and are left out.
 fn describe(error: &kube::Error) -> String {
-    if matches!(error, kube::Error::Auth(_)) {
+    let errors = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+    // Also below the error of a request, for which a plugin is run again if its token expires.
+    if errors.into_iter().any(|error| error.is::<AuthError>()) {
         return "the kubeconfig's authentication failed; run `kubectl get nodes` for details".to_owned();
+    }
+    if let kube::Error::ProxyProtocolUnsupported { .. } | kube::Error::ProxyProtocolDisabled { .. } = error {
+        return "the proxy of the API server (proxy-url of the kubeconfig, or $HTTPS_PROXY) has a protocol that is not \
+                supported: expected http://"
+            .to_owned();
     }
     crate::text::sanitize::printable(&chain(error), MAX_MESSAGE)
 }

@@ -1,7 +1,7 @@
 //! Texts in the encodings of a file.
 
-/// Decodes UTF-8, and UTF-16 with a byte order mark, which Windows PowerShell writes; without the mark. `None` if the bytes are
-/// neither.
+/// Decodes UTF-8 and, with a byte order mark, UTF-16, which Windows PowerShell writes. The mark is left out. `None` if the bytes
+/// are neither.
 pub(crate) fn decode(bytes: &[u8]) -> Option<String> {
     let units = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
         let (pairs, rest) = bytes.as_chunks::<2>();

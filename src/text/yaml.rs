@@ -97,11 +97,20 @@ pub(crate) struct Tree {
     pub(crate) faults: Vec<Fault>,
 }
 
-/// Parses a text.
+/// Parses a text of one document.
 #[must_use]
 pub(crate) fn parse(text: &str) -> Tree {
+    build(text, Builder::default())
+}
+
+/// Parses the first document of a text and ignores what follows.
+#[must_use]
+pub(crate) fn parse_first(text: &str) -> Tree {
+    build(text, Builder { first_only: true, ..Builder::default() })
+}
+
+fn build(text: &str, mut builder: Builder) -> Tree {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut builder = Builder::default();
     let options = granit_parser::options! { emit_comments: false };
     for event in Parser::new_from_str_with_options(text, options) {
         match event {
@@ -111,7 +120,7 @@ pub(crate) fn parse(text: &str) -> Tree {
                 }
             }
             Err(error) => {
-                // The parser's messages describe the grammar and quote at most a character or a key.
+                // The parser's messages describe the grammar and quote at most a character.
                 builder.fault(Position::of(error.marker()), format!("not valid YAML: {}", error.info()));
                 builder.root = None;
                 break;
@@ -127,6 +136,8 @@ struct Builder {
     open: Vec<Open>,
     root: Option<Node>,
     documents: usize,
+    /// Whether further documents are ignored.
+    first_only: bool,
     faults: Vec<Fault>,
 }
 
@@ -149,11 +160,13 @@ impl Builder {
             Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Continue(()),
             Event::DocumentStart(..) => {
                 self.documents += 1;
-                if self.documents > 1 {
-                    self.fault(position, "a second document starts here: expected only one");
-                    return Break(());
+                if self.documents == 1 {
+                    return Continue(());
                 }
-                Continue(())
+                if !self.first_only {
+                    self.fault(position, "a second document starts here: expected only one");
+                }
+                Break(())
             }
             Event::Alias(_) => {
                 self.fault(position, "aliases are not supported: write out the value");
@@ -197,9 +210,12 @@ impl Builder {
         if anchor != 0 {
             self.fault(position, "anchors are not supported: write out the value wherever it is used");
         }
-        if let Some(tag) = tag {
-            let written = format!("{}{}", tag.handle(), tag.suffix());
-            self.fault(position, format!("tags are not supported: remove {}", quote_value(&written)));
+        // A tag may be a password that starts with an exclamation mark, so it is not quoted.
+        if tag.is_some() {
+            self.fault(
+                position,
+                "tags are not supported: remove the tag, or quote a value that starts with `!`",
+            );
         }
     }
 
@@ -283,7 +299,10 @@ mod tests {
         for (text, expected) in [
             ("a: 1\na: 2\n", "2:1: duplicate key \"a\": already set in line 1"),
             ("a: &x 1\n", "1:7: anchors are not supported: write out the value wherever it is used"),
-            ("a: !!str 1\n", "1:10: tags are not supported: remove \"tag:yaml.org,2002:str\""),
+            (
+                "a: !!str 1\n",
+                "1:10: tags are not supported: remove the tag, or quote a value that starts with `!`",
+            ),
             ("a: 1\n---\nb: 2\n", "2:1: a second document starts here: expected only one"),
             ("[a]: 1\n", "1:1: invalid key: found a list or a mapping; expected a string"),
         ] {

@@ -288,3 +288,22 @@ fn an_identity_replaces_credentials_from_files() {
         assert!(refused.contains(problem), "{problem}: {refused}");
     }
 }
+
+#[test]
+fn default_kubeconfigs_are_those_of_kubectl() {
+    let home = Some(Path::new("/home/a"));
+    for (variable, home, expected) in [
+        (None, home, &["/home/a/.kube/config"][..]),
+        (Some(""), home, &["/home/a/.kube/config"]),
+        (Some(":"), home, &["/home/a/.kube/config"]),
+        (Some("/one::two"), home, &["/one", "two"]),
+        (Some("/one"), None, &["/one"]),
+        (None, None, &[]),
+    ] {
+        let paths = super::paths::default_kubeconfigs(variable.map(AsRef::as_ref), home);
+        assert!(
+            paths.iter().map(|path| path.to_str().expect("UTF-8")).eq(expected.iter().copied()),
+            "{paths:?}"
+        );
+    }
+}
