@@ -1,14 +1,16 @@
 //! Read access to the Kubernetes cluster: DaemonSet, nodes, Pods, and the agents in them.
 //!
-//! Owns the connection to the API server and the errors for denied requests. Kubeconfigs are read in `kubeconfig`, bounded lists
-//! in `list`, the objects of a smoke check in `objects`, Pods and workloads for `discover` in `pods` and `workloads`, requests to
-//! agents in [`ask`]. Nothing is ever written to the cluster, and no Secret is read. `fleet` and `inventory` evaluate the results.
+//! Owns the connection to the API server and the errors for denied requests. Kubeconfigs are read in `kubeconfig`, `NO_PROXY` in
+//! `proxy`, bounded lists in `list`, the objects of a smoke check in `objects`, Pods and workloads for `discover` in `pods` and
+//! `workloads`, requests to agents in [`ask`]. Nothing is ever written to the cluster, and no Secret is read. `fleet` and
+//! `inventory` evaluate the results.
 
 pub mod ask;
 mod kubeconfig;
 mod list;
 mod objects;
 mod pods;
+mod proxy;
 mod workloads;
 
 use std::path::PathBuf;
@@ -38,6 +40,11 @@ const LONG_ANSWERS: usize = 2;
 /// Maximum length of an API server's message in characters.
 const MAX_MESSAGE: usize = 300;
 
+/// The error for a proxy to the API server.
+const NO_PROXIES: &str = "requests to the API server use a proxy (proxy-url of the kubeconfig, or $HTTPS_PROXY), which is not \
+                          supported: add the server to $NO_PROXY if it can be reached without, or run `kubectl proxy` and use a \
+                          kubeconfig with its address";
+
 /// How to connect to a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KubeAccess {
@@ -47,6 +54,8 @@ pub struct KubeAccess {
     pub default_kubeconfigs: Vec<PathBuf>,
     /// A context instead of the kubeconfig's current one.
     pub context: Option<String>,
+    /// `$NO_PROXY`: API servers that need no proxy of the environment.
+    pub no_proxy: Option<String>,
     /// Whether to use the Pod's service account.
     pub in_cluster: bool,
 }
@@ -199,22 +208,26 @@ async fn settings(access: &KubeAccess) -> Result<Config, ClusterError> {
     }
     let options = KubeConfigOptions { context: access.context.clone(), ..KubeConfigOptions::default() };
     let kubeconfig = kubeconfig::load(access).map_err(ClusterError::Settings)?;
-    Config::from_custom_kubeconfig(kubeconfig, &options)
-        .await
-        .map_err(|error| ClusterError::Settings(format!("the kubeconfig is not usable: {}", chain(&error))))
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| {
+        ClusterError::Settings(format!("the kubeconfig is not usable: {}", chain(&error)))
+    })?;
+    // The URL of a proxy may contain a password.
+    if config.proxy_url.take().is_some() && proxy::is_needed(&config.cluster_url, access.no_proxy.as_deref())
+    {
+        return Err(ClusterError::Settings(NO_PROXIES.to_owned()));
+    }
+    Ok(config)
 }
 
-/// Describes an error. Output of a credential plugin and the URL of a proxy may contain credentials and are left out.
+/// Describes an error. Output of a credential plugin may contain credentials and is left out.
 fn describe(error: &kube::Error) -> String {
-    let errors = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
     // Also below the error of a request, for which a plugin is run again if its token expires.
-    if errors.into_iter().any(|error| error.is::<AuthError>()) {
-        return "the kubeconfig's authentication failed; run `kubectl get nodes` for details".to_owned();
-    }
-    if let kube::Error::ProxyProtocolUnsupported { .. } | kube::Error::ProxyProtocolDisabled { .. } = error {
-        return "the proxy of the API server (proxy-url of the kubeconfig, or $HTTPS_PROXY) has a protocol that is not \
-                supported: expected http://"
-            .to_owned();
+    let mut source = Some(error as &dyn std::error::Error);
+    while let Some(inner) = source {
+        if inner.is::<AuthError>() {
+            return "the kubeconfig's authentication failed; run `kubectl get nodes` for details".to_owned();
+        }
+        source = inner.source();
     }
     crate::text::sanitize::printable(&chain(error), MAX_MESSAGE)
 }

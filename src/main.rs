@@ -30,6 +30,7 @@ fn main() -> ExitCode {
     let environment = Environment {
         docker_config: env::var_os("DOCKER_CONFIG"),
         kubeconfig: env::var_os("KUBECONFIG"),
+        no_proxy: ["NO_PROXY", "no_proxy"].into_iter().find_map(|name| env::var(name).ok()),
         home: env::home_dir(),
         workload_identity: WorkloadIdentity {
             client_id: env::var_os("AZURE_CLIENT_ID"),

@@ -39,6 +39,8 @@ pub struct Environment {
     pub docker_config: Option<OsString>,
     /// `$KUBECONFIG`, paths separated as in `$PATH`.
     pub kubeconfig: Option<OsString>,
+    /// `$NO_PROXY`, otherwise `$no_proxy`.
+    pub no_proxy: Option<String>,
     /// The home folder.
     pub home: Option<PathBuf>,
     /// The variables of the workload identity webhook.
@@ -302,6 +304,7 @@ fn kube_access(
             environment.home.as_deref(),
         ),
         context,
+        no_proxy: environment.no_proxy.clone(),
         in_cluster: environment.in_cluster && !is_elsewhere,
     })
 }

@@ -13,7 +13,7 @@ use crate::cluster::KubeAccess;
 const SECRET: &str = "hunter2secret";
 
 fn access(kubeconfig: Option<PathBuf>, default_kubeconfigs: Vec<PathBuf>) -> KubeAccess {
-    KubeAccess { kubeconfig, default_kubeconfigs, context: None, in_cluster: false }
+    KubeAccess { kubeconfig, default_kubeconfigs, context: None, no_proxy: None, in_cluster: false }
 }
 
 fn written(folder: &Path, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
