@@ -1,16 +1,14 @@
 //! Read access to the Kubernetes cluster: DaemonSet, nodes, Pods, and the agents in them.
 //!
-//! Owns the connection to the API server and the errors for denied requests. Kubeconfigs are read in `kubeconfig`, `NO_PROXY` in
-//! `proxy`, bounded lists in `list`, the objects of a smoke check in `objects`, Pods and workloads for `discover` in `pods` and
-//! `workloads`, requests to agents in [`ask`]. Nothing is ever written to the cluster, and no Secret is read. `fleet` and
-//! `inventory` evaluate the results.
+//! Owns the connection to the API server and the errors for denied requests. Kubeconfigs are read in `kubeconfig`, bounded lists
+//! in `list`, the objects of a smoke check in `objects`, Pods and workloads for `discover` in `pods` and `workloads`, requests to
+//! agents in [`ask`]. Nothing is ever written to the cluster, and no Secret is read. `fleet` and `inventory` evaluate the results.
 
 pub mod ask;
 mod kubeconfig;
 mod list;
 mod objects;
 mod pods;
-mod proxy;
 mod workloads;
 
 use std::path::PathBuf;
@@ -23,6 +21,7 @@ use kube::{Client, Config};
 use tokio::sync::Semaphore;
 
 use self::list::ApiResource;
+use crate::proxy::ProxySettings;
 
 pub use objects::{Agent, ClusterNode, DaemonSet, Readiness};
 pub use pods::PodScope;
@@ -40,11 +39,6 @@ const LONG_ANSWERS: usize = 2;
 /// Maximum length of an API server's message in characters.
 const MAX_MESSAGE: usize = 300;
 
-/// The error for a proxy to the API server.
-const NO_PROXIES: &str = "requests to the API server use a proxy (proxy-url of the kubeconfig, or $HTTPS_PROXY), which is not \
-                          supported: add the server to $NO_PROXY if it can be reached without, or run `kubectl proxy` and use a \
-                          kubeconfig with its address";
-
 /// How to connect to a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KubeAccess {
@@ -54,8 +48,8 @@ pub struct KubeAccess {
     pub default_kubeconfigs: Vec<PathBuf>,
     /// A context instead of the kubeconfig's current one.
     pub context: Option<String>,
-    /// `$NO_PROXY`: API servers that need no proxy of the environment.
-    pub no_proxy: Option<String>,
+    /// The proxies of the environment. None is supported, so an API server that needs one is an error.
+    pub proxies: ProxySettings,
     /// Whether to use the Pod's service account.
     pub in_cluster: bool,
 }
@@ -208,15 +202,30 @@ async fn settings(access: &KubeAccess) -> Result<Config, ClusterError> {
     }
     let options = KubeConfigOptions { context: access.context.clone(), ..KubeConfigOptions::default() };
     let kubeconfig = kubeconfig::load(access).map_err(ClusterError::Settings)?;
+    let in_kubeconfig = kubeconfig::has_proxy(&kubeconfig, access.context.as_deref());
     let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| {
         ClusterError::Settings(format!("the kubeconfig is not usable: {}", chain(&error)))
     })?;
-    // The URL of a proxy may contain a password.
-    if config.proxy_url.take().is_some() && proxy::is_needed(&config.cluster_url, access.no_proxy.as_deref())
+    // kube does not compare it with NO_PROXY, and its error for an unsupported one shows the password.
+    config.proxy_url = None;
+    let server = &config.cluster_url;
+    let host = server.host().unwrap_or_default();
+    let https = server.scheme_str() == Some("https");
+    let unsupported = if in_kubeconfig {
+        "the proxy-url of the kubeconfig is not supported: remove it if the API server can be reached without"
+            .to_owned()
+    } else if let Some(proxy) =
+        access.proxies.for_host(host, server.port_u16().unwrap_or(443)).filter(|_| https)
     {
-        return Err(ClusterError::Settings(NO_PROXIES.to_owned()));
-    }
-    Ok(config)
+        format!(
+            "the proxy {proxy} of $HTTPS_PROXY is not supported: add {host} to $NO_PROXY if it can be reached without"
+        )
+    } else {
+        return Ok(config);
+    };
+    Err(ClusterError::Settings(format!(
+        "{unsupported}, or run `kubectl proxy` and use a kubeconfig with its address"
+    )))
 }
 
 /// Describes an error. Output of a credential plugin may contain credentials and is left out.

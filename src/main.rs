@@ -11,6 +11,7 @@ use acr_verifier::credentials::WorkloadIdentity;
 use acr_verifier::events::event::Pod;
 use acr_verifier::metrics::NodeLabels;
 use acr_verifier::pass::NodeContext;
+use acr_verifier::proxy::ProxySettings;
 use acr_verifier::report::catalogue;
 use acr_verifier::run::NetworkView;
 use acr_verifier::text::quote::quote_value;
@@ -30,7 +31,12 @@ fn main() -> ExitCode {
     let environment = Environment {
         docker_config: env::var_os("DOCKER_CONFIG"),
         kubeconfig: env::var_os("KUBECONFIG"),
-        no_proxy: ["NO_PROXY", "no_proxy"].into_iter().find_map(|name| env::var(name).ok()),
+        proxies: ProxySettings::of(
+            &["HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"]
+                .into_iter()
+                .filter_map(|name| Some((name.to_owned(), env::var(name).ok()?)))
+                .collect(),
+        ),
         home: env::home_dir(),
         workload_identity: WorkloadIdentity {
             client_id: env::var_os("AZURE_CLIENT_ID"),

@@ -1,4 +1,4 @@
-//! Decides which proxy a Go client such as containerd uses: the rules of `HTTPS_PROXY` and `NO_PROXY`.
+//! Decides which proxy a Go client uses, such as containerd or kubectl: the rules of `HTTPS_PROXY` and `NO_PROXY`.
 //!
 //! Follows `golang.org/x/net/http/httpproxy`, which `net/http` vendors. Other clients interpret the variables differently (curl
 //! does not support CIDRs, Python matches by suffix), so only Go's rules apply to containerd. hyper-util's rules, for example, know

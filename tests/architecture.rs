@@ -90,11 +90,8 @@ const CONFINED: [(&str, &[&str]); 17] = [
             "probe/registry/blob.rs",
         ],
     ),
-    (
-        "hyper",
-        &["probe/connection/error.rs", "server.rs", "cluster/ask.rs", "cluster/list.rs", "cluster/proxy.rs"],
-    ),
-    ("hyper_util", &["server.rs", "cluster/ask.rs", "cluster/proxy.rs"]),
+    ("hyper", &["probe/connection/error.rs", "server.rs", "cluster/ask.rs", "cluster/list.rs"]),
+    ("hyper_util", &["server.rs", "cluster/ask.rs"]),
     (
         "axum",
         &[

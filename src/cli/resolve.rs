@@ -27,6 +27,7 @@ use crate::credentials::{AmbientCredentials, CredentialsSource, WorkloadIdentity
 use crate::image::ImageReference;
 use crate::inventory::registries::Suffixes;
 use crate::logging::Logging;
+use crate::proxy::ProxySettings;
 use crate::report::Details;
 use crate::report::discover::Format;
 use crate::text::quote::inside_quotes;
@@ -39,8 +40,8 @@ pub struct Environment {
     pub docker_config: Option<OsString>,
     /// `$KUBECONFIG`, paths separated as in `$PATH`.
     pub kubeconfig: Option<OsString>,
-    /// `$NO_PROXY`, otherwise `$no_proxy`.
-    pub no_proxy: Option<String>,
+    /// The proxies for HTTPS and their exceptions.
+    pub proxies: ProxySettings,
     /// The home folder.
     pub home: Option<PathBuf>,
     /// The variables of the workload identity webhook.
@@ -304,7 +305,7 @@ fn kube_access(
             environment.home.as_deref(),
         ),
         context,
-        no_proxy: environment.no_proxy.clone(),
+        proxies: environment.proxies.clone(),
         in_cluster: environment.in_cluster && !is_elsewhere,
     })
 }

@@ -44,6 +44,15 @@ pub(super) fn load(access: &KubeAccess) -> Result<Kubeconfig, String> {
     })
 }
 
+/// Whether the context's cluster has a `proxy-url`.
+pub(super) fn has_proxy(kubeconfig: &Kubeconfig, context: Option<&str>) -> bool {
+    let context = context.or(kubeconfig.current_context.as_deref());
+    let context = kubeconfig.contexts.iter().find(|named| Some(named.name.as_str()) == context);
+    let cluster = context.and_then(|named| named.context.as_ref()).map(|context| &context.cluster);
+    let cluster = kubeconfig.clusters.iter().find(|named| Some(&named.name) == cluster);
+    cluster.and_then(|named| named.cluster.as_ref()).is_some_and(|cluster| cluster.proxy_url.is_some())
+}
+
 /// Reads a file; `None` if it does not exist. An error starts with the path.
 fn read(path: &Path) -> Result<Option<Kubeconfig>, String> {
     let about = |what: &str| format!("{}: {what}", path.display());

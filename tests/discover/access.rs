@@ -47,16 +47,22 @@ fn a_proxy_to_the_api_server_is_reported_without_its_password() {
     let elsewhere =
         |config: &mut Value| config["clusters"][0]["cluster"]["server"] = json!("https://aks.invalid:443");
     let variable = ("HTTPS_PROXY", url.clone());
-    for output in [
-        discover(&cluster, elsewhere, std::slice::from_ref(&variable)),
-        discover(&cluster, |config| (in_config(config), elsewhere(config)).0, &[]),
-        discover(&cluster, elsewhere, &[("https_proxy", url.replace("http:", "socks5:"))]),
+    for (output, named) in [
+        (
+            discover(&cluster, elsewhere, std::slice::from_ref(&variable)),
+            "http://127.0.0.1:1 of $HTTPS_PROXY",
+        ),
+        (
+            discover(&cluster, elsewhere, &[("https_proxy", url.replace("http:", "socks5:"))]),
+            "socks5://127.0.0.1:1 of $HTTPS_PROXY",
+        ),
+        (discover(&cluster, in_config, &[]), "the proxy-url of the kubeconfig"),
     ] {
         assert_eq!(output.status.code(), Some(2));
-        assert!(text(&output.stderr).contains("kubectl proxy"), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).contains(named), "{}", text(&output.stderr));
     }
     assert!(cluster.asked().is_empty());
-    // A server on loopback needs none.
+    // kubectl uses no proxy for loopback.
     let output = discover(&cluster, |_| (), &[variable]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(!cluster.asked().is_empty());

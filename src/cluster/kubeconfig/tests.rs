@@ -9,11 +9,18 @@ use secrecy::ExposeSecret as _;
 
 use super::{load, parse};
 use crate::cluster::KubeAccess;
+use crate::proxy::ProxySettings;
 
 const SECRET: &str = "hunter2secret";
 
 fn access(kubeconfig: Option<PathBuf>, default_kubeconfigs: Vec<PathBuf>) -> KubeAccess {
-    KubeAccess { kubeconfig, default_kubeconfigs, context: None, no_proxy: None, in_cluster: false }
+    KubeAccess {
+        kubeconfig,
+        default_kubeconfigs,
+        context: None,
+        proxies: ProxySettings::default(),
+        in_cluster: false,
+    }
 }
 
 fn written(folder: &Path, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
