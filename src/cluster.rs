@@ -21,7 +21,7 @@ use kube::{Client, Config};
 use tokio::sync::Semaphore;
 
 use self::list::ApiResource;
-use crate::proxy::ProxySettings;
+use crate::proxy::{Proxy, ProxySettings};
 
 pub use objects::{Agent, ClusterNode, DaemonSet, Readiness};
 pub use pods::PodScope;
@@ -208,24 +208,29 @@ async fn settings(access: &KubeAccess) -> Result<Config, ClusterError> {
     })?;
     // kube does not compare it with NO_PROXY, and its error for an unsupported one shows the password.
     config.proxy_url = None;
-    let server = &config.cluster_url;
-    let host = server.host().unwrap_or_default();
-    let https = server.scheme_str() == Some("https");
-    let unsupported = if in_kubeconfig {
-        "the proxy-url of the kubeconfig is not supported: remove it if the API server can be reached without"
-            .to_owned()
-    } else if let Some(proxy) =
-        access.proxies.for_host(host, server.port_u16().unwrap_or(443)).filter(|_| https)
-    {
-        format!(
-            "the proxy {proxy} of $HTTPS_PROXY is not supported: add {host} to $NO_PROXY if it can be reached without"
-        )
+    let proxy = if in_kubeconfig {
+        Some("the proxy-url of the kubeconfig is not supported: remove it".to_owned())
     } else {
-        return Ok(config);
+        needed_proxy(&config, &access.proxies).map(|(proxy, host)| {
+            format!("the proxy {proxy} of $HTTPS_PROXY is not supported: add {host} to $NO_PROXY")
+        })
     };
-    Err(ClusterError::Settings(format!(
-        "{unsupported}, or run `kubectl proxy` and use a kubeconfig with its address"
-    )))
+    match proxy {
+        Some(proxy) => Err(ClusterError::Settings(format!(
+            "{proxy} if the API server can be reached without, or run `kubectl proxy` and use a kubeconfig with its address"
+        ))),
+        None => Ok(config),
+    }
+}
+
+/// The proxy of the environment that kubectl would use for the API server, and the server's host.
+fn needed_proxy<'a>(config: &'a Config, proxies: &'a ProxySettings) -> Option<(&'a Proxy, &'a str)> {
+    let server = &config.cluster_url;
+    if server.scheme_str() != Some("https") {
+        return None;
+    }
+    let host = server.host()?;
+    Some((proxies.for_host(host, server.port_u16().unwrap_or(443))?, host))
 }
 
 /// Describes an error. Output of a credential plugin may contain credentials and is left out.
