@@ -47,13 +47,15 @@ fn the_modules_pin_the_versions_of_the_table() {
 }
 
 #[test]
-fn the_newest_minor_is_the_default_and_the_oldest_with_community_support_is_built() {
+fn the_newest_minor_and_the_oldest_with_each_kind_of_support_are_built() {
     let rows = rows();
-    let newest = rows.first().expect("a row");
-    assert!(newest.patch.is_some(), "the default is the first version");
     // AKS supports the newest three minors, and the fourth until its month of end of life is over.
-    let oldest = rows.iter().rev().find(|row| row.patch.is_some()).expect("a version");
-    assert_eq!(rows.iter().position(|row| row.minor == oldest.minor), Some(3));
+    let [_, end_of_community_support, _] = rows[3].months;
+    let supported_longer = |row: &&Row| row.months[2] > end_of_community_support;
+    let oldest_with_long_term_support = rows.iter().rev().find(supported_longer).expect("a row");
+    let expected = [rows[0].minor, rows[3].minor, oldest_with_long_term_support.minor];
+    let built: Vec<&str> = rows.iter().filter(|row| row.patch.is_some()).map(|row| row.minor).collect();
+    assert_eq!(built, expected, "the first version is the default");
 }
 
 #[test]
