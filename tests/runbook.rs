@@ -105,7 +105,7 @@ fn az_calls(line: &str) -> Vec<String> {
             line = format!("{before}{value}{after}");
         }
     }
-    let first = line.split(" || ").filter_map(|part| part.split(" | ").next());
+    let first = line.split(" && ").filter_map(|part| part.split(" | ").next());
     calls.extend(first.filter(|first| first.starts_with("az ")).map(str::to_owned));
     calls
 }
@@ -122,13 +122,14 @@ fn inline(program: &str) -> impl Iterator<Item = String> {
 fn with_ids(call: &str) -> String {
     let types = [
         ("VNET_ID", "Microsoft.Network/virtualNetworks/v"),
+        ("RESOLVER_VNET_ID", "Microsoft.Network/virtualNetworks/v"),
+        ("ENDPOINT_SUBNET_ID", "Microsoft.Network/virtualNetworks/v/subnets/s"),
         ("SUBNET_ID", "Microsoft.Network/virtualNetworks/v/subnets/s"),
         ("NSG_ID", "Microsoft.Network/networkSecurityGroups/n"),
         ("ROUTE_TABLE_ID", "Microsoft.Network/routeTables/r"),
         ("NIC_ID", "Microsoft.Network/networkInterfaces/n"),
         ("PRIVATE_ENDPOINT_ID", "Microsoft.Network/privateEndpoints/p"),
         ("VMSS_ID", "Microsoft.Compute/virtualMachineScaleSets/s"),
-        ("IDENTITY_ID", "Microsoft.ManagedIdentity/userAssignedIdentities/i"),
     ];
     let prefix = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/g/providers";
     let words = call.split(' ').map(|word| {

@@ -86,7 +86,7 @@ resource outage 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         ]
         alert: 'AcrVerifierRegistryUnreachable'
         annotations: {
-          description: 'The path to {{ $labels.registry }} is broken on {{ $value }} node{{ if ne $value 1.0 }}s{{ end }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}: pulls fail there. This query counts the nodes that have checked in the last five minutes: count(time() - max by (cluster, node) (acr_verifier_last_check_timestamp_seconds{registry="{{ $labels.registry }}"}) <= 300). Check the reported cause first: count by (cause) (acr_verifier_cause{registry="{{ $labels.registry }}",severity="fail"}).'
+          description: 'The path to {{ $labels.registry }} is broken on {{ $value }} node{{ if ne $value 1.0 }}s{{ end }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}: pulls fail there. This query counts the nodes that have checked in the last five minutes: count(time() - max by (cluster, node) (acr_verifier_last_check_timestamp_seconds{cluster="{{ $labels.cluster }}",registry="{{ $labels.registry }}"}) <= 300). Check the reported cause first: count by (cause) (acr_verifier_cause{cluster="{{ $labels.cluster }}",registry="{{ $labels.registry }}",severity="fail"}).'
           runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifierregistryunreachable'
           summary: 'Pulls from a registry fail on many nodes.'
         }
@@ -110,7 +110,7 @@ resource outage 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         ]
         alert: 'AcrVerifierPublicPathInUse'
         annotations: {
-          description: 'Pulls from {{ $labels.registry }} leave, or would leave, the private network on {{ $value }} node{{ if ne $value 1.0 }}s{{ end }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}. This query counts the nodes that have checked in the last five minutes: count(time() - max by (cluster, node) (acr_verifier_last_check_timestamp_seconds{registry="{{ $labels.registry }}"}) <= 300). Check first that the private DNS zone is linked to the VNet of the nodes and that the dedicated data endpoint is enabled.'
+          description: 'Pulls from {{ $labels.registry }} leave, or would leave, the private network on {{ $value }} node{{ if ne $value 1.0 }}s{{ end }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}. This query counts the nodes that have checked in the last five minutes: count(time() - max by (cluster, node) (acr_verifier_last_check_timestamp_seconds{cluster="{{ $labels.cluster }}",registry="{{ $labels.registry }}"}) <= 300). Check first that the private DNS zone is linked to the VNet of the nodes and that the dedicated data endpoint is enabled.'
           runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifierpublicpathinuse'
           summary: 'Image pulls leave, or would leave, the private network.'
         }
@@ -242,7 +242,7 @@ resource path 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         ]
         alert: 'AcrVerifierPublicPathInUseFromNode'
         annotations: {
-          description: 'Pulls from {{ $labels.registry }} leave, or would leave, the private network on node {{ $labels.node }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}; on most other nodes they do not. Compare the nameservers in /etc/resolv.conf of the node with those of another one first.'
+          description: 'Pulls from {{ $labels.registry }} leave, or would leave, the private network on node {{ $labels.node }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}; on most other nodes they do not. First compare the nameservers of this node with those of a node that passes.'
           runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifierpublicpathinusefromnode'
           summary: 'Image pulls of a node leave, or would leave, the private network.'
         }
@@ -266,7 +266,7 @@ resource path 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         ]
         alert: 'AcrVerifierDataPathBroken'
         annotations: {
-          description: 'Layers of {{ $labels.registry }} cannot be pulled from the data endpoint on {{ $value }} node{{ if ne $value 1.0 }}s{{ end }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}. Resolve REGISTRY.REGION.data.azurecr.io from an affected node first.'
+          description: 'Layers of {{ $labels.registry }} cannot be pulled from the data endpoint on {{ $value }} node{{ if ne $value 1.0 }}s{{ end }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}. Check the reported cause first: it shows whether the name of the data endpoint, its address or the blob is at fault.'
           runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifierdatapathbroken'
           summary: 'Layers cannot be pulled from the data endpoint.'
         }
@@ -338,7 +338,7 @@ resource path 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         ]
         alert: 'AcrVerifierCredentialsExpiring'
         annotations: {
-          description: 'The credentials for {{ $labels.registry }}{{ with $labels.cluster }} in cluster {{ . }}{{ end }} expire in {{ $value | humanizeDuration }}. Renew the password and update the Secret.'
+          description: 'The credentials for {{ $labels.registry }}{{ with $labels.cluster }} in cluster {{ . }}{{ end }} {{ if lt $value 0.0 }}have expired{{ else }}expire in {{ $value | humanizeDuration }}{{ end }}. Renew the password and update the Secret.'
           runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifiercredentialsexpiring'
           summary: 'Credentials expire soon.'
         }
@@ -362,7 +362,7 @@ resource path 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         ]
         alert: 'AcrVerifierCertificateExpiring'
         annotations: {
-          description: 'The certificate of the {{ $labels.endpoint }} endpoint of {{ $labels.registry }}{{ with $labels.cluster }} in cluster {{ . }}{{ end }} expires in {{ $value | humanizeDuration }}. Check its issuer first: a device that inspects TLS presents its own certificate.'
+          description: 'The certificate of the {{ $labels.endpoint }} endpoint of {{ $labels.registry }}{{ with $labels.cluster }} in cluster {{ . }}{{ end }} {{ if lt $value 0.0 }}has expired{{ else }}expires in {{ $value | humanizeDuration }}{{ end }}. Check its issuer first: a device that inspects TLS presents its own certificate.'
           runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifiercertificateexpiring'
           summary: 'A certificate expires soon.'
         }
@@ -580,7 +580,7 @@ resource counters 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' =
         ]
         alert: 'AcrVerifierChecksInconclusive'
         annotations: {
-          description: '{{ $value | humanizePercentage }} of the checks of {{ $labels.registry }}{{ with $labels.cluster }} in cluster {{ . }}{{ end }} are inconclusive. Check first whether the registry throttles requests: the reported cause is then throttled.'
+          description: '{{ $value | humanizePercentage }} of the checks of {{ $labels.registry }}{{ with $labels.cluster }} in cluster {{ . }}{{ end }} are inconclusive. Check the reported cause first, such as throttled or deadline_exceeded.'
           runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifierchecksinconclusive'
           summary: 'Many checks are inconclusive.'
         }

@@ -2,7 +2,7 @@
 
 use super::commands::{
     ONE_ZONE_GROUP, connections, create_endpoint, endpoint_addresses, record, show_endpoints, vnet_resolvers,
-    zone_group, zone_link,
+    zone_group, zone_groups, zone_link,
 };
 use super::confirm::{ADDRESSES, Confirm, ENDS_PRIVATE, ROUTE};
 use super::{CauseInfo, Fix};
@@ -26,9 +26,11 @@ pub(super) const PRIVATE_ZONE_NOT_LINKED: CauseInfo = CauseInfo {
     },
     at_data: None,
     cautions: &[
-        "A VNet can have a link to only one private DNS zone of a name. If it has one to another `privatelink.azurecr.io`, add the \
-         A records to that zone, or move the link. From then on the VNet resolves every registry that has a private endpoint from \
-         the linked zone: registries without a record there, such as a partner's, no longer resolve.",
+        "RESOLVER_VNET_ID is the VNet of the resolver that returned the public address: that of the nodes if they query Azure's \
+         resolver, otherwise that of the custom DNS server. A VNet can have a link to only one private DNS zone of a name. If it has \
+         one to another `privatelink.azurecr.io`, add the A records to that zone, or move the link.",
+        "After that, the VNet resolves all registries with private endpoints from this zone. A registry without a record in it, such \
+         as a partner's, no longer resolves.",
     ],
     confirm: Confirm {
         commands: &["dig @NAMESERVER REGISTRY.azurecr.io A", "dig @168.63.129.16 REGISTRY.azurecr.io A"],
@@ -64,7 +66,12 @@ pub(super) const NO_PRIVATE_ENDPOINT: CauseInfo = CauseInfo {
             commands
         },
     }),
-    cautions: &[ONE_ZONE_GROUP],
+    cautions: &[
+        "Once the registry has a private endpoint, its public name points to a `privatelink` name. A VNet that is linked to another \
+         `privatelink.azurecr.io` zone cannot resolve the registry until that zone has its A records. Nodes that pull through the \
+         public endpoint are affected as well.",
+        ONE_ZONE_GROUP,
+    ],
     confirm: Confirm {
         commands: &[ADDRESSES],
         shows: "The answer is a public address, without a `privatelink` name.",
@@ -102,18 +109,25 @@ pub(super) const UNEXPECTED_ADDRESS: CauseInfo = CauseInfo {
     meaning: "The name resolves to a private address, but not to the expected private endpoint's: the A record is stale, \
               belongs to another name, or another private endpoint has overwritten it.",
     detection: "private, but outside every expected CIDR, or not an expected address of this name",
-    remedy: "Set the A record to the address of the private endpoint in this VNet, and use a separate private DNS zone for \
-             each private endpoint of the registry.",
+    remedy: "Find out which private endpoint has the address; then correct the A record if it is stale, or use a separate private \
+             DNS zone for each private endpoint of the registry.",
     commands: |names| {
         let mut commands = names.dig_wrong();
         commands.extend(record(names));
         commands.extend(names.acr([endpoint_addresses(), connections(names)]));
+        commands.extend(names.private(|_, _| [zone_groups()]));
         commands.extend(names.record_changes());
-        commands.extend(zone_group(names));
         commands
     },
     at_data: None,
-    cautions: &[ONE_ZONE_GROUP],
+    cautions: &[
+        "WRONG_ADDRESS may belong to the private endpoint of another VNet that uses this zone, such as another region's hub: the \
+         connections of the registry list its private endpoints. If that one is in use, do not remove its address. Create a zone for \
+         this VNet, link it, and add it to the zone group of this VNet's private endpoint. Change the record only if no private \
+         endpoint has the address, or if it belongs to another name.",
+        "A private endpoint's zone group overwrites the record when the endpoint changes, so a zone can serve only one private \
+         endpoint of a registry.",
+    ],
     confirm: Confirm {
         commands: &[ADDRESSES, ROUTE],
         shows: "The address is private, but outside the ranges of `privateEndpoint.cidrs` in the configuration, or not one that \

@@ -16,7 +16,7 @@ pub(super) const RESPONSE_TIMEOUT: CauseInfo = CauseInfo {
     meaning: "The connection is established, but no complete answer arrives in time.",
     detection: "connected, no (complete) answer in time",
     remedy: "Check for packets that are too large or dropped between node and endpoint (MTU, inspection, overload), and \
-             contact Azure support if a machine next to the endpoint waits as well.",
+             contact Azure support if a machine in the endpoint's subnet also times out.",
     commands: |names| {
         let mut commands = vec![names.curl_on_node(), on_node("chroot /host ip link show")];
         commands.extend(names.acr([health(names)]));
@@ -121,7 +121,11 @@ pub(super) const ACCESS_DENIED: CauseInfo = CauseInfo {
         commands
     },
     at_data: None,
-    cautions: &[],
+    cautions: &[
+        "Approve a connection only if the ID of its endpoint is yours: the owner of the endpoint can then reach the registry. To allow \
+         the public address instead, use `az acr network-rule add --name REGISTRY --ip-address CIDR`. It leaves the private path, and \
+         has no effect while public network access is disabled.",
+    ],
     confirm: Confirm {
         commands: &[CHALLENGE, TOKEN, MANIFEST],
         shows: "The registry returns HTTP status 403 with `DENIED`, and `client with IP` in the message names the public \

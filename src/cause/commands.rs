@@ -42,14 +42,18 @@ pub(super) fn reimage() -> [String; 3] {
 
 /// When a node image upgrade does not renew the nameservers of a node.
 pub(super) const REIMAGE: &str = "\
-A node image upgrade reimages the nodes only if `latestNodeImageVersion` is newer than their `nodeImageVersion`. Otherwise \
-replace the nodes: cordon and drain each, then remove its machine with `az aks nodepool delete-machines --subscription \
+Do this only while other nodes can pull: an evicted Pod has to pull its image again, and a new node has no image in its cache. The \
+upgrade drains and reimages every node of the pool, and only if `latestNodeImageVersion` is newer than their `nodeImageVersion`. \
+Otherwise replace single nodes: cordon and drain each, then remove its machine with `az aks nodepool delete-machines --subscription \
 CLUSTER_SUBSCRIPTION --resource-group CLUSTER_RESOURCE_GROUP --cluster-name CLUSTER --nodepool-name NODEPOOL --machine-names \
-MACHINE`, and scale the pool. A node of node auto-provisioning has no such pool: `kubectl delete node NODE` replaces it.";
+MACHINE`, and scale the pool, unless the cluster autoscaler does. A node of node auto-provisioning has no such pool: `kubectl \
+delete node NODE` replaces it.";
 
 pub(super) fn security_rules() -> String {
-    "az network nsg show --ids NSG_ID --query \"securityRules[].{priority:priority, direction:direction, access:access, \
-     protocol:protocol, port:destinationPortRange, destination:destinationAddressPrefix}\" --output table"
+    "az network nsg show --ids NSG_ID --query \"[securityRules, defaultSecurityRules][].{priority:priority, direction:direction, \
+     access:access, protocol:protocol, source:join(' ', [sourceAddressPrefix || '', sourceAddressPrefixes[] || \
+     ''][]), destination:join(' ', [destinationAddressPrefix || '', destinationAddressPrefixes[] || ''][]), \
+     port:join(' ', [destinationPortRange || '', destinationPortRanges[] || ''][])}\" --output table"
         .to_owned()
 }
 
@@ -100,7 +104,8 @@ pub(super) fn record(names: &Names) -> Vec<String> {
     })
 }
 
-/// The virtual network links of the private zone, and a new one.
+/// The virtual network links of the private zone, and a new one to the VNet of the resolver: of the nodes, or of a custom DNS
+/// server.
 pub(super) fn zone_link(names: &Names) -> Vec<String> {
     names.private(|zone, _| {
         [
@@ -109,7 +114,7 @@ pub(super) fn zone_link(names: &Names) -> Vec<String> {
                  network:virtualNetwork.id, state:virtualNetworkLinkState}}\" --output table"
             ),
             format!(
-                "az network private-dns link vnet create {ZONE} --zone-name {zone} --name LINK --virtual-network VNET_ID \
+                "az network private-dns link vnet create {ZONE} --zone-name {zone} --name LINK --virtual-network RESOLVER_VNET_ID \
                  --registration-enabled false"
             ),
         ]
@@ -127,27 +132,41 @@ pub(super) fn endpoint_addresses() -> String {
 
 pub(super) fn create_endpoint(names: &Names) -> String {
     format!(
-        "az network private-endpoint create {ENDPOINT} --name PRIVATE_ENDPOINT --subnet SUBNET_ID --group-id registry \
+        "az network private-endpoint create {ENDPOINT} --name PRIVATE_ENDPOINT --subnet ENDPOINT_SUBNET_ID --group-id registry \
          --connection-name CONNECTION --private-connection-resource-id \"$(az acr show --name {} --query id --output tsv)\"",
         names.registry()
     )
 }
 
+/// The zone group of the private endpoint, of which it has one at most, and a new one.
 pub(super) fn zone_group(names: &Names) -> Vec<String> {
     names.private(|zone, _| {
-        [format!(
-            "az network private-endpoint dns-zone-group create {ENDPOINT} --endpoint-name PRIVATE_ENDPOINT --name default \
-             --private-dns-zone \
-             /subscriptions/ZONE_SUBSCRIPTION/resourceGroups/ZONE_RESOURCE_GROUP/providers/Microsoft.Network/privateDnsZones/{zone} \
-             --zone-name registry"
-        )]
+        [
+            zone_groups(),
+            format!(
+                "az network private-endpoint dns-zone-group create {ENDPOINT} --endpoint-name PRIVATE_ENDPOINT --name default \
+                 --private-dns-zone \
+                 /subscriptions/ZONE_SUBSCRIPTION/resourceGroups/ZONE_RESOURCE_GROUP/providers/Microsoft.Network/privateDnsZones/{zone} \
+                 --zone-name registry"
+            ),
+        ]
     })
 }
 
-/// What a zone group does to the records of another one.
+/// The zone group of the private endpoint, with the zone that it maintains.
+pub(super) fn zone_groups() -> String {
+    format!(
+        "az network private-endpoint dns-zone-group list {ENDPOINT} --endpoint-name PRIVATE_ENDPOINT --query \
+         \"[].{{name:name, zones:join(' ', privateDnsZoneConfigs[].privateDnsZoneId)}}\" --output table"
+    )
+}
+
+/// What a zone group does to the records of another one, and what else there can be one of.
 pub(super) const ONE_ZONE_GROUP: &str = "\
-A zone group overwrites the records of the same names in its zone. A second private endpoint of the registry, such as one in \
-another region's hub, needs a zone of its own.";
+A private endpoint has at most one zone group. If the list shows one, add the zone to it with `az network private-endpoint \
+dns-zone-group add`, which takes the same options and the name of that group. A zone group overwrites existing A records with the \
+same names. A second private endpoint of the registry, such as one in another region's hub, needs a zone of its own. Azure Policy \
+may create zone groups: then correct its assignment instead.";
 
 /// A property of the cluster.
 pub(super) fn cluster(query: &str) -> String {
@@ -163,16 +182,31 @@ pub(super) fn health(names: &Names) -> String {
     format!("az acr check-health --name {} --ignore-errors --yes", names.registry())
 }
 
+/// Imports an image that the registry does not have.
 pub(super) fn import(names: &Names) -> Vec<String> {
+    imported(names, "")
+}
+
+/// Imports an image again, in the place of the one with its tag.
+pub(super) fn import_again(names: &Names) -> Vec<String> {
+    imported(names, " --force")
+}
+
+fn imported(names: &Names, options: &str) -> Vec<String> {
     let image = match names.target().split_once('@') {
         Some((repository, _)) => format!("{repository}:TAG"),
         None => names.target().to_owned(),
     };
     names.acr([format!(
-        "az acr import --name {} --source SOURCE_REGISTRY/SOURCE_REPOSITORY:TAG --image {image}",
+        "az acr import --name {} --source SOURCE_REGISTRY/SOURCE_REPOSITORY:TAG --image {image}{options}",
         names.registry()
     )])
 }
+
+/// What importing an image again changes.
+pub(super) const OVERWRITES: &str = "\
+`--force` overwrites the tag. A locked tag has to be unlocked first: `az acr repository update --name REGISTRY --image \
+REPOSITORY:TAG --write-enabled true`.";
 
 /// The registry's manifests of the image, for every platform.
 pub(super) fn inspect(names: &Names) -> String {

@@ -24,15 +24,15 @@ pub(super) const CERTIFICATE: &str = "openssl s_client -connect REGISTRY.azurecr
                                       openssl x509 -noout -subject -issuer -dates -ext subjectAltName";
 pub(super) const CHALLENGE: &str = "curl -si --max-time 10 https://REGISTRY.azurecr.io/v2/";
 /// Prompts for the password, so that it is in no list of processes.
-pub(super) const TOKEN: &str = "TOKEN=$(curl -s --user USERNAME 'https://REGISTRY.azurecr.io/oauth2/token?service=REGISTRY.azurecr.io&scope=repository:REPOSITORY:pull' | \
+pub(super) const TOKEN: &str = "access_token=$(curl -s --user USERNAME 'https://REGISTRY.azurecr.io/oauth2/token?service=REGISTRY.azurecr.io&scope=repository:REPOSITORY:pull' | \
                                 sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')";
 pub(super) const GRANTED: &str = "curl -si --user USERNAME 'https://REGISTRY.azurecr.io/oauth2/token?service=REGISTRY.azurecr.io&scope=repository:REPOSITORY:pull' | head -1";
-pub(super) const MANIFEST: &str = "printf 'header = \"Authorization: Bearer %s\"' \"$TOKEN\" | curl -sK - -i -H 'Accept: application/vnd.oci.image.index.v1+json, \
+pub(super) const MANIFEST: &str = "printf 'header = \"Authorization: Bearer %s\"' \"$access_token\" | curl -sK - -i -H 'Accept: application/vnd.oci.image.index.v1+json, \
                                    application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, \
                                    application/vnd.docker.distribution.manifest.v2+json' https://REGISTRY.azurecr.io/v2/REPOSITORY/manifests/TAG";
-pub(super) const BLOB: &str = "printf 'header = \"Authorization: Bearer %s\"' \"$TOKEN\" | \
+pub(super) const BLOB: &str = "printf 'header = \"Authorization: Bearer %s\"' \"$access_token\" | \
                                curl -sK - -o /dev/null -D - https://REGISTRY.azurecr.io/v2/REPOSITORY/blobs/DIGEST";
-pub(super) const FETCHED: &str = "printf 'header = \"Authorization: Bearer %s\"' \"$TOKEN\" | \
+pub(super) const FETCHED: &str = "printf 'header = \"Authorization: Bearer %s\"' \"$access_token\" | \
                                   curl -sLK - https://REGISTRY.azurecr.io/v2/REPOSITORY/blobs/DIGEST | sha256sum";
 pub(super) const KUBELET_IDENTITY: &str = "az aks show --subscription CLUSTER_SUBSCRIPTION --resource-group CLUSTER_RESOURCE_GROUP --name CLUSTER --query \
                                            identityProfile.kubeletidentity.clientId --output tsv";

@@ -28,12 +28,12 @@ pub(super) const CONNECT_TIMEOUT: CauseInfo = CauseInfo {
     at_data: None,
     cautions: &[
         "`az network nic` reads the network interface of a VM. For a node of a scale set, open the instance in the Azure portal, \
-         and *Effective routes* and *Effective security rules* of its network interface. SUBNET_ID is the subnet of the node, and \
-         then the subnet of the private endpoint.",
-        "A private endpoint adds a route to its own address (/32) to its VNet and to peered VNets, which precedes a user-defined \
-         route for a wider range. Network security groups and route tables apply to a private endpoint only if \
-         `privateEndpointNetworkPolicies` of its subnet enables them; after it is enabled, a rule that had no effect may block the \
-         traffic. If a firewall inspects the traffic, requests and answers must both take the route through it.",
+         and *Effective routes* and *Effective security rules* of its network interface. Run the command about the subnet twice: for \
+         the node's subnet and for the private endpoint's.",
+        "A private endpoint adds a /32 route for its address to its VNet and to peered VNets. It overrides user-defined routes with a \
+         shorter prefix. Network security groups and route tables apply to a private endpoint only if \
+         `privateEndpointNetworkPolicies` of its subnet enables them. Enabling it can activate rules that block this traffic. If a \
+         firewall inspects the traffic, requests and answers must both take the route through it.",
     ],
     confirm: Confirm {
         commands: &[CONNECT, ROUTE],
@@ -59,7 +59,11 @@ pub(super) const CONNECT_REFUSED: CauseInfo = CauseInfo {
         commands
     },
     at_data: None,
-    cautions: &[],
+    cautions: &[
+        "With the verdict `unknown` the node could not open a connection, and the report has another fix: find out whether local ports \
+         or file descriptors are exhausted (`ss --summary` in a shell on the node), or whether a filter such as eBPF blocks the \
+         connection.",
+    ],
     confirm: Confirm {
         commands: &[CONNECT],
         shows: "`curl` prints `Connection refused` for the address that it tries.",
@@ -129,12 +133,15 @@ pub(super) const PROXY_BYPASSED: CauseInfo = CauseInfo {
         ]
     },
     at_data: None,
-    cautions: &[],
+    cautions: &[
+        "The update makes AKS reimage every node pool of the cluster: it drains each node in turn. Run it in a maintenance window, check \
+         the Pod disruption budgets first, and only while nodes can pull. The file replaces the whole proxy configuration: start from \
+         the current one, which the second command prints.",
+    ],
     confirm: Confirm {
         commands: &["tr '\\0' '\\n' </proc/$(pidof containerd)/environ | grep -i proxy"],
         shows: "`HTTPS_PROXY` or `https_proxy` names a proxy, and no entry of `NO_PROXY` or `no_proxy` covers the registry's \
                 name: the name itself, a parent domain, or `*`.",
     },
-    verify: "`NO_PROXY` covers the login server and the data endpoint. A new proxy configuration reaches a node when its \
-             node image is upgraded.",
+    verify: "After AKS has reimaged the node pools, `NO_PROXY` on the node covers the login server and the data endpoint.",
 };

@@ -1,7 +1,7 @@
 //! Causes of the image itself: repository, manifest, digest and platform.
 
 use super::CauseInfo;
-use super::commands::{import, inspect};
+use super::commands::{OVERWRITES, import, import_again, inspect};
 use super::confirm::{Confirm, FETCHED, GOOD_MANIFEST, MANIFEST, TOKEN};
 use crate::observation::Stage;
 use crate::verdict::Severity;
@@ -45,7 +45,10 @@ pub(super) const MANIFEST_NOT_FOUND: CauseInfo = CauseInfo {
         commands
     },
     at_data: None,
-    cautions: &[],
+    cautions: &[
+        "To lock the tag against deletion, use `az acr repository update --name REGISTRY --image REPOSITORY:TAG --delete-enabled \
+         false`.",
+    ],
     confirm: Confirm {
         commands: &[TOKEN, MANIFEST],
         shows: "The registry returns HTTP status 404 and `MANIFEST_UNKNOWN`.",
@@ -75,7 +78,10 @@ pub(super) const MANIFEST_QUARANTINED: CauseInfo = CauseInfo {
         ])
     },
     at_data: None,
-    cautions: &[],
+    cautions: &[
+        "The scanner releases an image, or a client with the role AcrQuarantineWriter. With the policy turned off, every image can be \
+         pulled before its scan.",
+    ],
     confirm: Confirm {
         commands: &[TOKEN, MANIFEST],
         shows: "The registry rejects the request with `IMAGE_QUARANTINED`, or with a message that names the quarantine.",
@@ -123,11 +129,11 @@ pub(super) const MANIFEST_INVALID: CauseInfo = CauseInfo {
              or with Docker's manifest schema 2.",
     commands: |names| {
         let mut commands = vec![inspect(names)];
-        commands.extend(import(names));
+        commands.extend(import_again(names));
         commands
     },
     at_data: None,
-    cautions: &[],
+    cautions: &[OVERWRITES],
     confirm: Confirm {
         commands: &[TOKEN, MANIFEST],
         shows: "The HTTP status is 200, but the answer has a `Content-Type` other than the four accepted ones, a body of more \

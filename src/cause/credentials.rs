@@ -8,7 +8,7 @@ use super::commands::health;
 use super::confirm::{Confirm, GOOD_MANIFEST, GRANTED, MANIFEST, SECRET, SECRET_HOSTS, TOKEN};
 use super::names::{Names, on_node};
 use super::pull_secret::{
-    ALTERNATE, ELSEWHERE, create_secret, merge_client_secret, merge_password, recreate_secret,
+    ALTERNATE, ELSEWHERE, ENABLE, create_secret, merge_client_secret, merge_password, recreate_secret,
     token_passwords,
 };
 use crate::observation::{CredentialEvidence, CredentialKind, Stage};
@@ -30,7 +30,12 @@ pub(super) const CREDENTIALS_MISSING: CauseInfo = CauseInfo {
         commands
     },
     at_data: None,
-    cautions: &[ALTERNATE, ELSEWHERE],
+    cautions: &[
+        "If the Secret exists, add the entry with the command that replaces a password; otherwise create the Secret with the last \
+         command. Run one of the two.",
+        ALTERNATE,
+        ELSEWHERE,
+    ],
     confirm: Confirm {
         commands: &[SECRET],
         shows: "The Secret does not exist, or its keys are neither `.dockerconfigjson` nor `username` and `password`.",
@@ -53,7 +58,8 @@ pub(super) const CREDENTIALS_INVALID: CauseInfo = CauseInfo {
     },
     at_data: None,
     cautions: &[
-        "The last command deletes the Secret and creates it with one entry: add the entries of other registries again.",
+        "The last command deletes the Secret and creates it with one entry. Entries of other registries, labels and annotations are \
+         lost: note them first, and add them again.",
         ALTERNATE,
         ELSEWHERE,
     ],
@@ -74,7 +80,13 @@ pub(super) const CREDENTIALS_REJECTED: CauseInfo = CauseInfo {
              role on the registry.",
     commands: |names| or_hosts(token_commands(names)),
     at_data: None,
-    cautions: &[ALTERNATE, ELSEWHERE],
+    cautions: &[
+        "The commands are for a repository token. The report has those for the admin user or a service principal, and says if the file \
+         has a defect, such as a trailing newline.",
+        ENABLE,
+        ALTERNATE,
+        ELSEWHERE,
+    ],
     confirm: Confirm {
         commands: &[GRANTED],
         shows: "The registry returns HTTP status 401 with the password of the Secret.",
@@ -95,7 +107,7 @@ pub(super) const CREDENTIALS_STALE_ENTRY: CauseInfo = CauseInfo {
         commands
     },
     at_data: None,
-    cautions: &[ALTERNATE, ELSEWHERE],
+    cautions: &[ENABLE, ALTERNATE, ELSEWHERE],
     confirm: Confirm {
         commands: &[SECRET_HOSTS, GRANTED],
         shows: "More than one key matches the image, and the registry returns HTTP status 401 with the user and password of \
@@ -148,7 +160,11 @@ pub(super) const SCOPE_MISSING: CauseInfo = CauseInfo {
         ]))
     },
     at_data: None,
-    cautions: &[],
+    cautions: &[
+        "A scope map can serve several tokens: all of them get the right. For an identity, the registry assigns roles by repository: \
+         assign Container Registry Repository Reader, as in [`pull_role_missing`](#pull_role_missing), with a condition that includes \
+         the repository or without one.",
+    ],
     confirm: Confirm {
         commands: &[TOKEN, MANIFEST],
         shows: "The registry grants the token, and then returns HTTP status 401 and `insufficient_scope`.",

@@ -1,7 +1,7 @@
 //! Causes of the stage `blob`: the data endpoint, the storage behind it, and the blob.
 
 use super::CauseInfo;
-use super::commands::{import, inspect, show_endpoints};
+use super::commands::{OVERWRITES, import_again, inspect, show_endpoints};
 use super::confirm::{BLOB, Confirm, DATA_ADDRESSES, FETCHED, TOKEN};
 use super::names::on_node;
 use crate::observation::Stage;
@@ -44,14 +44,14 @@ pub(super) const BLOB_NOT_FOUND: CauseInfo = CauseInfo {
     commands: |names| {
         let mut commands =
             names.acr([format!("az acr replication list --registry {} --output table", names.registry())]);
-        commands.extend(import(names));
+        commands.extend(import_again(names));
         if commands.is_empty() {
             commands.push(inspect(names));
         }
         commands
     },
     at_data: None,
-    cautions: &[],
+    cautions: &[OVERWRITES],
     confirm: Confirm {
         commands: &[TOKEN, BLOB, FETCHED],
         shows: "The HTTP status is 404, from the registry or from the host that it redirects to.",

@@ -140,7 +140,7 @@ pub(super) const NODE_CACHE_STALE: CauseInfo = CauseInfo {
     severity: Severity::Fail,
     stages: &[Stage::Dns, Stage::Address],
     meaning: "AKS LocalDNS, the DNS cache of the node, returns an answer that is out of date, because a DNS change has not reached \
-              it or the server that it forwards to is silent.",
+              it or its upstream server does not respond.",
     detection: "the cache replaced its answer a moment later by that of the compared resolvers; or all servers that it forwards \
                 to return another answer; or its answer has expired (TTL 0), was not renewed, and no compared resolver answers",
     remedy: "Restart AKS LocalDNS on the node, or wait until its cache renews the answer, which takes an hour at most.",
@@ -159,12 +159,12 @@ pub(super) const NODE_CACHE_STALE: CauseInfo = CauseInfo {
         commands: &[
             "cat /etc/localdns/upstream-dns",
             "dig @169.254.10.10 REGISTRY.azurecr.io A",
-            "dig @NAMESERVER REGISTRY.azurecr.io A",
+            "dig @UPSTREAM REGISTRY.azurecr.io A",
         ],
-        shows: "The cache (169.254.10.10) returns another answer than the servers in the file, or one in which every record has a \
-                TTL of 0 although it was queried a second time.",
+        shows: "The cache (169.254.10.10) returns a different answer from the servers in the file, or still returns TTL 0 when you \
+                query it again.",
     },
-    verify: "Both return the private endpoint's address, and the TTL of the cache's answer is not 0.",
+    verify: "The cache and its upstream servers return the private endpoint's address, and the TTL of the cache's answer is not 0.",
 };
 
 /// The remedy if the cache of the node has renewed its answer in the meantime.

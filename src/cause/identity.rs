@@ -13,8 +13,8 @@ pub(super) const IDENTITY_UNAVAILABLE: CauseInfo = CauseInfo {
     stages: &[Stage::Token],
     meaning: "The node's managed identity, or the Pod's workload identity, cannot be used: there is no token for the registry.",
     detection: "IMDS does not answer, is blocked, or fails; or the Pod has no workload identity",
-    remedy: "Let the agent reach IMDS at 169.254.169.254: run it on the host network, which IMDS restriction lets pass, and keep \
-             proxies and network policies away from the address.",
+    remedy: "Run the agent on the host network, where IMDS restriction does not apply, and exempt 169.254.169.254 from proxies and \
+             network policies.",
     commands: |_| {
         vec![
             on_node(
@@ -28,7 +28,7 @@ pub(super) const IDENTITY_UNAVAILABLE: CauseInfo = CauseInfo {
         ]
     },
     at_data: None,
-    cautions: &[],
+    cautions: &[WORKLOAD_IDENTITY],
     confirm: Confirm {
         // Without a client id, IMDS rejects the request of a node with several identities.
         commands: &[
@@ -48,18 +48,21 @@ pub(super) const IDENTITY_NOT_FOUND: CauseInfo = CauseInfo {
     meaning: "IMDS has no token for the managed identity: it is not assigned to this node, or the node has several and none is \
               named.",
     detection: "IMDS does not know the identity, or several exist and none is named",
-    remedy: "Set credentials.managedIdentity.clientId to the client id of the kubelet's identity, and assign that identity to the \
-             node's scale set.",
+    remedy: "Set credentials.managedIdentity.clientId to the client id of the kubelet's identity, which AKS assigns to every node.",
     commands: |_| {
         vec![
             kubelet_identity(),
             "kubectl get node NODE --output jsonpath='{.spec.providerID}'".to_owned(),
             "az vmss identity show --ids VMSS_ID".to_owned(),
-            "az vmss identity assign --ids VMSS_ID --identities IDENTITY_ID".to_owned(),
         ]
     },
     at_data: None,
-    cautions: &[],
+    cautions: &[
+        "Usually the configuration has the client id of another identity, or of another cluster's. If the node's scale set lacks the \
+         kubelet's identity, it was removed by hand: `az aks update --subscription CLUSTER_SUBSCRIPTION --resource-group \
+         CLUSTER_RESOURCE_GROUP --name CLUSTER` without other options reconciles the cluster. Do not assign it to the scale set by \
+         hand: AKS does not support changes there, and may undo them.",
+    ],
     confirm: Confirm {
         commands: &[
             KUBELET_IDENTITY,
@@ -108,7 +111,12 @@ pub(super) const IDENTITY_REJECTED: CauseInfo = CauseInfo {
     remedy: "Compare issuer, subject and audience of the federated credential with the cluster and the service account.",
     commands: federated_credential,
     at_data: None,
-    cautions: &[],
+    cautions: &[
+        "A federated credential with the same name is replaced, so give each cluster a name of its own. An identity has at most 20 \
+         of them.",
+        "The report has another fix if Entra ID does not know the client id or the tenant, or if the assertion has expired: follow it \
+         instead.",
+    ],
     confirm: Confirm {
         commands: &[
             "az identity federated-credential list --subscription IDENTITY_SUBSCRIPTION --resource-group IDENTITY_RESOURCE_GROUP --identity-name IDENTITY --query \
@@ -116,7 +124,7 @@ pub(super) const IDENTITY_REJECTED: CauseInfo = CauseInfo {
             "az aks show --subscription CLUSTER_SUBSCRIPTION --resource-group CLUSTER_RESOURCE_GROUP --name CLUSTER --query oidcIssuerProfile.issuerUrl --output tsv",
         ],
         shows: "No entry has the cluster's issuer, the subject `system:serviceaccount:acr-verifier:acr-verifier` and the audience \
-                `api://AzureADTokenExchange`, letter by letter.",
+                `api://AzureADTokenExchange`, exactly: the comparison is case-sensitive.",
     },
     verify: "One entry has all three.",
 };
@@ -131,7 +139,10 @@ pub(super) const PULL_ROLE_MISSING: CauseInfo = CauseInfo {
              by repository (ABAC).",
     commands: role_commands,
     at_data: None,
-    cautions: &[],
+    cautions: &[
+        "Create only one of the two assignments: AcrPull if `roleAssignmentMode` is `LegacyRegistryPermissions`, Container Registry \
+         Repository Reader if it is `AbacRepositoryPermissions`.",
+    ],
     confirm: Confirm {
         commands: &[
             KUBELET_IDENTITY,
@@ -151,6 +162,11 @@ pub const REPOSITORY_ROLE: Fix = Fix {
              without one.",
     commands: role_commands,
 };
+
+/// What the runbook adds about workload identities: the record's remedy is for managed ones.
+const WORKLOAD_IDENTITY: &str = "\
+With a workload identity, the Pod lacks it: label the agent's Pods with `azure.workload.identity/use: \"true\"`, annotate their \
+service account with `azure.workload.identity/client-id`, and enable workload identity on the cluster. The report has the commands.";
 
 /// What fixes a Pod without a workload identity.
 pub const NOT_INJECTED: Fix = Fix {
@@ -175,7 +191,7 @@ pub fn fix_of_rejected_identity(numbers: &[u32]) -> Fix {
     let remedy = match numbers.first() {
         Some(70_021 | 700_213 | 7_002_138) => {
             "Set the subject of the federated credential to the agent's service account, \
-             system:serviceaccount:acr-verifier:acr-verifier, letter by letter."
+             system:serviceaccount:acr-verifier:acr-verifier, exactly in this case."
         }
         Some(700_211) => "Set the issuer of the federated credential to the cluster's OIDC issuer.",
         Some(700_212) => "Set the audience of the federated credential to api://AzureADTokenExchange.",
@@ -230,7 +246,7 @@ fn federated_credential(_: &Names) -> Vec<String> {
             .to_owned(),
         "az aks show --subscription CLUSTER_SUBSCRIPTION --resource-group CLUSTER_RESOURCE_GROUP --name CLUSTER --query oidcIssuerProfile.issuerUrl --output tsv".to_owned(),
         service_account(),
-        "az identity federated-credential create --subscription IDENTITY_SUBSCRIPTION --resource-group IDENTITY_RESOURCE_GROUP --identity-name IDENTITY --name acr-verifier \
+        "az identity federated-credential create --subscription IDENTITY_SUBSCRIPTION --resource-group IDENTITY_RESOURCE_GROUP --identity-name IDENTITY --name acr-verifier-CLUSTER \
          --issuer \"$(az aks show --subscription CLUSTER_SUBSCRIPTION --resource-group CLUSTER_RESOURCE_GROUP --name CLUSTER --query oidcIssuerProfile.issuerUrl --output \
          tsv)\" --subject system:serviceaccount:acr-verifier:acr-verifier --audiences api://AzureADTokenExchange"
             .to_owned(),

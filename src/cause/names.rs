@@ -109,6 +109,16 @@ impl Names {
         }
     }
 
+    /// Returns the same placeholders for a data endpoint.
+    #[must_use]
+    pub fn at_data_endpoint(mut self) -> Self {
+        self.endpoint = Endpoint::Data;
+        self.host = "REGISTRY.REGION.data.azurecr.io".to_owned();
+        self.private =
+            self.private.map(|name| PrivateName { record: "REGISTRY.REGION.data".to_owned(), ..name });
+        self
+    }
+
     /// Returns the names of an image at an endpoint. `host` is the data endpoint's (`HOST` or `HOST:PORT`), if known; it
     /// comes from the network and is ignored unless it is a host name. `nameserver` is the one at fault.
     #[must_use]

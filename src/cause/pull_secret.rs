@@ -25,16 +25,22 @@ pub(super) fn merge_password(names: &Names, password: &str) -> Vec<String> {
     )])
 }
 
-/// Creates the pull secret with a new token password, unless there is one: then no password is generated, which would
-/// invalidate the one that has just been stored.
+/// Creates the pull secret with a new token password. The dry run fails if there is one, or if the caller may not create it:
+/// then no password is generated.
 pub(super) fn create_secret(names: &Names) -> Vec<String> {
-    names
-        .acr([format!("kubectl get secret SECRET --namespace acr-verifier || {}", manifest(names, "create"))])
+    names.acr([format!(
+        "kubectl create secret generic SECRET --namespace acr-verifier --dry-run=server && {}",
+        manifest(names, "create")
+    )])
 }
 
-/// Deletes the pull secret, if any, and creates it with a new token password.
+/// Deletes the pull secret, if any, and creates it with a new token password, if the caller may do both.
 pub(super) fn recreate_secret(names: &Names) -> Vec<String> {
-    names.acr([manifest(names, "replace --force")])
+    names.acr([format!(
+        "kubectl auth can-i delete secrets/SECRET --namespace acr-verifier && kubectl auth can-i create secrets --namespace \
+         acr-verifier && {}",
+        manifest(names, "replace --force")
+    )])
 }
 
 /// Creates a client secret, next to the existing ones, and puts it into the entry of the registry.
@@ -55,16 +61,24 @@ fn generate(names: &Names, password: &str) -> String {
     )
 }
 
-/// Replaces one entry of the pull secret. Without a password `jq` prints nothing, and nothing is replaced.
+/// Replaces the password in the pull secret: the registry's entry in a `.dockerconfigjson`, or the keys `username` and
+/// `password`. A password that is generated invalidates the previous one, so two checks come first: that the Secret exists, is
+/// mutable and well-formed, and that the API server accepts an update. `kubectl replace` ignores an empty input.
 fn merge(names: &Names, source: &str, user: &str, password: &str, days: u32) -> String {
     format!(
-        "kubectl get secret SECRET --namespace acr-verifier --output json | jq --slurpfile new <({source}) '({password}) as \
-         $password | .data[\".dockerconfigjson\"] |= (@base64d | fromjson | .auths[\"{key}\"] = {{username: {user}, password: \
-         $password}} | tojson | @base64) | .data.expiresAt = {expiry}' | kubectl replace --filename=-",
+        "{SECRET_JSON} | jq --slurp '.[0] | ((.immutable | not) and (.data | has(\"password\") or (.[\".dockerconfigjson\"] | \
+         @base64d | fromjson | .auths | type == \"object\")))? // false | if . then \"The Secret can be updated.\" else error(\"The \
+         Secret is missing, immutable or malformed.\") end' && {SECRET_JSON} | kubectl replace --dry-run=server --filename=- && \
+         {SECRET_JSON} | jq --slurpfile new <({source}) '({password}) as $password | .data |= if has(\"password\") then .username = \
+         ({user} | @base64) | .password = ($password | @base64) else .[\".dockerconfigjson\"] |= (@base64d | fromjson | \
+         .auths[\"{key}\"] = {{username: {user}, password: $password}} | tojson | @base64) end | .data.expiresAt = {expiry}' | \
+         kubectl replace --filename=-",
         key = names.key(),
         expiry = expiry(days),
     )
 }
+
+const SECRET_JSON: &str = "kubectl get secret SECRET --namespace acr-verifier --output json";
 
 fn manifest(names: &Names, store: &str) -> String {
     format!(
@@ -85,13 +99,17 @@ fn expiry(days: u32) -> String {
 
 /// What else a change of the pull secret needs.
 pub(super) const ELSEWHERE: &str = "\
-`expiresAt` is a day early, and `credentials.expiresAt` in the values overrides it: change it there as well. External Secrets, \
-Flux and Argo CD revert a manual change: if one of them owns the Secret, change its source. `kubectl get secret SECRET \
---namespace acr-verifier --output jsonpath='{.metadata.ownerReferences} {.metadata.labels}'` shows the owner. This Secret \
-belongs to the agents. Pods that pull with the same token have their own Secrets: `kubectl get secrets --all-namespaces \
---field-selector type=kubernetes.io/dockerconfigjson` lists them.";
+The command sets `expiresAt` one day before the password expires. `credentials.expiresAt` in the values overrides it: change it \
+there as well. External Secrets, Flux and Argo CD revert a manual change: if one of them owns the Secret, change its source. \
+`kubectl get secret SECRET --namespace acr-verifier --output jsonpath='{.metadata.ownerReferences} {.metadata.labels}'` shows the \
+owner. This Secret belongs to the agents. Pods that pull with the same token have their own Secrets: `kubectl get secrets \
+--all-namespaces --field-selector type=kubernetes.io/dockerconfigjson` lists them.";
 /// What changes for other clients if a password is generated.
 pub(super) const ALTERNATE: &str = "\
-Generating a password invalidates the previous one of that name at once, for every client. Generate the one that no client uses, \
-`password1` or `password2`, usually the older one; the command has its name twice. Take turns, so that the other one stays \
-valid until every client has the new one.";
+Generating a password immediately invalidates the previous one of that name, for every client. Generate the one that no client \
+uses, `password1` or `password2`, usually the older one: replace its name in both places in the command. Alternate between the two \
+passwords, so that the current one stays valid until every client has the new one. The command first checks that a \
+new password can be stored; if not, none is generated.";
+/// When a disabled token should stay disabled.
+pub(super) const ENABLE: &str = "\
+Enable the token only if it was not disabled on purpose, such as after a leak.";

@@ -13,11 +13,16 @@ pub(super) const CERTIFICATE_UNTRUSTED: CauseInfo = CauseInfo {
     stages: &[Stage::Tls],
     meaning: "The certificate does not chain to a root that the node trusts, as with TLS inspection by a firewall.",
     detection: "the certificate does not chain to a trusted root; its issuer is reported (TLS inspection)",
-    remedy: "Exempt the registry from TLS inspection, or install the issuer's root on every node and also pass it with \
-             --ca-file.",
+    remedy: "Exempt the registry from TLS inspection, or install the issuer's root on every node; a check that does not read the \
+             node's roots also needs it, with --ca-file or tls.caFile.",
     commands: |names| vec![names.openssl_chain(), names.curl_on_node()],
     at_data: None,
-    cautions: &[],
+    cautions: &[
+        "A root reaches the nodes as a custom certificate authority of the cluster: `az aks update --subscription \
+         CLUSTER_SUBSCRIPTION --resource-group CLUSTER_RESOURCE_GROUP --name CLUSTER --custom-ca-trust-certificates CA_FILE`, in a \
+         maintenance window. The agent trusts the node's roots, and those of the value `config.tls.caConfigMap`; `check` has \
+         `--ca-file`.",
+    ],
     confirm: Confirm {
         commands: &[CERTIFICATE, CONNECT],
         shows: "The issuer is not one of Azure's but, for example, a firewall. `curl` reports that it cannot verify the \

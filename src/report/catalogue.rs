@@ -158,13 +158,14 @@ fn write_section(out: &mut impl Write, cause: Cause) -> io::Result<()> {
         write_commands(out, &local)?;
     }
     writeln!(out, "\n{}\n", info.confirm.shows)?;
-    writeln!(out, "**Fix.** {}\n", info.remedy)?;
-    write_commands(out, &(info.commands)(&Names::placeholders()))?;
-    if let Some(fix) = info.at_data {
-        writeln!(out, "\nFor the data endpoint: {}", fix.remedy)?;
-    }
+    writeln!(out, "**Fix.** {}", info.remedy)?;
     for caution in info.cautions {
         writeln!(out, "\n{caution}")?;
+    }
+    write!(out, "{}", steps(&(info.commands)(&Names::placeholders())))?;
+    if let Some(fix) = info.at_data {
+        writeln!(out, "\nFor the data endpoint: {}", fix.remedy)?;
+        write!(out, "{}", steps(&(fix.commands)(&Names::placeholders().at_data_endpoint())))?;
     }
     writeln!(out, "\n**Verify.** {}", info.verify)
 }
@@ -178,8 +179,66 @@ pub const CHECK: &str =
 /// Whether a command needs no shell on the node.
 #[must_use]
 pub fn runs_anywhere(command: &str) -> bool {
-    ["kubectl ", "az ", "helm ", "acr-verifier "].iter().any(|program| command.starts_with(program))
+    ["kubectl ", "az ", "helm ", "acr-verifier ", "docker "]
+        .iter()
+        .any(|program| command.starts_with(program))
 }
+
+/// Whether a command changes something, by the verb of the program.
+#[must_use]
+pub fn changes(command: &str) -> bool {
+    let is_verb = |word: &str| CHANGING.contains(&word);
+    !command.starts_with("kubectl auth ") && command.split(' ').any(is_verb)
+        || command.contains(" && ") && command.split(" && ").any(changes)
+}
+
+/// The verbs of `az`, `kubectl`, `helm` and `systemctl` in the runbook that change something.
+const CHANGING: [&str; 20] = [
+    "add-record",
+    "approve",
+    "cordon",
+    "create",
+    "delete",
+    "delete-machines",
+    "drain",
+    "generate",
+    "import",
+    "remove",
+    "remove-record",
+    "replace",
+    "reset",
+    "restart",
+    "rollback",
+    "set",
+    "uncordon",
+    "update",
+    "upgrade",
+    "annotate",
+];
+
+/// Returns the commands of a fix in blocks: what to look at, on any machine and on the node, and then what changes something.
+#[must_use]
+pub fn steps(commands: &[String]) -> String {
+    // A report names the image that was checked; an agent has the configuration.
+    let commands = commands.iter().map(|command| command.replace(CHECK_IMAGE, CHECK));
+    let (change, look): (Vec<String>, Vec<String>) = commands.partition(|command| changes(command));
+    let (remote, local): (Vec<String>, Vec<String>) =
+        look.into_iter().partition(|command| runs_anywhere(command));
+    let mut text = String::new();
+    let mut block = |heading: &str, commands: &[String]| {
+        if !commands.is_empty() {
+            text.push_str(&format!("\n{heading}```sh\n{}\n```\n", commands.join("\n")));
+        }
+    };
+    block("", &remote);
+    block("In [a shell on the node](#a-shell-on-a-node):\n\n", &local);
+    let heading = if remote.is_empty() && local.is_empty() { "" } else { "Then change what is wrong:\n\n" };
+    block(heading, &change);
+    text
+}
+
+/// What a report suggests instead of a check in the agent's Pod.
+const CHECK_IMAGE: &str = "acr-verifier check REGISTRY.azurecr.io/REPOSITORY:TAG";
 
 /// Turns a phrase of the catalogue into a sentence.
 fn sentence(phrase: &str) -> String {

@@ -46,6 +46,7 @@ const CHANGING_KUBECTL: &str = r#"#!/usr/bin/env bash
 exec timeout --kill-after=5 60 "$REAL_KUBECTL" --request-timeout=20s "$@"
 "#;
 const AZ: &str = r#"#!/usr/bin/env bash
+echo "$*" >>"$HOME/az.log"
 case "$*" in
 "acr token credential generate"*)
     echo '{"username": "DemoToken", "passwords": [{"name": "password1", "value": "new \"1"}, {"name": "password2", "value": "new \"2"}]}' ;;
@@ -57,6 +58,7 @@ esac
 struct Shell<'server> {
     server: &'server ApiServer,
     folder: TempDir,
+    options: &'static str,
 }
 
 impl<'server> Shell<'server> {
@@ -70,12 +72,17 @@ impl<'server> Shell<'server> {
         // A document copies the program into a Pod, and another one applies the manifests.
         fs::write(folder.path().join("acr-verifier"), "").expect("a file");
         symlink(root().join("deploy"), folder.path().join("deploy")).expect("a link");
-        Self { server, folder }
+        Self { server, folder, options: "set -eo pipefail" }
+    }
+
+    /// Returns a shell in which changes are real, with the options of an operator's: a pipeline succeeds if its last command does.
+    fn changing(server: &'server ApiServer) -> Self {
+        Self { options: "set -e", ..Self::new(server, CHANGING_KUBECTL) }
     }
 
     fn run(&self, line: &str) -> Output {
         Command::new("bash")
-            .args(["-c", &format!("set -eo pipefail\n{line}")])
+            .args(["-c", &format!("{}\n{line}", self.options)])
             .current_dir(self.folder.path())
             .env_clear()
             .envs(VARIABLES)
@@ -86,6 +93,18 @@ impl<'server> Shell<'server> {
             .stdin(Stdio::null())
             .output()
             .expect("bash runs")
+    }
+}
+
+impl Shell<'_> {
+    /// Whether az has run, which invalidates the previous password.
+    fn has_generated(&self) -> bool {
+        self.folder.path().join("az.log").exists()
+    }
+
+    fn succeeds(&self, line: &str) {
+        let output = self.run(line);
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
     }
 }
 
@@ -166,7 +185,7 @@ fn filled(line: &str) -> String {
         text.push_str(match word {
             word if after.starts_with('=') => word,
             "NODE" => NODE,
-            "POD" => POD,
+            "POD" | "DEBUG_POD" => POD,
             "SECRET" => "acr-pull",
             word => word,
         });
@@ -239,13 +258,9 @@ fn fix(cause: &str, store: &str) -> String {
 #[test]
 fn a_new_password_keeps_the_other_entries_and_sets_the_expiry() {
     let Some(server) = installed() else { return };
-    let shell = Shell::new(&server, CHANGING_KUBECTL);
-    let done = |line: &str| {
-        let output = shell.run(line);
-        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
-    };
+    let shell = Shell::changing(&server);
     for cause in ["credentials_expiring", "credentials_rejected", "credentials_stale_entry"] {
-        done(&fix(cause, "kubectl replace"));
+        shell.succeeds(&fix(cause, "kubectl replace"));
         let (config, expires_at) = stored(&shell);
         assert_eq!(config["auths"]["fabrikam.azurecr.io"]["password"], "of-the-other");
         let entry = serde_json::json!({"username": "DemoToken", "password": "new \"2"});
@@ -255,20 +270,76 @@ fn a_new_password_keeps_the_other_entries_and_sets_the_expiry() {
     // Nothing is stored without a password, such as after a failure of az.
     let before = stored(&shell);
     let failing = fix("credentials_expiring", "kubectl replace").replace("az acr token", "az acr none");
-    assert!(!shell.run(&failing).status.success());
+    shell.run(&failing);
     assert_eq!(stored(&shell), before);
-    // A Secret that exists is not created again, and no password generated for it; one that cannot be read is replaced.
-    let create = fix("credentials_missing", "kubectl create --filename");
-    done(&create.replace("az acr token credential generate", "az acr none"));
-    assert_eq!(stored(&shell), before);
-    done(&fix("credentials_invalid", "kubectl replace --force"));
+    // A Secret that cannot be read is replaced.
+    shell.succeeds(&fix("credentials_invalid", "kubectl replace --force"));
     let (config, expires_at) = stored(&shell);
     assert_eq!(config["auths"].as_object().map(serde_json::Map::len), Some(1));
     assert_eq!(config["auths"]["REGISTRY.azurecr.io"]["password"], "new \"1");
     assert_expiry(&expires_at);
-    done("kubectl delete secret acr-pull --namespace acr-verifier");
-    done(&create);
+    shell.succeeds("kubectl delete secret acr-pull --namespace acr-verifier");
+    shell.succeeds(&fix("credentials_missing", "kubectl create --filename"));
     assert_eq!(stored(&shell).0, config);
+}
+
+/// The other form of the agents' Secret.
+#[test]
+fn a_new_password_is_stored_in_a_secret_with_user_name_and_password() {
+    let Some(server) = installed() else { return };
+    let shell = Shell::changing(&server);
+    shell.succeeds("kubectl delete secret acr-pull --namespace acr-verifier");
+    shell.succeeds(&format!("{GENERIC}username=old --from-literal=password=old"));
+    shell.succeeds(&fix("credentials_expiring", "kubectl replace"));
+    for (key, expected) in [("username", "DemoToken"), ("password", "new \"2")] {
+        let path = format!("--output=go-template={{{{index .data \"{key}\" | base64decode}}}}");
+        let output = server.kubectl(&["get", "secret", "acr-pull", "--namespace=acr-verifier", &path]);
+        assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+    }
+}
+
+const GENERIC: &str = "kubectl create secret generic acr-pull --namespace acr-verifier --from-literal=";
+
+/// A generated password invalidates the previous one at once, so none is generated for a Secret that cannot be changed.
+#[test]
+fn no_password_is_generated_that_cannot_be_stored() {
+    let Some(server) = installed() else { return };
+    let shell = Shell::changing(&server);
+    let (merge, create) = (
+        fix("credentials_expiring", "kubectl replace"),
+        fix("credentials_missing", "kubectl create --filename"),
+    );
+    let generates_nothing = |state: &str, line: &str| {
+        assert!(!shell.run(line).status.success(), "{state}");
+        assert!(!shell.has_generated(), "{state}");
+    };
+    generates_nothing("the Secret exists", &create);
+    let immutable = r#"kubectl patch secret acr-pull --namespace acr-verifier --patch '{"immutable": true}'"#;
+    let empty = format!("{GENERIC}.dockerconfigjson='{{\"auths\": {{}}}}'");
+    for (state, change) in [
+        ("no document", format!("{GENERIC}token=abc")),
+        ("not JSON", format!("{GENERIC}.dockerconfigjson=abc")),
+        ("no entries", format!("{GENERIC}.dockerconfigjson='{{\"credHelpers\": {{}}}}'")),
+        ("immutable", format!("{empty} && {immutable}")),
+        ("missing", "true".to_owned()),
+    ] {
+        shell.succeeds("kubectl delete secret acr-pull --namespace acr-verifier --ignore-not-found");
+        shell.succeeds(&change);
+        generates_nothing(state, &merge);
+    }
+    // A caller who may read the Secret, but not change it.
+    shell.succeeds(
+        "kubectl create role reader --namespace acr-verifier --verb=get --resource=secrets; kubectl create rolebinding reader \
+         --namespace acr-verifier --role=reader --user=reader",
+    );
+    let as_reader = |line: &str| line.replace("kubectl ", "kubectl --as=reader ");
+    generates_nothing("may not create", &as_reader(&create));
+    shell.succeeds(&empty);
+    generates_nothing("may not update", &as_reader(&merge));
+    let force = fix("credentials_invalid", "kubectl replace --force");
+    generates_nothing("may not delete", &as_reader(&force));
+    shell.succeeds(&merge);
+    assert!(shell.has_generated());
 }
 
 /// A day before the 90 days that the password is valid.

@@ -82,7 +82,7 @@ impl Annotations {
     pub(crate) fn description_without_query(&self) -> String {
         self.description_with(
             " This query counts the nodes that have checked in the last five minutes: count(time() - max by (cluster, node) \
-             (acr_verifier_last_check_timestamp_seconds{registry=\"{{ $labels.registry }}\"}) <= 300).",
+             (acr_verifier_last_check_timestamp_seconds{cluster=\"{{ $labels.cluster }}\",registry=\"{{ $labels.registry }}\"}) <= 300).",
         )
     }
 }

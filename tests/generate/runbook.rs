@@ -52,6 +52,7 @@ fn section(text: &mut String, guide: &Guide, rule: Rule) {
     let (annotations, wait) = (rule.annotations.expect("annotations"), rule.wait.expect("a wait"));
     let severity = rule.labels.expect("labels").severity;
     let Guide { alert, meaning, first, confirm, fix, commands, verify } = guide;
+    let commands: Vec<String> = commands.iter().map(|&command| command.to_owned()).collect();
     write!(
         text,
         "\n## {alert}\n\n- Severity: {severity}, after {wait}\n\n**Meaning.** {} {meaning}\n\n**Symptoms.** `{}`\n\n\
@@ -60,7 +61,7 @@ fn section(text: &mut String, guide: &Guide, rule: Rule) {
         annotations.summary,
         annotations.description_with(" … of … nodes have checked in the last five minutes."),
         blocks(confirm),
-        block(commands),
+        catalogue::steps(&commands),
         rule.expr
     )
     .expect("a string takes everything");

@@ -22,7 +22,7 @@ or something else answered in its place. It is never a refusal.
 
 **Symptoms.** `exposed`: `GET /v2/` without credentials returns 401 with a challenge, or 200. `refused`: it returns 403 with
 the code `DENIED` and `client with IP`, which names the address that the registry saw. Everything else is `not_tested`: a private
-address (this place sees the private zone), a timeout, a reset, an untrusted certificate (TLS inspection), a redirect, HTML,
+address (this client sees the private zone), a timeout, a reset, an untrusted certificate (TLS inspection), a redirect, HTML,
 429, 5xx, or a 403 that is not from the registry's firewall.
 
 **Confirm.** Run it where no pull should work. On a node, name a resolver that does not see the private zone:
@@ -43,7 +43,8 @@ The result does not cover:
 
 {not_visible}
 
-**Fix.** Disable public network access: only private endpoints then reach the registry.
+**Fix.** First run `acr-verifier smoke` in every cluster that pulls from this registry: nodes that still use the public endpoint
+stop pulling at once. Then disable public network access, so that only private endpoints reach the registry:
 
 ```sh
 az acr update --name REGISTRY --public-network-enabled false

@@ -29,6 +29,7 @@ const PODS: &str =
 const POD_OF_NODE: &str = "kubectl get pods --namespace acr-verifier --selector app.kubernetes.io/component=agent \
                            --field-selector spec.nodeName=NODE";
 const REPORT: &str = "kubectl get --raw /api/v1/namespaces/acr-verifier/pods/POD:9469/proxy/report";
+const SCRAPE: &str = "kubectl get --raw /api/v1/namespaces/acr-verifier/pods/POD:9469/proxy/metrics | head";
 const LOG: &str = "kubectl logs POD --namespace acr-verifier --tail 50";
 const NODE: &str = "kubectl describe node NODE";
 const DAEMON_SET: &str = "kubectl describe daemonset acr-verifier --namespace acr-verifier";
@@ -38,15 +39,14 @@ const CERTIFICATE: &str = "openssl s_client -connect REGISTRY.azurecr.io:443 -se
                            openssl x509 -noout -issuer -dates";
 const SMOKE_PASSES: &str =
     "`acr-verifier smoke` exits with 0, and the nodes have the Event `RegistryVerified`.";
-const BY_CAUSE: &str = "Look up the cause in the table above: its section has the commands. The Events and \
-                        `count by (cause) (acr_verifier_cause)` name the cause. Events older than an hour are in \
-                        Container Insights, if the cluster has it: see [logs.md](logs.md).";
-const BURN: &str = "Find the nodes and causes that failed in the window, \
-                    `topk(10, sum by (node, cause) (increase(acr_verifier_failures_total[WINDOW])))` with the alert's 1h, 6h, 1d \
-                    or 3d as WINDOW, and fix the cause as its section describes. If a node cannot be fixed, replace it. Draining is \
+const BY_CAUSE: &str = "Look up the cause in the [table of causes](#causes): its section has the commands. The Events and \
+                        `count by (cluster, cause) (acr_verifier_cause{severity=\"fail\"})` name the cause. Events older than an hour are in \
+                        Container Insights, if the cluster has it: see [Events of the agent](logs.md#events-of-the-agent).";
+const BURN: &str = "Fix the cause as its section describes. If a node cannot be fixed, replace it, but only while other nodes can pull: \
+                    an evicted Pod has to pull its image again, and a new node has no image in its cache. Draining is \
                     not enough, because the agent also checks from a cordoned node until the node is deleted. `kubectl drain` evicts the node's Pods: \
-                    check their disruption budgets first. Remove the machine with the last command and scale the pool; \
-                    `kubectl delete node NODE` replaces a node of node auto-provisioning.";
+                    check their disruption budgets first. Remove the machine with the last command, and scale the pool unless the cluster \
+                    autoscaler does. `kubectl delete node NODE` replaces a node of node auto-provisioning.";
 const REPLACE: &[&str] = &[
     "kubectl cordon NODE",
     "kubectl drain NODE --ignore-daemonsets --delete-emptydir-data",
@@ -58,9 +58,9 @@ const REPLACE: &[&str] = &[
 pub const GUIDES: [Guide; 21] = [
     Guide {
         alert: "AcrVerifierRegistryUnreachable",
-        meaning: "The path that all Pods pull by is broken, from DNS to the data endpoint or in the kubelet's identity, on at least two \
-                nodes that are ten or a fifth of all: new Pods do not start there. Running Pods are not affected. Rejected \
-                credentials of the check and missing images do not count, and a fault of a few seconds does not page.",
+        meaning: "The pull path is broken on at least ten nodes, or on two or more that make up a fifth of the cluster. The fault is \
+                between DNS and the data endpoint, or in the kubelet's identity. New Pods do not start there; running Pods are not \
+                affected. Rejected credentials of the check and missing images do not count, and a fault of a few seconds does not page.",
         first: "Check which cause the nodes report, and whether DNS, the private endpoint, a firewall or the registry's \
                 settings changed in the last hour.",
         confirm: &[EVENTS, POD_OF_NODE, CHECK, LOGIN, CHALLENGE],
@@ -94,7 +94,7 @@ pub const GUIDES: [Guide; 21] = [
     },
     Guide {
         alert: "AcrVerifierPublicPathInUseFromNode",
-        meaning: "The node queries other nameservers than most, or they answer it differently: its pulls leave the private network \
+        meaning: "This node uses different nameservers, or gets different answers from them. Its pulls leave the private network \
                 if a firewall allows it, and fail otherwise.",
         first: "Compare the nameservers of the node with those of a node that passes.",
         confirm: &[NODE, POD_OF_NODE, CHECK, LOGIN, "dig REGISTRY.REGION.data.azurecr.io A"],
@@ -116,7 +116,9 @@ pub const GUIDES: [Guide; 21] = [
             "curl --connect-timeout 5 -sv https://REGISTRY.REGION.data.azurecr.io -o /dev/null",
         ],
         fix: "Often the A record of the data endpoint is missing ([`private_record_missing`](#private_record_missing)), or \
-               a firewall allows only the login server ([`connect_timeout`](#connect_timeout)).",
+               a firewall allows only the login server ([`connect_timeout`](#connect_timeout)). Other causes are \
+               [`data_endpoint_disabled`](#data_endpoint_disabled), [`blob_denied`](#blob_denied) and \
+               [`blob_not_found`](#blob_not_found).",
         commands: &[
             "az acr show-endpoints --name REGISTRY",
             "az network private-dns record-set a list --subscription ZONE_SUBSCRIPTION --resource-group ZONE_RESOURCE_GROUP --zone-name privatelink.azurecr.io --output table",
@@ -125,16 +127,16 @@ pub const GUIDES: [Guide; 21] = [
     },
     Guide {
         alert: "AcrVerifierImageNotPullable",
-        meaning: "One image is missing, in quarantine, not built for this platform, not fetched by its cache rule, or outside the \
-                scope of the credentials.",
-        first: "Check whether its tag was deleted, moved or locked.",
+        meaning: "One image is missing, quarantined, damaged, not built for this platform, or not fetched by its cache rule; or a cause of \
+                the path affects this image and no other. Other images of the registry can be pulled, unless this is the only one that is \
+                checked.",
+        first: "The alert names the cause. Check whether the tag was deleted or moved.",
         confirm: &[EVENTS, POD_OF_NODE, CHECK],
         fix: "Usual causes are [`repository_not_found`](#repository_not_found), \
                [`manifest_not_found`](#manifest_not_found), [`manifest_quarantined`](#manifest_quarantined), \
-               [`cache_rule_failed`](#cache_rule_failed), [`platform_missing`](#platform_missing) and \
-               [`scope_missing`](#scope_missing), [`identity_unavailable`](#identity_unavailable), \
-               [`identity_not_found`](#identity_not_found), [`entra_unreachable`](#entra_unreachable), \
-               [`identity_rejected`](#identity_rejected), [`pull_role_missing`](#pull_role_missing).",
+               [`cache_rule_failed`](#cache_rule_failed), [`manifest_invalid`](#manifest_invalid), \
+               [`digest_mismatch`](#digest_mismatch), [`platform_missing`](#platform_missing), [`blob_not_found`](#blob_not_found) and \
+               [`registry_error`](#registry_error).",
         commands: &[
             "az acr manifest list-metadata --registry REGISTRY --name REPOSITORY --output table",
             "az acr repository show-tags --name REGISTRY --repository REPOSITORY --output table",
@@ -143,8 +145,8 @@ pub const GUIDES: [Guide; 21] = [
     },
     Guide {
         alert: "AcrVerifierCredentialsRejected",
-        meaning: "The agent cannot pull with the Secret that it mounts, or with its identity. Pods that use the same do not start; others may. \
-                Where the kubelet's identity is what fails on many nodes, AcrVerifierRegistryUnreachable pages as well.",
+        meaning: "The agent cannot pull with the Secret that it mounts, or with its identity. Pods with the same credentials or identity \
+                cannot start. If the kubelet's identity fails on many nodes, AcrVerifierRegistryUnreachable fires too.",
         first: "Check whether a password was renewed, a token disabled or a role assignment removed, and whether Pods use the same token or \
                 identity.",
         confirm: &[
@@ -161,16 +163,19 @@ pub const GUIDES: [Guide; 21] = [
         commands: &[
             "az acr token show --registry REGISTRY --name TOKEN --query '[status, credentials.passwords[].expiry]'",
         ],
-        verify: "The agents reload the Secret within a minute or two of its change; no restart is needed.",
+        verify: "A check passes. The agents reload the Secret within a minute or two of its change; no restart is needed.",
     },
     Guide {
         alert: "AcrVerifierCredentialsExpiring",
         meaning: "The credentials still work, but expire at the time given in the configuration or the Secret.",
-        first: "Renew the other token password, so that the current one keeps working until every client has the new one.",
+        first: "Check when the credentials expire.",
         confirm: &[
+            POD_OF_NODE,
+            CHECK,
             "kubectl get secret SECRET --namespace acr-verifier --output jsonpath='{.data.expiresAt}' | base64 -d",
         ],
-        fix: "Follow [`credentials_expiring`](#credentials_expiring).",
+        fix: "Renew the token password that no client uses, so that the current one stays valid until every client has the new one. \
+               Follow [`credentials_expiring`](#credentials_expiring).",
         commands: &[],
         verify: "`acr_verifier_credentials_expiry_timestamp_seconds` has the new time.",
     },
@@ -211,9 +216,10 @@ pub const GUIDES: [Guide; 21] = [
         alert: "AcrVerifierAgentAbsent",
         meaning: "Nothing is known about this node, while agents on other nodes report.",
         first: "Check whether the node has an agent Pod, and whether the Pod is ready.",
-        confirm: &[POD_OF_NODE, REPORT, DAEMON_SET, NODE],
-        fix: "If the DaemonSet does not tolerate a taint of the node, add the taint to the value `tolerations`. If the Pod exists \
-               but is not scraped, check the PodMonitor's targets. If the node is being removed, wait.",
+        confirm: &[POD_OF_NODE, REPORT, SCRAPE, DAEMON_SET, NODE],
+        fix: "If the DaemonSet does not tolerate a taint of the node, add the taint to the value `tolerations`. If the Pod is `Pending` \
+               because the node is full, set `priorityClassName`. If the Pod exists but is not scraped, check the PodMonitor's targets. \
+               If the node is being removed, wait.",
         commands: &["kubectl get node NODE --output jsonpath='{.spec.taints}'"],
         verify: "The node has a ready Pod and a series of `acr_verifier_last_check_timestamp_seconds`.",
     },
@@ -224,15 +230,17 @@ pub const GUIDES: [Guide; 21] = [
         first: "Check whether the Pods are running. If they are, the scrape fails.",
         confirm: &[
             PODS,
+            DAEMON_SET,
             REPORT,
-            "kubectl get --raw /api/v1/namespaces/acr-verifier/pods/POD:9469/proxy/metrics | head",
+            SCRAPE,
             "kubectl get podmonitors.azmonitoring.coreos.com --all-namespaces",
             "kubectl get podmonitors.monitoring.coreos.com --all-namespaces",
         ],
         fix: "If the Pods run but are not scraped, create the PodMonitor with the API version that the collector reads, \
-               `azmonitoring.coreos.com/v1` for Azure Monitor; a cluster without one of the two kinds answers that it does not \
-               have the resource type. If there are no Pods, see \
-               [AcrVerifierAgentCannotStart](#acrverifieragentcannotstart).",
+               `azmonitoring.coreos.com/v1` for Azure Monitor. An error about an unknown resource type means that this kind is not \
+               installed. If there are no Pods, the Events of the DaemonSet name the policy that denies them, or no node matches \
+               `nodeSelector` and `affinity`: see [The agent does not run](../docs/troubleshooting.md#the-agent-does-not-run). If the \
+               Pods wait, see [AcrVerifierAgentCannotStart](#acrverifieragentcannotstart).",
         commands: &[
             "az aks show --subscription CLUSTER_SUBSCRIPTION --resource-group CLUSTER_RESOURCE_GROUP --name CLUSTER --query azureMonitorProfile.metrics.enabled",
         ],
@@ -249,10 +257,10 @@ pub const GUIDES: [Guide; 21] = [
         ],
         fix: "`ErrImagePull`: use an agent image from a registry that the nodes can reach, other than those that the agent \
                verifies. `CreateContainerConfigError`: create the Secret that the values name. `CrashLoopBackOff`: correct \
-               the configuration key that the last line of the log names. If an upgrade caused it, go back to the previous \
-               revision where the release is managed: revert the commit under Argo CD or Flux, which undo a manual change; \
-               otherwise `helm rollback`. `kubectl rollout undo` changes the DaemonSet behind Helm's back, and not its \
-               configuration.",
+               the configuration key that the last line of the log names, or set `port` if another process of the node uses it \
+               (exit code 2 in both cases). If an upgrade caused it, roll back with the tool that manages the release: revert the \
+               commit under Argo CD or Flux, otherwise run `helm rollback`. `kubectl rollout undo` bypasses Helm and does not restore \
+               the configuration.",
         commands: &[
             "helm history acr-verifier --namespace acr-verifier",
             "helm rollback acr-verifier --namespace acr-verifier",
@@ -264,9 +272,10 @@ pub const GUIDES: [Guide; 21] = [
         meaning: "The new configuration is invalid. The agents keep the previous one until they restart.",
         first: "Check the log: it names the key, the invalid value and what is expected.",
         confirm: &[
-            "kubectl logs --namespace acr-verifier --selector app.kubernetes.io/name=acr-verifier --tail 20",
+            "kubectl logs --namespace acr-verifier --selector app.kubernetes.io/name=acr-verifier --tail 20 --prefix",
         ],
-        fix: "Correct the values and upgrade, or roll back to the previous release; under Argo CD or Flux, revert the commit.",
+        fix: "Correct the values and upgrade. Or roll back to the previous release, which may have another image as well; under Argo CD \
+               or Flux, revert the commit.",
         commands: &["helm rollback acr-verifier --namespace acr-verifier"],
         verify: "`acr_verifier_config_last_reload_successful` is 1 on every node.",
     },
@@ -285,11 +294,14 @@ pub const GUIDES: [Guide; 21] = [
     },
     Guide {
         alert: "AcrVerifierChecksInconclusive",
-        meaning: "The registry throttles the checks, so it is unknown whether nodes can pull. Pulls may be throttled as well.",
-        first: "Check whether a large deployment is pulling images.",
+        meaning: "The checks neither pass nor fail, so it is unknown whether nodes can pull.",
+        first: "The report names the cause: usually [`throttled`](#throttled), [`deadline_exceeded`](#deadline_exceeded), \
+                [`identity_unavailable`](#identity_unavailable) or [`connect_refused`](#connect_refused). Read the last report; another \
+                check would add to the load.",
         confirm: &[POD_OF_NODE, REPORT],
-        fix: "Follow [`throttled`](#throttled): the registry's diagnostic logs show which client sends the most requests. If the \
-               agents themselves cause the load, set `schedule.fleetSize` to the number of nodes.",
+        fix: "Follow the section of the cause. For `throttled`, the registry's diagnostic logs show which client sends the most \
+               requests; pulls may be throttled as well. If the agents themselves cause the load, set `schedule.fleetSize` to the number of \
+               nodes.",
         commands: &[
             "az monitor diagnostic-settings list --resource \"$(az acr show --name REGISTRY --query id --output tsv)\" --query \
              \"[].{workspace:workspaceId, logs:logs[?enabled].category}\"",
@@ -299,9 +311,9 @@ pub const GUIDES: [Guide; 21] = [
     Guide {
         alert: "AcrVerifierErrorBudgetBurn1h",
         meaning: "In the last hour the path was broken on more than 14.4 % of the nodes on average, and it still is. Minutes in which \
-                only one node fails do not count, nor does an outage of many nodes in the last 15 minutes, which has an alert of \
-                its own.",
-        first: "Find out whether a few nodes fail continuously or many fail occasionally.",
+                only one node fails do not count. Outages in the last 15 minutes are excluded: AcrVerifierRegistryUnreachable covers them.",
+        first: "Find out whether a few nodes fail continuously or many fail occasionally: \
+                `topk(10, sum by (cluster, registry, node, cause) (increase(acr_verifier_failures_total[1h])))`.",
         confirm: &[EVENTS, POD_OF_NODE, CHECK, CHECK_NOW],
         fix: BURN,
         commands: REPLACE,
@@ -310,8 +322,9 @@ pub const GUIDES: [Guide; 21] = [
     Guide {
         alert: "AcrVerifierErrorBudgetBurn6h",
         meaning: "In the last six hours the path was broken on more than 6 % of the nodes on average, and it still is. Minutes in which \
-                only one node fails do not count, nor does an outage of many nodes in the last hour.",
-        first: "Find out whether a few nodes fail continuously or many fail occasionally.",
+                only one node fails do not count. Outages in the last hour are excluded: AcrVerifierRegistryUnreachable covers them.",
+        first: "Find out whether a few nodes fail continuously or many fail occasionally: \
+                `topk(10, sum by (cluster, registry, node, cause) (increase(acr_verifier_failures_total[6h])))`.",
         confirm: &[EVENTS, POD_OF_NODE, CHECK, CHECK_NOW],
         fix: BURN,
         commands: REPLACE,
@@ -320,8 +333,9 @@ pub const GUIDES: [Guide; 21] = [
     Guide {
         alert: "AcrVerifierErrorBudgetBurn1d",
         meaning: "In the last day the path was broken on more than 3 % of the nodes on average, and it still is.",
-        first: "Find the nodes that fail repeatedly.",
-        confirm: &[EVENTS, POD_OF_NODE, CHECK, CHECK_NOW],
+        first: "Find the nodes that fail repeatedly: \
+                `topk(10, sum by (cluster, registry, node, cause) (increase(acr_verifier_failures_total[1d])))`. Events last an hour.",
+        confirm: &[POD_OF_NODE, CHECK, CHECK_NOW],
         fix: BURN,
         commands: REPLACE,
         verify: "On average, fewer than 3 % of the nodes fail in two hours.",
@@ -330,8 +344,9 @@ pub const GUIDES: [Guide; 21] = [
         alert: "AcrVerifierErrorBudgetBurn3d",
         meaning: "In the last three days the path was broken on more than 1 % of the nodes on average, and it still is: more than the \
                 objective of 99 % allows.",
-        first: "Find the nodes that fail repeatedly.",
-        confirm: &[EVENTS, POD_OF_NODE, CHECK, CHECK_NOW],
+        first: "Find the nodes that fail repeatedly: \
+                `topk(10, sum by (cluster, registry, node, cause) (increase(acr_verifier_failures_total[3d])))`. Events last an hour.",
+        confirm: &[POD_OF_NODE, CHECK, CHECK_NOW],
         fix: BURN,
         commands: REPLACE,
         verify: "On average, fewer than 1 % of the nodes fail in six hours.",
