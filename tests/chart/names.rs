@@ -127,7 +127,9 @@ fn names_keep_their_type() {
             .unwrap_or_else(|error| panic!("{name}: {error}"));
         let objects = helm::parse(&text);
         let mut found = Vec::new();
-        objects.iter().for_each(|object| strings(object, &mut found));
+        for object in &objects {
+            strings(object, &mut found);
+        }
         assert!(found.len() > 150, "{}", found.len());
         let wrong: Vec<_> = found.iter().filter(|(_, value)| !value.is_string()).collect();
         assert!(wrong.is_empty(), "{name}: {wrong:?}");
@@ -148,7 +150,9 @@ fn a_truncated_name_ends_in_a_letter_or_digit() {
         let objects =
             helm::parse(&programs.helm(&[&arguments[..], &["--set", &mode]].concat()).expect("it renders"));
         let mut names = Vec::new();
-        objects.iter().for_each(|object| strings(object, &mut names));
+        for object in &objects {
+            strings(object, &mut names);
+        }
         let wrong: Vec<_> = names
             .iter()
             .filter_map(|(_, value)| value.as_str())
