@@ -13,6 +13,7 @@ use serde_json::Value;
 const WORKFLOW: &str = include_str!("../.github/workflows/release.yml");
 const CI: &str = include_str!("../.github/workflows/ci.yml");
 const PIPELINE: &str = include_str!("../deploy/pipelines/github-actions.yml");
+const ROTATION: &str = include_str!("../deploy/examples/rotation/github-actions.yml");
 const RELEASES: &str = include_str!("../deploy/releases.md");
 const CHANGELOG: &str = include_str!("../CHANGELOG.md");
 /// Options of cosign 3 by command: the reference in its repository (`doc/cosign_*.md` of v3.0.6), without those for keys, other
@@ -45,7 +46,7 @@ fn step(job: &str, name: &str) -> Value {
 fn every_action_is_pinned_by_commit_with_its_version() {
     let pinned = Regex::new(r"^[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$").expect("a pattern");
     let mut pins: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for text in [WORKFLOW, CI, PIPELINE] {
+    for text in [WORKFLOW, CI, PIPELINE, ROTATION] {
         let lines =
             text.lines().filter_map(|line| line.trim_start_matches([' ', '-']).strip_prefix("uses: "));
         for line in lines {
