@@ -74,8 +74,15 @@ fn every_alert_has_tests_annotations_and_a_runbook_link() {
         }
         assert!(file.contains("exp_annotations:\n"), "{name}: no test of its message");
         let annotations = rule.annotations.expect("annotations");
-        assert!(annotations.summary.ends_with('.') && !annotations.summary.contains("{{"), "{name}");
-        assert!(annotations.description.contains("{{"), "{name}");
+        for text in [&annotations.summary, &annotations.description] {
+            assert!(
+                text.contains("{{ with or $labels.cluster $externalLabels.cluster }}"),
+                "{name}: no cluster"
+            );
+            let has_registry = rule.expr.contains("by (cluster, registry") || rule.expr.contains("registry:");
+            assert!(text.contains("$labels.registry") || !has_registry, "{name}: no registry");
+        }
+        assert!(annotations.summary.ends_with('.') && !annotations.summary.contains('\n'), "{name}");
         assert!(rule.wait.is_some(), "{name} would fire immediately");
         assert_eq!(annotations.runbook_url, format!("{RUNBOOK}#{}", name.to_lowercase()));
     }

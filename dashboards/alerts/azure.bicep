@@ -9,6 +9,12 @@ param clusterName string = ''
 param clusterId string = ''
 @description('Resource ID of the action group that receives the alerts.')
 param actionGroupId string
+@description('Names of the DaemonSets of the agents: an RE2 expression for the whole name, in which a backslash is doubled.')
+param daemonSetPattern string = '(.+-)?acr-verifier(-.+)?'
+@description('Nodes whose results no rule counts: an RE2 expression for the whole name, in which a backslash is doubled.')
+param excludedNodes string = 'virtual-.+'
+@description('Address of the runbook that alerts link to.')
+param runbookUrl string = 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md'
 
 resource outage 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
   name: empty(clusterName) ? 'acr-verifier.outage' : 'acr-verifier.outage.${clusterName}'
@@ -20,32 +26,42 @@ resource outage 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
     rules: [
       {
         enabled: true
-        expression: 'max by (cluster, node, registry) (acr_verifier_check_success{node!~"virtual-.+"}) unless on (cluster, node) (kube_node_status_condition{condition="Ready",status="true"} == 0)'
+        expression: 'min by (cluster, node) (kube_node_status_condition{condition="Ready",status="true"}) == 0'
+        record: 'node:acr_verifier_not_ready:min'
+      }
+      {
+        enabled: true
+        expression: 'max by (cluster, node, registry) (acr_verifier_last_check_timestamp_seconds{node!~"${excludedNodes}"}) unless on (cluster, node) node:acr_verifier_not_ready:min'
+        record: 'node_registry:acr_verifier_last_check_timestamp_seconds:max'
+      }
+      {
+        enabled: true
+        expression: 'max by (cluster, node, registry) (acr_verifier_check_success) and on (cluster, node, registry) node_registry:acr_verifier_last_check_timestamp_seconds:max'
         record: 'node_registry:acr_verifier_check_success:max'
       }
       {
         enabled: true
-        expression: 'max by (cluster, node, registry) (acr_verifier_cause{severity="fail",cause=~"no_nameserver|dns_timeout|dns_server_failure|name_not_found|private_record_missing|node_cache_stale|private_zone_not_linked|no_private_endpoint|mixed_addresses|unexpected_address|reserved_address|connect_timeout|connect_refused|network_unreachable|connection_reset|certificate_untrusted|certificate_name_mismatch|certificate_expired|certificate_not_yet_valid|tls_handshake_failed|response_timeout|registry_error|access_denied|not_a_registry|untrusted_redirect|untrusted_realm|data_endpoint_disabled|blob_not_found|blob_denied"} or acr_verifier_cause{severity="fail",cause=~"identity_unavailable|identity_not_found|pull_role_missing"} and on (cluster, node, registry) acr_verifier_credentials_info{credentials="managed_identity"}) and on (cluster, node, registry) node_registry:acr_verifier_check_success:max == 0'
+        expression: 'max by (cluster, node, registry) (acr_verifier_cause{severity="fail",cause=~"no_nameserver|dns_timeout|dns_server_failure|name_not_found|private_record_missing|node_cache_stale|private_zone_not_linked|no_private_endpoint|mixed_addresses|unexpected_address|reserved_address|connect_timeout|connect_refused|network_unreachable|connection_reset|certificate_untrusted|certificate_name_mismatch|certificate_expired|certificate_not_yet_valid|tls_handshake_failed|response_timeout|registry_error|access_denied|not_a_registry|untrusted_redirect|untrusted_realm|data_endpoint_disabled|blob_denied"} or acr_verifier_cause{severity="fail",cause="pull_role_missing"} and on (cluster, node, registry) acr_verifier_credentials_info{credentials="managed_identity"} or acr_verifier_cause{severity="fail",cause="identity_unavailable"} and on (cluster, node, registry) acr_verifier_credentials_info{credentials="managed_identity"} and on (cluster, node) acr_verifier_node_info{network_view="node"}) and on (cluster, node, registry) node_registry:acr_verifier_check_success:max == 0'
         record: 'node_registry:acr_verifier_path_broken:max'
       }
       {
         enabled: true
-        expression: 'max by (cluster, node, registry) (acr_verifier_cause{cause=~"private_zone_not_linked|no_private_endpoint|mixed_addresses|data_endpoint_disabled"} or acr_verifier_dns_answers{resolver="system",scope="public"} > 0) and on (cluster, node, registry) acr_verifier_last_check_timestamp_seconds{node!~"virtual-.+"} unless on (cluster, node) (kube_node_status_condition{condition="Ready",status="true"} == 0)'
+        expression: 'max by (cluster, node, registry) (acr_verifier_cause{cause=~"private_zone_not_linked|no_private_endpoint|mixed_addresses|data_endpoint_disabled"} or acr_verifier_dns_answers{resolver="system",scope="public"} > 0) and on (cluster, node, registry) node_registry:acr_verifier_last_check_timestamp_seconds:max'
         record: 'node_registry:acr_verifier_public_path:max'
       }
       {
         enabled: true
-        expression: 'count by (cluster, registry) (node_registry:acr_verifier_check_success:max)'
+        expression: 'count by (cluster, registry) (node_registry:acr_verifier_last_check_timestamp_seconds:max)'
         record: 'registry:acr_verifier_nodes:count'
       }
       {
         enabled: true
-        expression: 'count by (cluster, registry) (node_registry:acr_verifier_check_success:max and on (cluster, node, registry) (time() - acr_verifier_last_check_timestamp_seconds <= 300)) or 0 * registry:acr_verifier_nodes:count'
+        expression: 'count by (cluster, registry) (time() - node_registry:acr_verifier_last_check_timestamp_seconds:max <= 300) or 0 * registry:acr_verifier_nodes:count'
         record: 'registry:acr_verifier_nodes_checked:count'
       }
       {
         enabled: true
-        expression: 'count by (cluster, registry) (node_registry:acr_verifier_check_success:max and on (cluster, node, registry) (time() - acr_verifier_last_check_timestamp_seconds <= 40)) or 0 * registry:acr_verifier_nodes:count'
+        expression: 'count by (cluster, registry) (time() - node_registry:acr_verifier_last_check_timestamp_seconds:max <= 40) or 0 * registry:acr_verifier_nodes:count'
         record: 'registry:acr_verifier_nodes_just_checked:count'
       }
       {
@@ -60,7 +76,7 @@ resource outage 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
       }
       {
         enabled: true
-        expression: 'registry:acr_verifier_nodes_broken:count and on (cluster, registry) (count by (cluster, registry) (node_registry:acr_verifier_path_broken:max offset 1m unless on (cluster, node, registry) node_registry:acr_verifier_path_broken:max) > 0.5 * count by (cluster, registry) (node_registry:acr_verifier_path_broken:max offset 1m) unless on (cluster, registry) registry:acr_verifier_nodes_broken_outage:count offset 2m or 10 * (1 + (count by (cluster, registry) (node_registry:acr_verifier_path_broken:max and on (cluster, node, registry) (time() - acr_verifier_last_check_timestamp_seconds <= 40)) or 0 * registry:acr_verifier_nodes:count)) <= registry:acr_verifier_nodes_just_checked:count * registry:acr_verifier_nodes_broken:count / registry:acr_verifier_nodes:count unless on (cluster, registry) registry:acr_verifier_nodes_broken_outage:count offset 15m)'
+        expression: 'registry:acr_verifier_nodes_broken:count and on (cluster, registry) (count by (cluster, registry) (node_registry:acr_verifier_path_broken:max offset 1m unless on (cluster, node, registry) node_registry:acr_verifier_path_broken:max) > 0.5 * count by (cluster, registry) (node_registry:acr_verifier_path_broken:max offset 1m) unless on (cluster, registry) registry:acr_verifier_nodes_broken_outage:count offset 2m or 10 * (1 + (count by (cluster, registry) (node_registry:acr_verifier_path_broken:max and on (cluster, node, registry) (time() - node_registry:acr_verifier_last_check_timestamp_seconds:max <= 40)) or 0 * registry:acr_verifier_nodes:count)) <= count by (cluster, registry) (node_registry:acr_verifier_check_success:max and on (cluster, node, registry) (time() - node_registry:acr_verifier_last_check_timestamp_seconds:max <= 40)) * registry:acr_verifier_nodes_broken:count / count by (cluster, registry) (node_registry:acr_verifier_check_success:max) unless on (cluster, registry) registry:acr_verifier_nodes_broken_outage:count offset 15m)'
         record: 'registry:acr_verifier_nodes_broken_recovering:count'
       }
       {
@@ -75,8 +91,13 @@ resource outage 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
       }
       {
         enabled: true
-        expression: 'registry:acr_verifier_nodes_public:count and on (cluster, registry) (count by (cluster, registry) (node_registry:acr_verifier_public_path:max offset 1m unless on (cluster, node, registry) node_registry:acr_verifier_public_path:max) > 0.5 * count by (cluster, registry) (node_registry:acr_verifier_public_path:max offset 1m) unless on (cluster, registry) registry:acr_verifier_nodes_public_outage:count offset 2m or 10 * (1 + (count by (cluster, registry) (node_registry:acr_verifier_public_path:max and on (cluster, node, registry) (time() - acr_verifier_last_check_timestamp_seconds <= 40)) or 0 * registry:acr_verifier_nodes:count)) <= registry:acr_verifier_nodes_just_checked:count * registry:acr_verifier_nodes_public:count / registry:acr_verifier_nodes:count unless on (cluster, registry) registry:acr_verifier_nodes_public_outage:count offset 15m)'
+        expression: 'registry:acr_verifier_nodes_public:count and on (cluster, registry) (count by (cluster, registry) (node_registry:acr_verifier_public_path:max offset 1m unless on (cluster, node, registry) node_registry:acr_verifier_public_path:max) > 0.5 * count by (cluster, registry) (node_registry:acr_verifier_public_path:max offset 1m) unless on (cluster, registry) registry:acr_verifier_nodes_public_outage:count offset 2m or 10 * (1 + (count by (cluster, registry) (node_registry:acr_verifier_public_path:max and on (cluster, node, registry) (time() - node_registry:acr_verifier_last_check_timestamp_seconds:max <= 40)) or 0 * registry:acr_verifier_nodes:count)) <= registry:acr_verifier_nodes_just_checked:count * registry:acr_verifier_nodes_public:count / registry:acr_verifier_nodes:count unless on (cluster, registry) registry:acr_verifier_nodes_public_outage:count offset 15m)'
         record: 'registry:acr_verifier_nodes_public_recovering:count'
+      }
+      {
+        enabled: true
+        expression: 'registry:acr_verifier_nodes_broken_outage:count unless on (cluster, registry) registry:acr_verifier_nodes_broken_recovering:count and registry:acr_verifier_nodes_broken_outage:count offset 1m unless on (cluster, registry) registry:acr_verifier_nodes_broken_recovering:count offset 1m'
+        record: 'registry:acr_verifier_nodes_broken_paged:count'
       }
       {
         actions: [
@@ -87,8 +108,8 @@ resource outage 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         alert: 'AcrVerifierRegistryUnreachable'
         annotations: {
           description: 'The path to {{ $labels.registry }} is broken on {{ $value }} node{{ if ne $value 1.0 }}s{{ end }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}: pulls fail there. This query counts the nodes that have checked in the last five minutes: count(time() - max by (cluster, node) (acr_verifier_last_check_timestamp_seconds{cluster="{{ $labels.cluster }}",registry="{{ $labels.registry }}"}) <= 300). Check the reported cause first: count by (cause) (acr_verifier_cause{cluster="{{ $labels.cluster }}",registry="{{ $labels.registry }}",severity="fail"}).'
-          runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifierregistryunreachable'
-          summary: 'Pulls from a registry fail on many nodes.'
+          runbook_url: '${runbookUrl}#acrverifierregistryunreachable'
+          summary: '{{ $value }} node{{ if ne $value 1.0 }}s{{ end }}{{ with $labels.cluster }} in cluster {{ . }}{{ end }} cannot pull from {{ $labels.registry }}.'
         }
         enabled: true
         expression: 'registry:acr_verifier_nodes_broken_outage:count > 0 unless on (cluster, registry) registry:acr_verifier_nodes_broken_recovering:count'
@@ -111,8 +132,8 @@ resource outage 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         alert: 'AcrVerifierPublicPathInUse'
         annotations: {
           description: 'Pulls from {{ $labels.registry }} leave, or would leave, the private network on {{ $value }} node{{ if ne $value 1.0 }}s{{ end }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}. This query counts the nodes that have checked in the last five minutes: count(time() - max by (cluster, node) (acr_verifier_last_check_timestamp_seconds{cluster="{{ $labels.cluster }}",registry="{{ $labels.registry }}"}) <= 300). Check first that the private DNS zone is linked to the VNet of the nodes and that the dedicated data endpoint is enabled.'
-          runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifierpublicpathinuse'
-          summary: 'Image pulls leave, or would leave, the private network.'
+          runbook_url: '${runbookUrl}#acrverifierpublicpathinuse'
+          summary: 'Pulls from {{ $labels.registry }} leave, or would leave, the private network on {{ $value }} node{{ if ne $value 1.0 }}s{{ end }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}.'
         }
         enabled: true
         expression: 'registry:acr_verifier_nodes_public_outage:count > 0 unless on (cluster, registry) registry:acr_verifier_nodes_public_recovering:count'
@@ -146,7 +167,7 @@ resource recording 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' 
       }
       {
         enabled: true
-        expression: '(registry:acr_verifier_nodes_broken:count >= bool 2) * registry:acr_verifier_nodes_broken:count / registry:acr_verifier_nodes:count'
+        expression: 'registry:acr_verifier_nodes_broken_outage:count / registry:acr_verifier_nodes:count or 0 * registry:acr_verifier_nodes:count'
         record: 'registry:acr_verifier_nodes_broken:ratio'
       }
       {
@@ -156,22 +177,22 @@ resource recording 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' 
       }
       {
         enabled: true
-        expression: 'avg_over_time(registry:acr_verifier_nodes_broken:ratio_avg5m[30m:5m])'
+        expression: 'sum_over_time(registry:acr_verifier_nodes_broken:ratio_avg5m[30m:5m]) / clamp_min(count_over_time(registry:acr_verifier_nodes_broken:ratio_avg5m[30m:5m]), 6)'
         record: 'registry:acr_verifier_nodes_broken:ratio_avg30m'
       }
       {
         enabled: true
-        expression: 'avg_over_time(registry:acr_verifier_nodes_broken:ratio_avg5m[1h:5m])'
+        expression: 'sum_over_time(registry:acr_verifier_nodes_broken:ratio_avg5m[1h:5m]) / clamp_min(count_over_time(registry:acr_verifier_nodes_broken:ratio_avg5m[1h:5m]), 12)'
         record: 'registry:acr_verifier_nodes_broken:ratio_avg1h'
       }
       {
         enabled: true
-        expression: 'avg_over_time(registry:acr_verifier_nodes_broken:ratio_avg5m[2h:10m])'
+        expression: 'sum_over_time(registry:acr_verifier_nodes_broken:ratio_avg30m[2h:30m]) / clamp_min(count_over_time(registry:acr_verifier_nodes_broken:ratio_avg30m[2h:30m]), 4)'
         record: 'registry:acr_verifier_nodes_broken:ratio_avg2h'
       }
       {
         enabled: true
-        expression: 'avg_over_time(registry:acr_verifier_nodes_broken:ratio_avg5m[6h:10m])'
+        expression: 'sum_over_time(registry:acr_verifier_nodes_broken:ratio_avg30m[6h:30m]) / clamp_min(count_over_time(registry:acr_verifier_nodes_broken:ratio_avg30m[6h:30m]), 12)'
         record: 'registry:acr_verifier_nodes_broken:ratio_avg6h'
       }
     ]
@@ -189,12 +210,12 @@ resource days 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
     rules: [
       {
         enabled: true
-        expression: 'avg_over_time(registry:acr_verifier_nodes_broken:ratio_avg30m[1d:30m])'
+        expression: 'sum_over_time(registry:acr_verifier_nodes_broken:ratio_avg1h[1d:1h]) / clamp_min(count_over_time(registry:acr_verifier_nodes_broken:ratio_avg1h[1d:1h]), 24)'
         record: 'registry:acr_verifier_nodes_broken:ratio_avg1d'
       }
       {
         enabled: true
-        expression: 'avg_over_time(registry:acr_verifier_nodes_broken:ratio_avg1h[3d:1h])'
+        expression: 'sum_over_time(registry:acr_verifier_nodes_broken:ratio_avg1h[3d:1h]) / clamp_min(count_over_time(registry:acr_verifier_nodes_broken:ratio_avg1h[3d:1h]), 72)'
         record: 'registry:acr_verifier_nodes_broken:ratio_avg3d'
       }
     ]
@@ -218,12 +239,12 @@ resource path 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         ]
         alert: 'AcrVerifierRegistryUnreachableFromNode'
         annotations: {
-          description: 'The path to {{ $labels.registry }} is broken on node {{ $labels.node }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}; most other nodes can pull. Run kubectl describe node {{ $labels.node }} first: an Event names the cause.'
-          runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifierregistryunreachablefromnode'
-          summary: 'Pulls from a registry fail on a node, and not on most others.'
+          description: 'The path to {{ $labels.registry }} is broken on node {{ $labels.node }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}{{ if gt $value 0.0 }}; {{ $value }} other node{{ if eq $value 1.0 }} reports{{ else }}s report{{ end }} no fault of the path{{ end }}. Run kubectl describe node {{ $labels.node }} first: an Event names the cause.'
+          runbook_url: '${runbookUrl}#acrverifierregistryunreachablefromnode'
+          summary: 'Node {{ $labels.node }}{{ with $labels.cluster }} in cluster {{ . }}{{ end }} cannot pull from {{ $labels.registry }}.'
         }
         enabled: true
-        expression: 'node_registry:acr_verifier_path_broken:max unless on (cluster, registry) registry:acr_verifier_nodes_broken_outage:count'
+        expression: '0 * (node_registry:acr_verifier_path_broken:max unless on (cluster, registry) registry:acr_verifier_nodes_broken_outage:count) + on (cluster, registry) group_left () (registry:acr_verifier_nodes:count - registry:acr_verifier_nodes_broken:count)'
         for: 'PT10M'
         labels: {
           severity: 'warning'
@@ -242,12 +263,12 @@ resource path 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         ]
         alert: 'AcrVerifierPublicPathInUseFromNode'
         annotations: {
-          description: 'Pulls from {{ $labels.registry }} leave, or would leave, the private network on node {{ $labels.node }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}; on most other nodes they do not. First compare the nameservers of this node with those of a node that passes.'
-          runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifierpublicpathinusefromnode'
-          summary: 'Image pulls of a node leave, or would leave, the private network.'
+          description: 'Pulls from {{ $labels.registry }} leave, or would leave, the private network on node {{ $labels.node }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}{{ if gt $value 0.0 }}, but not on {{ $value }} other node{{ if ne $value 1.0 }}s{{ end }}{{ end }}. First compare the nameservers of this node with those of a node that passes.'
+          runbook_url: '${runbookUrl}#acrverifierpublicpathinusefromnode'
+          summary: 'Pulls from {{ $labels.registry }} leave, or would leave, the private network on node {{ $labels.node }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}.'
         }
         enabled: true
-        expression: 'node_registry:acr_verifier_public_path:max unless on (cluster, registry) registry:acr_verifier_nodes_public_outage:count'
+        expression: '0 * (node_registry:acr_verifier_public_path:max unless on (cluster, registry) registry:acr_verifier_nodes_public_outage:count) + on (cluster, registry) group_left () (registry:acr_verifier_nodes:count - registry:acr_verifier_nodes_public:count)'
         for: 'PT10M'
         labels: {
           severity: 'warning'
@@ -267,11 +288,11 @@ resource path 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         alert: 'AcrVerifierDataPathBroken'
         annotations: {
           description: 'Layers of {{ $labels.registry }} cannot be pulled from the data endpoint on {{ $value }} node{{ if ne $value 1.0 }}s{{ end }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}. Check the reported cause first: it shows whether the name of the data endpoint, its address or the blob is at fault.'
-          runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifierdatapathbroken'
-          summary: 'Layers cannot be pulled from the data endpoint.'
+          runbook_url: '${runbookUrl}#acrverifierdatapathbroken'
+          summary: '{{ $value }} node{{ if ne $value 1.0 }}s{{ end }}{{ with $labels.cluster }} in cluster {{ . }}{{ end }} cannot fetch layers from {{ $labels.registry }}.'
         }
         enabled: true
-        expression: 'count by (cluster, registry) (min by (cluster, node, registry) (acr_verifier_stage_success{endpoint="data",node!~"virtual-.+"} or acr_verifier_stage_success{stage="blob",node!~"virtual-.+"}) == 0)'
+        expression: 'count by (cluster, registry) (min by (cluster, node, registry) (acr_verifier_stage_success{endpoint="data",node!~"${excludedNodes}"} or acr_verifier_stage_success{stage="blob",node!~"${excludedNodes}"}) == 0 unless on (cluster, node) node:acr_verifier_not_ready:min)'
         for: 'PT10M'
         labels: {
           severity: 'warning'
@@ -291,11 +312,11 @@ resource path 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         alert: 'AcrVerifierImageNotPullable'
         annotations: {
           description: '{{ with $labels.image }}The image {{ . }}{{ else }}An image{{ end }} of {{ $labels.registry }} cannot be pulled on {{ $value }} node{{ if ne $value 1.0 }}s{{ end }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}: {{ $labels.cause }}. Check first that its repository, tag and platform exist: other images may be fine.'
-          runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifierimagenotpullable'
-          summary: 'A checked image cannot be pulled from a registry that is reachable.'
+          runbook_url: '${runbookUrl}#acrverifierimagenotpullable'
+          summary: '{{ with $labels.image }}The image {{ . }}{{ else }}A checked image{{ end }} of {{ $labels.registry }} cannot be pulled on {{ $value }} node{{ if ne $value 1.0 }}s{{ end }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}.'
         }
         enabled: true
-        expression: 'count by (cluster, registry, image, cause) (max by (cluster, node, registry, image, cause) (acr_verifier_cause{severity="fail",node!~"virtual-.+",cause=~"repository_not_found|manifest_not_found|manifest_quarantined|cache_rule_failed|manifest_invalid|digest_mismatch|platform_missing"} or acr_verifier_cause{severity="fail",node!~"virtual-.+",cause!~"credentials_missing|credentials_invalid|credentials_rejected|token_refused|scope_missing|identity_unavailable|identity_not_found|entra_unreachable|identity_rejected|pull_role_missing"} and on (cluster, node, registry) node_registry:acr_verifier_check_success:max == 1))'
+        expression: 'count by (cluster, registry, image, cause) (max by (cluster, node, registry, image, cause) (acr_verifier_cause{severity="fail",node!~"${excludedNodes}",cause=~"repository_not_found|manifest_not_found|manifest_quarantined|cache_rule_failed|manifest_invalid|digest_mismatch|platform_missing|blob_not_found"} or acr_verifier_cause{severity="fail",node!~"${excludedNodes}",cause!~"credentials_missing|credentials_invalid|credentials_rejected|token_refused|scope_missing|identity_unavailable|identity_not_found|entra_unreachable|identity_rejected|pull_role_missing"} and on (cluster, node, registry) node_registry:acr_verifier_check_success:max == 1) unless on (cluster, node) node:acr_verifier_not_ready:min)'
         for: 'PT10M'
         labels: {
           severity: 'warning'
@@ -315,11 +336,11 @@ resource path 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         alert: 'AcrVerifierCredentialsRejected'
         annotations: {
           description: 'The credentials or the identity of the check for {{ $labels.registry }} do not work on {{ $value }} node{{ if ne $value 1.0 }}s{{ end }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}: {{ $labels.cause }}. Check the Secret or the identity of the agent first; Pods with other credentials may still pull.'
-          runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifiercredentialsrejected'
-          summary: 'Credentials or an identity for a registry are missing, invalid or rejected.'
+          runbook_url: '${runbookUrl}#acrverifiercredentialsrejected'
+          summary: 'Credentials or an identity for {{ $labels.registry }} are missing, invalid or rejected on {{ $value }} node{{ if ne $value 1.0 }}s{{ end }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}.'
         }
         enabled: true
-        expression: 'count by (cluster, registry, cause) (max by (cluster, node, registry, cause) (acr_verifier_cause{severity="fail",node!~"virtual-.+",cause=~"credentials_missing|credentials_invalid|credentials_rejected|token_refused|scope_missing|identity_unavailable|identity_not_found|entra_unreachable|identity_rejected|pull_role_missing"}))'
+        expression: 'count by (cluster, registry, cause) (max by (cluster, node, registry, cause) (acr_verifier_cause{severity="fail",node!~"${excludedNodes}",cause=~"credentials_missing|credentials_invalid|credentials_rejected|token_refused|scope_missing|identity_unavailable|identity_not_found|entra_unreachable|identity_rejected|pull_role_missing"}) unless on (cluster, node) node:acr_verifier_not_ready:min)'
         for: 'PT10M'
         labels: {
           severity: 'warning'
@@ -339,11 +360,11 @@ resource path 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         alert: 'AcrVerifierCredentialsExpiring'
         annotations: {
           description: 'The credentials for {{ $labels.registry }}{{ with $labels.cluster }} in cluster {{ . }}{{ end }} {{ if lt $value 0.0 }}have expired{{ else }}expire in {{ $value | humanizeDuration }}{{ end }}. Renew the password and update the Secret.'
-          runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifiercredentialsexpiring'
-          summary: 'Credentials expire soon.'
+          runbook_url: '${runbookUrl}#acrverifiercredentialsexpiring'
+          summary: 'The credentials for {{ $labels.registry }}{{ with $labels.cluster }} in cluster {{ . }}{{ end }} {{ if lt $value 0.0 }}have expired{{ else }}expire soon{{ end }}.'
         }
         enabled: true
-        expression: 'min by (cluster, registry) (acr_verifier_credentials_expiry_timestamp_seconds) - time() < 14 * 86400'
+        expression: 'min by (cluster, registry) (acr_verifier_credentials_expiry_timestamp_seconds{node!~"${excludedNodes}"} unless on (cluster, node) node:acr_verifier_not_ready:min) - time() < 14 * 86400'
         for: 'PT1H'
         labels: {
           severity: 'warning'
@@ -363,11 +384,11 @@ resource path 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         alert: 'AcrVerifierCertificateExpiring'
         annotations: {
           description: 'The certificate of the {{ $labels.endpoint }} endpoint of {{ $labels.registry }}{{ with $labels.cluster }} in cluster {{ . }}{{ end }} {{ if lt $value 0.0 }}has expired{{ else }}expires in {{ $value | humanizeDuration }}{{ end }}. Check its issuer first: a device that inspects TLS presents its own certificate.'
-          runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifiercertificateexpiring'
-          summary: 'A certificate expires soon.'
+          runbook_url: '${runbookUrl}#acrverifiercertificateexpiring'
+          summary: 'A certificate of {{ $labels.registry }}{{ with $labels.cluster }} in cluster {{ . }}{{ end }} {{ if lt $value 0.0 }}has expired{{ else }}expires soon{{ end }}.'
         }
         enabled: true
-        expression: 'min by (cluster, registry, endpoint) (acr_verifier_tls_certificate_expiry_timestamp_seconds) - time() < 14 * 86400'
+        expression: 'min by (cluster, registry, endpoint) (acr_verifier_tls_certificate_expiry_timestamp_seconds{node!~"${excludedNodes}"} unless on (cluster, node) node:acr_verifier_not_ready:min) - time() < 14 * 86400'
         for: 'PT1H'
         labels: {
           severity: 'warning'
@@ -387,11 +408,11 @@ resource path 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         alert: 'AcrVerifierResolversDisagree'
         annotations: {
           description: 'Resolvers return different answers for {{ $labels.registry }} on {{ $value }} node{{ if ne $value 1.0 }}s{{ end }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}. Query each nameserver with dig first.'
-          runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifierresolversdisagree'
-          summary: 'Resolvers return different answers for a registry.'
+          runbook_url: '${runbookUrl}#acrverifierresolversdisagree'
+          summary: 'Resolvers return different answers for {{ $labels.registry }} on {{ $value }} node{{ if ne $value 1.0 }}s{{ end }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}.'
         }
         enabled: true
-        expression: 'count by (cluster, registry) (max by (cluster, node, registry) (acr_verifier_dns_resolvers_disagree{node!~"virtual-.+"}) == 1)'
+        expression: 'count by (cluster, registry) (max by (cluster, node, registry) (acr_verifier_dns_resolvers_disagree{node!~"${excludedNodes}"}) == 1 unless on (cluster, node) node:acr_verifier_not_ready:min)'
         for: 'PT15M'
         labels: {
           severity: 'warning'
@@ -424,11 +445,11 @@ resource agents 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         alert: 'AcrVerifierChecksStale'
         annotations: {
           description: 'The last check of {{ $labels.registry }} on node {{ $labels.node }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }} completed {{ $value | humanizeDuration }} ago. Check the log of the agent on that node first.'
-          runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifierchecksstale'
-          summary: 'An agent is running but has stopped checking.'
+          runbook_url: '${runbookUrl}#acrverifierchecksstale'
+          summary: 'The agent on node {{ $labels.node }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }} has stopped checking {{ $labels.registry }}.'
         }
         enabled: true
-        expression: 'time() - max by (cluster, node, registry) (acr_verifier_last_check_timestamp_seconds{node!~"virtual-.+"}) > 1800'
+        expression: 'time() - node_registry:acr_verifier_last_check_timestamp_seconds:max > 1800'
         for: 'PT10M'
         labels: {
           severity: 'warning'
@@ -440,6 +461,21 @@ resource agents 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         severity: 2
       }
       {
+        enabled: true
+        expression: 'count by (cluster, node) (max by (cluster, node, namespace, pod) (kube_pod_info{created_by_kind="DaemonSet",created_by_name=~"${daemonSetPattern}",node!=""}))'
+        record: 'node:acr_verifier_agent_pods:count'
+      }
+      {
+        enabled: true
+        expression: 'sum by (cluster) (max by (cluster, namespace, daemonset) (kube_daemonset_status_desired_number_scheduled{daemonset=~"${daemonSetPattern}"})) - on (cluster) (sum by (cluster) (node:acr_verifier_agent_pods:count) or count by (cluster) (max by (cluster, node) (acr_verifier_last_check_timestamp_seconds) or max by (cluster, node) (kube_node_info{kubelet_version!~".*-vk-.*",os_image!~"Windows.*"}) and on (cluster, node) node:acr_verifier_not_ready:min)) > 0'
+        record: 'cluster:acr_verifier_agents_missing:count'
+      }
+      {
+        enabled: true
+        expression: 'max by (cluster, node) (kube_node_info{node!~"${excludedNodes}",kubelet_version!~".*-vk-.*",os_image!~"Windows.*"}) unless on (cluster, node) acr_verifier_last_check_timestamp_seconds unless on (cluster, node) node:acr_verifier_not_ready:min and on (cluster) acr_verifier_last_check_timestamp_seconds'
+        record: 'node:acr_verifier_without_agent:max'
+      }
+      {
         actions: [
           {
             actionGroupId: actionGroupId
@@ -448,11 +484,11 @@ resource agents 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         alert: 'AcrVerifierAgentAbsent'
         annotations: {
           description: 'No acr-verifier agent has reported from node {{ $labels.node }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }} for more than 15 minutes. Check first that an agent pod is scheduled on the node and is scraped.'
-          runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifieragentabsent'
-          summary: 'A node has no acr-verifier agent reporting.'
+          runbook_url: '${runbookUrl}#acrverifieragentabsent'
+          summary: 'Node {{ $labels.node }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }} has no acr-verifier agent reporting.'
         }
         enabled: true
-        expression: 'max by (cluster, node) (kube_node_info{node!~"virtual-.+",kubelet_version!~".*-vk-.*",os_image!~"Windows.*"}) unless on (cluster, node) acr_verifier_last_check_timestamp_seconds unless on (cluster, node) (kube_node_status_condition{condition="Ready",status="true"} == 0) and on (cluster) acr_verifier_last_check_timestamp_seconds unless on (cluster) (count by (cluster) (max by (cluster, node) (acr_verifier_last_check_timestamp_seconds)) >= on (cluster) max by (cluster) (kube_daemonset_status_desired_number_scheduled{daemonset=~"(.+-)?acr-verifier"}))'
+        expression: 'node:acr_verifier_without_agent:max and on (cluster, node) node:acr_verifier_agent_pods:count or node:acr_verifier_without_agent:max and on (cluster) cluster:acr_verifier_agents_missing:count or node:acr_verifier_without_agent:max unless on (cluster) kube_daemonset_status_desired_number_scheduled{daemonset=~"${daemonSetPattern}"}'
         for: 'PT15M'
         labels: {
           severity: 'warning'
@@ -471,12 +507,12 @@ resource agents 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         ]
         alert: 'AcrVerifierAllAgentsAbsent'
         annotations: {
-          description: 'No acr-verifier agent has reported from any of the {{ $value }} Linux nodes{{ with $labels.cluster }} of cluster {{ . }}{{ end }} for more than 15 minutes. Check first that the agent pods are running, then that they are scraped.'
-          runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifierallagentsabsent'
-          summary: 'No acr-verifier agent in the cluster is reporting.'
+          description: 'No acr-verifier agent has reported from {{ if eq $value 1.0 }}the only Linux node{{ else }}any of the {{ $value }} Linux nodes{{ end }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }} for more than 15 minutes. Check first that the agent pods are running, then that they are scraped.'
+          runbook_url: '${runbookUrl}#acrverifierallagentsabsent'
+          summary: 'No acr-verifier agent is reporting from {{ if eq $value 1.0 }}the only Linux node{{ else }}any of the {{ $value }} Linux nodes{{ end }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}.'
         }
         enabled: true
-        expression: 'count by (cluster) (max by (cluster, node) (kube_node_info{node!~"virtual-.+",kubelet_version!~".*-vk-.*",os_image!~"Windows.*"})) unless on (cluster) acr_verifier_last_check_timestamp_seconds and on (cluster) (last_over_time(cluster:acr_verifier_agents:count[1d:5m]) or kube_daemonset_status_desired_number_scheduled{daemonset=~"(.+-)?acr-verifier"})'
+        expression: 'count by (cluster) (max by (cluster, node) (kube_node_info{node!~"${excludedNodes}",kubelet_version!~".*-vk-.*",os_image!~"Windows.*"})) unless on (cluster) acr_verifier_last_check_timestamp_seconds and on (cluster) (last_over_time(cluster:acr_verifier_agents:count[1d:1h]) or kube_daemonset_status_desired_number_scheduled{daemonset=~"${daemonSetPattern}"} > 0)'
         for: 'PT15M'
         labels: {
           severity: 'warning'
@@ -496,11 +532,11 @@ resource agents 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         alert: 'AcrVerifierAgentCannotStart'
         annotations: {
           description: '{{ $value }} agent{{ if ne $value 1.0 }}s{{ end }} in namespace {{ $labels.namespace }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }} cannot start: {{ $labels.reason }}. Run kubectl describe pod on one of them first.'
-          runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifieragentcannotstart'
-          summary: 'Agents cannot start.'
+          runbook_url: '${runbookUrl}#acrverifieragentcannotstart'
+          summary: '{{ $value }} agent{{ if ne $value 1.0 }}s{{ end }}{{ with $labels.cluster }} in cluster {{ . }}{{ end }} cannot start.'
         }
         enabled: true
-        expression: 'count by (cluster, namespace, reason) (max by (cluster, namespace, pod, reason) (kube_pod_container_status_waiting_reason{container="agent",pod=~"(.+-)?acr-verifier-.+",reason=~"CrashLoopBackOff|CreateContainerConfigError|CreateContainerError|ErrImagePull|ImagePullBackOff|InvalidImageName"}) == 1)'
+        expression: 'count by (cluster, namespace, reason) (max by (cluster, namespace, pod, reason) (kube_pod_container_status_waiting_reason{container="agent",pod=~"${daemonSetPattern}-.+",reason=~"CrashLoopBackOff|CreateContainerConfigError|CreateContainerError|ErrImagePull|ImagePullBackOff|InvalidImageName"}) == 1)'
         for: 'PT15M'
         labels: {
           severity: 'warning'
@@ -520,11 +556,11 @@ resource agents 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         alert: 'AcrVerifierConfigurationReloadFailed'
         annotations: {
           description: 'The latest configuration was rejected on {{ $value }} node{{ if ne $value 1.0 }}s{{ end }}{{ with $labels.cluster }} of cluster {{ . }}{{ end }}; the agent there continues with the previous one. Check the agent log first: it names the invalid key.'
-          runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifierconfigurationreloadfailed'
-          summary: 'Agents are running with an outdated configuration.'
+          runbook_url: '${runbookUrl}#acrverifierconfigurationreloadfailed'
+          summary: '{{ $value }} agent{{ if ne $value 1.0 }}s{{ end }}{{ with $labels.cluster }} in cluster {{ . }}{{ end }} cannot load the latest configuration.'
         }
         enabled: true
-        expression: 'count by (cluster) (max by (cluster, node) (acr_verifier_config_last_reload_successful) == 0)'
+        expression: 'count by (cluster) (max by (cluster, node) (acr_verifier_config_last_reload_successful{node!~"${excludedNodes}"}) == 0 unless on (cluster, node) node:acr_verifier_not_ready:min)'
         for: 'PT10M'
         labels: {
           severity: 'warning'
@@ -557,11 +593,11 @@ resource counters 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' =
         alert: 'AcrVerifierEventsNotPublished'
         annotations: {
           description: 'Events could not be published{{ with $labels.cluster }} in cluster {{ . }}{{ end }}: about {{ $value | humanize }} in the last 30 minutes. Check the RoleBinding of the agent in namespace default first.'
-          runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifiereventsnotpublished'
-          summary: 'Agents cannot publish Kubernetes Events.'
+          runbook_url: '${runbookUrl}#acrverifiereventsnotpublished'
+          summary: 'Agents{{ with $labels.cluster }} in cluster {{ . }}{{ end }} cannot publish Kubernetes Events.'
         }
         enabled: true
-        expression: 'sum by (cluster) (increase(acr_verifier_events_total{result="failed"}[30m])) > 0'
+        expression: 'sum by (cluster) (increase(acr_verifier_events_total{result="failed",node!~"${excludedNodes}"}[30m]) unless on (cluster, node) node:acr_verifier_not_ready:min) > 0'
         for: 'PT15M'
         labels: {
           severity: 'info'
@@ -581,11 +617,11 @@ resource counters 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' =
         alert: 'AcrVerifierChecksInconclusive'
         annotations: {
           description: '{{ $value | humanizePercentage }} of the checks of {{ $labels.registry }}{{ with $labels.cluster }} in cluster {{ . }}{{ end }} are inconclusive. Check the reported cause first, such as throttled or deadline_exceeded.'
-          runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifierchecksinconclusive'
-          summary: 'Many checks are inconclusive.'
+          runbook_url: '${runbookUrl}#acrverifierchecksinconclusive'
+          summary: '{{ $value | humanizePercentage }} of the checks of {{ $labels.registry }}{{ with $labels.cluster }} in cluster {{ . }}{{ end }} are inconclusive.'
         }
         enabled: true
-        expression: 'sum by (cluster, registry) (rate(acr_verifier_checks_total{verdict="unknown"}[15m])) / sum by (cluster, registry) (rate(acr_verifier_checks_total[15m])) > 0.2'
+        expression: 'sum by (cluster, registry) (rate(acr_verifier_checks_total{verdict="unknown",node!~"${excludedNodes}"}[15m]) unless on (cluster, node) node:acr_verifier_not_ready:min) / sum by (cluster, registry) (rate(acr_verifier_checks_total{node!~"${excludedNodes}"}[15m]) unless on (cluster, node) node:acr_verifier_not_ready:min) > 0.2'
         for: 'PT15M'
         labels: {
           severity: 'warning'
@@ -618,11 +654,11 @@ resource slo 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         alert: 'AcrVerifierErrorBudgetBurn1h'
         annotations: {
           description: 'On average, the path to {{ $labels.registry }}{{ with $labels.cluster }} in cluster {{ . }}{{ end }} was broken on {{ $value | humanizePercentage }} of the nodes in the last hour; the objective is 99 %. Check first which nodes fail and with which cause.'
-          runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifiererrorbudgetburn1h'
-          summary: 'At this rate, the 30-day error budget is exhausted in two days.'
+          runbook_url: '${runbookUrl}#acrverifiererrorbudgetburn1h'
+          summary: 'At this rate, the 30-day error budget of {{ $labels.registry }}{{ with $labels.cluster }} in cluster {{ . }}{{ end }} is exhausted in two days.'
         }
         enabled: true
-        expression: 'registry:acr_verifier_nodes_broken:ratio_avg1h > 14.4 * (1 - 0.99) and registry:acr_verifier_nodes_broken:ratio_avg5m > 14.4 * (1 - 0.99) unless on (cluster, registry) max_over_time(registry:acr_verifier_nodes_broken_outage:count[15m])'
+        expression: 'registry:acr_verifier_nodes_broken:ratio_avg1h > 14.4 * (1 - 0.99) and registry:acr_verifier_nodes_broken:ratio_avg5m > 14.4 * (1 - 0.99) unless on (cluster, registry) max_over_time(registry:acr_verifier_nodes_broken_paged:count[15m])'
         for: 'PT2M'
         labels: {
           severity: 'critical'
@@ -642,11 +678,11 @@ resource slo 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         alert: 'AcrVerifierErrorBudgetBurn6h'
         annotations: {
           description: 'On average, the path to {{ $labels.registry }}{{ with $labels.cluster }} in cluster {{ . }}{{ end }} was broken on {{ $value | humanizePercentage }} of the nodes in the last 6 hours; the objective is 99 %. Check first which nodes fail and with which cause.'
-          runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifiererrorbudgetburn6h'
-          summary: 'At this rate, the 30-day error budget is exhausted in five days.'
+          runbook_url: '${runbookUrl}#acrverifiererrorbudgetburn6h'
+          summary: 'At this rate, the 30-day error budget of {{ $labels.registry }}{{ with $labels.cluster }} in cluster {{ . }}{{ end }} is exhausted in five days.'
         }
         enabled: true
-        expression: 'registry:acr_verifier_nodes_broken:ratio_avg6h > 6 * (1 - 0.99) and registry:acr_verifier_nodes_broken:ratio_avg30m > 6 * (1 - 0.99) unless on (cluster, registry) max_over_time(registry:acr_verifier_nodes_broken_outage:count[1h])'
+        expression: 'registry:acr_verifier_nodes_broken:ratio_avg6h > 6 * (1 - 0.99) and registry:acr_verifier_nodes_broken:ratio_avg30m > 6 * (1 - 0.99) unless on (cluster, registry) max_over_time(registry:acr_verifier_nodes_broken_paged:count[1h])'
         for: 'PT15M'
         labels: {
           severity: 'critical'
@@ -666,8 +702,8 @@ resource slo 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         alert: 'AcrVerifierErrorBudgetBurn1d'
         annotations: {
           description: 'On average, the path to {{ $labels.registry }}{{ with $labels.cluster }} in cluster {{ . }}{{ end }} was broken on {{ $value | humanizePercentage }} of the nodes in the last day; the objective is 99 %. Check first which nodes fail and with which cause.'
-          runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifiererrorbudgetburn1d'
-          summary: 'At this rate, the 30-day error budget is exhausted in ten days.'
+          runbook_url: '${runbookUrl}#acrverifiererrorbudgetburn1d'
+          summary: 'At this rate, the 30-day error budget of {{ $labels.registry }}{{ with $labels.cluster }} in cluster {{ . }}{{ end }} is exhausted in ten days.'
         }
         enabled: true
         expression: 'registry:acr_verifier_nodes_broken:ratio_avg1d > 3 * (1 - 0.99) and registry:acr_verifier_nodes_broken:ratio_avg2h > 3 * (1 - 0.99)'
@@ -690,8 +726,8 @@ resource slo 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         alert: 'AcrVerifierErrorBudgetBurn3d'
         annotations: {
           description: 'On average, the path to {{ $labels.registry }}{{ with $labels.cluster }} in cluster {{ . }}{{ end }} was broken on {{ $value | humanizePercentage }} of the nodes in the last 3 days; the objective is 99 %. Check first which nodes fail and with which cause.'
-          runbook_url: 'https://github.com/acr-verifier/acr-verifier/blob/main/dashboards/runbook.md#acrverifiererrorbudgetburn3d'
-          summary: 'The 30-day error budget is being exhausted.'
+          runbook_url: '${runbookUrl}#acrverifiererrorbudgetburn3d'
+          summary: 'The 30-day error budget of {{ $labels.registry }}{{ with $labels.cluster }} in cluster {{ . }}{{ end }} is being exhausted.'
         }
         enabled: true
         expression: 'registry:acr_verifier_nodes_broken:ratio_avg3d > (1 - 0.99) and registry:acr_verifier_nodes_broken:ratio_avg6h > (1 - 0.99)'

@@ -7,6 +7,7 @@ use acr_verifier::address::Scope;
 use acr_verifier::cause::Cause;
 use acr_verifier::metrics::FAMILIES;
 use acr_verifier::observation::{CredentialsUsed, Endpoint, Resolver, Stage};
+use acr_verifier::run::NetworkView;
 use acr_verifier::transition::EventResult;
 use acr_verifier::verdict::{Severity, Verdict};
 use promql_parser::label::MatchOp;
@@ -15,12 +16,13 @@ use promql_parser::parser::{self, Expr, LabelModifier, VectorSelector, token};
 use generate::alerts::groups;
 
 /// Series of kube-state-metrics, which the AKS add-on includes by default, with the labels used: the nodes and whether they
-/// are ready, the reason why a container waits, and the Pods that the DaemonSet wants. An agent cannot report its own absence.
-const FOREIGN: [(&str, &[&str]); 4] = [
+/// are ready, the reason why a container waits, and the Pods that the DaemonSet wants and has. An agent cannot report its own absence.
+const FOREIGN: [(&str, &[&str]); 5] = [
     ("kube_node_status_condition", &["node", "condition", "status"]),
     ("kube_node_info", &["node", "os_image", "kubelet_version"]),
     ("kube_pod_container_status_waiting_reason", &["namespace", "pod", "container", "reason"]),
     ("kube_daemonset_status_desired_number_scheduled", &["namespace", "daemonset"]),
+    ("kube_pod_info", &["namespace", "pod", "node", "created_by_kind", "created_by_name"]),
 ];
 
 /// Returns the values of a label if they are a closed set. The operator names compared resolvers, so shipped rules can only
@@ -40,6 +42,7 @@ fn values(label: &str) -> Option<Vec<&str>> {
         ),
         "resolver" => Some(vec![if Resolver::System.label() == "system" { "system" } else { "" }]),
         "credentials" => Some(CredentialsUsed::ALL.map(CredentialsUsed::as_str).to_vec()),
+        "network_view" => Some(NetworkView::ALL.map(NetworkView::as_str).to_vec()),
         "result" => Some(EventResult::ALL.map(EventResult::as_str).to_vec()),
         _ => None,
     }
@@ -156,10 +159,11 @@ fn the_rules_use_only_exported_names() {
         let carried = names.carried(&parsed);
         assert!(!carried.is_empty(), "{} selects nothing", rule.expr);
         if let Some(annotations) = rule.annotations {
-            for label in annotations.description.split("$labels.").skip(1) {
+            let texts = [&annotations.summary, &annotations.description];
+            for label in texts.into_iter().flat_map(|text| text.split("$labels.").skip(1)) {
                 let end = label.find(|letter: char| letter != '_' && !letter.is_alphanumeric());
                 let label = &label[..end.unwrap_or(label.len())];
-                assert!(carried.contains(label), "{:?} has no label {label} for its description", rule.alert);
+                assert!(carried.contains(label), "{:?} has no label {label} for its texts", rule.alert);
             }
             for queried in annotations.description.split("printf \"").skip(1) {
                 let Some((series, _)) = queried.split_once("%s\" $of | query") else { continue };

@@ -35,7 +35,9 @@ fn page(contoso: u8) -> String {
              acr_verifier_dns_answers{{node=\"n{number}\",registry=\"fabrikam.azurecr.io\",endpoint=\"login\",resolver=\"system\",scope=\"public\"}} 1\n\
              acr_verifier_last_check_timestamp_seconds{{node=\"n{number}\",registry=\"fabrikam.azurecr.io\"}} {now}\n\
              acr_verifier_cause{{node=\"n{number}\",registry=\"fabrikam.azurecr.io\",cause=\"private_zone_not_linked\",severity=\"fail\"}} 1\n\
-             acr_verifier_check_success{{node=\"n{number}\",registry=\"northwind.azurecr.io\"}} {lonely}\n"
+             acr_verifier_check_success{{node=\"n{number}\",registry=\"northwind.azurecr.io\"}} {lonely}\n\
+             acr_verifier_last_check_timestamp_seconds{{node=\"n{number}\",registry=\"contoso.azurecr.io\"}} {now}\n\
+             acr_verifier_last_check_timestamp_seconds{{node=\"n{number}\",registry=\"northwind.azurecr.io\"}} {now}\n"
         )
         .expect("writing to a string cannot fail");
         for (registry, passes) in [("contoso", contoso), ("northwind", lonely)] {

@@ -1,6 +1,9 @@
-//! What pages: for each state of a fleet of sixteen nodes, the alerts that fire while it lasts and that none is left after it.
+//! What pages: for each state of a fleet, the alerts that fire while it lasts, and that none is left after it.
 //!
-//! Writes a unit test of promtool for the shipped rules from a table. The alerts' own tests are in the `.test.yaml` files.
+//! Writes a unit test of promtool for the shipped rules from `table`. The alerts' own tests are in the `.test.yaml` files.
+
+mod series;
+mod table;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -10,222 +13,56 @@ use acr_verifier::cause::Cause;
 use acr_verifier::verdict::Severity;
 use generate::alerts::rules;
 
-/// Nodes of the fleet.
-const NODES: usize = 16;
-/// Minutes of health before the state, of the state, and after it.
-const BEFORE: usize = 400;
-const LASTS: usize = 60;
-const AFTER: usize = 120;
+use series::{Node, Times, Writer};
+use table::STATES;
 
-/// What one node exports while a state lasts.
-#[derive(Clone, Copy)]
-enum Node {
-    /// Every check passes.
-    Healthy,
-    /// Every check fails with this cause.
-    Fails(&'static str),
-    /// Checks fail with this cause, by the identity of the node.
-    IdentityFails(&'static str),
-    /// The named image `canary` fails with this cause, another image passes.
-    ImageFails(&'static str),
-    /// Every check is inconclusive.
-    Unknown,
-    /// The kubelet does not report, and the agent fails or is gone.
-    NotReady,
-    /// No agent, because the DaemonSet does not tolerate the node.
-    Unwanted,
-}
+/// Minutes of health after a state.
+const AFTER: usize = 60;
+
+/// The DaemonSets of the agents, by the first node that they want.
+type Releases = &'static [(usize, &'static str)];
 
 struct State {
     name: &'static str,
+    nodes: usize,
+    times: Times,
     node: fn(usize) -> Node,
+    releases: Releases,
+    /// Whether the monitoring has `kube_pod_info`.
+    has_pods: bool,
     /// The alerts that fire, with their severity and number.
-    fires: &'static [(&'static str, &'static str, usize)],
+    fires: Fires,
 }
 
-const STATES: [State; 19] = [
-    State { name: "all nodes pass", node: |_| Node::Healthy, fires: &[] },
-    State {
-        name: "the path is broken on all nodes",
-        node: |_| Node::Fails("connect_timeout"),
-        fires: &[("AcrVerifierRegistryUnreachable", "critical", 1)],
-    },
-    State {
-        name: "the registry answers with errors on all nodes",
-        node: |_| Node::Fails("registry_error"),
-        fires: &[("AcrVerifierRegistryUnreachable", "critical", 1)],
-    },
-    State {
-        name: "the path is broken on a quarter of the nodes",
-        node: |node| if node < 4 { Node::Fails("connect_timeout") } else { Node::Healthy },
-        fires: &[("AcrVerifierRegistryUnreachable", "critical", 1)],
-    },
-    State {
-        name: "the path is broken on two nodes for an hour",
-        node: |node| if node < 2 { Node::Fails("connect_timeout") } else { Node::Healthy },
-        fires: &[("AcrVerifierRegistryUnreachableFromNode", "warning", 2)],
-    },
-    State {
-        name: "the path is broken on one node",
-        node: |node| if node == 0 { Node::Fails("connect_timeout") } else { Node::Healthy },
-        fires: &[("AcrVerifierRegistryUnreachableFromNode", "warning", 1)],
-    },
-    State {
-        name: "names resolve to public addresses on all nodes",
-        node: |_| Node::Fails("private_zone_not_linked"),
-        fires: &[
-            ("AcrVerifierPublicPathInUse", "critical", 1),
-            ("AcrVerifierRegistryUnreachable", "critical", 1),
-        ],
-    },
-    State {
-        name: "names resolve to public addresses on one node",
-        node: |node| if node == 0 { Node::Fails("private_zone_not_linked") } else { Node::Healthy },
-        fires: &[
-            ("AcrVerifierPublicPathInUseFromNode", "warning", 1),
-            ("AcrVerifierRegistryUnreachableFromNode", "warning", 1),
-        ],
-    },
-    State {
-        name: "the token of the check is rejected on all nodes",
-        node: |_| Node::Fails("credentials_rejected"),
-        fires: &[("AcrVerifierCredentialsRejected", "warning", 1)],
-    },
-    State {
-        name: "the checked tag was deleted and no image is named",
-        node: |_| Node::Fails("manifest_not_found"),
-        fires: &[("AcrVerifierImageNotPullable", "warning", 1)],
-    },
-    State {
-        name: "the tag of one named image was deleted",
-        node: |_| Node::ImageFails("manifest_not_found"),
-        fires: &[("AcrVerifierImageNotPullable", "warning", 1)],
-    },
-    State {
-        name: "the role of the kubelet's identity is missing on all nodes",
-        node: |_| Node::IdentityFails("pull_role_missing"),
-        fires: &[
-            ("AcrVerifierCredentialsRejected", "warning", 1),
-            ("AcrVerifierRegistryUnreachable", "critical", 1),
-        ],
-    },
-    State {
-        name: "the role of a workload identity is missing on all nodes",
-        node: |_| Node::Fails("pull_role_missing"),
-        fires: &[("AcrVerifierCredentialsRejected", "warning", 1)],
-    },
-    State {
-        name: "Entra ID cannot be reached from any node",
-        node: |_| Node::Fails("entra_unreachable"),
-        fires: &[("AcrVerifierCredentialsRejected", "warning", 1)],
-    },
-    State {
-        name: "the registry throttles all nodes",
-        node: |_| Node::Unknown,
-        fires: &[("AcrVerifierChecksInconclusive", "warning", 1)],
-    },
-    State {
-        name: "four nodes are not ready",
-        node: |node| if node < 4 { Node::NotReady } else { Node::Healthy },
-        fires: &[],
-    },
-    State {
-        name: "no agent is wanted on four nodes",
-        node: |node| if node < 4 { Node::Unwanted } else { Node::Healthy },
-        fires: &[],
-    },
-    State {
-        name: "the path is broken on one node and the token is rejected on the others",
-        node: |node| Node::Fails(if node == 0 { "connect_timeout" } else { "credentials_rejected" }),
-        fires: &[
-            ("AcrVerifierCredentialsRejected", "warning", 1),
-            ("AcrVerifierRegistryUnreachableFromNode", "warning", 1),
-        ],
-    },
-    State {
-        name: "the data endpoint is denied on all nodes",
-        node: |_| Node::Fails("blob_denied"),
-        fires: &[("AcrVerifierRegistryUnreachable", "critical", 1)],
-    },
-];
+type Fires = &'static [(&'static str, &'static str, usize)];
 
-/// A series with one value before and after the state and another one while it lasts; `None` is no sample.
-fn series(text: &mut String, name: &str, labels: &str, usual: Option<u8>, during: Option<u8>) {
-    let mut values = String::new();
-    let mut before = usual;
-    for (value, minutes) in [(usual, BEFORE), (during, LASTS), (usual, AFTER)] {
-        match value {
-            Some(value) => write!(values, "{value}+0x{} ", minutes - 1),
-            None if before.is_some() => write!(values, "stale _x{} ", minutes - 1),
-            None => write!(values, "_x{minutes} "),
-        }
-        .expect("memory takes everything");
-        before = value;
+impl State {
+    /// An hour in a fleet of sixteen nodes.
+    const fn of(name: &'static str, node: fn(usize) -> Node, fires: Fires) -> Self {
+        let times = Times { before: 30, lasts: 60, after: AFTER };
+        Self { name, nodes: 16, times, node, releases: &[(0, "acr-verifier")], has_pods: true, fires }
     }
-    writeln!(text, "      - series: '{name}{{{labels}}}'\n        values: '{}'", values.trim_end())
-        .expect("memory takes everything");
-}
 
-/// A counter that increases once a minute while `usual` or `during`, by the part of the time.
-fn counter(text: &mut String, labels: &str, usual: u8, during: u8) {
-    let (before, lasts, after) = (BEFORE - 1, LASTS - 1, AFTER - 1);
-    let first = usize::from(usual) * before;
-    let second = first + usize::from(during) * LASTS;
-    writeln!(
-        text,
-        "      - series: 'acr_verifier_checks_total{{{labels}}}'\n        values: '0+{usual}x{before} {}+{during}x{lasts} {}+{usual}x{after}'",
-        first + usize::from(during),
-        second + usize::from(usual),
-    )
-    .expect("memory takes everything");
-}
+    const fn nodes(mut self, nodes: usize) -> Self {
+        self.nodes = nodes;
+        self
+    }
 
-fn node_series(text: &mut String, node: usize, state: Node) {
-    let name = format!("aks-np1-{node:02}");
-    let whole = format!("cluster=\"prod\",node=\"{name}\"");
-    let registry = format!("{whole},registry=\"contoso.azurecr.io\"");
-    let kube = format!("{whole},os_image=\"Ubuntu 24.04.3 LTS\",kubelet_version=\"v1.34.4\"");
-    let has_agent = !matches!(state, Node::Unwanted);
-    series(text, "kube_node_info", &kube, Some(1), Some(1));
-    let ready = u8::from(!matches!(state, Node::NotReady));
-    let condition = format!("{whole},condition=\"Ready\",status=\"true\"");
-    series(text, "kube_node_status_condition", &condition, Some(1), Some(ready));
-    if !has_agent {
-        return;
+    /// Sets the minutes before the state, and how many it lasts.
+    const fn minutes(mut self, before: usize, lasts: usize) -> Self {
+        self.times = Times { before, lasts, after: AFTER };
+        self
     }
-    let lasts = (!matches!(state, Node::NotReady)).then_some(1);
-    // The time of a check is not of interest here, only whether there was one.
-    series(text, "acr_verifier_last_check_timestamp_seconds", &registry, Some(0), lasts.map(|_| 0));
-    let success = |success| if matches!(state, Node::Unknown) { None } else { lasts.map(|_| success) };
-    let cause = |cause: &str, labels: &str| format!("{registry},cause=\"{cause}\",severity=\"fail\"{labels}");
-    let mut kind = "secret";
-    match state {
-        Node::Healthy | Node::Unwanted | Node::Unknown => {
-            series(text, "acr_verifier_check_success", &registry, Some(1), success(1));
-        }
-        Node::NotReady => {
-            series(text, "acr_verifier_check_success", &registry, Some(1), Some(0));
-            series(text, "acr_verifier_cause", &cause("connect_timeout", ""), None, Some(1));
-        }
-        Node::Fails(code) | Node::IdentityFails(code) => {
-            if matches!(state, Node::IdentityFails(_)) {
-                kind = "managed_identity";
-            }
-            series(text, "acr_verifier_check_success", &registry, Some(1), success(0));
-            series(text, "acr_verifier_cause", &cause(code, ""), None, Some(1));
-        }
-        Node::ImageFails(code) => {
-            let named = |image: &str| format!("{registry},image=\"{image}\"");
-            series(text, "acr_verifier_check_success", &named("canary"), Some(1), success(0));
-            series(text, "acr_verifier_check_success", &named("other"), Some(1), success(1));
-            series(text, "acr_verifier_cause", &cause(code, ",image=\"canary\""), None, Some(1));
-        }
+
+    const fn releases(mut self, releases: Releases) -> Self {
+        self.releases = releases;
+        self
     }
-    let credentials = format!("{registry},credentials=\"{kind}\"");
-    series(text, "acr_verifier_credentials_info", &credentials, Some(1), Some(1));
-    let (pass, unknown) = if matches!(state, Node::Unknown) { (0, 1) } else { (1, 0) };
-    counter(text, &format!("{registry},verdict=\"pass\""), 1, pass);
-    counter(text, &format!("{registry},verdict=\"unknown\""), 0, unknown);
+
+    const fn without_pods(mut self) -> Self {
+        self.has_pods = false;
+        self
+    }
 }
 
 fn expectation(text: &mut String, expr: &str, minute: usize, samples: &[(String, usize)]) {
@@ -239,51 +76,51 @@ fn expectation(text: &mut String, expr: &str, minute: usize, samples: &[(String,
     text.push('\n');
 }
 
-fn unit_test(rules: &Path) -> String {
+/// Writes the expectations of a state.
+fn expectations(text: &mut String, state: &State) {
+    let Times { before, lasts, after } = state.times;
+    text.push_str("    promql_expr_test:\n");
+    let firing = "ALERTS{alertstate=\"firing\"}";
+    let by_name = |firing: &str| format!("count by (alertname, severity) ({firing})");
+    // An hour without the path is more than a day's share of the error budget; that stays true for a day.
+    let rest = "ALERTS{alertstate=\"firing\",alertname!~\"AcrVerifierErrorBudgetBurn(1d|3d)\"}";
+    let sample = |(alert, severity, count): &(&str, &str, usize)| {
+        (format!("alertname=\"{alert}\",severity=\"{severity}\""), *count)
+    };
+    let during: Vec<(String, usize)> = state.fires.iter().map(sample).collect();
+    let pages: Vec<(String, usize)> =
+        state.fires.iter().filter(|(_, severity, _)| *severity == "critical").map(sample).collect();
+    let end = before + lasts + after - 1;
+    expectation(text, &by_name(firing), before - 1, &[]);
+    expectation(text, &by_name(firing), before + lasts - 5, &during);
+    expectation(text, &by_name(rest), end, &[]);
+    // No other alert pages at any time.
+    let critical = "ALERTS{alertstate=\"firing\",severity=\"critical\"}";
+    expectation(text, &by_name(&format!("last_over_time({critical}[{end}m])")), end, &pages);
+}
+
+fn unit_test(rules: &Path, states: &[&State]) -> String {
     let mut text = format!(
         "rule_files: ['{}']\nevaluation_interval: 1m\ngroup_eval_order: [acr-verifier.outage, acr-verifier.recording, \
          acr-verifier.days, acr-verifier.path, acr-verifier.agents, acr-verifier.counters, acr-verifier.slo]\ntests:\n",
         rules.display()
     );
-    for State { name, node, fires } in STATES {
-        let wanted = (0..NODES).filter(|&number| !matches!(node(number), Node::Unwanted)).count();
-        write!(text, "  - name: {name}\n    interval: 1m\n    input_series:\n").expect("memory");
-        for number in 0..NODES {
-            node_series(&mut text, number, node(number));
+    for &state in states {
+        write!(text, "  - name: {}\n    interval: 1m\n    input_series:\n", state.name).expect("memory");
+        let release = |number: usize| {
+            state.releases.iter().rev().find(|(first, _)| *first <= number).expect("a release").1
+        };
+        let mut writer = Writer { text: &mut text, times: state.times };
+        for number in 0..state.nodes {
+            writer.node(number, (state.node)(number), release(number), state.has_pods);
         }
-        let desired = u8::try_from(wanted).expect("a few nodes");
-        series(
-            &mut text,
-            "kube_daemonset_status_desired_number_scheduled",
-            "cluster=\"prod\",namespace=\"acr-verifier\",daemonset=\"acr-verifier\"",
-            Some(desired),
-            Some(desired),
-        );
-        text.push_str("    promql_expr_test:\n");
-        // The age of checks is fixed at 1970 here.
-        let firing = "ALERTS{alertstate=\"firing\",alertname!=\"AcrVerifierChecksStale\"}";
-        let by_name = format!("count by (alertname, severity) ({firing})");
-        // An hour without the path is more than a day's share of the error budget; that stays true for a day.
-        let rest = "ALERTS{alertstate=\"firing\",alertname!~\"AcrVerifierChecksStale|AcrVerifierErrorBudgetBurn1d\"}";
-        let during: Vec<(String, usize)> = fires
-            .iter()
-            .map(|(alert, severity, count)| {
-                (format!("alertname=\"{alert}\",severity=\"{severity}\""), *count)
-            })
-            .collect();
-        let severities: BTreeSet<&str> = fires.iter().map(|(_, severity, _)| *severity).collect();
-        let by_severity: Vec<(String, usize)> = severities
-            .into_iter()
-            .map(|severity| {
-                let counts = fires.iter().filter(|(_, other, _)| *other == severity);
-                (format!("severity=\"{severity}\""), counts.map(|(_, _, count)| count).sum())
-            })
-            .collect();
-        let (within, after) = (BEFORE + LASTS - 5, BEFORE + LASTS + AFTER - 5);
-        expectation(&mut text, &by_name, BEFORE - 1, &[]);
-        expectation(&mut text, &by_name, within, &during);
-        expectation(&mut text, &format!("count by (severity) ({firing})"), within, &by_severity);
-        expectation(&mut text, &format!("count by (alertname) ({rest})"), after, &[]);
+        for &(_, name) in state.releases {
+            let wants = |&number: &usize| release(number) == name && (state.node)(number).is_wanted();
+            let wanted = Some((0..state.nodes).filter(wants).count());
+            let labels = format!("cluster=\"prod\",namespace=\"{name}\",daemonset=\"{name}\"");
+            writer.series("kube_daemonset_status_desired_number_scheduled", &labels, wanted, wanted);
+        }
+        expectations(&mut text, state);
     }
     text
 }
@@ -293,9 +130,17 @@ fn each_state_fires_its_alerts_and_no_other_and_only_broken_paths_page() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("rules.yaml");
     std::fs::write(&file, rules()).expect("a file");
-    let test = folder.path().join("states.test.yaml");
-    std::fs::write(&test, unit_test(&file)).expect("a file");
-    super::promtool(&["test", "rules"], &[test]);
+    std::thread::scope(|scope| {
+        for at in 0..4 {
+            let (folder, file) = (folder.path(), &file);
+            scope.spawn(move || {
+                let states: Vec<&State> = STATES.iter().skip(at).step_by(4).collect();
+                let test = folder.join(format!("{at}.test.yaml"));
+                std::fs::write(&test, unit_test(file, &states)).expect("a file");
+                super::promtool(&["test", "rules"], &[test]);
+            });
+        }
+    });
 }
 
 /// The causes in the expression of a rule, by the first selector that has this text.

@@ -195,7 +195,13 @@ fn every_setting_of_the_rules_reaches_an_expression_or_a_text() {
         (r#"rules.alerts.AcrVerifierChecksStale={"for": "45m"}"#, &["for: 45m"]),
         (r#"rules.alerts.AcrVerifierChecksStale={"severity": "ticket"}"#, &["severity: ticket"]),
         (r#"rules.labels={"team": "platform"}"#, &["team: platform"]),
-        (r#"fullnameOverride="pull-check""#, &[r#"daemonset=~"pull-check""#, r#"pod=~"pull-check-.+""#]),
+        (
+            r#"fullnameOverride="pull-check""#,
+            &[
+                r#"daemonset=~"((.+-)?acr-verifier(-.+)?|pull-check)""#,
+                r#"pod=~"((.+-)?acr-verifier(-.+)?|pull-check)-.+""#,
+            ],
+        ),
     ];
     for (setting, expected) in cases {
         let rules = texts(&installed_rules(&programs, &[setting]));

@@ -17,9 +17,12 @@ const SOURCE: &str = include_str!("../../deploy/chart/files/rules/acr-verifier.r
 
 /// Returns the rules with the default values of the chart.
 pub fn rules() -> String {
+    format!("{HEAD}{}", filled(&[]))
+}
+
+fn filled(instead: &[(&str, String)]) -> String {
     let start = SOURCE.find("groups:\n").expect("groups");
-    let filled = settings::fill(&SOURCE[start..]);
-    format!("{HEAD}{filled}")
+    settings::fill(&SOURCE[start..], instead)
 }
 
 const HEAD: &str = "\
@@ -67,7 +70,20 @@ pub struct Annotations {
 /// Begin and end of the sentence that Prometheus fills with recorded numbers, by the function `query` of its templates.
 const QUERIED: (&str, &str) = ("{{ $of := ", " checked in the last five minutes.{{ end }}{{ end }}");
 
+/// The cluster in the texts: of the series, or of the Prometheus, whose external labels templates see and series do not have.
+const CLUSTER: &str = "or $labels.cluster $externalLabels.cluster";
+
 impl Annotations {
+    /// Returns the texts without what only Prometheus's templates have: external labels, and a result of the function `query`.
+    pub(crate) fn portable(&self) -> Self {
+        let text = |text: &str| text.replace(CLUSTER, "$labels.cluster");
+        Self {
+            summary: text(&self.summary),
+            description: text(&self.description_without_query()),
+            runbook_url: self.runbook_url.clone(),
+        }
+    }
+
     /// Returns the description with another text in place of the sentence that needs the function `query`: Grafana's templates
     /// have it without a result, and Azure's documentation does not mention it.
     pub(crate) fn description_with(&self, text: &str) -> String {
@@ -79,7 +95,7 @@ impl Annotations {
     }
 
     /// Returns the description with the query itself in place of its result.
-    pub(crate) fn description_without_query(&self) -> String {
+    fn description_without_query(&self) -> String {
         self.description_with(
             " This query counts the nodes that have checked in the last five minutes: count(time() - max by (cluster, node) \
              (acr_verifier_last_check_timestamp_seconds{cluster=\"{{ $labels.cluster }}\",registry=\"{{ $labels.registry }}\"}) <= 300).",
@@ -89,7 +105,12 @@ impl Annotations {
 
 /// The groups of the rule file.
 pub fn groups() -> Vec<Group> {
-    serde_saphyr::from_str::<RuleFile>(&rules()).expect("a rule file").groups
+    groups_with(&[])
+}
+
+/// The groups with other texts in place of some values.
+fn groups_with(instead: &[(&str, String)]) -> Vec<Group> {
+    serde_saphyr::from_str::<RuleFile>(&filled(instead)).expect("a rule file").groups
 }
 
 /// The alerts by name, in file order.

@@ -5,12 +5,14 @@
 
 mod exposure;
 mod guides;
+mod plain;
 
 use std::fmt::Write as _;
 
 use acr_verifier::report::catalogue;
 
 pub use guides::{GUIDES, Guide};
+use plain::plain;
 
 use crate::alerts::{Rule, alerts};
 
@@ -58,8 +60,8 @@ fn section(text: &mut String, guide: &Guide, rule: Rule) {
         "\n## {alert}\n\n- Severity: {severity}, after {wait}\n\n**Meaning.** {} {meaning}\n\n**Symptoms.** `{}`\n\n\
          **Confirm.** {first}\n{}\n**Fix.** {fix}\n{}\n**Verify.** {verify} The alert resolves when this query has no \
          result:\n\n```promql\n{}\n```\n",
-        annotations.summary,
-        annotations.description_with(" … of … nodes have checked in the last five minutes."),
+        plain(&annotations.summary),
+        plain(&annotations.description_with(" N of N nodes have checked in the last five minutes.")),
         blocks(confirm),
         catalogue::steps(&commands),
         rule.expr

@@ -14,7 +14,13 @@ the texts is Prometheus's.
 {{- $text = replace "$(objectivePercent)" (printf "%v %%" (mulf 100 $rules.objective)) $text -}}
 {{- /* Within strings of PromQL, in which a backslash is doubled. */ -}}
 {{- $text = replace "$(excludedNodes)" (replace "\\" "\\\\" $rules.excludedNodes) $text -}}
-{{- $text = replace "$(name)" (include "acr-verifier.fullname" .root) $text -}}
+{{- /* The DaemonSets of all releases, since one cluster may need two. */ -}}
+{{- $names := "(.+-)?acr-verifier(-.+)?" -}}
+{{- $name := include "acr-verifier.fullname" .root -}}
+{{- if not (regexMatch (printf "^%s$" $names) $name) -}}
+{{- $names = printf "(%s|%s)" $names (regexQuoteMeta $name | replace "\\" "\\\\") -}}
+{{- end -}}
+{{- $text = replace "$(name)" $names $text -}}
 {{- range $alert, $settings := $rules.alerts -}}
 {{- range $key := list "for" "severity" -}}
 {{- $text = replace (printf "$(%s.%s)" $alert $key) (index $settings $key | quote) $text -}}

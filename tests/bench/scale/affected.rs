@@ -23,23 +23,26 @@ pub(crate) struct Affected {
 }
 
 impl Affected {
-    /// Returns what the next evaluation records about the nodes with a result.
+    /// Returns what the next evaluation records about the nodes. Only known results show whether nodes recover.
     pub(crate) fn next(
         &self,
-        judged: &[(usize, Exposed)],
+        all: &[(usize, Exposed)],
         is_affected: impl Fn(&Exposed) -> bool,
+        is_known: impl Fn(&Exposed) -> bool,
         now: Duration,
     ) -> Self {
         let affected = |(_, seen): &&(usize, Exposed)| is_affected(seen);
         let is_new = |(_, seen): &&(usize, Exposed)| now.saturating_sub(seen.checked_at) <= NEW;
-        let nodes: BTreeSet<usize> = judged.iter().filter(affected).map(|(node, _)| *node).collect();
-        let share = nodes.len() as f64 / judged.len() as f64;
+        let nodes: BTreeSet<usize> = all.iter().filter(affected).map(|(node, _)| *node).collect();
+        let share = nodes.len() as f64 / all.len() as f64;
         let is_outage = nodes.len() >= 2 && (nodes.len() >= 10 || share >= 0.2);
         let passing_again = self.nodes.difference(&nodes).count();
         let most_pass_again = passing_again as f64 > 0.5 * self.nodes.len() as f64 && !self.outages[1];
-        let just_checked = judged.iter().filter(is_new).count() as f64;
-        let failed = judged.iter().filter(is_new).filter(affected).count() as f64;
-        let newest_pass = 10.0 * (1.0 + failed) <= just_checked * share && !self.outages[MINUTES - 1];
+        let known = || all.iter().filter(|(_, seen)| is_known(seen));
+        let just_checked = known().filter(is_new).count() as f64;
+        let failed = all.iter().filter(is_new).filter(affected).count() as f64;
+        let predicted = just_checked * nodes.len() as f64 / known().count() as f64;
+        let newest_pass = 10.0 * (1.0 + failed) <= predicted && !self.outages[MINUTES - 1];
         let mut outages = self.outages;
         outages.rotate_right(1);
         outages[0] = is_outage;

@@ -73,43 +73,50 @@ impl Rule {
                  registry:acr_verifier_nodes_broken_recovering:count"
             }
             Self::FromNode => {
-                "node_registry:acr_verifier_path_broken:max unless on (cluster, registry) \
-                 registry:acr_verifier_nodes_broken_outage:count"
+                "0 * (node_registry:acr_verifier_path_broken:max unless on (cluster, registry) \
+                 registry:acr_verifier_nodes_broken_outage:count) + on (cluster, registry) group_left () \
+                 (registry:acr_verifier_nodes:count - registry:acr_verifier_nodes_broken:count)"
             }
             Self::PublicPath => {
                 "registry:acr_verifier_nodes_public_outage:count > 0 unless on (cluster, registry) \
                  registry:acr_verifier_nodes_public_recovering:count"
             }
             Self::PublicPathFromNode => {
-                "node_registry:acr_verifier_public_path:max unless on (cluster, registry) \
-                 registry:acr_verifier_nodes_public_outage:count"
+                "0 * (node_registry:acr_verifier_public_path:max unless on (cluster, registry) \
+                 registry:acr_verifier_nodes_public_outage:count) + on (cluster, registry) group_left () \
+                 (registry:acr_verifier_nodes:count - registry:acr_verifier_nodes_public:count)"
             }
             Self::Credentials => {
                 "count by (cluster, registry, cause) (max by (cluster, node, registry, cause) \
-                 (acr_verifier_cause{severity=\"fail\",node!~\"virtual-.+\",cause=~\"credentials_missing|credentials_invalid|credentials_rejected|token_refused|scope_missing|identity_unavailable|identity_not_found|entra_unreachable|identity_rejected|pull_role_missing\"}))"
+                 (acr_verifier_cause{severity=\"fail\",node!~\"virtual-.+\",cause=~\"credentials_missing|credentials_invalid|credentials_rejected|token_refused|scope_missing|identity_unavailable|identity_not_found|entra_unreachable|identity_rejected|pull_role_missing\"}) \
+                 unless on (cluster, node) node:acr_verifier_not_ready:min)"
             }
             Self::Inconclusive => {
-                "sum by (cluster, registry) (rate(acr_verifier_checks_total{verdict=\"unknown\"}[15m])) / \
-                 sum by (cluster, registry) (rate(acr_verifier_checks_total[15m])) > 0.2"
+                "sum by (cluster, registry) (rate(acr_verifier_checks_total{verdict=\"unknown\",node!~\"virtual-.+\"}[15m]) \
+                 unless on (cluster, node) node:acr_verifier_not_ready:min) / \
+                 sum by (cluster, registry) (rate(acr_verifier_checks_total{node!~\"virtual-.+\"}[15m]) \
+                 unless on (cluster, node) node:acr_verifier_not_ready:min) > 0.2"
             }
-            Self::Stale => {
-                "time() - max by (cluster, node, registry) \
-                 (acr_verifier_last_check_timestamp_seconds{node!~\"virtual-.+\"}) > 1800"
-            }
+            Self::Stale => "time() - node_registry:acr_verifier_last_check_timestamp_seconds:max > 1800",
         }
     }
 }
 
 /// Expected recording rules of [`Rule::Unreachable`] and [`Rule::PublicPath`].
-const RECORDED: [(&str, &str); 10] = [
+const RECORDED: [(&str, &str); 11] = [
+    (
+        "node_registry:acr_verifier_last_check_timestamp_seconds:max",
+        "max by (cluster, node, registry) (acr_verifier_last_check_timestamp_seconds{node!~\"virtual-.+\"}) \
+         unless on (cluster, node) node:acr_verifier_not_ready:min",
+    ),
     (
         "node_registry:acr_verifier_check_success:max",
-        "max by (cluster, node, registry) (acr_verifier_check_success{node!~\"virtual-.+\"}) unless \
-         on (cluster, node) (kube_node_status_condition{condition=\"Ready\",status=\"true\"} == 0)",
+        "max by (cluster, node, registry) (acr_verifier_check_success) and on (cluster, node, registry) \
+         node_registry:acr_verifier_last_check_timestamp_seconds:max",
     ),
     (
         "registry:acr_verifier_nodes:count",
-        "count by (cluster, registry) (node_registry:acr_verifier_check_success:max)",
+        "count by (cluster, registry) (node_registry:acr_verifier_last_check_timestamp_seconds:max)",
     ),
     (
         "registry:acr_verifier_nodes_broken:count",
@@ -127,8 +134,7 @@ const RECORDED: [(&str, &str); 10] = [
         "max by (cluster, node, registry) \
          (acr_verifier_cause{cause=~\"private_zone_not_linked|no_private_endpoint|mixed_addresses|data_endpoint_disabled\"} \
          or acr_verifier_dns_answers{resolver=\"system\",scope=\"public\"} > 0) and on (cluster, \
-         node, registry) acr_verifier_last_check_timestamp_seconds{node!~\"virtual-.+\"} unless on \
-         (cluster, node) (kube_node_status_condition{condition=\"Ready\",status=\"true\"} == 0)",
+         node, registry) node_registry:acr_verifier_last_check_timestamp_seconds:max",
     ),
     (
         "registry:acr_verifier_nodes_public:count",
@@ -142,9 +148,8 @@ const RECORDED: [(&str, &str); 10] = [
     ),
     (
         "registry:acr_verifier_nodes_just_checked:count",
-        "count by (cluster, registry) (node_registry:acr_verifier_check_success:max and on (cluster, \
-         node, registry) (time() - acr_verifier_last_check_timestamp_seconds <= 40)) or 0 * \
-         registry:acr_verifier_nodes:count",
+        "count by (cluster, registry) (time() - node_registry:acr_verifier_last_check_timestamp_seconds:max \
+         <= 40) or 0 * registry:acr_verifier_nodes:count",
     ),
     (
         "registry:acr_verifier_nodes_broken_recovering:count",
@@ -154,10 +159,12 @@ const RECORDED: [(&str, &str); 10] = [
          (node_registry:acr_verifier_path_broken:max offset 1m) unless on (cluster, registry) \
          registry:acr_verifier_nodes_broken_outage:count offset 2m or 10 * (1 + (count by (cluster, \
          registry) (node_registry:acr_verifier_path_broken:max and on (cluster, node, registry) \
-         (time() - acr_verifier_last_check_timestamp_seconds <= 40)) or 0 * \
-         registry:acr_verifier_nodes:count)) <= registry:acr_verifier_nodes_just_checked:count * \
-         registry:acr_verifier_nodes_broken:count / registry:acr_verifier_nodes:count unless on \
-         (cluster, registry) registry:acr_verifier_nodes_broken_outage:count offset 15m)",
+         (time() - node_registry:acr_verifier_last_check_timestamp_seconds:max <= 40)) or 0 * \
+         registry:acr_verifier_nodes:count)) <= count by (cluster, registry) \
+         (node_registry:acr_verifier_check_success:max and on (cluster, node, registry) (time() - \
+         node_registry:acr_verifier_last_check_timestamp_seconds:max <= 40)) * \
+         registry:acr_verifier_nodes_broken:count / count by (cluster, registry) \
+         (node_registry:acr_verifier_check_success:max) unless on (cluster, registry) registry:acr_verifier_nodes_broken_outage:count offset 15m)",
     ),
     (
         "registry:acr_verifier_nodes_public_recovering:count",
@@ -167,7 +174,7 @@ const RECORDED: [(&str, &str); 10] = [
          (node_registry:acr_verifier_public_path:max offset 1m) unless on (cluster, registry) \
          registry:acr_verifier_nodes_public_outage:count offset 2m or 10 * (1 + (count by (cluster, \
          registry) (node_registry:acr_verifier_public_path:max and on (cluster, node, registry) \
-         (time() - acr_verifier_last_check_timestamp_seconds <= 40)) or 0 * \
+         (time() - node_registry:acr_verifier_last_check_timestamp_seconds:max <= 40)) or 0 * \
          registry:acr_verifier_nodes:count)) <= registry:acr_verifier_nodes_just_checked:count * \
          registry:acr_verifier_nodes_public:count / registry:acr_verifier_nodes:count unless on \
          (cluster, registry) registry:acr_verifier_nodes_public_outage:count offset 15m)",
@@ -227,6 +234,10 @@ impl Exposed {
             Verdict::Unknown => None,
         };
         Self { success, cause: checked.decisive().map(|diagnosis| diagnosis.cause), checked_at: at }
+    }
+
+    const fn is_conclusive(&self) -> bool {
+        self.success.is_some()
     }
 
     pub(crate) fn is_failing(&self) -> bool {
@@ -303,11 +314,10 @@ impl Watcher {
     /// Evaluates the group with the outages: its recording rules, then its alerts.
     pub(crate) fn record(&mut self, now: Duration) {
         for registry in 0..REGISTRIES {
-            let judged: Vec<(usize, Exposed)> =
-                self.of(registry).filter(|(_, seen)| seen.success.is_some()).collect();
-            let broken = |seen: &Exposed| seen.is_path_broken();
-            let of_broken = self.broken[registry].next(&judged, broken, now);
-            let of_public = self.public[registry].next(&judged, Exposed::is_public, now);
+            let seen: Vec<(usize, Exposed)> = self.of(registry).collect();
+            let of_broken =
+                self.broken[registry].next(&seen, Exposed::is_path_broken, Exposed::is_conclusive, now);
+            let of_public = self.public[registry].next(&seen, Exposed::is_public, |_| true, now);
             (self.broken[registry], self.public[registry]) = (of_broken, of_public);
         }
         let paging = [(Rule::Unreachable, &self.broken), (Rule::PublicPath, &self.public)];

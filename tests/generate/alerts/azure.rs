@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{Rule, groups};
+use super::{Rule, groups_with, settings};
 
 /// Converts a Prometheus duration in one unit to ISO 8601.
 pub fn iso(duration: &str) -> String {
@@ -31,7 +31,8 @@ fn azure_rule(rule: Rule) -> Value {
     let Some(alert) = rule.alert else {
         return json!({"record": rule.record, "expression": rule.expr, "enabled": true});
     };
-    let (labels, annotations) = (rule.labels.expect("labels"), rule.annotations.expect("annotations"));
+    let (labels, annotations) =
+        (rule.labels.expect("labels"), rule.annotations.expect("annotations").portable());
     json!({
         "alert": alert,
         "enabled": true,
@@ -41,7 +42,7 @@ fn azure_rule(rule: Rule) -> Value {
         "labels": {"severity": labels.severity},
         "annotations": {
             "summary": annotations.summary,
-            "description": annotations.description_without_query(),
+            "description": annotations.description,
             "runbook_url": annotations.runbook_url,
         },
         "actions": [{"actionGroupId": "[parameters('actionGroupId')]"}],
@@ -49,7 +50,61 @@ fn azure_rule(rule: Rule) -> Value {
     })
 }
 
-/// Returns each group's name and properties.
+/// A parameter that replaces a value of the chart within texts: its name, the value, and its description.
+struct Setting {
+    parameter: &'static str,
+    value: &'static str,
+    description: &'static str,
+}
+
+const SETTINGS: [Setting; 3] = [
+    Setting {
+        parameter: "daemonSetPattern",
+        value: "name",
+        description: "Names of the DaemonSets of the agents: an RE2 expression for the whole name, in which a backslash is doubled.",
+    },
+    Setting {
+        parameter: "excludedNodes",
+        value: "excludedNodes",
+        description: "Nodes whose results no rule counts: an RE2 expression for the whole name, in which a backslash is doubled.",
+    },
+    Setting {
+        parameter: "runbookUrl",
+        value: "runbookUrl",
+        description: "Address of the runbook that alerts link to.",
+    },
+];
+
+impl Setting {
+    /// What stands for the parameter within a text until it is written in one of the languages.
+    fn mark(&self) -> String {
+        format!("⟦{}⟧", self.parameter)
+    }
+}
+
+/// Writes the parameters within all texts of a value as expressions of Azure Resource Manager.
+fn with_parameters(value: Value) -> Value {
+    match value {
+        Value::String(text) if text.contains('⟦') => {
+            let mut parts = text.split('⟦');
+            let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
+            let mut arguments = vec![quoted(parts.next().unwrap_or_default())];
+            for part in parts {
+                let (parameter, rest) = part.split_once('⟧').expect("the end of a mark");
+                arguments.extend([format!("parameters('{parameter}')"), quoted(rest)]);
+            }
+            arguments.retain(|argument| argument != "''");
+            format!("[concat({})]", arguments.join(", ")).into()
+        }
+        Value::Array(items) => items.into_iter().map(with_parameters).collect(),
+        Value::Object(members) => {
+            Value::Object(members.into_iter().map(|(key, item)| (key, with_parameters(item))).collect())
+        }
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => value,
+    }
+}
+
+/// Returns each group's name and properties, with a mark for each setting.
 pub fn azure_groups() -> Vec<(String, Value)> {
     let properties = |interval: &str, rules: Vec<Value>| {
         json!({
@@ -60,7 +115,8 @@ pub fn azure_groups() -> Vec<(String, Value)> {
             "rules": rules,
         })
     };
-    groups()
+    let marks = SETTINGS.map(|setting| (setting.value, setting.mark()));
+    groups_with(&marks)
         .into_iter()
         .map(|group| {
             (group.name, properties(&group.interval, group.rules.into_iter().map(azure_rule).collect()))
@@ -78,12 +134,12 @@ pub fn arm() -> Value {
                 "[if(empty(parameters('clusterName')), '{name}', concat('{name}.', parameters('clusterName')))]"
             ),
             "location": "[parameters('location')]",
-            "properties": properties,
+            "properties": with_parameters(properties),
         })
     });
     let parameter = |description: &str| json!({"type": "string", "metadata": {"description": description}});
     let optional = |description: &str| json!({"type": "string", "defaultValue": "", "metadata": {"description": description}});
-    json!({
+    let mut template = json!({
         "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
         "contentVersion": "1.0.0.0",
         "parameters": {
@@ -94,7 +150,15 @@ pub fn arm() -> Value {
             "actionGroupId": parameter(ACTIONS),
         },
         "resources": groups.collect::<Vec<_>>(),
-    })
+    });
+    for setting in SETTINGS {
+        template["parameters"][setting.parameter] = json!({
+            "type": "string",
+            "defaultValue": settings::default(setting.value),
+            "metadata": {"description": setting.description},
+        });
+    }
+    template
 }
 
 const WORKSPACE: &str = "Resource ID of the Azure Monitor workspace.";
@@ -133,7 +197,8 @@ pub fn bicep(value: &Value, depth: usize) -> String {
             match text.strip_prefix("[parameters('").and_then(|text| text.strip_suffix("')]")) {
                 Some(parameter) => parameter.to_owned(),
                 None => {
-                    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'").replace("${", "\\${"))
+                    let text = text.replace('\\', "\\\\").replace('\'', "\\'").replace("${", "\\${");
+                    format!("'{}'", text.replace('⟦', "${").replace('⟧', "}"))
                 }
             }
         }
@@ -158,6 +223,15 @@ pub fn bicep_file() -> String {
          @description('{CLUSTER_ID}')\nparam clusterId string = ''\n\
          @description('{ACTIONS}')\nparam actionGroupId string\n"
     );
+    for setting in SETTINGS {
+        let default = bicep(&settings::default(setting.value).into(), 0);
+        writeln!(
+            text,
+            "@description('{}')\nparam {} string = {default}",
+            setting.description, setting.parameter
+        )
+        .expect("writing to a string cannot fail");
+    }
     for (name, properties) in azure_groups() {
         let symbol = name.rsplit('.').next().expect("a name");
         write!(

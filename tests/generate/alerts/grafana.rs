@@ -69,7 +69,7 @@ pub fn grafana() -> String {
         let inlined = if name.starts_with(SERVICE_LEVEL) { &[] } else { recorded.as_slice() };
         let (expr, wait) = without_earlier(&rule);
         let expr = written_out(&expr, inlined);
-        let annotations = rule.annotations.expect("annotations");
+        let annotations = rule.annotations.expect("annotations").portable();
         // A JSON string is valid YAML; Grafana's templates access values by the query's name.
         let quoted =
             |text: &str| json!(text.replace("$value", "$values.A.Value").replace('$', "$$")).to_string();
@@ -86,7 +86,7 @@ pub fn grafana() -> String {
             wait,
             rule.labels.expect("labels").severity,
             quoted(&annotations.summary),
-            quoted(&annotations.description_without_query()),
+            quoted(&annotations.description),
             quoted(&annotations.runbook_url),
             quoted(&expr),
         )

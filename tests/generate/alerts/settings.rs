@@ -6,23 +6,26 @@ use serde_json::Value;
 
 const VALUES: &str = include_str!("../../../deploy/chart/values.yaml");
 
-/// The names of DaemonSets and Pods if the release is not known: any release of the chart without `fullnameOverride`.
-const ANY_RELEASE: &str = "(.+-)?acr-verifier";
+/// The names of the DaemonSets of all releases of the chart without `fullnameOverride`; the chart adds its own name.
+const ANY_RELEASE: &str = "(.+-)?acr-verifier(-.+)?";
 
-/// Replaces every value in a text with its default.
-pub(super) fn fill(text: &str) -> String {
-    let values: Value = serde_saphyr::from_str(VALUES).expect("the values of the chart");
+/// Replaces every value in a text with its default, or with another text.
+pub(super) fn fill(text: &str, instead: &[(&str, String)]) -> String {
     let mut parts = text.split("$(");
     let mut filled = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let (name, rest) = part.split_once(')').expect("the end of a name");
-        filled.push_str(&default(&values["rules"], name));
+        let other = instead.iter().find(|(replaced, _)| *replaced == name);
+        filled.push_str(&other.map_or_else(|| default(name), |(_, text)| text.clone()));
         filled.push_str(rest);
     }
     filled
 }
 
-fn default(rules: &Value, name: &str) -> String {
+/// Returns the default of a value.
+pub(super) fn default(name: &str) -> String {
+    let values: Value = serde_saphyr::from_str(VALUES).expect("the values of the chart");
+    let rules = &values["rules"];
     let text = |value: &Value| match value {
         Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string(),

@@ -59,8 +59,10 @@ pub const GUIDES: [Guide; 21] = [
     Guide {
         alert: "AcrVerifierRegistryUnreachable",
         meaning: "The pull path is broken on at least ten nodes, or on two or more that make up a fifth of the cluster. The fault is \
-                between DNS and the data endpoint, or in the kubelet's identity. New Pods do not start there; running Pods are not \
-                affected. Rejected credentials of the check and missing images do not count, and a fault of a few seconds does not page.",
+                between DNS and the data endpoint, or in the kubelet's identity: it has no role, or IMDS does not answer on the host \
+                network. New Pods do not start there; running Pods are not affected. Rejected credentials of the check, an identity that \
+                IMDS does not know and missing images do not count, and a fault of a few seconds does not page. Nodes whose checks are \
+                inconclusive count as nodes, but not as broken ones.",
         first: "Check which cause the nodes report, and whether DNS, the private endpoint, a firewall or the registry's \
                 settings changed in the last hour.",
         confirm: &[EVENTS, POD_OF_NODE, CHECK, LOGIN, CHALLENGE],
@@ -117,8 +119,8 @@ pub const GUIDES: [Guide; 21] = [
         ],
         fix: "Often the A record of the data endpoint is missing ([`private_record_missing`](#private_record_missing)), or \
                a firewall allows only the login server ([`connect_timeout`](#connect_timeout)). Other causes are \
-               [`data_endpoint_disabled`](#data_endpoint_disabled), [`blob_denied`](#blob_denied) and \
-               [`blob_not_found`](#blob_not_found).",
+               [`data_endpoint_disabled`](#data_endpoint_disabled) and [`blob_denied`](#blob_denied). A single image with \
+               [`blob_not_found`](#blob_not_found) is a fault of that image.",
         commands: &[
             "az acr show-endpoints --name REGISTRY",
             "az network private-dns record-set a list --subscription ZONE_SUBSCRIPTION --resource-group ZONE_RESOURCE_GROUP --zone-name privatelink.azurecr.io --output table",
@@ -127,8 +129,9 @@ pub const GUIDES: [Guide; 21] = [
     },
     Guide {
         alert: "AcrVerifierImageNotPullable",
-        meaning: "One image is missing, quarantined, damaged, not built for this platform, or not fetched by its cache rule; or a cause of \
-                the path affects this image and no other. Other images of the registry can be pulled, unless this is the only one that is \
+        meaning: "One image is missing, quarantined, damaged, without one of its blobs, not built for this platform, or not fetched by its \
+                cache rule; or a cause of the path affects this image and no other. Images without a name share their series, so one of \
+                them may fail while the others pass. Other images of the registry can be pulled, unless this is the only one that is \
                 checked.",
         first: "The alert names the cause. Check whether the tag was deleted or moved.",
         confirm: &[EVENTS, POD_OF_NODE, CHECK],
@@ -146,7 +149,9 @@ pub const GUIDES: [Guide; 21] = [
     Guide {
         alert: "AcrVerifierCredentialsRejected",
         meaning: "The agent cannot pull with the Secret that it mounts, or with its identity. Pods with the same credentials or identity \
-                cannot start. If the kubelet's identity fails on many nodes, AcrVerifierRegistryUnreachable fires too.",
+                cannot start. If the kubelet's identity has no role on many nodes, or IMDS does not answer on the host network, \
+                AcrVerifierRegistryUnreachable fires too. An identity that IMDS does not know is a setting of the agent: the kubelet may \
+                still pull.",
         first: "Check whether a password was renewed, a token disabled or a role assignment removed, and whether Pods use the same token or \
                 identity.",
         confirm: &[
@@ -214,12 +219,14 @@ pub const GUIDES: [Guide; 21] = [
     },
     Guide {
         alert: "AcrVerifierAgentAbsent",
-        meaning: "Nothing is known about this node, while agents on other nodes report.",
+        meaning: "Nothing is known about this node, while agents on other nodes report. Either its agent Pod does not report, or \
+                there are fewer agent Pods than the DaemonSets want. In the second case the alert fires for each node without \
+                one, including those that no DaemonSet wants.",
         first: "Check whether the node has an agent Pod, and whether the Pod is ready.",
         confirm: &[POD_OF_NODE, REPORT, SCRAPE, DAEMON_SET, NODE],
         fix: "If the DaemonSet does not tolerate a taint of the node, add the taint to the value `tolerations`. If the Pod is `Pending` \
                because the node is full, set `priorityClassName`. If the Pod exists but is not scraped, check the PodMonitor's targets. \
-               If the node is being removed, wait.",
+               If the node is being removed, wait. If no agent is supposed to run on its pool, add the pool to `rules.excludedNodes`.",
         commands: &["kubectl get node NODE --output jsonpath='{.spec.taints}'"],
         verify: "The node has a ready Pod and a series of `acr_verifier_last_check_timestamp_seconds`.",
     },
@@ -310,9 +317,10 @@ pub const GUIDES: [Guide; 21] = [
     },
     Guide {
         alert: "AcrVerifierErrorBudgetBurn1h",
-        meaning: "In the last hour the path was broken on more than 14.4 % of the nodes on average, and it still is. Minutes in which \
-                only one node fails do not count. Outages in the last 15 minutes are excluded: AcrVerifierRegistryUnreachable covers them.",
-        first: "Find out whether a few nodes fail continuously or many fail occasionally: \
+        meaning: "In the last hour the path was broken on more than 14.4 % of the nodes on average, and it was within five minutes. Usually \
+                outages come and go, and each is too short to page. Only minutes count in which the path is broken on at least ten \
+                nodes, or on two or more that make up a fifth. After an outage that paged, the alert waits for 15 minutes.",
+        first: "Find out when the outages occur, and which nodes fail most often: \
                 `topk(10, sum by (cluster, registry, node, cause) (increase(acr_verifier_failures_total[1h])))`.",
         confirm: &[EVENTS, POD_OF_NODE, CHECK, CHECK_NOW],
         fix: BURN,
@@ -321,9 +329,10 @@ pub const GUIDES: [Guide; 21] = [
     },
     Guide {
         alert: "AcrVerifierErrorBudgetBurn6h",
-        meaning: "In the last six hours the path was broken on more than 6 % of the nodes on average, and it still is. Minutes in which \
-                only one node fails do not count. Outages in the last hour are excluded: AcrVerifierRegistryUnreachable covers them.",
-        first: "Find out whether a few nodes fail continuously or many fail occasionally: \
+        meaning: "In the last six hours the path was broken on more than 6 % of the nodes on average, and it was within half an hour. Usually \
+                outages come and go, and each is too short to page. Only minutes count in which the path is broken on at least ten \
+                nodes, or on two or more that make up a fifth. After an outage that paged, the alert waits for an hour.",
+        first: "Find out when the outages occur, and which nodes fail most often: \
                 `topk(10, sum by (cluster, registry, node, cause) (increase(acr_verifier_failures_total[6h])))`.",
         confirm: &[EVENTS, POD_OF_NODE, CHECK, CHECK_NOW],
         fix: BURN,
@@ -332,7 +341,8 @@ pub const GUIDES: [Guide; 21] = [
     },
     Guide {
         alert: "AcrVerifierErrorBudgetBurn1d",
-        meaning: "In the last day the path was broken on more than 3 % of the nodes on average, and it still is.",
+        meaning: "In the last day the path was broken on more than 3 % of the nodes on average, and it was within two hours. Only minutes of \
+                an outage count: ten broken nodes, or two or more that make up a fifth.",
         first: "Find the nodes that fail repeatedly: \
                 `topk(10, sum by (cluster, registry, node, cause) (increase(acr_verifier_failures_total[1d])))`. Events last an hour.",
         confirm: &[POD_OF_NODE, CHECK, CHECK_NOW],
@@ -342,8 +352,8 @@ pub const GUIDES: [Guide; 21] = [
     },
     Guide {
         alert: "AcrVerifierErrorBudgetBurn3d",
-        meaning: "In the last three days the path was broken on more than 1 % of the nodes on average, and it still is: more than the \
-                objective of 99 % allows.",
+        meaning: "In the last three days the path was broken on more than 1 % of the nodes on average, and it was within six hours: more than \
+                the objective of 99 % allows. Only minutes of an outage count: ten broken nodes, or two or more that make up a fifth.",
         first: "Find the nodes that fail repeatedly: \
                 `topk(10, sum by (cluster, registry, node, cause) (increase(acr_verifier_failures_total[3d])))`. Events last an hour.",
         confirm: &[POD_OF_NODE, CHECK, CHECK_NOW],
