@@ -67,6 +67,8 @@ def cluster_series(nodes):
         yield "kube_node_info", {"node": name(node), "os_image": "Ubuntu 24.04.3 LTS", "kubelet_version": "v1.37.2"}, "1"
         ready = {"node": name(node), "condition": "Ready", "status": "true"}
         yield "kube_node_status_condition", ready, "1"
+        pod = {"node": name(node), "namespace": "acr-verifier", "pod": f"acr-verifier-{node:06}"}
+        yield "kube_pod_info", {**pod, "created_by_kind": "DaemonSet", "created_by_name": "acr-verifier"}, "1"
 
 
 def name(node):

@@ -142,6 +142,7 @@ impl Fleet {
             registry: self.lab.registry().replace('.', "\\\\."),
             image: ".*".to_owned(),
             pool: ".*".to_owned(),
+            zone: ".*".to_owned(),
             node,
             rate_interval: format!("{}s", WINDOW.as_secs()),
             range: format!("{:.0}s", (until - since).max(1.0)),

@@ -57,11 +57,19 @@ pub struct Query {
     pub instant: bool,
 }
 
+/// Returns every panel of a dashboard in order, those of collapsed rows included.
+pub fn panels(dashboard: &Value) -> impl Iterator<Item = &Value> {
+    let panels = dashboard["panels"].as_array().expect("panels");
+    panels
+        .iter()
+        .flat_map(|panel| std::iter::once(panel).chain(panel["panels"].as_array().into_iter().flatten()))
+}
+
 /// Returns every query of a dashboard, in the order of its panels.
 pub fn queries(dashboard: &Value) -> Vec<Query> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut queries = Vec::new();
-    for panel in dashboard["panels"].as_array().expect("panels") {
+    for panel in panels(dashboard) {
         for target in panel["targets"].as_array().into_iter().flatten() {
             queries.push(Query {
                 panel: text(&panel["title"]),
@@ -83,6 +91,7 @@ pub struct Chosen {
     pub registry: String,
     pub image: String,
     pub pool: String,
+    pub zone: String,
     pub node: String,
     pub rate_interval: String,
     pub range: String,
@@ -97,6 +106,7 @@ impl Default for Chosen {
             registry: all(),
             image: all(),
             pool: all(),
+            zone: all(),
             node: all(),
             rate_interval: "4m".to_owned(),
             range: "1h".to_owned(),
@@ -112,7 +122,8 @@ impl Chosen {
             .replace("$cluster", &self.cluster)
             .replace("$registry", &self.registry)
             .replace("$image", &self.image)
-            .replace("${pool:pipe}", &self.pool)
+            .replace("$pool", &self.pool)
+            .replace("$zone", &self.zone)
             .replace("$node", &self.node);
         assert!(!expression.contains('$'), "unknown variable: {expression}");
         expression

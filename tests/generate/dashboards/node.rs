@@ -204,7 +204,7 @@ fn speed() -> Vec<Panel> {
     }
     let of_checks = |share: &str| quantile(share, "le", "acr_verifier_check_duration_seconds", CHOSEN);
     vec![
-        Panel::row("Speed"),
+        Panel::row("Speed").collapsed(),
         mean,
         Panel::curves(
             "Check duration",

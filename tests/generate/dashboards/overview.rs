@@ -3,21 +3,20 @@
 //! A panel has either a row for each registry, cause, stage or version, or at most `ROWS` rows of nodes, so it stays
 //! readable for three nodes and for a thousand.
 
+mod pools;
 mod trends;
 
 use serde_json::Value;
 
-use super::panel::{BLUE, GREEN, Panel, RED, YELLOW, dashboard, matched, variable};
+use super::panel::{BLUE, GREEN, Panel, RED, YELLOW, dashboard, variable};
 use super::shared::{NODE_LINK, RUNBOOK_LINK, VERDICTS, verdict};
 
 /// Maximum rows of a panel with a row per node.
 const ROWS: u32 = 40;
 /// The selector of the variables for series of a registry.
-const CHOSEN: &str =
-    r#"cluster=~"$cluster",registry=~"$registry",image=~"$image",node=~"$node",node=~"${pool:pipe}""#;
-/// The same for series of a node. AKS's names of nodes contain their pool, so the value of a pool is a pattern of names and no
-/// query needs a join.
-const NODES: &str = r#"cluster=~"$cluster",node=~"$node",node=~"${pool:pipe}""#;
+const CHOSEN: &str = r#"cluster=~"$cluster",registry=~"$registry",image=~"$image",node=~"$node""#;
+/// The same for series of a node. `pools` adds the pools and zones to every query.
+const NODES: &str = r#"cluster=~"$cluster",node=~"$node""#;
 /// The labels that identify an image on a node.
 const WHOSE: &str = "cluster, node, registry, image";
 
@@ -36,24 +35,28 @@ pub(super) fn overview() -> Value {
             r#"label_values(acr_verifier_checks_total{cluster=~"$cluster",registry=~"$registry"}, image)"#,
             false,
         ),
-        matched(
-            variable(
-                "pool",
-                "Node pool",
-                r#"query_result(label_replace(group by (pool) (acr_verifier_node_info{cluster=~"$cluster",pool!=""}), "nodes", ".*-$1-.*", "pool", "(.+)"))"#,
-                false,
-            ),
-            r#"/nodes="(?<value>[^"]*)".*pool="(?<text>[^"]*)"/"#,
+        variable(
+            "pool",
+            "Node pool",
+            r#"label_values(acr_verifier_node_info{cluster=~"$cluster"}, pool)"#,
+            false,
+        ),
+        variable(
+            "zone",
+            "Zone",
+            r#"label_values(acr_verifier_node_info{cluster=~"$cluster",pool=~"$pool"}, zone)"#,
+            false,
         ),
         variable(
             "node",
             "Node",
-            r#"label_values(acr_verifier_node_info{cluster=~"$cluster",node=~"${pool:pipe}"}, node)"#,
+            r#"label_values(acr_verifier_node_info{cluster=~"$cluster",pool=~"$pool",zone=~"$zone"}, node)"#,
             false,
         ),
     ];
     let panels =
         [now(), wrong(), groups(), names(), trends::ends(), trends::speed(), trends::agents()].concat();
+    let panels = panels.into_iter().map(|panel| panel.queries(pools::chosen)).collect();
     dashboard(
         "acr-verifier-overview",
         "ACR verifier / Overview",
@@ -139,7 +142,7 @@ fn now() -> Vec<Panel> {
             "Nodes without an agent",
             "Nodes of the cluster (from kube-state-metrics, without Windows and virtual nodes) without a reporting agent. \
              Expected: 0. Nothing checks such a node: run kubectl describe on its agent pod. Nodes on which agents are not \
-             supposed to run are counted, too.",
+             supposed to run are counted, too, and nodes of every pool and zone, which only agents know.",
             &format!(
                 "count({}) or 0 * count(kube_node_info{{{NODES}}})",
                 absent()
@@ -189,10 +192,11 @@ fn wrong() -> Vec<Panel> {
         format!("count_over_time(acr_verifier_cause{{{CHOSEN},severity=\"{severity}\"}}[$__range] @ end())")
     };
     let troubled = format!(
-        "topk({ROWS}, sum by (cluster, node) ({} * 1000000 or {} * 1000 or {}))",
+        "topk({ROWS}, sum by (cluster, node) ({} * 1000000 or {} * 1000 or {}) and on (cluster, node) {} @ end())",
         count_in_range("fail"),
         count_in_range("unknown"),
-        count_in_range("warn")
+        count_in_range("warn"),
+        pools::INFO,
     );
     let by_node = format!("max by (cluster, node) ({})", verdict(CHOSEN));
     vec![
@@ -252,7 +256,10 @@ fn wrong() -> Vec<Panel> {
             "Number of nodes by verdict, counting the worst verdict of their images. Expected: all green. The height is the \
              number of nodes, so nodes that stop reporting show as a dip.",
         )
-        .range(&format!("count_values(\"verdict\", {by_node})"), "{{verdict}}")
+        .range(
+            &format!("count_values(\"verdict\", {by_node} and on (cluster, node) {})", pools::INFO),
+            "{{verdict}}",
+        )
         .stacked("normal")
         .rename("0", "pass", GREEN)
         .rename("1", "warn", YELLOW)
@@ -274,7 +281,7 @@ fn wrong() -> Vec<Panel> {
 
 /// The nodes by what they have in common.
 fn groups() -> Vec<Panel> {
-    const INFO: &str = r#"group by (cluster, node, pool, zone) (acr_verifier_node_info{cluster=~"$cluster",node=~"$node",node=~"${pool:pipe}"})"#;
+    let info = format!("group by (cluster, node, pool, zone) ({})", pools::INFO);
     vec![
         Panel::table(
             "Nodes by cluster, pool and zone",
@@ -282,8 +289,8 @@ fn groups() -> Vec<Panel> {
              everywhere. A single pool or zone with failures points to its subnet, its DNS or its identity. A pool is taken \
              from the node's name or NODE_POOL, a zone is known from Kubernetes 1.35 on; both are empty if unknown.",
             &format!(
-                "sort_desc(count by (cluster, pool, zone) ({INFO} and on (cluster, node) (min by (cluster, node) \
-                 (acr_verifier_check_success{{{CHOSEN}}}) == 0)) or 0 * count by (cluster, pool, zone) ({INFO}))"
+                "sort_desc(count by (cluster, pool, zone) ({info} and on (cluster, node) (min by (cluster, node) \
+                 (acr_verifier_check_success{{{CHOSEN}}}) == 0)) or 0 * count by (cluster, pool, zone) ({info}))"
             ),
         )
         .columns(&["cluster=Cluster", "pool=Pool", "zone=Zone", "Value=Failing"])

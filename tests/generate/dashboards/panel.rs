@@ -48,6 +48,20 @@ impl Panel {
         Self { json, width: COLUMNS, height: 1 }
     }
 
+    /// Collapses a row: Grafana queries its panels only once it is opened.
+    pub(super) fn collapsed(mut self) -> Self {
+        self.json["collapsed"] = true.into();
+        self
+    }
+
+    /// Replaces every query.
+    pub(super) fn queries(mut self, replace: impl Fn(&str) -> String) -> Self {
+        for target in self.json["targets"].as_array_mut().into_iter().flatten() {
+            target["expr"] = replace(target["expr"].as_str().unwrap_or_default()).into();
+        }
+        self
+    }
+
     /// One number, or one for each series.
     pub(super) fn stat(title: &str, description: &str, expression: &str) -> Self {
         let options = json!({
@@ -258,12 +272,6 @@ pub(super) fn variable(name: &str, label: &str, query: &str, one: bool) -> Value
     variable
 }
 
-/// Lets a regular expression pick the value and the text of each choice from the results of the query.
-pub(super) fn matched(mut variable: Value, regex: &str) -> Value {
-    variable["regex"] = regex.into();
-    variable
-}
-
 fn datasource_variable() -> Value {
     json!({
         "type": "datasource", "name": "datasource", "label": "Data source", "query": "prometheus", "current": {},
@@ -271,10 +279,10 @@ fn datasource_variable() -> Value {
     })
 }
 
-/// Positions panels in the grid from left to right and numbers them.
+/// Positions panels in the grid from left to right and numbers them. Those below a collapsed row are part of it.
 fn place(panels: Vec<Panel>) -> Vec<Value> {
     let (mut x, mut y, mut height) = (0, 0, 0);
-    let mut placed = Vec::new();
+    let mut placed: Vec<Value> = Vec::new();
     for (number, panel) in (1_u64..).zip(panels) {
         if x + panel.width > COLUMNS {
             (x, y, height) = (0, y + height, 0);
@@ -284,7 +292,13 @@ fn place(panels: Vec<Panel>) -> Vec<Value> {
         json["gridPos"] = json!({"x": x, "y": y, "w": panel.width, "h": panel.height});
         x += panel.width;
         height = height.max(panel.height);
-        placed.push(json);
+        let is_row = json["type"] == "row";
+        match placed.last_mut() {
+            Some(row) if !is_row && row["collapsed"] == true => {
+                row["panels"].as_array_mut().expect("the panels of a row").push(json);
+            }
+            _ => placed.push(json),
+        }
     }
     placed
 }
@@ -301,7 +315,7 @@ pub(super) fn dashboard(
     list.extend(variables);
     json!({
         "uid": uid, "id": null, "title": title, "description": description, "tags": ["acr-verifier"],
-        "schemaVersion": 39, "version": 1, "editable": false, "graphTooltip": 1, "refresh": "1m", "timezone": "",
+        "schemaVersion": 39, "version": 1, "editable": false, "graphTooltip": 1, "refresh": "5m", "timezone": "",
         "time": {"from": "now-6h", "to": "now"}, "timepicker": {}, "fiscalYearStartMonth": 0, "weekStart": "",
         "annotations": {"list": []}, "links": [],
         "templating": {"list": list},

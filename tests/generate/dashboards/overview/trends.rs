@@ -104,7 +104,7 @@ pub(super) fn speed() -> Vec<Panel> {
             .without("off: metrics.stageHistograms")
     };
     vec![
-        Panel::row("Speed and load"),
+        Panel::row("Speed and load").collapsed(),
         Panel::curves(
             "Check duration",
             "Duration of image checks (50th, 95th and 99th percentile). Expected: constant and under a second. If all three \
@@ -197,7 +197,7 @@ pub(super) fn speed() -> Vec<Panel> {
 
 pub(super) fn agents() -> Vec<Panel> {
     vec![
-        Panel::row("Agents"),
+        Panel::row("Agents").collapsed(),
         Panel::table(
             "Versions",
             "Number of agents by version. Expected: one row, or two during a rollout. Includes all agents of the selected \
@@ -210,7 +210,8 @@ pub(super) fn agents() -> Vec<Panel> {
             "Nodes with a missing agent",
             &format!(
                 "Nodes of the cluster without a reporting agent, at most {ROWS} rows. Expected: an empty table, which is also \
-                 shown without kube-state-metrics. New nodes are listed until their first scrape."
+                 shown without kube-state-metrics. Nodes of every pool and zone are listed, and new ones until their first \
+                 scrape."
             ),
             &format!("topk({ROWS}, {})", absent()),
         )
