@@ -8,6 +8,7 @@ mod files;
 mod identities;
 mod logs;
 mod pipelines;
+mod rotation;
 mod steps;
 mod yaml;
 

@@ -100,6 +100,30 @@ fn pull_requests_run_the_gate_without_secrets() {
     }
 }
 
+/// A lock file, or a list of requirements, that nothing updates stays at old versions.
+#[test]
+fn dependencies_are_updated_or_the_reason_is_given() {
+    let text = include_str!("../.github/dependabot.yml");
+    let settings: Value = serde_saphyr::from_str(text).expect("YAML");
+    let updates = settings["updates"].as_array().expect("updates");
+    for (ecosystem, folder, file) in [
+        ("cargo", "", "Cargo.lock"),
+        ("cargo", "tests/fuzz", "Cargo.lock"),
+        ("pip", "tests/chart", "requirements.txt"),
+        ("npm", "tests/browser", "package.json"),
+    ] {
+        assert!(Path::new(ROOT).join(folder).join(file).exists(), "{folder}/{file}");
+        let folder = Value::from(format!("/{folder}"));
+        let is_listed =
+            updates.iter().filter(|update| update["package-ecosystem"] == ecosystem).any(|update| {
+                update["directory"] == folder
+                    || update["directories"].as_array().is_some_and(|folders| folders.contains(&folder))
+            });
+        assert!(is_listed, "{ecosystem}: {folder}");
+    }
+    assert!(text.contains("By hand too: the Go modules in tests/**/go.mod."));
+}
+
 #[test]
 fn paths_in_documents_exist() {
     let path =

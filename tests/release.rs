@@ -4,8 +4,8 @@
 //! cosign is not run: its commands are compared with the options that its reference lists.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
 use regex::Regex;
 use serde_json::Value;
@@ -13,6 +13,7 @@ use serde_json::Value;
 const WORKFLOW: &str = include_str!("../.github/workflows/release.yml");
 const CI: &str = include_str!("../.github/workflows/ci.yml");
 const PIPELINE: &str = include_str!("../deploy/pipelines/github-actions.yml");
+const ROTATION: &str = include_str!("../deploy/examples/rotation/github-actions.yml");
 const RELEASES: &str = include_str!("../deploy/releases.md");
 const CHANGELOG: &str = include_str!("../CHANGELOG.md");
 /// Options of cosign 3 by command: the reference in its repository (`doc/cosign_*.md` of v3.0.6), without those for keys, other
@@ -45,7 +46,7 @@ fn step(job: &str, name: &str) -> Value {
 fn every_action_is_pinned_by_commit_with_its_version() {
     let pinned = Regex::new(r"^[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$").expect("a pattern");
     let mut pins: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for text in [WORKFLOW, CI, PIPELINE] {
+    for text in [WORKFLOW, CI, PIPELINE, ROTATION] {
         let lines =
             text.lines().filter_map(|line| line.trim_start_matches([' ', '-']).strip_prefix("uses: "));
         for line in lines {
@@ -141,29 +142,42 @@ fn what_is_signed_is_verified_with_the_identity_of_the_workflow() {
 }
 
 #[test]
-fn the_notes_of_a_release_are_its_verification_with_its_version() {
+fn the_notes_of_a_release_are_its_changes_and_its_verification() {
     let folder = tempfile::tempdir().expect("a folder");
     let script = step("publish", "Release")["run"].as_str().expect("a script").to_owned();
-    let notes =
-        script.lines().find(|line| line.contains("notes.md") && line.starts_with("sed ")).expect("a line");
+    let script = script.split("gh release create").next().expect("the lines before");
+    let changelog = "# Changelog\n\n## [Unreleased]\n\n## [1.2.3] - 2027-01-02\n\nThe changes.\n\n### Added\n\n- One, with VERSION.\n\n## [1.2.30] - 2026-01-02\n\n- Older.\n";
     std::fs::create_dir(folder.path().join("deploy")).expect("a folder");
     std::fs::write(folder.path().join("deploy/releases.md"), RELEASES).expect("a file");
-    run(notes, folder.path(), &[("VERSION", "1.2.3")]);
+    std::fs::write(folder.path().join("CHANGELOG.md"), changelog).expect("a file");
+    run(script, folder.path(), &[("VERSION", "1.2.3")]);
     let notes = std::fs::read_to_string(folder.path().join("notes.md")).expect("the notes");
-    assert!(
-        notes.starts_with("## Verify a release\n") && notes.contains("release.yml@refs/tags/v1.2.3\n"),
-        "{notes}"
-    );
-    assert!(!notes.contains("VERSION") && !notes.contains("no release yet"), "{notes}");
+    let (changes, verification) = notes.split_once("## Verify a release\n").expect("both parts");
+    assert_eq!(changes.trim(), "The changes.\n\n### Added\n\n- One, with VERSION.");
+    assert!(verification.contains("release.yml@refs/tags/v1.2.3\n"), "{notes}");
+    assert!(!verification.contains("VERSION") && !notes.contains("no release yet"), "{notes}");
+    // Without a section of the version nothing is released.
+    let failed = bash(script, folder.path(), &[("VERSION", "1.2.4")]);
+    assert!(!failed.status.success());
 }
 
-fn run(script: &str, folder: &Path, environment: &[(&str, &str)]) {
-    let output = Command::new("bash")
+/// The section must be dated before the tag: a release with the notes of an unreleased version is not complete.
+#[test]
+fn the_version_of_the_package_has_a_section_in_the_changelog() {
+    assert!(CHANGELOG.contains(concat!("\n## [", env!("CARGO_PKG_VERSION"), "] - ")));
+}
+
+fn bash(script: &str, folder: &Path, environment: &[(&str, &str)]) -> Output {
+    Command::new("bash")
         .args(["-c", &format!("set -euo pipefail\n{script}")])
         .current_dir(folder)
         .envs(environment.iter().copied())
         .output()
-        .expect("bash runs");
+        .expect("bash runs")
+}
+
+fn run(script: &str, folder: &Path, environment: &[(&str, &str)]) {
+    let output = bash(script, folder, environment);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
@@ -208,19 +222,42 @@ fn nothing_is_published_before_the_scan() {
 fn documents_install_nothing_that_is_not_published() {
     let is_released = !CHANGELOG.contains("## [0.2.0] - unreleased");
     assert_eq!(RELEASES.contains("**There is no release yet.**"), !is_released);
-    if is_released {
-        return;
-    }
-    for (name, text) in [
-        ("README.md", include_str!("../README.md")),
-        ("deploy/azure/README.md", include_str!("../deploy/azure/README.md")),
-    ] {
-        assert!(text.contains("releases.md"), "{name} does not say what is published");
-        assert!(!text.contains("oci://ghcr.io"), "{name} installs a chart that does not exist");
-        let blocks = text.split("```sh\n").skip(1).filter_map(|rest| rest.split("\n```").next());
-        let joined = blocks.map(|block| block.replace("\\\n", " ")).collect::<Vec<_>>().join("\n");
-        for line in joined.lines().filter(|line| line.contains("helm upgrade --install")) {
+    let unpublished = Regex::new("published yet|no release yet").expect("a pattern");
+    let (mut notices, mut installations) = (0, 0);
+    for path in documents() {
+        let name = path.display();
+        let text = std::fs::read_to_string(&path).expect("text");
+        let has_notice = unpublished.is_match(&text);
+        notices += usize::from(has_notice);
+        if is_released {
+            assert!(!has_notice, "{name} says that nothing is published");
+            continue;
+        }
+        let names_image = text.contains("ghcr.io/acr-verifier") || text.contains("registry: ghcr.io");
+        assert!(!names_image || has_notice, "{name} does not say that the image is not published");
+        for line in text.replace("\\\n", " ").lines().filter(|line| line.contains("helm upgrade --install")) {
             assert!(line.contains("image.registry="), "{name}: {line}");
+            installations += 1;
         }
     }
+    assert!(is_released || notices > 10 && installations > 10, "{notices}, {installations}");
+}
+
+/// Returns the README, and every document, manifest and note of `deploy` and `docs`.
+fn documents() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut folders, mut found) =
+        (vec![root.join("deploy"), root.join("docs")], vec![root.join("README.md")]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let extension = path.extension().and_then(|extension| extension.to_str());
+            if path.is_dir() {
+                folders.push(path);
+            } else if extension.is_some_and(|extension| ["md", "yaml", "yml", "txt"].contains(&extension)) {
+                found.push(path);
+            }
+        }
+    }
+    found
 }

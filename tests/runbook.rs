@@ -95,10 +95,10 @@ fn blocks_parse_as_bash() {
     );
 }
 
-/// Returns the `az` calls of a line: in front, in `"$(…)"` and in `<(…)`. What an inner call returns is an ID.
+/// Returns the `az` calls of a line: in front, in `"$(…)"` and in `=$(…)`. What an inner call returns is an ID.
 fn az_calls(line: &str) -> Vec<String> {
     let (mut calls, mut line) = (Vec::new(), line.to_owned());
-    for (opening, closing, value) in [("\"$(az ", ")\"", ID), ("<(az ", ")", "/dev/null")] {
+    for (opening, closing, value) in [("\"$(az ", ")\"", ID), ("=$(az ", ")", "=")] {
         while let Some((before, rest)) = line.split_once(opening) {
             let (inner, after) = rest.split_once(closing).expect("it ends");
             calls.push(format!("az {inner}"));

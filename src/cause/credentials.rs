@@ -8,7 +8,7 @@ use super::commands::health;
 use super::confirm::{Confirm, GOOD_MANIFEST, GRANTED, MANIFEST, SECRET, SECRET_HOSTS, TOKEN};
 use super::names::{Names, on_node};
 use super::pull_secret::{
-    ALTERNATE, ELSEWHERE, ENABLE, create_secret, merge_client_secret, merge_password, recreate_secret,
+    ALTERNATE, ELSEWHERE, ENABLE, add_password, merge_client_secret, merge_password, recreate_secret,
     token_passwords,
 };
 use crate::observation::{CredentialEvidence, CredentialKind, Stage};
@@ -25,14 +25,12 @@ pub(super) const CREDENTIALS_MISSING: CauseInfo = CauseInfo {
     commands: |names| {
         let mut commands = vec![SECRET.to_owned(), SECRET_HOSTS.to_owned()];
         commands.extend(token_passwords(names));
-        commands.extend(merge_password(names, "password1"));
-        commands.extend(create_secret(names));
+        commands.extend(add_password(names, "password1"));
         commands
     },
     at_data: None,
     cautions: &[
-        "If the Secret exists, add the entry with the command that replaces a password; otherwise create the Secret with the last \
-         command. Run one of the two.",
+        "The last two commands store the password: run the first of them if the Secret exists, otherwise the second.",
         ALTERNATE,
         ELSEWHERE,
     ],
@@ -53,7 +51,7 @@ pub(super) const CREDENTIALS_INVALID: CauseInfo = CauseInfo {
     commands: |names| {
         let mut commands = vec![SECRET.to_owned(), SECRET_HOSTS.to_owned()];
         commands.extend(token_passwords(names));
-        commands.extend(recreate_secret(names));
+        commands.extend(recreate_secret(names, "password1"));
         commands
     },
     at_data: None,
@@ -246,12 +244,14 @@ pub fn commands_of_rejected(kind: CredentialKind, names: &Names) -> Vec<String> 
         }
         CredentialKind::ServicePrincipal => {
             let scope = format!("\"$(az acr show --name {registry} --query id --output tsv)\"");
+            let [create, store] = merge_client_secret(names);
             names.acr([
                 format!("az role assignment list --assignee CLIENT_ID --scope {scope} --include-inherited --output table"),
                 format!("az role assignment create --assignee CLIENT_ID --role AcrPull --scope {scope}"),
                 "az ad app credential list --id CLIENT_ID --query \"[].endDateTime\" --output tsv".to_owned(),
                 "az ad sp show --id CLIENT_ID --query accountEnabled --output tsv".to_owned(),
-                merge_client_secret(names),
+                create,
+                store,
             ])
         }
         CredentialKind::RefreshToken | CredentialKind::Empty => {

@@ -111,12 +111,14 @@ impl Names {
 
     /// Returns the same placeholders for a data endpoint.
     #[must_use]
-    pub fn at_data_endpoint(mut self) -> Self {
-        self.endpoint = Endpoint::Data;
-        self.host = "REGISTRY.REGION.data.azurecr.io".to_owned();
-        self.private =
-            self.private.map(|name| PrivateName { record: "REGISTRY.REGION.data".to_owned(), ..name });
-        self
+    pub fn at_data_endpoint(self) -> Self {
+        let record = "REGISTRY.REGION.data".to_owned();
+        Self {
+            endpoint: Endpoint::Data,
+            host: "REGISTRY.REGION.data.azurecr.io".to_owned(),
+            private: self.private.map(|name| PrivateName { record, ..name }),
+            ..self
+        }
     }
 
     /// Returns the names of an image at an endpoint. `host` is the data endpoint's (`HOST` or `HOST:PORT`), if known; it

@@ -196,7 +196,8 @@ Examples:
     acr-verifier discover --pod shop/api-7c9f6d5b8-x2x4z
   Install the agents for everything in use:
     acr-verifier discover --owners --output values > values.yaml
-    helm upgrade --install acr-verifier deploy/chart --namespace acr-verifier --values values.yaml
+    helm upgrade --install acr-verifier deploy/chart --namespace acr-verifier --values values.yaml \\
+      --set image.registry=fabrikam.azurecr.io
   In a pipeline, fail if a registry in use is not checked:
     acr-verifier discover --coverage
 

@@ -193,7 +193,7 @@ pub fn changes(command: &str) -> bool {
 }
 
 /// The verbs of `az`, `kubectl`, `helm` and `systemctl` in the runbook that change something.
-const CHANGING: [&str; 20] = [
+const CHANGING: [&str; 18] = [
     "add-record",
     "approve",
     "cordon",
@@ -209,11 +209,9 @@ const CHANGING: [&str; 20] = [
     "reset",
     "restart",
     "rollback",
-    "set",
     "uncordon",
     "update",
     "upgrade",
-    "annotate",
 ];
 
 /// Returns the commands of a fix in blocks: what to look at, on any machine and on the node, and then what changes something.

@@ -17,7 +17,9 @@ use super::{CHART, PIPELINES, WALK_THROUGH, parsed_in, skip};
 
 /// Records its name and arguments, one quoted line per call; reads its exit code from the list `codes`.
 pub(super) const STAND_IN: &str = r#"#!/usr/bin/env bash
-{ printf '%q' "${0##*/}"; printf ' %q' "$@"; echo; } >>"$STAND_INS/calls"
+# In one write: the commands of a pipe run at the same time.
+line=$(printf '%q' "${0##*/}"; printf ' %q' "$@")
+printf '%s\n' "$line" >>"$STAND_INS/calls"
 case "${0##*/} $*" in
 "az acr token credential generate"*)
     echo '{"username": "DemoToken", "passwords": [{"name": "password1", "value": "a-secret \"word"}]}' ;;

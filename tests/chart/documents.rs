@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use serde_json::{Value, json};
+
 use super::helm;
 
 fn read(name: &str) -> String {
@@ -33,7 +35,7 @@ fn the_values_in_the_readme_render() {
     let readme = read("deploy/chart/README.md");
     let blocks: Vec<&str> =
         readme.split("```yaml\n").skip(1).map(|text| text.split("```").next().expect("its end")).collect();
-    assert_eq!(blocks.len(), 6);
+    assert_eq!(blocks.len(), 7);
     let folder = tempfile::tempdir().expect("a folder");
     let minimal = helm::values_of("minimal");
     for block in blocks {
@@ -86,6 +88,68 @@ fn the_preset_can_be_used_on_the_host_network() {
     assert_eq!(pod["hostNetwork"], true);
     assert!(pod["volumes"].to_string().contains("/etc/containerd"), "{pod}");
     assert_eq!(pod["tolerations"][0]["key"], "kubernetes.azure.com/scalesetpriority");
+}
+
+/// Returns whether a node satisfies the node selector and one required term of the affinity.
+fn selects(pod: &Value, node: &Value) -> bool {
+    let selector = pod["nodeSelector"].as_object().expect("a node selector");
+    let place = "/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms";
+    let terms = pod.pointer(place).and_then(Value::as_array).expect("terms");
+    let holds = |expression: &Value| {
+        let label = node.get(expression["key"].as_str().expect("a key"));
+        let values = expression["values"].as_array().expect("values");
+        let is_in = label.is_some_and(|label| values.contains(label));
+        match expression["operator"].as_str() {
+            Some("In") => is_in,
+            Some("NotIn") => !is_in,
+            other => panic!("{other:?}"),
+        }
+    };
+    let is_term_met =
+        |term: &Value| term["matchExpressions"].as_array().expect("expressions").iter().all(holds);
+    selector.iter().all(|(key, value)| node.get(key) == Some(value)) && terms.iter().any(is_term_met)
+}
+
+/// Two agents on the host network cannot share a node, and every Linux node has one.
+#[test]
+fn the_two_releases_for_azure_linux_share_no_node() {
+    let Some(programs) = helm::programs() else { return };
+    let readme = read("deploy/chart/README.md");
+    let blocks: Vec<&str> = readme
+        .split("```yaml\n")
+        .skip(1)
+        .filter_map(|text| text.split("```").next())
+        .filter(|block| block.contains("kubernetes.azure.com/os-sku"))
+        .collect();
+    assert_eq!(blocks.len(), 2, "{blocks:?}");
+    let folder = tempfile::tempdir().expect("a folder");
+    let pods: Vec<Value> = blocks
+        .iter()
+        .map(|block| {
+            let file = folder.path().join("values.yaml");
+            fs::write(&file, block).expect("a file");
+            let objects = programs.objects("minimal", &["--values", file.to_str().expect("UTF-8")]);
+            helm::agent(&objects).clone()
+        })
+        .collect();
+    let ports: Vec<&Value> =
+        pods.iter().map(|pod| &pod["containers"][0]["ports"][0]["containerPort"]).collect();
+    assert!(pods.iter().all(|pod| pod["hostNetwork"] == true) && ports[0] == ports[1], "{ports:?}");
+    for (labels, expected) in [
+        (json!({"kubernetes.io/os": "linux", "kubernetes.azure.com/os-sku": "Ubuntu"}), [true, false]),
+        (json!({"kubernetes.io/os": "linux"}), [true, false]),
+        (json!({"kubernetes.io/os": "linux", "kubernetes.azure.com/os-sku": "AzureLinux"}), [false, true]),
+        (json!({"kubernetes.io/os": "linux", "type": "virtual-kubelet"}), [false, false]),
+        (
+            json!({"kubernetes.io/os": "windows", "kubernetes.azure.com/os-sku": "Windows2022"}),
+            [false, false],
+        ),
+    ] {
+        let selected: Vec<bool> = pods.iter().map(|pod| selects(pod, &labels)).collect();
+        assert_eq!(selected, expected, "{labels}");
+    }
+    let authorities = |pod: &Value| pod["volumes"].to_string().contains("/etc/pki/tls/certs");
+    assert_eq!(pods.iter().map(authorities).collect::<Vec<_>>(), [false, true]);
 }
 
 /// Azure's policy for host paths must list exactly what the chart mounts by default.

@@ -39,7 +39,11 @@ fn render(programs: &Programs, values: &Value) -> Vec<Value> {
     let file = folder.path().join("values.yaml");
     fs::write(&file, values.to_string()).expect("a file");
     let arguments = ["--values", file.to_str().expect("UTF-8")];
-    helm::parse(&programs.template(&helm::chart(), &arguments).unwrap_or_else(|error| panic!("{error}")))
+    let text = programs.template(&helm::chart(), &arguments).unwrap_or_else(|error| panic!("{error}"));
+    let objects = helm::parse(&text);
+    let image = helm::agent(&objects)["containers"][0]["image"].as_str().expect("an image").to_owned();
+    assert!(image.starts_with("fabrikam.azurecr.io/"), "{image} is not one of the operator's own");
+    objects
 }
 
 fn configuration(objects: &[Value]) -> Config {
@@ -187,7 +191,7 @@ fn the_overlay_replaces_the_configuration_and_keeps_the_role_in_default() {
     let pod = helm::agent(&objects);
     let container = &pod["containers"][0];
     let image = container["image"].as_str().expect("an image");
-    assert!(image.starts_with("mirror.contoso.internal/tools/acr-verifier:"), "{image}");
+    assert!(image.starts_with("fabrikam.azurecr.io/acr-verifier/acr-verifier:"), "{image}");
     assert_eq!(pod["priorityClassName"], "system-node-critical");
     assert_eq!(container["resources"]["limits"], json!({"cpu": "100m", "memory": "100Mi"}));
     let secrets =

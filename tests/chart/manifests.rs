@@ -64,6 +64,10 @@ fn the_notes_list_the_next_steps() {
         assert!(minimal.contains(fragment), "{fragment}:\n{minimal}");
     }
     assert!(!minimal.contains("WARNING"), "{minimal}");
+    let unpublished = "acr-verifier:0.2.0 is not published yet";
+    assert!(minimal.contains(unpublished), "{minimal}");
+    let other = notes("minimal", &["--set", "image.registry=fabrikam.azurecr.io"]).expect("as before");
+    assert!(!other.contains(unpublished), "{other}");
     let everything = notes("everything", &[]).expect("as before");
     assert!(
         everything

@@ -10,6 +10,7 @@ use crate::{File, ROOT};
 const HEAD: &str = "\
 # Rendered from deploy/chart with the values in this folder; do not edit. To render it again:
 #   cargo run --package generate
+# The image is not published yet: see kustomization.yaml.
 ";
 
 /// Returns the path of Helm, or why it is missing.

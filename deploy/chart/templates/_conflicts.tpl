@@ -20,12 +20,24 @@ updates, and the modes of the smoke check. Each template returns its errors as a
     {{- end -}}
   {{- end -}}
 {{- end -}}
+{{- $annotations := dict "commonAnnotations" .Values.commonAnnotations "podAnnotations" .Values.podAnnotations "serviceAccount.annotations" .Values.serviceAccount.annotations "dashboards.annotations" .Values.dashboards.annotations "smoke.annotations" .Values.smoke.annotations -}}
+{{- range $where, $map := merge (dict "nodeSelector" .Values.nodeSelector "smoke.nodeSelector" .Values.smoke.nodeSelector) $labels $annotations -}}
+  {{- range $key, $_ := $map -}}
+    {{- /* Kubernetes ignores case in the prefix of an annotation only. */ -}}
+    {{- $prefix := ternary (splitList "/" $key | first) "" (contains "/" $key) -}}
+    {{- if or (not (regexMatch (include "acr-verifier.form" "labelName") $key)) (gt (len $prefix) 253) (and (ne $prefix (lower $prefix)) (not (hasKey $annotations $where))) -}}
+      {{- $errors = append $errors (printf "invalid key %q in %s: expected a name with an optional prefix, such as example.com/team" $key $where) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
 {{- if hasKey $common "azure.workload.identity/use" -}}
   {{- $errors = append $errors "invalid label \"azure.workload.identity/use\" in commonLabels: it would also select the smoke check; the chart sets it for workloadIdentity" -}}
 {{- end -}}
-{{- range $key, $_ := .Values.commonAnnotations -}}
-  {{- if regexMatch "^(helm\\.sh|argocd\\.argoproj\\.io)/hook" $key -}}
-    {{- $errors = append $errors (printf "invalid annotation %q in commonAnnotations: it would turn every object into a hook; expected it in smoke.annotations" $key) -}}
+{{- range $where, $map := pick $annotations "commonAnnotations" "serviceAccount.annotations" "dashboards.annotations" -}}
+  {{- range $key, $_ := $map -}}
+    {{- if regexMatch "^(helm\\.sh|argocd\\.argoproj\\.io)/hook" $key -}}
+      {{- $errors = append $errors (printf "invalid annotation %q in %s: it would turn objects of the release into hooks; expected it in smoke.annotations" $key $where) -}}
+    {{- end -}}
   {{- end -}}
 {{- end -}}
 {{- $prometheus := .Values.prometheusAnnotations -}}
@@ -50,16 +62,21 @@ updates, and the modes of the smoke check. Each template returns its errors as a
   {{- end -}}
   {{- $names = append $names .name -}}
 {{- end -}}
-{{- $own := list "/acr-verifier" "/etc/acr-verifier" "/var/run/secrets/kubernetes.io/serviceaccount" (include "acr-verifier.keyFolder" .) -}}
-{{- range fromJsonArray (include "acr-verifier.secretNames" .) }}{{- $own = append $own (include "acr-verifier.credentialsPath" .) -}}{{- end -}}
-{{- if eq (include "acr-verifier.nodeFiles" .) "true" }}{{- $own = append $own "/host" -}}{{- end -}}
+{{- $own := dict "/acr-verifier" "of the chart" "/etc/acr-verifier" "of the chart" "/var/run/secrets/kubernetes.io/serviceaccount" "of the chart" (include "acr-verifier.keyFolder" .) "of the chart" -}}
+{{- range fromJsonArray (include "acr-verifier.secretNames" .) }}{{- $_ := set $own (include "acr-verifier.credentialsPath" .) "of the chart" -}}{{- end -}}
+{{- if eq (include "acr-verifier.nodeFiles" .) "true" }}{{- $_ := set $own "/host" "of the chart" -}}{{- end -}}
+{{- range list "/etc/resolv.conf" "/etc/hosts" "/etc/hostname" }}{{- $_ := set $own . "of the kubelet" -}}{{- end -}}
+{{- range list "/proc" "/sys" "/dev" }}{{- $_ := set $own . "of the container runtime" -}}{{- end -}}
+{{- $_ := set $own "/etc/ssl/certs" "of the image, which config.tls adds to" -}}
 {{- $paths := list -}}
 {{- range $index, $mount := .Values.extraVolumeMounts -}}
   {{- $path := clean .mountPath -}}
-  {{- range $own -}}
-    {{- if or (hasPrefix (printf "%s/" .) (printf "%s/" $path)) (hasPrefix (printf "%s/" (trimSuffix "/" $path)) (printf "%s/" .)) -}}
-      {{- $errors = append $errors (printf "invalid value %q for extraVolumeMounts[%d].mountPath: it would cover %s of the chart; expected another path, such as /mnt/acr" $mount.mountPath $index .) -}}
-    {{- end -}}
+  {{- $covered := list -}}
+  {{- range $place, $owner := $own -}}
+    {{- if or (hasPrefix (printf "%s/" $place) (printf "%s/" $path)) (hasPrefix (printf "%s/" (trimSuffix "/" $path)) (printf "%s/" $place)) }}{{- $covered = append $covered (printf "%s %s" $place $owner) -}}{{- end -}}
+  {{- end -}}
+  {{- if $covered -}}
+    {{- $errors = append $errors (printf "invalid value %q for extraVolumeMounts[%d].mountPath: it would cover %s; expected another path, such as /mnt/acr" $mount.mountPath $index (join ", " $covered)) -}}
   {{- end -}}
   {{- if has $path $paths -}}
     {{- $errors = append $errors (printf "invalid value %q for extraVolumeMounts[%d].mountPath: duplicate path; expected a unique one" .mountPath $index) -}}
@@ -69,7 +86,15 @@ updates, and the modes of the smoke check. Each template returns its errors as a
     {{- $errors = append $errors (printf "invalid value %q for extraVolumeMounts[%d].name: no such volume; expected the name of one in extraVolumes" .name $index) -}}
   {{- end -}}
 {{- end -}}
-{{- $variables := list "NODE_NAME" "NODE_IPS" "POD_NAME" "POD_NAMESPACE" "POD_UID" "NETWORK_VIEW" -}}
+{{- $nodePaths := list -}}
+{{- range $index, $node := .Values.nodeFiles.paths -}}
+  {{- if has .path $nodePaths -}}
+    {{- $errors = append $errors (printf "invalid value %q for nodeFiles.paths[%d].path: duplicate path; expected a unique one" .path $index) -}}
+  {{- end -}}
+  {{- $nodePaths = append $nodePaths .path -}}
+{{- end -}}
+{{- $variables := list -}}
+{{- range fromYamlArray (include "acr-verifier.variables" .) }}{{- $variables = append $variables .name -}}{{- end -}}
 {{- $roots := list "SSL_CERT_FILE" "SSL_CERT_DIR" "ACR_VERIFIER_BUNDLED_ROOTS" -}}
 {{- $set := list -}}
 {{- range $index, $variable := .Values.extraEnv -}}
@@ -105,6 +130,10 @@ updates, and the modes of the smoke check. Each template returns its errors as a
     {{- else if has $key (list "seccompProfile" "appArmorProfile") -}}
       {{- if eq (toString $value.type) "Unconfined" -}}
         {{- $errors = append $errors (printf "invalid value \"Unconfined\" for %s.%s.type: it weakens what the chart guarantees; expected RuntimeDefault or Localhost" $where $key) -}}
+      {{- else if and (eq $value.type "Localhost") (not $value.localhostProfile) -}}
+        {{- $errors = append $errors (printf "%s.%s.localhostProfile: required for type Localhost; expected the name of a profile on the nodes" $where $key) -}}
+      {{- else if and (ne $value.type "Localhost") $value.localhostProfile -}}
+        {{- $errors = append $errors (printf "invalid value %q for %s.%s.localhostProfile: cannot be used with type %s; expected type: Localhost" $value.localhostProfile $where $key $value.type) -}}
       {{- end -}}
     {{- else if has $key (list "runAsNonRoot" "readOnlyRootFilesystem") -}}
       {{- if not $value -}}
@@ -142,10 +171,29 @@ updates, and the modes of the smoke check. Each template returns its errors as a
     {{- $errors = append $errors (printf "updateStrategy.maxSurge cannot be used with maxUnavailable %v: Kubernetes accepts only one of them; expected maxUnavailable: 0" $update.maxUnavailable) -}}
   {{- end -}}
 {{- end -}}
-{{- range $where, $selector := dict "nodeSelector" .Values.nodeSelector "smoke.nodeSelector" .Values.smoke.nodeSelector -}}
-  {{- $system := get (default dict $selector) "kubernetes.io/os" -}}
-  {{- if and $system (ne $system "linux") -}}
-    {{- $errors = append $errors (printf "invalid value %q for kubernetes.io/os in %s: the program runs on Linux only" $system $where) -}}
+{{- range $prefix, $pod := dict "" .Values "smoke." .Values.smoke -}}
+  {{- range $key := list "kubernetes.io/os" "beta.kubernetes.io/os" -}}
+    {{- $system := get (default dict $pod.nodeSelector) $key -}}
+    {{- if and $system (ne $system "linux") -}}
+      {{- $errors = append $errors (printf "invalid value %q for %s in %snodeSelector: the program runs on Linux only" $system $key $prefix) -}}
+    {{- end -}}
+  {{- end -}}
+  {{- range ((($pod.affinity).nodeAffinity).requiredDuringSchedulingIgnoredDuringExecution).nodeSelectorTerms -}}
+    {{- range .matchExpressions -}}
+      {{- $linux := has "linux" (default list .values) -}}
+      {{- if and (has .key (list "kubernetes.io/os" "beta.kubernetes.io/os")) (or (eq .operator "DoesNotExist") (and (eq .operator "In") (not $linux)) (and (eq .operator "NotIn") $linux)) -}}
+        {{- $errors = append $errors (printf "invalid expression \"%s %s %v\" in %saffinity: the program runs on Linux only; expected it to match linux" .key .operator (default list .values) $prefix) -}}
+      {{- end -}}
+    {{- end -}}
+  {{- end -}}
+  {{- $limits := default dict $pod.resources.limits -}}
+  {{- range $name, $request := $pod.resources.requests -}}
+    {{- if hasKey $limits $name -}}
+      {{- $limit := get $limits $name -}}
+      {{- if gt (float64 (include "acr-verifier.quantity" $request)) (float64 (include "acr-verifier.quantity" $limit)) -}}
+        {{- $errors = append $errors (printf "invalid value \"%v\" for %sresources.requests.%s: above the limit; expected at most %v" $request $prefix $name $limit) -}}
+      {{- end -}}
+    {{- end -}}
   {{- end -}}
 {{- end -}}
 {{- if (.Values.dnsConfig).nameservers -}}
@@ -157,9 +205,14 @@ updates, and the modes of the smoke check. Each template returns its errors as a
   {{- range .dataEndpoints }}{{- $checked = append $checked (lower .) -}}{{- end -}}
 {{- end -}}
 {{- range $index, $alias := .Values.hostAliases -}}
+  {{- if not (regexMatch (include "acr-verifier.form" "ip") .ip) -}}
+    {{- $errors = append $errors (printf "invalid value %q for hostAliases[%d].ip: expected an IP address such as 10.60.0.4" .ip $index) -}}
+  {{- end -}}
   {{- range .hostnames -}}
     {{- if has (lower .) $checked -}}
       {{- $errors = append $errors (printf "invalid value %q for hostAliases[%d].hostnames: a check resolves registries only by DNS; expected other names" . $index) -}}
+    {{- else if not (regexMatch (include "acr-verifier.form" "alias") .) -}}
+      {{- $errors = append $errors (printf "invalid value %q for hostAliases[%d].hostnames: expected a host name in lower case, such as api.contoso.internal" . $index) -}}
     {{- end -}}
   {{- end -}}
 {{- end -}}
@@ -219,13 +272,43 @@ updates, and the modes of the smoke check. Each template returns its errors as a
 {{- $errors | toJson -}}
 {{- end -}}
 
+{{/* What Prometheus would reject, in rules and in relabeling rules. */}}
+{{- define "acr-verifier.validateRules" -}}
+{{- $errors := list -}}
+{{- if ne (include "acr-verifier.isRegex" .Values.rules.excludedNodes) "true" -}}
+  {{- $errors = append $errors (printf "invalid value %q for rules.excludedNodes: expected an RE2 expression such as aks-gpu.+|virtual-.+" .Values.rules.excludedNodes) -}}
+{{- end -}}
+{{- range $key, $_ := .Values.rules.labels -}}
+  {{- if not (regexMatch "^[A-Za-z_][A-Za-z0-9_]*$" $key) -}}
+    {{- $errors = append $errors (printf "invalid label %q in rules.labels: expected letters, digits and underscores, such as team" $key) -}}
+  {{- else if has $key (list "alertname" "severity") -}}
+    {{- $errors = append $errors (printf "invalid label %q in rules.labels: the rules set it; expected rules.alerts.NAME.severity, or another label" $key) -}}
+  {{- end -}}
+{{- end -}}
+{{- range $where := list "relabelings" "metricRelabelings" -}}
+  {{- range $index, $rule := get $.Values.podMonitor $where | default list -}}
+    {{- if ne (include "acr-verifier.isRegex" (default "" .regex)) "true" -}}
+      {{- $errors = append $errors (printf "invalid value %q for podMonitor.%s[%d].regex: expected an RE2 expression" .regex $where $index) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- $errors | toJson -}}
+{{- end -}}
+
 {{/* The smoke check. */}}
 {{- define "acr-verifier.validateSmoke" -}}
 {{- $errors := list -}}
 {{- $smoke := .Values.smoke -}}
-{{- if and $smoke.enabled (ne $smoke.mode "job") -}}
-  {{- range $key, $_ := $smoke.annotations -}}
-    {{- if regexMatch "^(helm\\.sh|argocd\\.argoproj\\.io)/hook" $key -}}
+{{- $hooks := dict "helm.sh/hook" (list "post-install" "post-upgrade" "post-rollback") "argocd.argoproj.io/hook" (list "PostSync") -}}
+{{- if $smoke.enabled -}}
+  {{- range $key, $value := $smoke.annotations -}}
+    {{- if and (eq $smoke.mode "job") (hasKey $hooks $key) -}}
+      {{- range splitList "," $value -}}
+        {{- if not (has (trim .) (get $hooks $key)) -}}
+          {{- $errors = append $errors (printf "invalid value %q for %s in smoke.annotations: the agents must be installed before the smoke check; expected %s" (trim .) $key (get $hooks $key | join ", ")) -}}
+        {{- end -}}
+      {{- end -}}
+    {{- else if and (ne $smoke.mode "job") (regexMatch "^(helm\\.sh|argocd\\.argoproj\\.io)/hook" $key) -}}
       {{- $errors = append $errors (printf "invalid annotation %q in smoke.annotations: cannot be used with smoke.mode %s; expected smoke.mode: job" $key $smoke.mode) -}}
     {{- end -}}
   {{- end -}}
@@ -234,8 +317,12 @@ updates, and the modes of the smoke check. Each template returns its errors as a
   {{- if not $smoke.serviceAccount.name -}}
     {{- $errors = append $errors "smoke.serviceAccount.name: required without smoke.serviceAccount.create; expected the name of an existing account" -}}
   {{- end -}}
-{{- else if and .Values.serviceAccount.create $smoke.enabled (eq (include "acr-verifier.smokeAccount" .) (include "acr-verifier.serviceAccountName" .)) -}}
-  {{- $errors = append $errors (printf "invalid value %q for smoke.serviceAccount.name: the agents have an account of this name; expected another name, because the smoke check may list nodes" $smoke.serviceAccount.name) -}}
+{{- end -}}
+{{- if and $smoke.enabled (eq (include "acr-verifier.smokeAccount" .) (include "acr-verifier.serviceAccountName" .)) -}}
+  {{- $errors = append $errors (printf "invalid value %q for smoke.serviceAccount.name: the agents have an account of this name; expected another name, because the smoke check may list nodes" (include "acr-verifier.smokeAccount" .)) -}}
+{{- end -}}
+{{- if ne (include "acr-verifier.isSchedule" $smoke.schedule) "true" -}}
+  {{- $errors = append $errors (printf "invalid value %q for smoke.schedule: expected five fields of cron (minute 0-59, hour 0-23, day 1-31, month 1-12, weekday 0-6), such as 0 6 * * *" $smoke.schedule) -}}
 {{- end -}}
 {{- $errors | toJson -}}
 {{- end -}}

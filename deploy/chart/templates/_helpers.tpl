@@ -1,17 +1,17 @@
 {{/* Names, labels, the agent's configuration, and what the agent and the smoke check share. */}}
 
 {{- define "acr-verifier.name" -}}
-{{- .Values.nameOverride | default .Chart.Name | trunc 50 | trimSuffix "-" -}}
+{{- .Values.nameOverride | default .Chart.Name | trunc 50 | trimAll "-." -}}
 {{- end -}}
 
 {{/* 50 characters: Jobs and labels allow 63, and suffixes are appended. */}}
 {{- define "acr-verifier.fullname" -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
+{{- .Values.fullnameOverride | trunc 50 | trimAll "-." -}}
 {{- else if contains (include "acr-verifier.name" .) .Release.Name -}}
-{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- .Release.Name | trunc 50 | trimAll "-." -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name (include "acr-verifier.name" .) | trunc 50 | trimSuffix "-" -}}
+{{- printf "%s-%s" .Release.Name (include "acr-verifier.name" .) | trunc 50 | trimAll "-." -}}
 {{- end -}}
 {{- end -}}
 
@@ -21,13 +21,13 @@
 {{- end -}}
 
 {{- define "acr-verifier.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "acr-verifier.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "acr-verifier.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{/* Labels of an object, except the component, which the caller adds. */}}
 {{- define "acr-verifier.labels" -}}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimAll "-_." | quote }}
 {{ include "acr-verifier.podLabels" . }}
 {{- end -}}
 
@@ -35,7 +35,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- define "acr-verifier.podLabels" -}}
 {{ include "acr-verifier.selectorLabels" . }}
 app.kubernetes.io/version: {{ include "acr-verifier.tag" . | trunc 63 | trimAll "-_." | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 app.kubernetes.io/part-of: acr-verifier
 {{- with .Values.commonLabels }}
 {{ toYaml . }}
@@ -90,7 +90,7 @@ annotations:
 {{- define "acr-verifier.keyVolume" -}}
 - name: check-key
   secret:
-    secretName: {{ .Values.config.server.keySecret.name }}
+    secretName: {{ .Values.config.server.keySecret.name | quote }}
     items: [{key: {{ .Values.config.server.keySecret.key | default "key" | quote }}, path: key}]
     defaultMode: 0440
     # Without the Secret, the agents check on schedule, and no client can trigger a check.
@@ -99,7 +99,7 @@ annotations:
 
 {{- define "acr-verifier.keyMount" -}}
 - name: check-key
-  mountPath: {{ include "acr-verifier.keyFolder" . }}
+  mountPath: {{ include "acr-verifier.keyFolder" . | quote }}
   readOnly: true
 {{- end -}}
 
@@ -231,6 +231,26 @@ do not use the API server, and which some clusters forbid or undo.
   readOnly: true
 {{- end -}}
 
+{{/* The chart's own variables of the agents; `extraEnv` cannot replace them. */}}
+{{- define "acr-verifier.variables" -}}
+- name: NODE_NAME
+  valueFrom: {fieldRef: {fieldPath: spec.nodeName}}
+# Kubernetes sets this label of the Pod from 1.35 on; without it the zone is unknown.
+- name: NODE_ZONE
+  valueFrom: {fieldRef: {fieldPath: "metadata.labels['topology.kubernetes.io/zone']"}}
+# The addresses that server.address node:PORT means.
+- name: NODE_IPS
+  valueFrom: {fieldRef: {fieldPath: status.hostIPs}}
+- name: POD_NAME
+  valueFrom: {fieldRef: {fieldPath: metadata.name}}
+- name: POD_NAMESPACE
+  valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
+- name: POD_UID
+  valueFrom: {fieldRef: {fieldPath: metadata.uid}}
+- name: NETWORK_VIEW
+  value: {{ .Values.hostNetwork | ternary "node" "pod" | quote }}
+{{- end -}}
+
 {{/* "true" if an object of a monitoring API is created: its value is true, or auto and the cluster has the API. */}}
 {{- define "acr-verifier.isWanted" -}}
 {{- $has := .root.Capabilities.APIVersions.Has .api -}}
@@ -242,9 +262,16 @@ do not use the API server, and which some clusters forbid or undo.
 {{- ternary .Values.hostNetwork (eq (toString .Values.nodeFiles.enabled) "true") (eq (toString .Values.nodeFiles.enabled) "auto") -}}
 {{- end -}}
 
-{{/* The volume name for a path on the node. */}}
+{{/*
+The volume name for a path on the node. It ends in a hash if it does not have every character of the path, so that no two paths
+share a name.
+*/}}
 {{- define "acr-verifier.nodeVolume" -}}
-{{- printf "node%s" (regexReplaceAll "[^a-z0-9]+" (lower .) "-") | trunc 63 | trimSuffix "-" -}}
+{{- if and (regexMatch "^(/[a-z0-9]+)+$" .) (le (len .) 59) -}}
+{{- printf "node%s" (replace "/" "-" .) -}}
+{{- else -}}
+{{- printf "node%s" (regexReplaceAll "[^a-z0-9]+" (lower .) "-") | trunc 54 | trimSuffix "-" }}-{{ sha256sum . | trunc 8 -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Names of the chart's own volumes, as a JSON list. */}}

@@ -23,7 +23,7 @@ the texts is Prometheus's.
 {{- $text = replace "$(name)" $names $text -}}
 {{- range $alert, $settings := $rules.alerts -}}
 {{- range $key := list "for" "severity" -}}
-{{- $text = replace (printf "$(%s.%s)" $alert $key) (index $settings $key) $text -}}
+{{- $text = replace (printf "$(%s.%s)" $alert $key) (index $settings $key | quote) $text -}}
 {{- end -}}
 {{- end -}}
 {{- $groups := list -}}

@@ -20,7 +20,7 @@ at most 52 characters, because those of its Jobs end in a time.
 {{- if eq .Values.smoke.mode "job" -}}
 {{- printf "%s-%s" $name (printf "%v\n%s" .Release.Revision (include "acr-verifier.smokeJob" .) | sha256sum | trunc 6) -}}
 {{- else if eq .Values.smoke.mode "cronjob" -}}
-{{- printf "%s-smoke" (include "acr-verifier.fullname" . | trunc 46 | trimSuffix "-") -}}
+{{- printf "%s-smoke" (include "acr-verifier.fullname" . | trunc 46 | trimAll "-.") -}}
 {{- else -}}
 {{- $name -}}
 {{- end -}}
@@ -62,13 +62,13 @@ template:
     imagePullSecrets:
       {{- toYaml . | nindent 6 }}
     {{- end }}
-    serviceAccountName: {{ include "acr-verifier.smokeAccount" . }}
+    serviceAccountName: {{ include "acr-verifier.smokeAccount" . | quote }}
     automountServiceAccountToken: false
     enableServiceLinks: false
     hostNetwork: {{ $smoke.hostNetwork }}
     restartPolicy: Never
     {{- with $smoke.priorityClassName }}
-    priorityClassName: {{ . }}
+    priorityClassName: {{ . | quote }}
     {{- end }}
     nodeSelector:
       {{- merge (dict "kubernetes.io/os" "linux") (default dict $smoke.nodeSelector) | toYaml | nindent 6 }}
@@ -84,26 +84,26 @@ template:
       {{- include "acr-verifier.podSecurityContext" . | nindent 6 }}
     containers:
       - name: smoke
-        image: {{ include "acr-verifier.image" . }}
-        imagePullPolicy: {{ .Values.image.pullPolicy }}
+        image: {{ include "acr-verifier.image" . | quote }}
+        imagePullPolicy: {{ .Values.image.pullPolicy | quote }}
         args:
           - smoke
           - --namespace
-          - {{ .Release.Namespace }}
+          - {{ .Release.Namespace | quote }}
           - --selector
-          - app.kubernetes.io/name={{ include "acr-verifier.name" . }},app.kubernetes.io/instance={{ .Release.Name }},app.kubernetes.io/component=agent
+          - {{ printf "app.kubernetes.io/name=%s,app.kubernetes.io/instance=%s,app.kubernetes.io/component=agent" (include "acr-verifier.name" .) .Release.Name | quote }}
           - --timeout
-          - {{ $smoke.timeout }}
+          - {{ $smoke.timeout | quote }}
           - --sample
           # A number is a float in values.
           - {{ kindIs "string" $smoke.sample | ternary $smoke.sample (int64 $smoke.sample | toString) | quote }}
           {{- if (.Values.config.server).keySecret }}
           - --key-file
-          - {{ include "acr-verifier.keyFolder" . }}/key
+          - {{ printf "%s/key" (include "acr-verifier.keyFolder" .) | quote }}
           {{- end }}
           # A pass must apply to this release: agents that still run the previous configuration are retried.
           - --expect-config
-          - {{ include "acr-verifier.configDigest" . }}
+          - {{ include "acr-verifier.configDigest" . | quote }}
         # AKS Deployment Safeguards deny containers without both. The program serves nothing here, so they only show that it
         # can be executed.
         livenessProbe:

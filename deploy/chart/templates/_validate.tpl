@@ -3,29 +3,6 @@ Checks that the schema cannot express: contradictory values and numeric limits o
 once. The formats of single values are in values.schema.json, which Helm checks first.
 */}}
 
-{{/* A duration such as 1m30s in milliseconds. */}}
-{{- define "acr-verifier.milliseconds" -}}
-{{- $units := dict "h" 3600000 "m" 60000 "s" 1000 "ms" 1 -}}
-{{- $sum := 0 -}}
-{{- range regexFindAll "[0-9.]+(ms|h|m|s)" . -1 -}}
-{{- $number := regexFind "^[0-9.]+" . -}}
-{{- $sum = addf $sum (mulf (float64 $number) (get $units (trimPrefix $number .))) -}}
-{{- end -}}
-{{- int64 $sum -}}
-{{- end -}}
-
-{{/* "true" if an IPv4 range has bits set beyond its prefix: it is unclear which of the two was meant. */}}
-{{- define "acr-verifier.hasHostBits" -}}
-{{- $parts := splitList "/" . -}}
-{{- if not (contains ":" .) -}}
-{{- $number := 0 -}}
-{{- range splitList "." (first $parts) }}{{- $number = add (mul $number 256) (atoi .) -}}{{- end -}}
-{{- $size := 1 -}}
-{{- range until (int (sub 32 (atoi (last $parts)))) }}{{- $size = mul $size 2 -}}{{- end -}}
-{{- ne (mod $number $size) 0 -}}
-{{- end -}}
-{{- end -}}
-
 {{/* "true" if one of the mounts in `mounts` contains `path`. */}}
 {{- define "acr-verifier.isMounted" -}}
 {{- $path := .path -}}
@@ -34,30 +11,6 @@ once. The formats of single values are in values.schema.json, which Helm checks 
 {{- if or (eq $path .mountPath) (hasPrefix (printf "%s/" (trimSuffix "/" .mountPath)) $path) }}{{- $found = true -}}{{- end -}}
 {{- end -}}
 {{- $found -}}
-{{- end -}}
-
-{{/* The full patterns, too long for a readable schema message. IPv6 is validated by the agent. */}}
-{{- define "acr-verifier.form" -}}
-{{- $label := "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?" -}}
-{{- $host := printf "%s(\\.%s)*\\.[A-Za-z0-9-]*[A-Za-z][A-Za-z0-9-]*" $label $label -}}
-{{- $part := "[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*" -}}
-{{- $octet := "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])" -}}
-{{- $v4 := printf "%s(\\.%s){3}" $octet $octet -}}
-{{- $v6 := "[0-9A-Fa-f]{0,4}(:[0-9A-Fa-f]{0,4}){2,7}" -}}
-{{- $port := "[1-9][0-9]{0,4}" -}}
-{{- if eq . "image" -}}
-^({{ $host }}(:{{ $port }})?|{{ $label }}:{{ $port }}|localhost)/{{ $part }}(/{{ $part }})*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[a-f0-9]{64})?$
-{{- else if eq . "cidr" -}}
-^({{ $v4 }}/(3[0-2]|[12]?[0-9])|{{ $v6 }}/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))$
-{{- else if eq . "address" -}}
-^({{ $v4 }}(:{{ $port }})?|{{ $v6 }}|\[{{ $v6 }}\](:{{ $port }})?)$
-{{- else if eq . "ip" -}}
-^({{ $v4 }}|{{ $v6 }}|::[Ff]{4}:{{ $v4 }})$
-{{- else if eq . "reserved" -}}
-^((0|127|22[4-9]|2[3-5][0-9])\.[0-9.]+|169\.254\.[0-9.]+|168\.63\.129\.16)$
-{{- else if eq . "host" -}}
-^{{ $host }}$
-{{- end -}}
 {{- end -}}
 
 {{- define "acr-verifier.registryOf" -}}
@@ -223,14 +176,28 @@ once. The formats of single values are in values.schema.json, which Helm checks 
 
 {{- define "acr-verifier.validate" -}}
 {{- $errors := list -}}
-{{- range list "Config" "Images" "Identities" "Metadata" "Volumes" "Contexts" "Pods" "Server" "Scraping" "Smoke" -}}
+{{- range list "Config" "Images" "Identities" "Metadata" "Volumes" "Contexts" "Pods" "Server" "Scraping" "Rules" "Smoke" -}}
   {{- $errors = concat $errors (fromJsonArray (include (printf "acr-verifier.validate%s" .) $)) -}}
+{{- end -}}
+{{- if not (regexMatch (include "acr-verifier.form" "registry") .Values.image.registry) -}}
+  {{- $errors = append $errors (printf "invalid value %q for image.registry: expected a host name with an optional port, such as fabrikam.azurecr.io" .Values.image.registry) -}}
+{{- end -}}
+{{- if not (regexMatch (include "acr-verifier.form" "repository") .Values.image.repository) -}}
+  {{- $errors = append $errors (printf "invalid value %q for image.repository: expected a repository without registry, tag and digest, such as tools/acr-verifier" .Values.image.repository) -}}
 {{- end -}}
 {{- if eq .Values.image.tag "latest" -}}
   {{- $errors = append $errors "invalid value \"latest\" for image.tag: it names changing images; expected the tag of a version, or none for the chart's own" -}}
 {{- end -}}
-{{- if and .Values.networkPolicy.enabled .Values.hostNetwork -}}
+{{- $policy := .Values.networkPolicy -}}
+{{- if and $policy.enabled .Values.hostNetwork -}}
   {{- $errors = append $errors "networkPolicy.enabled cannot be used with hostNetwork: a NetworkPolicy has no effect on the host network" -}}
+{{- end -}}
+{{- if and $policy.enabled $policy.ingressFrom .Values.smoke.enabled .Values.smoke.hostNetwork -}}
+  {{- $ranges := list -}}
+  {{- range $policy.ingressFrom }}{{- if hasKey . "ipBlock" }}{{- $ranges = append $ranges .ipBlock -}}{{- end -}}{{- end -}}
+  {{- if not $ranges -}}
+    {{- $errors = append $errors "smoke.hostNetwork cannot be used with networkPolicy.ingressFrom without an ipBlock: the smoke check then connects from the address of its node, which no selector of Pods matches; expected smoke.hostNetwork: false, or the ipBlock of the nodes" -}}
+  {{- end -}}
 {{- end -}}
 {{- if and .Values.dashboards.enabled (not (.Files.Glob "files/dashboards/*.json")) -}}
   {{- $errors = append $errors "invalid value true for dashboards.enabled: this chart contains no files/dashboards/*.json" -}}

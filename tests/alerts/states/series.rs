@@ -178,7 +178,12 @@ impl Writer<'_> {
                 success(&format!("{registry},image=\"other\""), Some(1));
             }
             Node::Bursts(_) => self.bursts("acr_verifier_check_success", &registry, Some(1), Some(0)),
-            _ => success(&registry, None),
+            Node::Unknown
+            | Node::NotReady
+            | Node::Silent
+            | Node::WithoutPod
+            | Node::Unwanted
+            | Node::UnwantedNotReady => success(&registry, None),
         }
         match state {
             Node::Fails(code)
@@ -196,7 +201,13 @@ impl Writer<'_> {
                 }
             }
             Node::Bursts(code) => self.bursts("acr_verifier_cause", &cause(code, ""), None, Some(1)),
-            _ => {}
+            Node::Healthy
+            | Node::Unknown
+            | Node::NotReady
+            | Node::Silent
+            | Node::WithoutPod
+            | Node::Unwanted
+            | Node::UnwantedNotReady => {}
         }
         if matches!(state, Node::Excluded | Node::NotReadyFails(_)) {
             self.fails_in_every_way(whole, &registry);

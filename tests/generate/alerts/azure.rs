@@ -194,13 +194,12 @@ pub fn bicep(value: &Value, depth: usize) -> String {
             if let Some(known) = [&SCOPES, &NAME_OR_NULL].into_iter().find(|known| known.arm == text) {
                 return known.bicep.to_owned();
             }
-            match text.strip_prefix("[parameters('").and_then(|text| text.strip_suffix("')]")) {
-                Some(parameter) => parameter.to_owned(),
-                None => {
-                    let text = text.replace('\\', "\\\\").replace('\'', "\\'").replace("${", "\\${");
-                    format!("'{}'", text.replace('⟦', "${").replace('⟧', "}"))
-                }
+            let parameter = text.strip_prefix("[parameters('").and_then(|text| text.strip_suffix("')]"));
+            if let Some(parameter) = parameter {
+                return parameter.to_owned();
             }
+            let text = text.replace('\\', "\\\\").replace('\'', "\\'").replace("${", "\\${");
+            format!("'{}'", text.replace('⟦', "${").replace('⟧', "}"))
         }
         Value::Array(items) => {
             let items = items.iter().map(|item| format!("{gap}{}\n", bicep(item, depth + 1)));
