@@ -179,7 +179,7 @@ fn every_setting_of_the_rules_reaches_an_expression_or_a_text() {
     let Some(programs) = helm::programs() else { return };
     let outage = r#"rules.outage={"minNodes": 3, "nodes": 25, "ratio": 0.15}"#;
     let cases: [(&str, &[&str]); 12] = [
-        (r#"rules.excludedNodes="""#, &[r#"acr_verifier_check_success{node!~""}"#]),
+        (r#"rules.excludedNodes="""#, &[r#"acr_verifier_last_check_timestamp_seconds{node!~""}"#]),
         (r#"rules.excludedNodes="aks-gpu-\\d+""#, &[r#"node!~"aks-gpu-\\d+""#]),
         (outage, &["nodes_broken:count >= 3 and", ">= 25 or", ">= 0.15)"]),
         ("rules.objective=0.999", &["14.4 * (1 - 0.999)", "the objective is 99.9 %"]),
