@@ -114,6 +114,11 @@ fn a_failure_leaves_the_password_in_the_vault_valid() {
     azure.fail("acr-pull-username");
     assert!(!azure.rotate(&ARGUMENTS).status.success());
     assert!(!azure.read("calls").contains("generate"), "{}", azure.read("calls"));
+    // Nothing is stored if no password is generated.
+    azure.fail("credential generate");
+    assert!(!azure.rotate(&ARGUMENTS).status.success());
+    assert!(!azure.read("calls").contains("acr-pull-password"), "{}", azure.read("calls"));
+    assert_eq!(azure.read("vault-acr-pull-password"), "");
     // The next run generates the same password again, not the one that clients use.
     azure.fail("--name acr-pull-password");
     for _ in 0..2 {
@@ -122,7 +127,7 @@ fn a_failure_leaves_the_password_in_the_vault_valid() {
     azure.fail("nothing");
     assert!(azure.rotate(&ARGUMENTS).status.success());
     let calls = azure.read("calls");
-    assert_eq!(calls.matches("--password2").count(), 3, "{calls}");
+    assert_eq!(calls.matches("--password2").count(), 4, "{calls}");
     assert!(!calls.contains("--password1"), "{calls}");
     assert_eq!(azure.rotate(&["contoso"]).status.code(), Some(2));
     assert_eq!(azure.rotate(&["contoso", "nodes", "contoso-vault", "x"]).status.code(), Some(2));
