@@ -134,8 +134,8 @@ pub(super) const PROXY_BYPASSED: CauseInfo = CauseInfo {
     },
     at_data: None,
     cautions: &[
-        "The update makes AKS reimage every node pool of the cluster: it drains each node in turn. Run it in a maintenance window, check \
-         the Pod disruption budgets first, and only while nodes can pull. The file replaces the whole proxy configuration: start from \
+        "The update makes AKS reimage every node pool of the cluster: it drains each node in turn. Check the Pod disruption budgets \
+         first, and run it in a maintenance window, while nodes can pull. The file replaces the whole proxy configuration: start from \
          the current one, which the second command prints.",
     ],
     confirm: Confirm {

@@ -99,7 +99,7 @@ fn expiry(days: u32) -> String {
 
 /// What else a change of the pull secret needs.
 pub(super) const ELSEWHERE: &str = "\
-The last command sets `expiresAt` one day before the password expires. `credentials.expiresAt` in the values overrides it: change it \
+The command that stores it sets `expiresAt` one day before the password expires. `credentials.expiresAt` in the values overrides it: change it \
 there as well. External Secrets, Flux and Argo CD revert a manual change: if one of them owns the Secret, change its source. \
 `kubectl get secret SECRET --namespace acr-verifier --output jsonpath='{.metadata.ownerReferences} {.metadata.labels}'` shows the \
 owner. This Secret belongs to the agents. Pods that pull with the same token have their own Secrets: `kubectl get secrets \
